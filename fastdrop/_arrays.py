@@ -1,0 +1,158 @@
+"""Validation and conversion of what users pass, in one place.
+
+Everything that comes from outside goes through one of these functions and comes out as what the core asserts:
+C-contiguous float32 arrays, Python floats and ints in range. Errors name the argument, say what was expected and
+what came; nothing is changed when one is raised.
+"""
+
+from __future__ import annotations
+
+import operator
+from numbers import Real
+
+import numpy as np
+
+U32_MAX = 0xFFFFFFFF
+U64_MAX = 0xFFFFFFFFFFFFFFFF
+MAX_UNITS = 2**34
+SHARED_ROW = U32_MAX
+
+
+def describe(value) -> str:
+    """How an error message calls what came."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> np.ndarray:
+    """Real numbers as a C-contiguous, aligned, native float32 array; the same object when it already is one.
+
+    float64, float16 and integers are converted once, here. bool, complex, object and strings are refused.
+    """
+    array = x if type(x) is np.ndarray else np.asarray(getattr(x, "data", x) if hasattr(x, "_node") else x)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape {array.shape}")
+    if array.ndim < minimum_ndim:
+        raise ValueError(f"{name} must have at least {minimum_ndim} dimension{'s' * (minimum_ndim != 1)}, "
+                         f"got shape {array.shape}")
+    if array.dtype != np.float32 or not array.dtype.isnative:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        array = np.array(array, dtype=np.float32, order="C", copy=True, ndmin=0)
+    return array
+
+
+def real(value, name: str, *, low: float = -np.inf, high: float = np.inf,
+         open_low: bool = False, open_high: bool = False) -> float:
+    """A finite real number in an interval."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
+        raise TypeError(f"{name} must be a real number, got {describe(value)}")
+    number = float(value)
+    inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
+    if not inside or number in (np.inf, -np.inf):  # NaN is never inside
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise ValueError(f"{name} must be a finite number in {interval}, got {describe(value)}")
+    return number
+
+
+def rate(p, name: str = "p") -> float:
+    """A drop probability: a real number in [0, 1]."""
+    if type(p) is float and 0.0 <= p <= 1.0:
+        return p
+    return real(p, name, low=0.0, high=1.0)
+
+
+def integer(value, name: str, low: int = 0, high: int = U32_MAX) -> int:
+    """An integer in [low, high]; NumPy integers are fine, bools and floats are not."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {describe(value)}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, got {number}")
+    return number
+
+
+def flag(value, name: str) -> bool:
+    """A bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
+    return bool(value)
+
+
+def choice(value, name: str, allowed):
+    """One of a few names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {describe(value)}")
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def labels(y, name: str, classes: int | None = None) -> np.ndarray:
+    """Class numbers as a 1-d int64 array, each in [0, classes) when `classes` is given."""
+    array = np.asarray(getattr(y, "data", y) if hasattr(y, "_node") else y)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integer class numbers, got {describe(array)}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have 1 dimension, got shape {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.int64)
+    if classes is not None and array.size and not (0 <= array.min() and array.max() < classes):
+        raise ValueError(f"{name} must hold class numbers from 0 to {classes - 1}, "
+                         f"got {array.min()} to {array.max()}")
+    return array
+
+
+def row_numbers(rows, row0: int, name: str = "rows"):
+    """`rows` as (count, None) for a count from row0 on, or (count, uint32 array) for a list of row numbers."""
+    if np.ndim(rows) == 0 and not isinstance(rows, (list, tuple, np.ndarray)):
+        count = integer(rows, name, 0, 2**32)
+        if count and row0 + count - 1 > U32_MAX:
+            raise ValueError(f"row0 + {name} must not pass row {U32_MAX}, got row0={row0} and {name}={count}")
+        return count, None
+    array = np.asarray(rows)
+    if array.size == 0 and array.ndim == 1:
+        return 0, np.empty(0, np.uint32)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a count or an array of integer row numbers, got {describe(array)}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be a count or a 1-d array of row numbers, got shape {array.shape}")
+    if row0:
+        raise ValueError(f"row0 must be 0 when {name} lists row numbers, got {row0}")
+    if int(array.min()) < 0 or int(array.max()) > U32_MAX:
+        raise ValueError(f"{name} must hold row numbers from 0 to {U32_MAX}, got {array.min()} to {array.max()}")
+    return array.size, np.ascontiguousarray(array, dtype=np.uint32)
+
+
+def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True) -> np.ndarray:
+    """Where a result goes: a new float32 array, or the user's, checked.
+
+    The user's must be a writable float32 array of this shape. It may be exactly an input (same first byte, same
+    strides) when `may_alias`; any other overlap is refused. A non-contiguous `out` is the caller's to copy into.
+    """
+    if out is None:
+        return np.empty(shape, np.float32)
+    if type(out) is not np.ndarray:
+        raise TypeError(f"{name} must be a NumPy array, got {describe(out)}")
+    if out.dtype != np.float32 or not out.dtype.isnative:
+        raise TypeError(f"{name} must be float32, got {describe(out)}")
+    if out.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} must be writable, got a read-only array")
+    for array in inputs:
+        if array is None or array.size == 0 or not np.may_share_memory(out, array):
+            continue
+        same = (out.__array_interface__["data"][0] == array.__array_interface__["data"][0]
+                and out.strides == array.strides and out.shape == array.shape and out.dtype == array.dtype)
+        if not (same and may_alias) and np.shares_memory(out, array):
+            raise ValueError(f"{name} must not overlap an input"
+                             f"{' (the input itself is allowed)' if may_alias else ''}, got overlapping memory")
+    return out

@@ -1,0 +1,171 @@
+"""Who counts: the run's seed, the sites and draws of a forward pass, and the generators of everything else.
+
+A mask is a function of (seed, site, call, draw, row, sub, unit); this module decides the first four and the row
+numbers (docs/mask-contract.md, "Who counts"). Other randomness of a run (initial weights, shuffling, mixup) comes
+from NumPy generators seeded from the same seed and a name.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastdrop import _arrays
+from fastdrop._core import Stream
+
+
+class _Run:
+    """The state of a run: its seed, the named generators used so far, the draws of free functional calls."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.generators: dict[str, np.random.Generator] = {}
+        self.free_draw = 0
+
+
+_run = _Run(0)
+
+
+class _Local(threading.local):
+    pass_: Pass | None = None
+    overrides: dict = {}
+
+
+_local = _Local()
+
+
+def manual_seed(seed: int) -> None:
+    """Seed all randomness of the run: masks, initial weights, shuffling, mixup.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**64)
+    """
+    global _run
+    _run = _Run(_arrays.integer(seed, "seed", 0, _arrays.U64_MAX))
+
+
+def initial_seed() -> int:
+    """The seed of the run (0 until `manual_seed` is called)."""
+    return _run.seed
+
+
+def generator(name: str) -> np.random.Generator:
+    """The run's NumPy generator of this name ("init", "shuffle", ...); one continuing stream for each name."""
+    if name not in _run.generators:
+        words = [_run.seed & _arrays.U32_MAX, _run.seed >> 32, zlib.crc32(name.encode())]
+        _run.generators[name] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    return _run.generators[name]
+
+
+def get_state() -> dict:
+    """Everything that `set_state` needs to continue the run's randomness, as JSON-able values."""
+    return {"seed": _run.seed, "free_draw": _run.free_draw,
+            "generators": {name: g.bit_generator.state for name, g in sorted(_run.generators.items())}}
+
+
+def set_state(state: dict) -> None:
+    """Continue from what `get_state` returned."""
+    global _run
+    run = _Run(_arrays.integer(state["seed"], "state['seed']", 0, _arrays.U64_MAX))
+    run.free_draw = _arrays.integer(state["free_draw"], "state['free_draw']")
+    for name, bits in state["generators"].items():
+        g = np.random.Generator(np.random.PCG64(0))
+        g.bit_generator.state = bits
+        run.generators[name] = g
+    _run = run
+
+
+class Pass:
+    """One forward pass of an outermost module: its draw, its sites, how often each was used."""
+
+    __slots__ = ("seed", "draw", "row0", "rows", "sites", "n_sites", "calls", "pending")
+
+    def __init__(self, draw: int, sites: dict, n_sites: int):
+        overrides = _local.overrides
+        self.seed = overrides.get("seed", _run.seed)
+        self.draw = overrides.get("draw", draw)
+        self.row0 = overrides.get("row0", 0)
+        self.rows = overrides.get("rows")
+        self.sites = sites
+        self.n_sites = n_sites
+        self.calls: dict[tuple, int] = {}
+        self.pending: list = []
+
+    def stream(self, site: int, domain: int = 0, sub: int = 0, *, shared: bool = False) -> Stream:
+        """The key of the next use of `site`; `shared` = one row for the whole batch."""
+        call = self.calls.get(site, 0)
+        self.calls[site] = call + 1
+        if shared:
+            return Stream(self.seed, site, call, self.draw, _arrays.SHARED_ROW, sub, domain, None)
+        return Stream(self.seed, site, call, self.draw, self.row0, sub, domain, self.rows)
+
+
+def current() -> Pass | None:
+    """The forward pass that this thread is in, or None."""
+    return _local.pass_
+
+
+@contextmanager
+def forward_pass(draw: int, sites: dict, n_sites: int):
+    """Open the forward pass of an outermost module (`Module.__call__` does it)."""
+    before, opened = _local.pass_, Pass(draw, sites, n_sites)
+    _local.pass_ = opened
+    try:
+        yield opened
+    finally:
+        _local.pass_ = before
+
+
+def stream_for(layer=None, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False) -> Stream:
+    """The key of the next random decision of `layer` (or of functional code when there is none).
+
+    Inside a pass a layer has its site (plus `offset` for layers with several); functional calls share the first site
+    after all layers. Outside a pass each call is a forward pass of its own: site 0, and a draw counter of the run.
+    """
+    ps = _local.pass_
+    if ps is None:
+        draw, _run.free_draw = _run.free_draw, _run.free_draw + 1
+        return Pass(draw, {}, 0).stream(offset, domain, sub, shared=shared)
+    site = ps.n_sites if layer is None else ps.sites[id(layer)]
+    return ps.stream(site + offset, domain, sub, shared=shared)
+
+
+@contextmanager
+def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | None = None, rows=None):
+    """Fix the seed, draw or row numbers of the forward passes opened inside.
+
+    For micro-batches (the same draw, row0 = where the piece begins), recomputation (the same draw again) and
+    batches cut over processes. Module counters do not advance while `draw` is fixed.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**64), optional
+    draw : int in [0, 2**32), optional
+    row0 : int in [0, 2**32), optional
+        Global number of the first row.
+    rows : array of int, optional
+        Global number of each row, instead of row0.
+    """
+    new = dict(_local.overrides)
+    if seed is not None:
+        new["seed"] = _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)
+    if draw is not None:
+        new["draw"] = _arrays.integer(draw, "draw")
+    if row0 is not None:
+        new["row0"] = _arrays.integer(row0, "row0")
+    if rows is not None:
+        new["rows"] = _arrays.row_numbers(np.asarray(rows), new.get("row0", 0))[1]
+    before, _local.overrides = _local.overrides, new
+    try:
+        yield
+    finally:
+        _local.overrides = before
+
+
+def draw_is_fixed() -> bool:
+    """Whether `mask_state(draw=...)` is in force."""
+    return "draw" in _local.overrides
