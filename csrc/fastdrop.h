@@ -1,0 +1,79 @@
+/* Floor 4: the public C interface of fastdrop; all that a binding sees.
+
+   Arrays are float32, C order, aligned to their type, `rows` x `units` dense unless a leading dimension is named;
+   outputs first. An output may be an input where this page says so and overlaps none otherwise. Sizes of zero are fine.
+   Functions return FD_OK, FD_NO_MEMORY (nothing was written) or FD_INTERRUPTED (outputs are unfinished). Results do not
+   depend on the number of threads, and a row's results not on the rows beside it. Everything may be called from several
+   threads at once; there is no mutable state but the thread count, the instruction set and the kept workspace. */
+#ifndef FASTDROP_H
+#define FASTDROP_H
+
+#include "kernels/kernels.h"
+
+enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
+
+#define FD_KEEP_ALL ((uint64_t)1 << 32)
+
+/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none) and the factor of what is kept. stream NULL: no
+   dropout. */
+typedef struct {
+    const fd_stream *stream;
+    uint64_t q;
+    float scale;
+} fd_drop;
+
+/* ---- masks (docs/mask-contract.md) ---- */
+void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
+int fd_keep_bits(uint32_t *bits, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q); /* rows x 4 ceil(units/128) */
+int fd_keep_mask(uint8_t *mask, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q);  /* 0 or 1 */
+int fd_uniform(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
+int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
+
+/* ---- elementwise; y may be x ---- */
+int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_drop drop);
+int fd_scale(float *y, const float *x, ptrdiff_t n, float s);
+int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha);
+int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha, fd_drop drop);
+/* dz (rows x cols) = dy * act'(saved) * mask * scale, see kernels.h; db (cols, or NULL) = column sums of dz. The mask's
+   rows are samples of cols * rows / samples units each (a sample may span several rows). dz may be dy. With ReLU the
+   stream may be NULL under dropout: zeros of saved are the mask, drop.scale still counts. */
+int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows, ptrdiff_t cols,
+                    ptrdiff_t samples, int kind, float alpha, fd_drop drop);
+
+/* ---- matrix product ---- */
+typedef struct {
+    float *c; /* m x n, leading dimension ldc */
+    const float *a, *b;
+    ptrdiff_t m, n, k, ldc, lda, ldb;
+    int ta, tb;     /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
+    int accumulate; /* c += (then no epilogue) */
+    const float *bias; /* n or NULL */
+    int act;
+    float alpha;
+    fd_drop drop;           /* of c after act; rows of c are samples */
+    fd_drop a_drop, b_drop; /* of the stored a, b, whose rows are samples; nothing is stored */
+} fd_product;
+int fd_gemm(const fd_product *p);
+
+/* ---- sums and updates ---- */
+int fd_col_sum(float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols);
+int fd_sumsq(double *out, const float *x, ptrdiff_t n);
+int fd_max_norm_rows(float *w, ptrdiff_t rows, ptrdiff_t cols, float c);
+int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum, float dampening,
+           float weight_decay, int nesterov, int first);
+int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float beta1, float beta2,
+            float eps, float l2, float shrink, float v_scale);
+int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float eps,
+               float weight_decay, float momentum);
+
+/* ---- runtime ---- */
+int fd_has_openmp(void);
+int fd_default_threads(void);
+int fd_get_threads(void);
+void fd_set_threads(int n);
+const char *fd_isa(void);
+const char *fd_isa_name(int i, int *available); /* best first; NULL past the end */
+int fd_set_isa(const char *name);               /* FD_OK or FD_UNKNOWN_ISA */
+void fd_set_interrupt_hook(int (*hook)(void));  /* asked between chunks of long work, on the calling thread */
+
+#endif

@@ -1,0 +1,101 @@
+/* Floor 1: the types that kernels share, the one list of kernels, and the table that the list generates.
+
+   A kernel knows registers and one piece of work: no threads, no allocation, no errors. Preconditions are the
+   driver's to keep. Arrays are float32; `ld` is the distance between rows in elements; inputs never overlap outputs
+   except where "may be" says so. Every kernel touches exactly the elements it names. */
+#ifndef FD_KERNELS_H
+#define FD_KERNELS_H
+
+#include "../fd_common.h"
+
+/* A stream of the mask contract: counter (block, sub, row, draw) under key. */
+typedef struct {
+    uint32_t key[2];
+    uint32_t sub, draw;
+    uint32_t row0;        /* row i of an array has the number row0 + i .. */
+    const uint32_t *rows; /* .. or, when not NULL, rows[i] */
+} fd_stream;
+
+enum { FD_GROUP = 128, FD_GROUP_WORDS = 4, FD_PLANES = 32 }; /* units, words and bit planes of a group */
+enum { FD_BITS_PAD = 2 }; /* words that must be readable after packed bits that a kernel reads */
+
+enum fd_activation { FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU, FD_ACTIVATIONS };
+
+/* One register tile of C (mr x n, n <= tile_n): C = A B, or C += A B. Then, in this order and where given: + bias,
+   ReLU, dropout by packed bits. */
+typedef struct {
+    ptrdiff_t mr, n, k;
+    const float *a; /* a_rows: a[i*lda + p]; else packed, a[p*mr + i] */
+    ptrdiff_t lda;
+    int a_rows;
+    const float *b; /* packed panel b[p*tile_n + j], zeros for j >= n */
+    float *c;
+    ptrdiff_t ldc;
+    int add, relu;
+    const float *bias;    /* n numbers or NULL */
+    const uint32_t *bits; /* row i: bits + i*bits_ld, unit j at bit bit0 + j; or NULL */
+    ptrdiff_t bits_ld, bit0;
+    float scale;
+} fd_tile;
+
+/* X(result, name, arguments) */
+#define FD_KERNEL_LIST(X)                                                                                              \
+    /* Packed keep bits of rows [row, row + rows) and groups [group, group + groups): rows x groups x 4 words, dense.  \
+       0 < q < 2^32. The one place where mask bits are made. */                                                        \
+    X(void, keep_bits, (uint32_t *bits, const fd_stream *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t group,            \
+                        ptrdiff_t groups, uint64_t q))                                                                 \
+    /* Elements [e0, e0 + n) of a row; e0 a multiple of 4 */                                                           \
+    X(void, uniform, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                       \
+    X(void, normal, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                        \
+    /* y = x * scale where kept, +0 where not; rows x units from unit0 on. y may be x. nt: store past the caches. */   \
+    X(void, dropout, (float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_stream *s, ptrdiff_t row,       \
+                      ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units, uint64_t q, float scale, int nt))              \
+    X(void, scale, (float *y, const float *x, ptrdiff_t n, float s, int nt))                                           \
+    /* y = act(z); y may be z */                                                                                       \
+    X(void, act, (float *y, const float *z, ptrdiff_t n, int kind, float alpha))                                       \
+    /* dz = dy * act'(saved) (* keep * scale); saved is act's output after dropout, its input for SILU and GELU.       \
+       rows x cols; db (cols) accumulates the column sums when not NULL; s NULL: no mask but ReLU's own. dz may be dy.  \
+       row and unit0 place the piece in the mask. */                                                                   \
+    X(void, act_backward, (float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows, ptrdiff_t cols,  \
+                           ptrdiff_t ld, int kind, float alpha, const fd_stream *s, ptrdiff_t row, ptrdiff_t unit0,    \
+                           uint64_t q, float scale))                                                                   \
+    X(void, gemm_tile, (const fd_tile *t))                                                                             \
+    /* dst[i*dst_ld + p] = src[i*ld + p] */                                                                            \
+    X(void, pack_rows, (float *dst, ptrdiff_t dst_ld, const float *src, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t k))    \
+    /* panels of `width` columns, panel q at dst + q*stride: dst[q*stride + p*width + j] = src[p*ld + q*width + j],    \
+       the last panel filled up with zeros */                                                                          \
+    X(void, pack_panels, (float *dst, ptrdiff_t width, ptrdiff_t stride, const float *src, ptrdiff_t ld, ptrdiff_t k,  \
+                          ptrdiff_t n))                                                                                \
+    /* the same panels of tile_n columns from src[(q*width + j)*ld + p] */                                             \
+    X(void, pack_panels_t, (float *dst, ptrdiff_t stride, const float *src, ptrdiff_t ld, ptrdiff_t k, ptrdiff_t n))   \
+    /* out[j] += sum_i x[i*ld + j], rows in order */                                                                   \
+    X(void, col_sum, (float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t ld))                       \
+    X(double, sumsq, (const float *x, ptrdiff_t n))                                                                    \
+    /* optimiser updates, one pass; buf NULL = no momentum */                                                          \
+    X(void, sgd, (float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum, float dampening,        \
+                  float weight_decay, int nesterov, int first))                                                        \
+    X(void, adam, (float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float beta1,            \
+                   float beta2, float eps, float l2, float shrink, float v_scale))                                     \
+    X(void, rmsprop, (float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float eps,   \
+                      float weight_decay, float momentum))
+
+typedef struct {
+    const char *name;
+    ptrdiff_t tile_m, tile_n; /* the register tile of the matrix product */
+#define X(result, name, arguments) result(*name) arguments;
+    FD_KERNEL_LIST(X)
+#undef X
+} fd_table;
+
+/* Random bits at bit offset o of packed little-endian words: at least 25 valid bits from bit 0 up. */
+FD_INLINE uint32_t fd_bits_at(const uint32_t *bits, ptrdiff_t o) {
+    uint32_t w;
+    memcpy(&w, (const char *)bits + (o >> 3), 4);
+    return w >> (o & 7);
+}
+
+FD_INLINE uint32_t fd_row_number(const fd_stream *s, ptrdiff_t i) {
+    return s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
+}
+
+#endif

@@ -1,0 +1,39 @@
+"""fastdrop: neural networks with dropout in the kernels, for CPUs, with masks that anybody can reproduce."""
+
+import importlib
+
+from fastdrop import kernels, random, runtime, tensor as _tensor_module  # noqa: F401
+from fastdrop.random import initial_seed, manual_seed, mask_state
+from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config
+from fastdrop.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_grad, tensor
+
+__version__ = "0.1.0"
+
+# what comes on first use: name -> module that has it
+_LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli")
+_LAZY_NAMES = {
+    "fit": "train", "evaluate": "train", "predict": "train",
+    "save": "io", "load": "io",
+    "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",
+}
+
+
+def __getattr__(name):
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"fastdrop.{name}")
+    if name in _LAZY_NAMES:
+        value = getattr(importlib.import_module(f"fastdrop.{_LAZY_NAMES[name]}"), name)
+    else:
+        from fastdrop import functional
+
+        if name not in functional.TOP_LEVEL:
+            raise AttributeError(f"module 'fastdrop' has no attribute {name!r}")
+        value = getattr(functional, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    from fastdrop import functional
+
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *functional.TOP_LEVEL})

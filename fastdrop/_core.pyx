@@ -1,0 +1,385 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""The binding: pointers, sizes, one call without the GIL. No policy, no defaults beyond "none", no messages.
+
+Arrays are C-contiguous float32 (or what a function names), validated by the Python layers above; here that is
+asserted at most.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.math cimport sqrt
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+
+cnp.import_array()
+
+cdef extern from "fastdrop.h" nogil:
+    ctypedef struct fd_stream:
+        uint32_t key[2]
+        uint32_t sub, draw, row0
+        const uint32_t *rows
+    ctypedef struct fd_drop:
+        const fd_stream *stream
+        uint64_t q
+        float scale
+    ctypedef struct fd_product:
+        float *c
+        const float *a
+        const float *b
+        Py_ssize_t m, n, k, ldc, lda, ldb
+        int ta, tb, accumulate
+        const float *bias
+        int act
+        float alpha
+        fd_drop drop, a_drop, b_drop
+    enum:
+        FD_OK, FD_NO_MEMORY, FD_INTERRUPTED, FD_KEEP_ALL
+        FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU
+    void fd_stream_key(uint32_t *key, uint64_t seed, uint32_t site, uint32_t domain, uint32_t call)
+    int fd_keep_bits(uint32_t *bits, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
+    int fd_keep_mask(uint8_t *mask, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
+    int fd_uniform(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
+    int fd_normal(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
+    int fd_dropout(float *y, const float *x, Py_ssize_t rows, Py_ssize_t units, fd_drop drop)
+    int fd_scale(float *y, const float *x, Py_ssize_t n, float s)
+    int fd_act(float *y, const float *z, Py_ssize_t n, int kind, float alpha)
+    int fd_act_dropout(float *y, const float *z, Py_ssize_t rows, Py_ssize_t units, int kind, float alpha, fd_drop drop)
+    int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, Py_ssize_t rows, Py_ssize_t cols,
+                        Py_ssize_t samples, int kind, float alpha, fd_drop drop)
+    int fd_gemm(const fd_product *p)
+    int fd_col_sum(float *out, const float *x, Py_ssize_t rows, Py_ssize_t cols)
+    int fd_sumsq(double *out, const float *x, Py_ssize_t n)
+    int fd_max_norm_rows(float *w, Py_ssize_t rows, Py_ssize_t cols, float c)
+    int fd_sgd(float *p, const float *g, float *buf, Py_ssize_t n, float lr, float momentum, float dampening,
+               float weight_decay, int nesterov, int first)
+    int fd_adam(float *p, const float *g, float *m, float *v, Py_ssize_t n, float step_size, float beta1, float beta2,
+                float eps, float l2, float shrink, float v_scale)
+    int fd_rmsprop(float *p, const float *g, float *v, float *buf, Py_ssize_t n, float lr, float alpha, float eps,
+                   float weight_decay, float momentum)
+    int fd_has_openmp()
+    int fd_default_threads()
+    int fd_get_threads()
+    void fd_set_threads(int n)
+    const char *fd_isa()
+    const char *fd_isa_name(int i, int *available)
+    int fd_set_isa(const char *name)
+    void fd_set_interrupt_hook(int (*hook)() noexcept nogil)
+
+ACT_NONE, ACT_RELU, ACT_LEAKY_RELU, ACT_SIGMOID = FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID
+ACT_TANH, ACT_SELU, ACT_SILU, ACT_GELU = FD_TANH, FD_SELU, FD_SILU, FD_GELU
+KEEP_ALL = 1 << 32
+
+
+cdef int signalled() noexcept with gil:
+    """1 when a Python signal handler raised; the exception is kept for the caller that holds the GIL next."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        global pending_error
+        pending_error = error
+        return 1
+    return 0
+
+pending_error = None
+fd_set_interrupt_hook(<int (*)() noexcept nogil>signalled)
+
+
+cdef int done(int status) except -1:
+    global pending_error
+    if status == FD_OK:
+        return 0
+    if status == FD_NO_MEMORY:
+        raise MemoryError("fastdrop could not allocate its workspace")
+    error, pending_error = pending_error, None
+    raise error if error is not None else KeyboardInterrupt()
+
+
+cdef class Stream:
+    """The key of a mask: everything but row and unit. Immutable; what a dropout node remembers.
+
+    rows : uint32 array or None
+        Row numbers; None: row i has the number row0 + i.
+    """
+
+    cdef fd_stream c
+    cdef readonly uint64_t seed
+    cdef readonly uint32_t site, call, draw, row0, sub, domain
+    cdef readonly object rows
+
+    def __init__(self, uint64_t seed, uint32_t site, uint32_t call=0, uint32_t draw=0, uint32_t row0=0, uint32_t sub=0,
+                 uint32_t domain=0, cnp.ndarray rows=None):
+        self.seed, self.site, self.call, self.draw = seed, site, call, draw
+        self.row0, self.sub, self.domain, self.rows = row0, sub, domain, rows
+        fd_stream_key(self.c.key, seed, site, domain, call)
+        self.c.sub, self.c.draw, self.c.row0 = sub, draw, row0
+        self.c.rows = NULL
+        if rows is not None:
+            self.c.rows = <const uint32_t *> cnp.PyArray_DATA(rows)
+
+    def __reduce__(self):
+        return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain, self.rows)
+
+    def __repr__(self):
+        return (f"Stream(seed={self.seed}, site={self.site}, call={self.call}, draw={self.draw}, row0={self.row0}, "
+                f"sub={self.sub}, domain={self.domain}, rows={self.rows})")
+
+
+cdef inline float *data(cnp.ndarray a) noexcept:
+    return <float *> cnp.PyArray_DATA(a)
+
+cdef inline float *data_or_null(cnp.ndarray a) noexcept:
+    return NULL if a is None else <float *> cnp.PyArray_DATA(a)
+
+cdef inline Py_ssize_t rows_of(cnp.ndarray a) noexcept:
+    return cnp.PyArray_DIM(a, 0)
+
+cdef inline Py_ssize_t units_of(cnp.ndarray a) noexcept:
+    cdef Py_ssize_t rows = cnp.PyArray_DIM(a, 0)
+    return cnp.PyArray_SIZE(a) // rows if rows else 0
+
+cdef inline fd_drop drop_of(Stream stream, uint64_t q, float scale) noexcept:
+    cdef fd_drop d
+    d.stream = NULL if stream is None else &stream.c
+    d.q = q
+    d.scale = scale
+    return d
+
+cdef fd_drop drop_tuple(tuple drop):
+    cdef Stream s
+    if drop is None:
+        return drop_of(None, FD_KEEP_ALL, 1.0)
+    s = drop[0]
+    return drop_of(s, drop[1], drop[2])
+
+
+def keep_threshold(double p):
+    """q = floor((1 - p) * 2^32 + 0.5): a unit is kept if and only if its 32-bit uniform is below."""
+    return <uint64_t> ((1.0 - p) * 4294967296.0 + 0.5)
+
+def keep_scale(uint64_t q):
+    """The survivor scale 2^32 / q, rounded once to float32 (0 when nothing is kept)."""
+    return <float> (4294967296.0 / <double> q) if q else 0.0
+
+
+def keep_bits(cnp.ndarray out, Stream s, Py_ssize_t units, uint64_t q):
+    cdef int status
+    cdef uint32_t *to = <uint32_t *> cnp.PyArray_DATA(out)
+    cdef Py_ssize_t rows = rows_of(out)
+    with nogil:
+        status = fd_keep_bits(to, &s.c, rows, units, q)
+    done(status)
+
+def keep_mask(cnp.ndarray out, Stream s, uint64_t q):
+    cdef int status
+    cdef uint8_t *to = <uint8_t *> cnp.PyArray_DATA(out)
+    cdef Py_ssize_t rows = rows_of(out), units = units_of(out)
+    with nogil:
+        status = fd_keep_mask(to, &s.c, rows, units, q)
+    done(status)
+
+def uniform(cnp.ndarray out, Stream s):
+    cdef int status
+    cdef float *to = data(out)
+    cdef Py_ssize_t rows = rows_of(out), units = units_of(out)
+    with nogil:
+        status = fd_uniform(to, &s.c, rows, units)
+    done(status)
+
+def normal(cnp.ndarray out, Stream s):
+    cdef int status
+    cdef float *to = data(out)
+    cdef Py_ssize_t rows = rows_of(out), units = units_of(out)
+    with nogil:
+        status = fd_normal(to, &s.c, rows, units)
+    done(status)
+
+
+def dropout(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, float scale):
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t rows = rows_of(x), units = units_of(x)
+    cdef fd_drop drop = drop_of(s, q, scale)
+    with nogil:
+        status = fd_dropout(to, source, rows, units, drop)
+    done(status)
+
+def scale(cnp.ndarray out, cnp.ndarray x, float s):
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    with nogil:
+        status = fd_scale(to, source, n, s)
+    done(status)
+
+def act(cnp.ndarray out, cnp.ndarray z, int kind, float alpha):
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(z)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(z)
+    with nogil:
+        status = fd_act(to, source, n, kind, alpha)
+    done(status)
+
+def act_dropout(cnp.ndarray out, cnp.ndarray z, int kind, float alpha, Stream s, uint64_t q, float scale):
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(z)
+    cdef Py_ssize_t rows = rows_of(z), units = units_of(z)
+    cdef fd_drop drop = drop_of(s, q, scale)
+    with nogil:
+        status = fd_act_dropout(to, source, rows, units, kind, alpha, drop)
+    done(status)
+
+def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, float alpha, cnp.ndarray db=None,
+                 Stream stream=None, uint64_t q=FD_KEEP_ALL, float scale=1.0):
+    cdef int status
+    cdef float *to = data(dz)
+    cdef float *sums = data_or_null(db)
+    cdef const float *upper = data(dy)
+    cdef const float *kept = data(saved)
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), samples = rows_of(dy), cols, rows
+    cols = cnp.PyArray_DIM(dy, cnp.PyArray_NDIM(dy) - 1) if cnp.PyArray_NDIM(dy) > 1 else (size if db is None else cnp.PyArray_SIZE(db))
+    rows = size // cols if cols else 0
+    if cnp.PyArray_NDIM(dy) == 1:
+        samples = rows
+    cdef fd_drop drop = drop_of(stream, q, scale)
+    with nogil:
+        status = fd_act_backward(to, sums, upper, kept, rows, cols, samples, kind, alpha, drop)
+    done(status)
+
+
+def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
+         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False):
+    """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate."""
+    cdef int status
+    cdef fd_product p
+    p.c, p.a, p.b = data(c), data(a), data(b)
+    p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
+    p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
+    p.ldc, p.lda, p.ldb = p.n, cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1)
+    p.ta, p.tb, p.accumulate = ta, tb, accumulate
+    p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
+    p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
+    with nogil:
+        status = fd_gemm(&p)
+    done(status)
+
+
+def col_sum(cnp.ndarray out, cnp.ndarray x):
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t cols = cnp.PyArray_SIZE(out), rows = cnp.PyArray_SIZE(x) // cols if cols else 0
+    with nogil:
+        status = fd_col_sum(to, source, rows, cols)
+    done(status)
+
+def sumsq(cnp.ndarray x):
+    cdef int status
+    cdef double total
+    cdef const float *source = data(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    with nogil:
+        status = fd_sumsq(&total, source, n)
+    done(status)
+    return total
+
+def max_norm_rows(cnp.ndarray w, float c):
+    cdef int status
+    cdef float *to = data(w)
+    cdef Py_ssize_t rows = rows_of(w), cols = units_of(w)
+    with nogil:
+        status = fd_max_norm_rows(to, rows, cols, c)
+    done(status)
+
+def sgd(cnp.ndarray p, cnp.ndarray g, cnp.ndarray buf, float lr, float momentum, float dampening, float weight_decay,
+        bint nesterov, bint first):
+    cdef int status
+    cdef float *to = data(p)
+    cdef float *state = data_or_null(buf)
+    cdef const float *grad = data(g)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(p)
+    with nogil:
+        status = fd_sgd(to, grad, state, n, lr, momentum, dampening, weight_decay, nesterov, first)
+    done(status)
+
+def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, double beta1, double beta2, float eps,
+         double weight_decay, bint decoupled, long step):
+    """step counts from 1. Bias correction: lr / (1 - beta1^step), sqrt(v) / sqrt(1 - beta2^step)."""
+    cdef int status
+    cdef float *to = data(p)
+    cdef float *mean = data(m)
+    cdef float *var = data(v)
+    cdef const float *grad = data(g)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(p)
+    cdef float step_size = lr / (1.0 - beta1 ** step), v_scale = 1.0 / sqrt(1.0 - beta2 ** step)
+    cdef float l2 = 0.0 if decoupled else weight_decay, shrink = lr * weight_decay if decoupled else 0.0
+    with nogil:
+        status = fd_adam(to, grad, mean, var, n, step_size, beta1, beta2, eps, l2, shrink, v_scale)
+    done(status)
+
+def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float lr, float alpha, float eps,
+            float weight_decay, float momentum):
+    cdef int status
+    cdef float *to = data(p)
+    cdef float *var = data(v)
+    cdef float *state = data_or_null(buf)
+    cdef const float *grad = data(g)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(p)
+    with nogil:
+        status = fd_rmsprop(to, grad, var, state, n, lr, alpha, eps, weight_decay, momentum)
+    done(status)
+
+
+def has_openmp():
+    return bool(fd_has_openmp())
+
+def default_threads():
+    return fd_default_threads()
+
+def get_num_threads():
+    return fd_get_threads()
+
+def set_num_threads(int n):
+    fd_set_threads(n)
+
+def isa():
+    return fd_isa().decode()
+
+def available_isas():
+    """Names of the instruction sets that this machine can run, best first."""
+    return tuple(name for name, available in compiled_isas() if available)
+
+def compiled_isas():
+    """(name, available) of every table in this build, best first."""
+    cdef int i = 0, available = 0
+    cdef const char *name = fd_isa_name(0, &available)
+    names = []
+    while name != NULL:
+        names.append((name.decode(), bool(available)))
+        i += 1
+        name = fd_isa_name(i, &available)
+    return names
+
+def set_isa(str name):
+    """Switch to the named table; ValueError when this build or machine does not have it."""
+    if fd_set_isa(name.encode()) != FD_OK:
+        raise ValueError(f"instruction set must be one of {', '.join(map(repr, available_isas()))} here, got {name!r}")
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define FD_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define FD_COMPILER "gcc " __VERSION__
+    #else
+    #define FD_COMPILER "unknown"
+    #endif
+    """
+    const char *FD_COMPILER
+
+def compiler():
+    """Name and version of the compiler that built the core."""
+    return FD_COMPILER.decode()
