@@ -17,7 +17,7 @@ def atomic_write(path):
     new one, never a mixture. A process that is killed outright leaves its temporary file `.NAME.RANDOM.tmp` behind,
     which nobody reads. Links are followed; anything but a regular file is refused.
     """
-    path = os.path.realpath(os.fspath(path))
+    path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder to write to", folder)

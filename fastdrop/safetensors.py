@@ -82,7 +82,7 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     OSError
         It cannot be read.
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, path, size)
