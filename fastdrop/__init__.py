@@ -2,7 +2,7 @@
 
 import importlib
 
-from fastdrop import kernels, random, runtime, tensor as _tensor_module  # noqa: F401
+from fastdrop import arithmetic, kernels, random, runtime  # noqa: F401
 from fastdrop.random import initial_seed, manual_seed, mask_state
 from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config
 from fastdrop.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_grad, tensor

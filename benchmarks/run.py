@@ -1,0 +1,90 @@
+"""The benchmark suite: verify first, then time the candidates in turn.
+
+    python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15]
+
+Every figure is a ratio of things timed in turn in one process (A B C, A B C, ...) after a warm-up, median of the pairs,
+the same thread count on all sides. Rows print the median time of each candidate and how many times as long as
+fastdrop's it is, with the quartiles of that ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import fastdrop as fd
+from benchmarks import cases
+from fastdrop import bench
+
+
+def commit() -> str:
+    """The commit being measured, with a + when the tree has changes."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def cpu() -> str:
+    """The processor's name."""
+    try:
+        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        return f"{names[0]}, {len(names)} cores"
+    except (OSError, IndexError):
+        return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def set_threads(n: int) -> None:
+    """One thread count for everybody."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(n)
+    fd.set_num_threads(n)
+    if cases.torch is not None:
+        cases.torch.set_num_threads(n)
+
+
+def main(arguments=None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the rows that matter most, fewer pairs")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+    parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains TEXT")
+    parser.add_argument("--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=None, help="rounds of each case (default: 15, with --quick 9)")
+    options = parser.parse_args(arguments)
+    pairs = options.pairs or (9 if options.quick else 15)
+    machine = {"cpu": cpu(), "commit": commit(), **fd.runtime.config(),
+               "torch": cases.torch.__version__ if cases.torch is not None else "not installed"}
+    for name in ("cpu", "commit", "compiler", "instruction set", "numpy", "torch"):
+        print(f"{name:<16}{machine[name]}")
+
+    rows = []
+    for threads in map(int, options.threads.split(",")):
+        set_threads(threads)
+        for name, build in cases.CASES.items():
+            if options.only not in name or (options.quick and not build.quick):
+                continue
+            case = build()
+            case.check()
+            figures = bench.compare(case.candidates, pairs=pairs, reference=case.ours)
+            print(f"\n{name} · {threads} thread{'s' * (threads > 1)} · {case.about}")
+            for candidate, figure in figures.items():
+                rate = f"{case.work / figure['median'] / 1e9:8.0f} GFLOP/s" if case.work else ""
+                print(f"  {candidate:<24}{bench.seconds(figure['median']):>10}{rate}   {figure['ratio']:7.2f} times ours "
+                      f"({figure['low']:.2f} to {figure['high']:.2f})", flush=True)
+                rows.append({"case": name, "threads": threads, "candidate": candidate, **figure})
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""Data in memory: samples and targets, reproducible batches, splits, standardisation.
+
+The shuffling of a run follows from `fastdrop.manual_seed` (generators "shuffle" and "split"). `load_csv` and `load_npz`
+read files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastdrop import _arrays, random
+
+__all__ = ["Batches", "Dataset", "Standardizer", "batches", "load_csv", "load_npz", "split"]
+
+_CHUNK = 8192  # rows converted at a time: temporaries stay a few megabytes
+
+
+def __getattr__(name):
+    if name in ("load_csv", "load_npz"):  # the csv and zip machinery comes when a file is read
+        from fastdrop import tables
+
+        return getattr(tables, name)
+    raise AttributeError(f"module 'fastdrop.data' has no attribute {name!r}")
+
+
+def _real(array, name: str) -> np.ndarray:
+    """An array of finite real numbers, its dtype kept."""
+    array = np.asarray(array.data if hasattr(array, "_node") else array)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {_arrays.describe(array)}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
+    if array.dtype.kind == "f" and array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(f"{name} must be finite, got NaN or infinity (first in row {row})")
+    return array
+
+
+class Dataset:
+    """Samples and their targets.
+
+    Parameters
+    ----------
+    x : array (N, ...)
+        Real numbers, finite. Kept as they are; training converts them to float32 once.
+    y : array, optional
+        Class numbers (integers, shape (N,)), or real targets of shape (N,) or (N, k). Float rows beside a
+        cross-entropy loss are distributions over the classes.
+    classes : sequence, optional
+        What each class number means.
+
+    Attributes
+    ----------
+    x, y, classes
+    columns : what `load_csv` found out about the file's columns, or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        When x or y hold no real numbers, are not finite, or differ in length.
+    """
+
+    def __init__(self, x, y=None, classes=None, columns=None):
+        self.x = _real(x, "x")
+        self.y = None if y is None else _real(y, "y")
+        if self.y is not None and len(self.y) != len(self.x):
+            raise ValueError(f"y must have one row for each of the {len(self.x)} samples of x, "
+                             f"got shape {self.y.shape}")
+        if classes is not None:
+            classes = list(classes)
+            if self.y is None or not self.is_classification:
+                raise ValueError("classes must be left out unless y holds integer class numbers")
+        if self.is_classification:
+            self.y = _arrays.labels(self.y, "y", None if classes is None else len(classes))
+            if len(self.y) and self.y.min() < 0:
+                raise ValueError(f"y must hold class numbers from 0 on, got {self.y.min()}")
+        self.classes, self.columns = classes, columns
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether y holds class numbers."""
+        return self.y is not None and self.y.dtype.kind in "iu"
+
+    def __len__(self):
+        return len(self.x)
+
+    def __repr__(self):
+        target = "no targets" if self.y is None else f"{self.y.dtype} targets {self.y.shape}"
+        return f"Dataset({self.x.dtype} samples {self.x.shape}, {target})"
+
+    def take(self, rows) -> Dataset:
+        """The samples of these row numbers (or of a slice)."""
+        return Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.columns)
+
+    def split(self, fraction: float) -> tuple[Dataset, Dataset]:
+        """`split` of this data set."""
+        return split(self, fraction)
+
+
+def as_dataset(data, name: str = "data") -> Dataset:
+    """A Dataset with targets from what a user passes: one, or a pair (x, y); non-empty."""
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        try:
+            data = Dataset(*data)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+    if not isinstance(data, Dataset):
+        raise TypeError(f"{name} must be a pair (x, y) of arrays or a fastdrop.data.Dataset, "
+                        f"got {_arrays.describe(data)}")
+    if data.y is None:
+        raise ValueError(f"{name} must have targets y, got samples alone")
+    if not len(data):
+        raise ValueError(f"{name} must hold at least one sample, got none")
+    return data
+
+
+def split(data, fraction: float) -> tuple[Dataset, Dataset]:
+    """Cut a data set in two at random: (the rest, `fraction` of it).
+
+    Parameters
+    ----------
+    data : Dataset or (x, y)
+    fraction : float in (0, 1)
+        The second part has ``round(fraction * N)`` samples, and each part at least one.
+
+    The permutation comes from the run's generator "split".
+    """
+    data = as_dataset(data)
+    fraction = _arrays.real(fraction, "fraction", low=0, high=1, open_low=True, open_high=True)
+    if len(data) < 2:
+        raise ValueError("data must hold at least two samples to be split, got one")
+    order = random.generator("split").permutation(len(data))
+    count = min(max(round(fraction * len(data)), 1), len(data) - 1)
+    return data.take(np.sort(order[count:])), data.take(np.sort(order[:count]))
+
+
+class Batches:
+    """Batches of a data set; each loop over it is one epoch in a new order. Made by `batches`."""
+
+    def __init__(self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False):
+        data = Dataset(x, y)
+        self.x = _arrays.floats(data.x, "x")
+        self.y = data.y if data.y is None or data.is_classification else _arrays.floats(data.y, "y")
+        self.batch_size = _arrays.integer(batch_size, "batch_size", 1)
+        self.shuffle, self.drop_last = _arrays.flag(shuffle, "shuffle"), _arrays.flag(drop_last, "drop_last")
+        self.reuse = _arrays.flag(reuse, "reuse")
+        if not len(self):
+            raise ValueError(f"x must hold at least one batch, got {len(self.x)} samples for batch_size={batch_size} "
+                             f"and drop_last={drop_last}")
+
+    def __len__(self):
+        whole, rest = divmod(len(self.x), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self):
+        return self.epoch(self.new_order())
+
+    def new_order(self) -> np.ndarray | None:
+        """The next epoch's order of the samples, from the run's generator "shuffle"; None = as they are."""
+        return random.generator("shuffle").permutation(len(self.x)) if self.shuffle else None
+
+    def epoch(self, order, start: int = 0):
+        """The batches of one epoch in this order, from batch number `start` on."""
+        sources = [self.x] if self.y is None else [self.x, self.y]
+        size = self.batch_size
+        buffers = [None] * len(sources)
+        for step in range(start, len(self)):
+            begin, end = step * size, min((step + 1) * size, len(self.x))
+            if order is None:
+                parts = [source[begin:end] for source in sources]
+            else:
+                rows = order[begin:end]
+                if not self.reuse or buffers[0] is None:
+                    buffers = [np.empty((min(size, len(source)), *source.shape[1:]), source.dtype) for source in sources]
+                # One gather a batch, into the old pages where reuse allows; "clip" because "raise" gathers into a copy.
+                parts = [np.take(source, rows, axis=0, out=buffer[:end - begin], mode="clip")
+                         for source, buffer in zip(sources, buffers)]
+            yield tuple(parts) if self.y is not None else parts[0]
+
+
+def batches(x, y=None, batch_size: int = 128, *, shuffle: bool = True, drop_last: bool = False,
+            reuse: bool = False) -> Batches:
+    """Batches of arrays: ``for xb, yb in batches(x, y, 64): ...`` is one epoch.
+
+    Parameters
+    ----------
+    x : array (N, ...)
+        Converted to float32 once.
+    y : array (N, ...), optional
+        Class numbers (int64) or real targets (float32). Without it batches are xb alone.
+    batch_size : int
+    shuffle : bool
+        A new order for each loop, from the run's generator "shuffle". False: batches are views of x and y.
+    drop_last : bool
+        Leave out a last batch that is not full.
+    reuse : bool
+        Write every batch over the one before it: no new memory, but a batch is only good until the next comes.
+
+    Returns
+    -------
+    Batches : has a length, and can be looped over again for the next epoch.
+    """
+    return Batches(x, y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=reuse)
+
+
+class Standardizer:
+    """Zero mean and unit variance for each feature: (x - mean) / scale, in float64, rounded to float32 once.
+
+    Features are the positions behind axis 0. A feature that is constant in the data of `fit` has scale 1.
+
+    Attributes
+    ----------
+    mean, scale : float64 arrays of the shape of one sample
+    """
+
+    def __init__(self, mean=0.0, scale=1.0):
+        self.mean, self.scale = (np.asarray(_real(np.atleast_1d(v), name), np.float64).reshape(np.shape(v))
+                                 for v, name in ((mean, "mean"), (scale, "scale")))
+        if self.mean.shape != self.scale.shape or not (self.scale > 0).all():
+            raise ValueError(f"scale must be positive and of mean's shape {self.mean.shape}, got {scale!r}")
+
+    @classmethod
+    def fit(cls, x) -> Standardizer:
+        """Mean and standard deviation of x (N, ...) along axis 0."""
+        x = _real(x, "x")
+        if not len(x):
+            raise ValueError("x must hold at least one sample, got none")
+        mean = x.mean(axis=0, dtype=np.float64)
+        squares = sum(np.square(x[i:i + _CHUNK] - mean).sum(axis=0) for i in range(0, len(x), _CHUNK))
+        scale = np.sqrt(squares / len(x))
+        constant = (x.min(axis=0) == x.max(axis=0)) | (scale == 0)
+        return cls(mean, np.where(constant, 1.0, scale))
+
+    def transform(self, x) -> np.ndarray:
+        """Standardised samples, float32."""
+        return self._apply(x, lambda part: (part - self.mean) / self.scale)
+
+    def inverse_transform(self, x) -> np.ndarray:
+        """What `transform` was given, float32."""
+        return self._apply(x, lambda part: part * self.scale + self.mean)
+
+    def _apply(self, x, function) -> np.ndarray:
+        x = _real(x, "x")
+        if x.shape[1:] != self.mean.shape:
+            raise ValueError(f"x must have samples of shape {self.mean.shape}, got shape {x.shape}")
+        out = np.empty(x.shape, np.float32)
+        for i in range(0, len(x), _CHUNK):
+            out[i:i + _CHUNK] = function(x[i:i + _CHUNK].astype(np.float64, copy=False))
+        return out
+
+    def to_dict(self) -> dict:
+        """JSON-able; `from_dict` gives the same bits back."""
+        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def from_dict(cls, state: dict) -> Standardizer:
+        return cls(np.array(state["mean"], np.float64), np.array(state["scale"], np.float64))

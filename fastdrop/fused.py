@@ -1,0 +1,272 @@
+"""Dense layer, activation and dropout, alone or as one product.
+
+Inside a module's forward pass these functions return pending tensors. An activation on a pending dense layer, and a
+dropout on that, extend its recipe instead of running it; the last one runs as a single product with bias, activation
+and dropout where its tiles leave the registers, and backward is one pass for the gradient of the sums and of the bias,
+then the two products. A pending dropout that meets a dense layer is drawn where the product packs its input. Extending
+copies the recipe: a tensor that is read as well computes itself. Outside a pass everything runs at once.
+
+Dropout's key is drawn when the function is called, so the counting of draws does not know about any of this; a node
+keeps the key, never a mask.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+from fastdrop import _arrays, _core, random
+from fastdrop._buffers import empty
+from fastdrop.tensor import Parameter, Tensor, as_tensor, record, record_pending, wants_grad
+
+NONE, RELU, LEAKY_RELU, SIGMOID, TANH, SELU, SILU, GELU = range(8)
+_FROM_INPUT = (SILU, GELU)  # their backward needs the input, so they cannot hide in a product that is recorded
+_NO_DROP = (None, _core.KEEP_ALL, 1.0)
+
+
+class _Dense:
+    """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x."""
+
+    __slots__ = ("alpha", "b", "drop", "kind", "out", "shape", "w", "x", "x_drop")
+
+    def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None):
+        self.x, self.x_drop, self.w, self.b = x, x_drop, w, b
+        self.kind, self.alpha, self.drop = kind, alpha, drop
+        self.out = None
+        self.shape = (*x.shape[:-1], w.shape[0])
+
+    def run(self):
+        if self.out is None:
+            w = self.w.data
+            out = empty(self.shape)
+            _core.gemm(_rows(out), _rows(self.x.data), False, w, True, None if self.b is None else self.b.data, self.kind,
+                       self.alpha, self.drop, self.x_drop)
+            self.out = out
+        return self.out
+
+    def backward(self, grad):
+        w, b = self.w, self.b
+        wants_b = b is not None and b.requires_grad
+        dz, db = grad, None
+        if self.kind != NONE or self.drop is not None:
+            dz = empty(self.shape)
+            stream, q, scale = self.drop or _NO_DROP
+            if wants_b:
+                db = empty(b.shape)
+            _core.act_backward(dz, grad, self.run(), self.kind, self.alpha, db, stream, q, scale)
+        elif wants_b:
+            db = empty(b.shape)
+            _core.col_sum(db, _rows(grad))
+        rows, x = _rows(dz), self.x
+        dw = dx = None
+        if w.requires_grad:
+            source = _rows(x.data)
+
+            def write(out, accumulate):
+                _core.gemm(out, rows, True, source, False, b_drop=self.x_drop, accumulate=accumulate)
+
+            if isinstance(w, Parameter) and w._node is None:
+                w.gradient_into(write)
+            else:
+                dw = empty(w.shape)
+                write(dw, False)
+        if x.requires_grad:
+            dx = empty(x.shape)
+            _core.gemm(_rows(dx), rows, False, w.data, False)
+            if self.x_drop is not None:
+                _core.dropout(dx, dx, *self.x_drop)
+        return (dx, dw) if b is None else (dx, dw, db)
+
+
+class _Pointwise:
+    """dropout(act(z)), one pass."""
+
+    __slots__ = ("alpha", "drop", "kind", "out", "shape", "z")
+
+    def __init__(self, z, kind=NONE, alpha=0.0, drop=None):
+        self.z, self.kind, self.alpha, self.drop = z, kind, alpha, drop
+        self.out = None
+        self.shape = z.shape
+
+    def run(self):
+        if self.out is None:
+            z = self.z.data
+            out = empty(z.shape)
+            if self.drop is None:
+                _core.act(out, z, self.kind, self.alpha)
+            elif self.kind == NONE:
+                _core.dropout(_samples(out), _samples(z), *self.drop)
+            else:
+                _core.act_dropout(_samples(out), _samples(z), self.kind, self.alpha, *self.drop)
+            self.out = out
+        return self.out
+
+    def backward(self, grad):
+        dz = empty(grad.shape)
+        if self.kind == NONE:
+            _core.dropout(_samples(dz), _samples(grad), *self.drop)
+        else:
+            saved = self.z.data if self.kind in _FROM_INPUT else self.run()
+            _core.act_backward(_samples(dz), _samples(grad), _samples(saved), self.kind, self.alpha, None, *(self.drop or _NO_DROP))
+        return (dz,)
+
+
+def _rows(array):
+    """As (rows, features)."""
+    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1]) if array.size else array.reshape(
+        _count(array.shape[:-1]), array.shape[-1])
+
+
+def _samples(array):
+    """With axis 0 as the sample; one sample for 0-d and 1-d arrays."""
+    return array if array.ndim > 1 else array.reshape(1, -1)
+
+
+def _count(shape):
+    n = 1
+    for length in shape:
+        n *= length
+    return n
+
+
+def _result(recipe, inputs) -> Tensor:
+    """The recipe's tensor: pending inside a pass, run outside."""
+    t = record_pending(recipe, inputs, recipe.backward)
+    ps = random.current()
+    if ps is None:
+        t.data  # noqa: B018 (runs it)
+    else:
+        ps.pending.append(weakref.ref(t))
+    return t
+
+
+def finish_pass(ps) -> None:
+    """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
+    for reference in ps.pending:
+        t = reference()
+        if t is not None:
+            t.data  # noqa: B018
+    ps.pending.clear()
+
+
+def linear(input, weight, bias=None) -> Tensor:
+    """y = x w^T + b.
+
+    Parameters
+    ----------
+    input : (..., in_features)
+    weight : (out_features, in_features)
+    bias : (out_features,), optional
+    """
+    x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
+    b = None if bias is None else as_tensor(bias, "bias")
+    shape, w_shape = x.shape, w.shape
+    if len(w_shape) != 2:
+        raise ValueError(f"weight must have 2 dimensions, got shape {w_shape}")
+    if not shape or shape[-1] != w_shape[1]:
+        raise ValueError(f"input must have {w_shape[1]} features along its last axis to match weight, got shape {shape}")
+    if b is not None and b.shape != w_shape[:1]:
+        raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
+    x_drop, p = None, x._pending
+    if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and p.out is None:
+        x, x_drop = p.z, p.drop
+    recipe = _Dense(x, x_drop, w, b)
+    return _result(recipe, (x, w) if b is None else (x, w, b))
+
+
+def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
+    """act(z), z usually the output of a dense layer."""
+    z = as_tensor(input, "input")
+    p = z._pending
+    if type(p) is _Dense and p.kind == NONE and p.drop is None and p.out is None:
+        inputs = (p.x, p.w) if p.b is None else (p.x, p.w, p.b)
+        if kind not in _FROM_INPUT or not wants_grad(*inputs):
+            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha), inputs)
+    return _result(_Pointwise(z, kind, alpha), (z,))
+
+
+def relu(input, inplace: bool = False) -> Tensor:
+    """max(0, x), elementwise; NaN stays NaN. `inplace` is accepted for PyTorch's sake and changes nothing."""
+    return activation(input, RELU)
+
+
+def leaky_relu(input, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, negative_slope * x elsewhere."""
+    return activation(input, LEAKY_RELU, _arrays.real(negative_slope, "negative_slope"))
+
+
+def sigmoid(input) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return activation(input, SIGMOID)
+
+
+def tanh(input) -> Tensor:
+    """The hyperbolic tangent."""
+    return activation(input, TANH)
+
+
+def selu(input, inplace: bool = False) -> Tensor:
+    """scale * (max(0, x) + min(0, alpha (exp(x) - 1))), alpha = 1.67326, scale = 1.0507 (Klambauer et al., 2017)."""
+    return activation(input, SELU)
+
+
+def silu(input, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x) (Hendrycks and Gimpel, 2016)."""
+    return activation(input, SILU)
+
+
+def gelu(input, approximate: str = "none") -> Tensor:
+    """x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, 2016); only the exact form."""
+    _arrays.choice(approximate, "approximate", ("none",))
+    return activation(input, GELU)
+
+
+def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False, *, inverted: bool = True, layer=None) -> Tensor:
+    """Dropout: y = x * 2^32 / q where kept, +0 where dropped; in evaluation the input itself.
+
+    Parameters
+    ----------
+    input : (samples, ...)
+        Axis 0 is the sample; a 1-d input is one sample.
+    p : float in [0, 1]
+        Probability to drop.
+    training : bool
+    inplace : bool
+        Accepted for PyTorch's sake; changes nothing.
+    inverted : bool
+        False: y = x where kept, and k x in evaluation, k = q / 2^32 (the 2014 formulation).
+    layer : Module, optional
+        Whose site draws the mask; functional calls share one after all layers' (docs/mask-contract.md).
+
+    Returns
+    -------
+    Tensor of input's shape; its node keeps the mask's key, never a mask.
+
+    References
+    ----------
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+    """
+    p = _arrays.rate(p)
+    x = as_tensor(input, "input")
+    if not training:
+        return x if inverted or p == 0.0 else _scaled(x, _core.keep_threshold(p) * 2.0**-32)
+    if p == 0.0:
+        return x
+    q = _core.keep_threshold(p)
+    drop = (random.stream_for(layer), q, _core.keep_scale(q) if inverted else 1.0)
+    recipe = x._pending
+    if recipe is not None and recipe.out is None and recipe.drop is None:
+        if type(recipe) is _Pointwise:
+            return _result(_Pointwise(recipe.z, recipe.kind, recipe.alpha, drop), (recipe.z,))
+        if len(recipe.shape) == 2:
+            d = _Dense(recipe.x, recipe.x_drop, recipe.w, recipe.b, recipe.kind, recipe.alpha, drop)
+            return _result(d, (d.x, d.w) if d.b is None else (d.x, d.w, d.b))
+    return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
+
+
+def _scaled(x, factor) -> Tensor:
+    def scaled(array):
+        out = empty(array.shape)
+        _core.scale(out, array, factor)
+        return out
+
+    return record(scaled(x.data), (x,), lambda g: (scaled(g),))

@@ -1,0 +1,367 @@
+"""Tensors and the tape.
+
+A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node holds its inputs
+and its backward function, nothing else. Inside a forward pass of a module a tensor's array may still be *pending*: a
+recipe (a dense layer, an activation, a dropout) that the next function may extend, so that Linear, activation and
+dropout become one product. Whoever reads `data` runs it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ContextDecorator
+from sys import getrefcount
+
+import numpy as np
+
+from fastdrop import _arrays
+
+
+class _Mode(threading.local):
+    grad = True
+
+
+_mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations of this thread are recorded."""
+    return _mode.grad
+
+
+class _GradMode(ContextDecorator):
+    value = True
+
+    def __enter__(self):
+        self._before = _mode.grad
+        _mode.grad = self.value
+
+    def __exit__(self, *exc):
+        _mode.grad = self._before
+
+    def _recreate_cm(self):
+        return type(self)()
+
+
+class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
+    """Context manager and decorator: operations inside are not recorded."""
+
+    value = False
+
+
+class enable_grad(_GradMode):  # noqa: N801
+    """Context manager and decorator: operations inside are recorded, even within `no_grad`."""
+
+    value = True
+
+
+class Node:
+    """What made a tensor: its inputs, and backward(grad) -> the gradient of each input (or None)."""
+
+    __slots__ = ("backward", "inputs")
+
+    def __init__(self, inputs, backward):
+        self.inputs = inputs
+        self.backward = backward
+
+
+def _freed(grad):
+    raise RuntimeError("the graph was freed by an earlier backward(); call backward(retain_graph=True) there to use it twice")
+
+
+class Tensor:
+    """A float32 array that may record what is done with it.
+
+    Parameters
+    ----------
+    data : array
+        float64, float16 and integers are converted to float32; bool, complex and object arrays are refused.
+    requires_grad : bool
+        Whether `backward` should leave the gradient of the result in `grad`.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
+    __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
+
+    def __init__(self, data, requires_grad: bool = False):
+        self._data = _arrays.floats(data, "data")
+        self._pending = self._node = self._grad = None
+        self.requires_grad = _arrays.flag(requires_grad, "requires_grad")
+
+    # ---- the array ----
+
+    @property
+    def data(self) -> np.ndarray:
+        """The float32 array itself (not a copy)."""
+        if self._pending is not None:
+            self._data = self._pending.run()
+            self._pending = None
+        return self._data
+
+    @data.setter
+    def data(self, value):
+        self._data = _arrays.floats(value, "data")
+        self._pending = None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            value = value if isinstance(value, Tensor) else Tensor(value)
+            if value.shape != self.shape:
+                raise ValueError(f"grad must have shape {self.shape}, got {value.shape}")
+        self._grad = value
+
+    @property
+    def shape(self) -> tuple:
+        return self._data.shape if self._pending is None else self._pending.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def dtype(self):
+        return np.dtype(np.float32)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._node is None
+
+    def numpy(self) -> np.ndarray:
+        """The array (shared, not copied)."""
+        return self.data
+
+    def item(self) -> float:
+        """The only element, as a Python float."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
+        return float(self.data.reshape(())[()])
+
+    def tolist(self):
+        return self.data.tolist()
+
+    def detach(self) -> Tensor:
+        """The same array without a history."""
+        return wrap(self.data)
+
+    def clone(self) -> Tensor:
+        """A copy that passes the gradient on."""
+        return record(self.data.copy(), (self,), lambda g: (g,))
+
+    def size(self, dim: int | None = None):
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self) -> int:
+        return int(np.prod(self.shape))
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        self.requires_grad = _arrays.flag(requires_grad, "requires_grad")
+        return self
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.data, dtype=dtype, copy=copy) if copy is not None else np.asarray(self.data, dtype=dtype)
+
+    def __float__(self):
+        return self.item()
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __hash__(self):
+        return id(self)
+
+    def __repr__(self):
+        values = np.array2string(self.data, separator=", ", prefix="tensor(")
+        return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def __reduce__(self):
+        return _restore, (type(self), self.data, self.requires_grad)
+
+    def __deepcopy__(self, memo):
+        if self._node is not None:
+            raise RuntimeError("only leaf tensors can be deep-copied; detach() first")
+        copy = _restore(type(self), self.data.copy(), self.requires_grad)
+        memo[id(self)] = copy
+        return copy
+
+    # ---- the tape ----
+
+    def backward(self, gradient=None, retain_graph: bool = False) -> None:
+        """Add d self / d leaf to the `grad` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient : array of self's shape, optional
+            Weights of self's elements; 1 for a single element.
+        retain_graph : bool
+            Keep the graph for another backward.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("backward() needs a tensor that requires a gradient; no input of this one does")
+        if gradient is None:
+            if self.numel() != 1:
+                raise RuntimeError(f"backward() without gradient= needs a single element, got shape {self.shape}")
+            gradient = np.ones(self.shape, np.float32)
+        else:
+            gradient = _arrays.floats(gradient, "gradient")
+            if gradient.shape != self.shape:
+                raise ValueError(f"gradient must have shape {self.shape}, got {gradient.shape}")
+        if self._node is None:
+            self._accumulate(gradient)
+            return
+        order = _inputs_first(self._node)
+        waiting = {self._node: gradient}
+        while order:
+            node = order.pop()
+            grad = waiting.pop(node, None)
+            if grad is None:
+                continue
+            if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
+                grad = np.ascontiguousarray(grad, np.float32)
+            for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
+                if part is None or not tensor.requires_grad:
+                    continue
+                source = tensor._node
+                if source is None:
+                    tensor._accumulate(part)
+                else:
+                    before = waiting.get(source)
+                    waiting[source] = part if before is None else before + part
+            if not retain_graph:
+                node.inputs, node.backward = (), _freed
+
+    def _accumulate(self, part: np.ndarray) -> None:
+        if self._grad is None:
+            self._grad = wrap(part.copy())
+        else:
+            self._grad = wrap(self._grad.data + part)
+
+
+def _inputs_first(root: Node) -> list[Node]:
+    """The nodes below root, each after all its inputs; without recursion."""
+    order, seen, stack = [], {root}, [(root, iter(root.inputs))]
+    if root.backward is _freed:
+        _freed(None)
+    while stack:
+        node, inputs = stack[-1]
+        for tensor in inputs:
+            below = tensor._node
+            if below is not None and below not in seen:
+                if below.backward is _freed:
+                    _freed(None)
+                seen.add(below)
+                stack.append((below, iter(below.inputs)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    return order
+
+
+class Parameter(Tensor):
+    """A tensor that a module trains. Its gradient's memory is kept from step to step."""
+
+    __slots__ = ("_spare",)
+
+    def __init__(self, data, requires_grad: bool = True):
+        super().__init__(data, requires_grad)
+        self._spare = None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        old = self._grad
+        Tensor.grad.fset(self, value)
+        if value is None and old is not None:
+            self._spare = old.data
+
+    def gradient_into(self, write) -> None:
+        """Call write(out, accumulate) with the gradient's own memory: no fresh pages, no second copy."""
+        if self._grad is not None:
+            write(self._grad.data, True)
+            return
+        out = self._spare
+        if out is None or getrefcount(out) != 3 or out.shape != self._data.shape:  # self, the variable, the call
+            out = np.empty(self._data.shape, np.float32)
+        self._spare = None
+        write(out, False)
+        self._grad = wrap(out)
+
+    def _accumulate(self, part: np.ndarray) -> None:
+        def write(out, accumulate):
+            if accumulate:
+                np.add(out, part, out=out)
+            else:
+                np.copyto(out, part)
+
+        self.gradient_into(write)
+
+    def __repr__(self):
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+def wrap(array: np.ndarray) -> Tensor:
+    """A tensor without history around a float32 array, unchecked."""
+    t = Tensor.__new__(Tensor)
+    t._data = array
+    t._pending = t._node = t._grad = None
+    t.requires_grad = False
+    return t
+
+
+def _restore(kind, data, requires_grad):
+    return kind(data, requires_grad)
+
+
+def as_tensor(x, name: str) -> Tensor:
+    """x itself, or a new tensor around what the user passed."""
+    return x if isinstance(x, Tensor) else wrap(_arrays.floats(x, name))
+
+
+def wants_grad(*inputs: Tensor) -> bool:
+    """Whether an operation on these is to be recorded."""
+    return _mode.grad and any(t.requires_grad for t in inputs)
+
+
+def record(array: np.ndarray, inputs: tuple, backward) -> Tensor:
+    """The result of an operation: array, and its node when an input requires a gradient."""
+    t = wrap(array if type(array) is np.ndarray and array.dtype == np.float32 else np.asarray(array, np.float32))
+    if wants_grad(*inputs):
+        t.requires_grad = True
+        t._node = Node(inputs, backward)
+    return t
+
+
+def record_pending(pending, inputs: tuple, backward) -> Tensor:
+    """The same for a recipe that runs when its data is read."""
+    t = wrap(None)
+    t._pending = pending
+    if wants_grad(*inputs):
+        t.requires_grad = True
+        t._node = Node(inputs, backward)
+    return t
+
+
+def tensor(data, requires_grad: bool = False) -> Tensor:
+    """A new tensor with a copy of data (see `Tensor`)."""
+    return Tensor(np.array(_arrays.floats(data, "data")), requires_grad)
