@@ -228,8 +228,8 @@ class Standardizer:
         mean = x.mean(axis=0, dtype=np.float64)
         squares = sum(np.square(x[i:i + _CHUNK] - mean).sum(axis=0) for i in range(0, len(x), _CHUNK))
         scale = np.sqrt(squares / len(x))
-        constant = (x.min(axis=0) == x.max(axis=0)) | (scale == 0)
-        return cls(mean, np.where(constant, 1.0, scale))
+        constant = (x.min(axis=0) == x.max(axis=0)) | (scale == 0)  # a rounded mean leaves a little variance
+        return cls(np.where(constant, x[0], mean), np.where(constant, 1.0, scale))
 
     def transform(self, x) -> np.ndarray:
         """Standardised samples, float32."""

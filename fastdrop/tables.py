@@ -73,7 +73,8 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
 def read_npz(path) -> dict[str, np.ndarray]:
     """All arrays of an archive; nothing pickled."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:  # opened here: NumPy forgets to close what it finds to be no archive
+            archive = np.load(file, allow_pickle=False)
             if not hasattr(archive, "files"):
                 raise ValueError("it is no archive")
             return {name: archive[name] for name in archive.files}
