@@ -1,0 +1,94 @@
+"""Modules that hold modules."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from fastdrop import _arrays
+from fastdrop.nn.module import Module
+
+
+class _Numbered(Module):
+    """What Sequential and ModuleList share: modules by number."""
+
+    def _place(self, index):
+        return list(self._modules)[_arrays.integer(index, "index", -len(self), len(self) - 1)]
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self):
+        return iter(self._modules.values())
+
+    def __contains__(self, module):
+        return any(module is m for m in self)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self._of(list(self._modules.items())[index])
+        return self._modules[self._place(index)]
+
+    def __setitem__(self, index, module):
+        setattr(self, self._place(index), module)
+
+    def __delitem__(self, index):
+        delattr(self, self._place(index))
+        kept = list(self._modules.values())
+        if all(name.isdigit() for name in self._modules):
+            self._modules.clear()
+            for module in kept:
+                self.append(module)
+
+    def append(self, module: Module):
+        """Add a module at the end; returns self."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules):
+        """Add modules at the end; returns self."""
+        for module in modules:
+            self.append(module)
+        return self
+
+
+class Sequential(_Numbered):
+    """Modules one after the other: Sequential(a, b)(x) = b(a(x)).
+
+    Parameters
+    ----------
+    *modules : Module, or one OrderedDict of name to Module
+    """
+
+    def __init__(self, *modules):
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], (OrderedDict, dict)):
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            self.extend(modules)
+
+    @classmethod
+    def _of(cls, items):
+        return cls(OrderedDict(items))
+
+    def forward(self, input):
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+
+class ModuleList(_Numbered):
+    """A list of modules; it has no forward of its own.
+
+    Parameters
+    ----------
+    modules : iterable of Module
+    """
+
+    def __init__(self, modules=()):
+        super().__init__()
+        self.extend(modules)
+
+    @classmethod
+    def _of(cls, items):
+        return cls(module for _, module in items)
