@@ -52,7 +52,8 @@ class Dataset:
     Attributes
     ----------
     x, y, classes
-    columns : what `load_csv` found out about the file's columns, or None
+    origin : dict or None
+        How `load_csv` or `load_npz` read the file, JSON-able, so that another file can be read in the same way.
 
     Raises
     ------
@@ -60,7 +61,7 @@ class Dataset:
         When x or y hold no real numbers, are not finite, or differ in length.
     """
 
-    def __init__(self, x, y=None, classes=None, columns=None):
+    def __init__(self, x, y=None, classes=None, origin=None):
         self.x = _real(x, "x")
         self.y = None if y is None else _real(y, "y")
         if self.y is not None and len(self.y) != len(self.x):
@@ -74,7 +75,7 @@ class Dataset:
             self.y = _arrays.labels(self.y, "y", None if classes is None else len(classes))
             if len(self.y) and self.y.min() < 0:
                 raise ValueError(f"y must hold class numbers from 0 on, got {self.y.min()}")
-        self.classes, self.columns = classes, columns
+        self.classes, self.origin = classes, origin
 
     @property
     def is_classification(self) -> bool:
@@ -90,7 +91,7 @@ class Dataset:
 
     def take(self, rows) -> Dataset:
         """The samples of these row numbers (or of a slice)."""
-        return Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.columns)
+        return Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin)
 
     def split(self, fraction: float) -> tuple[Dataset, Dataset]:
         """`split` of this data set."""

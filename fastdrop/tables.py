@@ -64,7 +64,9 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
             continue
         try:
             y = _targets(arrays[y_name], classes)
-            parts.append(Dataset(pixels(arrays[x_name], flatten), y, None if classes is None else classes.tolist()))
+            x = arrays[x_name]
+            parts.append(Dataset(pixels(x, flatten), y, None if classes is None else classes.tolist(),
+                                 {"kind": "npz", "pixels": x.dtype == np.uint8}))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path!r}, {x_name} and {y_name}: {error}") from None
     return parts[0], parts[1] if len(parts) == 2 else None
@@ -121,7 +123,7 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     -------
     Dataset : float64 columns. A column of text with at most 100 different values is one-hot (one column each, in sorted
         order); a missing value (empty, ?, NA, nan, null, none) counts as a category there and is an error among numbers.
-        ``columns`` describes this, `encode` applies it to other rows.
+        ``origin`` describes this, `encode` applies it to other rows.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     if width < 2:
         raise ValueError(f"{path!r} must have a target and at least one other column, got {width} column")
     fields = list(zip(*(row for _, row in rows)))
-    columns = {"names": names, "width": width, "target": place,
+    columns = {"kind": "csv", "names": names, "width": width, "target": place,
                "features": [_describe_column(fields[i], i, names, rows, path) for i in range(width) if i != place]}
     y, classes = _read_target(fields[place], rows, _column_name(place, names), task, path)
     return Dataset(_encode(rows, columns["features"], path), y, classes, columns)

@@ -192,14 +192,14 @@ def table(tmp_path, text, name="t.csv"):
 def test_csv_of_numbers(tmp_path):
     d = load_csv(table(tmp_path, "1,2,0\n3,4,1\n\n5,6.5,0\n"))
     np.testing.assert_array_equal(d.x, [[1, 2], [3, 4], [5, 6.5]])
-    assert d.y.tolist() == [0, 1, 0] and d.classes == [0, 1] and d.columns["names"] is None
+    assert d.y.tolist() == [0, 1, 0] and d.classes == [0, 1] and d.origin["names"] is None
 
 
 def test_csv_with_everything(tmp_path):
     text = '\ufeffid;"colour";size;price\n1;red;3;9.5\n2;?;4;8\n3;"blue";1e2;7,5\n'.replace("7,5", "7.5")
     path = table(tmp_path, gzip.compress(text.encode()), "t.csv.gz")
     d = load_csv(path, target="price")
-    assert d.columns["names"] == ["id", "colour", "size", "price"] and not d.is_classification
+    assert d.origin["names"] == ["id", "colour", "size", "price"] and not d.is_classification
     np.testing.assert_array_equal(d.x, [[1, 0, 0, 1, 3], [2, 1, 0, 0, 4], [3, 0, 1, 0, 100]])  # ?, blue, red
     np.testing.assert_array_equal(d.y, [9.5, 8, 7.5])
     with pytest.raises(ValueError, match=r"line 3: the target, column 2 \('colour'\), is missing"):
@@ -210,7 +210,7 @@ def test_other_rows_by_the_same_columns(tmp_path):
     d = load_csv(table(tmp_path, "a,kind,y\n1,u,0.5\n2,v,1.5\n"), target="y")
 
     def rows(text):
-        return tables.encode(tables.parse_csv(text.encode(), "new"), d.columns, "new").tolist()
+        return tables.encode(tables.parse_csv(text.encode(), "new"), d.origin, "new").tolist()
 
     assert rows("kind,a\nv,7\n") == [[7, 0, 1]]  # by name
     assert rows("a,kind,y\n7,v,3\n") == [[7, 0, 1]]  # with the target
@@ -221,8 +221,8 @@ def test_other_rows_by_the_same_columns(tmp_path):
 
 
 def test_header_and_task(tmp_path):
-    assert load_csv(table(tmp_path, "a,b\nx,p\ny,q\nx,p\n")).columns["names"] == ["a", "b"]  # texts alone
-    assert load_csv(table(tmp_path, "x,p\ny,q\nx,p\n")).columns["names"] is None
+    assert load_csv(table(tmp_path, "a,b\nx,p\ny,q\nx,p\n")).origin["names"] == ["a", "b"]  # texts alone
+    assert load_csv(table(tmp_path, "x,p\ny,q\nx,p\n")).origin["names"] is None
     years = "".join(f"{i},{i}\n" for i in range(30))
     assert not load_csv(table(tmp_path, years)).is_classification
     assert load_csv(table(tmp_path, years), task="classification").is_classification

@@ -1,0 +1,173 @@
+"""Using a model on data: losses by name, metrics, predictions, evaluation."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+
+import numpy as np
+
+from fastdrop import _arrays, functional, nn
+from fastdrop.data import Dataset, as_dataset
+from fastdrop.tensor import Tensor, no_grad
+
+__all__ = ["LOSSES", "evaluate", "evaluating", "predict"]
+
+LOSSES = {
+    "cross_entropy": functional.cross_entropy, "nll": functional.nll_loss, "mse": functional.mse_loss,
+    "l1": functional.l1_loss, "huber": functional.huber_loss, "bce_with_logits": functional.binary_cross_entropy_with_logits,
+}
+
+
+def checked_model(model) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    return model
+
+
+@contextmanager
+def evaluating(model: nn.Module):
+    """The model in evaluation mode; afterwards every module is in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+class Objective:
+    """A loss, and the metric that goes with it."""
+
+    def __init__(self, loss, data: Dataset, metrics=None):
+        if loss is None:
+            loss = "cross_entropy" if data.is_classification else "mse"
+        if not callable(loss):
+            loss = LOSSES[_arrays.choice(loss, "loss", LOSSES)]
+        self.loss = loss
+        self.labels = data.is_classification
+        self.binary = not self.labels and (loss is LOSSES["bce_with_logits"] or isinstance(loss, nn.BCEWithLogitsLoss))
+        self.shares = not self.labels and (loss is LOSSES["cross_entropy"] or isinstance(loss, nn.CrossEntropyLoss))
+        self.name = "accuracy" if self.labels or self.binary or self.shares else "rmse"
+        if metrics is None:
+            metrics = {}
+        if not isinstance(metrics, dict) or not all(isinstance(n, str) and callable(m) for n, m in metrics.items()):
+            raise TypeError(f"metrics must be a dict of names and functions (output, target) -> number, "
+                            f"got {_arrays.describe(metrics)}")
+        self.metrics = metrics
+
+    def __call__(self, output, target: np.ndarray) -> Tensor:
+        """The loss of one batch."""
+        value = self.loss(output, self.fit_shape(output, target))
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise TypeError(f"loss must return a Tensor with one element, got {_arrays.describe(value)}")
+        return value
+
+    @staticmethod
+    def fit_shape(output, target):
+        """Real targets (N,) as (N, 1) beside such an output: anything else would be broadcast to (N, N)."""
+        column = target.dtype.kind == "f" and target.ndim == 1 and getattr(output, "shape", None) == (len(target), 1)
+        return target[:, None] if column else target
+
+    def score(self, output, target: np.ndarray) -> tuple[float, int]:
+        """(sum, number) whose quotient is the accuracy or the mean squared error; number 0 where neither makes sense."""
+        if not isinstance(output, Tensor):
+            return 0.0, 0
+        out, target = output.data, self.fit_shape(output, target)
+        if self.labels or self.shares:
+            if out.ndim != 2:
+                return 0.0, 0
+            truth = target if self.labels else target.argmax(1)
+            return float(np.count_nonzero(out.argmax(1) == truth)), len(out)
+        if out.shape != target.shape:
+            return 0.0, 0
+        if self.binary:
+            return float(np.count_nonzero((out > 0) == (target > 0.5))), out.size
+        return float(np.square(out - target, dtype=np.float64).sum()), out.size
+
+    def figures(self, loss: float, rows: int, score: float, count: int) -> dict:
+        """The epoch's figures from their sums."""
+        figures = {"loss": loss / rows}
+        if count:
+            figures[self.name] = score / count if self.name == "accuracy" else math.sqrt(score / count)
+        return figures
+
+
+def predict(model, x, batch_size: int = 1024) -> np.ndarray:
+    """The model's outputs for all samples: in evaluation mode (no dropout), without gradients, a batch at a time.
+
+    Parameters
+    ----------
+    model : Module
+        Afterwards in the mode it was in.
+    x : array (N, ...) or Dataset
+    batch_size : int
+        Does not change the result of models whose samples do not look at each other.
+
+    Returns
+    -------
+    float32 array (N, ...) : what the model's forward returns. For class probabilities, ``fd.softmax`` of it.
+    """
+    checked_model(model)
+    x = _arrays.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
+    size = _arrays.integer(batch_size, "batch_size", 1)
+    result = None
+    with evaluating(model), no_grad():
+        for i in range(0, max(len(x), 1), size):
+            output = model(x[i:i + size])
+            if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(x[i:i + size]):
+                raise TypeError(f"model must return a Tensor with one row for each sample, got {_arrays.describe(output)}")
+            if result is None:
+                result = np.empty((len(x), *output.shape[1:]), np.float32)
+            result[i:i + size] = output.data
+    return result
+
+
+def evaluate(model, data, *, loss=None, metrics=None, batch_size: int = 1024) -> dict[str, float]:
+    """Loss and accuracy (or root mean squared error) on a data set, in evaluation mode.
+
+    Parameters
+    ----------
+    model : Module
+        Afterwards in the mode it was in.
+    data : (x, y) or Dataset
+    loss : str or function (output, target) -> Tensor, optional
+        As for `fit`; the mean over the samples of each batch is averaged over all.
+    metrics : dict of str to function (output, target) -> number, optional
+        Called once, with all outputs and targets as arrays.
+    batch_size : int
+
+    Returns
+    -------
+    dict : "loss", "accuracy" or "rmse", and the metrics by their names
+    """
+    data = as_dataset(data)
+    return assess(checked_model(model), as_arrays(data), Objective(loss, data, metrics),
+                  _arrays.integer(batch_size, "batch_size", 1))
+
+
+def as_arrays(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and targets as they go into a model."""
+    return _arrays.floats(data.x, "x"), data.y if data.is_classification else _arrays.floats(data.y, "y")
+
+
+def assess(model, arrays, objective: Objective, batch_size: int) -> dict[str, float]:
+    """`evaluate` on checked arguments."""
+    x, y = arrays
+    total = score = 0.0
+    count, outputs = 0, []
+    with evaluating(model), no_grad():
+        for i in range(0, len(x), batch_size):
+            target = y[i:i + batch_size]
+            output = model(x[i:i + batch_size])
+            total += objective(output, target).item() * len(target)
+            part, number = objective.score(output, target)
+            score, count = score + part, count + number
+            if objective.metrics:
+                outputs.append(output.data)
+    figures = objective.figures(total, len(x), score, count)
+    if objective.metrics:
+        output = np.concatenate(outputs)
+        figures |= {name: float(metric(output, y)) for name, metric in objective.metrics.items()}
+    return figures

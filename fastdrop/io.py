@@ -1,0 +1,128 @@
+"""Models and their weights in files: one safetensors file holds both, and nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from fastdrop import _arrays, nn, random
+from fastdrop.safetensors import load_file, read_file, save_file
+
+__all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
+
+_KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
+_VERSION = 1
+
+
+def save(model, path, *, info=None) -> None:
+    """Save a model, or a state dict, as a safetensors file; atomically.
+
+    The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture goes into the metadata where the model
+    is made of this library's layers (Sequential, Linear, ...); of a class of your own only the weights and its name are.
+
+    Parameters
+    ----------
+    model : Module, or dict of str to array
+    path : str or os.PathLike
+        Replaced in one step; when anything goes wrong the old file stays.
+    info : JSON-able, optional
+        Whatever should travel with the model (class names, the mean of the data, ...); `read_info` returns it.
+    """
+    if not isinstance(model, nn.Module):
+        if not isinstance(model, dict):
+            raise TypeError(f"model must be a Module or a state dict, got {_arrays.describe(model)}")
+        if info is not None:
+            raise ValueError("info must be left out for a state dict")
+        save_file(model, path)
+        return
+    from fastdrop import models
+
+    about = {"version": _VERSION, "class": type(model).__name__, "training": model.training, "architecture": None, "why": None,
+             "info": info}
+    try:
+        about["architecture"] = models.architecture(model)
+    except ValueError as error:
+        about["why"] = str(error)
+    try:
+        text = json.dumps(about, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"info must hold what JSON can: {error}") from None
+    save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
+
+
+def load(path, model=None):
+    """What `save` saved: a model with its weights and mode (training or evaluation), or a state dict.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    model : Module, optional
+        Fill this one instead of building one: for classes of your own, and for weights that come from elsewhere
+        (PyTorch's state dict in a safetensors file).
+
+    Returns
+    -------
+    Module (the given one, where one is given), or dict of str to array for a file that holds no model
+
+    Raises
+    ------
+    ValueError
+        The file is torn, holds a model of a class that is not in this library (give ``model=``), or weights
+        that do not fit the model, which is unchanged then.
+    """
+    if model is not None and not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    path = os.fsdecode(path)
+    tensors, metadata = read_file(path)
+    about = _about(path, metadata)
+    if model is None:
+        if about is None:
+            return tensors
+        if about["architecture"] is None:
+            raise ValueError(f"{path!r} holds the weights of a {about['class']}, not how to build it ({about['why']}): "
+                             f"build one and pass it, fastdrop.load({path!r}, model={about['class']}(...))")
+        model = _built(about["architecture"], path)
+    try:
+        model.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
+    return model if about is None else model.train(about["training"])
+
+
+def read_info(path):
+    """The ``info`` that was saved with a model; None where there is none."""
+    path = os.fsdecode(path)
+    about = _about(path, read_file(path)[1])
+    return None if about is None else about["info"]
+
+
+def _built(architecture, path: str):
+    """The model, leaving the run's randomness as it was: its fresh weights are thrown away."""
+    from fastdrop import models
+
+    before = random.get_state()
+    try:
+        return models.build(architecture)
+    except ValueError as error:
+        raise ValueError(f"{path!r}: {error}") from None
+    finally:
+        random.set_state(before)
+
+
+def _about(path: str, metadata: dict) -> dict | None:
+    """What the metadata say about the model, checked; None for a file without."""
+    if metadata.get("format") == "fastdrop.checkpoint":
+        raise ValueError(f"{path!r} is a checkpoint of a training run: read it with fastdrop.load_checkpoint")
+    if _KEY not in metadata:
+        return None
+    try:
+        about = json.loads(metadata[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path!r}: bad description of the model ({error})") from None
+    kinds = {"version": int, "class": str, "training": bool, "architecture": (dict, type(None)), "why": (str, type(None)),
+             "info": object}
+    if not isinstance(about, dict) or not all(key in about and isinstance(about[key], kind) for key, kind in kinds.items()):
+        raise ValueError(f"{path!r}: bad description of the model")
+    if about["version"] != _VERSION:
+        raise ValueError(f"{path!r} is of version {about['version']}, this fastdrop reads version {_VERSION}")
+    return about

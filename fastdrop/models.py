@@ -1,0 +1,135 @@
+"""Whole models: a builder for multilayer perceptrons, and architectures as JSON (what `fastdrop.save` writes).
+
+An architecture names layers and their constructor's arguments. Names are looked up in one fixed table of this library's
+layers; nothing else can be built from a file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+
+from fastdrop import _arrays, nn
+
+__all__ = ["ACTIVATIONS", "LAYERS", "architecture", "build", "mlp"]
+
+ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "selu": nn.SELU,
+               "silu": nn.SiLU, "gelu": nn.GELU}
+CONTAINERS = {"Sequential": nn.Sequential, "ModuleList": nn.ModuleList}
+LAYERS = {kind.__name__: kind for kind in (
+    *ACTIVATIONS.values(), nn.Softmax, nn.LogSoftmax, nn.Linear, nn.Dropout, nn.LayerNorm, nn.BatchNorm1d, nn.Flatten,
+    nn.Identity)}
+_MAX_DEPTH = 100  # containers within containers
+
+
+def mlp(in_features: int, hidden, out_features: int, *, dropout=0.0, activation: str = "relu") -> nn.Sequential:
+    """Dropout, then (Linear, activation, Dropout) for each hidden layer, then Linear.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    hidden : sequence of int
+        Width of each hidden layer; empty: a linear model.
+    dropout : float, or sequence of float
+        One number: the rate of every hidden layer, none on the input. A sequence: the input's rate, then one for each
+        hidden layer, as in ``dropout=(0.2, 0.5, 0.5)`` for two. Where a rate is 0 there is no Dropout layer.
+    activation : {"relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"}
+
+    Returns
+    -------
+    Sequential : (N, in_features) -> (N, out_features)
+
+    References
+    ----------
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+    """
+    if isinstance(hidden, (str, bytes)) or not hasattr(hidden, "__iter__"):
+        raise TypeError(f"hidden must be a sequence of integers, got {_arrays.describe(hidden)}")
+    widths = [_arrays.integer(in_features, "in_features", 1)]
+    widths += [_arrays.integer(width, "hidden", 1) for width in hidden]
+    _arrays.integer(out_features, "out_features", 1)
+    act = ACTIVATIONS[_arrays.choice(activation, "activation", ACTIVATIONS)]
+    if hasattr(dropout, "__iter__") and not isinstance(dropout, (str, bytes)):
+        rates = [_arrays.rate(p, "dropout") for p in dropout]
+        if len(rates) != len(widths):
+            raise ValueError(f"dropout must be one rate, or {len(widths)} (the input and {len(widths) - 1} hidden layers), "
+                             f"got {len(rates)}")
+    else:
+        rates = [0.0] + [_arrays.rate(dropout, "dropout")] * (len(widths) - 1)
+    layers = [nn.Dropout(rates[0])] if rates[0] else []
+    for before, width, p in zip(widths, widths[1:], rates[1:]):
+        layers += [nn.Linear(before, width), act()] + ([nn.Dropout(p)] if p else [])
+    return nn.Sequential(*layers, nn.Linear(widths[-1], out_features))
+
+
+def architecture(model: nn.Module) -> dict:
+    """What `build` needs to make such a model again, as JSON-able values.
+
+    Raises
+    ------
+    ValueError
+        The model is more than layers of this library in a tree; the message says where.
+    """
+    spec = _describe(model, "", {})
+    owners: dict[int, tuple] = {}
+    for name, module in model.named_modules():
+        for parameter in module._parameters.values():
+            if parameter is not None and owners.setdefault(id(parameter), (name, module))[1] is not module:
+                raise ValueError(f"{owners[id(parameter)][0]!r} and {name!r} share a parameter")
+    return spec
+
+
+def _describe(module, path: str, seen: dict) -> dict:
+    if id(module) in seen:
+        return {"same_as": seen[id(module)]}
+    seen[id(module)] = path
+    kind = type(module).__name__
+    if type(module) is CONTAINERS.get(kind):
+        children = [[name, _describe(child, f"{path}.{name}".lstrip("."), seen)] for name, child in module._modules.items()]
+        return {"class": kind, "children": children}
+    if type(module) is not LAYERS.get(kind):
+        raise ValueError(f"{path or 'the model'} is a {kind}, which is no layer of fastdrop")
+    arguments = {}
+    for name, parameter in inspect.signature(type(module)).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):  # Identity takes and forgets anything
+            continue
+        value = getattr(module, name)
+        arguments[name] = value is not None if name == "bias" else list(value) if isinstance(value, tuple) else value
+    return {"class": kind, "arguments": arguments}
+
+
+def build(spec: dict) -> nn.Module:
+    """A new model of this `architecture`, with fresh weights.
+
+    Raises
+    ------
+    ValueError
+        It names something that is no layer, or arguments that a layer refuses.
+    """
+    return _build(spec, "", {}, 0)
+
+
+def _build(spec, path: str, made: dict, depth: int) -> nn.Module:
+    where = path or "the model"
+    if depth > _MAX_DEPTH or not isinstance(spec, dict):
+        raise ValueError(f"architecture: {where} is not described as a layer")
+    if "same_as" in spec:
+        if spec["same_as"] not in made:
+            raise ValueError(f"architecture: {where} repeats {spec['same_as']!r}, which does not come before it")
+        return made[spec["same_as"]]
+    kind = spec.get("class")
+    try:
+        if isinstance(kind, str) and kind in CONTAINERS:
+            children = [(str(name), _build(child, f"{path}.{name}".lstrip("."), made, depth + 1))
+                        for name, child in spec["children"]]
+            module = CONTAINERS[kind]() if kind == "ModuleList" else CONTAINERS[kind](OrderedDict(children))
+            if kind == "ModuleList":
+                module.extend(child for _, child in children)
+        elif isinstance(kind, str) and kind in LAYERS:
+            module = LAYERS[kind](**spec["arguments"])
+        else:
+            raise ValueError(f"architecture: {where} is a {kind!r}, which is no layer of fastdrop")
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"architecture: {where} ({kind}) cannot be built: {error}") from None
+    made[path] = module
+    return module
