@@ -133,7 +133,7 @@ def main(arguments=None) -> None:
     p.add_argument("--batch-size", type=int, default=128)
     p.add_argument("--lr", type=float, default=0.05)
     p.add_argument("--momentum", type=float, default=0.9)
-    p.add_argument("--max-norm", type=float, default=3.0)
+    p.add_argument("--max-norm", type=float, default=2.0)
     p.add_argument("--skip-plain", action="store_true", help="only with dropout")
     p.set_defaults(run=mnist)
     options = parser.parse_args(arguments)

@@ -2,6 +2,12 @@
 
 import importlib
 
+try:
+    from fastdrop import _core  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"fastdrop's C core could not be loaded ({error}). In a clone of the repository build it first: "
+                      "pip install -e .") from error
+
 from fastdrop import arithmetic, kernels, random, runtime  # noqa: F401
 from fastdrop.random import initial_seed, manual_seed, mask_state
 from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config

@@ -169,6 +169,7 @@ def linear(input, weight, bias=None) -> Tensor:
     x_drop, p = None, x._pending
     if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and p.out is None:
         x, x_drop = p.z, p.drop
+    x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
     recipe = _Dense(x, x_drop, w, b)
     return _result(recipe, (x, w) if b is None else (x, w, b))
 
@@ -181,6 +182,7 @@ def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
         inputs = (p.x, p.w) if p.b is None else (p.x, p.w, p.b)
         if kind not in _FROM_INPUT or not wants_grad(*inputs):
             return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha), inputs)
+    z.data  # noqa: B018 (the same)
     return _result(_Pointwise(z, kind, alpha), (z,))
 
 
@@ -260,6 +262,7 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
         if len(recipe.shape) == 2:
             d = _Dense(recipe.x, recipe.x_drop, recipe.w, recipe.b, recipe.kind, recipe.alpha, drop)
             return _result(d, (d.x, d.w) if d.b is None else (d.x, d.w, d.b))
+    x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
 
 
