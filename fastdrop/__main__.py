@@ -1,4 +1,4 @@
-"""`python -m fastdrop` is the command line."""
+"""python -m fastdrop"""
 
 import sys
 

@@ -44,8 +44,17 @@ class History(dict):
         return f"History({self.epochs} epochs; last: {last})" if last else "History(no epochs)"
 
 
-def plot_curves(histories: dict[str, History], path) -> None:
+def plot_curves(histories: dict[str, History], path, held_out: str = "validation") -> None:
     """Training and validation curves of several runs in one picture: loss on the left, accuracy or error on the right.
+
+    The scale leaves out the first tenth of the epochs, where everything is far above what matters.
+
+    Parameters
+    ----------
+    histories : dict of label to History
+    path : str or os.PathLike
+    held_out : str
+        What the legend calls the validation data.
 
     Raises
     ------
@@ -60,17 +69,18 @@ def plot_curves(histories: dict[str, History], path) -> None:
     panels = [name for name in ("loss", "accuracy", "rmse") if name in names or f"val_{name}" in names]
     figure = Figure(figsize=(4.8 * max(len(panels), 1), 3.8), layout="constrained")
     for i, panel in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), i + 1)
+        axes, top = figure.add_subplot(1, len(panels), i + 1), 0.0
         for number, (label, history) in enumerate(histories.items()):
-            for name, style, what in ((panel, "--", "training"), (f"val_{panel}", "-", "validation")):
+            for name, style, what in ((panel, "--", "training"), (f"val_{panel}", "-", held_out)):
                 if name in history:
                     values = history[name]
                     if panel == "accuracy":
                         values = [100 * (1 - value) for value in values]
+                    top = max(top, *values[len(values) // 10:])
                     axes.plot(range(1, len(values) + 1), values, style, color=f"C{number}", label=f"{label} {what}".strip())
         axes.set_xlabel("epoch")
         axes.set_ylabel("error (%)" if panel == "accuracy" else panel)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * top or 1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.savefig(os.fspath(path), dpi=120)

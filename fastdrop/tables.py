@@ -72,16 +72,18 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
     return parts[0], parts[1] if len(parts) == 2 else None
 
 
-def read_npz(path) -> dict[str, np.ndarray]:
-    """All arrays of an archive; nothing pickled."""
+def read_npz(file, name: str | None = None) -> dict[str, np.ndarray]:
+    """All arrays of an archive (a path, or an open file and what messages call it); nothing pickled."""
+    if name is None:
+        with open(file, "rb") as opened:  # opened here: NumPy forgets to close what it finds to be no archive
+            return read_npz(opened, os.fsdecode(file))
     try:
-        with open(path, "rb") as file:  # opened here: NumPy forgets to close what it finds to be no archive
-            archive = np.load(file, allow_pickle=False)
-            if not hasattr(archive, "files"):
-                raise ValueError("it is no archive")
-            return {name: archive[name] for name in archive.files}
+        archive = np.load(file, allow_pickle=False)
+        if not hasattr(archive, "files"):
+            raise ValueError("it is no archive")
+        return {key: archive[key] for key in archive.files}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(f"{path!r} cannot be read as a NumPy archive: {error}") from None
+        raise ValueError(f"{name!r} cannot be read as a NumPy archive: {error}") from None
 
 
 def pixels(x, flatten: bool) -> np.ndarray:
@@ -131,12 +133,8 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
         Lines of different length, missing numbers, no such target, ...; the message names the file and the line.
     """
     path = os.fsdecode(path)
-    opener = gzip.open if path.endswith(".gz") else open
-    try:
-        with opener(path, "rb") as file:
-            rows = parse_csv(file.read(), path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path!r} cannot be unpacked: {error}") from None
+    with open(path, "rb") as file:
+        rows = parse_csv(unpacked(file.read(), path), path)
     has_header = _looks_like_header(rows) if header is None else _arrays.flag(header, "header")
     names = [field.strip() for field in rows[0][1]] if has_header else None
     rows = rows[has_header:]
@@ -171,6 +169,22 @@ def encode(rows, columns: dict, source: str) -> np.ndarray:
         raise ValueError(f"{source!r} must have {len(wanted)} columns (or {columns['width']} with the target), "
                          f"got {len(first)}")
     return _encode(rows, [feature | {"place": place} for feature, place in zip(features, places)], source)
+
+
+def numbers(rows, source: str) -> np.ndarray:
+    """Rows of numbers alone, with or without names in the first line."""
+    rows = rows[_looks_like_header(rows):]
+    return _encode(rows, [{"place": i, "values": None} for i in range(len(rows[0][1]))], source)
+
+
+def unpacked(data: bytes, path: str) -> bytes:
+    """The bytes of a file, unpacked where its name ends in .gz."""
+    if not path.endswith(".gz"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path!r} cannot be unpacked: {error}") from None
 
 
 def parse_csv(data: bytes, source: str) -> list[tuple[int, list[str]]]:

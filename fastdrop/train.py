@@ -133,7 +133,7 @@ def fit(model, data, *, loss=None, optimizer=None, epochs: int = 10, batch_size:
     Returns
     -------
     History : for each epoch "loss", "accuracy" or "rmse" (of the training batches, with dropout), the same with "val_", the
-        metrics with "val_", "lr" and "time" in seconds.
+        metrics with "val_", "lr", and "time", the seconds that the training steps took.
 
     Raises
     ------
@@ -248,12 +248,13 @@ class _Run:
             self.progress.step()
             if self.every != "epoch" and self.total_steps - self.saved_at >= self.every and self.step < len(self.batches):
                 self._save()
+        took = time.perf_counter() - started
         self.epoch, self.step, self.order = self.epoch + 1, 0, None
         figures = self.objective.figures(*self.sums)
         if self.validation is not None:
             found = assess(self.model, self.validation, self.objective, _VALIDATION_BATCH)
             figures |= {f"val_{name}": value for name, value in found.items()}
-        figures |= {"lr": float(self.optimizer.param_groups[0]["lr"]), "time": time.perf_counter() - started}
+        figures |= {"lr": float(self.optimizer.param_groups[0]["lr"]), "time": took}
         self.history.add(figures)
         if self.scheduler is not None and not self.by_step:
             self.scheduler.step(*([figures.get("val_loss", figures["loss"])] if self.plateau else []))

@@ -1,0 +1,332 @@
+"""Train a multilayer perceptron and test it.
+
+Without --data: scikit-learn's handwritten digits, without dropout and with it, three runs each.
+With --data: the network of the options on your file, saved for 'fastdrop predict'.
+
+  FILE.npz  arrays x_train, y_train, x_test, y_test, or x, y (uint8: pixels, scaled to [0, 1])
+  FILE.csv  numbers and categories, the target in the last column (or --target)
+
+Test data are never used to choose anything: early stopping looks at a part of the training data. Figures named val_ are of
+that part, or without it (--validation, --early-stopping) of the test data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from statistics import mean
+
+from fastdrop import manual_seed
+
+RUNS_OF_THE_DEMO = 3
+_LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "sgd": 0.1}
+
+
+def numbers(kind):
+    """A converter of comma separated numbers."""
+
+    def convert(text):
+        try:
+            return [kind(part) for part in text.split(",")] if text.strip() else []
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be numbers separated by commas, got {text!r}") from None
+
+    return convert
+
+
+def add_arguments(sub) -> None:
+    """The options of the command."""
+
+    def option(group, flag, about, **keywords):
+        default = keywords.get("default")
+        group.add_argument(flag, help=about + (" (default: %(default)s)" if default not in (None, False) else ""), **keywords)
+
+    data = sub.add_argument_group("data")
+    option(data, "--data", "table or archive to train on; without it scikit-learn's digits", metavar="FILE")
+    option(data, "--target", "the target's column in a table: its name, or its number from 0, negative from the end", default="-1")
+    option(data, "--task", "what to predict; by default told from the target", choices=["classification", "regression"])
+    option(data, "--test-fraction", "part of the data set aside where the file has no test data", type=float, default=0.2,
+           metavar="F")
+    option(data, "--validation", "part of the training data set aside for early stopping", type=float, metavar="F")
+    option(data, "--standardize", "zero mean and unit variance for each input; auto: all but pixels",
+           choices=["auto", "yes", "no"], default="auto")
+
+    net = sub.add_argument_group("network")
+    option(net, "--hidden", "widths of the hidden layers", type=numbers(int), default="512,512", metavar="N,N")
+    option(net, "--dropout", "one rate for all hidden layers, or the input's rate and then one for each hidden layer",
+           type=numbers(float), default="0.5", metavar="P or P,P,P")
+    option(net, "--activation", "after each hidden layer", default="relu",
+           choices=["relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"])
+
+    learn = sub.add_argument_group("learning")
+    option(learn, "--epochs", "times through the training data", type=int, default=60, metavar="N")
+    option(learn, "--batch-size", "samples a step", type=int, default=64, metavar="N")
+    option(learn, "--optimizer", "how to step", choices=list(_LEARNING_RATES), default="adam")
+    option(learn, "--lr", "learning rate; by default 0.1 for sgd, 0.001 for the others", type=float, metavar="R")
+    option(learn, "--momentum", "of sgd and rmsprop; by default 0.9 for sgd, 0 for rmsprop", type=float, metavar="M")
+    option(learn, "--nesterov", "Nesterov's momentum for sgd", action="store_true")
+    option(learn, "--weight-decay", "L2 penalty", type=float, default=0.0, metavar="L")
+    option(learn, "--schedule", "of the learning rate: cosine to 0; step: a tenth after 1/2 and 3/4 of the run; "
+           "exponential to 1/100; none", choices=["cosine", "step", "exponential", "none"], default="cosine")
+    option(learn, "--warmup", "epochs in which the learning rate rises from 0", type=float, default=0.0, metavar="E")
+    option(learn, "--max-norm", "limit on the norm of each unit's incoming weights", type=float, metavar="C")
+    option(learn, "--clip-norm", "limit on the norm of the gradient", type=float, metavar="C")
+    option(learn, "--mixup", "alpha of mixup", type=float, default=0.0, metavar="A")
+    option(learn, "--label-smoothing", "share of each label spread over all classes", type=float, default=0.0, metavar="S")
+    option(learn, "--early-stopping", "stop after N epochs without improvement, and take the best", type=int, metavar="N")
+    option(learn, "--seed", "everything random follows from it", type=int, default=0, metavar="N")
+
+    out = sub.add_argument_group("output")
+    option(out, "--out", "the model; by default the data's name with .safetensors, here", metavar="FILE")
+    option(out, "--plot", "picture of the training curves; by default beside the model, with .png", metavar="FILE")
+    option(out, "--compare", "train without dropout as well", action="store_true")
+    option(out, "--checkpoint", "write the state of the run there while it runs", metavar="FILE")
+    option(out, "--checkpoint-every", "steps between checkpoints; by default one each epoch", type=int, metavar="N")
+    option(out, "--resume", "continue from the checkpoint", action="store_true")
+    option(out, "--quiet", "no progress", action="store_true")
+
+
+@dataclass
+class _Task:
+    """Prepared data."""
+
+    name: str
+    train: object
+    test: object
+    preparation: object
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives."""
+        return 1 if self.preparation.classes is None else len(self.preparation.classes)
+
+
+def run(options) -> int:
+    """The command."""
+    demo = options.data is None
+    compare = options.compare or demo
+    if compare and options.checkpoint:
+        raise ValueError("--checkpoint is for a single run: give --data, and leave out --compare")
+    if options.resume and not options.checkpoint:
+        raise ValueError("--resume needs --checkpoint FILE")
+    if options.checkpoint and not options.resume and os.path.lexists(options.checkpoint):
+        raise ValueError(f"the checkpoint {options.checkpoint!r} exists: continue it with --resume, or remove it")
+    if options.early_stopping is not None and options.validation is None:
+        options.validation = 0.1
+    if options.validation is not None and not 0 < options.validation < 1:
+        raise ValueError(f"--validation must be between 0 and 1, got {options.validation}")
+    options.hidden = options.hidden if isinstance(options.hidden, list) else numbers(int)(options.hidden)
+    rates = options.dropout if isinstance(options.dropout, list) else numbers(float)(options.dropout)
+    rates = rates[0] if len(rates) == 1 else rates
+    manual_seed(options.seed)
+    task = _digits() if demo else _from_file(options)
+    out = options.out or f"{task.name}.safetensors"
+    plot = options.plot or f"{os.path.splitext(out)[0]}.png"
+    for path in (out, plot, options.checkpoint):
+        folder = os.path.dirname(path or "") or "."
+        if not os.path.isdir(folder):
+            raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
+
+    count = RUNS_OF_THE_DEMO if demo else 1
+    variants = ([("without dropout", 0.0)] if compare else []) + [(f"dropout {_text(rates)}", rates)]
+    for _, dropout in variants:  # all that can be wrong with the options is wrong before the first run
+        _model(task, dropout, options)
+    print(f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, {_network(task, options)}", flush=True)
+    errors, histories = {name: [] for name, _ in variants}, {}
+    for number in range(count):
+        for name, dropout in variants:
+            if not options.quiet and len(variants) * count > 1:
+                print(f"{name}, run {number + 1} of {count}", file=sys.stderr, flush=True)
+            seed = options.seed + number
+            model, history = _train(task, dropout, seed, options)
+            errors[name].append(_test_error(model, task))
+            histories.setdefault(name, history)
+            if number == 0:
+                kept = model  # the last variant's: with dropout
+            if history.stopped:
+                print(f"{name}: stopped after epoch {history.epochs}, back to epoch {history.best_epoch}")
+    _table(errors, task)
+    from fastdrop import io
+
+    io.save(kept, out, info=task.preparation.to_dict())
+    print(f"\nmodel ({variants[-1][0]}): {out}")
+    _curves(histories, plot, "test" if options.validation is None else "validation")
+    _how_to_go_on(task, out, demo)
+    return 0
+
+
+# ---- data ----
+
+
+def _digits() -> _Task:
+    """scikit-learn's 8x8 digits, 30 % of them for the test."""
+    import numpy as np
+
+    from fastdrop.data import Dataset, Standardizer
+    from fastdrop.preparation import Preparation
+
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ImportError("training without --data needs scikit-learn for its handwritten digits: "
+                          "pip install 'fastdrop[train]', or give --data FILE") from None
+    x, y = load_digits(return_X_y=True)
+    train, test = Dataset(x, y, range(10)).split(0.3)
+    preparation = Preparation(64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes)  # 0..16 -> [0, 1]
+    return _Task("digits", preparation.dataset(train), preparation.dataset(test), preparation)
+
+
+def _from_file(options) -> _Task:
+    from fastdrop.data import load_csv, load_npz, split
+    from fastdrop.preparation import Preparation
+
+    path = options.data
+    name = os.path.basename(path)
+    stem, _, ending = name.removesuffix(".gz").rpartition(".")
+    if ending == "npz":
+        train, test = load_npz(path, flatten=True, task=options.task)
+    elif ending in ("csv", "tsv", "txt", "data"):
+        try:
+            target = int(options.target)
+        except ValueError:
+            target = options.target
+        train, test = load_csv(path, target=target, task=options.task), None
+    else:
+        raise ValueError(f"--data must be a .npz archive or a .csv table, got {path!r}")
+    if train.x.ndim != 2 or not train.x.shape[1]:
+        raise ValueError(f"{path!r} must hold samples of at least one number, got shape {train.x.shape}")
+    if test is None:
+        train, test = split(train, options.test_fraction)
+    if train.classes is not None and len(train.classes) < 2:
+        raise ValueError(f"{path!r} must have at least two classes to tell apart, got {train.classes}")
+    if not train.is_classification and train.y.ndim != 1:
+        raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
+    preparation = Preparation.of(train, {"auto": None, "yes": True, "no": False}[options.standardize])
+    return _Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
+
+
+# ---- training ----
+
+
+def _train(task: _Task, dropout, seed: int, options):
+    """One network from its seed: (model, history)."""
+    from fastdrop import nn
+    from fastdrop.train import fit
+
+    manual_seed(seed)
+    model = _model(task, dropout, options)
+    optimizer = _optimizer(model, options)
+    rows = len(task.train) - round((options.validation or 0) * len(task.train))
+    steps = -(-rows // max(options.batch_size, 1))
+    loss = None
+    if options.label_smoothing:
+        if task.preparation.classes is None:
+            raise ValueError("--label-smoothing is for classification, the target is a number")
+        loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+    history = fit(
+        model, task.train, loss=loss, optimizer=optimizer, epochs=options.epochs, batch_size=options.batch_size,
+        validation=task.test if options.validation is None else options.validation,
+        scheduler=_schedule(optimizer, steps, options), scheduler_every="step", early_stopping=options.early_stopping,
+        clip_norm=options.clip_norm, max_norm=options.max_norm, mixup=options.mixup,
+        checkpoint=options.checkpoint, checkpoint_every=options.checkpoint_every or "epoch", resume=options.resume,
+        progress=not options.quiet)
+    return model, history
+
+
+def _model(task: _Task, dropout, options):
+    from fastdrop import models
+
+    return models.mlp(task.preparation.features, options.hidden, task.outputs, dropout=dropout, activation=options.activation)
+
+
+def _optimizer(model, options):
+    from fastdrop import optim
+
+    keywords = {"lr": _LEARNING_RATES[options.optimizer] if options.lr is None else options.lr,
+                "weight_decay": options.weight_decay}
+    if options.optimizer in ("sgd", "rmsprop"):
+        keywords["momentum"] = (0.9 if options.optimizer == "sgd" else 0.0) if options.momentum is None else options.momentum
+    elif options.momentum is not None:
+        raise ValueError(f"--momentum is for sgd and rmsprop, not for {options.optimizer}")
+    if options.nesterov and options.optimizer != "sgd":
+        raise ValueError(f"--nesterov is for sgd, not for {options.optimizer}")
+    if options.nesterov:
+        keywords["nesterov"] = True
+    kind = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "sgd": optim.SGD}[options.optimizer]
+    return kind(model.parameters(), **keywords)
+
+
+def _schedule(optimizer, steps: int, options):
+    """The learning rate's course over all steps: a rise, then the schedule."""
+    from fastdrop.optim import lr_scheduler as schedules
+
+    total, rise = max(options.epochs * steps, 1), round(options.warmup * steps)
+    if not 0 <= rise < total:
+        raise ValueError(f"--warmup must be between 0 and the {options.epochs} epochs of the run, got {options.warmup}")
+    rest = total - rise
+    parts = [] if not rise else [schedules.LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise)]
+    if options.schedule == "cosine":
+        parts.append(schedules.CosineAnnealingLR(optimizer, rest))
+    elif options.schedule == "step":
+        parts.append(schedules.MultiStepLR(optimizer, [rest // 2, rest * 3 // 4], 0.1))
+    elif options.schedule == "exponential":
+        parts.append(schedules.ExponentialLR(optimizer, 0.01 ** (1 / rest)))
+    return schedules.SequentialLR(optimizer, parts, [rise]) if len(parts) == 2 else parts[0] if parts else None
+
+
+def _test_error(model, task: _Task) -> float:
+    """Wrong answers in percent, or the root mean squared error in the target's own units."""
+    from fastdrop.train import evaluate
+
+    figures = evaluate(model, task.test)
+    return 100 * (1 - figures["accuracy"]) if task.preparation.classes else figures["rmse"] * float(task.preparation.target.scale)
+
+
+# ---- what it says ----
+
+
+def _text(rates) -> str:
+    return ", ".join(f"{p:g}" for p in (rates if isinstance(rates, list) else [rates]))
+
+
+def _network(task: _Task, options) -> str:
+    return "network " + "-".join(map(str, [task.preparation.features, *options.hidden, task.outputs]))
+
+
+def _table(errors: dict, task: _Task) -> None:
+    unit = " %" if task.preparation.classes else ""
+    runs = len(next(iter(errors.values())))
+    what = "test error" if task.preparation.classes else "test error (root mean square)"
+    print(f"\n{what}, {len(task.test)} samples" + (f", mean of {runs} runs" if runs > 1 else ""))
+    width = max(map(len, errors))
+    for name, values in errors.items():
+        each = f"   ({', '.join(f'{value:.2f}' for value in values)})" if runs > 1 else ""
+        print(f"  {name:<{width}}  {mean(values):.{2 if unit else 4}{'f' if unit else 'g'}}{unit}{each}")
+
+
+def _curves(histories: dict, path: str, held_out: str) -> None:
+    """The picture, or where matplotlib is missing a few lines."""
+    from fastdrop.report import line, plot_curves
+
+    if not any(history.epochs for history in histories.values()):
+        return
+    try:
+        plot_curves(histories, path, held_out)
+        print(f"training curves: {path}")
+    except ImportError as error:
+        print(f"no picture ({error}); the curves in words:")
+        for name, history in histories.items():
+            print(f"  {name}")
+            for i in sorted({round(k * (history.epochs - 1) / 5) for k in range(6)}):
+                print(f"    epoch {i + 1}  {line({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}")
+
+
+def _how_to_go_on(task: _Task, out: str, demo: bool) -> None:
+    print("\nGo on with")
+    hint = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
+    print(f"  fastdrop predict {out} FILE.csv      # {hint}; .npy and .npz too")
+    if demo:
+        print("  fastdrop train --data FILE.npz --hidden 1024,1024 --dropout 0.2,0.5,0.5 --max-norm 2")
+    print("  fastdrop train --help")
