@@ -211,8 +211,8 @@ int fd_gemm(const fd_product *given) {
     }
     if (p.drop.q >= FD_KEEP_ALL) p.drop.stream = NULL;
     if ((p.a_drop.stream && p.a_drop.q == 0) || (p.b_drop.stream && p.b_drop.q == 0)) p.k = 0; /* an operand of zeros */
-    if (p.a_drop.q >= FD_KEEP_ALL) p.a_drop.stream = NULL;
-    if (p.b_drop.q >= FD_KEEP_ALL) p.b_drop.stream = NULL;
+    if (p.a_drop.q >= FD_KEEP_ALL || p.k == 0) p.a_drop.stream = NULL;
+    if (p.b_drop.q >= FD_KEEP_ALL || p.k == 0) p.b_drop.stream = NULL;
     gemm_work w = {.p = &p, .k = fd_kernels(), .m1 = p.m, .n1 = p.n};
     const ptrdiff_t pieces = fd_max(1, fd_ceil_div(p.k, KC));
     w.kc = fd_max(16, fd_round_up(fd_ceil_div(p.k, pieces), 16));

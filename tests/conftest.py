@@ -1,0 +1,49 @@
+"""Fixtures: instruction sets and thread counts, restored afterwards."""
+
+import pytest
+
+import fastdrop
+from fastdrop import _core
+
+
+@pytest.fixture(params=fastdrop.available_isas())
+def isa(request):
+    """Each instruction set that this machine can run, in force during the test."""
+    before = _core.isa()
+    _core.set_isa(request.param)
+    yield request.param
+    _core.set_isa(before)
+
+
+@pytest.fixture
+def each_isa():
+    """A function that yields each instruction set in turn, in force meanwhile."""
+    before = _core.isa()
+
+    def switch():
+        for name in fastdrop.available_isas():
+            _core.set_isa(name)
+            yield name
+
+    yield switch
+    _core.set_isa(before)
+
+
+@pytest.fixture
+def each_thread_count():
+    """A function that yields 1, 2 and 3 threads in turn, in force meanwhile."""
+    before = fastdrop.get_num_threads()
+
+    def switch():
+        for n in (1, 2, 3):
+            fastdrop.set_num_threads(n)
+            yield n
+
+    yield switch
+    fastdrop.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test begins with the same run."""
+    fastdrop.manual_seed(0)
