@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from fastdrop import _arrays, functional, nn
-from fastdrop.data import Dataset, as_dataset
+from fastdrop.dataset import Dataset, as_dataset
 from fastdrop.tensor import Tensor, no_grad
 
 __all__ = ["LOSSES", "evaluate", "evaluating", "predict"]

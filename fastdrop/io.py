@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from fastdrop import _arrays, nn, random
+from fastdrop import _arrays, models, nn, random
 from fastdrop.safetensors import load_file, read_file, save_file
 
 __all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
@@ -35,8 +35,6 @@ def save(model, path, *, info=None) -> None:
             raise ValueError("info must be left out for a state dict")
         save_file(model, path)
         return
-    from fastdrop import models
-
     about = {"version": _VERSION, "class": type(model).__name__, "training": model.training, "architecture": None, "why": None,
              "info": info}
     try:
@@ -98,8 +96,6 @@ def read_info(path):
 
 def _built(architecture, path: str):
     """The model, leaving the run's randomness as it was: its fresh weights are thrown away."""
-    from fastdrop import models
-
     before = random.get_state()
     try:
         return models.build(architecture)

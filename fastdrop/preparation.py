@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from fastdrop import tables
+from fastdrop import archives, tables
 from fastdrop.data import Dataset, Standardizer
 
 __all__ = ["Preparation"]
@@ -46,7 +46,7 @@ class Preparation:
 
     def samples(self, x) -> np.ndarray:
         """Samples as the model sees them, float32 (N, features)."""
-        x = tables.pixels(np.asarray(x), flatten=True)
+        x = archives.pixels(np.asarray(x), flatten=True)
         if x.ndim != 2 or x.shape[1] != self.features:
             raise ValueError(f"the model takes samples of {self.features} numbers, got an array of shape {x.shape}")
         return Dataset(x).x.astype(np.float32) if self.inputs is None else self.inputs.transform(x)
@@ -60,7 +60,7 @@ class Preparation:
         if path == "-":
             return self.samples(self._from_bytes(sys.stdin.buffer.read(), "stdin"))
         if path.endswith(".npz"):
-            return self.samples(_only_samples(tables.read_npz(path), path))
+            return self.samples(_only_samples(archives.read_npz(path), path))
         with open(path, "rb") as file:
             content = file.read()
         return self.samples(self._from_bytes(tables.unpacked(content, path), os.path.basename(path)))
@@ -69,7 +69,7 @@ class Preparation:
         import io
 
         if content.startswith(b"PK\x03\x04"):
-            return _only_samples(tables.read_npz(io.BytesIO(content), source), source)
+            return _only_samples(archives.read_npz(io.BytesIO(content), source), source)
         if content.startswith(b"\x93NUMPY"):
             try:
                 return np.load(io.BytesIO(content), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Data sets from files: tables of text (.csv) and NumPy archives (.npz).
+"""Data sets from tables of text (.csv).
 
 What a file's columns mean (numbers, categories, the target) is a small JSON-able description, so that a saved model can
 read another file in the same way.
@@ -10,101 +10,16 @@ import csv
 import gzip
 import io
 import os
-import zipfile
 import zlib
 
 import numpy as np
 
 from fastdrop import _arrays
-from fastdrop.data import Dataset
+from fastdrop.dataset import Dataset
 
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 MAX_CATEGORIES = 100  # a text column with more different values is a name or a sentence, not a category
 MAX_INTEGER_CLASSES = 20  # a target of integers with more different values is a number, not a class
-
-
-def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[Dataset, Dataset | None]:
-    """Training and test data of a NumPy archive.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Arrays ``x_train, y_train, x_test, y_test``, or ``x, y`` alone.
-    flatten : bool
-        Samples of more than one dimension as rows (N, features).
-    task : {"classification", "regression"}, optional
-        Without it: classification where y holds integers or text, regression where it holds floats.
-
-    Returns
-    -------
-    (train, test) : test is None where the file has none. uint8 samples are taken for pixels and scaled to [0, 1].
-
-    Raises
-    ------
-    ValueError
-        No such archive, or arrays that do not fit together; the message names the file.
-    """
-    path = os.fsdecode(path)
-    arrays = read_npz(path)
-    names = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("x", "y")]
-    missing = [name for pair in names[:1] for name in pair if name not in arrays]
-    if len(names) == 2 and ("x_test" in arrays) != ("y_test" in arrays):
-        missing.append("x_test" if "y_test" in arrays else "y_test")
-    if missing:
-        raise ValueError(f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
-                         f"{', '.join(sorted(arrays)) or 'nothing'}")
-    y = arrays[names[0][1]]
-    task = _arrays.choice(task or ("classification" if y.dtype.kind in "iuUS" else "regression"), "task",
-                          ("classification", "regression"))
-    classes = np.unique(y) if task == "classification" else None
-    parts = []
-    for x_name, y_name in names:
-        if x_name not in arrays:
-            parts.append(None)
-            continue
-        try:
-            y = _targets(arrays[y_name], classes)
-            x = arrays[x_name]
-            parts.append(Dataset(pixels(x, flatten), y, None if classes is None else classes.tolist(),
-                                 {"kind": "npz", "pixels": x.dtype == np.uint8}))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path!r}, {x_name} and {y_name}: {error}") from None
-    return parts[0], parts[1] if len(parts) == 2 else None
-
-
-def read_npz(file, name: str | None = None) -> dict[str, np.ndarray]:
-    """All arrays of an archive (a path, or an open file and what messages call it); nothing pickled."""
-    if name is None:
-        with open(file, "rb") as opened:  # opened here: NumPy forgets to close what it finds to be no archive
-            return read_npz(opened, os.fsdecode(file))
-    try:
-        archive = np.load(file, allow_pickle=False)
-        if not hasattr(archive, "files"):
-            raise ValueError("it is no archive")
-        return {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(f"{name!r} cannot be read as a NumPy archive: {error}") from None
-
-
-def pixels(x, flatten: bool) -> np.ndarray:
-    """Samples as they go into a model: uint8 scaled to [0, 1] in float32, other dtypes as they are."""
-    if x.dtype == np.uint8:
-        x = np.divide(x, np.float32(255), dtype=np.float32)
-    return x.reshape(len(x), -1) if flatten and x.ndim != 2 and len(x) else x
-
-
-def _targets(y, classes):
-    """Class numbers, or float targets."""
-    y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
-    if classes is None:
-        return y.astype(np.float64) if y.dtype.kind in "iu" else y
-    if y.ndim != 1:
-        raise ValueError(f"y must be one label a sample, got shape {y.shape}")
-    numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-    unknown = y[classes[numbers] != y]
-    if len(unknown):
-        raise ValueError(f"y holds the label {unknown[0].item()!r}, which the training data lack")
-    return numbers.astype(np.int64)
 
 
 def load_csv(path, *, target: str | int = -1, task: str | None = None, header: bool | None = None) -> Dataset:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import data, tables
+from fastdrop import tables
 from fastdrop.data import Dataset, Standardizer, batches, load_csv, load_npz, split
 
 
@@ -258,9 +258,3 @@ def test_torn_gzip(tmp_path):
     for content in (b"1,2\n", whole[:-9], whole[:10] + b"\xff" * 20):
         with pytest.raises(ValueError, match="t.csv.gz"):
             load_csv(table(tmp_path, content, "t.csv.gz"))
-
-
-def test_reading_files_is_lazy():
-    assert data.load_npz is tables.load_npz
-    with pytest.raises(AttributeError, match="nothing"):
-        data.nothing

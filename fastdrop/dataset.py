@@ -1,0 +1,121 @@
+"""Samples with their targets, and cutting them in two."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastdrop import _arrays, random
+
+__all__ = ["Dataset", "as_dataset", "real", "split"]
+
+
+def real(array, name: str) -> np.ndarray:
+    """An array of finite real numbers, its dtype kept."""
+    array = np.asarray(array.data if hasattr(array, "_node") else array)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {_arrays.describe(array)}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
+    if array.dtype.kind == "f" and array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(f"{name} must be finite, got NaN or infinity (first in row {row})")
+    return array
+
+
+class Dataset:
+    """Samples and their targets.
+
+    Parameters
+    ----------
+    x : array (N, ...)
+        Real numbers, finite. Kept as they are; training converts them to float32 once.
+    y : array, optional
+        Class numbers (integers, shape (N,)), or real targets of shape (N,) or (N, k). Float rows beside a
+        cross-entropy loss are distributions over the classes.
+    classes : sequence, optional
+        What each class number means.
+
+    Attributes
+    ----------
+    x, y, classes
+    origin : dict or None
+        How `load_csv` or `load_npz` read the file, JSON-able, so that another file can be read in the same way.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When x or y hold no real numbers, are not finite, or differ in length.
+    """
+
+    def __init__(self, x, y=None, classes=None, origin=None):
+        self.x = real(x, "x")
+        self.y = None if y is None else real(y, "y")
+        if self.y is not None and len(self.y) != len(self.x):
+            raise ValueError(f"y must have one row for each of the {len(self.x)} samples of x, "
+                             f"got shape {self.y.shape}")
+        if classes is not None:
+            classes = list(classes)
+            if self.y is None or not self.is_classification:
+                raise ValueError("classes must be left out unless y holds integer class numbers")
+        if self.is_classification:
+            self.y = _arrays.labels(self.y, "y", None if classes is None else len(classes))
+            if len(self.y) and self.y.min() < 0:
+                raise ValueError(f"y must hold class numbers from 0 on, got {self.y.min()}")
+        self.classes, self.origin = classes, origin
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether y holds class numbers."""
+        return self.y is not None and self.y.dtype.kind in "iu"
+
+    def __len__(self):
+        return len(self.x)
+
+    def __repr__(self):
+        target = "no targets" if self.y is None else f"{self.y.dtype} targets {self.y.shape}"
+        return f"Dataset({self.x.dtype} samples {self.x.shape}, {target})"
+
+    def take(self, rows) -> Dataset:
+        """The samples of these row numbers (or of a slice)."""
+        return Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin)
+
+    def split(self, fraction: float) -> tuple[Dataset, Dataset]:
+        """`split` of this data set."""
+        return split(self, fraction)
+
+
+def as_dataset(data, name: str = "data") -> Dataset:
+    """A Dataset with targets from what a user passes: one, or a pair (x, y); non-empty."""
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        try:
+            data = Dataset(*data)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+    if not isinstance(data, Dataset):
+        raise TypeError(f"{name} must be a pair (x, y) of arrays or a fastdrop.data.Dataset, "
+                        f"got {_arrays.describe(data)}")
+    if data.y is None:
+        raise ValueError(f"{name} must have targets y, got samples alone")
+    if not len(data):
+        raise ValueError(f"{name} must hold at least one sample, got none")
+    return data
+
+
+def split(data, fraction: float) -> tuple[Dataset, Dataset]:
+    """Cut a data set in two at random: (the rest, `fraction` of it).
+
+    Parameters
+    ----------
+    data : Dataset or (x, y)
+    fraction : float in (0, 1)
+        The second part has ``round(fraction * N)`` samples, and each part at least one.
+
+    The permutation comes from the run's generator "split".
+    """
+    data = as_dataset(data)
+    fraction = _arrays.real(fraction, "fraction", low=0, high=1, open_low=True, open_high=True)
+    if len(data) < 2:
+        raise ValueError("data must hold at least two samples to be split, got one")
+    order = random.generator("split").permutation(len(data))
+    count = min(max(round(fraction * len(data)), 1), len(data) - 1)
+    return data.take(np.sort(order[count:])), data.take(np.sort(order[:count]))
