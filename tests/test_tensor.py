@@ -1,0 +1,229 @@
+"""Tensors, the tape, arithmetic."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from gradcheck import check
+
+import fastdrop as fd
+from fastdrop import _buffers, arithmetic
+
+
+def floats(*shape, seed=0, low=None):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(shape) if low is None else rng.uniform(low, low + 2, shape)
+
+
+A, B = floats(3, 4), floats(3, 4, seed=1)
+POSITIVE = floats(3, 4, low=0.3)
+softmax = lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True)  # noqa: E731
+INDEX = np.array([0, 2, 2, 1])
+MASK = A > 0
+
+
+@pytest.mark.parametrize(("function", "twin", "arrays"), [
+    (lambda a, b: a + b, np.add, (A, B)),
+    (lambda a, b: a + b, np.add, (A, floats(4))),
+    (lambda a, b: a - b, np.subtract, (floats(3, 1), floats(4))),
+    (lambda a, b: a * b, np.multiply, (A, floats(1, 1))),
+    (lambda a, b: a * b, np.multiply, (A, np.array(2.0))),
+    (lambda a, b: a / b, np.divide, (A, POSITIVE)),
+    (lambda a, b: a / b, np.divide, (floats(2, 3, 4), floats(3, 1, low=1.0))),
+    (lambda a: 2 - a, lambda a: 2 - a, (A,)),
+    (lambda a: 3 / a, lambda a: 3 / a, (POSITIVE,)),
+    (lambda a: -a, np.negative, (A,)),
+    (lambda a: a**3, lambda a: a**3, (A,)),
+    (lambda a, b: a**b, np.power, (POSITIVE, B)),
+    (lambda a: 2**a, lambda a: 2**a, (A,)),
+    (lambda a, b: a @ b, np.matmul, (A, floats(4, 5))),
+    (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, seed=1))),
+    (lambda a, b: a @ b, np.matmul, (A, floats(4))),
+    (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, 2))),
+    (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(2, 4, 2))),
+    (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(4, 2))),
+    (lambda a: a.exp(), np.exp, (A,)),
+    (lambda a: a.log(), np.log, (POSITIVE,)),
+    (lambda a: a.sqrt(), np.sqrt, (POSITIVE,)),
+    (lambda a: a.abs(), np.abs, (A,)),
+    (lambda a: a.tanh(), np.tanh, (A,)),
+    (lambda a: a.sigmoid(), lambda a: 1 / (1 + np.exp(-a)), (A,)),
+    (lambda a: a.relu(), lambda a: np.maximum(a, 0), (A,)),
+    (lambda a: a.clamp(-0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
+    (fd.maximum, np.maximum, (A, B)),
+    (lambda a: a.softmax(-1), lambda a: softmax(a, -1), (A,)),
+    (lambda a: a.softmax(0), lambda a: softmax(a, 0), (A,)),
+    (lambda a: a.log_softmax(1), lambda a: np.log(softmax(a, 1)), (A,)),
+    (lambda a: a.sum(), np.sum, (A,)),
+    (lambda a: a.sum(0), lambda a: a.sum(0), (A,)),
+    (lambda a: a.sum(dim=(0, 2), keepdim=True), lambda a: a.sum((0, 2), keepdims=True), (floats(2, 3, 4),)),
+    (lambda a: a.sum(axis=-1, keepdims=True), lambda a: a.sum(-1, keepdims=True), (A,)),
+    (lambda a: a.mean(), np.mean, (A,)),
+    (lambda a: a.mean(1), lambda a: a.mean(1), (A,)),
+    (lambda a: a.var(0), lambda a: a.var(0, ddof=1), (A,)),
+    (lambda a: a.std(), lambda a: a.std(ddof=1), (A,)),
+    (lambda a: a.max(1), lambda a: a.max(1), (A,)),
+    (lambda a: a.min(), np.min, (A,)),
+    (lambda a: a.max(0, keepdim=True), lambda a: a.max(0, keepdims=True), (A,)),
+    (lambda a: a.reshape(2, -1), lambda a: a.reshape(2, -1), (A,)),
+    (lambda a: a.view((6, 2)), lambda a: a.reshape(6, 2), (A,)),
+    (lambda a: a.flatten(1), lambda a: a.reshape(2, 12), (floats(2, 3, 4),)),
+    (lambda a: a.permute(2, 0, 1), lambda a: a.transpose(2, 0, 1), (floats(2, 3, 4),)),
+    (lambda a: a.transpose(0, 1), lambda a: a.T, (A,)),
+    (lambda a: a.T, lambda a: a.T, (A,)),
+    (lambda a: a.unsqueeze(1), lambda a: a[:, None], (A,)),
+    (lambda a: a.squeeze(), np.squeeze, (floats(1, 3, 1),)),
+    (lambda a: a[1], lambda a: a[1], (A,)),
+    (lambda a: a[1:, ::2], lambda a: a[1:, ::2], (A,)),
+    (lambda a: a[None, ..., -1], lambda a: a[None, ..., -1], (A,)),
+    (lambda a: a[INDEX], lambda a: a[INDEX], (A,)),
+    (lambda a: a[INDEX, 1], lambda a: a[INDEX, 1], (A,)),
+    (lambda a: a[MASK], lambda a: a[MASK], (A,)),
+    (lambda a, b: fd.cat([a, b, a], 1), lambda a, b: np.concatenate([a, b, a], 1), (A, B)),
+    (lambda a, b: fd.stack([a, b]), lambda a, b: np.stack([a, b]), (A, B)),
+    (lambda a: a.clone() * a.detach(), lambda a: a * A.astype(np.float32), (A,)),
+    (lambda a: (a * a + a).sum() * a, lambda a: (a * a + a).sum() * a, (floats(3),)),
+])
+def test_values_and_gradients(function, twin, arrays):
+    check(function, twin, *arrays)
+
+
+def test_construction_and_conversion():
+    for given in ([1, 2], (1.5, 2), np.float64([1, 2]), np.float16([1, 2]), np.arange(2), np.array([1, 2], ">f4"), fd.tensor([1, 2])):
+        t = fd.tensor(given)
+        assert t.data.dtype == np.float32 and t.dtype == np.float32 and t.shape == (2,) and t.ndim == 1 and t.numel() == 2 and t.size(0) == 2
+    source = np.ones(3, np.float32)
+    assert not np.shares_memory(fd.tensor(source).data, source) and fd.Tensor(source).data is source
+    for wrong in (np.array([True]), np.array([1j]), np.array([None]), "abc"):
+        with pytest.raises(TypeError, match="data"):
+            fd.tensor(wrong)
+    with pytest.raises(TypeError, match="requires_grad"):
+        fd.tensor([1.0], requires_grad=1)
+    t = fd.tensor([[1.5]], requires_grad=True)
+    assert t.item() == 1.5 and float(t) == 1.5 and int(t) == 1 and bool(t) and t.tolist() == [[1.5]] and len(t) == 1
+    assert repr(t) == "tensor([[1.5]], requires_grad=True)" and np.asarray(t).dtype == np.float32 and t.is_leaf
+    assert [row.item() for row in t] == [1.5]
+    with pytest.raises(ValueError, match="one element"):
+        fd.tensor([1.0, 2.0]).item()
+
+
+def test_numpy_on_the_left():
+    t = fd.tensor([1.0, 2.0], requires_grad=True)
+    for result in (np.ones(2) + t, np.float32(2) * t, np.ones((2, 2)) @ t, 1 - t):
+        assert isinstance(result, fd.Tensor) and result.requires_grad
+
+
+def test_comparisons_are_arrays():
+    t = fd.tensor([1.0, 2.0, 3.0])
+    for result, expected in ((t > 2, [0, 0, 1]), (t <= 2, [1, 1, 0]), (t == fd.tensor([1.0, 0.0, 3.0]), [1, 0, 1]), (t != 1, [0, 1, 1])):
+        assert result.dtype == bool and result.tolist() == [bool(e) for e in expected]
+    assert t.argmax() == 2
+
+
+def test_grad_modes():
+    t = fd.tensor([1.0], requires_grad=True)
+    with fd.no_grad():
+        assert not fd.is_grad_enabled() and not (t * 2).requires_grad
+        with fd.enable_grad():
+            assert (t * 2).requires_grad
+        other = []
+        thread = threading.Thread(target=lambda: other.append(fd.is_grad_enabled()))
+        thread.start()
+        thread.join()
+        assert other == [True]
+    assert fd.is_grad_enabled()
+
+    @fd.no_grad()
+    def doubled(x):
+        return x * 2
+
+    assert not doubled(t).requires_grad and (t * 2).requires_grad and not t.detach().requires_grad
+
+
+def test_backward_errors():
+    t = fd.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="requires a gradient"):
+        fd.tensor([1.0]).backward()
+    with pytest.raises(RuntimeError, match="single element"):
+        (t * 2).backward()
+    with pytest.raises(ValueError, match="gradient"):
+        (t * 2).backward(np.ones(3))
+    with pytest.raises(ValueError, match="grad"):
+        t.grad = np.ones(3)
+    loss = (t * t).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    assert t.grad.tolist() == [4.0, 8.0]
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        loss.backward()
+    assert t.grad.tolist() == [4.0, 8.0]
+
+
+def test_deep_and_shared_graphs():
+    t = x = fd.tensor(1.0, requires_grad=True)
+    for _ in range(5000):
+        x = x + t * 0
+    x.backward()
+    assert t.grad.item() == 1.0
+    y = fd.tensor(2.0, requires_grad=True)
+    a = y * y
+    b = a * a + a  # y^4 + y^2
+    b.backward()
+    assert y.grad.item() == 4 * 8 + 4
+
+
+def test_a_parameters_gradient_memory_is_kept():
+    w = fd.Parameter(floats(70, 70))
+    x = floats(5, 70)
+    seen = set()
+    for _ in range(4):
+        w.grad = None
+        fd.functional.linear(x, w).sum().backward()
+        seen.add(w.grad.data.ctypes.data)
+    assert len(seen) == 1
+    held = w.grad
+    values = held.data.copy()
+    w.grad = None
+    fd.functional.linear(2 * x, w).sum().backward()
+    assert np.array_equal(held.data, values) and np.allclose(w.grad.data, 2 * values, rtol=1e-6)
+    fd.functional.linear(x, w).sum().backward()
+    assert np.allclose(w.grad.data, 3 * values, rtol=1e-5)
+
+
+def test_buffers_are_used_again_only_when_nobody_holds_them():
+    first = _buffers.empty((100, 100))
+    view = first[3:]
+    address = first.ctypes.data
+    assert _buffers.empty((100, 100)).ctypes.data != address
+    del first
+    assert _buffers.empty((100, 100)).ctypes.data != address  # a view still holds it
+    del view
+    assert _buffers.empty((100, 100)).ctypes.data == address
+
+
+def test_copies_and_pickles():
+    p = fd.Parameter([1.0, 2.0])
+    for copied in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
+        assert type(copied) is fd.Parameter and copied.requires_grad and copied.tolist() == [1.0, 2.0]
+        copied.data[0] = 5
+    assert p.tolist() == [1.0, 2.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        copy.deepcopy(p * 2)
+
+
+@pytest.mark.parametrize(("call", "word"), [
+    (lambda t: t.sum(3), "dim"), (lambda t: t.sum((0, 0)), "dim"), (lambda t: t.reshape(5), "shape"), (lambda t: t.permute(0), "dims"),
+    (lambda t: t @ t, "other"), (lambda t: t.clamp(), "min"), (lambda t: fd.tensor(np.empty((0, 2))).max(), "max"), (lambda t: fd.cat([]), "tensors"),
+    (lambda t: t.flatten(1, 0), "end_dim"), (lambda t: t.softmax(2), "dim")])
+def test_errors_name_the_argument(call, word):
+    with pytest.raises(ValueError, match=word):
+        call(fd.tensor(A))
+
+
+def test_empty_tensors():
+    e = fd.tensor(np.empty((0, 4)), requires_grad=True)
+    (e.sum() + e.exp().sum() + e.softmax(1).sum() + fd.relu(e).sum()).backward()
+    assert e.grad.shape == (0, 4) and np.isnan(e.mean().item()) and e.log_softmax(1).shape == (0, 4)
+    assert set(arithmetic.Tensor.__dict__) >= {"sum", "mean", "__add__"}
