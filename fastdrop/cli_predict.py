@@ -33,7 +33,14 @@ def run(options) -> int:
     if not isinstance(model, Module):
         raise ValueError(f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save")
     preparation = _preparation(io.read_info(options.model), model, options.model)
-    outputs = predict(model, preparation.read(options.input))
+    try:
+        samples = preparation.read(options.input)
+    except (KeyError, IndexError, AttributeError) as error:  # a description that `fastdrop train` did not write
+        raise _unprepared(options.model, error) from None
+    outputs = predict(model, samples)
+    wanted = 1 if preparation.target is not None else None if preparation.classes is None else len(preparation.classes)
+    if wanted is not None and outputs.shape != (len(samples), wanted):
+        raise ValueError(f"{options.model!r} must give {wanted} numbers a sample, got shape {outputs.shape}")
     if preparation.classes is not None:
         probability = softmax_of(outputs)
         prediction = np.array(preparation.classes)[probability.argmax(axis=1)]
@@ -63,7 +70,11 @@ def _preparation(info, model, path: str):
     try:
         return Preparation.from_dict(info)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})") from None
+        raise _unprepared(path, error) from None
+
+
+def _unprepared(path: str, error: Exception) -> ValueError:
+    return ValueError(f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})")
 
 
 def _write(out: str | None, table: dict, header: list, rows) -> None:

@@ -258,6 +258,11 @@ def test_predicting_with_a_model_saved_by_hand(tmp_path):
     assert "without an architecture" in run("predict", "w", "x.npz", cwd=tmp_path, status=2)[1]
     fd.save(model, tmp_path / "m", info={"features": 3})
     assert "does not say how" in run("predict", "m", "x.npz", cwd=tmp_path, status=2)[1]
+    whole = {"features": 3, "origin": None, "classes": list("abc"), "inputs": None, "target": None}
+    fd.save(model, tmp_path / "m", info=whole)
+    assert "must give 3 numbers" in run("predict", "m", "x.npz", cwd=tmp_path, status=2)[1]
+    fd.save(model, tmp_path / "m", info=whole | {"origin": {"kind": "csv"}})
+    assert "does not say how" in run("predict", "m", "-", cwd=tmp_path, stdin="1,2,3\n", status=2)[1]
     fd.save(models.mlp(4, (4,), 2), tmp_path / "m")
     assert "samples of 4 numbers" in run("predict", "m", "x.npz", cwd=tmp_path, status=2)[1]
     for content in (b"\x93NUMPY torn", b"PK\x03\x04 torn", b"a,b\n"):
