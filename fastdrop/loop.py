@@ -269,7 +269,7 @@ class Run:
         }})
 
     def _place(self) -> dict:
-        """What must be the same for a place in the data, and the state of the helpers, to mean the same."""
+        """What must be the same for a place in the data, and the state of optimiser and schedule, to mean the same."""
         return {"rows": len(self.batches.x), "batch_size": self.batches.batch_size, "drop_last": self.batches.drop_last,
                 "optimizer": type(self.optimizer).__name__,
                 "scheduler": None if self.scheduler is None else type(self.scheduler).__name__}
