@@ -91,8 +91,10 @@ class Module:
         if isinstance(value, (Module, Parameter)):
             if tables is None:
                 raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}")
-            self._forget(name)
-            (self._modules if isinstance(value, Module) else self._parameters)[name] = value
+            table = self._modules if isinstance(value, Module) else self._parameters
+            if name not in table:  # else it keeps its place in the order
+                self._forget(name)
+            table[name] = value
             _changed()
         elif tables is not None and (name in tables or name in self._parameters or name in self._buffers):
             if value is None:
