@@ -124,3 +124,15 @@ def test_no_numbers(wrong):
             call(wrong)
     with pytest.raises(TypeError, match="target"):
         F.nll_loss(X, X[:, 0])
+
+
+def test_leaky_relu_of_any_slope():
+    for slope in (0.0, 0.2, 1.5, -0.5):
+        check(lambda x, s=slope: F.leaky_relu(x, s), lambda x, s=slope: np.where(x > 0, x, s * x), X)
+
+
+def test_running_statistics_that_could_not_be_moved_are_refused():
+    wide = np.zeros(4)
+    with pytest.raises(TypeError, match="running_mean"):
+        F.batch_norm(X, wide, np.ones(4, np.float32), training=True)
+    F.batch_norm(X, wide, np.ones(4))

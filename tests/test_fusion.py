@@ -226,3 +226,35 @@ def test_free_calls_are_passes_of_their_own():
     masks = [F.dropout(np.ones((5, 40)), 0.5).data != 0 for _ in range(2)]
     for draw, mask in enumerate(masks):
         assert np.array_equal(mask, K.keep_mask(5, 40, 0.5, draw=draw))
+
+
+@pytest.mark.parametrize("cut", ["relu", "dropout", "linear"])
+def test_what_no_grad_made_stays_cut_off(cut):
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.drop, self.last = nn.Linear(20, 30), nn.Dropout(0.4), nn.Linear(20, 2)
+
+        def forward(self, x):
+            with fd.no_grad():
+                h = self.drop(x) if cut == "linear" else self.fc(x)
+            return {"relu": F.relu, "dropout": self.drop, "linear": self.last}[cut](h)
+
+    model, x = Cut(), fd.tensor(X, requires_grad=True)
+    out = model(x)
+    assert out.requires_grad == (cut == "linear")
+    if cut == "linear":
+        out.sum().backward()
+        assert np.allclose(model.last.weight.grad.data, twin.dropout(X, 0.4).sum(0), atol=1e-5)
+    assert x.grad is None and model.fc.weight.grad is None
+
+
+def test_row_numbers_must_fit_the_batch():
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.5))
+    for state in ({"rows": [1, 2]}, {"rows": range(10)}, {"row0": 2**32 - 8}):
+        with fd.mask_state(**state):
+            for call in (lambda: model(X), lambda: F.dropout(X, 0.5)):
+                with pytest.raises(ValueError, match="input"):
+                    call()
+    with fd.mask_state(row0=2**32 - 9):
+        assert model(X).shape == (9, 30)

@@ -141,6 +141,15 @@ def test_grad_modes():
 
     assert not doubled(t).requires_grad and (t * 2).requires_grad and not t.detach().requires_grad
 
+    @fd.no_grad
+    def halved(x):
+        return x / 2
+
+    mode = fd.no_grad()
+    with mode, mode:
+        pass
+    assert fd.is_grad_enabled() and not halved(t).requires_grad
+
 
 def test_backward_errors():
     t = fd.tensor([1.0, 2.0], requires_grad=True)
@@ -192,6 +201,24 @@ def test_a_parameters_gradient_memory_is_kept():
     assert np.allclose(w.grad.data, 3 * values, rtol=1e-5)
 
 
+def test_a_users_gradient_is_never_overwritten():
+    w, mine = fd.Parameter(floats(3, 3)), np.zeros((2, 3, 3), np.float32)
+    w.grad = mine[0]
+    w.grad = None
+    fd.functional.linear(np.ones((1, 3)), w).sum().backward()
+    assert not mine.any() and w.grad.data.all()
+
+
+def test_buffers_that_are_kept_are_bounded(monkeypatch):
+    monkeypatch.setattr(_buffers, "BYTES", 100_000)
+    _buffers._pool.by_shape.clear()
+    _buffers._pool.bytes = 0
+    held = [_buffers.empty((64, 65)) for _ in range(20)] + [_buffers.empty((n, 100)) for n in range(50, 150)] + [_buffers.empty((999, 100))]
+    assert len({a.ctypes.data for a in held}) == len(held)
+    kept = sum(a.nbytes for arrays in _buffers._pool.by_shape.values() for a in arrays)
+    assert kept == _buffers._pool.bytes <= 100_000
+
+
 def test_buffers_are_used_again_only_when_nobody_holds_them():
     first = _buffers.empty((100, 100))
     view = first[3:]
@@ -216,7 +243,7 @@ def test_copies_and_pickles():
 @pytest.mark.parametrize(("call", "word"), [
     (lambda t: t.sum(3), "dim"), (lambda t: t.sum((0, 0)), "dim"), (lambda t: t.reshape(5), "shape"), (lambda t: t.permute(0), "dims"),
     (lambda t: t @ t, "other"), (lambda t: t.clamp(), "min"), (lambda t: fd.tensor(np.empty((0, 2))).max(), "max"), (lambda t: fd.cat([]), "tensors"),
-    (lambda t: t.flatten(1, 0), "end_dim"), (lambda t: t.softmax(2), "dim")])
+    (lambda t: fd.cat([t, t[0]]), "tensors"), (lambda t: fd.cat([t[0, 0]]), "dim"), (lambda t: t[0, 0].transpose(0, 1), "dim"), (lambda t: t.flatten(1, 0), "end_dim"), (lambda t: t.softmax(2), "dim")])
 def test_errors_name_the_argument(call, word):
     with pytest.raises(ValueError, match=word):
         call(fd.tensor(A))
@@ -227,3 +254,16 @@ def test_empty_tensors():
     (e.sum() + e.exp().sum() + e.softmax(1).sum() + fd.relu(e).sum()).backward()
     assert e.grad.shape == (0, 4) and np.isnan(e.mean().item()) and e.log_softmax(1).shape == (0, 4)
     assert set(arithmetic.Tensor.__dict__) >= {"sum", "mean", "__add__"}
+
+
+def test_edges_have_torchs_values_and_no_warnings():
+    for function, value, grad in (
+            (lambda x: 1 / x, np.inf, -np.inf), (lambda x: x**0, 1, 0), (lambda x: x**2, 0, 0), (lambda x: x**3, 0, 0),
+            (lambda x: fd.pow(0.0, x), 1, 0), (lambda x: x.log(), -np.inf, np.inf), (lambda x: x.sqrt(), 0, np.inf), (lambda x: x.abs(), 0, 0)):
+        x = fd.tensor(0.0, requires_grad=True)
+        y = function(x)
+        y.backward()
+        assert y.item() == value and x.grad.item() == grad and type(x.grad.data) is np.ndarray
+    for scores in ([np.inf, 1.0], [-np.inf, -np.inf]):
+        assert np.isnan(fd.softmax(scores).data).all() and np.isnan(fd.log_softmax(scores).data).any()
+    assert fd.softmax([-np.inf, 1.0]).tolist() == [0.0, 1.0]

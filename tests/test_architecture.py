@@ -1,0 +1,122 @@
+"""The house: each file uses the floors below its own, and importing fastdrop loads no more than it needs."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import fastdrop
+
+PACKAGE = pathlib.Path(fastdrop.__file__).parent
+CORE = PACKAGE.parent / "csrc"
+FLOORS = {
+    "_core": 5,
+    "_arrays": 6, "_buffers": 6, "_files": 6, "random": 6, "runtime": 6, "safetensors": 6,
+    "kernels": 7, "tensor": 7, "fused": 7, "arithmetic": 7,
+    "functional": 8,
+    "nn": 9,
+    "optim": 10, "dataset": 10, "archives": 10, "tables": 10, "data": 10, "preparation": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10,
+    "report": 10, "loop": 10, "train": 10, "bench": 10,
+    "cli": 11, "cli_train": 11, "cli_predict": 11, "__main__": 11,
+}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+def part_of(path):
+    """The name in FLOORS: the file, or the folder that it stands in."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path):
+    """(name in FLOORS, whether at the top of the module) of every import of fastdrop's own modules."""
+    tree = ast.parse(path.read_text())
+    inside = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "fastdrop" else [node.module]
+        else:
+            continue
+        for name in names:
+            if name.startswith("fastdrop."):
+                yield name.split(".")[1], id(node) not in inside
+
+
+def test_every_file_has_a_floor():
+    assert {part_of(path) for path in modules()} | {"_core"} == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_file_looks_upwards(path):
+    own = FLOORS[part_of(path)]
+    for name, _ in imports(path):
+        assert FLOORS.get(name, 0) <= own, f"{path.name} (floor {own}) uses {name} (floor {FLOORS[name]})"
+
+
+def test_there_are_no_circles():
+    graph = {}
+    for path in modules():
+        if part_of(path) != "nn":
+            graph.setdefault(part_of(path), set()).update(name for name, top in imports(path) if top and name in FLOORS and name != part_of(path))
+    done = set()
+    while len(done) < len(graph):
+        free = [name for name, below in graph.items() if name not in done and not (below & graph.keys()) - done]
+        assert free, f"circular imports among {sorted(graph.keys() - done)}"
+        done.update(free)
+
+
+C_FLOORS = {"fd_common.h": 0, "simd": 0, "kernels": 1, "isa.inc": 2, "isa_": 2, "dispatch": 2, "parallel": 2, "elementwise.c": 3, "gemm.c": 3, "updates.c": 3, "fastdrop.h": 4}
+
+
+@pytest.mark.skipif(not CORE.is_dir(), reason="the C sources are not here")
+def test_c_files_look_downwards():
+    def floor(name):
+        return next(number for key, number in C_FLOORS.items() if name.startswith(key))
+
+    seen = 0
+    for path in [p for p in CORE.rglob("*") if p.is_file()]:
+        own = path.relative_to(CORE).as_posix()
+        for name in re.findall(r'#include "([^"]+)"', path.read_text()):
+            target = (path.parent / name).resolve().relative_to(CORE.resolve()).as_posix()
+            seen += 1
+            if target == "fastdrop.h":
+                assert floor(own) >= 2, f"{own} includes the public header"  # drivers, and what implements the runtime part of it
+            else:
+                assert floor(target) <= floor(own), f"{own} includes {target}"
+            if floor(own) == 3:
+                assert "immintrin" not in path.read_text(), f"{own} is a driver: no intrinsics"
+    assert seen > 20
+
+
+def test_import_loads_no_more_than_it_needs():
+    code = "import sys, fastdrop; print(' '.join(sys.modules))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert not loaded & {"sklearn", "matplotlib", "torch", "tqdm", "threadpoolctl", "scipy", "pandas", "safetensors"}
+    assert {name for name in loaded if name.startswith("fastdrop.")} == {f"fastdrop.{name}" for name, floor in FLOORS.items()
+                                                                          if floor <= 7 and name not in ("_files", "safetensors")}
+
+
+def test_public_things_are_documented():
+    from fastdrop import functional, io, nn, optim, train
+
+    for module in (fastdrop.kernels, functional, nn, optim, optim.lr_scheduler, nn.init, nn.utils, io, train):
+        names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
+        for name in names:
+            thing = getattr(module, name)
+            if callable(thing) and getattr(thing, "__module__", "").startswith("fastdrop"):
+                assert (thing.__doc__ or "").strip(), f"{module.__name__}.{name}"
+
+
+def test_lazy_names_resolve():
+    for name in dir(fastdrop):
+        getattr(fastdrop, name)
+    with pytest.raises(AttributeError, match="nothing"):
+        fastdrop.nothing  # noqa: B018
