@@ -12,16 +12,34 @@ from sys import getrefcount
 import numpy as np
 
 SMALLEST = 4096   # elements; below, allocation is cheap
-SHAPES = 64       # different shapes kept; all are let go when there are more
+SHAPES = 64       # different shapes kept
 EACH = 16         # arrays kept of a shape
+BYTES = 1 << 30   # kept by a thread; beyond any limit all are let go and the next step keeps what it uses
 
 
 class _Pool(threading.local):
     def __init__(self):
         self.by_shape: dict[tuple, list[np.ndarray]] = {}
+        self.bytes = 0
 
 
 _pool = _Pool()
+
+
+def _count(kept: list) -> int:
+    for array in kept:
+        return getrefcount(array)
+
+
+_ALONE = _count([np.empty(0)])  # measured: from Python 3.14 on the loop's variable is not counted
+
+
+def idle(kept: list) -> np.ndarray | None:
+    """An array of the list that nobody else holds."""
+    for array in kept:
+        if getrefcount(array) == _ALONE:
+            return array
+    return None
 
 
 def empty(shape: tuple) -> np.ndarray:
@@ -31,16 +49,17 @@ def empty(shape: tuple) -> np.ndarray:
         size *= n
     if size < SMALLEST:
         return np.empty(shape, np.float32)
-    by_shape = _pool.by_shape
-    kept = by_shape.get(shape)
-    if kept is None:
-        if len(by_shape) >= SHAPES:
-            by_shape.clear()
-        kept = by_shape[shape] = []
-    for array in kept:
-        if getrefcount(array) == 3:  # the list, the loop, the call
-            return array
+    pool = _pool
+    kept = pool.by_shape.get(shape, ())
+    array = idle(kept)
+    if array is not None:
+        return array
     array = np.empty(shape, np.float32)
-    if len(kept) < EACH:
-        kept.append(array)
+    if len(kept) == EACH or array.nbytes > BYTES:
+        return array
+    if pool.bytes + array.nbytes > BYTES or (not kept and len(pool.by_shape) == SHAPES):
+        pool.by_shape.clear()
+        pool.bytes = 0
+    pool.by_shape.setdefault(shape, []).append(array)
+    pool.bytes += array.nbytes
     return array

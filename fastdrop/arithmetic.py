@@ -51,9 +51,15 @@ def div(input, other) -> Tensor:
     """input / other, broadcast."""
     a, b = _pair(input, other)
     x, y = a.data, b.data
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         quotient = x / y
-    return record(quotient, (a, b), lambda g: (_fold(g / y, x.shape), _fold(-g * x / (y * y), y.shape)))
+
+    @np.errstate(all="ignore")
+    def backward(g):
+        dx = g / y
+        return _fold(dx, x.shape) if a.requires_grad else None, _fold(-dx * quotient, y.shape) if b.requires_grad else None
+
+    return record(quotient, (a, b), backward)
 
 
 def neg(input) -> Tensor:
@@ -63,16 +69,19 @@ def neg(input) -> Tensor:
 
 
 def pow(input, exponent) -> Tensor:  # noqa: A001 (PyTorch's name)
-    """input ** exponent, broadcast; the gradient of the exponent needs input > 0."""
+    """input ** exponent, broadcast; NaN below 0 where the exponent is no integer, and in its gradient."""
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = a.data, b.data
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        y = x**n
+    with np.errstate(all="ignore"):
+        y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
+    @np.errstate(all="ignore")
     def backward(g):
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            dx = _fold(g * n * x ** (n - 1), x.shape) if a.requires_grad else None
-            dn = _fold(g * y * np.log(x), n.shape) if b.requires_grad else None
+        dx = dn = None
+        if a.requires_grad:  # a power of 0 is constant, at 0 too
+            dx = _fold(g * np.where(n == 0, np.float32(0), n * x ** (n - 1)), x.shape)
+        if b.requires_grad:
+            dn = _fold(g * np.where((x == 0) & (n >= 0), np.float32(0), y * np.log(x)), n.shape)
         return dx, dn
 
     return record(y, (a, b), backward)
@@ -206,7 +215,8 @@ def softmax_of(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """Softmax of an array."""
     if x.size == 0:
         return x.copy()
-    e = np.exp(x - x.max(axis, keepdims=True))
+    with np.errstate(invalid="ignore"):  # NaN where no finite number is in the sum
+        e = np.exp(x - x.max(axis, keepdims=True))
     e /= e.sum(axis, keepdims=True)
     return e
 
@@ -215,7 +225,8 @@ def log_softmax_of(x: np.ndarray, axis: int = -1) -> np.ndarray:
     """Logarithm of the softmax of an array."""
     if x.size == 0:
         return x.copy()
-    y = x - x.max(axis, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        y = x - x.max(axis, keepdims=True)
     y -= np.log(np.exp(y).sum(axis, keepdims=True))
     return y
 
@@ -236,6 +247,13 @@ def _axes(dim, ndim) -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise ValueError(f"dim must name each axis once, got {dim}")
     return axes
+
+
+def _axis(dim, ndim) -> int:
+    """dim as one axis of a tensor that has any."""
+    if ndim == 0:
+        raise ValueError(f"dim must name an axis, got {dim} for a 0-d tensor")
+    return _axes(dim, ndim)[0]
 
 
 def _restore(g, axes, keepdim):
@@ -352,7 +370,7 @@ def permute(input, *dims) -> Tensor:
 def transpose(input, dim0: int, dim1: int) -> Tensor:
     """Two axes swapped."""
     a = as_tensor(input, "input")
-    i, j = _axes(dim0, a.ndim)[0], _axes(dim1, a.ndim)[0]
+    i, j = _axis(dim0, a.ndim), _axis(dim1, a.ndim)
     return record(np.ascontiguousarray(np.swapaxes(a.data, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),))
 
 
@@ -393,7 +411,11 @@ def cat(tensors, dim: int = 0) -> Tensor:
     parts = tuple(as_tensor(t, "tensors") for t in tensors)
     if not parts:
         raise ValueError("tensors must hold at least one tensor, got none")
-    axis = _axes(dim, parts[0].ndim)[0]
+    shape = parts[0].shape
+    axis = _axis(dim, len(shape))
+    for t in parts:
+        if t.ndim != len(shape) or t.shape[:axis] != shape[:axis] or t.shape[axis + 1:] != shape[axis + 1:]:
+            raise ValueError(f"tensors must have one shape but for axis {axis}, got {shape} and {t.shape}")
     cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
     return record(np.concatenate([t.data for t in parts], axis), parts, lambda g: tuple(np.split(g, cuts, axis)))
 

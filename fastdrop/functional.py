@@ -110,6 +110,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     for t, name in ((w, "weight"), (b, "bias"), (mean_, "running_mean"), (var_, "running_var")):
         if t is not None and t.shape != (channels,):
             raise ValueError(f"{name} must have shape {(channels,)} to match input's channels, got {t.shape}")
+    if training:
+        for given, t, name in ((running_mean, mean_, "running_mean"), (running_var, var_, "running_var")):
+            if t is not None and t is not given and t.data is not given:  # a converted copy would be moved, and lost
+                raise TypeError(f"{name} must be a float32 array or a Tensor to be moved in training, got {_arrays.describe(given)}")
     eps = _arrays.real(eps, "eps", low=0.0)
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
     if training or mean_ is None or var_ is None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import weakref
 
+import numpy as np
+
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
 from fastdrop.tensor import Parameter, Tensor, as_tensor, record, record_pending, wants_grad
@@ -33,6 +35,9 @@ class _Dense:
         self.kind, self.alpha, self.drop = kind, alpha, drop
         self.out = None
         self.shape = (*x.shape[:-1], w.shape[0])
+
+    def inputs(self):
+        return (self.x, self.w) if self.b is None else (self.x, self.w, self.b)
 
     def run(self):
         if self.out is None:
@@ -87,6 +92,9 @@ class _Pointwise:
         self.out = None
         self.shape = z.shape
 
+    def inputs(self):
+        return (self.z,)
+
     def run(self):
         if self.out is None:
             z = self.z.data
@@ -139,6 +147,23 @@ def _result(recipe, inputs) -> Tensor:
     return t
 
 
+def _may_extend(t, inputs) -> bool:
+    """Whether a recipe on the pending t may take t's inputs in its place: still pending, and not cut off from their
+    gradient (made under no_grad, say)."""
+    return t._pending.out is None and (t.requires_grad or not wants_grad(*inputs))
+
+
+def _key(layer, shape):
+    """The key of a mask for an array of this shape; the pass must have a row number for each of its samples."""
+    stream = random.stream_for(layer)
+    samples = shape[0] if len(shape) > 1 else 1
+    if stream.rows is not None and len(stream.rows) != samples:
+        raise ValueError(f"input must have the {len(stream.rows)} samples that mask_state(rows=...) numbers, got shape {shape}")
+    if samples > 2**32 - stream.row0:
+        raise ValueError(f"input must have at most {2**32 - stream.row0} samples from mask_state(row0=...) on, got shape {shape}")
+    return stream
+
+
 def finish_pass(ps) -> None:
     """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
     for reference in ps.pending:
@@ -167,20 +192,20 @@ def linear(input, weight, bias=None) -> Tensor:
     if b is not None and b.shape != w_shape[:1]:
         raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
     x_drop, p = None, x._pending
-    if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and p.out is None:
+    if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and _may_extend(x, (p.z,)):
         x, x_drop = p.z, p.drop
     x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
     recipe = _Dense(x, x_drop, w, b)
-    return _result(recipe, (x, w) if b is None else (x, w, b))
+    return _result(recipe, recipe.inputs())
 
 
 def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
     """act(z), z usually the output of a dense layer."""
     z = as_tensor(input, "input")
     p = z._pending
-    if type(p) is _Dense and p.kind == NONE and p.drop is None and p.out is None:
-        inputs = (p.x, p.w) if p.b is None else (p.x, p.w, p.b)
-        if kind not in _FROM_INPUT or not wants_grad(*inputs):
+    if type(p) is _Dense and p.kind == NONE and p.drop is None:
+        inputs = p.inputs()
+        if _may_extend(z, inputs) and (kind not in _FROM_INPUT or not wants_grad(*inputs)):
             return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha), inputs)
     z.data  # noqa: B018 (the same)
     return _result(_Pointwise(z, kind, alpha), (z,))
@@ -193,7 +218,12 @@ def relu(input, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, negative_slope * x elsewhere."""
-    return activation(input, LEAKY_RELU, _arrays.real(negative_slope, "negative_slope"))
+    slope = _arrays.real(negative_slope, "negative_slope")
+    if slope >= 0.0:
+        return activation(input, LEAKY_RELU, slope)
+    z = as_tensor(input, "input")  # the kernels tell the side from the sign of the output
+    factor = np.where(z.data > 0, np.float32(1.0), np.float32(slope))
+    return record(z.data * factor, (z,), lambda g: (g * factor,))
 
 
 def sigmoid(input) -> Tensor:
@@ -254,14 +284,13 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     if p == 0.0:
         return x
     q = _core.keep_threshold(p)
-    drop = (random.stream_for(layer), q, _core.keep_scale(q) if inverted else 1.0)
-    recipe = x._pending
-    if recipe is not None and recipe.out is None and recipe.drop is None:
-        if type(recipe) is _Pointwise:
-            return _result(_Pointwise(recipe.z, recipe.kind, recipe.alpha, drop), (recipe.z,))
-        if len(recipe.shape) == 2:
-            d = _Dense(recipe.x, recipe.x_drop, recipe.w, recipe.b, recipe.kind, recipe.alpha, drop)
-            return _result(d, (d.x, d.w) if d.b is None else (d.x, d.w, d.b))
+    drop = (_key(layer, x.shape), q, _core.keep_scale(q) if inverted else 1.0)
+    r = x._pending
+    if r is not None and r.drop is None and _may_extend(x, r.inputs()):
+        if type(r) is _Pointwise:
+            return _result(_Pointwise(r.z, r.kind, r.alpha, drop), r.inputs())
+        if len(r.shape) == 2:
+            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop), r.inputs())
     x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import ContextDecorator
-from sys import getrefcount
 
 import numpy as np
 
 from fastdrop import _arrays
+from fastdrop._buffers import idle
 
 
 class _Mode(threading.local):
@@ -32,12 +32,17 @@ def is_grad_enabled() -> bool:
 class _GradMode(ContextDecorator):
     value = True
 
+    def __new__(cls, function=None):
+        mode = super().__new__(cls)
+        mode._before = []
+        return mode if function is None else mode(function)
+
     def __enter__(self):
-        self._before = _mode.grad
+        self._before.append(_mode.grad)
         _mode.grad = self.value
 
     def __exit__(self, *exc):
-        _mode.grad = self._before
+        _mode.grad = self._before.pop()
 
     def _recreate_cm(self):
         return type(self)()
@@ -248,9 +253,9 @@ class Tensor:
 
     def _accumulate(self, part: np.ndarray) -> None:
         if self._grad is None:
-            self._grad = wrap(part.copy())
+            self._grad = wrap(np.array(part))
         else:
-            self._grad = wrap(self._grad.data + part)
+            self._grad = wrap(np.asarray(self._grad.data + part))
 
 
 def _inputs_first(root: Node) -> list[Node]:
@@ -281,7 +286,7 @@ class Parameter(Tensor):
 
     def __init__(self, data, requires_grad: bool = True):
         super().__init__(data, requires_grad)
-        self._spare = None
+        self._spare = []
 
     @property
     def grad(self) -> Tensor | None:
@@ -292,18 +297,18 @@ class Parameter(Tensor):
     def grad(self, value):
         old = self._grad
         Tensor.grad.fset(self, value)
-        if value is None and old is not None:
-            self._spare = old.data
+        if value is None and old is not None and old.data.flags.owndata and old.data.flags.writeable:
+            self._spare = [old.data]
 
     def gradient_into(self, write) -> None:
         """Call write(out, accumulate) with the gradient's own memory: no fresh pages, no second copy."""
         if self._grad is not None:
             write(self._grad.data, True)
             return
-        out = self._spare
-        if out is None or getrefcount(out) != 3 or out.shape != self._data.shape:  # self, the variable, the call
+        out = idle(self._spare)
+        if out is None or out.shape != self._data.shape:
             out = np.empty(self._data.shape, np.float32)
-        self._spare = None
+        self._spare = []
         write(out, False)
         self._grad = wrap(out)
 
