@@ -276,7 +276,7 @@ def nll_loss(input, target, weight=None, reduction: str = "mean") -> Tensor:
     Parameters
     ----------
     input : (N, C) log probabilities
-    target : (N,) integer class numbers
+    target : (N,) integer class numbers (as a Tensor: whole numbers)
     weight : (C,), optional
         The mean is over the sum of the samples' weights.
     """
@@ -298,6 +298,11 @@ def nll_loss(input, target, weight=None, reduction: str = "mean") -> Tensor:
 
 
 def _labels(target, shape):
+    if isinstance(target, Tensor):  # fd.tensor made its whole numbers float32
+        whole = np.rint(target.data)
+        if not (np.array_equal(whole, target.data) and np.isfinite(whole).all()):
+            raise TypeError(f"target must hold whole class numbers, got {_arrays.describe(target.data)} with others")
+        target = whole.astype(np.int64)
     t = _arrays.labels(target, "target", shape[1])
     if len(t) != shape[0]:
         raise ValueError(f"target must have one label for each of the {shape[0]} samples, got {len(t)}")
@@ -310,7 +315,7 @@ def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smo
     Parameters
     ----------
     input : (N, C) scores
-    target : (N,) integer class numbers, or (N, C) class probabilities
+    target : (N,) integer class numbers (as a Tensor: whole numbers), or (N, C) class probabilities
     weight : (C,), optional
         With labels the mean is over the sum of the samples' weights.
     label_smoothing : float in [0, 1]
@@ -323,11 +328,12 @@ def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smo
     classes = x.shape[1]
     smooth = np.float32(_arrays.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
     w = _class_weights(weight, classes)
-    given = target.data if isinstance(target, Tensor) else np.asarray(target)
+    is_tensor = isinstance(target, Tensor)
+    given = target.data if is_tensor else np.asarray(target)
     logp = log_softmax_of(x.data, 1)
     total = None
-    if given.dtype.kind in "iu":
-        t = _labels(given, x.shape)
+    if given.dtype.kind in "iu" or (is_tensor and given.ndim == 1):
+        t = _labels(target, x.shape)
         rows = np.arange(len(t))
         if w is None and smooth == 0.0:
             # the common case: no distribution is made, the gradient is softmax with one subtracted at each label

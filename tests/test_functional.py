@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gradcheck import check
 
+import fastdrop as fd
 import fastdrop.nn.functional as F
 
 RNG = np.random.default_rng(0)
@@ -136,3 +137,11 @@ def test_running_statistics_that_could_not_be_moved_are_refused():
     with pytest.raises(TypeError, match="running_mean"):
         F.batch_norm(X, wide, np.ones(4, np.float32), training=True)
     F.batch_norm(X, wide, np.ones(4))
+
+
+def test_labels_may_come_as_a_tensor():
+    for loss in (F.cross_entropy, F.nll_loss):
+        assert loss(X, fd.tensor(LABELS)).item() == loss(X, LABELS).item()
+        for wrong, error in ((LABELS + 0.5, TypeError), ([np.nan] * 5, TypeError), ([np.inf] * 5, TypeError), (LABELS + 1, ValueError)):
+            with pytest.raises(error, match="target"):
+                loss(X, fd.tensor(wrong))
