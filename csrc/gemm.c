@@ -16,7 +16,7 @@ enum {
     MR_MAX = 16, NR_MAX = 64,
     GRAIN = 1 << 19    /* multiply-adds worth a thread: about 10 us */
 };
-static const double CHUNK = 2e10; /* multiply-adds between two looks for an interrupt */
+static const double CHUNK = 2e10; /* multiply-adds between two looks for an interrupt, with the widest tile: 0.1 s */
 
 /* The part of the product that one fd_run computes, and how it is cut. */
 typedef struct {
@@ -219,8 +219,11 @@ int fd_gemm(const fd_product *given) {
     w.nc = fd_round_up(fd_min(NC, p.n), w.k->tile_n);
     assert(w.k->tile_m <= MR_MAX && w.k->tile_n <= NR_MAX);
 
-    const double lines = CHUNK / ((double)fd_max(1, p.k) * (double)fd_min(p.m, p.n)); /* of the longer side */
-    const ptrdiff_t chunk = lines > 1e15 ? PTRDIFF_MAX / 2 : fd_round_up((ptrdiff_t)lines + 1, 256);
+    /* A chunk is some lines of the longer side: as many as CHUNK allows (less for narrower tiles, which are slower), but
+       enough that packing the other side again for each chunk does not count. */
+    const double width = (double)w.k->tile_n / 32.0, least = (double)(w.k->tile_m * w.k->tile_n / 2);
+    const double lines = CHUNK * width * width / ((double)fd_max(1, p.k) * (double)fd_min(p.m, p.n));
+    const ptrdiff_t chunk = lines > 1e15 ? PTRDIFF_MAX / 2 : fd_round_up((ptrdiff_t)(lines > least ? lines : least), w.k->tile_n);
     ptrdiff_t *lo = p.m >= p.n ? &w.m0 : &w.n0, *hi = p.m >= p.n ? &w.m1 : &w.n1;
     const ptrdiff_t end = *hi;
     for (*lo = 0; *lo < end; *lo = *hi) {

@@ -3,6 +3,8 @@ stands beside its backward, and the common ones become methods of `Tensor` at th
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 
 from fastdrop import _arrays, _core, fused
@@ -20,7 +22,12 @@ def _fold(grad: np.ndarray, shape: tuple) -> np.ndarray:
 
 
 def _pair(a, b):
-    return as_tensor(a, "input"), as_tensor(b, "other")
+    return as_tensor(_number(a), "input"), as_tensor(_number(b), "other")
+
+
+def _number(x):
+    """x, with the truth values of a comparison as 0 and 1: masks are multiplied."""
+    return x.astype(np.float32) if type(x) is np.ndarray and x.dtype == np.bool_ else x
 
 
 # ---- operators ----
@@ -300,33 +307,48 @@ def std(input, dim=None, correction: int = 1, keepdim: bool = False, *, axis=Non
     return sqrt(var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims))
 
 
-def _extreme(name, reduce):
-    def function(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:
-        a = as_tensor(input, "input")
-        keep, axes = keepdim or keepdims, _axes(axis if dim is None else dim, a.ndim)
-        x = a.data
-        if x.size == 0:
-            raise ValueError(f"{name} of no elements, got shape {x.shape}")
-        y = reduce(x, axis=axes, keepdims=True)
-
-        def backward(g):
-            hit = (x == y).astype(np.float32)
-            return (hit / hit.sum(axis=axes, keepdims=True) * _restore(g, axes, keep),)
-
-        return record(y if keep else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]), (a,), backward)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The {name} over dim (all axes when None); values only, ties share the gradient."
-    return function
+Extreme = namedtuple("Extreme", ["values", "indices"])  # what max and min return along one axis, as PyTorch's do
 
 
-amax = max = _extreme("max", np.max)  # noqa: A001
-amin = min = _extreme("min", np.min)  # noqa: A001
+def _extreme(input, dim, keepdim, reduce, name) -> Tensor:
+    a = as_tensor(input, "input")
+    axes, x = _axes(dim, a.ndim), a.data
+    if x.size == 0:
+        raise ValueError(f"{name} needs elements, got shape {x.shape}")
+    y = reduce(x, axis=axes, keepdims=True)
+
+    def backward(g):
+        hit = (x == y).astype(np.float32)
+        return (hit / hit.sum(axis=axes, keepdims=True) * _restore(g, axes, keepdim),)
+
+    return record(y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]), (a,), backward)
 
 
-def argmax(input, dim=None) -> np.ndarray:
+def amax(input, dim=None, keepdim: bool = False) -> Tensor:
+    """The maximum over dim (all axes when None); ties share the gradient."""
+    return _extreme(input, dim, keepdim, np.max, "amax")
+
+
+def amin(input, dim=None, keepdim: bool = False) -> Tensor:
+    """The minimum over dim (all axes when None); ties share the gradient."""
+    return _extreme(input, dim, keepdim, np.min, "amin")
+
+
+def max(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
+    """The maximum of all elements; with dim the pair (values, indices) along it, indices an integer array."""
+    values = _extreme(input, dim, keepdim, np.max, "max")
+    return values if dim is None else Extreme(values, argmax(input, dim, keepdim))
+
+
+def min(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
+    """The minimum of all elements; with dim the pair (values, indices) along it, indices an integer array."""
+    values = _extreme(input, dim, keepdim, np.min, "min")
+    return values if dim is None else Extreme(values, np.argmin(as_tensor(input, "input").data, axis=dim, keepdims=keepdim))
+
+
+def argmax(input, dim: int | None = None, keepdim: bool = False) -> np.ndarray:
     """Where the maximum is, as an integer array."""
-    return np.argmax(as_tensor(input, "input").data, axis=dim)
+    return np.argmax(as_tensor(input, "input").data, axis=dim, keepdims=keepdim)
 
 
 # ---- shapes ----

@@ -153,17 +153,6 @@ def _may_extend(t, inputs) -> bool:
     return t._pending.out is None and (t.requires_grad or not wants_grad(*inputs))
 
 
-def _key(layer, shape):
-    """The key of a mask for an array of this shape; the pass must have a row number for each of its samples."""
-    stream = random.stream_for(layer)
-    samples = shape[0] if len(shape) > 1 else 1
-    if stream.rows is not None and len(stream.rows) != samples:
-        raise ValueError(f"input must have the {len(stream.rows)} samples that mask_state(rows=...) numbers, got shape {shape}")
-    if samples > 2**32 - stream.row0:
-        raise ValueError(f"input must have at most {2**32 - stream.row0} samples from mask_state(row0=...) on, got shape {shape}")
-    return stream
-
-
 def finish_pass(ps) -> None:
     """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
     for reference in ps.pending:
@@ -262,6 +251,7 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     p : float in [0, 1]
         Probability to drop.
     training : bool
+        Monte Carlo prediction (`fastdrop.mc_predict`) draws masks whatever stands here.
     inplace : bool
         Accepted for PyTorch's sake; changes nothing.
     inverted : bool
@@ -279,12 +269,13 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     """
     p = _arrays.rate(p)
     x = as_tensor(input, "input")
-    if not training:
+    if not training and not random.is_monte_carlo():
         return x if inverted or p == 0.0 else _scaled(x, _core.keep_threshold(p) * 2.0**-32)
     if p == 0.0:
         return x
     q = _core.keep_threshold(p)
-    drop = (_key(layer, x.shape), q, _core.keep_scale(q) if inverted else 1.0)
+    samples = x.shape[0] if x.ndim > 1 else 1
+    drop = (random.stream_for(layer, samples), q, _core.keep_scale(q) if inverted else 1.0)
     r = x._pending
     if r is not None and r.drop is None and _may_extend(x, r.inputs()):
         if type(r) is _Pointwise:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 
@@ -18,7 +19,7 @@ def save(model, path, *, info=None) -> None:
     """Save a model, or a state dict, as a safetensors file; atomically.
 
     The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture goes into the metadata where the model
-    is made of this library's layers (Sequential, Linear, ...); of a class of your own only the weights and its name are.
+    is made of this library's layers (Sequential, Linear, ...); of a class of your own only the weights and its name do.
 
     Parameters
     ----------
@@ -35,8 +36,9 @@ def save(model, path, *, info=None) -> None:
             raise ValueError("info must be left out for a state dict")
         save_file(model, path)
         return
-    about = {"version": _VERSION, "class": type(model).__name__, "training": model.training, "architecture": None, "why": None,
-             "info": info}
+    kind = type(model)
+    about = {"version": _VERSION, "class": f"{kind.__module__}.{kind.__qualname__}", "training": model.training,
+             "architecture": None, "why": None, "info": info}
     try:
         about["architecture"] = models.architecture(model)
     except ValueError as error:
@@ -55,8 +57,9 @@ def load(path, model=None):
     ----------
     path : str or os.PathLike
     model : Module, optional
-        Fill this one instead of building one: for classes of your own, and for weights that come from elsewhere
-        (PyTorch's state dict in a safetensors file).
+        Fill this one instead of building one: for weights that come from elsewhere (PyTorch's state dict in a
+        safetensors file), and for classes of your own. One of those that is defined where the program that saved it
+        had it, and that needs no arguments, is found and built without; nothing is imported or run from the file.
 
     Returns
     -------
@@ -65,8 +68,8 @@ def load(path, model=None):
     Raises
     ------
     ValueError
-        The file is torn, holds a model of a class that is not in this library (give ``model=``), or weights
-        that do not fit the model, which is unchanged then.
+        The file is torn, holds a model of a class that is neither in this library nor defined in this program (give
+        ``model=``), or weights that do not fit the model, which is unchanged then.
     """
     if model is not None and not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
@@ -76,10 +79,7 @@ def load(path, model=None):
     if model is None:
         if about is None:
             return tensors
-        if about["architecture"] is None:
-            raise ValueError(f"{path!r} holds the weights of a {about['class']}, not how to build it ({about['why']}): "
-                             f"build one and pass it, fastdrop.load({path!r}, model={about['class']}(...))")
-        model = _built(about["architecture"], path)
+        model = _built(about, path)
     try:
         model.load_state_dict(tensors)
     except (KeyError, ValueError, TypeError) as error:
@@ -94,15 +94,37 @@ def read_info(path):
     return None if about is None else about["info"]
 
 
-def _built(architecture, path: str):
+def _built(about: dict, path: str):
     """The model, leaving the run's randomness as it was: its fresh weights are thrown away."""
     before = random.get_state()
     try:
-        return models.build(architecture)
+        if about["architecture"] is not None:
+            return models.build(about["architecture"])
+        kind = _defined(about["class"])
+        if kind is not None:
+            return kind()
     except ValueError as error:
         raise ValueError(f"{path!r}: {error}") from None
     finally:
         random.set_state(before)
+    name = about["class"].rpartition(".")[2]
+    raise ValueError(f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
+                     f"build one and pass it, fastdrop.load({path!r}, model={name}(...))")
+
+
+def _defined(name: str):
+    """The user's class of this full name, where this program has defined it and it needs no arguments; else None."""
+    stack, found = list(nn.Module.__subclasses__()), None
+    while stack:
+        kind = stack.pop()
+        stack += kind.__subclasses__()
+        if f"{kind.__module__}.{kind.__qualname__}" == name and not name.startswith("fastdrop."):
+            found = kind
+    if found is None:
+        return None
+    parameters = inspect.signature(found).parameters.values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return None if needed else found
 
 
 def _about(path: str, metadata: dict) -> dict | None:

@@ -17,6 +17,9 @@ from fastdrop import _arrays
 from fastdrop._core import Stream
 
 
+MONTE_CARLO = 16  # added to a domain: pass t of a prediction never repeats the masks of training step t
+
+
 class _Run:
     """The state of a run: its seed, the named generators used so far, the draws of free functional calls."""
 
@@ -82,26 +85,38 @@ def set_state(state: dict) -> None:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "row0", "rows", "sites", "n_sites", "calls", "pending")
+    __slots__ = ("seed", "draw", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
+        self.masks = overrides.get("masks")
         self.seed = overrides.get("seed", _run.seed)
         self.draw = overrides.get("draw", draw)
         self.row0 = overrides.get("row0", 0)
         self.rows = overrides.get("rows")
         self.sites = sites
         self.n_sites = n_sites
-        self.calls: dict[tuple, int] = {}
+        self.calls: dict[int, int] = {}
         self.pending: list = []
 
-    def stream(self, site: int, domain: int = 0, sub: int = 0, *, shared: bool = False) -> Stream:
-        """The key of the next use of `site`; `shared` = one row for the whole batch."""
+    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False) -> Stream:
+        """The key of the next use of `site` for so many samples; `shared` = one row for the whole batch.
+
+        Every sample must have a row number; nothing is counted when one has not.
+        """
+        row0, rows = self.row0, self.rows
+        if self.masks is not None:
+            domain += MONTE_CARLO
+            shared = shared or self.masks == "shared"
+        if shared:
+            row0, rows = 0, np.full(samples, _arrays.SHARED_ROW, np.uint32)
+        elif rows is not None and len(rows) != samples:
+            raise ValueError(f"input must have the {len(rows)} samples that mask_state(rows=...) numbers, got {samples}")
+        elif samples > 2**32 - row0:
+            raise ValueError(f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, got {samples}")
         call = self.calls.get(site, 0)
         self.calls[site] = call + 1
-        if shared:
-            return Stream(self.seed, site, call, self.draw, _arrays.SHARED_ROW, sub, domain, None)
-        return Stream(self.seed, site, call, self.draw, self.row0, sub, domain, self.rows)
+        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows)
 
 
 def current() -> Pass | None:
@@ -120,18 +135,19 @@ def forward_pass(draw: int, sites: dict, n_sites: int):
         _local.pass_ = before
 
 
-def stream_for(layer=None, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False) -> Stream:
-    """The key of the next random decision of `layer` (or of functional code when there is none).
+def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False) -> Stream:
+    """The key of the next random decision of `layer` (or, with None, of functional code) for so many samples.
 
     Inside a pass a layer has its site (plus `offset` for layers with several); functional calls share the first site
     after all layers. Outside a pass each call is a forward pass of its own: site 0, and a draw counter of the run.
     """
     ps = _local.pass_
     if ps is None:
-        draw, _run.free_draw = _run.free_draw, _run.free_draw + 1
-        return Pass(draw, {}, 0).stream(offset, domain, sub, shared=shared)
+        stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared)
+        _run.free_draw += 1
+        return stream
     site = ps.n_sites if layer is None else ps.sites[id(layer)]
-    return ps.stream(site + offset, domain, sub, shared=shared)
+    return ps.stream(site + offset, samples, domain, sub, shared=shared)
 
 
 @contextmanager
@@ -164,6 +180,26 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
         yield
     finally:
         _local.overrides = before
+
+
+@contextmanager
+def monte_carlo(draw: int, seed: int, row0: int, masks: str):
+    """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too.
+
+    masks : {"per_sample", "shared"}
+        A mask for each sample, or one for all.
+    """
+    before = _local.overrides
+    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks}
+    try:
+        yield
+    finally:
+        _local.overrides = before
+
+
+def is_monte_carlo() -> bool:
+    """Whether this thread is in a pass of a Monte Carlo prediction."""
+    return _local.pass_ is not None and _local.pass_.masks is not None
 
 
 def draw_is_fixed() -> bool:

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ def test_a_model_comes_back(tmp_path):
 
 
 class Own(nn.Module):
-    def __init__(self, width=4):
+    def __init__(self, width):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(3, width), nn.ReLU())
 
@@ -70,11 +72,11 @@ class Own(nn.Module):
 
 
 def test_classes_of_ones_own(tmp_path):
-    model = Own().eval()
+    model = Own(4).eval()
     fd.save(model, tmp_path / "a")
     with pytest.raises(ValueError, match=r"holds the weights of a Own.*model=Own\(\.\.\.\)"):
         fd.load(tmp_path / "a")
-    target = Own()
+    target = Own(4)
     assert fd.load(tmp_path / "a", model=target) is target and not target.training
     np.testing.assert_array_equal(target.body[0].weight.data, model.body[0].weight.data)
     before = Own(5).state_dict()
@@ -83,9 +85,26 @@ def test_classes_of_ones_own(tmp_path):
     with pytest.raises(ValueError, match="does not fit the model.*body.0.weight"):
         fd.load(tmp_path / "a", model=wrong)
     assert wrong.training and all((wrong.state_dict()[k] == before[k]).all() for k in before)
-    fd.save(nn.Sequential(nn.Linear(3, 3), Own()), tmp_path / "a")
+    fd.save(nn.Sequential(nn.Linear(3, 3), Own(4)), tmp_path / "a")
     with pytest.raises(ValueError, match="1 is a Own"):
         fd.load(tmp_path / "a")
+
+
+class Plain(Own):
+    def __init__(self):
+        super().__init__(4)
+
+
+def test_a_class_that_is_defined_here_and_needs_no_arguments_is_found(tmp_path):
+    model = Plain()
+    fd.save(model, tmp_path / "a")
+    state = fd.random.get_state()
+    loaded = fd.load(tmp_path / "a")
+    assert type(loaded) is Plain and fd.random.get_state() == state
+    np.testing.assert_array_equal(loaded.body[0].weight.data, model.body[0].weight.data)
+    code = f"import fastdrop as fd\ntry: fd.load({str(tmp_path / 'a')!r})\nexcept ValueError as error: print(error)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "model=Plain(...)" in said
 
 
 def test_tied_parameters_are_not_rebuilt(tmp_path):

@@ -64,9 +64,12 @@ MASK = A > 0
     (lambda a: a.mean(1), lambda a: a.mean(1), (A,)),
     (lambda a: a.var(0), lambda a: a.var(0, ddof=1), (A,)),
     (lambda a: a.std(), lambda a: a.std(ddof=1), (A,)),
-    (lambda a: a.max(1), lambda a: a.max(1), (A,)),
+    (lambda a: a.max(1)[0], lambda a: a.max(1), (A,)),
     (lambda a: a.min(), np.min, (A,)),
-    (lambda a: a.max(0, keepdim=True), lambda a: a.max(0, keepdims=True), (A,)),
+    (lambda a: a.max(0, keepdim=True).values, lambda a: a.max(0, keepdims=True), (A,)),
+    (lambda a: fd.amin(a, (0, 1)), np.min, (A,)),
+    (lambda a: a * (a > 0), lambda a: np.maximum(a, 0), (A,)),
+    (lambda a: MASK - a, lambda a: MASK - a, (A,)),
     (lambda a: a.reshape(2, -1), lambda a: a.reshape(2, -1), (A,)),
     (lambda a: a.view((6, 2)), lambda a: a.reshape(6, 2), (A,)),
     (lambda a: a.flatten(1), lambda a: a.reshape(2, 12), (floats(2, 3, 4),)),
@@ -120,6 +123,9 @@ def test_comparisons_are_arrays():
     for result, expected in ((t > 2, [0, 0, 1]), (t <= 2, [1, 1, 0]), (t == fd.tensor([1.0, 0.0, 3.0]), [1, 0, 1]), (t != 1, [0, 1, 1])):
         assert result.dtype == bool and result.tolist() == [bool(e) for e in expected]
     assert t.argmax() == 2
+    values, places = fd.tensor(A).max(1)
+    assert np.array_equal(places, A.argmax(1)) and np.array_equal(values.data, np.float32(A.max(1)))
+    assert np.array_equal(fd.min(A, 0, keepdim=True).indices, A.argmin(0, keepdims=True))
 
 
 def test_grad_modes():

@@ -1,0 +1,90 @@
+"""Monte Carlo prediction."""
+
+import numpy as np
+import pytest
+import twin
+
+import fastdrop as fd
+from fastdrop import nn
+
+X = np.random.default_rng(0).standard_normal((23, 8)).astype(np.float32)
+
+
+def classifier():
+    return nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm1d(40), nn.Linear(40, 3))
+
+
+def passes(model, samples, seed, shared=False):
+    """Probabilities of each pass, by hand."""
+    w1, b1, _, _, w2, b2 = (p.data.astype(np.float64) for p in model.parameters())
+    found = []
+    for t in range(samples):
+        rows = np.full(len(X), 2**32 - 1) if shared else None
+        kept = twin.dropout(np.ones((len(X), 40), np.float32), 0.5, rows=rows, seed=seed, draw=t, domain=16).astype(np.float64)
+        h = np.maximum(X @ w1.T + b1, 0) * kept / np.sqrt(1 + 1e-5)
+        z = np.exp(h @ w2.T + b2)
+        found.append(z / z.sum(1, keepdims=True))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_every_figure(masks):
+    model = classifier()
+    exact = passes(model, 12, 5, masks == "shared")
+    mc = fd.mc_predict(model, X, samples=12, seed=5, masks=masks)
+    mean = exact.mean(0)
+    entropy = -(mean * np.log(mean)).sum(1)
+    expected = -(exact * np.log(exact)).sum(2).mean(0)
+    votes = np.array([np.bincount(v, minlength=3) for v in exact.argmax(2).T])
+    for ours, value in ((mc.mean, mean), (mc.variance, exact.var(0)), (mc.std, exact.std(0)), (mc.entropy, entropy), (mc.expected_entropy, expected),
+                        (mc.mutual_information, np.maximum(entropy - expected, 0)), (mc.variation_ratio, 1 - votes.max(1) / 12)):
+        assert ours.shape == value.shape and np.abs(ours - value).max() < 1e-5
+
+
+def test_a_function_of_model_data_and_seed():
+    model = classifier()
+    whole = fd.mc_predict(model, X, samples=7, seed=1)
+    before = fd.random.get_state()
+    for options in ({"batch_size": 5}, {"batch_size": 1}):
+        again = fd.mc_predict(model, X, samples=7, seed=1, **options)
+        assert np.array_equal(again.mean, whole.mean) and np.array_equal(again.entropy, whole.entropy)
+    assert not np.array_equal(fd.mc_predict(model, X, samples=7, seed=2).mean, whole.mean)
+    assert model.training and model.draw == 0 and fd.random.get_state() == before
+    assert not model[3].num_batches_tracked
+
+
+def test_regression_and_probabilities():
+    model = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 1)).eval()
+    mc = fd.mc_predict(model, X, samples=5)
+    assert mc.mean.shape == (23, 1) and mc.std.max() > 0 and not model.training
+    with pytest.raises(AttributeError, match="classification"):
+        mc.entropy  # noqa: B018
+    scores = classifier()
+    shares = nn.Sequential(*scores, nn.Softmax(1))
+    assert np.abs(fd.mc_predict(scores, X, 5).mean - fd.mc_predict(shares, X, 5).mean).max() < 1e-6
+    assert np.abs(fd.mc_predict(scores, X, 5, output="raw").mean.sum(1) - 1).max() > 1e-3
+    assert fd.mc_predict(scores, X[:0], 5).mean.shape == (0, 3)
+
+
+def test_functional_dropout_in_a_users_forward():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.drop = nn.Linear(8, 3), nn.Dropout(0.1)
+
+        def forward(self, x):
+            return self.drop(self.fc(fd.functional.dropout(x, 0.5, training=self.training)))
+
+    assert fd.mc_predict(Model(), X, samples=4).std.min() > 0
+
+
+@pytest.mark.parametrize(("call", "error", "word"), [
+    (lambda m: fd.mc_predict(nn.Linear(8, 3), X), ValueError, "model"), (lambda m: fd.mc_predict(3, X), TypeError, "model"), (lambda m: fd.mc_predict(m, X, 0), ValueError, "samples"),
+    (lambda m: fd.mc_predict(m, X, seed=-1), ValueError, "seed"), (lambda m: fd.mc_predict(m, X, masks="all"), ValueError, "masks"), (lambda m: fd.mc_predict(m, X > 0), TypeError, "x"),
+    (lambda m: fd.mc_predict(m, X, batch_size=0), ValueError, "batch_size"), (lambda m: fd.mc_predict(m, X, output="logits"), ValueError, "output"),
+    (lambda m: fd.mc_predict(nn.Sequential(m, nn.Linear(3, 1)), X, output="softmax"), ValueError, "softmax"), (lambda m: fd.mc_predict(m, X[:, :5]), ValueError, "input")])
+def test_errors_leave_everything_as_it_was(call, error, word):
+    model = classifier()
+    with pytest.raises(error, match=word):
+        call(model)
+    assert all(m.training for m in model.modules())
