@@ -153,7 +153,7 @@ def fastdrop_step(model, x, y, lr=0.01):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.item()
 
     return step
 
@@ -169,7 +169,7 @@ def torch_step(model, x, y, lr=0.01):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.item()
 
     return step
 
@@ -194,14 +194,14 @@ def _mlp_step(hidden, batch):
             """With dropout the loss falls on one batch; without it five steps equal PyTorch's."""
             model = mlp(nn, hidden, rates)
             step = fastdrop_step(model, x, y, lr=0.05)
-            losses = [float(step()) for _ in range(30)]
+            losses = [step() for _ in range(30)]
             assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
             if torch is None:
                 return
             ours, theirs = mlp(nn, hidden, (0, 0, 0)), mlp(torch.nn, hidden, (0, 0, 0))
             ours.load_state_dict(theirs.state_dict())
             for a, b in zip([fastdrop_step(ours, x, y)] * 5, [torch_step(theirs, x, y)] * 5, strict=True):
-                np.testing.assert_allclose(float(a()), float(b()), rtol=1e-4)
+                np.testing.assert_allclose(a(), b(), rtol=1e-4)
 
         return Case(candidates, check, f"784-{hidden}-{hidden}-10, batch {batch}, dropout 0.2/0.5/0.5; forward, backward, SGD")
 

@@ -2,24 +2,29 @@
 
     python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15]
 
-Every figure is a ratio of things timed in turn in one process (A B C, A B C, ...) after a warm-up, median of the pairs,
-the same thread count on all sides. Rows print the median time of each candidate and how many times as long as
+Every figure is a ratio of things timed in turn in one process (in random order) after a warm-up, median of the rounds, the
+same thread count on all sides. Several thread pools live in this process, and waiting threads of one that spin for
+milliseconds would take the cores of the next: all of them are told to spin as little as fastdrop's do. Rows print the median time of each candidate and how many times as long as
 fastdrop's it is, with the quartiles of that ratio.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
-import subprocess
-import sys
-from pathlib import Path
 
-import fastdrop as fd
-from benchmarks import cases
-from fastdrop import bench
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before the libraries are loaded
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # NumPy's: 20 ms of spinning by default halve whoever comes next
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import platform  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import fastdrop as fd  # noqa: E402
+from benchmarks import cases  # noqa: E402
+from fastdrop import bench  # noqa: E402
 
 
 def commit() -> str:

@@ -20,7 +20,9 @@ _WARM_UP = 0.2  # seconds for all candidates together, in which threads, caches 
 
 
 def compare(candidates: dict, pairs: int = 15, reference: str | None = None) -> dict[str, dict[str, float]]:
-    """Time functions in turn (A B C, A B C, ...) in this process.
+    """Time functions in turn in this process, in each round in another order.
+
+    (Who always follows the same neighbour pays for it: for its threads that still spin, for the caches it leaves.)
 
     Parameters
     ----------
@@ -50,9 +52,10 @@ def compare(candidates: dict, pairs: int = 15, reference: str | None = None) -> 
         for name, function in candidates.items():
             _time(function, calls[name])
     times = {name: [] for name in candidates}
+    order = np.random.default_rng(0)
     for _ in range(pairs):
-        for name, function in candidates.items():
-            times[name].append(_time(function, calls[name]))
+        for name in order.permutation(list(candidates)):
+            times[name].append(_time(candidates[name], calls[name]))
     figures = {}
     for name, own in times.items():
         ratios = [mine / theirs for mine, theirs in zip(own, times[reference])]
