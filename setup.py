@@ -10,20 +10,18 @@ import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-X86 = platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
+X86 = platform.machine().lower() in ("x86_64", "amd64")
 ARM64 = platform.machine().lower() in ("aarch64", "arm64")
-MSVC = sys.platform == "win32"
 ISA_FLAGS = {"scalar": []}
 if X86:
-    avx2 = ["-mavx2", "-mfma"]
-    ISA_FLAGS["avx2"] = ["/arch:AVX2"] if MSVC else avx2
-    ISA_FLAGS["avx512"] = ["/arch:AVX512"] if MSVC else [*avx2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+    ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
+    ISA_FLAGS["avx512"] = [*ISA_FLAGS["avx2"], "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 elif ARM64:
     ISA_FLAGS["neon"] = []
 
-# elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small
-FLAGS = ["/O2", "/std:c11", "/experimental:c11atomics"] if MSVC else ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
-OPENMP = {"win32": (["/openmp"], []), "darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
+# For gcc and clang. Elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small.
+FLAGS = ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
+OPENMP = {"darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
 DRIVERS = ["csrc/elementwise.c", "csrc/gemm.c", "csrc/updates.c", "csrc/parallel.c", "csrc/dispatch.c"]
 
 

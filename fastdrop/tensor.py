@@ -238,7 +238,7 @@ class Tensor:
             if grad is None:
                 continue
             if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
-                grad = np.ascontiguousarray(grad, np.float32)
+                grad = np.asarray(grad, np.float32, order="C")
             for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
                 if part is None or not tensor.requires_grad:
                     continue
@@ -350,7 +350,9 @@ def wants_grad(*inputs: Tensor) -> bool:
 
 def record(array: np.ndarray, inputs: tuple, backward) -> Tensor:
     """The result of an operation: array, and its node when an input requires a gradient."""
-    t = wrap(array if type(array) is np.ndarray and array.dtype == np.float32 else np.asarray(array, np.float32))
+    if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
+        array = np.asarray(array, np.float32, order="C")
+    t = wrap(array)
     if wants_grad(*inputs):
         t.requires_grad = True
         t._node = Node(inputs, backward)
