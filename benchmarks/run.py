@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before the libraries are loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # before the libraries are loaded
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # NumPy's: 20 ms of spinning by default halve whoever comes next
 
 import argparse  # noqa: E402

@@ -343,12 +343,19 @@ def max(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
 def min(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
     """The minimum of all elements; with dim the pair (values, indices) along it, indices an integer array."""
     values = _extreme(input, dim, keepdim, np.min, "min")
-    return values if dim is None else Extreme(values, np.argmin(as_tensor(input, "input").data, axis=dim, keepdims=keepdim))
+    return values if dim is None else Extreme(values, _place(input, dim, keepdim, np.argmin))
 
 
 def argmax(input, dim: int | None = None, keepdim: bool = False) -> np.ndarray:
     """Where the maximum is, as an integer array."""
-    return np.argmax(as_tensor(input, "input").data, axis=dim, keepdims=keepdim)
+    return _place(input, dim, keepdim, np.argmax)
+
+
+def _place(input, dim, keepdim, find) -> np.ndarray:
+    x = as_tensor(input, "input").data
+    if dim is not None:
+        _arrays.integer(dim, "dim", -max_of(x.ndim, 1), max_of(x.ndim, 1) - 1)
+    return find(x, axis=dim, keepdims=keepdim)
 
 
 # ---- shapes ----

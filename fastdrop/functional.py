@@ -228,6 +228,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction: str 
         values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
     except ValueError as error:
         raise ValueError(f"weight and pos_weight must broadcast to input's shape {x.shape}: {error}") from None
+    if values.shape != x.shape:
+        raise ValueError(f"weight and pos_weight must broadcast to input's shape {x.shape}, got a result of shape {values.shape}")
 
     def gradients(f):
         s = np.exp(-softplus)

@@ -105,7 +105,7 @@ class Tensor:
 
     @data.setter
     def data(self, value):
-        self._data = _arrays.floats(value, "data")
+        self._data = _own(_arrays.floats(value, "data"))
         self._pending = None
 
     @property
@@ -119,6 +119,8 @@ class Tensor:
             value = value if isinstance(value, Tensor) else Tensor(value)
             if value.shape != self.shape:
                 raise ValueError(f"grad must have shape {self.shape}, got {value.shape}")
+            if not value.data.flags.writeable:  # gradients are added up in place
+                value = wrap(_own(value.data))
         self._grad = value
 
     @property
@@ -286,6 +288,7 @@ class Parameter(Tensor):
 
     def __init__(self, data, requires_grad: bool = True):
         super().__init__(data, requires_grad)
+        self._data = _own(self._data)
         self._spare = []
 
     @property
@@ -323,6 +326,11 @@ class Parameter(Tensor):
 
     def __repr__(self):
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy of one that must not be written: a file's, a bytes object's. The core does not look."""
+    return array if array.flags.writeable else array.copy()
 
 
 def wrap(array: np.ndarray) -> Tensor:

@@ -53,6 +53,8 @@ class Optimizer:
                 raise TypeError(f"params must hold Parameters, got {_arrays.describe(p)}")
             if not p.is_leaf:
                 raise ValueError("params must hold leaf tensors, got the result of an operation")
+            if not p.data.flags.writeable:
+                raise ValueError("params must hold tensors that can be written, got a read-only array")
         taken = {id(p) for group in self.param_groups for p in group["params"]}
         if len({id(p) for p in params}) < len(params) or any(id(p) in taken for p in params):
             raise ValueError("params must hold each parameter once, got one twice")
