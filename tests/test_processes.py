@@ -152,6 +152,29 @@ print(K.matmul(x, x, out=out)[0, 0])
     assert run_python(code).stdout.split() == ["MemoryError", "2000.0"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ten_thousand_steps_do_not_leak():
+    code = """
+import numpy as np, fastdrop as fd
+from fastdrop import nn, optim
+fd.set_num_threads(1)
+rng = np.random.default_rng(0)
+x, y = rng.random((4, 20), np.float32), rng.integers(0, 3, 4)
+model = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 128), nn.ReLU(), nn.Dropout(0.5), nn.LayerNorm(128), nn.Linear(128, 3))
+optimizer = optim.Adam(model.parameters(), max_norm=2.0)
+def steps(n):
+    for _ in range(n):
+        optimizer.zero_grad()
+        fd.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = steps(1000)
+print(steps(10000) - before)
+"""
+    result = run_python(code)
+    assert int(result.stdout) < 1 << 20, result.stderr
+
+
 def test_thread_count_is_checked():
     for wrong, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (10**6, ValueError)):
         with pytest.raises(error, match="n must"):
