@@ -61,7 +61,6 @@ def div(input, other) -> Tensor:
     with np.errstate(all="ignore"):
         quotient = x / y
 
-    @np.errstate(all="ignore")
     def backward(g):
         dx = g / y
         return _fold(dx, x.shape) if a.requires_grad else None, _fold(-dx * quotient, y.shape) if b.requires_grad else None
@@ -82,7 +81,6 @@ def pow(input, exponent) -> Tensor:  # noqa: A001 (PyTorch's name)
     with np.errstate(all="ignore"):
         y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
-    @np.errstate(all="ignore")
     def backward(g):
         dx = dn = None
         if a.requires_grad:  # a power of 0 is constant, at 0 too
@@ -147,11 +145,7 @@ def log(input) -> Tensor:
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.log(x)
 
-    def backward(g):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (g / x,)
-
-    return record(y, (a,), backward)
+    return record(y, (a,), lambda g: (g / x,))
 
 
 def sqrt(input) -> Tensor:
@@ -160,11 +154,7 @@ def sqrt(input) -> Tensor:
     with np.errstate(invalid="ignore"):
         y = np.sqrt(a.data)
 
-    def backward(g):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (g / (y + y),)
-
-    return record(y, (a,), backward)
+    return record(y, (a,), lambda g: (g / (y + y),))
 
 
 def abs(input) -> Tensor:  # noqa: A001

@@ -232,6 +232,10 @@ class Tensor:
         if self._node is None:
             self._accumulate(gradient)
             return
+        with np.errstate(all="ignore"):  # infinite and undefined gradients are values, not warnings
+            self._walk(gradient, retain_graph)
+
+    def _walk(self, gradient, retain_graph):
         order = _inputs_first(self._node)
         waiting = {self._node: gradient}
         while order:
