@@ -273,3 +273,191 @@ def test_edges_have_torchs_values_and_no_warnings():
     for scores in ([np.inf, 1.0], [-np.inf, -np.inf]):
         assert np.isnan(fd.softmax(scores).data).all() and np.isnan(fd.log_softmax(scores).data).any()
     assert fd.softmax([-np.inf, 1.0]).tolist() == [0.0, 1.0]
+    for call in (lambda x: x.std(), lambda x: (x * 3e38).sum() * 3e38, lambda x: (x / 0).sum() - x.sum()):  # undefined gradients are no warnings
+        x = fd.tensor([1.0, 1.0], requires_grad=True)
+        with np.errstate(all="ignore"):
+            y = call(x)
+        y.backward()
+        assert not np.isfinite(x.grad.data).any()
+
+
+BY_NAME = {  # every differentiable function of the top level: arguments beside the tensors, the twin, the tensors
+    "abs": ((), np.abs, (A,)),
+    "add": ((), np.add, (A, floats(3, 1))),
+    "amax": ((1, True), lambda a: a.max(1, keepdims=True), (A,)),
+    "amin": ((), np.min, (A,)),
+    "clamp": ((None, 0.4), lambda a: np.minimum(a, 0.4), (A,)),
+    "div": ((), np.divide, (A, POSITIVE[0])),
+    "exp": ((), np.exp, (A,)),
+    "flatten": ((1, 2), lambda a: a.reshape(2, 6, 2), (floats(2, 3, 2, 2),)),
+    "log": ((), np.log, (POSITIVE,)),
+    "log_softmax": ((0,), lambda a: np.log(softmax(a, 0)), (A,)),
+    "matmul": ((), np.matmul, (floats(2, 1, 3, 4), floats(5, 4, 2))),
+    "max": ((), np.max, (A,)),
+    "maximum": ((), np.maximum, (A, floats(4, seed=3))),
+    "mean": (((0, -1), True), lambda a: a.mean((0, 2), keepdims=True), (floats(2, 3, 4),)),
+    "min": ((), np.min, (A,)),
+    "mul": ((), np.multiply, (A, floats(4))),
+    "neg": ((), np.negative, (A,)),
+    "permute": (((1, -1, 0),), lambda a: a.transpose(1, 2, 0), (floats(2, 3, 4),)),
+    "pow": ((), np.power, (POSITIVE, floats(4))),
+    "relu": ((), lambda a: np.maximum(a, 0), (A,)),
+    "reshape": (((-1, 6),), lambda a: a.reshape(-1, 6), (A,)),
+    "selu": ((), lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * (np.exp(a) - 1)), (A,)),
+    "sigmoid": ((), lambda a: 1 / (1 + np.exp(-a)), (A,)),
+    "softmax": ((-2,), lambda a: softmax(a, 0), (A,)),
+    "sqrt": ((), np.sqrt, (POSITIVE,)),
+    "squeeze": ((-1,), lambda a: a[..., 0], (floats(1, 3, 1),)),
+    "std": ((0, 0, True), lambda a: a.std(0, keepdims=True), (A,)),
+    "sub": ((), np.subtract, (floats(4), A)),
+    "sum": (((-1, 0),), lambda a: a.sum((0, 2)), (floats(2, 3, 4),)),
+    "tanh": ((), np.tanh, (A,)),
+    "transpose": ((-1, 0), lambda a: a.swapaxes(0, 2), (floats(2, 3, 4),)),
+    "unsqueeze": ((-1,), lambda a: a[..., None], (A,)),
+    "var": (((0, 2), 2), lambda a: a.var((0, 2), ddof=2), (floats(2, 3, 4),)),
+}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_function_by_name(name):
+    more, twin, arrays = BY_NAME[name]
+    check(lambda *tensors: getattr(fd, name)(*tensors, *more), twin, *arrays)
+
+
+def test_no_function_is_forgotten():
+    elsewhere = {"cat", "stack"}  # take lists: in the first table
+    assert set(BY_NAME) | elsewhere | {"argmax", "dropout"} == set(fd.functional.TOP_LEVEL)
+
+
+@pytest.mark.parametrize(("function", "twin", "arrays"), [
+    (lambda a, b: fd.cat((a, b), -2), lambda a, b: np.concatenate([a, b]), (floats(2, 4), floats(5, 4))),
+    (lambda a, b: fd.stack((a, b, a), -1), lambda a, b: np.stack([a, b, a], -1), (A, B)),
+    (lambda a: fd.cat([a, floats(3, 0)], 1), lambda a: a, (A,)),
+    (lambda a: a[::-1, -3:-1], lambda a: a[::-1, -3:-1], (A,)),
+    (lambda a: a[:, INDEX], lambda a: a[:, INDEX], (A,)),
+    (lambda a: a[INDEX, :, None], lambda a: a[INDEX, :, None], (A,)),
+    (lambda a: a[[0, 0, -1], [1, 1, -1]], lambda a: a[[0, 0, -1], [1, 1, -1]], (A,)),
+    (lambda a: a[fd.tensor([2, 0, 2])], lambda a: a[[2, 0, 2]], (A,)),
+    (lambda a: a[MASK[:, 0]], lambda a: a[MASK[:, 0]], (A,)),
+    (lambda a: a[A < -100], lambda a: a[A < -100], (A,)),
+    (lambda a: a[1][2], lambda a: a[1, 2], (A,)),
+    (lambda a: a[0:0], lambda a: a[0:0], (A,)),
+    (lambda a: a[...], lambda a: a, (np.array(1.5),)),
+    (lambda a: a + a * a.detach(), lambda a: a + a * np.float32(0.5), (np.array(0.5),)),
+    (lambda a: fd.stack(list(a)).sum(0), lambda a: a.sum(0), (A,)),
+    (lambda a: a.softmax() + a.log_softmax(0), lambda a: np.ones(()) + 0 * a, (np.array(1.0),)),
+])
+def test_places_and_lists(function, twin, arrays):
+    check(function, twin, *arrays)
+
+
+@pytest.mark.parametrize("extreme", [lambda t: t.max(), lambda t: t.max(0)[0], lambda t: fd.amax(t, 0), lambda t: -(-t).min(), lambda t: fd.maximum(t[:2], t[2:]).max()])
+def test_ties_share_the_gradient(extreme):
+    t = fd.tensor([2.0, 2.0, 1.0, 2.0], requires_grad=True)
+    extreme(t).backward()
+    assert t.grad.data.sum() == 1 and t.grad.tolist()[2] == 0 and (t.grad.data[[0, 1, 3]] > 0).all()
+
+
+def test_arguments_that_are_no_axis():
+    for call in (fd.max, fd.min, fd.argmax):
+        for wrong, error in ((2, ValueError), (-3, ValueError), ((0, 1), TypeError), (1.0, TypeError), (True, TypeError)):
+            with pytest.raises(error, match="dim"):
+                call(A, wrong)
+
+
+def test_leaves_add_up_their_gradients():
+    for kind in (fd.Tensor, fd.Parameter):
+        t = kind(np.array([1.0, 2.0], np.float32), requires_grad=True)
+        t.backward(np.array([1.0, 10.0]))  # a leaf itself
+        (t * 3).sum().backward()
+        first = t.grad.data
+        assert t.grad.tolist() == [4.0, 13.0]
+        (t * t).backward(np.array([1.0, 0.0]))
+        assert t.grad.tolist() == [6.0, 13.0] and (kind is fd.Parameter) == (t.grad.data is first)
+        t.grad = None
+        assert t.grad is None
+        t.requires_grad_(False)
+        assert not (t * 2).requires_grad
+
+
+def test_the_users_weights_of_backward_are_not_kept():
+    t, weights = fd.tensor([1.0, 2.0], requires_grad=True), np.ones(2, np.float32)
+    (t + t).backward(weights)
+    t.reshape(2).backward(weights)
+    weights[:] = 7
+    assert t.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_graph_of_which_a_part_is_freed():
+    t = fd.tensor(3.0, requires_grad=True)
+    shared = t * t
+    (shared * 2).backward()
+    later = shared * 5
+    before = t.grad.item()
+    with pytest.raises(RuntimeError, match="freed"):
+        later.backward()
+    assert t.grad.item() == before == 12.0
+    with pytest.raises(RuntimeError, match="freed"):
+        shared.backward()
+
+
+def test_a_function_that_raises_restores_the_mode():
+    with pytest.raises(KeyError), fd.no_grad():
+        raise KeyError
+    assert fd.is_grad_enabled()
+
+    @fd.no_grad()
+    def again(depth):
+        """Docstring."""
+        assert not fd.is_grad_enabled()
+        return again(depth - 1) if depth else fd.is_grad_enabled()
+
+    assert again(3) is False and fd.is_grad_enabled() and again.__name__ == "again"
+
+
+def test_arrays_that_must_not_be_written(tmp_path):
+    np.save(tmp_path / "w.npy", np.ones((3, 4), np.float32))
+    held = np.load(tmp_path / "w.npy", mmap_mode="r")
+    p = fd.Parameter(held)
+    p.grad = held
+    for _ in range(2):
+        fd.functional.linear(np.ones((2, 4)), p).sum().backward()
+    fd.optim.SGD([p], lr=0.1).step()
+    assert p.grad.tolist() == [[5.0] * 4] * 3 and np.allclose(p.data, 0.5) and np.array_equal(held, np.ones((3, 4)))
+    p.data = held
+    p.data[0] = 0
+    assert held.all()
+    x = np.ones(3, np.float32)
+    x.flags.writeable = False
+    assert fd.Tensor(x).data is x  # data that nobody trains is not copied
+    with pytest.raises(ValueError, match="read-only"):
+        fd.optim.SGD([fd.Tensor(x, requires_grad=True)], lr=0.1)
+
+
+def test_arrays_in_and_out():
+    t = fd.Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    assert t.numpy() is t.data and np.asarray(t) is t.data and np.asarray(t, np.float64).dtype == np.float64
+    copied = np.array(t)
+    assert not np.shares_memory(copied, t.data) and np.array_equal(np.exp(t), np.exp(t.data))
+    t.data = [[1, 2, 3]]
+    assert t.shape == (1, 3) and t.data.dtype == np.float32 and t.data.flags.c_contiguous
+    with pytest.raises(TypeError, match="data"):
+        t.data = "text"
+    assert t.tolist() == [[1.0, 2.0, 3.0]]
+    for layout in (np.asfortranarray(A), A[::-1], A.T, A[:, 1::2], np.broadcast_to(A[0], (3, 4))):
+        made = fd.tensor(layout)
+        assert made.data.flags.c_contiguous and made.data.flags.writeable and np.array_equal(made.data, layout.astype(np.float32))
+    for bad in (lambda: len(fd.tensor(1.0)), lambda: list(fd.tensor(1.0)), lambda: hash(fd.tensor([1.0])) and fd.tensor(1.0) + "a", lambda: fd.tensor(1.0) @ None):
+        with pytest.raises(TypeError):
+            bad()
+    with pytest.raises(ValueError, match="one element"):
+        bool(fd.tensor([1.0, 0.0]))
+    assert "Parameter containing" in repr(fd.Parameter([1.0])) and "requires_grad" not in repr(fd.tensor([1.0]))
+
+
+def test_shared_parameters_stay_shared_in_a_copy():
+    p = fd.Parameter([1.0])
+    one, two = copy.deepcopy([p, p])
+    assert one is two and one is not p
+    one, two = pickle.loads(pickle.dumps([p, p]))
+    assert one is two and one.grad is None
