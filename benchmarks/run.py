@@ -4,8 +4,8 @@
 
 Every figure is a ratio of things timed in turn in one process (in random order) after a warm-up, median of the rounds, the
 same thread count on all sides. Several thread pools live in this process, and waiting threads of one that spin for
-milliseconds would take the cores of the next: all of them are told to spin as little as fastdrop's do. Rows print the median time of each candidate and how many times as long as
-fastdrop's it is, with the quartiles of that ratio.
+milliseconds would take the cores of the next: all of them are told to spin as little as fastdrop's do. Rows print the
+median time of each candidate and how many times as long as fastdrop's it is, with the quartiles of that ratio.
 """
 
 from __future__ import annotations

@@ -68,7 +68,6 @@ int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, floa
 
 /* ---- runtime ---- */
 int fd_has_openmp(void);
-int fd_default_threads(void);
 int fd_get_threads(void);
 void fd_set_threads(int n);
 const char *fd_isa(void);

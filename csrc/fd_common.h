@@ -9,14 +9,12 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FD_INLINE static inline __attribute__((always_inline, unused))
-#define FD_ALIGNED(n) __attribute__((aligned(n)))
 #define FD_UNROLL_(x) _Pragma(#x)
 #define FD_UNROLL(n) FD_UNROLL_(GCC unroll n)
 #define FD_PREFETCH(p) __builtin_prefetch((p), 0, 3)
 #define FD_PREFETCH_WRITE(p) __builtin_prefetch((p), 1, 3)
 #else
 #define FD_INLINE static inline
-#define FD_ALIGNED(n)
 #define FD_UNROLL(n)
 #define FD_PREFETCH(p) ((void)(p))
 #define FD_PREFETCH_WRITE(p) ((void)(p))

@@ -42,7 +42,7 @@ int fd_has_openmp(void) {
 #endif
 }
 
-int fd_default_threads(void) {
+static int default_threads(void) {
 #ifdef _OPENMP
     return omp_get_max_threads();
 #else
@@ -55,7 +55,7 @@ void fd_set_threads(int n) { atomic_store(&wanted_threads, n < 1 ? 1 : fd_has_op
 int fd_get_threads(void) {
     int n = atomic_load(&wanted_threads);
     if (n == 0) {
-        n = fd_default_threads();
+        n = default_threads();
         fd_set_threads(n);
     }
     return n;

@@ -57,7 +57,6 @@ cdef extern from "fastdrop.h" nogil:
     int fd_rmsprop(float *p, const float *g, float *v, float *buf, Py_ssize_t n, float lr, float alpha, float eps,
                    float weight_decay, float momentum)
     int fd_has_openmp()
-    int fd_default_threads()
     int fd_get_threads()
     void fd_set_threads(int n)
     const char *fd_isa()
@@ -335,9 +334,6 @@ def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float 
 
 def has_openmp():
     return bool(fd_has_openmp())
-
-def default_threads():
-    return fd_default_threads()
 
 def get_num_threads():
     return fd_get_threads()

@@ -145,3 +145,80 @@ def test_labels_may_come_as_a_tensor():
         for wrong, error in ((LABELS + 0.5, TypeError), ([np.nan] * 5, TypeError), ([np.inf] * 5, TypeError), (LABELS + 1, ValueError)):
             with pytest.raises(error, match="target"):
                 loss(X, fd.tensor(wrong))
+
+
+def test_weights_may_not_widen_the_loss():
+    for options in ({"weight": np.ones((3, 5, 4))}, {"pos_weight": np.ones((3, 5, 4))}, {"weight": np.ones(3)}):
+        with pytest.raises(ValueError, match="weight and pos_weight"):
+            F.binary_cross_entropy_with_logits(X, BINARY, **options)
+    for x, t in ((X[:, :1], BINARY[:, :1]), (X[0, 0], BINARY[0, 0])):
+        with pytest.raises(ValueError, match="weight"):
+            F.binary_cross_entropy_with_logits(x, t, WEIGHT)
+
+
+def test_formulas_by_hand():
+    x = fd.tensor([[0.0, math.log(3.0)]])
+    assert F.cross_entropy(x, np.array([1])).item() == pytest.approx(-math.log(0.75), abs=1e-6)
+    assert F.cross_entropy(x, np.array([0]), label_smoothing=0.5).item() == pytest.approx(-0.75 * math.log(0.25) - 0.25 * math.log(0.75), abs=1e-6)
+    assert F.nll_loss([[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1.0, 3.0]).item() == pytest.approx((3 * 2 + 1 * 3) / 4)
+    assert F.nll_loss([[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1.0, 3.0], "none").tolist() == [6.0, 3.0]
+    assert F.binary_cross_entropy_with_logits([0.0], [1.0], pos_weight=[3.0]).item() == pytest.approx(3 * math.log(2), abs=1e-6)
+    assert F.huber_loss([3.0], [0.0], delta=2.0).item() == 4.0 and F.smooth_l1_loss([3.0], [0.0], beta=2.0).item() == 2.0
+    assert F.mse_loss([1.0, 3.0], [0.0, 0.0]).item() == 5.0 and F.l1_loss([1.0, -3.0], [0.0, 0.0], "sum").item() == 4.0
+    assert F.gaussian_nll_loss([1.0], [3.0], [4.0]).item() == pytest.approx((math.log(4) + 1) / 2, abs=1e-6)
+    assert F.gaussian_nll_loss([1.0], [1.0], [0.0], eps=0.5).item() == pytest.approx(math.log(0.5) / 2, abs=1e-6)
+    assert F.layer_norm([[1.0, 3.0]], 2, eps=0.0).tolist() == [[-1.0, 1.0]]
+    assert F.batch_norm([[1.0], [3.0]], [0.0], [1.0], [2.0], [1.0], training=False, eps=3.0).tolist() == [[2.0], [4.0]]
+
+
+def test_running_statistics_move_by_momentum():
+    x = RNG.standard_normal((6, 4, 3)).astype(np.float32)
+    mean, var = np.full(4, 2, np.float32), fd.tensor(np.full(4, 3.0))
+    F.batch_norm(x, mean, var, training=True, momentum=0.25)
+    assert np.allclose(mean, 0.75 * 2 + 0.25 * x.mean((0, 2)), atol=1e-6)
+    assert np.allclose(var.data, 0.75 * 3 + 0.25 * x.astype(float).var((0, 2), ddof=1), atol=1e-6)
+    before = mean.copy()
+    F.batch_norm(x, mean, var)
+    assert np.array_equal(mean, before)
+    with pytest.raises(ValueError, match="weight"):
+        F.batch_norm(x, mean, var, np.ones(3), training=True)
+    assert np.array_equal(mean, before)  # nothing is changed by a call that is refused
+
+
+def test_norms_with_one_of_weight_and_bias():
+    v = RNG.standard_normal(4)
+    normal = lambda x: (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)  # noqa: E731
+    batch = lambda x: (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)  # noqa: E731
+    check(lambda x, w: F.layer_norm(x, 4, w), lambda x, w: normal(x) * w, X, v)
+    check(lambda x, b: F.layer_norm(x, 4, bias=b), lambda x, b: normal(x) + b, X, v)
+    check(lambda x, w: F.batch_norm(x, None, None, w, training=True), lambda x, w: batch(x) * w, X, v)
+    check(lambda x, b: F.batch_norm(x, None, None, bias=b), lambda x, b: batch(x) + b, X, v)  # no statistics: the batch's, in evaluation too
+
+
+def test_losses_of_nothing():
+    empty, none = np.empty((0, 4)), np.empty(0, int)
+    for loss, more in ((F.mse_loss, (empty,)), (F.l1_loss, (empty,)), (F.huber_loss, (empty,)), (F.cross_entropy, (none,)), (F.nll_loss, (none,)),
+                       (F.binary_cross_entropy_with_logits, (empty,)), (F.gaussian_nll_loss, (empty, empty))):
+        x = fd.tensor(empty, requires_grad=True)
+        assert loss(x, *more, reduction="sum").item() == 0.0 and np.isnan(loss(x, *more).item())
+        assert loss(x, *more, reduction="none").numel() == 0
+        loss(x, *more, reduction="sum").backward()
+        assert x.grad.shape == (0, 4)
+    assert np.isnan(F.cross_entropy(X, LABELS, np.zeros(4)).item())  # no weight at all
+
+
+def test_binary_gradients_far_from_zero():
+    z = np.array([-300.0, -100.0, 0.0, 100.0, 300.0])
+    for target, expected in ((1.0, [-1, -1, -0.5, 0, 0]), (0.0, [0, 0, 0.5, 1, 1])):
+        x = fd.tensor(z, requires_grad=True)
+        F.binary_cross_entropy_with_logits(x, np.full(5, target), reduction="sum").backward()
+        assert np.abs(x.grad.data - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(("call", "word"), [
+    (lambda: F.mse_loss(X, T, 1), "reduction"), (lambda: F.cross_entropy(X, LABELS.astype(float)[:, None] > 0), "target"), (lambda: F.cross_entropy(X, LABELS, np.ones(4) > 0), "weight"),
+    (lambda: F.cross_entropy(X, LABELS, label_smoothing="0"), "label_smoothing"), (lambda: F.dropout(X, "0.5"), "p"), (lambda: F.dropout(X, True), "p"), (lambda: F.huber_loss(X, T, delta=None), "delta"),
+    (lambda: F.layer_norm(X, 4, eps="1"), "eps"), (lambda: F.linear(X, T, "b"), "bias"), (lambda: F.gaussian_nll_loss(X, T, T > 0), "var"), (lambda: F.leaky_relu(X, None), "negative_slope")])
+def test_wrong_types_name_the_argument(call, word):
+    with pytest.raises(TypeError, match=word):
+        call()
