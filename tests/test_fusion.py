@@ -1,5 +1,9 @@
 """Linear, activation and dropout as one product: the same results as apart, and no more kernel calls than that."""
 
+import gc
+import threading
+import types
+
 import numpy as np
 import pytest
 import twin
@@ -258,3 +262,207 @@ def test_row_numbers_must_fit_the_batch():
                     call()
     with fd.mask_state(row0=2**32 - 9):
         assert model(X).shape == (9, 30)
+
+
+def test_a_whole_network_is_a_product_a_layer(monkeypatch):
+    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 25), nn.Tanh(), nn.Dropout(0.5), nn.Linear(25, 3))
+    calls = Calls(monkeypatch)
+    out = model(X)
+    assert calls.taken() == ["gemm"] * 3
+    out.sum().backward()
+    assert calls.taken() == ["col_sum", "gemm", "gemm", "act_backward", "gemm", "gemm", "act_backward", "gemm"]
+    model[1].weight.requires_grad_(False)
+    out = model(X)
+    calls.taken()
+    out.sum().backward()
+    assert calls.taken() == ["col_sum", "gemm", "gemm", "act_backward", "gemm", "gemm", "act_backward"]
+    model.requires_grad_(False)
+    assert not model(X).requires_grad
+
+
+@pytest.mark.parametrize("samples", [1, 7, 130])
+@pytest.mark.parametrize("units", [1, 31, 257])
+def test_fused_is_the_functions_apart(samples, units, isa, each_thread_count):
+    """Functions outside any pass run one by one; the mask is the kernel's, the gradient by the rules of differentiation."""
+    x, model = RNG.standard_normal((samples, 70)).astype(np.float32), nn.Sequential(nn.Linear(70, units), nn.ReLU(), nn.Dropout(0.3))
+    weights = RNG.standard_normal((samples, units)).astype(np.float32)
+    w, b = model.parameters()
+    kept = K.keep_mask(samples, units, 0.3, site=0, draw=0) * np.float32(fd._core.keep_scale(fd._core.keep_threshold(0.3)))
+    z = F.linear(x, w.detach(), b.detach()).data
+    expected, dz = np.maximum(z, 0) * kept, weights * kept * (z > 0)
+    bits = set()
+    for _ in each_thread_count():
+        model.zero_grad()
+        model.draw = 0
+        inside = fd.tensor(x, requires_grad=True)
+        out = model(inside)
+        out.backward(weights)
+        assert np.array_equal(out.data == 0, expected == 0) and np.abs(out.data - expected).max() < 1e-5
+        for ours, exact in ((w.grad, dz.T @ x), (b.grad, dz.sum(0)), (inside.grad, dz @ w.data)):
+            assert np.abs(ours.data - exact).max() < 1e-4 * max(1, np.abs(exact).max())
+        bits.add(b"".join(t.data.tobytes() for t in (out, w.grad, b.grad, inside.grad)))
+    assert len(bits) == 1  # the number of threads changes nothing
+
+
+def test_two_that_use_one_pending_tensor(monkeypatch):
+    class Fork(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.drop = nn.Linear(20, 30), nn.Dropout(0.4)
+
+        def forward(self, x):
+            h = self.fc(x)
+            return self.drop(F.tanh(h)) + self.drop(F.sigmoid(h)) * h
+
+    model, x = Fork(), fd.tensor(X, requires_grad=True)
+    w, b = (q.data.astype(np.float64) for q in model.parameters())
+    one, two = (twin.dropout(np.ones((9, 30), np.float32), 0.4, call=call).astype(np.float64) for call in (0, 1))
+    z = X @ w.T + b
+    s = 1 / (1 + np.exp(-z))
+    out = model(x)
+    out.sum().backward()
+    dz = one * (1 - np.tanh(z) ** 2) + two * (s * (1 - s) * z + s)
+    assert np.abs(out.data - (one * np.tanh(z) + two * s * z)).max() < 1e-5
+    for ours, exact in zip((x.grad, *(p.grad for p in model.parameters())), (dz @ w, dz.T @ X, dz.sum(0)), strict=True):
+        assert np.abs(ours.data - exact).max() < 1e-4
+
+
+def reachable(start):
+    """Every array that hangs on a tensor's graph."""
+    found, seen, stack = [], set(), [start]
+    while stack:
+        thing = stack.pop()
+        if id(thing) in seen or isinstance(thing, (type, types.ModuleType, types.BuiltinFunctionType)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, np.ndarray):
+            found.append(thing)
+        elif isinstance(thing, types.FunctionType):  # its globals are not the graph's
+            stack += [cell.cell_contents for cell in thing.__closure__ or ()]
+        else:
+            stack += gc.get_referents(thing)
+    return found
+
+
+def test_no_mask_hangs_on_the_graph():
+    x = RNG.standard_normal((50, 300)).astype(np.float32)
+    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(300, 400), nn.ReLU(), nn.Dropout(0.5), nn.Linear(400, 200), nn.GELU(), nn.Dropout(0.5), nn.Linear(200, 3))
+    arrays = reachable(model(x)._node)
+    assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
+    sizes = sorted(a.size for a in arrays if a.base is None or a.base.size != a.size)
+    weights = [p.data.size for p in model.parameters()]
+    assert sizes == sorted([*weights, x.size, 50 * 400, 50 * 200, 50 * 200, 50 * 3])  # GELU's input and output, each other layer's output
+
+
+def test_samples_of_any_shape_before_a_dense_layer():
+    x = RNG.standard_normal((4, 5, 20)).astype(np.float32)
+    model, inside = nn.Sequential(nn.Dropout(0.4), nn.Linear(20, 6)), fd.tensor(x, requires_grad=True)
+    w, b = (q.data.astype(np.float64) for q in model.parameters())
+    kept = twin.dropout(np.ones_like(x), 0.4).astype(np.float64)
+    out = model(inside)
+    out.sum().backward()
+    assert np.abs(out.data - ((x * kept) @ w.T + b)).max() < 1e-5
+    assert np.abs(inside.grad.data - kept * w.sum(0)).max() < 1e-5
+    assert np.abs(model[1].weight.grad.data - (x * kept).sum((0, 1))).max() < 1e-4
+
+
+def test_one_sample_without_a_batch():
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.4))
+    w, b = (q.data.astype(np.float64) for q in model.parameters())
+    kept = twin.dropout(np.ones(30, np.float32), 0.4).astype(np.float64)
+    out = model(X[0])
+    assert out.shape == (30,) and np.abs(out.data - np.maximum(w @ X[0] + b, 0) * kept).max() < 1e-5
+    out.sum().backward()
+    assert np.abs(model[0].weight.grad.data - np.outer(kept * (w @ X[0] + b > 0), X[0])).max() < 1e-5
+
+
+@pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
+def test_the_standard_form_before_a_dense_layer(p):
+    model, x = nn.Sequential(nn.Dropout(p, inverted=False), nn.Linear(20, 30)), fd.tensor(X, requires_grad=True)
+    w, b = (q.data.astype(np.float64) for q in model.parameters())
+    kept = twin.dropout(np.ones_like(X), p, inverted=False).astype(np.float64)
+    out = model(x)
+    out.sum().backward()
+    assert np.abs(out.data - ((X * kept) @ w.T + b)).max() < 1e-5
+    assert np.abs(x.grad.data - kept * w.sum(0)).max() < 1e-5
+    x.grad = None
+    out = model.eval()(x)
+    out.sum().backward()
+    assert np.abs(out.data - (X * (1 - p) @ w.T + b)).max() < 1e-5 and np.abs(x.grad.data - (1 - p) * w.sum(0)).max() < 1e-5
+
+
+def test_a_fused_graph_may_be_used_twice():
+    model, x = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 30), nn.Sigmoid(), nn.Dropout(0.4)), fd.tensor(X, requires_grad=True)
+    loss = model(x).sum()
+    loss.backward(retain_graph=True)
+    once = [t.grad.data.copy() for t in (x, *model.parameters())]
+    assert all(g.any() for g in once)
+    loss.backward()
+    for t, g in zip((x, *model.parameters()), once, strict=True):
+        assert np.allclose(t.grad.data, 2 * g, rtol=1e-5, atol=1e-6)
+    with pytest.raises(RuntimeError, match="retain_graph"):
+        loss.backward()
+
+
+def test_what_was_pending_when_forward_failed_can_be_read():
+    class Broken(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.drop = nn.Linear(20, 30), nn.Dropout(0.5)
+
+        def forward(self, x):
+            self.h = self.fc(x)
+            self.d = self.drop(self.h)
+            raise ZeroDivisionError
+
+    model = Broken()
+    with pytest.raises(ZeroDivisionError):
+        model(X)
+    w, b = (q.data.astype(np.float64) for q in model.parameters())
+    z = X @ w.T + b
+    assert np.abs(F.relu(model.h).data - np.maximum(z, 0)).max() < 1e-5
+    assert np.abs(model.d.data - z * twin.dropout(np.ones((9, 30), np.float32), 0.5)).max() < 1e-5
+
+
+def test_each_thread_has_its_own_pass():
+    ready, problems = threading.Barrier(2, timeout=20), []
+
+    class Slow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.drop = nn.Linear(20, 30), nn.Dropout(0.5)
+
+        def forward(self, x):
+            h = self.fc(x)
+            ready.wait()  # both are inside their forward now
+            return self.drop(F.relu(h))
+
+    def run(model, kept):
+        try:
+            w, b = (q.data for q in model.parameters())
+            assert np.abs(model(X).data - np.maximum(X @ w.T + b, 0) * kept).max() < 1e-5
+        except BaseException as error:
+            problems.append(error)
+
+    kept = twin.dropout(np.ones((9, 30), np.float32), 0.5)
+    threads = [threading.Thread(target=run, args=(Slow(), kept)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not problems
+
+
+def test_an_inner_module_is_part_of_the_outermost_pass(monkeypatch):
+    inner = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.5))
+    model = nn.Sequential(nn.Dropout(0.0), inner)
+    inner.draw = 5
+    calls = Calls(monkeypatch)
+    out = model(X)
+    assert calls.taken() == ["gemm"] and model.draw == 1 and inner.draw == 5
+    w, b = (q.data for q in inner.parameters())
+    kept = twin.dropout(np.ones((9, 30), np.float32), 0.5, site=1, draw=0)  # the first dropout has site 0, though it draws nothing
+    assert np.abs(out.data - np.maximum(X @ w.T + b, 0) * kept).max() < 1e-5
+    out = inner(X)
+    assert inner.draw == 6
+    assert np.abs(out.data - np.maximum(X @ w.T + b, 0) * twin.dropout(np.ones((9, 30), np.float32), 0.5, site=0, draw=5)).max() < 1e-5
