@@ -11,6 +11,12 @@ from fastdrop import nn, optim
 torch = pytest.importorskip("torch")
 tF = torch.nn.functional
 
+
+@pytest.fixture(autouse=True)
+def torch_seeded():
+    torch.manual_seed(0)
+
+
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((16, 784)).astype(np.float32)
 Y = RNG.integers(0, 10, 16)
@@ -120,3 +126,111 @@ def test_functions_that_torch_has_at_top_level():
     assert np.abs(fd.softmax(A, 1).data - torch.softmax(torch.from_numpy(A), 1).numpy()).max() < 1e-6
     assert np.abs(fd.matmul(A, B.T).data - (A @ B.T)).max() < 1e-5
     assert fd.cat([A, B]).shape == (14, 5) and fd.stack([A, B], 1).shape == (7, 2, 5)
+
+
+def compared(ours, theirs, *arrays, tolerance=2e-5):
+    """The same values and the same gradients of a weighted sum."""
+    a, b = [fd.tensor(x, requires_grad=True) for x in arrays], [torch.tensor(np.float32(x), requires_grad=True) for x in arrays]
+    out, other = ours(*a), theirs(*b)
+    assert out.shape == tuple(other.shape)
+    assert np.allclose(out.data, other.detach().numpy(), rtol=tolerance, atol=tolerance, equal_nan=True)
+    weights = np.random.default_rng(1).standard_normal(out.shape).astype(np.float32)
+    out.backward(weights), other.backward(torch.from_numpy(weights))
+    for x, y in zip(a, b, strict=True):
+        assert np.allclose(x.grad.data, y.grad.numpy(), rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+EDGES = np.float32([-200, -90, -20, -5, -1, -1e-3, -1e-30, 0, 1e-30, 1e-3, 1, 5, 20, 90, 200])
+
+
+@pytest.mark.parametrize(("name", "options"), [("relu", {}), ("leaky_relu", {}), ("leaky_relu", {"negative_slope": 0.3}), ("leaky_relu", {"negative_slope": 0.0}), ("sigmoid", {}), ("tanh", {}), ("selu", {}), ("silu", {}), ("gelu", {})])
+def test_activations(name, options):
+    for x in (A, EDGES, RNG.standard_normal((3, 700)) * 4):
+        compared(lambda t: getattr(F, name)(t, **options), lambda t: getattr(tF, name)(t, **options), x)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_softmax(dim):
+    for name in ("softmax", "log_softmax"):
+        compared(lambda t: getattr(F, name)(t, dim=dim), lambda t: getattr(tF, name)(t, dim=dim), A * 20)
+
+
+@pytest.mark.parametrize("options", [{}, {"dim": 1}, {"dim": (0, 2)}, {"dim": -1, "keepdim": True}])
+@pytest.mark.parametrize("name", ["sum", "mean", "std", "var", "amax", "amin"])
+def test_reductions(name, options):
+    x = RNG.standard_normal((4, 5, 6))
+    compared(lambda t: getattr(fd, name)(t, **options), lambda t: getattr(torch, name)(t, **(options or {"dim": (0, 1, 2)})), x)
+    if name in ("sum", "mean", "std", "var"):
+        compared(lambda t: getattr(t, name)(**options), lambda t: getattr(t, name)(**options), x)
+
+
+def test_methods_with_torchs_arguments():
+    x = RNG.standard_normal((2, 3, 4)) + 0.01
+    for call in (lambda t: t.flatten(1), lambda t: t.flatten(), lambda t: t.reshape(3, -1), lambda t: t.view(-1), lambda t: t.permute(2, 0, 1), lambda t: t.transpose(0, -1),
+                 lambda t: t.unsqueeze(1).squeeze(1), lambda t: t[:, 1], lambda t: t[..., -1:], lambda t: t[1][None], lambda t: t.abs().sqrt(), lambda t: t.clamp(min=-0.2), lambda t: t.clamp(max=0.2),
+                 lambda t: t.max(dim=1, keepdim=True)[0], lambda t: t.min(2).values, lambda t: t.max(), lambda t: t**3, lambda t: 2**t, lambda t: t.exp().log(), lambda t: 1 / t, lambda t: t @ t.transpose(1, 2),
+                 lambda t: t[0] @ t[1].transpose(0, 1), lambda t: t.softmax(1), lambda t: t.std(1), lambda t: (t * t).mean().sqrt(), lambda t: t.tanh().sigmoid().relu()):
+        compared(call, call, x)
+    t = fd.tensor(x)
+    assert t.shape == t.size() == (2, 3, 4) and t.size(-1) == 4 and t.numel() == 24 and t.argmax() == torch.tensor(x).argmax()
+    assert np.array_equal(t.argmax(1), torch.tensor(x).argmax(1).numpy())
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (4, 5, 6), (1, 5, 2)])
+def test_norms(shape):
+    x, w, b = RNG.standard_normal(shape) * 3 + 1, RNG.standard_normal(5), RNG.standard_normal(5)
+    mean, var = np.float32(RNG.standard_normal(5)), np.float32(RNG.uniform(0.5, 2, 5))
+    for training in (True, False):
+        ours, theirs = (mean.copy(), var.copy()), (torch.from_numpy(mean.copy()), torch.from_numpy(var.copy()))
+        compared(lambda x, w, b: F.batch_norm(x, *ours, w, b, training, 0.3, 1e-4), lambda x, w, b: tF.batch_norm(x, *theirs, w, b, training, 0.3, 1e-4), x, w, b, tolerance=1e-4)
+        for one, two in zip(ours, theirs, strict=True):
+            assert np.abs(one - two.numpy()).max() < 1e-6
+    w, b = RNG.standard_normal(shape[1:]), RNG.standard_normal(shape[1:])
+    compared(lambda x, w, b: F.layer_norm(x, shape[1:], w, b, 1e-4), lambda x, w, b: tF.layer_norm(x, shape[1:], w, b, 1e-4), x, w, b, tolerance=1e-4)
+
+
+def test_dense_layers_of_any_shape():
+    w, b = RNG.standard_normal((7, 5)), RNG.standard_normal(7)
+    for shape in ((5,), (3, 5), (2, 3, 5), (0, 5)):
+        compared(F.linear, tF.linear, RNG.standard_normal(shape), w, b)
+    compared(F.linear, tF.linear, A, w)
+
+
+@pytest.mark.parametrize(("name", "options"), [("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3}), ("Adam", {"lr": 0.01}), ("AdamW", {"lr": 0.01, "weight_decay": 0.1}),
+                                               ("RMSprop", {"lr": 0.01, "momentum": 0.5})])
+def test_training_a_small_network(name, options):
+    t = torch.nn
+    theirs = t.Sequential(t.Linear(20, 32), t.Tanh(), t.Linear(32, 16), t.Sigmoid(), t.Linear(16, 3))
+    ours = nn.Sequential(nn.Linear(20, 32), nn.Tanh(), nn.Linear(32, 16), nn.Sigmoid(), nn.Linear(16, 3))
+    ours.load_state_dict(theirs.state_dict())
+    one, two = getattr(optim, name)(ours.parameters(), **options), getattr(torch.optim, name)(theirs.parameters(), **options)
+    x, y = RNG.standard_normal((40, 20)).astype(np.float32), RNG.integers(0, 3, 40)
+    for step in range(5):
+        batch = slice(8 * step, 8 * step + 8)
+        a, b = F.cross_entropy(ours(x[batch]), y[batch]), tF.cross_entropy(theirs(torch.from_numpy(x[batch])), torch.from_numpy(y[batch]))
+        assert a.item() == pytest.approx(b.item(), rel=1e-4)
+        one.zero_grad(), two.zero_grad()
+        a.backward(), b.backward()
+        one.step(), two.step()
+    for key, value in theirs.state_dict().items():
+        assert np.abs(ours.state_dict()[key] - value.numpy()).max() < 1e-4, key
+    assert np.abs(ours(x).data - theirs(torch.from_numpy(x)).detach().numpy()).max() < 2e-4
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5])
+def test_one_step_with_a_given_mask(p):
+    ours, theirs = run(SNIPPET.replace("p=0.5", f"p={p}"), nn=nn, optim=optim, F=F, x=X, y=Y)["model"].train(), torch.nn.ModuleDict({"fc1": torch.nn.Linear(784, 512), "fc2": torch.nn.Linear(512, 10)})
+    theirs.load_state_dict({key: torch.from_numpy(value.copy()) for key, value in ours.state_dict().items()})
+    assert ours.draw == 1
+    kept = torch.from_numpy(K.keep_mask(16, 512, p, seed=fd.initial_seed(), site=0, draw=1))
+    x = torch.from_numpy(X).requires_grad_(True)
+    b = tF.cross_entropy(theirs["fc2"](torch.where(kept, torch.relu(theirs["fc1"](x)) / (1 - p), 0)), torch.from_numpy(Y))
+    b.backward()
+    inside = fd.tensor(X, requires_grad=True)
+    ours.zero_grad()
+    a = F.cross_entropy(ours(inside), Y)
+    a.backward()
+    assert a.item() == pytest.approx(b.item(), rel=1e-5)
+    for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert np.abs(p.grad.data - q.grad.numpy()).max() < 1e-5, name
+    assert np.abs(inside.grad.data - x.grad.numpy()).max() < 1e-6
