@@ -28,7 +28,10 @@ static int (*interrupt_hook)(void);
 #ifdef FD_HAS_FORK
 static void in_child(void) {
     if (pool_used) pool_lost = 1;
-    atomic_store(&pool_taken, 0);
+    if (atomic_exchange(&pool_taken, 0)) { /* its owner did not come along, and may just have been exchanging this */
+        kept = NULL;
+        kept_bytes = 0;
+    }
 }
 static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
 static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }

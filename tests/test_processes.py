@@ -29,20 +29,47 @@ def two_threads():
     fd.set_num_threads(before)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_after_fork(two_threads):
-    expected = work()
+def works_in_a_fork(expected):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
         child = os.fork()
     if child == 0:
-        os._exit(0 if work() == expected else 1)
-    alarm = threading.Timer(20, os.kill, (child, 9))
+        try:
+            code = 0 if work() == expected else 1
+        except BaseException:
+            code = 2
+        os._exit(code)
+    alarm = threading.Timer(20, os.kill, (child, 9))  # one that waits for ever
     alarm.start()
     status = os.waitpid(child, 0)[1]
     alarm.cancel()
-    assert status == 0
+    return status == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_after_fork(two_threads):
+    expected = work()
+    assert works_in_a_fork(expected)
     assert work() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_fork_while_other_threads_compute(two_threads):
+    expected, stop = work(), threading.Event()
+
+    def compute():
+        while not stop.is_set():
+            work()
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(works_in_a_fork(expected) for _ in range(10))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
