@@ -1,6 +1,7 @@
 """The house: each file uses the floors below its own, and importing fastdrop loads no more than it needs."""
 
 import ast
+import importlib
 import pathlib
 import re
 import subprocess
@@ -113,6 +114,28 @@ def test_public_things_are_documented():
             thing = getattr(module, name)
             if callable(thing) and getattr(thing, "__module__", "").startswith("fastdrop"):
                 assert (thing.__doc__ or "").strip(), f"{module.__name__}.{name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_a_module_offers(path):
+    """Every module says what it is, and __all__ names what is there and documented."""
+    name = ".".join(("fastdrop", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    if name.endswith("__main__"):
+        return
+    module = importlib.import_module(name)
+    assert (module.__doc__ or "").strip()
+    offered = getattr(module, "__all__", [])
+    assert len(set(offered)) == len(offered)
+    for word in offered:
+        thing = getattr(module, word)
+        if callable(thing):
+            assert (thing.__doc__ or "").strip(), f"{name}.{word}"
+
+
+@pytest.mark.skipif(not (PACKAGE / "_core.pyx").is_file(), reason="the core's source is not here")
+def test_the_core_imports_nothing_of_the_house():
+    text = (PACKAGE / "_core.pyx").read_text()
+    assert not re.findall(r"^\s*(?:c?import|from)\s+(?:fastdrop|\.)", text, re.M) and "import numpy" in text
 
 
 def test_lazy_names_resolve():
