@@ -26,12 +26,28 @@ def describe(value) -> str:
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
+def as_array(value, name: str) -> np.ndarray:
+    """`value` as NumPy sees it; the same memory where it has some. Nested lists of unequal lengths are refused."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got {describe(value)}") from None
+
+
+def empty(shape: tuple, dtype, names: str) -> np.ndarray:
+    """A new array; ValueError that names what asks for it when no machine could address it."""
+    try:
+        return np.empty(shape, dtype)
+    except ValueError:
+        raise ValueError(f"{names} must stay within what can be addressed, got shape {shape}") from None
+
+
 def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> np.ndarray:
     """Real numbers as a C-contiguous, aligned, native float32 array; the same object when it already is one.
 
     float64, float16 and integers are converted once, here. bool, complex, object and strings are refused.
     """
-    array = x if type(x) is np.ndarray else np.asarray(getattr(x, "data", x) if hasattr(x, "_node") else x)
+    array = x if type(x) is np.ndarray else as_array(getattr(x, "data", x) if hasattr(x, "_node") else x, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
     if ndim is not None and array.ndim != ndim:
@@ -98,7 +114,7 @@ def choice(value, name: str, allowed):
 
 def labels(y, name: str, classes: int | None = None) -> np.ndarray:
     """Class numbers as a 1-d int64 array, each in [0, classes) when `classes` is given."""
-    array = np.asarray(getattr(y, "data", y) if hasattr(y, "_node") else y)
+    array = as_array(getattr(y, "data", y) if hasattr(y, "_node") else y, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integer class numbers, got {describe(array)}")
     if array.ndim != 1:
@@ -112,12 +128,12 @@ def labels(y, name: str, classes: int | None = None) -> np.ndarray:
 
 def row_numbers(rows, row0: int, name: str = "rows"):
     """`rows` as (count, None) for a count from row0 on, or (count, uint32 array) for a list of row numbers."""
-    if np.ndim(rows) == 0 and not isinstance(rows, (list, tuple, np.ndarray)):
+    if not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0:
         count = integer(rows, name, 0, 2**32)
         if count and row0 + count - 1 > U32_MAX:
             raise ValueError(f"row0 + {name} must not pass row {U32_MAX}, got row0={row0} and {name}={count}")
         return count, None
-    array = np.asarray(rows)
+    array = as_array(rows, name)
     if array.size == 0 and array.ndim == 1:
         return 0, np.empty(0, np.uint32)
     if array.dtype.kind not in "iu":
@@ -138,7 +154,7 @@ def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias:
     strides) when `may_alias`; any other overlap is refused. A non-contiguous `out` is the caller's to copy into.
     """
     if out is None:
-        return np.empty(shape, np.float32)
+        return empty(shape, np.float32, name)
     if type(out) is not np.ndarray:
         raise TypeError(f"{name} must be a NumPy array, got {describe(out)}")
     if out.dtype != np.float32 or not out.dtype.isnative:

@@ -47,9 +47,10 @@ def _sample_rows(x, rows):
     count = x.shape[0]
     if rows is None:
         return count
-    if np.ndim(rows) != 1 or len(rows) != count:
+    numbers = _arrays.as_array(rows, "rows")
+    if numbers.shape != (count,):
         raise ValueError(f"rows must list one row number for each of the {count} samples, got {_arrays.describe(rows)}")
-    return np.asarray(rows)
+    return numbers
 
 
 def keep_mask(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
@@ -81,7 +82,7 @@ def keep_mask(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     """
     p, units = _arrays.rate(p), _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
     count, stream = _stream(0, rows, seed, site, draw, row0, sub, call)
-    out = np.empty((count, units), np.bool_)
+    out = _arrays.empty((count, units), np.bool_, "rows and units")
     _core.keep_mask(out, stream, _core.keep_threshold(p))
     return out
 
@@ -95,7 +96,7 @@ def keep_bits(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     """
     p, units = _arrays.rate(p), _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
     count, stream = _stream(0, rows, seed, site, draw, row0, sub, call)
-    out = np.empty((count, 4 * ((units + 127) // 128)), np.uint32)
+    out = _arrays.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
     _core.keep_bits(out, stream, units, _core.keep_threshold(p))
     return out
 
@@ -109,7 +110,7 @@ def uniform(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     """
     units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
     count, stream = _stream(1, rows, seed, site, draw, row0, sub, call)
-    out = np.empty((count, units), np.float32)
+    out = _arrays.empty((count, units), np.float32, "rows and units")
     _core.uniform(out, stream)
     return out
 
@@ -123,7 +124,7 @@ def normal(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     """
     units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
     count, stream = _stream(2, rows, seed, site, draw, row0, sub, call)
-    out = np.empty((count, units), np.float32)
+    out = _arrays.empty((count, units), np.float32, "rows and units")
     _core.normal(out, stream)
     return out
 
@@ -159,13 +160,26 @@ def dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, i
     ----------
     Srivastava et al., JMLR 15, 2014.
     """
+    return _dropout(x, "x", p, seed, site, draw, row0, sub, call, rows, inverted, out)
+
+
+def dropout_backward(dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, inverted=True, out=None):
+    """The gradient of `dropout`: dx = dy * 2^32 / q where kept, +0 where dropped. The mask is computed again.
+
+    Parameters and errors as for `dropout`, with dy in place of x.
+    """
+    return _dropout(dy, "dy", p, seed, site, draw, row0, sub, call, rows, inverted, out)
+
+
+def _dropout(x, name, p, seed, site, draw, row0, sub, call, rows, inverted, out):
+    """Dropout forward and backward: the same function of an array that errors call `name`."""
     p, inverted = _arrays.rate(p), _arrays.flag(inverted, "inverted")
-    given, x = x, _arrays.floats(x, "x", minimum_ndim=1)
+    given, x = x, _arrays.floats(x, name, minimum_ndim=1)
     samples = x[np.newaxis] if x.ndim == 1 else x
     if samples.size > samples.shape[0] * _arrays.MAX_UNITS:
-        raise ValueError(f"x must have at most 2**34 units a sample, got shape {x.shape}")
+        raise ValueError(f"{name} must have at most 2**34 units a sample, got shape {x.shape}")
     _, stream = _stream(0, _sample_rows(samples, rows), seed, site, draw, row0, sub, call)
-    target = _arrays.output(out, x.shape, given if isinstance(given, np.ndarray) else None)
+    target = _arrays.output(out, x.shape, *_memory(given, x, rows))
     q = _core.keep_threshold(p)
     scale = _core.keep_scale(q) if inverted else 1.0
     y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(x.shape, np.float32)
@@ -175,13 +189,9 @@ def dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, i
     return target
 
 
-def dropout_backward(dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, inverted=True, out=None):
-    """The gradient of `dropout`: dx = dy * 2^32 / q where kept, +0 where dropped. The mask is computed again.
-
-    Parameters and errors as for `dropout`, with dy in place of x.
-    """
-    return dropout(dy, p, seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, rows=rows, inverted=inverted,
-                   out=out)
+def _memory(*values):
+    """The arrays among an argument and what it was converted to: an output may not lie in either."""
+    return [v for v in values if isinstance(v, np.ndarray)]
 
 
 def _operand(x, name):
@@ -219,7 +229,7 @@ def matmul(a, b, *, out=None):
     k_b, n = b.shape[::-1] if tb else b.shape
     if k != k_b:
         raise ValueError(f"b must have {k} rows to match a's columns, got shape {(k_b, n)}")
-    target = _arrays.output(out, (m, n), *(x for x in (given_a, given_b) if isinstance(x, np.ndarray)), may_alias=False)
+    target = _arrays.output(out, (m, n), *_memory(given_a, given_b, a, b), may_alias=False)
     c = target if target.flags.c_contiguous and target.flags.aligned else np.empty((m, n), np.float32)
     _core.gemm(c, a, ta, b, tb)
     if c is not target:
@@ -263,9 +273,10 @@ def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0
         When an argument has the wrong type, shape or range.
     """
     p, input_p = _arrays.rate(p), _arrays.rate(input_p, "input_p")
+    site, input_site = _arrays.integer(site, "site"), _arrays.integer(input_site, "input_site")
     kind = _core.ACT_NONE if activation is None else ACTIVATIONS[_arrays.choice(activation, "activation", ACTIVATIONS)]
     slope = _arrays.real(negative_slope, "negative_slope")
-    given = [v for v in (x, w, b) if isinstance(v, np.ndarray)]
+    given = (x, w, b)
     x = _arrays.floats(x, "x", ndim=2)
     w, w_transposed = _operand(w, "w")
     n, k = w.shape[::-1] if w_transposed else w.shape
@@ -285,9 +296,9 @@ def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0
         drop = (stream, q, _core.keep_scale(q))
     if input_p:
         q = _core.keep_threshold(input_p)
-        input_stream = _stream(0, numbers, seed, _arrays.integer(input_site, "input_site"), draw, row0, sub, call)[1]
+        input_stream = _stream(0, numbers, seed, input_site, draw, row0, sub, call)[1]
         input_drop = (input_stream, q, _core.keep_scale(q))
-    target = _arrays.output(out, (x.shape[0], n), *given, may_alias=False)
+    target = _arrays.output(out, (x.shape[0], n), *_memory(*given, x, w, b, rows), may_alias=False)
     y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(target.shape, np.float32)
     _core.gemm(y, x, False, w, not w_transposed, bias=b, act=kind, alpha=slope, drop=drop, a_drop=input_drop)
     if y is not target:
