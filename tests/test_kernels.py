@@ -44,6 +44,17 @@ def test_out_may_be_the_input():
     assert np.array_equal(x, expected)
 
 
+def test_out_may_be_what_a_converted_input_shares():
+    x = floats(6, 500)
+    expected = twin.dropout(x, 0.3)
+    assert K.dropout(memoryview(x), 0.3, out=x) is x
+    assert np.array_equal(x, expected)
+    wide = np.zeros((6, 1000), np.float32)
+    wide[:, ::2] = floats(6, 500)
+    assert np.array_equal(K.dropout(wide[:, ::2], 0.3, out=wide[:, ::2]), expected)
+    assert np.array_equal(wide[:, ::2], expected) and not wide[:, 1::2].any()
+
+
 def test_large_arrays_go_past_the_caches(isa):
     x = floats(300, 40000)
     out = np.empty(300 * 40000 + 3, np.float32)[3:].reshape(300, 40000)  # at every alignment of vectors
@@ -105,6 +116,25 @@ def test_empty_masks_and_products():
     assert np.array_equal(K.linear(np.empty((3, 0)), np.empty((4, 0)), b), np.tile(b, (3, 1)))
 
 
+def test_linear_of_one_row_is_the_row_of_a_batch(isa):
+    x, w = floats(40, 500), floats(130, 500, seed=1)
+    whole = K.linear(x, w, activation="gelu", p=0.4, seed=3)
+    for row in (0, 1, 17, 39):
+        assert np.array_equal(K.linear(x[row:row + 1], w, activation="gelu", p=0.4, seed=3, row0=row), whole[row:row + 1])
+    assert np.array_equal(K.linear(x[5:10], w, activation="gelu", p=0.4, seed=3, row0=5), whole[5:10])
+
+
+@pytest.mark.parametrize("activation", [None, *K.ACTIVATIONS])
+def test_linear_drops_to_plus_zero_whatever_was_there(activation):
+    x, w = floats(6, 20), floats(50, 20, seed=1)
+    x[2], x[4, 3] = np.nan, np.inf
+    kept = K.keep_mask(6, 50, 0.5, seed=1)
+    with np.errstate(invalid="ignore"):
+        y = K.linear(x, w, activation=activation, p=0.5, seed=1)
+    assert (y[~kept] == 0).all() and not np.signbit(y[~kept]).any()
+    assert np.isnan(y[2][kept[2]]).all()
+
+
 @pytest.mark.parametrize("activation", [None, *K.ACTIVATIONS])
 def test_linear(activation, each_isa):
     x, w, b = floats(37, 200), floats(90, 200, seed=1) / 14, floats(90, seed=2)
@@ -128,36 +158,47 @@ def test_linear(activation, each_isa):
 X, W, B = floats(4, 6), floats(3, 6), floats(3)
 READ_ONLY = np.zeros((4, 6), np.float32)
 READ_ONLY.flags.writeable = False
-BASE = np.zeros((5, 6), np.float32)
+BASE, SQUARE, LISTED = np.zeros((5, 6), np.float32), np.ones((6, 6), np.float32), np.zeros((4, 1), np.float32)
 ERRORS = {  # name of the argument -> calls that must complain about it
     "p": [(TypeError, lambda: K.dropout(X, "0.5")), (TypeError, lambda: K.dropout(X, None)), (TypeError, lambda: K.dropout(X, True)),
           (ValueError, lambda: K.dropout(X, float("nan"))), (ValueError, lambda: K.dropout(X, -0.1)), (ValueError, lambda: K.dropout(X, 1.1)),
           (ValueError, lambda: K.keep_mask(3, 3, np.float64("inf"))), (TypeError, lambda: K.dropout(X, 0.5j)), (TypeError, lambda: K.linear(X, W, p=[0.5]))],
     "x": [(TypeError, lambda: K.dropout(X > 0, 0.5)), (TypeError, lambda: K.dropout(X + 0j, 0.5)), (TypeError, lambda: K.dropout(X.astype(object), 0.5)),
+          (ValueError, lambda: K.dropout([[1.0], [1.0, 2.0]], 0.5)), (TypeError, lambda: K.dropout(np.zeros(3, "M8[s]"), 0.5)),
           (TypeError, lambda: K.dropout("abc", 0.5)), (TypeError, lambda: K.dropout(None, 0.5)), (ValueError, lambda: K.dropout(np.float32(1), 0.5)),
           (ValueError, lambda: K.linear(X[0], W)), (TypeError, lambda: K.linear(X.astype("U4"), W))],
+    "dy": [(TypeError, lambda: K.dropout_backward(X > 0, 0.5)), (ValueError, lambda: K.dropout_backward(np.float32(1), 0.5))],
     "w": [(ValueError, lambda: K.linear(X, W[:, :5])), (ValueError, lambda: K.linear(X, W[0])), (TypeError, lambda: K.linear(X, W > 0))],
     "b": [(ValueError, lambda: K.linear(X, W, B[:2])), (ValueError, lambda: K.linear(X, W, W)), (TypeError, lambda: K.linear(X, W, B + 1j)),
           (ValueError, lambda: K.matmul(X, X)), (ValueError, lambda: K.matmul(X, X[0]))],
     "a": [(ValueError, lambda: K.matmul(X[None], X)), (TypeError, lambda: K.matmul(X > 0, X.T))],
     "activation": [(ValueError, lambda: K.linear(X, W, activation="reluu")), (TypeError, lambda: K.linear(X, W, activation=1))],
     "negative_slope": [(ValueError, lambda: K.linear(X, W, negative_slope=float("nan")))],
-    "input_site": [(ValueError, lambda: K.linear(X, W, p=0.5, input_p=0.5, site=1, input_site=1))],
+    "input_site": [(ValueError, lambda: K.linear(X, W, p=0.5, input_site=-1)), (TypeError, lambda: K.linear(X, W, input_p=0.5, input_site=1.0)),
+                   (ValueError, lambda: K.linear(X, W, p=0.5, input_p=0.5, site=1, input_site=1))],
     "input_p": [(ValueError, lambda: K.linear(X, W, input_p=2))],
     "inverted": [(TypeError, lambda: K.dropout(X, 0.5, inverted=1))],
     "seed": [(ValueError, lambda: K.dropout(X, 0.5, seed=-1)), (ValueError, lambda: K.dropout(X, 0.5, seed=2**64)), (TypeError, lambda: K.dropout(X, 0.5, seed=1.0)),
              (TypeError, lambda: K.dropout(X, 0.5, seed=None))],
-    "site": [(ValueError, lambda: K.keep_bits(1, 1, 0.5, site=2**32))],
+    "site": [(ValueError, lambda: K.keep_bits(1, 1, 0.5, site=2**32)), (TypeError, lambda: K.linear(X, W, p=0.5, input_p=0.5, site=np.arange(2)))],
     "draw": [(ValueError, lambda: K.uniform(1, 1, draw=-1))],
     "sub": [(ValueError, lambda: K.normal(1, 1, sub=2**32))],
     "call": [(TypeError, lambda: K.normal(1, 1, call="0"))],
     "row0": [(ValueError, lambda: K.dropout(X, 0.5, row0=2**32)), (ValueError, lambda: K.dropout(X, 0.5, row0=2**32 - 2)), (ValueError, lambda: K.keep_mask([1], 1, 0.5, row0=3))],
     "rows": [(ValueError, lambda: K.keep_mask(-1, 1, 0.5)), (TypeError, lambda: K.keep_mask(1.5, 1, 0.5)), (ValueError, lambda: K.keep_mask([-1], 1, 0.5)),
-             (ValueError, lambda: K.keep_mask([2**32], 1, 0.5)), (TypeError, lambda: K.keep_mask([0.5], 1, 0.5)), (ValueError, lambda: K.keep_mask([[1]], 1, 0.5)),
+             (ValueError, lambda: K.keep_mask([2**32], 1, 0.5)), (TypeError, lambda: K.keep_mask([2**70], 1, 0.5)), (TypeError, lambda: K.keep_mask([True], 1, 0.5)),
+             (ValueError, lambda: K.keep_mask([[1], [1, 2]], 1, 0.5)), (ValueError, lambda: K.keep_mask(2**32 + 1, 1, 0.5)), (TypeError, lambda: K.keep_mask({1}, 1, 0.5)),
+             (ValueError, lambda: K.keep_mask(2**32, 2**34, 0.5)), (ValueError, lambda: K.normal(2**32, 2**34)), (ValueError, lambda: K.dropout(X, 0.5, rows="abcd")),
+             (ValueError, lambda: K.dropout(X[0], 0.5, rows=[1, 2])), (TypeError, lambda: K.keep_mask([0.5], 1, 0.5)), (ValueError, lambda: K.keep_mask([[1]], 1, 0.5)),
              (ValueError, lambda: K.dropout(X, 0.5, rows=[1, 2])), (ValueError, lambda: K.linear(X, W, rows=5))],
     "units": [(ValueError, lambda: K.keep_mask(1, -1, 0.5)), (ValueError, lambda: K.keep_mask(0, 2**34 + 1, 0.5)), (TypeError, lambda: K.keep_mask(1, 2.0, 0.5))],
     "out": [(TypeError, lambda: K.dropout(X, 0.5, out=[1])), (TypeError, lambda: K.dropout(X, 0.5, out=X.astype(np.float64))), (ValueError, lambda: K.dropout(X, 0.5, out=X.T)),
             (ValueError, lambda: K.dropout(X, 0.5, out=READ_ONLY)), (ValueError, lambda: K.dropout(BASE[:4], 0.5, out=BASE[1:])),
+            (ValueError, lambda: K.dropout(memoryview(BASE)[:4], 0.5, out=BASE[1:])), (ValueError, lambda: K.matmul(np.ones((6, 6), np.float32), memoryview(SQUARE), out=SQUARE)),
+            (ValueError, lambda: K.linear(memoryview(SQUARE), np.ones((6, 6), np.float32), out=SQUARE)), (TypeError, lambda: K.dropout(X, 0.5, out=X.astype(">f4"))),
+            (ValueError, lambda: K.dropout(X.astype(np.float64), 0.5, out=READ_ONLY)), (TypeError, lambda: K.linear(X, W, out=np.zeros((4, 3)))),
+            (ValueError, lambda: K.linear(X[:1], SQUARE, SQUARE[0], out=SQUARE[:1])), (ValueError, lambda: K.linear(SQUARE, SQUARE.T, out=SQUARE)),
+            (ValueError, lambda: K.dropout(X[:, :1], 0.5, rows=LISTED.view(np.uint32)[:, 0], out=LISTED)),
             (ValueError, lambda: K.matmul(X, X.T, out=np.zeros((4, 5), np.float32))), (ValueError, lambda: K.matmul(BASE[:, :5], BASE[:5, :5], out=BASE[:, :5])),
             (ValueError, lambda: K.linear(BASE, BASE[:3], out=BASE[:, :3]))],
 }
@@ -166,7 +207,7 @@ ERRORS = {  # name of the argument -> calls that must complain about it
 @pytest.mark.parametrize(("name", "number"), [(name, i) for name, calls in ERRORS.items() for i in range(len(calls))])
 def test_errors_name_the_argument_and_change_nothing(name, number):
     kind, call = ERRORS[name][number]
-    arrays = (X, W, B, BASE, READ_ONLY)
+    arrays = (X, W, B, BASE, SQUARE, LISTED, READ_ONLY)
     before = [a.copy() for a in arrays]
     with pytest.raises(kind) as caught:
         call()
