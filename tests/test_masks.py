@@ -20,6 +20,7 @@ from fastdrop import kernels as K
 VECTORS = json.loads((pathlib.Path(__file__).parent / "data" / "mask_vectors.json").read_text())
 COORDINATES = ("seed", "site", "draw", "row0", "sub", "call")
 RATES = (0.0, 1e-6, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 0.999999, 1.0, 2.0**-32, 1 - 2.0**-32)
+EVERYWHERE = dict(seed=2**63 + 17, site=2**31, draw=3, sub=2**32 - 1, call=7)
 UNITS = (1, 2, 31, 32, 33, 127, 128, 129, 255, 256, 300, 511, 640, 1000, 1024, 1025, 1100)
 
 
@@ -55,11 +56,28 @@ def test_the_reference_gives_the_published_philox_answers():
     assert list(reference.stream_key(42, 7, 0, 1)) == VECTORS["stream_key_seed42_site7_domain0_call1"]
 
 
+def test_the_kernels_use_the_frozen_stream_key(isa):
+    """Uniform words under the key as frozen, without the reference's own derivation of it."""
+    key = np.array(VECTORS["stream_key_seed42_site7_domain0_call1"], np.uint32)
+    out = np.empty((1, 40), np.float32)
+    _core.uniform(out, _core.Stream(42, 7, 1, draw=6, row0=9, sub=8, domain=0))
+    words = reference.philox4x32(np.array([[block, 8, 9, 6] for block in range(10)], np.uint32), key)
+    assert np.array_equal(out[0], ((words >> 9) * 2.0**-23 + 2.0**-24).ravel().astype(np.float32))
+
+
 @pytest.mark.parametrize("p", RATES)
 def test_every_rate_and_width(p, isa):
     for units in UNITS:
         where = dict(seed=units, site=3, draw=units % 7, sub=units % 3, call=1)
         assert np.array_equal(K.keep_mask(3, units, p, row0=11, **where), slow(3, units, p, row0=11, **where)), units
+
+
+@pytest.mark.parametrize("p", RATES)
+def test_every_width(p, isa):
+    whole = reference.keep_uniform32([5, 2**32 - 1], 1104, **EVERYWHERE) < reference.keep_threshold(p)  # a prefix is a narrower mask
+    edges = sorted({n for multiple in range(0, 1101, 32) for n in (multiple - 1, multiple, multiple + 1) if 0 < n <= 1100} | set(range(1, 70)))
+    for units in edges:
+        assert np.array_equal(K.keep_mask([5, 2**32 - 1], units, p, **EVERYWHERE), whole[:, :units]), units
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -103,6 +121,17 @@ def test_packed_bits(units, isa):
     assert ones[:, :units].all() and not ones[:, units:].any()
 
 
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
+def test_packed_bits_on_several_threads(p, isa, each_thread_count):
+    mask = slow(70, 3001, p, row0=3, seed=2, draw=1)
+    expected = np.zeros((70, 24 * 128), np.uint8)
+    expected[:, :3001] = mask
+    expected = np.packbits(expected, axis=1, bitorder="little").view("<u4")
+    for _ in each_thread_count():
+        assert np.array_equal(K.keep_bits(70, 3001, p, row0=3, seed=2, draw=1), expected)
+        assert np.array_equal(K.keep_bits(np.arange(72, 2, -1), 3001, p, seed=2, draw=1), expected[::-1])
+
+
 def test_masks_are_nested():
     masks = [K.keep_mask(20, 500, p, seed=1) for p in sorted(RATES)]
     for less, more in zip(masks[1:], masks, strict=False):
@@ -115,6 +144,13 @@ def test_the_shared_row_and_the_last_row():
     assert np.array_equal(K.keep_mask([last], 300, 0.5), slow(1, 300, 0.5, row0=last))
     with pytest.raises(ValueError, match="row0"):
         K.keep_mask(2, 300, 0.5, row0=last)
+
+
+def test_monte_carlo_numbers_are_other_streams(isa):
+    for draws, domain, oracle, error in ((_core.uniform, 17, reference.uniform23, 0.0), (_core.normal, 18, reference.normal, 1e-6)):
+        out = np.empty((4, 601), np.float32)
+        draws(out, _core.Stream(7, 1, 0, 3, 0, 0, domain))
+        assert np.abs(out - oracle(np.arange(4), 601, seed=7, site=1, draw=3, domain=domain)).max() <= error
 
 
 def test_monte_carlo_domains_are_other_streams(isa):
@@ -130,6 +166,18 @@ def test_uniform_and_normal(units, isa, each_thread_count):
     for _ in each_thread_count():
         assert np.array_equal(K.uniform(6, units, seed=3, site=2), reference.uniform23(numbers, units, seed=3, site=2))
         assert np.abs(K.normal(6, units, seed=3, site=2) - reference.normal(numbers, units, seed=3, site=2)).max() < 1e-6
+
+
+def test_uniform_and_normal_on_several_threads_and_cut(isa, each_thread_count):
+    exact = reference.uniform23(np.arange(9), 30001, seed=6, draw=2)
+    normal = None
+    for _ in each_thread_count():
+        assert np.array_equal(K.uniform(9, 30001, seed=6, draw=2), exact)
+        assert np.array_equal(K.uniform([8, 2, 2], 30001, seed=6, draw=2), exact[[8, 2, 2]])
+        numbers = K.normal(9, 30001, seed=6, draw=2)
+        normal = numbers if normal is None else normal
+        assert np.array_equal(numbers, normal)
+        assert np.array_equal(K.normal(4, 30001, seed=6, draw=2, row0=3), normal[3:7])
 
 
 def test_normal_is_within_a_millionth_everywhere(isa):
