@@ -61,9 +61,9 @@ int fd_sumsq(double *out, const float *x, ptrdiff_t n);
 int fd_max_norm_rows(float *w, ptrdiff_t rows, ptrdiff_t cols, float c);
 int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum, float dampening,
            float weight_decay, int nesterov, int first);
-int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float beta1, float beta2,
+int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, double beta1, double beta2,
             float eps, float l2, float shrink, float v_scale);
-int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float eps,
+int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, double alpha, float eps,
                float weight_decay, float momentum);
 
 /* ---- runtime ---- */

@@ -12,7 +12,7 @@ typedef struct {
     float *p, *a, *b; /* parameter (or output) and states */
     const float *g;   /* gradient (or input) */
     ptrdiff_t rows, n;
-    float f[7];
+    float f[8];
     int i[2];
 } update_work;
 
@@ -95,23 +95,27 @@ int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float mo
 static void adam_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     MY_PART(w->n)
-    w->k->adam(w->p + at, w->g + at, w->a + at, w->b + at, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4], w->f[5], w->f[6]);
+    w->k->adam(w->p + at, w->g + at, w->a + at, w->b + at, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4], w->f[5], w->f[6],
+               w->f[7]);
 }
 
-int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float beta1, float beta2,
+int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, double beta1, double beta2,
             float eps, float l2, float shrink, float v_scale) {
-    update_work w = {.p = p, .g = g, .a = m, .b = v, .n = n, .f = {step_size, beta1, beta2, eps, l2, shrink, v_scale}};
+    update_work w = {.p = p, .g = g, .a = m, .b = v, .n = n,
+                     .f = {step_size, (float)(1.0 - beta1), (float)beta2, (float)(1.0 - beta2), eps, l2, shrink, v_scale}};
     return over_threads(adam_task, &w, n, n);
 }
 
 static void rmsprop_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     MY_PART(w->n)
-    w->k->rmsprop(w->p + at, w->g + at, w->a + at, w->b ? w->b + at : NULL, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4]);
+    w->k->rmsprop(w->p + at, w->g + at, w->a + at, w->b ? w->b + at : NULL, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4],
+                  w->f[5]);
 }
 
-int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float eps,
+int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, double alpha, float eps,
                float weight_decay, float momentum) {
-    update_work w = {.p = p, .g = g, .a = v, .b = buf, .n = n, .f = {lr, alpha, eps, weight_decay, momentum}};
+    update_work w = {.p = p, .g = g, .a = v, .b = buf, .n = n,
+                     .f = {lr, (float)alpha, (float)(1.0 - alpha), eps, weight_decay, momentum}};
     return over_threads(rmsprop_task, &w, n, n);
 }

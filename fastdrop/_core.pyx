@@ -52,9 +52,9 @@ cdef extern from "fastdrop.h" nogil:
     int fd_max_norm_rows(float *w, Py_ssize_t rows, Py_ssize_t cols, float c)
     int fd_sgd(float *p, const float *g, float *buf, Py_ssize_t n, float lr, float momentum, float dampening,
                float weight_decay, int nesterov, int first)
-    int fd_adam(float *p, const float *g, float *m, float *v, Py_ssize_t n, float step_size, float beta1, float beta2,
+    int fd_adam(float *p, const float *g, float *m, float *v, Py_ssize_t n, float step_size, double beta1, double beta2,
                 float eps, float l2, float shrink, float v_scale)
-    int fd_rmsprop(float *p, const float *g, float *v, float *buf, Py_ssize_t n, float lr, float alpha, float eps,
+    int fd_rmsprop(float *p, const float *g, float *v, float *buf, Py_ssize_t n, float lr, double alpha, float eps,
                    float weight_decay, float momentum)
     int fd_has_openmp()
     int fd_get_threads()
@@ -319,7 +319,7 @@ def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, 
         status = fd_adam(to, grad, mean, var, n, step_size, beta1, beta2, eps, l2, shrink, v_scale)
     done(status)
 
-def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float lr, float alpha, float eps,
+def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float lr, double alpha, float eps,
             float weight_decay, float momentum):
     cdef int status
     cdef float *to = data(p)

@@ -71,13 +71,14 @@ typedef struct {
     /* out[j] += sum_i x[i*ld + j], rows in order */                                                                   \
     X(void, col_sum, (float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t ld))                       \
     X(double, sumsq, (const float *x, ptrdiff_t n))                                                                    \
-    /* optimiser updates, one pass; buf NULL = no momentum */                                                          \
+    /* optimiser updates, one pass; buf NULL = no momentum; fresh = 1 - beta (or alpha), which must not be taken in    \
+       float32: 1 - 0.999f is off by 1e-5 */                                                                           \
     X(void, sgd, (float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum, float dampening,        \
                   float weight_decay, int nesterov, int first))                                                        \
-    X(void, adam, (float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float beta1,            \
-                   float beta2, float eps, float l2, float shrink, float v_scale))                                     \
-    X(void, rmsprop, (float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float eps,   \
-                      float weight_decay, float momentum))
+    X(void, adam, (float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, float fresh1,           \
+                   float beta2, float fresh2, float eps, float l2, float shrink, float v_scale))                       \
+    X(void, rmsprop, (float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, float alpha, float fresh, \
+                      float eps, float weight_decay, float momentum))
 
 typedef struct {
     const char *name;
