@@ -1,11 +1,12 @@
-"""Mask streams look random along every coordinate. Seeds are fixed and the bounds were set beforehand: z = 5 for single
-figures (one in two million), p = 1e-6 for chi-square."""
+"""Mask streams look random along every coordinate. Seeds are fixed and the bounds were set beforehand: z = 5 (one in two
+million), also for chi-square, whose deviation is sqrt(2 k); for the extreme of m figures z = 5 + sqrt(2 ln m)."""
 
 import math
 
 import numpy as np
 import pytest
 
+from fastdrop import _core
 from fastdrop import kernels as K
 
 Z = 5.0
@@ -50,6 +51,32 @@ def test_neighbours_do_not_correlate(p):
         assert abs(product.mean()) < Z * p * (1 - p) / math.sqrt(product.size), name
 
 
+@pytest.mark.parametrize("coordinate", ["seed", "site", "draw", "sub", "call", "row0"])
+def test_long_walks_along_a_coordinate(coordinate):
+    """400 consecutive values: each unit's rate, its runs, and the correlation of all pairs of values."""
+    n, units = 400, 512
+    walk = np.concatenate([K.keep_mask(1, units, 0.5, **{"seed": 77, coordinate: 1000 + i}) for i in range(n)]).astype(np.float64) * 2 - 1
+    assert np.abs(walk.sum(0)).max() < math.sqrt(n) * (math.sqrt(2 * math.log(units)) + Z)
+    changes = (walk[1:] != walk[:-1]).sum()
+    assert abs(changes - (n - 1) * units / 2) < Z * math.sqrt((n - 1) * units) / 2
+    pairs = (walk @ walk.T)[np.triu_indices(n, 1)] / math.sqrt(units)  # standard normals, uncorrelated
+    assert np.abs(pairs).max() < math.sqrt(2 * math.log(pairs.size)) + Z
+    assert abs((pairs**2).mean() - 1) < Z * math.sqrt(2 / pairs.size)
+
+
+def test_domains_do_not_correlate():
+    """Keep bits of training and of Monte Carlo passes, uniform and normal numbers, all with the same coordinates."""
+    shape = 300, 1000
+    kept, again = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
+    uniform, normal = K.uniform(*shape, seed=5, site=3).astype(np.float64), K.normal(*shape, seed=5, site=3).astype(np.float64)
+    for out, domain in ((kept, 0), (again, 16)):
+        _core.keep_mask(out, _core.Stream(5, 3, domain=domain), _core.keep_threshold(0.5))
+    standard = [kept * 2.0 - 1, again * 2.0 - 1, (uniform - 0.5) * math.sqrt(12), normal]
+    for i, one in enumerate(standard):
+        for two in standard[:i]:
+            assert abs((one * two).mean()) < Z / math.sqrt(one.size)
+
+
 @pytest.mark.parametrize("p", [0.5, 0.25])
 def test_bytes_are_evenly_spread(p):
     data = np.packbits(K.keep_mask(200, 8192, p, seed=21), axis=1).ravel()
@@ -62,10 +89,19 @@ def test_bytes_are_evenly_spread(p):
     assert k - Z * math.sqrt(2 * k) < chi < k + Z * math.sqrt(2 * k) + 10
 
 
-def test_runs():
-    bits = K.keep_mask(1, 2_000_000, 0.5, seed=31)[0]
-    runs = 1 + np.count_nonzero(bits[1:] != bits[:-1])
-    assert abs(runs - bits.size / 2) < Z * math.sqrt(bits.size) / 2
+@pytest.mark.parametrize("p", RATES)
+def test_runs(p):
+    """How many there are along the units, and how long."""
+    bits = K.keep_mask(1, 2_000_000, p, seed=31)[0]
+    pq = p * (1 - p)
+    ends = np.flatnonzero(bits[1:] != bits[:-1])
+    assert abs(ends.size - (bits.size - 1) * 2 * pq) < Z * math.sqrt(bits.size * (4 * pq - 12 * pq**2))
+    lengths = np.diff(ends)[bits[ends[1:]]]  # of what is kept: geometric
+    counts = np.bincount(lengths, minlength=2)[1:]
+    expected = lengths.size * p * (1 - p) ** np.arange(counts.size)
+    enough = expected > 20
+    chi = ((counts - expected) ** 2 / expected)[enough].sum()
+    assert abs(chi - enough.sum()) < Z * math.sqrt(2 * enough.sum()) + 10
 
 
 def test_uniform_and_normal_moments():
