@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import fastdrop as fd
-from fastdrop import nn, optim
+from fastdrop import nn
 from fastdrop import kernels as K
 
 try:
@@ -143,26 +143,12 @@ def mlp(module, hidden, rates):
     return module.Sequential(*layers, module.Linear(hidden, 10))
 
 
-def fastdrop_step(model, x, y, lr=0.01):
-    """One training step: forward, cross-entropy, backward, SGD with momentum."""
-    optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9)
-    loss_of = nn.CrossEntropyLoss()
-
-    def step():
-        loss = loss_of(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def torch_step(model, x, y, lr=0.01):
-    """The same in PyTorch."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
-    loss_of = torch.nn.CrossEntropyLoss()
-    x, y = torch.from_numpy(x), torch.from_numpy(y)
+def training_step(library, model, x, y, lr=0.01):
+    """One training step: forward, cross-entropy, backward, SGD with momentum; library is fastdrop or torch."""
+    optimizer = library.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+    loss_of = library.nn.CrossEntropyLoss()
+    if library is torch:
+        x, y = torch.from_numpy(x), torch.from_numpy(y)
 
     def step():
         loss = loss_of(model(x), y)
@@ -182,25 +168,25 @@ def _mlp_step(hidden, batch):
         y = np.random.default_rng(1).integers(0, 10, batch)
         fd.manual_seed(0)
         candidates = {
-            "fastdrop": fastdrop_step(mlp(nn, hidden, rates), x, y),
-            "fastdrop, no dropout": fastdrop_step(mlp(nn, hidden, (0, 0, 0)), x, y),
+            "fastdrop": training_step(fd, mlp(nn, hidden, rates), x, y),
+            "fastdrop, no dropout": training_step(fd, mlp(nn, hidden, (0, 0, 0)), x, y),
         }
         if torch is not None:
             torch.manual_seed(0)
-            candidates["PyTorch"] = torch_step(mlp(torch.nn, hidden, rates), x, y)
-            candidates["PyTorch, no dropout"] = torch_step(mlp(torch.nn, hidden, (0, 0, 0)), x, y)
+            candidates["PyTorch"] = training_step(torch, mlp(torch.nn, hidden, rates), x, y)
+            candidates["PyTorch, no dropout"] = training_step(torch, mlp(torch.nn, hidden, (0, 0, 0)), x, y)
 
         def check():
             """With dropout the loss falls on one batch; without it five steps equal PyTorch's."""
             model = mlp(nn, hidden, rates)
-            step = fastdrop_step(model, x, y, lr=0.05)
+            step = training_step(fd, model, x, y, lr=0.05)
             losses = [step() for _ in range(30)]
             assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
             if torch is None:
                 return
             ours, theirs = mlp(nn, hidden, (0, 0, 0)), mlp(torch.nn, hidden, (0, 0, 0))
             ours.load_state_dict(theirs.state_dict())
-            for a, b in zip([fastdrop_step(ours, x, y)] * 5, [torch_step(theirs, x, y)] * 5, strict=True):
+            for a, b in zip([training_step(fd, ours, x, y)] * 5, [training_step(torch, theirs, x, y)] * 5, strict=True):
                 np.testing.assert_allclose(a(), b(), rtol=1e-4)
 
         return Case(candidates, check, f"784-{hidden}-{hidden}-10, batch {batch}, dropout 0.2/0.5/0.5; forward, backward, SGD")
