@@ -259,9 +259,9 @@ class Tensor:
 
     def _accumulate(self, part: np.ndarray) -> None:
         if self._grad is None:
-            self._grad = wrap(np.array(part))
+            self._grad = wrap(np.array(part, np.float32, order="C"))
         else:
-            self._grad = wrap(np.asarray(self._grad.data + part))
+            self._grad = wrap(np.asarray(self._grad.data + part, np.float32, order="C"))
 
 
 def _inputs_first(root: Node) -> list[Node]:
@@ -310,6 +310,8 @@ class Parameter(Tensor):
     def gradient_into(self, write) -> None:
         """Call write(out, accumulate) with the gradient's own memory: no fresh pages, no second copy."""
         if self._grad is not None:
+            if self._grad.shape != self._data.shape:
+                raise ValueError(f"grad must have its parameter's shape {self._data.shape}, got {self._grad.shape}")
             write(self._grad.data, True)
             return
         out = idle(self._spare)

@@ -197,3 +197,19 @@ def test_plateau():
         copied = lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), **options)
         copied.load_state_dict(ours.state_dict())
         assert copied.state_dict() == ours.state_dict()
+
+
+def test_shapes_that_drifted_apart_are_refused():
+    p = fd.Parameter(np.ones((2, 3)))
+    o = optim.SGD([p], lr=0.1, momentum=0.9)
+    p.grad = np.ones((2, 3))
+    o.state[p] = {"momentum_buffer": np.zeros((), np.float32)}
+    with pytest.raises(ValueError, match="momentum_buffer"):
+        o.step()
+    p.data = np.ones(50)
+    with pytest.raises(ValueError, match="grad"):
+        o.step()
+    w, c = fd.tensor(np.zeros((2, 3)), requires_grad=True), np.arange(6.0).reshape(3, 2)
+    (w.T * c).sum().backward()
+    optim.SGD([w], lr=1.0).step()
+    assert np.array_equal(w.data, -c.T)

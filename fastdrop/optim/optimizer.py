@@ -87,7 +87,13 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                self._update(p.data, p.grad.data, self.state.setdefault(p, {}), group)
+                if p.grad.shape != p.shape:
+                    raise ValueError(f"grad must have its parameter's shape {p.shape}, got {p.grad.shape}")
+                state = self.state.setdefault(p, {})
+                for key, value in state.items():
+                    if isinstance(value, np.ndarray) and value.shape != p.shape:
+                        raise ValueError(f"the state's {key} must have its parameter's shape {p.shape}, got {value.shape}")
+                self._update(p.data, p.grad.data, state, group)
                 if max_norm is not None and p.ndim == 2:
                     _core.max_norm_rows(p.data, max_norm)
 
