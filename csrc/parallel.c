@@ -20,14 +20,14 @@
 
 static atomic_int pool_taken;   /* one caller at a time */
 static atomic_int wanted_threads;
-static int pool_used, pool_lost; /* a forked child cannot use the threads of its parent: libgomp would wait for ever */
+static int pool_lost;            /* a forked child has no threads of libgomp's, whoever used them, and would wait for ever */
 static char *kept;               /* the pool owner's workspace */
 static size_t kept_bytes;
 static int (*interrupt_hook)(void);
 
 #ifdef FD_HAS_FORK
 static void in_child(void) {
-    if (pool_used) pool_lost = 1;
+    pool_lost = 1;
     if (atomic_exchange(&pool_taken, 0)) { /* its owner did not come along, and may just have been exchanging this */
         kept = NULL;
         kept_bytes = 0;
@@ -64,7 +64,12 @@ int fd_get_threads(void) {
     return n;
 }
 
-void fd_set_interrupt_hook(int (*hook)(void)) { interrupt_hook = hook; }
+void fd_set_interrupt_hook(int (*hook)(void)) {
+    interrupt_hook = hook;
+#ifdef FD_HAS_FORK
+    pthread_once(&watch_once, watch_forks); /* a binding starts here: before any fork that matters */
+#endif
+}
 int fd_interrupted(void) { return interrupt_hook && interrupt_hook(); }
 
 static char *allocate(size_t bytes) {
@@ -135,7 +140,6 @@ static void run_one(const fd_region *region, int thread, fd_task task, void *con
 void fd_run(const fd_region *region, fd_task task, void *context, int flush) {
 #ifdef _OPENMP
     if (region->threads > 1) {
-        pool_used = 1;
 #pragma omp parallel num_threads(region->threads)
         {
             const int team = omp_get_num_threads(); /* may be fewer than asked for */
