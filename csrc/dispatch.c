@@ -2,6 +2,7 @@
 #include "fastdrop.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 extern const fd_table fd_table_scalar;
 #if defined(FD_X86)
@@ -58,4 +59,18 @@ int fd_set_isa(const char *name) {
             return FD_OK;
         }
     return FD_UNKNOWN_ISA;
+}
+
+ptrdiff_t fd_cache_bytes(int level) {
+    static _Atomic ptrdiff_t known[4];
+    ptrdiff_t bytes = atomic_load_explicit(&known[level], memory_order_relaxed);
+    if (bytes) return bytes;
+    static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20, 32 << 20}; /* where the system does not say */
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+    bytes = sysconf(names[level]);
+#endif
+    if (bytes <= 0) bytes = usual[level];
+    atomic_store(&known[level], bytes);
+    return bytes;
 }

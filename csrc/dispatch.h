@@ -1,9 +1,10 @@
-/* Floor 2: which table of kernels runs. */
+/* Floor 2: what this processor has: which table of kernels runs, how large the caches are. */
 #ifndef FD_DISPATCH_H
 #define FD_DISPATCH_H
 
 #include "kernels/kernels.h"
 
 const fd_table *fd_kernels(void); /* the table in force */
+ptrdiff_t fd_cache_bytes(int level); /* of this machine's data caches: 1, 2 (a core's) or 3 */
 
 #endif

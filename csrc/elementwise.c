@@ -4,26 +4,14 @@
 #include "fastdrop.h"
 #include "parallel.h"
 
-#include <unistd.h>
-
 enum {
     GRAIN = 16384,            /* elements worth a thread: about 2 us of copying; a region costs 1 us */
-    CHUNK = 1 << 26           /* elements between two looks for an interrupt */
+    CHUNK = 1 << 23           /* elements between two looks for an interrupt: 0.2 s of scalar code */
 };
 
 /* Outputs larger than half the last cache are stored past it: the next reader would miss anyway, and the store need not
    read the line first. */
-static int past_caches(ptrdiff_t elements) {
-    static ptrdiff_t limit;
-    if (!limit) {
-        long bytes = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-        bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
-        limit = (bytes > 0 ? bytes : 32L << 20) / 2;
-    }
-    return elements * (ptrdiff_t)sizeof(float) >= limit;
-}
+static int past_caches(ptrdiff_t elements) { return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2; }
 
 /* What a piece may need; one struct for all elementwise tasks. */
 typedef struct piece_work {
@@ -165,6 +153,7 @@ static void dropout_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, pt
 }
 
 int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_drop drop) {
+    if (!drop.stream) return fd_scale(y, x, rows * units, 1.0f);
     if (drop.q == 0) { /* zeros whatever x holds */
         memset(y, 0, (size_t)(rows * units) * sizeof(float));
         return FD_OK;
@@ -203,7 +192,7 @@ int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha) {
 }
 
 int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha, fd_drop drop) {
-    if (drop.q == 0) return fd_dropout(y, z, rows, units, drop);
+    if (drop.stream && drop.q == 0) return fd_dropout(y, z, rows, units, drop);
     piece_work w = {.piece = act_piece, .y = y, .x = z, .units = units, .kind = kind, .alpha = alpha,
                     .s = drop.q < FD_KEEP_ALL ? drop.stream : NULL, .q = drop.q, .scale = drop.scale};
     return for_pieces(&w, rows, 1);
@@ -215,7 +204,8 @@ typedef struct {
     const fd_table *k;
     float *dz, *db;
     const float *dy, *saved;
-    ptrdiff_t rows, cols, per_sample; /* rows of the array in one sample of the mask */
+    ptrdiff_t cols, per_sample;             /* of the array; its rows in one sample of the mask */
+    ptrdiff_t row0, row1, col0, col1;       /* the chunk */
     int kind;
     float alpha;
     fd_drop drop;
@@ -224,16 +214,16 @@ typedef struct {
 /* Columns are cut over threads where db is wanted (each sum is one thread's, rows in order), rows otherwise. */
 static void backward_task(const fd_region *region, int thread, void *context) {
     const backward_work *w = context;
-    ptrdiff_t r0 = 0, r1 = w->rows, c0 = 0, c1 = w->cols;
-    if (w->db) {
-        c0 = fd_cut(w->cols, region->threads, thread, FD_GROUP);
-        c1 = fd_cut(w->cols, region->threads, thread + 1, FD_GROUP);
+    ptrdiff_t r0 = w->row0, r1 = w->row1, c0 = w->col0, c1 = w->col1;
+    if (w->db || r1 - r0 == 1) {
+        c0 += fd_cut(w->col1 - w->col0, region->threads, thread, FD_GROUP);
+        c1 = w->col0 + fd_cut(w->col1 - w->col0, region->threads, thread + 1, FD_GROUP);
     } else {
-        r0 = fd_cut(w->rows, region->threads, thread, w->per_sample);
-        r1 = fd_cut(w->rows, region->threads, thread + 1, w->per_sample);
+        r0 += fd_cut(w->row1 - w->row0, region->threads, thread, 1);
+        r1 = w->row0 + fd_cut(w->row1 - w->row0, region->threads, thread + 1, 1);
     }
     if (c0 >= c1 || r0 >= r1) return;
-    if (w->db) memset(w->db + c0, 0, (size_t)(c1 - c0) * sizeof(float));
+    if (w->db && r0 == 0) memset(w->db + c0, 0, (size_t)(c1 - c0) * sizeof(float));
     const fd_stream *s = w->drop.q < FD_KEEP_ALL ? w->drop.stream : NULL;
     const ptrdiff_t step = s ? (w->per_sample == 1 ? r1 - r0 : 1) : r1 - r0;
     for (ptrdiff_t r = r0; r < r1; r += step) {
@@ -245,17 +235,27 @@ static void backward_task(const fd_region *region, int thread, void *context) {
 
 int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows, ptrdiff_t cols,
                     ptrdiff_t samples, int kind, float alpha, fd_drop drop) {
-    if (rows == 0 || cols == 0 || drop.q == 0) {
+    if (rows == 0 || cols == 0 || (drop.stream && drop.q == 0)) {
         memset(dz, 0, (size_t)(rows * cols) * sizeof(float));
         if (db) memset(db, 0, (size_t)cols * sizeof(float));
         return FD_OK;
     }
     if (kind == FD_RELU && drop.q < FD_KEEP_ALL) drop.stream = NULL; /* its zeros are the mask */
-    backward_work w = {fd_kernels(), dz, db, dy, saved, rows, cols, rows / samples, kind, alpha, drop};
-    fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(rows * cols, GRAIN), db ? fd_ceil_div(cols, FD_GROUP) : samples), 0);
-    if (status != FD_OK) return status;
-    fd_run(&region, backward_task, &w, 1);
-    fd_end(&region);
+    backward_work w = {.k = fd_kernels(), .dz = dz, .db = db, .dy = dy, .saved = saved, .cols = cols,
+                       .per_sample = rows / samples, .kind = kind, .alpha = alpha, .drop = drop};
+    const ptrdiff_t wide = fd_min(cols, CHUNK), high = fd_max(1, CHUNK / wide);
+    for (w.col0 = 0; w.col0 < cols; w.col0 = w.col1) {
+        w.col1 = fd_min(cols, w.col0 + wide);
+        for (w.row0 = 0; w.row0 < rows; w.row0 = w.row1) {
+            w.row1 = fd_min(rows, w.row0 + high);
+            const ptrdiff_t most = db || w.row1 - w.row0 == 1 ? fd_ceil_div(wide, FD_GROUP) : w.row1 - w.row0;
+            fd_region region;
+            int status = fd_begin(&region, fd_min(fd_worth((w.row1 - w.row0) * wide, GRAIN), most), 0);
+            if (status != FD_OK) return status;
+            fd_run(&region, backward_task, &w, 1);
+            fd_end(&region);
+            if ((w.row1 < rows || w.col1 < cols) && fd_interrupted()) return FD_INTERRUPTED;
+        }
+    }
     return FD_OK;
 }

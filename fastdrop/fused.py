@@ -28,7 +28,7 @@ _NO_DROP = (None, _core.KEEP_ALL, 1.0)
 class _Dense:
     """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x."""
 
-    __slots__ = ("alpha", "b", "drop", "kind", "out", "shape", "w", "x", "x_drop")
+    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "shape", "w", "x", "x_drop")
 
     def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None):
         self.x, self.x_drop, self.w, self.b = x, x_drop, w, b
@@ -41,33 +41,34 @@ class _Dense:
 
     def run(self):
         if self.out is None:
-            w = self.w.data
+            x, w = self.read = _rows(self.x.data), self.w.data  # backward needs these, whatever becomes of the tensors
             out = empty(self.shape)
-            _core.gemm(_rows(out), _rows(self.x.data), False, w, True, None if self.b is None else self.b.data, self.kind,
+            _core.gemm(_rows(out), x, False, w, True, None if self.b is None else self.b.data, self.kind,
                        self.alpha, self.drop, self.x_drop)
             self.out = out
         return self.out
 
     def backward(self, grad):
+        out, (x_read, w_read) = self.run(), self.read
         w, b = self.w, self.b
+        if w.shape != w_read.shape:
+            raise RuntimeError(f"weight must keep its shape {w_read.shape} from forward to backward, got {w.shape}")
         wants_b = b is not None and b.requires_grad
         dz, db = grad, None
         if self.kind != NONE or self.drop is not None:
             dz = empty(self.shape)
             stream, q, scale = self.drop or _NO_DROP
             if wants_b:
-                db = empty(b.shape)
-            _core.act_backward(dz, grad, self.run(), self.kind, self.alpha, db, stream, q, scale)
+                db = empty(self.shape[-1:])
+            _core.act_backward(dz, grad, out, self.kind, self.alpha, db, stream, q, scale)
         elif wants_b:
-            db = empty(b.shape)
+            db = empty(self.shape[-1:])
             _core.col_sum(db, _rows(grad))
         rows, x = _rows(dz), self.x
         dw = dx = None
         if w.requires_grad:
-            source = _rows(x.data)
-
             def write(out, accumulate):
-                _core.gemm(out, rows, True, source, False, b_drop=self.x_drop, accumulate=accumulate)
+                _core.gemm(out, rows, True, x_read, False, b_drop=self.x_drop, accumulate=accumulate)
 
             if isinstance(w, Parameter) and w._node is None:
                 w.gradient_into(write)
@@ -75,8 +76,8 @@ class _Dense:
                 dw = empty(w.shape)
                 write(dw, False)
         if x.requires_grad:
-            dx = empty(x.shape)
-            _core.gemm(_rows(dx), rows, False, w.data, False)
+            dx = empty((*self.shape[:-1], w_read.shape[1]))
+            _core.gemm(_rows(dx), rows, False, w_read, False)
             if self.x_drop is not None:
                 _core.dropout(dx, dx, *self.x_drop)
         return (dx, dw) if b is None else (dx, dw, db)
@@ -85,7 +86,7 @@ class _Dense:
 class _Pointwise:
     """dropout(act(z)), one pass."""
 
-    __slots__ = ("alpha", "drop", "kind", "out", "shape", "z")
+    __slots__ = ("alpha", "drop", "kind", "out", "read", "shape", "z")
 
     def __init__(self, z, kind=NONE, alpha=0.0, drop=None):
         self.z, self.kind, self.alpha, self.drop = z, kind, alpha, drop
@@ -97,7 +98,7 @@ class _Pointwise:
 
     def run(self):
         if self.out is None:
-            z = self.z.data
+            z = self.read = self.z.data
             out = empty(z.shape)
             if self.drop is None:
                 _core.act(out, z, self.kind, self.alpha)
@@ -113,7 +114,8 @@ class _Pointwise:
         if self.kind == NONE:
             _core.dropout(_samples(dz), _samples(grad), *self.drop)
         else:
-            saved = self.z.data if self.kind in _FROM_INPUT else self.run()
+            out = self.run()
+            saved = self.read if self.kind in _FROM_INPUT else out
             _core.act_backward(_samples(dz), _samples(grad), _samples(saved), self.kind, self.alpha, None, *(self.drop or _NO_DROP))
         return (dz,)
 

@@ -466,3 +466,27 @@ def test_an_inner_module_is_part_of_the_outermost_pass(monkeypatch):
     out = inner(X)
     assert inner.draw == 6
     assert np.abs(out.data - np.maximum(X @ w.T + b, 0) * twin.dropout(np.ones((9, 30), np.float32), 0.5, site=0, draw=5)).max() < 1e-5
+
+
+def test_data_replaced_between_forward_and_backward():
+    """The gradients are those of what forward read; another shape of a weight is refused."""
+    rng = np.random.default_rng(0)
+    x = fd.tensor(rng.standard_normal((5, 4), np.float32), requires_grad=True)
+    layer = nn.Linear(4, 3)
+    net = nn.Sequential(layer, nn.SiLU())
+    net(x).sum().backward()
+    expected = layer.weight.grad.data.copy(), x.grad.data.copy()
+    layer.zero_grad()
+    x.grad = None
+    total = net(x).sum()
+    before = layer.weight.data
+    layer.weight.data = np.zeros((3, 4), np.float32)
+    x.data = np.zeros((5, 4), np.float32)
+    total.backward()
+    np.testing.assert_array_equal(layer.weight.grad.data, expected[0])
+    np.testing.assert_array_equal(x.grad.data, expected[1])
+    layer.weight.data = before
+    total = net(x).sum()
+    layer.weight.data = np.zeros((2, 4), np.float32)
+    with pytest.raises(RuntimeError, match="keep its shape"):
+        total.backward()

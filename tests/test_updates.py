@@ -158,3 +158,13 @@ def test_sums_and_max_norm(shape, isa, each_thread_count):
         results = [out, np.float64(total), limited]
         first = results if first is None else first
         assert all(np.array_equal(a, b) for a, b in zip(results, first, strict=True))
+
+
+def test_norms_of_numbers_whose_squares_float32_does_not_hold(isa):
+    x = np.full((3, 700), 3e25, np.float32)
+    x[1] = -1e19
+    np.testing.assert_allclose(_core.sumsq(x), (x.astype(np.float64) ** 2).sum(), rtol=1e-6)
+    _core.max_norm_rows(x, 2.0)
+    np.testing.assert_allclose(np.sqrt((x.astype(np.float64) ** 2).sum(1)), 2.0, rtol=1e-5)
+    assert (np.sign(x) == np.array([[1], [-1], [1]])).all()
+    assert np.isinf(_core.sumsq(np.array([np.inf, 1], np.float32))) and np.isnan(_core.sumsq(np.array([np.nan, 1], np.float32)))

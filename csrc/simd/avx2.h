@@ -5,7 +5,7 @@
 #include <immintrin.h>
 
 #define FD_ISA_NAME "avx2"
-enum { FD_VL = 8, FD_WL = 4, FD_FLIGHT = 2, FD_MR = 6, FD_NV = 2 };
+enum { FD_VL = 8, FD_WL = 4, FD_FLIGHT = 4, FD_MR = 6, FD_NV = 2 };
 #define FD_FOR_EACH_MR(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
 typedef __m256 vf;
