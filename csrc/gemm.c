@@ -9,8 +9,8 @@
 #include "parallel.h"
 
 enum {
-    KC = 384,          /* longest piece of k */
-    NC = 384,          /* columns packed at a time: KC * NC * 4 bytes = 576 KiB of the second cache */
+    KC = 384,          /* longest piece of k: a tile's rows fill half of a first cache of 32 KiB or more */
+    NC_LEAST = 192,    /* columns packed at a time; more where the second cache is larger */
     RUN = 8,           /* tiles of a transposed first operand packed at a time: whole cache lines are read */
     STAGE = 16,        /* rows of an operand that dropout makes at a time on their way into a packer */
     MR_MAX = 16, NR_MAX = 64,
@@ -216,7 +216,9 @@ int fd_gemm(const fd_product *given) {
     gemm_work w = {.p = &p, .k = fd_kernels(), .m1 = p.m, .n1 = p.n};
     const ptrdiff_t pieces = fd_max(1, fd_ceil_div(p.k, KC));
     w.kc = fd_max(16, fd_round_up(fd_ceil_div(p.k, pieces), 16));
-    w.nc = fd_round_up(fd_min(NC, p.n), w.k->tile_n);
+    /* Panels fill nine sixteenths of the second cache: 384 columns of 1 MiB (256 and 512 took 1 % longer). */
+    const ptrdiff_t nc = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(KC * sizeof(float));
+    w.nc = fd_round_up(fd_min(fd_max(nc, NC_LEAST), p.n), w.k->tile_n);
     assert(w.k->tile_m <= MR_MAX && w.k->tile_n <= NR_MAX);
 
     /* A chunk is some lines of the longer side: as many as CHUNK allows (less for narrower tiles, which are slower), but
