@@ -213,7 +213,8 @@ def softmax_of(x: np.ndarray, axis: int = -1) -> np.ndarray:
     if x.size == 0:
         return x.copy()
     with np.errstate(invalid="ignore"):  # NaN where no finite number is in the sum
-        e = np.exp(x - x.max(axis, keepdims=True))
+        e = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    np.exp(e, out=e)
     e /= e.sum(axis, keepdims=True)
     return e
 
@@ -223,9 +224,14 @@ def log_softmax_of(x: np.ndarray, axis: int = -1) -> np.ndarray:
     if x.size == 0:
         return x.copy()
     with np.errstate(invalid="ignore"):
-        y = x - x.max(axis, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis, keepdims=True))
+        y = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    y -= np.log(np.exp(y, out=_like(x)).sum(axis, keepdims=True))
     return y
+
+
+def _like(x):
+    """Memory for a result of x's shape and type, kept memory for float32."""
+    return empty(x.shape) if x.dtype == np.float32 else np.empty_like(x)
 
 
 # ---- reductions; `axis` and `keepdims` are accepted for dim and keepdim ----

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdrop import _arrays
+from fastdrop._buffers import empty
 from fastdrop.arithmetic import (
     abs, add, amax, amin, argmax, cat, clamp, div, exp, flatten, log, log_softmax, log_softmax_of, matmul, max, maximum,
     mean, min, mul, neg, permute, pow, reshape, softmax, sqrt, squeeze, stack, std, sub, sum, transpose, unsqueeze, var,
@@ -340,7 +341,7 @@ def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smo
         if w is None and smooth == 0.0:
             # the common case: no distribution is made, the gradient is softmax with one subtracted at each label
             def gradients(f):
-                dx = np.exp(logp)
+                dx = np.exp(logp, out=empty(logp.shape))
                 dx[rows, t] -= np.float32(1.0)
                 dx *= f if f.ndim == 0 else f[:, None]
                 return (dx,)
