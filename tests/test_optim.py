@@ -213,3 +213,39 @@ def test_shapes_that_drifted_apart_are_refused():
     (w.T * c).sum().backward()
     optim.SGD([w], lr=1.0).step()
     assert np.array_equal(w.data, -c.T)
+
+
+ZEROS = np.zeros((2, 3), np.float32)
+ADAM = {"step": 2, "exp_avg": ZEROS, "exp_avg_sq": ZEROS}
+
+
+@pytest.mark.parametrize(("name", "entries", "error", "word"), [
+    ("Adam", {"step": 2, "exp_avg": ZEROS}, ValueError, "exp_avg_sq"), ("Adam", {**ADAM, "max_exp_avg_sq": ZEROS}, ValueError, "max_exp_avg_sq"),
+    ("Adam", {**ADAM, "step": -1}, ValueError, "step"), ("Adam", {**ADAM, "step": 1.5}, TypeError, "step"), ("Adam", {**ADAM, "step": True}, TypeError, "step"),
+    ("Adam", {**ADAM, "exp_avg": np.float32(0)}, ValueError, "exp_avg of parameter 0"), ("AdamW", {**ADAM, "exp_avg": np.zeros(())}, ValueError, "shape"),
+    ("Adam", {**ADAM, "exp_avg": None}, TypeError, "exp_avg"), ("SGD", {"step": 1}, ValueError, "momentum_buffer"), ("SGD", ADAM, ValueError, "exp_avg"),
+    ("SGD", {"momentum_buffer": ZEROS[:1]}, ValueError, "momentum_buffer"), ("RMSprop", {"momentum_buffer": ZEROS}, ValueError, "square_avg"), ("SGD", [1], TypeError, "dict")])
+def test_state_of_another_making_is_refused(name, entries, error, word):
+    p = fd.Parameter(np.ones((2, 3)))
+    o = getattr(optim, name)([p], lr=0.25)
+    p.grad = np.ones((2, 3))
+    o.step()
+    before, given = copy.deepcopy(o.state_dict()), o.state_dict()
+    given["param_groups"][0]["lr"] = 0.5
+    with pytest.raises(error, match=word):
+        o.load_state_dict({**given, "state": {0: entries}})
+    after = o.state_dict()
+    assert after["param_groups"] == before["param_groups"] and after["state"][0].keys() == before["state"][0].keys()
+    assert all(np.array_equal(after["state"][0][key], value) for key, value in before["state"][0].items())
+
+
+def test_loaded_counts_and_arrays_are_the_optimisers_own():
+    p, count, mean = fd.Parameter(np.ones((2, 3))), np.array(4), ZEROS.copy()
+    o = optim.Adam([p])
+    o.load_state_dict({**o.state_dict(), "state": {0: {**ADAM, "step": count, "exp_avg": mean}}})
+    count[...], mean[...] = 9, 9
+    assert type(o.state[p]["step"]) is int and o.state[p]["step"] == 4 and not o.state[p]["exp_avg"].any()
+    o.load_state_dict({**o.state_dict(), "state": {0: {}}})
+    p.grad = np.ones((2, 3))
+    o.step()
+    assert o.state[p]["step"] == 1

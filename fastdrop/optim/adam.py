@@ -28,6 +28,7 @@ class Adam(Optimizer):
     """
 
     decoupled = False
+    state_keys = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(self, params, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0, *,
                  max_norm: float | None = None):

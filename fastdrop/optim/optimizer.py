@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastdrop.tensor import Tensor
 
 class Optimizer:
     """Base class. A subclass names its options in `defaults` and updates one parameter in `_update`.
+
+    What `_update` keeps of a parameter it names in `state_keys` (always there once it was updated) and `optional_keys`:
+    "step" is a count, all others are arrays of the parameter's shape. `load_state_dict` takes these and no others.
 
     Parameters
     ----------
@@ -26,6 +29,9 @@ class Optimizer:
     state : dict
         Parameter -> its arrays and counts.
     """
+
+    state_keys: tuple[str, ...] = ()
+    optional_keys: tuple[str, ...] = ()
 
     def __init__(self, params, defaults: dict):
         self.defaults = defaults
@@ -109,7 +115,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Continue from what `state_dict` returned; arrays are copied. Nothing is changed on error."""
+        """Continue from what `state_dict` of the same class returned; arrays are copied. Nothing is changed on error."""
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in groups] != sizes:
@@ -121,17 +127,29 @@ class Optimizer:
         new_state = {}
         for number, entries in state.items():
             p = params[_arrays.integer(int(number), "state_dict['state'] number", 0, len(params) - 1)]
-            copied = {}
-            for key, value in entries.items():
-                if isinstance(value, np.ndarray) and value.ndim:
-                    if value.shape != p.shape:
-                        raise ValueError(f"state_dict's {key} of parameter {number} must have shape {p.shape}, got {value.shape}")
-                    value = np.array(_arrays.floats(value, key))
-                copied[key] = value
-            new_state[p] = copied
+            new_state[p] = self._checked_state(entries, p.shape, f"of parameter {number}")
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
         self.state = new_state
+
+    def _checked_state(self, entries, shape: tuple, whose: str) -> dict:
+        """A copy of one parameter's state, which must be empty or what this class makes."""
+        if not isinstance(entries, Mapping):
+            raise TypeError(f"state_dict's state {whose} must be a dict, got {_arrays.describe(entries)}")
+        if entries and not set(self.state_keys) <= entries.keys() <= {*self.state_keys, *self.optional_keys}:
+            raise ValueError(f"state_dict's state {whose} must hold {', '.join(self.state_keys) or 'nothing'}"
+                             f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
+                             f"got {', '.join(map(str, entries))}")
+        copied = {}
+        for key, value in entries.items():
+            name = f"state_dict's {key} {whose}"
+            if key == "step":
+                copied[key] = _arrays.integer(value, name)
+                continue
+            copied[key] = np.array(_arrays.floats(value, name))
+            if copied[key].shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
+        return copied
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]

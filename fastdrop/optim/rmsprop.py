@@ -23,6 +23,8 @@ class RMSprop(Optimizer):
     Hinton, "Neural networks for machine learning", lecture 6e, 2012.
     """
 
+    state_keys, optional_keys = ("square_avg",), ("momentum_buffer",)
+
     def __init__(self, params, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
                  momentum: float = 0.0, *, max_norm: float | None = None):
         super().__init__(params, dict(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum,

@@ -25,6 +25,8 @@ class SGD(Optimizer):
     Polyak, 1964; Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
     """
 
+    optional_keys = ("momentum_buffer",)
+
     def __init__(self, params, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
                  nesterov: bool = False, *, max_norm: float | None = None):
         super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
