@@ -89,7 +89,7 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
         Samples computed at a time; bounds the memory.
     output : {"auto", "softmax", "raw"}
         What to average: the softmax of the outputs, or the outputs. "auto": the softmax of two or more scores a sample
-        unless they are probabilities already, anything else as it is.
+        unless those of all samples are probabilities already, anything else as it is.
 
     Returns
     -------
@@ -114,12 +114,10 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     _arrays.choice(output, "output", ("auto", "softmax", "raw"))
     x = _arrays.floats(x, "x", minimum_ndim=1)
     modes = [(m, m.training) for m in model.modules()]
-    pieces = []
     try:
         model.eval()
         with no_grad():
-            for start in range(0, max(len(x), 1), batch_size):
-                pieces.append(_piece(model, x[start:start + batch_size], start, samples, seed, masks, output))
+            pieces = _pieces(model, x, batch_size, samples, seed, masks, output)
     finally:
         for module, training in modes:
             object.__setattr__(module, "training", training)
@@ -127,23 +125,38 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     return MCPrediction(samples, *joined)
 
 
+def _pieces(model, x, batch_size, samples, seed, masks, output):
+    """The figures of all batches; from the start again with the softmax when probabilities were followed by a batch of others."""
+    pieces = []
+    for start in range(0, max(len(x), 1), batch_size):
+        output, *figures = _piece(model, x[start:start + batch_size], start, samples, seed, masks, output)
+        if not figures:
+            return _pieces(model, x, batch_size, samples, seed, masks, output)
+        pieces.append(figures)
+    return pieces
+
+
 def _piece(model, x, row0, samples, seed, masks, output):
-    """Mean, variance (Welford's updates), mean entropy and votes of one batch."""
+    """What is averaged; mean, variance (Welford's updates), mean entropy and votes of one batch.
+
+    "auto" becomes "softmax", "raw" or "shares" (probabilities); "softmax" alone when "shares" came and does not hold here.
+    """
     mean = variance = entropies = votes = None
-    softmax = output == "softmax"
     for t in range(samples):
         with random.monte_carlo(t, seed, row0, masks):
             y = model(x).data.astype(np.float64)
         if t == 0:
             several = y.ndim == 2 and y.shape[1] > 1
-            if softmax and not several:
+            if output == "softmax" and not several:
                 raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {y.shape}")
-            already = several and bool((y >= 0).all() and np.abs(y.sum(1) - 1).max(initial=0) < 1e-4)
-            softmax = softmax or (output == "auto" and several and not already)
-            shares = softmax or (output == "auto" and already)
+            shares = several and bool((y >= 0).all() and np.abs(y.sum(1) - 1).max(initial=0) < 1e-4)
+            if output == "auto":
+                output = "shares" if shares else "softmax" if several else "raw"
+            elif output == "shares" and not shares:
+                return ("softmax",)
             mean, variance = np.zeros_like(y), np.zeros_like(y)
-            entropies, votes = (np.zeros(len(y)), np.zeros_like(y)) if shares else (None, None)
-        if softmax:
+            entropies, votes = (None, None) if output == "raw" else (np.zeros(len(y)), np.zeros_like(y))
+        if output == "softmax":
             y = softmax_of(y, 1)
         delta = y - mean
         mean += delta / (t + 1)
@@ -151,4 +164,4 @@ def _piece(model, x, row0, samples, seed, masks, output):
         if entropies is not None:
             entropies += (_entropy(y) - entropies) / (t + 1)
             votes[np.arange(len(y)), y.argmax(1)] += 1
-    return mean, variance / samples, entropies, votes
+    return output, mean, variance / samples, entropies, votes

@@ -188,13 +188,15 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str):
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
+
+    A pass that is open (a prediction inside another module's forward) waits until the end.
     """
-    before = _local.overrides
-    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks}
+    before = _local.overrides, _local.pass_
+    _local.overrides, _local.pass_ = {"draw": draw, "seed": seed, "row0": row0, "masks": masks}, None
     try:
         yield
     finally:
-        _local.overrides = before
+        _local.overrides, _local.pass_ = before
 
 
 def is_monte_carlo() -> bool:

@@ -78,6 +78,35 @@ def test_functional_dropout_in_a_users_forward():
     assert fd.mc_predict(Model(), X, samples=4).std.min() > 0
 
 
+def test_what_is_averaged_is_decided_over_all_rows():
+    model = nn.Sequential(nn.Dropout(0.0), nn.Identity())
+    shares = np.random.default_rng(1).dirichlet(np.ones(8), 15).astype(np.float32)
+    for x in (np.concatenate([shares, X]), np.concatenate([X, shares]), shares):
+        whole = fd.mc_predict(model, x, 3)
+        assert np.abs(whole.mean - (x if x is shares else fd.functional.softmax(x, 1).data)).max() < 1e-6
+        for batch_size in (15, 4, 1):
+            again = fd.mc_predict(model, x, 3, batch_size=batch_size)
+            assert np.array_equal(again.mean, whole.mean) and np.array_equal(again.entropy, whole.entropy)
+
+
+def test_inside_the_forward_of_another_module():
+    class Careful(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.first, self.model, self.last = nn.Dropout(0.5), model, nn.Dropout(0.5)
+
+        def forward(self, x):
+            before = self.first(x).data
+            mc = fd.mc_predict(self.model, X, 4, seed=3)
+            return before, mc, self.last(x).data
+
+    model, ones = classifier(), np.ones((23, 8), np.float32)
+    outside = fd.mc_predict(model, X, 4, seed=3)
+    before, inside, after = Careful(model)(ones)
+    assert np.array_equal(inside.mean, outside.mean) and np.array_equal(inside.variance, outside.variance) and outside.std.min() > 0
+    assert np.array_equal(before, twin.dropout(ones, 0.5)) and np.array_equal(after, twin.dropout(ones, 0.5, site=2))
+
+
 @pytest.mark.parametrize(("call", "error", "word"), [
     (lambda m: fd.mc_predict(nn.Linear(8, 3), X), ValueError, "model"), (lambda m: fd.mc_predict(3, X), TypeError, "model"), (lambda m: fd.mc_predict(m, X, 0), ValueError, "samples"),
     (lambda m: fd.mc_predict(m, X, seed=-1), ValueError, "seed"), (lambda m: fd.mc_predict(m, X, masks="all"), ValueError, "masks"), (lambda m: fd.mc_predict(m, X > 0), TypeError, "x"),
