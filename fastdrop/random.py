@@ -146,7 +146,10 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
         stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared)
         _run.free_draw += 1
         return stream
-    site = ps.n_sites if layer is None else ps.sites[id(layer)]
+    site = ps.n_sites if layer is None else ps.sites.get(id(layer))
+    if site is None:
+        raise RuntimeError(f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
+                           "assign it as an attribute, or put it into a ModuleList, before the call")
     return ps.stream(site + offset, samples, domain, sub, shared=shared)
 
 

@@ -174,6 +174,23 @@ def test_functional_dropout_inside_a_pass():
     assert np.array_equal(masks[2], K.keep_mask(5, 100, 0.5, site=1))
 
 
+def test_layers_that_the_called_module_does_not_know():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Dropout(0.5)]
+
+        def forward(self, x):
+            return self.layers[0](x)
+
+    model = Model()
+    with pytest.raises(RuntimeError, match="Dropout must be part of the module.*ModuleList"):
+        model(np.ones((5, 100)))
+    assert model.draw == 0
+    model.layers = nn.ModuleList(model.__dict__.pop("layers"))
+    assert np.array_equal(model(np.ones((5, 100))).data != 0, K.keep_mask(5, 100, 0.5))
+
+
 def test_draws():
     model = Masks(nn.Dropout(0.5))
     first = model()[0]
