@@ -74,12 +74,18 @@ def set_state(state: dict) -> None:
     """Continue from what `get_state` returned."""
     global _run
     run = _Run(_arrays.integer(state["seed"], "state['seed']", 0, _arrays.U64_MAX))
-    run.free_draw = _arrays.integer(state["free_draw"], "state['free_draw']")
+    run.free_draw = _arrays.integer(state["free_draw"], "state['free_draw']", 0, _arrays.U32_MAX + 1)
     for name, bits in state["generators"].items():
         g = np.random.Generator(np.random.PCG64(0))
         g.bit_generator.state = bits
         run.generators[name] = g
     _run = run
+
+
+def used_up() -> RuntimeError:
+    """What is raised instead of drawing the masks of draw 0 again."""
+    return RuntimeError("draws must stay below 2**32, and all of this seed are used up: "
+                        "go on with another one (fastdrop.manual_seed) and set the module's draw to 0")
 
 
 class Pass:
@@ -104,6 +110,8 @@ class Pass:
 
         Every sample must have a row number; nothing is counted when one has not.
         """
+        if self.draw > _arrays.U32_MAX:
+            raise used_up()
         row0, rows = self.row0, self.rows
         if self.masks is not None:
             domain += MONTE_CARLO

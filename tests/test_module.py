@@ -201,10 +201,35 @@ def test_draws():
     model.train()
     model.draw = 0
     assert np.array_equal(model()[0], first)
-    for wrong, error in ((-1, ValueError), (2**32, ValueError), (1.0, TypeError), (True, TypeError)):
+    for wrong, error in ((-1, ValueError), (2**32 + 1, ValueError), (1.0, TypeError), (True, TypeError)):
         with pytest.raises(error, match="draw"):
             model.draw = wrong
     assert model.draw == 1
+
+
+def test_draws_are_used_up_once(tmp_path):
+    model = nn.Sequential(nn.BatchNorm1d(100), nn.Dropout(0.5))
+    ones = np.ones((5, 100), np.float32)
+    model.draw = 2**32 - 1
+    model(ones)
+    with pytest.raises(RuntimeError, match="draws"):
+        model(ones)
+    assert model.draw == 2**32 and model[0].num_batches_tracked == 1
+    with fd.mask_state(draw=7):
+        model(ones)
+    assert np.array_equal(model.eval()(ones).shape, ones.shape)
+    before = fd.random.get_state()
+    fd.random.set_state({**before, "free_draw": 2**32 - 1})
+    assert np.array_equal(fd.functional.dropout(ones, 0.5).data, K.dropout(ones, 0.5, draw=2**32 - 1, seed=before["seed"]))
+    with pytest.raises(RuntimeError, match="draws"):
+        fd.functional.dropout(ones, 0.5)
+    fd.save_checkpoint(tmp_path / "last", model)
+    model.draw = 0
+    fd.load_checkpoint(tmp_path / "last", model)
+    assert model.draw == 2**32 and fd.random.get_state()["free_draw"] == 2**32
+    fd.manual_seed(1)
+    fd.functional.dropout(ones, 0.5)
+    fd.random.set_state(before)
 
 
 def test_mask_state():

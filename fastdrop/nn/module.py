@@ -31,8 +31,9 @@ class Module:
     ----------
     training : bool
         Set by `train` and `eval`.
-    draw : int in [0, 2**32)
-        Number of the next forward pass of which this is the outermost module. Part of a checkpoint, not of state_dict.
+    draw : int in [0, 2**32]
+        Number of the next forward pass of which this is the outermost module; at 2**32 there is none left (RuntimeError).
+        Part of a checkpoint, not of state_dict.
     """
 
     n_sites = 0  # how many random decisions a layer of this class makes in a call
@@ -60,11 +61,14 @@ class Module:
             raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first") from None
         if version != _structure:
             sites, n_sites = self._number_sites()
+        counts = self.training and not random.draw_is_fixed()
+        if counts and self._draw > _arrays.U32_MAX:
+            raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites) as ps:
             result = self.forward(*args, **kwargs)
             fused.finish_pass(ps)
-        if self.training and not random.draw_is_fixed():
-            object.__setattr__(self, "_draw", (self._draw + 1) & _arrays.U32_MAX)
+        if counts:
+            object.__setattr__(self, "_draw", self._draw + 1)
         return result
 
     def _number_sites(self):
@@ -82,7 +86,7 @@ class Module:
 
     @draw.setter
     def draw(self, value):
-        object.__setattr__(self, "_draw", _arrays.integer(value, "draw"))
+        object.__setattr__(self, "_draw", _arrays.integer(value, "draw", 0, _arrays.U32_MAX + 1))
 
     # ---- structure ----
 
