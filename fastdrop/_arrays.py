@@ -8,6 +8,8 @@ what came; nothing is changed when one is raised.
 from __future__ import annotations
 
 import operator
+from bisect import bisect_left
+from itertools import accumulate
 from numbers import Real
 
 import numpy as np
@@ -145,6 +147,19 @@ def row_numbers(rows, row0: int, name: str = "rows"):
     if int(array.min()) < 0 or int(array.max()) > U32_MAX:
         raise ValueError(f"{name} must hold row numbers from 0 to {U32_MAX}, got {array.min()} to {array.max()}")
     return array.size, np.ascontiguousarray(array, dtype=np.uint32)
+
+
+def apart(arrays: list, targets: list) -> list:
+    """The arrays, copied where they may share memory with a target: what is then written to targets changes none of them."""
+    spans = sorted(np.lib.array_utils.byte_bounds(target) for target in targets)
+    starts, ends = [start for start, _ in spans], list(accumulate((end for _, end in spans), max))
+
+    def shares(array):
+        start, end = np.lib.array_utils.byte_bounds(array)
+        before = bisect_left(starts, end)
+        return before and ends[before - 1] > start
+
+    return [array.copy() if shares(array) else array for array in arrays]
 
 
 def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True) -> np.ndarray:

@@ -64,6 +64,31 @@ def test_state_goes_in_and_out():
     assert result.missing_keys == ["fc1.bias"] and result.unexpected_keys == ["extra"]
 
 
+def test_state_may_come_from_the_arrays_it_goes_to():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    names = ["0.weight", "1.weight", "2.weight"]
+    state = dict(model.state_dict())
+    before = {key: value.copy() for key, value in state.items()}
+    turned = [state["1.weight"], state["2.weight"][::-1].T, state["0.weight"]]
+    expected = [value.copy() for value in turned]
+    model.load_state_dict(state | dict(zip(names, turned, strict=True)))
+    assert all(np.array_equal(model.state_dict()[name], value) for name, value in zip(names, expected, strict=True))
+    assert all(np.array_equal(value, before[key]) for key, value in model.state_dict().items() if "bias" in key)
+    model.load_state_dict(state)
+
+
+@pytest.mark.parametrize("wrong", [2.5, np.nan, np.inf, 1e30])
+def test_integer_buffers_take_integers(wrong):
+    model = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4))
+    state = {key: np.ones_like(value) for key, value in model.state_dict().items()}
+    before = model[0].weight.data.copy()
+    with pytest.raises(ValueError, match="1.num_batches_tracked.*int64"):
+        model.load_state_dict(state | {"1.num_batches_tracked": np.array(wrong)})
+    assert np.array_equal(model[0].weight.data, before) and model[1].num_batches_tracked == 0
+    model.load_state_dict(state | {"1.num_batches_tracked": np.array(7.0)})
+    assert model[1].num_batches_tracked == 7
+
+
 def test_modes_apply_repr():
     model = Net()
     assert model.eval() is model and not any(m.training for m in model.modules())

@@ -270,7 +270,8 @@ class Module:
         KeyError
             With strict, when keys are missing or unexpected.
         ValueError, TypeError
-            When an array has another shape or holds no numbers. Nothing is changed then.
+            When an array has another shape or holds no numbers, or an integer buffer (num_batches_tracked) could not hold
+            them exactly. Nothing is changed then.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"state_dict must be a mapping of names to arrays, got {_arrays.describe(state_dict)}")
@@ -279,7 +280,7 @@ class Module:
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
             raise KeyError(f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}")
-        new = []
+        targets, values = [], []
         for key, place in own.items():
             if key not in state_dict:
                 continue
@@ -289,8 +290,14 @@ class Module:
                 raise TypeError(f"state_dict[{key!r}] must hold numbers, got dtype {value.dtype}")
             if value.shape != target.shape:
                 raise ValueError(f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}")
-            new.append((target, value))
-        for target, value in new:
+            if target.dtype.kind in "iub":
+                with np.errstate(invalid="ignore"):
+                    cast = value.astype(target.dtype)
+                if not np.array_equal(cast, value):
+                    raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {_arrays.describe(value)}")
+            targets.append(target)
+            values.append(value)
+        for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
             target[...] = value
         return IncompatibleKeys(missing, unexpected)
 
