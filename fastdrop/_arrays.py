@@ -8,6 +8,7 @@ what came; nothing is changed when one is raised.
 from __future__ import annotations
 
 import operator
+import sys
 from bisect import bisect_left
 from itertools import accumulate
 from numbers import Real
@@ -29,7 +30,11 @@ def describe(value) -> str:
 
 
 def as_array(value, name: str) -> np.ndarray:
-    """`value` as NumPy sees it; the same memory where it has some. Nested lists of unequal lengths are refused."""
+    """`value` as NumPy sees it; the same memory where it has some. Nested lists of unequal lengths and masked arrays,
+    whose mask would be lost, are refused."""
+    masked = sys.modules.get("numpy.ma")  # who has a masked array has loaded it
+    if masked and isinstance(value, masked.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask (numpy.ma.filled makes one), got a masked array of shape {value.shape}")
     try:
         return np.asarray(value)
     except ValueError:
@@ -165,8 +170,9 @@ def apart(arrays: list, targets: list) -> list:
 def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True) -> np.ndarray:
     """Where a result goes: a new float32 array, or the user's, checked.
 
-    The user's must be a writable float32 array of this shape. It may be exactly an input (same first byte, same
-    strides) when `may_alias`; any other overlap is refused. A non-contiguous `out` is the caller's to copy into.
+    The user's must be a writable float32 array of this shape, each element in a place of its own. It may be exactly an
+    input (same first byte, same strides) when `may_alias`; any other overlap is refused, and what is too hard to decide
+    counts as one. A non-contiguous `out` is the caller's to copy into.
     """
     if out is None:
         return empty(shape, np.float32, name)
@@ -178,12 +184,32 @@ def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias:
         raise ValueError(f"{name} must have shape {shape}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writable, got a read-only array")
+    if not out.flags.c_contiguous and _folds(out):
+        raise ValueError(f"{name} must have a place in memory for each element, got shape {out.shape} with strides {out.strides}")
     for array in inputs:
         if array is None or array.size == 0 or not np.may_share_memory(out, array):
             continue
         same = (out.__array_interface__["data"][0] == array.__array_interface__["data"][0]
                 and out.strides == array.strides and out.shape == array.shape and out.dtype == array.dtype)
-        if not (same and may_alias) and np.shares_memory(out, array):
+        if not (same and may_alias) and _overlap(out, array):
             raise ValueError(f"{name} must not overlap an input"
                              f"{' (the input itself is allowed)' if may_alias else ''}, got overlapping memory")
     return out
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays share a byte; yes, too, where finding out (NP-hard in the number of axes) takes milliseconds."""
+    try:
+        return np.shares_memory(a, b, max_work=100_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _folds(array: np.ndarray) -> bool:
+    """Whether strides may put two elements in one place: an axis that steps by less than those inside it reach."""
+    reach = array.itemsize
+    for stride, length in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < reach:
+            return array.size > 0
+        reach += stride * (length - 1)
+    return False

@@ -11,7 +11,7 @@ __all__ = ["Dataset", "as_dataset", "real", "split"]
 
 def real(array, name: str) -> np.ndarray:
     """An array of finite real numbers, its dtype kept."""
-    array = np.asarray(array.data if hasattr(array, "_node") else array)
+    array = _arrays.as_array(array.data if hasattr(array, "_node") else array, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers (float or integer), got {_arrays.describe(array)}")
     if array.ndim == 0:

@@ -332,7 +332,7 @@ def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smo
     smooth = np.float32(_arrays.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
     w = _class_weights(weight, classes)
     is_tensor = isinstance(target, Tensor)
-    given = target.data if is_tensor else np.asarray(target)
+    given = target.data if is_tensor else _arrays.as_array(target, "target")
     logp = log_softmax_of(x.data, 1)
     total = None
     if given.dtype.kind in "iu" or (is_tensor and given.ndim == 1):

@@ -185,7 +185,8 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
     if row0 is not None:
         new["row0"] = _arrays.integer(row0, "row0")
     if rows is not None:
-        new["rows"] = np.array(_arrays.row_numbers(np.asarray(rows), new.get("row0", 0))[1])  # keys outlive the caller's array
+        numbers = _arrays.row_numbers(_arrays.as_array(rows, "rows"), new.get("row0", 0))[1]
+        new["rows"] = np.array(numbers)  # keys outlive the caller's array
     before, _local.overrides = _local.overrides, new
     try:
         yield

@@ -112,7 +112,7 @@ def _checked(tensors) -> dict[str, np.ndarray]:
             raise TypeError(f"names in tensors must be str, got {_arrays.describe(name)}")
         if name == "__metadata__":
             raise ValueError("tensors must not hold the name '__metadata__', which the format keeps for itself")
-        array = np.asarray(value.data if hasattr(value, "_node") else value)
+        array = _arrays.as_array(value.data if hasattr(value, "_node") else value, f"tensors[{name!r}]")
         if array.dtype.newbyteorder("<").str not in _FROM_NUMPY:
             raise TypeError(f"tensors[{name!r}] must hold floats, integers or bools that the safetensors format knows, "
                             f"got {_arrays.describe(array)}")

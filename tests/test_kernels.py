@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import twin
+from numpy.lib.stride_tricks import as_strided
 
+import fastdrop as fd
+from fastdrop import _arrays
 from fastdrop import kernels as K
+from fastdrop.dataset import Dataset
 
 
 def floats(*shape, seed=0):
@@ -214,3 +218,39 @@ def test_errors_name_the_argument_and_change_nothing(name, number):
     assert type(caught.value) is kind
     assert name in str(caught.value).replace(",", " ").split(), str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
+
+
+def test_masked_arrays_are_refused_where_the_mask_would_be_lost():
+    x = np.ma.array(X, mask=X > 1)
+    for name, call in (("x", lambda: K.dropout(x, 0.5)), ("w", lambda: K.linear(X, x)), ("rows", lambda: K.keep_mask(np.ma.array([1, 2]), 4, 0.5)),
+                       ("data", lambda: fd.tensor(x)), ("y", lambda: _arrays.labels(np.ma.array([0, 1], mask=[0, 1]), "y")), ("x", lambda: Dataset(x)),
+                       ("target", lambda: fd.functional.cross_entropy(X, np.ma.array([0, 1, 1, 0]))), ("tensors['a']", lambda: fd.io.save({"a": x}, "none"))):
+        with pytest.raises(TypeError, match="mask") as caught:
+            call()
+        assert name in str(caught.value).split()
+    assert np.array_equal(K.dropout(x.filled(0), 0.5), K.dropout(np.where(X > 1, 0, X), 0.5))
+
+
+def test_outputs_that_overlap_themselves_are_refused():
+    def strided(shape, strides):
+        return as_strided(np.zeros(100, np.float32), shape, [4 * s for s in strides])
+
+    x, y = floats(4, 5), K.dropout(floats(4, 5), 0.5)
+    for strides in ((0, 1), (5, 0), (3, 1), (1, 1), (1, 3)):
+        with pytest.raises(ValueError, match="out must have a place"):
+            K.dropout(x, 0.5, out=strided((4, 5), strides))
+    for strides in ((5, 1), (1, 4), (20, 2), (2, 9)):
+        assert np.array_equal(K.dropout(x, 0.5, out=strided((4, 5), strides)), y)
+    assert np.array_equal(K.dropout(x, 0.5, out=np.zeros((4, 5), np.float32)[::-1, ::-1]), y)
+    assert np.array_equal(K.dropout(x[:, :1], 0.5, out=strided((4, 1), (1, 0))), K.dropout(x[:, :1], 0.5))
+    assert K.dropout(x[:0], 0.5, out=strided((0, 5), (0, 0))).shape == (0, 5)
+
+
+def test_an_overlap_that_is_too_hard_to_find_counts_as_one():
+    strides = np.random.default_rng(0).integers(2**20, 2**22, 14)
+    memory = np.zeros(strides.sum() // 4 + 1, np.float32)
+    x, out = as_strided(memory.view(np.int8), (2,) * 14, strides), memory[1000::2**18]
+    with pytest.raises(np.exceptions.TooHardError):
+        np.shares_memory(x, out, max_work=100_000)
+    with pytest.raises(ValueError, match="overlap"):
+        _arrays.output(out, out.shape, x)

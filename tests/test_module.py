@@ -55,7 +55,8 @@ def test_state_goes_in_and_out():
     wrong_shape["fc2.weight"] = np.zeros((3, 15))
     wrong_kind["fc2.weight"] = np.full((3, 16), "x")
     del missing["fc1.bias"]
-    for state, error, word in ((wrong_shape, ValueError, "fc2.weight"), (wrong_kind, TypeError, "fc2.weight"), (missing, KeyError, "fc1.bias"),
+    masked = good | {"fc2.weight": np.ma.array(good["fc2.weight"])}
+    for state, error, word in ((wrong_shape, ValueError, "fc2.weight"), (wrong_kind, TypeError, "fc2.weight"), (masked, TypeError, "fc2.weight.*mask"), (missing, KeyError, "fc1.bias"),
                                ({**good, "extra": np.ones(1)}, KeyError, "extra"), ([], TypeError, "state_dict")):
         with pytest.raises(error, match=word):
             two.load_state_dict(state)

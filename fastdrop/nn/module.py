@@ -285,7 +285,7 @@ class Module:
             if key not in state_dict:
                 continue
             target = place.data if isinstance(place, Tensor) else place
-            value = _array_of(state_dict[key])
+            value = _array_of(state_dict[key], f"state_dict[{key!r}]")
             if value.dtype.kind not in "fiu" and not (value.dtype.kind == "b" and target.dtype.kind == "b"):
                 raise TypeError(f"state_dict[{key!r}] must hold numbers, got dtype {value.dtype}")
             if value.shape != target.shape:
@@ -326,20 +326,20 @@ def _as_buffer(value, name):
     """A buffer: float numbers as a tensor, integers as an array."""
     if isinstance(value, Tensor):
         return value
-    array = np.asarray(value)
+    array = _arrays.as_array(value, name)
     if array.dtype.kind in "iub":
         return np.array(array)
     return wrap(np.array(_arrays.floats(array, name)))
 
 
-def _array_of(value) -> np.ndarray:
+def _array_of(value, name) -> np.ndarray:
     """The array of a tensor of anybody's."""
     if isinstance(value, Tensor):
         return value.data
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
         value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    return np.asarray(value)
+    return _arrays.as_array(value, name)
 
 
 def _indented(text):
