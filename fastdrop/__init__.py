@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 
 
 def _load_core():
@@ -25,9 +26,22 @@ def _load_core():
             del os.environ["GOMP_SPINCOUNT"]
 
 
-_load_core()
+def _is_command() -> bool:
+    """Whether this import begins `fastdrop ...` or `python -m fastdrop ...`, which import this file before any of their own."""
+    if sys.argv[:1] == ["-m"]:  # until the module is found; its name then stands before its arguments
+        return sys.orig_argv[-len(sys.argv)].removeprefix("-m") in ("fastdrop", "fastdrop.cli")
+    return bool(sys.argv) and os.path.basename(sys.argv[0]) in ("fastdrop", "fastdrop.exe")
 
-from fastdrop import arithmetic, kernels, random, runtime  # noqa: E402, F401
+
+try:
+    _load_core()
+    from fastdrop import arithmetic, kernels, random, runtime  # noqa: F401
+except ImportError as error:  # no core, or FASTDROP_ISA and the like
+    if not _is_command() or "--debug" in sys.argv:
+        raise
+    print(f"fastdrop: error: {error}", file=sys.stderr)
+    raise SystemExit(2) from None
+
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config  # noqa: E402
 from fastdrop.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_grad, tensor  # noqa: E402

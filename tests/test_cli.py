@@ -232,6 +232,22 @@ def test_one_line_from_a_process_and_a_traceback_when_asked(tmp_path):
     assert "Traceback" in run("train", "--data", "none.csv", "--debug", cwd=tmp_path, status=1)[1]
 
 
+@pytest.mark.parametrize(("variable", "value"), [("FASTDROP_ISA", "mmx"), ("FASTDROP_NUM_THREADS", "many")])
+def test_wrong_environment_is_one_line(tmp_path, monkeypatch, variable, value):
+    monkeypatch.setitem(ENVIRONMENT, variable, value)
+    script = tmp_path / "fastdrop"  # what pip makes of [project.scripts]
+    script.write_text("import sys\nfrom fastdrop.cli import main\nsys.exit(main())\n")
+    for command in (["-m", "fastdrop"], ["-mfastdrop"], ["-m", "fastdrop.cli"], ["-P", script]):
+        done = subprocess.run([sys.executable, *command, "info"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+        assert done.returncode == 2 and done.stdout == "" and len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith(f"fastdrop: error: {variable}") and value in done.stderr
+    assert "Traceback" in run("info", "--debug", cwd=tmp_path, status=1)[1]
+    (tmp_path / "other.py").write_text("import fastdrop\n")
+    assert "ImportError" in run(cwd=tmp_path, status=1, code="import fastdrop")[1]
+    done = subprocess.run([sys.executable, "-m", "other", "fastdrop"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 1 and "ImportError" in done.stderr
+
+
 def test_a_run_that_diverges(tmp_path):
     archive(tmp_path / "a.npz")
     _, err = run("train", "--data", "a.npz", "--optimizer", "sgd", "--lr", "1e30", "--quiet", cwd=tmp_path, status=1)
