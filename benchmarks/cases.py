@@ -1,7 +1,8 @@
 """The table of cases: what is timed against what, and the check that comes first.
 
 A case is a function of the thread count that returns a `Case`: candidates that do the same work, the one that the
-others are compared with, and a check that raises when their results are wrong. A peer that is not installed is left out.
+others are compared with, and a check that raises when their results are wrong. A peer that is not installed, or not asked for
+(`--peers`), is left out.
 """
 
 from __future__ import annotations
@@ -12,14 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import fastdrop as fd
-from fastdrop import nn
+from benchmarks import peers
 from fastdrop import kernels as K
+from fastdrop import nn
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
+torch = peers.torch
 CASES: dict[str, Callable[[], Case]] = {}
 
 
@@ -63,6 +61,7 @@ def _dropout(side, p):
             tx, ty = torch.from_numpy(x), torch.empty(side, side)
             candidates["scaled copy, PyTorch"] = lambda: torch.mul(tx, float(scale), out=ty)
             candidates["PyTorch"] = lambda: torch.nn.functional.dropout(tx, p)
+        candidates |= peers.dropout(x, p)
 
         def check():
             kept = K.keep_mask(side, side, p, seed=1)
@@ -88,6 +87,7 @@ def _matmul(m, n, k, ta, tb):
         if torch is not None:
             pa, pb, pc = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(c)
             candidates["PyTorch"] = lambda: torch.mm(pa, pb, out=pc)
+        candidates |= peers.matmul(a, b)
 
         def check():
             wide = a.astype(np.float64) @ b.astype(np.float64)
@@ -99,13 +99,17 @@ def _matmul(m, n, k, ta, tb):
     return build
 
 
-for _n in (512, 1024, 2048):
+for _n in (512, 1024, 2048, 4096):
     case(f"matmul {_n}^3", quick=_n == 1024)(_matmul(_n, _n, _n, False, False))
 for _batch in (32, 128, 1024):
     for _k in (784, 1024):
         case(f"matmul x w^T {_batch}x1024x{_k}", quick=_batch == 128)(_matmul(_batch, 1024, _k, False, True))
     case(f"matmul dy w {_batch}x1024x1024", quick=_batch == 128)(_matmul(_batch, 1024, 1024, False, False))
-    case(f"matmul dy^T x 1024x1024x{_batch}", quick=_batch == 128)(_matmul(1024, 1024, _batch, True, False))
+    for _k in (784, 1024):
+        case(f"matmul dy^T x 1024x{_k}x{_batch}", quick=False)(_matmul(1024, _k, _batch, True, False))
+case("matmul x w^T 128x2048x2048", quick=False)(_matmul(128, 2048, 2048, False, True))
+case("matmul dy w 128x2048x2048", quick=False)(_matmul(128, 2048, 2048, False, False))
+case("matmul dy^T x 2048x2048x128", quick=False)(_matmul(2048, 2048, 128, True, False))
 
 
 def _linear(batch, width):
@@ -143,10 +147,11 @@ def mlp(module, hidden, rates):
     return module.Sequential(*layers, module.Linear(hidden, 10))
 
 
-def training_step(library, model, x, y, lr=0.01):
+def training_step(library, model, x, y, lr=0.01, wrap=lambda model: model):
     """One training step: forward, cross-entropy, backward, SGD with momentum; library is fastdrop or torch."""
     optimizer = library.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
     loss_of = library.nn.CrossEntropyLoss()
+    model = wrap(model)
     if library is torch:
         x, y = torch.from_numpy(x), torch.from_numpy(y)
 
@@ -175,12 +180,17 @@ def _mlp_step(hidden, batch):
             torch.manual_seed(0)
             candidates["PyTorch"] = training_step(torch, mlp(torch.nn, hidden, rates), x, y)
             candidates["PyTorch, no dropout"] = training_step(torch, mlp(torch.nn, hidden, (0, 0, 0)), x, y)
+        for suffix, some in (("", rates), (", no dropout", (0, 0, 0))):
+            if peers.compiled():
+                candidates["PyTorch compiled" + suffix] = training_step(torch, mlp(torch.nn, hidden, some), x, y, wrap=torch.compile)
+            if peers.jax_has_our_threads():
+                candidates["JAX" + suffix] = peers.jax_training_step((784, hidden, hidden, 10), some, x, y)
 
         def check():
             """With dropout the loss falls on one batch; without it five steps equal PyTorch's."""
             model = mlp(nn, hidden, rates)
             step = training_step(fd, model, x, y, lr=0.05)
-            losses = [step() for _ in range(30)]
+            losses = [step() for _ in range(30 if batch > 1 else 300)]
             assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
             if torch is None:
                 return
@@ -197,3 +207,4 @@ def _mlp_step(hidden, batch):
 for _hidden in (512, 1024, 2048):
     for _batch in (32, 128, 1024):
         case(f"mlp step h={_hidden} batch={_batch}", quick=(_hidden, _batch) == (1024, 128))(_mlp_step(_hidden, _batch))
+case("mlp step h=16 batch=1")(_mlp_step(16, 1))

@@ -1,11 +1,13 @@
 """The benchmark suite: verify first, then time the candidates in turn.
 
-    python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15]
+    python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15] [--peers all] [--isa avx2]
 
 Every figure is a ratio of things timed in turn in one process (in random order) after a warm-up, median of the rounds, the
 same thread count on all sides. Several thread pools live in this process, and waiting threads of one that spin for
 milliseconds would take the cores of the next: all of them are told to spin as little as fastdrop's do. Rows print the
 median time of each candidate and how many times as long as fastdrop's it is, with the quartiles of that ratio.
+`python -m benchmarks.table FILE ...` makes a Markdown table of JSON files; `python -m benchmarks.memory` measures the memory of a
+training step, `python -m benchmarks.roofline` what the machine could do at most.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import fastdrop as fd  # noqa: E402
-from benchmarks import cases  # noqa: E402
+from benchmarks import cases, peers  # noqa: E402
 from fastdrop import bench  # noqa: E402
+
+
+CAPS = {
+    "avx512": {},
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+             "OPENBLAS_CORETYPE": "Haswell", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
+}
 
 
 def commit() -> str:
@@ -64,7 +73,14 @@ def main(arguments=None) -> int:
     parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains TEXT")
     parser.add_argument("--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=None, help="rounds of each case (default: 15, with --quick 9)")
+    parser.add_argument("--peers", choices=("eager", "all"), default="eager", help="all: PyTorch compiled and JAX as well")
+    parser.add_argument("--isa", choices=tuple(CAPS), help="force it on fastdrop, and on the others what they have closest to it")
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
+    if options.isa and os.environ.get("FASTDROP_ISA") != options.isa:  # libraries look when they are loaded
+        caps = {"FASTDROP_ISA": options.isa, **CAPS[options.isa]}
+        return subprocess.run([sys.executable, "-m", "benchmarks.run", *arguments], env={**os.environ, **caps}).returncode
+    peers.everybody = options.peers == "all"
     pairs = options.pairs or (9 if options.quick else 15)
     machine = {"cpu": cpu(), "commit": commit(), **fd.runtime.config(),
                "torch": cases.torch.__version__ if cases.torch is not None else "not installed"}

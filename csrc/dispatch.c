@@ -2,7 +2,8 @@
 #include "fastdrop.h"
 
 #include <stdatomic.h>
-#include <unistd.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 extern const fd_table fd_table_scalar;
 #if defined(FD_X86)
@@ -61,15 +62,35 @@ int fd_set_isa(const char *name) {
     return FD_UNKNOWN_ISA;
 }
 
+/* Linux tells in files; sysconf adds the third caches of all parts of an AMD processor up, of which a core has one. */
+static int read_line(char *to, int room, const char *format, int index) {
+    char path[80];
+    snprintf(path, sizeof path, format, index);
+    FILE *file = fopen(path, "r");
+    const int good = file && fgets(to, room, file);
+    if (file) fclose(file);
+    return good;
+}
+
+static ptrdiff_t cache_from_files(int level) {
+    char line[32];
+    for (int i = 0; read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/level", i); i++) {
+        if (atoi(line) != level) continue;
+        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/type", i) || line[0] == 'I') continue;
+        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i)) continue;
+        char *unit;
+        const long size = strtol(line, &unit, 10);
+        return (ptrdiff_t)size << (*unit == 'K' ? 10 : *unit == 'M' ? 20 : 0);
+    }
+    return 0;
+}
+
 ptrdiff_t fd_cache_bytes(int level) {
     static _Atomic ptrdiff_t known[4];
     ptrdiff_t bytes = atomic_load_explicit(&known[level], memory_order_relaxed);
     if (bytes) return bytes;
     static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20, 32 << 20}; /* where the system does not say */
-#ifdef _SC_LEVEL1_DCACHE_SIZE
-    static const int names[4] = {0, _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
-    bytes = sysconf(names[level]);
-#endif
+    bytes = cache_from_files(level);
     if (bytes <= 0) bytes = usual[level];
     atomic_store(&known[level], bytes);
     return bytes;

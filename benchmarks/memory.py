@@ -1,0 +1,60 @@
+"""Peak memory of a training step, fastdrop against PyTorch, each in a process of its own.
+
+    python -m benchmarks.memory
+
+What grows from before the model is made until after five steps, at its highest: parameters, gradients, momentum, activations and
+workspaces; not the library itself. Linux only (the kernel's high-water mark of resident memory).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SHAPES = [(hidden, batch) for hidden in (512, 1024, 2048) for batch in (32, 128, 1024)]
+
+
+def resident(field: str) -> float:
+    """MiB of a line of /proc/self/status."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) / 1024
+
+
+def step_memory(library: str, hidden: int, batch: int) -> float:
+    """MiB that five steps need in this process."""
+    import numpy as np
+
+    import fastdrop
+    from benchmarks import cases
+
+    module = fastdrop if library == "fastdrop" else cases.torch
+    rng = np.random.default_rng(0)
+    small = cases.training_step(module, cases.mlp(module.nn, 8, (0.2, 0.5, 0.5)), rng.random((2, 784), np.float32), np.zeros(2, np.int64))
+    small()  # threads and libraries are up
+    x, y = rng.random((batch, 784), np.float32), rng.integers(0, 10, batch)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the high-water mark begins here
+    before = resident("VmRSS")
+    step = cases.training_step(module, cases.mlp(module.nn, hidden, (0.2, 0.5, 0.5)), x, y)
+    for _ in range(5):
+        step()
+    return resident("VmHWM") - before
+
+
+def main() -> int:
+    if len(sys.argv) == 4:
+        print(step_memory(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+        return 0
+    print("peak memory of a training step of 784-h-h-10 with dropout, MiB (parameters, gradients and momentum alone in brackets)")
+    for hidden, batch in SHAPES:
+        run = [subprocess.run([sys.executable, "-m", "benchmarks.memory", library, str(hidden), str(batch)], check=True,
+                              capture_output=True, text=True) for library in ("fastdrop", "torch")]
+        ours, theirs = (float(r.stdout) for r in run)
+        least = 3 * 4 * (784 * hidden + hidden * hidden + 10 * hidden + 2 * hidden + 10) / 2**20
+        print(f"h = {hidden:4}, batch {batch:4}: fastdrop {ours:6.1f}, PyTorch {theirs:6.1f}, PyTorch / fastdrop {theirs / ours:.2f} ({least:.1f})",
+              flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What users would run instead, beside PyTorch eager: PyTorch compiled, and JAX. Asked for with `--peers all`.
+
+Compiling takes half a minute a model and needs g++. JAX has as many threads as the process has cores, so it takes part only where
+that is the thread count of the others (`taskset -c 0` for one thread).
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+import fastdrop as fd
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+everybody = False  # set by --peers all, before the cases are built
+
+
+def compiled() -> bool:
+    """Whether PyTorch compiled takes part."""
+    return everybody and torch is not None
+
+
+def jax_has_our_threads() -> bool:
+    """Whether JAX takes part: installed, and with the thread count of the others."""
+    if not everybody or fd.get_num_threads() != len(os.sched_getaffinity(0)):
+        return False
+    try:
+        import jax
+    except ImportError:
+        return False
+    return jax.default_backend() == "cpu"
+
+
+def dropout(x, p) -> dict:
+    """Dropout of x, a new array each time."""
+    candidates = {}
+    if compiled():
+        tx = torch.from_numpy(x)
+        function = torch.compile(lambda array: torch.nn.functional.dropout(array, p))
+        candidates["PyTorch compiled"] = lambda: function(tx)
+    if jax_has_our_threads():
+        import jax
+        from jax import numpy as jnp
+
+        jx, key = jnp.asarray(x), jax.random.key(1)
+        jitted = jax.jit(lambda key, array: jnp.where(jax.random.bernoulli(key, 1 - p, array.shape), array / (1 - p), 0.0))
+        candidates["JAX"] = lambda: jitted(key, jx).block_until_ready()
+    return candidates
+
+
+def matmul(a, b) -> dict:
+    """The product of a and b, a new array each time."""
+    if not jax_has_our_threads():
+        return {}
+    import jax
+    from jax import numpy as jnp
+
+    stored = [jnp.asarray(array if array.flags.c_contiguous else np.ascontiguousarray(array.T)) for array in (a, b)]
+    turned = [not array.flags.c_contiguous for array in (a, b)]  # as training has it: transposed where it is used
+    function = jax.jit(lambda left, right: (left.T if turned[0] else left) @ (right.T if turned[1] else right))
+    return {"JAX": lambda: function(*stored).block_until_ready()}
+
+
+def jax_training_step(sizes, rates, x, y, lr=0.01):
+    """One jitted step of an MLP with ReLU: dropout before each layer at `rates` (0: none), cross-entropy, SGD with momentum 0.9."""
+    import jax
+    from jax import numpy as jnp
+
+    rng = np.random.default_rng(0)
+    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    weights = [(jnp.asarray(rng.uniform(-1, 1, (i, o)).astype(np.float32) / i**0.5), jnp.zeros(o, jnp.float32)) for i, o in shapes]
+    x, y = jnp.asarray(x), jnp.asarray(y)
+
+    def loss_of(weights, key):
+        h = x
+        for i, ((w, b), p) in enumerate(zip(weights, rates, strict=True)):
+            if p:
+                key, own = jax.random.split(key)
+                h = jnp.where(jax.random.bernoulli(own, 1 - p, h.shape), h / (1 - p), 0.0)
+            h = h @ w + b
+            if i + 1 < len(weights):
+                h = jax.nn.relu(h)
+        return -jax.nn.log_softmax(h)[jnp.arange(len(y)), y].mean()
+
+    @jax.jit
+    def update(weights, momentum, key):
+        key, own = jax.random.split(key)
+        loss, grads = jax.value_and_grad(loss_of)(weights, own)
+        momentum = jax.tree.map(lambda m, g: 0.9 * m + g, momentum, grads)
+        return loss, jax.tree.map(lambda w, m: w - lr * m, weights, momentum), momentum, key
+
+    state = [weights, jax.tree.map(jnp.zeros_like, weights), jax.random.key(0)]
+
+    def step():
+        loss, *state[:] = update(*state)
+        return float(loss)
+
+    return step
