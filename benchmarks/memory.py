@@ -24,18 +24,17 @@ def step_memory(library: str, hidden: int, batch: int) -> float:
     """MiB that five steps need in this process."""
     import numpy as np
 
-    import fastdrop
-    from benchmarks import cases
+    from fastdrop import nn
+    from fastdrop.bench_cases import RATES, mlp, torch, training_step
 
-    module = fastdrop if library == "fastdrop" else cases.torch
+    layers = nn if library == "fastdrop" else torch().nn
     rng = np.random.default_rng(0)
-    small = cases.training_step(module, cases.mlp(module.nn, 8, (0.2, 0.5, 0.5)), rng.random((2, 784), np.float32), np.zeros(2, np.int64))
-    small()  # threads and libraries are up
+    training_step(mlp(layers, 8, RATES), rng.random((2, 784), np.float32), np.zeros(2, np.int64))()  # threads and libraries are up
     x, y = rng.random((batch, 784), np.float32), rng.integers(0, 10, batch)
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the high-water mark begins here
     before = resident("VmRSS")
-    step = cases.training_step(module, cases.mlp(module.nn, hidden, (0.2, 0.5, 0.5)), x, y)
+    step = training_step(mlp(layers, hidden, RATES), x, y)
     for _ in range(5):
         step()
     return resident("VmHWM") - before

@@ -11,12 +11,9 @@ import os
 import numpy as np
 
 import fastdrop as fd
+from fastdrop import bench_cases
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
+torch = bench_cases.torch()
 everybody = False  # set by --peers all, before the cases are built
 
 
@@ -64,6 +61,18 @@ def matmul(a, b) -> dict:
     turned = [not array.flags.c_contiguous for array in (a, b)]  # as training has it: transposed where it is used
     function = jax.jit(lambda left, right: (left.T if turned[0] else left) @ (right.T if turned[1] else right))
     return {"JAX": lambda: function(*stored).block_until_ready()}
+
+
+def mlp_steps(x, y, hidden) -> dict:
+    """Training steps of 784-h-h-10 with and without dropout."""
+    candidates = {}
+    for suffix, rates in (("", bench_cases.RATES), (", no dropout", (0, 0, 0))):
+        if compiled():
+            model = bench_cases.mlp(torch.nn, hidden, rates)
+            candidates["PyTorch compiled" + suffix] = bench_cases.training_step(model, x, y, compiled=torch.compile)
+        if jax_has_our_threads():
+            candidates["JAX" + suffix] = jax_training_step((784, hidden, hidden, 10), rates, x, y)
+    return candidates
 
 
 def jax_training_step(sizes, rates, x, y, lr=0.01):

@@ -12,22 +12,14 @@ training step, `python -m benchmarks.roofline` what the machine could do at most
 
 from __future__ import annotations
 
-import os
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
 
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # before the libraries are loaded
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # NumPy's: 20 ms of spinning by default halve whoever comes next
-
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-import fastdrop as fd  # noqa: E402
-from benchmarks import cases, peers  # noqa: E402
-from fastdrop import bench  # noqa: E402
-
+from benchmarks import cases, peers
+from fastdrop import bench
 
 CAPS = {
     "avx512": {},
@@ -47,25 +39,6 @@ def commit() -> str:
     return name.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
-def cpu() -> str:
-    """The processor's name."""
-    try:
-        names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        return f"{names[0]}, {len(names)} cores"
-    except (OSError, IndexError):
-        return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
-def set_threads(n: int) -> None:
-    """One thread count for everybody."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(n)
-    fd.set_num_threads(n)
-    if cases.torch is not None:
-        cases.torch.set_num_threads(n)
-
-
 def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the rows that matter most, fewer pairs")
@@ -77,31 +50,22 @@ def main(arguments=None) -> int:
     parser.add_argument("--isa", choices=tuple(CAPS), help="force it on fastdrop, and on the others what they have closest to it")
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
-    if options.isa and os.environ.get("FASTDROP_ISA") != options.isa:  # libraries look when they are loaded
-        caps = {"FASTDROP_ISA": options.isa, **CAPS[options.isa]}
-        return subprocess.run([sys.executable, "-m", "benchmarks.run", *arguments], env={**os.environ, **caps}).returncode
+    forced = {"FASTDROP_ISA": options.isa, **CAPS[options.isa]} if options.isa else {}
+    status = bench.rerun(["-m", "benchmarks.run", *arguments], forced)
+    if status is not None:
+        return status
     peers.everybody = options.peers == "all"
     pairs = options.pairs or (9 if options.quick else 15)
-    machine = {"cpu": cpu(), "commit": commit(), **fd.runtime.config(),
-               "torch": cases.torch.__version__ if cases.torch is not None else "not installed"}
+    machine = {"commit": commit(), **bench.machine()}
     for name in ("cpu", "commit", "compiler", "instruction set", "numpy", "torch"):
         print(f"{name:<16}{machine[name]}")
 
     rows = []
     for threads in map(int, options.threads.split(",")):
-        set_threads(threads)
+        bench.set_threads(threads)
         for name, build in cases.CASES.items():
-            if options.only not in name or (options.quick and not build.quick):
-                continue
-            case = build()
-            case.check()
-            figures = bench.compare(case.candidates, pairs=pairs, reference=case.ours)
-            print(f"\n{name} · {threads} thread{'s' * (threads > 1)} · {case.about}")
-            for candidate, figure in figures.items():
-                rate = f"{case.work / figure['median'] / 1e9:8.0f} GFLOP/s" if case.work else ""
-                print(f"  {candidate:<24}{bench.seconds(figure['median']):>10}{rate}   {figure['ratio']:7.2f} times ours "
-                      f"({figure['low']:.2f} to {figure['high']:.2f})", flush=True)
-                rows.append({"case": name, "threads": threads, "candidate": candidate, **figure})
+            if options.only in name and (build.quick or not options.quick):
+                rows += bench.measure(build(), pairs, say=lambda line: print(line, flush=True), name=name)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     return 0

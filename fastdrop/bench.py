@@ -1,4 +1,4 @@
-"""Timing that can be believed on a shared machine: candidates in turn, ratios, medians; and a short table of our own.
+"""Timing that can be believed on a shared machine: candidates in turn, ratios, medians; tables and pictures of them.
 
 Absolute times mean little there, ratios of things that were timed one after the other mean much.
 """
@@ -6,14 +6,19 @@ Absolute times mean little there, ratios of things that were timed one after the
 from __future__ import annotations
 
 import math
+import os
+import platform
+import subprocess
+import sys
 import time
+from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
 
-from fastdrop import _arrays, _core, kernels, runtime
+from fastdrop import _arrays, bench_cases, pictures, runtime
 
-__all__ = ["compare", "quick_table", "seconds"]
+__all__ = ["compare", "machine", "measure", "plot", "quick_table", "rerun", "seconds", "set_threads"]
 
 _SHORTEST = 2e-3  # a measurement covers at least this many seconds: the clock and the scheduler are below a percent then
 _WARM_UP = 0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
@@ -80,76 +85,123 @@ def seconds(t: float) -> str:
     return f"{t / 1e-9:.3g} ns"
 
 
-def quick_table(pairs: int = 15, say=print) -> list[dict]:
-    """Three figures that tell whether an installation is healthy, each verified before it is timed; about ten seconds.
+def machine() -> dict:
+    """What the figures belong to: processor, build, thread count, versions of the others."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    name = names[0] if names else platform.processor() or platform.machine()
+    torch = bench_cases.torch()
+    return {"cpu": f"{name}, {os.cpu_count()} cores", **runtime.config(), "torch": torch.__version__ if torch else "not installed"}
+
+
+def set_threads(n: int) -> None:
+    """One thread count for fastdrop, NumPy and PyTorch."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(n)
+    runtime.set_num_threads(n)
+    if torch := bench_cases.torch():
+        torch.set_num_threads(n)
+
+
+_PATIENCE = {"GOMP_SPINCOUNT": "30000", "OPENBLAS_THREAD_TIMEOUT": "4"}
+
+
+def rerun(arguments: list[str], environment: dict | None = None) -> int | None:
+    """Run `python ARGUMENTS` in a new process where this one's environment is not what measuring needs.
+
+    Several thread pools live in one process, and threads of one that spin while they wait (NumPy's 20 ms after each product) take
+    the cores of the next: all are told to spin as little as fastdrop's do. Libraries look at these variables, and at those that
+    force an instruction set, when they are loaded: so in a new process.
 
     Returns
     -------
-    list of dict : "work", "candidate" and the figures of `compare`
+    int, the other process' exit status; or None: this process will do
     """
-    say(f"{runtime.isa()}, {runtime.get_num_threads()} thread(s), float32; median of {pairs} rounds in turn")
-    rows = []
-    for build in (_dropout, _matmul, _mlp_step):
-        work, candidates, operations = build()
-        say(f"\n{work}")
-        for name, figure in compare(candidates, pairs).items():
-            rate = f"{operations / figure['median'] / 1e9:10.0f} GFLOP/s" if operations else ""
-            say(f"  {name:<26}{seconds(figure['median']):>10}{rate}   {figure['ratio']:6.2f} "
-                f"({figure['low']:.2f} to {figure['high']:.2f})")
-            rows.append({"work": work, "candidate": name, **figure})
-    return rows
+    wanted = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    wanted |= {name: value for name, value in (environment or {}).items() if os.environ.get(name) != value}
+    if not wanted:
+        return None
+    return subprocess.run([sys.executable, *arguments], env={**os.environ, **wanted}).returncode
 
 
-def _verify(good, what: str) -> None:
-    if not good:
-        raise RuntimeError(f"{what} gives wrong results on this machine: please report it with the output of 'fastdrop info'")
+def measure(case: bench_cases.Case, pairs: int = 15, say=print, name: str | None = None) -> list[dict]:
+    """Check a case, then time its candidates, and print them with bars.
+
+    Returns
+    -------
+    list of dict : "case" (its name), "threads", "candidate", and the figures of `compare`
+    """
+    case.check()
+    figures = compare(case.candidates, pairs)
+    threads = runtime.get_num_threads()
+    say(f"\n{case.about} · {threads} thread{'s' * (threads > 1)}")
+    reference, slowest = next(iter(figures)), max(figure["median"] for figure in figures.values())
+    for candidate, figure in figures.items():
+        rate = f"{case.operations / figure['median'] / 1e9:6.0f} GFLOP/s" if case.operations else ""
+        times = f"{figure['ratio']:.2f} times ours ({figure['low']:.2f} to {figure['high']:.2f})" if candidate != reference else ""
+        say(f"  {candidate:<22}{seconds(figure['median']):>9}{rate}  {_bar(figure['median'] / slowest)} {times}".rstrip())
+    return [{"case": name or case.about, "threads": threads, "candidate": candidate, **figure} for candidate, figure in figures.items()]
 
 
-def _dropout():
-    rng, p = np.random.default_rng(0), 0.5
-    x = rng.standard_normal((4096, 4096), dtype=np.float32)
-    y, copy = np.empty_like(x), np.empty_like(x)
-    kernels.dropout(x, p, seed=1, out=y)
-    factor = np.float32(_core.keep_scale(_core.keep_threshold(p)))
-    _verify(np.array_equal(y, np.where(kernels.keep_mask(*x.shape, p, seed=1), x * factor, np.float32(0))), "dropout")
-    return "dropout of 4096 x 4096, p = 0.5, output given; times a scaled copy", {
-        "scaled copy": lambda: _core.scale(copy, x, 2.0),
-        "scaled copy, NumPy": lambda: np.multiply(x, factor, out=copy),
-        "fastdrop dropout": lambda: kernels.dropout(x, p, seed=1, out=y),
-        "NumPy dropout": lambda: np.multiply(x, (rng.random(x.shape, np.float32) >= p) * factor, out=copy),
-    }, 0
+def _bar(fraction: float, width: int = 20) -> str:
+    """A bar of text, exact to an eighth of a character where the terminal can."""
+    if "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower():
+        return ("#" * max(1, round(fraction * width))).ljust(width)
+    whole, rest = divmod(max(1, round(fraction * width * 8)), 8)
+    return ("█" * whole + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)).ljust(width)
 
 
-def _matmul():
-    n = 1024
-    rng = np.random.default_rng(0)
-    a, b = (rng.standard_normal((n, n), dtype=np.float32) for _ in range(2))
-    c, d = np.empty_like(a), np.empty_like(a)
-    kernels.matmul(a, b, out=c)
-    # Any order of addition stays within n eps / 2 of the sum of absolute products; 1e-5 is far below a wrong element.
-    _verify((np.abs(c - a.astype(np.float64) @ b) <= 1e-5 * (np.abs(a) @ np.abs(b))).all(), "the matrix product")
-    return f"matrix product of {n} x {n}; times fastdrop's", {
-        "fastdrop": lambda: kernels.matmul(a, b, out=c), "NumPy": lambda: np.matmul(a, b, out=d)}, 2 * n**3
+def plot(rows: list[dict], path) -> None:
+    """Draw rows of `measure` into a picture (PNG, PDF, SVG by the name's ending): a panel a case, a bar a candidate.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+    """
+    panels: dict[tuple, list] = {}
+    for row in rows:
+        panels.setdefault((row["case"], row["threads"]), []).append(row)
+    if not panels:
+        raise ValueError("there are no rows to draw")
+    heights = [len(own) + 1.5 for own in panels.values()]
+    picture = pictures.figure(8, 0.26 * sum(heights))
+    grid = picture.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, ((case, threads), own) in zip(grid, panels.items(), strict=True):
+        unit = own[0]["median"]
+        bars = axes.barh([row["candidate"] for row in own], [row["median"] / unit for row in own],
+                         color=["C0" if row["candidate"].startswith("fastdrop") else "0.7" for row in own])
+        axes.bar_label(bars, [seconds(row["median"]) for row in own], padding=3, fontsize="x-small")
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        axes.set_xticks([])
+        axes.tick_params(labelsize="x-small", length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(f"{case} ({threads} thread{'s' * (threads > 1)})", fontsize="small", loc="left")
+    pictures.save(picture, path)
 
 
-def _mlp_step():
-    from fastdrop import functional, models, optim
+_QUICK = (
+    (bench_cases.dropout, 4096, 0.5), (bench_cases.dropout, 4096, 0.1), (bench_cases.dropout, 256, 0.5),
+    (bench_cases.matmul, 1024, 1024, 1024), (bench_cases.linear, 128, 1024), (bench_cases.mlp_step, 1024, 128),
+    (bench_cases.mlp_step, 512, 32),
+)
 
-    rng = np.random.default_rng(0)
-    x, y = rng.random((128, 784), dtype=np.float32), rng.integers(0, 10, 128)
-    candidates = {}
-    for name, dropout in (("without dropout", 0.0), ("dropout 0.2, 0.5, 0.5", (0.2, 0.5, 0.5))):
-        model = models.mlp(784, (1024, 1024), 10, dropout=dropout)
-        optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
-        def step(model=model, optimizer=optimizer):
-            loss = functional.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss
+def quick_table(pairs: int = 15, say=print) -> list[dict]:
+    """What this machine does with fastdrop, NumPy and, where it is installed, PyTorch: each case verified, then timed.
 
-        first = [step().item() for _ in range(20)]
-        _verify(first[-1] < first[0], "training")
-        candidates[name] = step
-    return "training step of 784-1024-1024-10 on a batch of 128; times the step without dropout", candidates, 0
+    Returns
+    -------
+    list of dict, as `measure` gives them
+    """
+    for name, value in machine().items():
+        if name in ("cpu", "fastdrop", "instruction set", "compiler", "numpy", "torch"):
+            say(f"{name:<16}{value}")
+    say(f"float32; medians of {pairs} rounds in turn; quartiles of the ratios in brackets")
+    set_threads(runtime.get_num_threads())
+    return [row for build, *arguments in _QUICK for row in measure(build(*arguments), pairs, say)]

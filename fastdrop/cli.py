@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from fastdrop import __version__
 
@@ -38,25 +39,34 @@ def parser() -> argparse.ArgumentParser:
 
     cli_train.add_arguments(command("train", "train a network and test it", cli_train.run, cli_train.__doc__))
     cli_predict.add_arguments(command("predict", "apply a trained network to a file", cli_predict.run, cli_predict.__doc__))
-    bench = command("bench", "a short table: is this installation as fast as it should be?", _bench)
+    bench = command("bench", "a table with bars: how fast is this machine with fastdrop, NumPy, PyTorch?", _bench)
     bench.add_argument("--pairs", type=int, default=15, metavar="N", help="rounds of each comparison (default: %(default)s)")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw the bars into a picture, too (needs matplotlib)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     command("info", "version, compiler, instruction sets, threads, optional packages", _info)
     return top
 
 
 def _bench(options) -> int:
-    from fastdrop import bench
+    import json
 
-    quiet = "OPENBLAS_THREAD_TIMEOUT"
-    if quiet not in os.environ:
-        # After a product of NumPy's, its threads spin for 20 ms and whoever is timed next has half the cores. The library
-        # reads this when it is loaded, which it is: once more, then, from the start.
-        import subprocess
+    from fastdrop import bench, pictures
 
-        threads = [] if options.threads is None else ["--threads", str(options.threads)]
-        again = [sys.executable, "-P", "-m", "fastdrop", "bench", "--pairs", str(options.pairs), *threads]
-        return subprocess.run(again, env={**os.environ, quiet: "4"}).returncode
-    bench.quick_table(options.pairs)
+    asked = {name: getattr(options, name) for name in ("pairs", "threads", "plot", "json") if getattr(options, name) is not None}
+    for name in ("plot", "json"):  # before minutes of measuring, not after
+        if name in asked and not asked[name].parent.is_dir():
+            raise FileNotFoundError(f"--{name}: {str(asked[name].parent)!r} is not a folder")
+    if options.plot:
+        pictures.figure(1, 1)
+    options_again = [f"--{name}={value}" for name, value in asked.items()]
+    status = bench.rerun(["-P", "-m", "fastdrop", "bench", *options_again, *["--debug"] * options.debug])
+    if status is not None:
+        return status
+    rows = bench.quick_table(options.pairs)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": bench.machine(), "rows": rows}, indent=1) + "\n")
+    if options.plot:
+        bench.plot(rows, options.plot)
     return 0
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
+
+from fastdrop import pictures
 
 __all__ = ["History", "Progress", "plot_curves"]
 
@@ -61,15 +62,11 @@ def plot_curves(histories: dict[str, History], path, held_out: str = "validation
     ImportError
         matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # without pyplot: no window, no global state
-    except ImportError:
-        raise ImportError("plotting needs matplotlib: pip install 'fastdrop[train]'") from None
     names = {name for history in histories.values() for name in history}
     panels = [name for name in ("loss", "accuracy", "rmse") if name in names or f"val_{name}" in names]
-    figure = Figure(figsize=(4.8 * max(len(panels), 1), 3.8), layout="constrained")
+    picture = pictures.figure(4.8 * max(len(panels), 1), 3.8)
     for i, panel in enumerate(panels):
-        axes, top = figure.add_subplot(1, len(panels), i + 1), 0.0
+        axes, top = picture.add_subplot(1, len(panels), i + 1), 0.0
         for number, (label, history) in enumerate(histories.items()):
             for name, style, what in ((panel, "--", "training"), (f"val_{panel}", "-", held_out)):
                 if name in history:
@@ -83,7 +80,7 @@ def plot_curves(histories: dict[str, History], path, held_out: str = "validation
         axes.set_ylim(0, 1.05 * top or 1)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    figure.savefig(os.fspath(path), dpi=120)
+    pictures.save(picture, path)
 
 
 def line(figures: dict) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -306,5 +307,14 @@ def test_help_info_version_and_module(tmp_path):
 
 
 def test_bench(tmp_path):
-    out, _ = run("bench", "--pairs", "1", cwd=tmp_path)
-    assert "dropout of 4096" in out and "GFLOP/s" in out and "training step" in out
+    out, _ = run("bench", "--pairs", "1", "--json", "figures.json", "--plot", "bars.png", cwd=tmp_path)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    cases = {row["case"] for row in figures["rows"]}
+    assert all(case in out for case in cases) and {"dropout 4096x4096, p = 0.5", "product a b, 1024x1024x1024"} <= cases
+    assert {"fastdrop", "NumPy"} <= {row["candidate"] for row in figures["rows"]} and figures["machine"]["instruction set"] == fd.isa()
+    assert (tmp_path / "bars.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_bench_refuses_before_it_measures(tmp_path):
+    _, err = run("bench", "--plot", "nowhere/bars.png", cwd=tmp_path, status=2)
+    assert "'nowhere' is not a folder" in err
