@@ -22,7 +22,7 @@ elif ARM64:
 # For gcc and clang. Elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small.
 FLAGS = ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
 OPENMP = {"darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
-DRIVERS = ["csrc/elementwise.c", "csrc/gemm.c", "csrc/updates.c", "csrc/parallel.c", "csrc/dispatch.c"]
+DRIVERS = ["csrc/elementwise.c", "csrc/gemm.c", "csrc/shared.c", "csrc/updates.c", "csrc/parallel.c", "csrc/dispatch.c"]
 
 
 def files_below(folder, suffixes):

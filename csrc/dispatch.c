@@ -95,3 +95,6 @@ ptrdiff_t fd_cache_bytes(int level) {
     atomic_store(&known[level], bytes);
     return bytes;
 }
+
+/* Larger than half the last cache: the next reader would miss anyway, and a streaming store need not read the line first. */
+int fd_past_caches(ptrdiff_t elements) { return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2; }

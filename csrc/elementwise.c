@@ -9,10 +9,6 @@ enum {
     CHUNK = 1 << 23           /* elements between two looks for an interrupt: 0.2 s of scalar code */
 };
 
-/* Outputs larger than half the last cache are stored past it: the next reader would miss anyway, and the store need not
-   read the line first. */
-static int past_caches(ptrdiff_t elements) { return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2; }
-
 /* What a piece may need; one struct for all elementwise tasks. */
 typedef struct piece_work {
     void (*piece)(const struct piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units);
@@ -22,6 +18,7 @@ typedef struct piece_work {
     ptrdiff_t units, groups, begin, end; /* units a row, groups a row, the chunk in groups counted over all rows */
     const fd_stream *s;
     uint64_t q;
+    fd_drop drop;
     float scale, alpha;
     int kind, nt;
 } piece_work;
@@ -149,7 +146,7 @@ int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
 
 static void dropout_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
     const ptrdiff_t at = row * w->units + unit0;
-    w->k->dropout((float *)w->y + at, w->units, w->x + at, w->units, w->s, row, rows, unit0, units, w->q, w->scale, w->nt);
+    w->k->dropout((float *)w->y + at, w->units, w->x + at, w->units, &w->drop, row, rows, unit0, units, w->nt);
 }
 
 int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_drop drop) {
@@ -159,8 +156,8 @@ int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_dro
         return FD_OK;
     }
     if (drop.q >= FD_KEEP_ALL) return fd_scale(y, x, rows * units, drop.scale);
-    piece_work w = {.piece = dropout_piece, .y = y, .x = x, .units = units, .s = drop.stream, .q = drop.q, .scale = drop.scale,
-                    .nt = y != x && past_caches(rows * units)};
+    piece_work w = {.piece = dropout_piece, .y = y, .x = x, .units = units, .drop = drop,
+                    .nt = y != x && fd_past_caches(rows * units)};
     return for_pieces(&w, rows, 0);
 }
 
@@ -170,7 +167,7 @@ static void scale_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrd
 }
 
 int fd_scale(float *y, const float *x, ptrdiff_t n, float s) {
-    piece_work w = {.piece = scale_piece, .y = y, .x = x, .scale = s, .nt = y != x && past_caches(n)};
+    piece_work w = {.piece = scale_piece, .y = y, .x = x, .scale = s, .nt = y != x && fd_past_caches(n)};
     return for_flat(&w, n, 0);
 }
 
@@ -182,7 +179,7 @@ static void act_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdif
             const ptrdiff_t n = fd_min(SLICE, unit0 + units - u), at = r * w->units + u;
             float *y = (float *)w->y + at;
             w->k->act(y, w->x + at, n, w->kind, w->alpha);
-            if (w->s) w->k->dropout(y, n, y, n, w->s, r, 1, u, n, w->q, w->scale, 0);
+            if (w->drop.stream) w->k->dropout(y, n, y, n, &w->drop, r, 1, u, n, 0);
         }
 }
 
@@ -193,8 +190,8 @@ int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha) {
 
 int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha, fd_drop drop) {
     if (drop.stream && drop.q == 0) return fd_dropout(y, z, rows, units, drop);
-    piece_work w = {.piece = act_piece, .y = y, .x = z, .units = units, .kind = kind, .alpha = alpha,
-                    .s = drop.q < FD_KEEP_ALL ? drop.stream : NULL, .q = drop.q, .scale = drop.scale};
+    if (drop.q >= FD_KEEP_ALL) drop.stream = NULL;
+    piece_work w = {.piece = act_piece, .y = y, .x = z, .units = units, .kind = kind, .alpha = alpha, .drop = drop};
     return for_pieces(&w, rows, 1);
 }
 

@@ -10,17 +10,8 @@
 
 #include "kernels/kernels.h"
 
+enum { FD_MOST_AXES = 64 }; /* NumPy's */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
-
-#define FD_KEEP_ALL ((uint64_t)1 << 32)
-
-/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none) and the factor of what is kept. stream NULL: no
-   dropout. */
-typedef struct {
-    const fd_stream *stream;
-    uint64_t q;
-    float scale;
-} fd_drop;
 
 /* ---- masks (docs/mask-contract.md) ---- */
 void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
@@ -31,6 +22,9 @@ int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
 
 /* ---- elementwise; y may be x ---- */
 int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_drop drop);
+/* x is rows x length[0] x .. x length[axes - 1] in C order; all elements along an axis with shared[i] have one decision. The mask's
+   units are the positions in a sample whose shared axes have length 1. At most FD_MOST_AXES axes. */
+int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length, const int *shared, fd_drop drop);
 int fd_scale(float *y, const float *x, ptrdiff_t n, float s);
 int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha);
 int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha, fd_drop drop);

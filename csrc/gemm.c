@@ -50,7 +50,7 @@ static size_t carve(buffers *to, char *from, const fd_table *k, ptrdiff_t kc, pt
 /* rows x units of x from (row, unit0) on, dropped, into y */
 static void drop_into(const fd_table *k, float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_drop *d,
                       ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
-    k->dropout(y, ldy, x, ldx, d->stream, row, rows, unit0, units, d->q, d->scale, 0);
+    k->dropout(y, ldy, x, ldx, d, row, rows, unit0, units, 0);
 }
 
 /* Panels of B[pc .. pc+kc, jc .. jc+nc) */

@@ -49,7 +49,8 @@ from fastdrop.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_
 __version__ = "0.1.0"
 
 # what comes on first use: name -> module that has it
-_LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli", "mc")
+_LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli", "mc",
+                 "schedules")
 _LAZY_NAMES = {
     "fit": "train", "evaluate": "train", "predict": "train",
     "save": "io", "load": "io", "mc_predict": "mc",

@@ -18,10 +18,11 @@ cdef extern from "fastdrop.h" nogil:
         uint32_t key[2]
         uint32_t sub, draw, row0
         const uint32_t *rows
+        int by_sub
     ctypedef struct fd_drop:
         const fd_stream *stream
         uint64_t q
-        float scale
+        float scale, shift, fill
     ctypedef struct fd_product:
         float *c
         const float *a
@@ -33,7 +34,7 @@ cdef extern from "fastdrop.h" nogil:
         float alpha
         fd_drop drop, a_drop, b_drop
     enum:
-        FD_OK, FD_NO_MEMORY, FD_INTERRUPTED, FD_KEEP_ALL
+        FD_OK, FD_NO_MEMORY, FD_INTERRUPTED, FD_KEEP_ALL, FD_MOST_AXES
         FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU
     void fd_stream_key(uint32_t *key, uint64_t seed, uint32_t site, uint32_t domain, uint32_t call)
     int fd_keep_bits(uint32_t *bits, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
@@ -41,6 +42,7 @@ cdef extern from "fastdrop.h" nogil:
     int fd_uniform(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
     int fd_normal(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
     int fd_dropout(float *y, const float *x, Py_ssize_t rows, Py_ssize_t units, fd_drop drop)
+    int fd_dropout_shared(float *y, const float *x, Py_ssize_t rows, int axes, const Py_ssize_t *length, const int *shared, fd_drop drop)
     int fd_scale(float *y, const float *x, Py_ssize_t n, float s)
     int fd_act(float *y, const float *z, Py_ssize_t n, int kind, float alpha)
     int fd_act_dropout(float *y, const float *z, Py_ssize_t rows, Py_ssize_t units, int kind, float alpha, fd_drop drop)
@@ -98,29 +100,32 @@ cdef class Stream:
 
     rows : uint32 array or None
         Row numbers; None: row i has the number row0 + i.
+    by_sub : bool
+        The rows of an array are the second coordinate: row i has sub + i, and all the row number row0.
     """
 
     cdef fd_stream c
     cdef readonly uint64_t seed
     cdef readonly uint32_t site, call, draw, row0, sub, domain
     cdef readonly object rows
+    cdef readonly bint by_sub
 
     def __init__(self, uint64_t seed, uint32_t site, uint32_t call=0, uint32_t draw=0, uint32_t row0=0, uint32_t sub=0,
-                 uint32_t domain=0, cnp.ndarray rows=None):
+                 uint32_t domain=0, cnp.ndarray rows=None, bint by_sub=False):
         self.seed, self.site, self.call, self.draw = seed, site, call, draw
-        self.row0, self.sub, self.domain, self.rows = row0, sub, domain, rows
+        self.row0, self.sub, self.domain, self.rows, self.by_sub = row0, sub, domain, rows, by_sub
         fd_stream_key(self.c.key, seed, site, domain, call)
-        self.c.sub, self.c.draw, self.c.row0 = sub, draw, row0
+        self.c.sub, self.c.draw, self.c.row0, self.c.by_sub = sub, draw, row0, by_sub
         self.c.rows = NULL
         if rows is not None:
             self.c.rows = <const uint32_t *> cnp.PyArray_DATA(rows)
 
     def __reduce__(self):
-        return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain, self.rows)
+        return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain, self.rows, self.by_sub)
 
     def __repr__(self):
         return (f"Stream(seed={self.seed}, site={self.site}, call={self.call}, draw={self.draw}, row0={self.row0}, "
-                f"sub={self.sub}, domain={self.domain}, rows={self.rows})")
+                f"sub={self.sub}, domain={self.domain}, rows={self.rows}, by_sub={self.by_sub})")
 
 
 cdef inline float *data(cnp.ndarray a) noexcept:
@@ -140,7 +145,7 @@ cdef inline fd_drop drop_of(Stream stream, uint64_t q, float scale) noexcept:
     cdef fd_drop d
     d.stream = NULL if stream is None else &stream.c
     d.q = q
-    d.scale = scale
+    d.scale, d.shift, d.fill = scale, 0.0, 0.0
     return d
 
 cdef fd_drop drop_tuple(tuple drop):
@@ -193,14 +198,26 @@ def normal(cnp.ndarray out, Stream s):
     done(status)
 
 
-def dropout(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, float scale):
-    cdef int status
+def dropout(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, float scale, float shift=0.0, float fill=0.0, tuple share=None):
+    """x * scale + shift where kept, fill where dropped; axis 0 is the sample. share: for each of the other axes, whether all
+    elements along it have one decision."""
+    cdef int status, i
+    cdef Py_ssize_t length[FD_MOST_AXES]
+    cdef int shared[FD_MOST_AXES]
+    cdef int axes = cnp.PyArray_NDIM(x) - 1
     cdef float *to = data(out)
     cdef const float *source = data(x)
     cdef Py_ssize_t rows = rows_of(x), units = units_of(x)
     cdef fd_drop drop = drop_of(s, q, scale)
-    with nogil:
-        status = fd_dropout(to, source, rows, units, drop)
+    drop.shift, drop.fill = shift, fill
+    if share is None:
+        with nogil:
+            status = fd_dropout(to, source, rows, units, drop)
+    else:
+        for i in range(axes):
+            length[i], shared[i] = cnp.PyArray_DIM(x, i + 1), share[i]
+        with nogil:
+            status = fd_dropout_shared(to, source, rows, axes, length, shared, drop)
     done(status)
 
 def scale(cnp.ndarray out, cnp.ndarray x, float s):

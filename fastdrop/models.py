@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 
-from fastdrop import _arrays, nn
+from fastdrop import _arrays, nn, schedules
 
 __all__ = ["ACTIVATIONS", "LAYERS", "architecture", "build", "mlp"]
 
@@ -50,12 +50,12 @@ def mlp(in_features: int, hidden, out_features: int, *, dropout=0.0, activation:
     _arrays.integer(out_features, "out_features", 1)
     act = ACTIVATIONS[_arrays.choice(activation, "activation", ACTIVATIONS)]
     if hasattr(dropout, "__iter__") and not isinstance(dropout, (str, bytes)):
-        rates = [_arrays.rate(p, "dropout") for p in dropout]
+        rates = [schedules.rate(p, "dropout") for p in dropout]
         if len(rates) != len(widths):
             raise ValueError(f"dropout must be one rate, or {len(widths)} (the input and {len(widths) - 1} hidden layers), "
                              f"got {len(rates)}")
     else:
-        rates = [0.0] + [_arrays.rate(dropout, "dropout")] * (len(widths) - 1)
+        rates = [0.0] + [schedules.rate(dropout, "dropout")] * (len(widths) - 1)
     layers = [nn.Dropout(rates[0])] if rates[0] else []
     for before, width, p in zip(widths, widths[1:], rates[1:]):
         layers += [nn.Linear(before, width), act()] + ([nn.Dropout(p)] if p else [])
@@ -94,8 +94,13 @@ def _describe(module, path: str, seen: dict) -> dict:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):  # Identity takes and forgets anything
             continue
         value = getattr(module, name)
-        arguments[name] = value is not None if name == "bias" else list(value) if isinstance(value, tuple) else value
+        arguments[name] = value is not None if name == "bias" else _plain(value)
     return {"class": kind, "arguments": arguments}
+
+
+def _plain(value):
+    """As JSON has it."""
+    return schedules.to_dict(value) if isinstance(value, schedules.Schedule) else list(value) if isinstance(value, tuple) else value
 
 
 def build(spec: dict) -> nn.Module:
@@ -126,7 +131,8 @@ def _build(spec, path: str, made: dict, depth: int) -> nn.Module:
             if kind == "ModuleList":
                 module.extend(child for _, child in children)
         elif isinstance(kind, str) and kind in LAYERS:
-            module = LAYERS[kind](**spec["arguments"])
+            arguments = dict(spec["arguments"]).items()
+            module = LAYERS[kind](**{key: schedules.from_dict(value) if isinstance(value, dict) else value for key, value in arguments})
         else:
             raise ValueError(f"architecture: {where} is a {kind!r}, which is no layer of fastdrop")
     except (TypeError, KeyError) as error:

@@ -91,13 +91,14 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks")
+    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
         self.masks = overrides.get("masks")
         self.seed = overrides.get("seed", _run.seed)
         self.draw = overrides.get("draw", draw)
+        self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
         self.row0 = overrides.get("row0", 0)
         self.rows = overrides.get("rows")
         self.sites = sites
@@ -105,8 +106,9 @@ class Pass:
         self.calls: dict[int, int] = {}
         self.pending: list = []
 
-    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False) -> Stream:
-        """The key of the next use of `site` for so many samples; `shared` = one row for the whole batch.
+    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False, by_sub: bool = False) -> Stream:
+        """The key of the next use of `site` for so many samples; `shared` = one row for the whole batch; `by_sub` = one row for
+        the whole batch whose array's rows (of a weight matrix) are the second coordinate.
 
         Every sample must have a row number; nothing is counted when one has not.
         """
@@ -116,7 +118,9 @@ class Pass:
         if self.masks is not None:
             domain += MONTE_CARLO
             shared = shared or self.masks == "shared"
-        if shared:
+        if by_sub:
+            row0, rows = _arrays.SHARED_ROW, None
+        elif shared:
             row0, rows = 0, np.full(samples, _arrays.SHARED_ROW, np.uint32)
         elif rows is not None and len(rows) != samples:
             raise ValueError(f"input must have the {len(rows)} samples that mask_state(rows=...) numbers, got {samples}")
@@ -124,7 +128,7 @@ class Pass:
             raise ValueError(f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, got {samples}")
         call = self.calls.get(site, 0)
         self.calls[site] = call + 1
-        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows)
+        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub)
 
 
 def current() -> Pass | None:
@@ -143,22 +147,30 @@ def forward_pass(draw: int, sites: dict, n_sites: int):
         _local.pass_ = before
 
 
-def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False) -> Stream:
-    """The key of the next random decision of `layer` (or, with None, of functional code) for so many samples.
+def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False, by_sub: bool = False) -> Stream:
+    """The key of the next random decision of `layer` (or, with None, of functional code) for so many samples (`Pass.stream`).
 
     Inside a pass a layer has its site (plus `offset` for layers with several); functional calls share the first site
     after all layers. Outside a pass each call is a forward pass of its own: site 0, and a draw counter of the run.
     """
     ps = _local.pass_
     if ps is None:
-        stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared)
+        stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
         _run.free_draw += 1
         return stream
     site = ps.n_sites if layer is None else ps.sites.get(id(layer))
     if site is None:
         raise RuntimeError(f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
                            "assign it as an attribute, or put it into a ModuleList, before the call")
-    return ps.stream(site + offset, samples, domain, sub, shared=shared)
+    return ps.stream(site + offset, samples, domain, sub, shared=shared, by_sub=by_sub)
+
+
+def rate_now(p) -> float:
+    """A layer's rate in the current pass: p itself, or what a schedule says for the training passes made so far."""
+    if not callable(p):
+        return p
+    ps = _local.pass_
+    return p(0 if ps is None else ps.step)
 
 
 @contextmanager

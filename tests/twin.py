@@ -75,3 +75,11 @@ def rmsprop(p, g, v, buf, lr, alpha, eps, weight_decay, momentum):
     if buf is not None:
         buf = d = momentum * buf + d
     return p - lr * d, v, buf
+
+
+def dropout_shared(x, p, share, row0=0, inverted=True, **stream):
+    """Dropout with one decision along the axes (after the sample's) that share names; bit for bit."""
+    lengths = [1 if shared else n for n, shared in zip(x.shape[1:], share, strict=True)]
+    kept = reference.keep_mask(np.arange(len(x)) + row0, math.prod(lengths), p, **stream).reshape(len(x), *lengths)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(kept, x * (reference.keep_scale(p) if inverted else np.float32(1)), np.float32(0))

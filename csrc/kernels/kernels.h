@@ -8,15 +8,28 @@
 
 #include "../fd_common.h"
 
-/* A stream of the mask contract: counter (block, sub, row, draw) under key. */
+/* A stream of the mask contract: counter (block, sub, row, draw) under key. The rows of an array are the contract's rows, row i
+   with the number row0 + i, or rows[i] where that is not NULL; or, by_sub, its second coordinate: sub + i, all in row row0 (the
+   rows of a weight matrix, the channels of a sample). */
 typedef struct {
     uint32_t key[2];
     uint32_t sub, draw;
-    uint32_t row0;        /* row i of an array has the number row0 + i .. */
-    const uint32_t *rows; /* .. or, when not NULL, rows[i] */
+    uint32_t row0;
+    const uint32_t *rows;
+    int by_sub;
 } fd_stream;
 
 enum { FD_GROUP = 128, FD_GROUP_WORDS = 4, FD_PLANES = 32 }; /* units, words and bit planes of a group */
+#define FD_KEEP_ALL ((uint64_t)1 << 32)
+
+/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none); x becomes x * scale + shift where kept, fill where
+   dropped. With shift 0 nothing is added: -0 stays -0. stream NULL: no dropout. */
+typedef struct {
+    const fd_stream *stream;
+    uint64_t q;
+    float scale, shift, fill;
+} fd_drop;
+
 enum { FD_BITS_PAD = 2 }; /* words that must be readable after packed bits that a kernel reads */
 
 enum fd_activation { FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU, FD_ACTIVATIONS };
@@ -47,9 +60,12 @@ typedef struct {
     /* Elements [e0, e0 + n) of a row; e0 a multiple of 4 */                                                           \
     X(void, uniform, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                       \
     X(void, normal, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                        \
-    /* y = x * scale where kept, +0 where not; rows x units from unit0 on. y may be x. nt: store past the caches. */   \
-    X(void, dropout, (float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_stream *s, ptrdiff_t row,       \
-                      ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units, uint64_t q, float scale, int nt))              \
+    /* rows x units from unit0 on, 0 < q < 2^32. y may be x. nt: store past the caches. */                             \
+    X(void, dropout, (float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_drop *d, ptrdiff_t row,         \
+                      ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units, int nt))                                       \
+    /* the same for n elements whose bits are there, the first at offset bit0. y may be x. */                          \
+    X(void, apply_bits, (float *y, const float *x, const uint32_t *bits, ptrdiff_t bit0, ptrdiff_t n, const fd_drop *d, \
+                         int nt))                                                                                      \
     X(void, scale, (float *y, const float *x, ptrdiff_t n, float s, int nt))                                           \
     /* y = act(z); y may be z */                                                                                       \
     X(void, act, (float *y, const float *z, ptrdiff_t n, int kind, float alpha))                                       \
@@ -95,8 +111,27 @@ FD_INLINE uint32_t fd_bits_at(const uint32_t *bits, ptrdiff_t o) {
     return w >> (o & 7);
 }
 
+/* The number of row i of an array: the coordinate in which rows differ */
 FD_INLINE uint32_t fd_row_number(const fd_stream *s, ptrdiff_t i) {
-    return s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
+    return s->by_sub ? s->sub + (uint32_t)i : s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
+}
+
+/* The stream of the rows from `row` on */
+FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {
+    fd_stream from = *s;
+    if (s->by_sub) from.sub += (uint32_t)row;
+    else if (s->rows) from.rows += row;
+    else from.row0 += (uint32_t)row;
+    return from;
+}
+
+/* The stream inside sample i whose array's rows are the second coordinate */
+FD_INLINE fd_stream fd_in_sample(const fd_stream *s, ptrdiff_t i) {
+    fd_stream inside = *s;
+    inside.row0 = fd_row_number(s, i);
+    inside.rows = NULL;
+    inside.by_sub = 1;
+    return inside;
 }
 
 #endif

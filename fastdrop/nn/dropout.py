@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastdrop import _arrays, fused
+from fastdrop import _arrays, fused, random, schedules
 from fastdrop.nn.module import Module
 
 
@@ -14,7 +14,7 @@ class Dropout(Module):
 
     Parameters
     ----------
-    p : float in [0, 1]
+    p : float in [0, 1], or Schedule
         Probability to drop.
     inplace : bool
         Accepted for PyTorch's sake; changes nothing.
@@ -30,12 +30,12 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, inverted: bool = True):
         super().__init__()
-        self.p = _arrays.rate(p)
+        self.p = schedules.rate(p)
         self.inplace = _arrays.flag(inplace, "inplace")
         self.inverted = _arrays.flag(inverted, "inverted")
 
     def forward(self, input):
-        return fused.dropout(input, self.p, self.training, inverted=self.inverted, layer=self)
+        return fused.dropout(input, random.rate_now(self.p), self.training, inverted=self.inverted, layer=self)
 
     def extra_repr(self):
         return f"p={self.p}, inplace={self.inplace}{'' if self.inverted else ', inverted=False'}"

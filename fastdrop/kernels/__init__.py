@@ -1,0 +1,25 @@
+"""The family on plain NumPy arrays: what a pipeline without models uses.
+
+Every function takes the coordinates of its mask as keywords, each a part of the function (seed, site, call, draw, row,
+sub, unit) that a mask is (docs/mask-contract.md):
+
+seed : int in [0, 2**64)
+    The run.
+site : int in [0, 2**32)
+    Which random decision.
+draw : int in [0, 2**32)
+    Which forward pass.
+row0 : int in [0, 2**32)
+    Number of the first row (sample); the others follow. ``rows=`` gives each row its number instead.
+sub, call : int in [0, 2**32)
+    A second coordinate inside the sample; how often the site was already used in this pass.
+
+The same coordinates give the same bits for any number of threads, instruction set, machine and cut of the rows.
+Arrays of float64, float16 or integers are converted to float32 once; bool, complex and object arrays are refused.
+"""
+
+from fastdrop.kernels.elementwise import dropout, dropout_backward
+from fastdrop.kernels.masks import keep_bits, keep_mask, normal, uniform
+from fastdrop.kernels.products import ACTIVATIONS, linear, matmul  # noqa: F401
+
+__all__ = ["dropout", "dropout_backward", "keep_bits", "keep_mask", "linear", "matmul", "normal", "uniform"]
