@@ -1,4 +1,4 @@
-"""Markdown of JSON files that benchmarks.run wrote.
+"""Markdown of JSON files that benchmarks.run wrote: a table for each set of candidates.
 
     python -m benchmarks.table FILE ...
 """
@@ -12,24 +12,31 @@ from pathlib import Path
 from fastdrop.bench import seconds
 
 
-def table(path: Path) -> str:
+def tables(paths: list[Path]) -> str:
     """A row a case and thread count: our time, and how many times as long the others take."""
-    content = json.loads(path.read_text())
-    machine, rows = content["machine"], content["rows"]
-    names = list(dict.fromkeys(row["candidate"] for row in rows if row["candidate"] != "fastdrop"))
-    by_case: dict[tuple, dict] = {}
+    lines, rows = [], []
+    for path in paths:
+        content = json.loads(path.read_text())
+        machine = content["machine"]
+        rows += content["rows"]
+        lines.append(f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, {machine['compiler']}  ")
+    cases: dict[tuple, dict] = {}
     for row in rows:
-        by_case.setdefault((row["case"], row["threads"]), {})[row["candidate"]] = row
-    lines = [f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, {machine['compiler']}", "",
-             "| case | threads | fastdrop | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(names)]
-    for (case, threads), figures in by_case.items():
-        ratios = [f"{figures[name]['ratio']:.2f}" if name in figures else "" for name in names]
-        lines.append(f"| {case} | {threads} | {seconds(figures['fastdrop']['median'])} | " + " | ".join(ratios) + " |")
+        cases.setdefault((row["case"], row["threads"]), {})[row["candidate"]] = row
+    kinds: dict[tuple, list] = {}
+    for key, figures in cases.items():
+        kinds.setdefault(tuple(figures), []).append((*key, figures))
+    for names, entries in kinds.items():
+        ours, *others = names
+        lines += ["", f"| case | threads | {ours} | " + " | ".join(others) + " |", "|---|---|---|" + "---|" * len(others)]
+        for case, threads, figures in entries:
+            ratios = " | ".join(f"{figures[name]['ratio']:.2f}" for name in others)
+            lines.append(f"| {case} | {threads} | {seconds(figures[ours]['median'])} | {ratios} |")
     return "\n".join(lines)
 
 
 def main() -> int:
-    print("\n\n".join(table(Path(name)) for name in sys.argv[1:]))
+    print(tables([Path(name) for name in sys.argv[1:]]))
     return 0
 
 
