@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DRIVERS = ["elementwise", "gemm", "updates", "parallel", "dispatch"]
+DRIVERS = sorted(path.stem for path in (ROOT / "csrc").glob("*.c") if not path.name.startswith("isa_"))
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 TARGETS = {
