@@ -40,6 +40,7 @@ typedef struct {
     const float *a, *b;
     ptrdiff_t m, n, k, ldc, lda, ldb;
     int ta, tb;     /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
+    ptrdiff_t repeat; /* above 1: row i of A is row i / repeat of a, with masks of its own; not with ta */
     int accumulate; /* c += (then no epilogue) */
     const float *bias; /* n or NULL */
     int act;

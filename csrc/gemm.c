@@ -85,9 +85,15 @@ static void pack_a(const gemm_work *w, const buffers *buf, fd_tile *t, ptrdiff_t
     if (!p->ta) {
         t->a_rows = 1;
         t->lda = kc + 16; /* not a power of two: rows must not meet in one cache set */
-        const float *a = p->a + i * p->lda + pc;
-        if (p->a_drop.stream) drop_into(k, buf->tile, t->lda, a, p->lda, &p->a_drop, i, rows, pc, kc);
-        else k->pack_rows(buf->tile, t->lda, a, p->lda, rows, kc);
+        for (ptrdiff_t r = 0, n; r < rows; r += n) { /* rows of one row of A, or all of them */
+            const ptrdiff_t row = (i + r) / p->repeat;
+            n = p->repeat == 1 ? rows : fd_min(rows - r, (row + 1) * p->repeat - i - r);
+            const float *a = p->a + row * p->lda + pc;
+            float *to = buf->tile + r * t->lda;
+            const ptrdiff_t ld = p->repeat == 1 ? p->lda : 0;
+            if (p->a_drop.stream) drop_into(k, to, t->lda, a, ld, &p->a_drop, i + r, n, pc, kc);
+            else k->pack_rows(to, t->lda, a, ld, n, kc);
+        }
         return;
     }
     t->a_rows = 0;
@@ -204,6 +210,8 @@ static int run_chunk(gemm_work *w) {
 
 int fd_gemm(const fd_product *given) {
     fd_product p = *given;
+    p.repeat = fd_max(1, p.repeat);
+    assert(p.repeat == 1 || !p.ta);
     if (p.m == 0 || p.n == 0) return FD_OK;
     if (p.drop.q == 0 && p.drop.stream) { /* zeros whatever the product is */
         for (ptrdiff_t i = 0; i < p.m; i++) memset(p.c + i * p.ldc, 0, (size_t)p.n * sizeof(float));

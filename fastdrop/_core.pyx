@@ -18,6 +18,7 @@ cdef extern from "fastdrop.h" nogil:
         uint32_t key[2]
         uint32_t sub, draw, row0
         const uint32_t *rows
+        const uint32_t *draws
         int by_sub
     ctypedef struct fd_drop:
         const fd_stream *stream
@@ -29,6 +30,7 @@ cdef extern from "fastdrop.h" nogil:
         const float *b
         Py_ssize_t m, n, k, ldc, lda, ldb
         int ta, tb, accumulate
+        Py_ssize_t repeat
         const float *bias
         int act
         float alpha
@@ -100,6 +102,8 @@ cdef class Stream:
 
     rows : uint32 array or None
         Row numbers; None: row i has the number row0 + i.
+    draws : uint32 array or None
+        The draw of each row, instead of one for all: Monte Carlo passes side by side.
     by_sub : bool
         The rows of an array are the second coordinate: row i has sub + i, and all the row number row0.
     """
@@ -107,25 +111,28 @@ cdef class Stream:
     cdef fd_stream c
     cdef readonly uint64_t seed
     cdef readonly uint32_t site, call, draw, row0, sub, domain
-    cdef readonly object rows
+    cdef readonly object rows, draws
     cdef readonly bint by_sub
 
     def __init__(self, uint64_t seed, uint32_t site, uint32_t call=0, uint32_t draw=0, uint32_t row0=0, uint32_t sub=0,
-                 uint32_t domain=0, cnp.ndarray rows=None, bint by_sub=False):
+                 uint32_t domain=0, cnp.ndarray rows=None, bint by_sub=False, cnp.ndarray draws=None):
         self.seed, self.site, self.call, self.draw = seed, site, call, draw
-        self.row0, self.sub, self.domain, self.rows, self.by_sub = row0, sub, domain, rows, by_sub
+        self.row0, self.sub, self.domain, self.rows, self.by_sub, self.draws = row0, sub, domain, rows, by_sub, draws
         fd_stream_key(self.c.key, seed, site, domain, call)
         self.c.sub, self.c.draw, self.c.row0, self.c.by_sub = sub, draw, row0, by_sub
         self.c.rows = NULL
         if rows is not None:
             self.c.rows = <const uint32_t *> cnp.PyArray_DATA(rows)
+        self.c.draws = NULL
+        if draws is not None:
+            self.c.draws = <const uint32_t *> cnp.PyArray_DATA(draws)
 
     def __reduce__(self):
-        return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain, self.rows, self.by_sub)
+        return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain, self.rows, self.by_sub, self.draws)
 
     def __repr__(self):
         return (f"Stream(seed={self.seed}, site={self.site}, call={self.call}, draw={self.draw}, row0={self.row0}, "
-                f"sub={self.sub}, domain={self.domain}, rows={self.rows}, by_sub={self.by_sub})")
+                f"sub={self.sub}, domain={self.domain}, rows={self.rows}, by_sub={self.by_sub}, draws={self.draws})")
 
 
 cdef inline float *data(cnp.ndarray a) noexcept:
@@ -267,15 +274,16 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
 
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
-         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False):
-    """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate."""
+         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1):
+    """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate. repeat: each row of a
+    stands for so many rows, which a_drop's masks tell apart."""
     cdef int status
     cdef fd_product p
     p.c, p.a, p.b = data(c), data(a), data(b)
     p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
     p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
     p.ldc, p.lda, p.ldb = p.n, cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1)
-    p.ta, p.tb, p.accumulate = ta, tb, accumulate
+    p.ta, p.tb, p.accumulate, p.repeat = ta, tb, accumulate, repeat
     p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
     p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
     with nogil:

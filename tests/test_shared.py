@@ -71,3 +71,26 @@ def test_an_operand_dropped_by_weight_rows(tb, isa):
     y = np.empty((m, n), np.float32)
     _core.gemm(y, x, False, w, tb, b_drop=(stream, q, _core.keep_scale(q)))
     np.testing.assert_allclose(y, x @ (dropped.T if tb else dropped), atol=1e-4)
+
+
+@pytest.mark.parametrize("units", [5, 300, 1024])
+def test_passes_side_by_side(units, isa, each_thread_count):
+    """Rows that bring their own draw numbers draw what passes of their own would have drawn."""
+    rows, draws = np.repeat(np.arange(3, dtype=np.uint32) + 7, 4), np.tile(np.arange(4, dtype=np.uint32) + 2, 3)
+    stream = _core.Stream(seed=5, site=1, domain=16, rows=rows, draws=draws)
+    expected = np.concatenate([reference.keep_mask([r], units, 0.3, seed=5, site=1, domain=16, draw=d) for r, d in zip(rows, draws, strict=True)])
+    x = np.random.default_rng(0).standard_normal((3, units), dtype=np.float32)
+    w = np.random.default_rng(1).standard_normal((70, units), dtype=np.float32)
+    drop = stream, _core.keep_threshold(0.3), _core.keep_scale(_core.keep_threshold(0.3))
+    for _ in each_thread_count():
+        mask = np.empty((12, units), np.bool_)
+        _core.keep_mask(mask, stream, drop[1])
+        np.testing.assert_array_equal(mask, expected)
+        y, whole = np.empty((12, 70), np.float32), np.empty((12, 70), np.float32)
+        _core.gemm(y, x, False, w, True, a_drop=drop, repeat=4)
+        _core.gemm(whole, np.repeat(x, 4, 0), False, w, True, a_drop=drop)
+        np.testing.assert_array_equal(y, whole)
+    dropped = np.where(expected, np.repeat(x, 4, 0) * np.float32(drop[2]), np.float32(0)).astype(np.float64)
+    assert (np.abs(y - dropped @ w.T) <= 1e-6 * (np.abs(dropped) @ np.abs(w.T)) + 1e-6).all()
+    again = pickle.loads(pickle.dumps(stream))
+    assert repr(again) == repr(stream) and np.array_equal(again.draws, draws)

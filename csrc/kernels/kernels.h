@@ -9,13 +9,13 @@
 #include "../fd_common.h"
 
 /* A stream of the mask contract: counter (block, sub, row, draw) under key. The rows of an array are the contract's rows, row i
-   with the number row0 + i, or rows[i] where that is not NULL; or, by_sub, its second coordinate: sub + i, all in row row0 (the
-   rows of a weight matrix, the channels of a sample). */
+   with the number row0 + i, or rows[i] where that is not NULL, of draw `draw`, or draws[i] (Monte Carlo passes side by side); or,
+   by_sub, its second coordinate: sub + i, all in row row0 (the rows of a weight matrix, the channels of a sample). */
 typedef struct {
     uint32_t key[2];
     uint32_t sub, draw;
     uint32_t row0;
-    const uint32_t *rows;
+    const uint32_t *rows, *draws;
     int by_sub;
 } fd_stream;
 
@@ -116,12 +116,15 @@ FD_INLINE uint32_t fd_row_number(const fd_stream *s, ptrdiff_t i) {
     return s->by_sub ? s->sub + (uint32_t)i : s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
 }
 
+FD_INLINE uint32_t fd_draw_number(const fd_stream *s, ptrdiff_t i) { return s->draws ? s->draws[i] : s->draw; }
+
 /* The stream of the rows from `row` on */
 FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {
     fd_stream from = *s;
     if (s->by_sub) from.sub += (uint32_t)row;
     else if (s->rows) from.rows += row;
     else from.row0 += (uint32_t)row;
+    if (s->draws) from.draws += row;
     return from;
 }
 
@@ -129,7 +132,8 @@ FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {
 FD_INLINE fd_stream fd_in_sample(const fd_stream *s, ptrdiff_t i) {
     fd_stream inside = *s;
     inside.row0 = fd_row_number(s, i);
-    inside.rows = NULL;
+    inside.draw = fd_draw_number(s, i);
+    inside.rows = inside.draws = NULL;
     inside.by_sub = 1;
     return inside;
 }
