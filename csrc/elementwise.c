@@ -142,6 +142,36 @@ int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
     return for_pieces(&w, rows, 0);
 }
 
+static void noise_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+    for (ptrdiff_t r = row; r < row + rows; r++) {
+        const ptrdiff_t at = r * w->units + unit0;
+        w->k->noise((float *)w->y + at, w->x + at, w->s, r, unit0, units, w->alpha, w->kind);
+    }
+}
+
+int fd_noise(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, float sigma, int relative) {
+    piece_work w = {.piece = noise_piece, .y = y, .x = x, .s = s, .units = units, .alpha = sigma, .kind = relative};
+    return for_pieces(&w, rows, 0);
+}
+
+/* Bit u of the word of plane j is bit 31 - j of unit u's uniform. */
+static void keep_uniforms_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+    uint32_t planes[FD_PLANES * FD_GROUP_WORDS];
+    for (ptrdiff_t r = row; r < row + rows; r++)
+        for (ptrdiff_t u = unit0; u < unit0 + units; u++) {
+            if (u % FD_GROUP == 0) w->k->words(planes, w->s, r, (uint64_t)(u / FD_GROUP) * FD_PLANES, FD_PLANES);
+            uint32_t value = 0;
+            for (int j = 0; j < FD_PLANES; j++)
+                value |= (planes[j * FD_GROUP_WORDS + (u >> 5 & 3)] >> (u & 31) & 1) << (31 - j);
+            ((uint32_t *)w->y)[r * w->units + u] = value;
+        }
+}
+
+int fd_keep_uniforms(uint32_t *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
+    piece_work w = {.piece = keep_uniforms_piece, .y = out, .s = s, .units = units};
+    return for_pieces(&w, rows, 0);
+}
+
 /* ---- dropout and activations ---- */
 
 static void dropout_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {

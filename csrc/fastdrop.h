@@ -17,6 +17,7 @@ enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
 int fd_keep_bits(uint32_t *bits, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q); /* rows x 4 ceil(units/128) */
 int fd_keep_mask(uint8_t *mask, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q);  /* 0 or 1 */
+int fd_keep_uniforms(uint32_t *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units); /* the 32-bit U that are below q where kept */
 int fd_uniform(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
 int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
 
@@ -25,6 +26,8 @@ int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_dro
 /* x is rows x length[0] x .. x length[axes - 1] in C order; all elements along an axis with shared[i] have one decision. The mask's
    units are the positions in a sample whose shared axes have length 1. At most FD_MOST_AXES axes. */
 int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length, const int *shared, fd_drop drop);
+/* y = x * (1 + sigma * normal) if relative, else x + sigma * normal; the stream's own normals */
+int fd_noise(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, float sigma, int relative);
 int fd_scale(float *y, const float *x, ptrdiff_t n, float s);
 int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha);
 int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha, fd_drop drop);

@@ -90,6 +90,16 @@ def rate(p, name: str = "p") -> float:
     return real(p, name, low=0.0, high=1.0)
 
 
+def axes(value, name: str, ndim: int) -> tuple[int, ...]:
+    """Axes of an array with so many dimensions, sorted, negative ones counted from the end; each once."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        value = (value,)
+    found = sorted(integer(axis, name, -ndim, ndim - 1) % ndim for axis in value)
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} must name each axis once, got {describe(value)}")
+    return tuple(found)
+
+
 def integer(value, name: str, low: int = 0, high: int = U32_MAX) -> int:
     """An integer in [low, high]; NumPy integers are fine, bools and floats are not."""
     if isinstance(value, (bool, np.bool_)):

@@ -41,6 +41,8 @@ cdef extern from "fastdrop.h" nogil:
     void fd_stream_key(uint32_t *key, uint64_t seed, uint32_t site, uint32_t domain, uint32_t call)
     int fd_keep_bits(uint32_t *bits, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
     int fd_keep_mask(uint8_t *mask, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
+    int fd_keep_uniforms(uint32_t *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
+    int fd_noise(float *y, const float *x, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, float sigma, int relative)
     int fd_uniform(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
     int fd_normal(float *out, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units)
     int fd_dropout(float *y, const float *x, Py_ssize_t rows, Py_ssize_t units, fd_drop drop)
@@ -186,6 +188,24 @@ def keep_mask(cnp.ndarray out, Stream s, uint64_t q):
     cdef Py_ssize_t rows = rows_of(out), units = units_of(out)
     with nogil:
         status = fd_keep_mask(to, &s.c, rows, units, q)
+    done(status)
+
+def keep_uniforms(cnp.ndarray out, Stream s):
+    cdef int status
+    cdef uint32_t *to = <uint32_t *> cnp.PyArray_DATA(out)
+    cdef Py_ssize_t rows = rows_of(out), units = units_of(out)
+    with nogil:
+        status = fd_keep_uniforms(to, &s.c, rows, units)
+    done(status)
+
+def noise(cnp.ndarray out, cnp.ndarray x, Stream s, float sigma, bint relative):
+    """x * (1 + sigma * normal) if relative, else x + sigma * normal; axis 0 is the sample."""
+    cdef int status
+    cdef float *to = data(out)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t rows = rows_of(x), units = units_of(x)
+    with nogil:
+        status = fd_noise(to, source, &s.c, rows, units, sigma, relative)
     done(status)
 
 def uniform(cnp.ndarray out, Stream s):

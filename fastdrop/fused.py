@@ -18,6 +18,7 @@ import numpy as np
 
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
+from fastdrop.kernels.elementwise import shared_axes
 from fastdrop.tensor import Parameter, Tensor, as_tensor, record, record_pending, wants_grad
 
 NONE, RELU, LEAKY_RELU, SIGMOID, TANH, SELU, SILU, GELU = range(8)
@@ -243,7 +244,7 @@ def gelu(input, approximate: str = "none") -> Tensor:
     return activation(input, GELU)
 
 
-def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False, *, inverted: bool = True, layer=None) -> Tensor:
+def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False, *, inverted: bool = True, share=(), layer=None) -> Tensor:
     """Dropout: y = x * 2^32 / q where kept, +0 where dropped; in evaluation the input itself.
 
     Parameters
@@ -258,6 +259,8 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
         Accepted for PyTorch's sake; changes nothing.
     inverted : bool
         False: y = x where kept, and k x in evaluation, k = q / 2^32 (the 2014 formulation).
+    share : sequence of int
+        Axes of the input with one decision for all elements along them (Keras' noise shape), 0 among them: for all samples.
     layer : Module, optional
         Whose site draws the mask; functional calls share one after all layers' (docs/mask-contract.md).
 
@@ -271,12 +274,16 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     """
     p = _arrays.rate(p)
     x = as_tensor(input, "input")
-    if not training and not random.is_monte_carlo():
+    whole_batch, flags = shared_axes(share, x.ndim) if share != () else (False, None)
+    if not random.draws(training):
         return x if inverted or p == 0.0 else _scaled(x, _core.keep_threshold(p) * 2.0**-32)
     if p == 0.0:
         return x
     q = _core.keep_threshold(p)
     samples = x.shape[0] if x.ndim > 1 else 1
+    if whole_batch or flags:
+        stream = random.stream_for(layer, samples, shared=whole_batch)
+        return masked(x, stream, q, _core.keep_scale(q) if inverted else 1.0, share=flags)
     drop = (random.stream_for(layer, samples), q, _core.keep_scale(q) if inverted else 1.0)
     r = x._pending
     if r is not None and r.drop is None and _may_extend(x, r.inputs()):
@@ -286,6 +293,19 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
             return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop), r.inputs())
     x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
+
+
+def masked(x, stream, q, scale, shift=0.0, fill=0.0, share=None) -> Tensor:
+    """x * scale + shift where kept, fill where dropped (`_core.dropout`); the node keeps the key, the mask is drawn again."""
+    out = empty(x.shape)
+    _core.dropout(_samples(out), _samples(x.data), stream, q, scale, shift, fill, share)
+
+    def backward(g):
+        dx = empty(g.shape)
+        _core.dropout(_samples(dx), _samples(g), stream, q, scale, share=share)
+        return (dx,)
+
+    return record(out, (x,), backward)
 
 
 def _scaled(x, factor) -> Tensor:

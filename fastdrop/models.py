@@ -18,7 +18,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoi
 CONTAINERS = {"Sequential": nn.Sequential, "ModuleList": nn.ModuleList}
 LAYERS = {kind.__name__: kind for kind in (
     *ACTIVATIONS.values(), nn.Softmax, nn.LogSoftmax, nn.Linear, nn.Dropout, nn.LayerNorm, nn.BatchNorm1d, nn.Flatten,
-    nn.Identity)}
+    nn.Identity, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.GaussianDropout, nn.GaussianNoise, nn.SpatialDropout1d, nn.SpatialDropout2d,
+    nn.SpatialDropout3d, nn.DropPath, nn.Residual, nn.TokenDropout, nn.PatchDropout)}
 _MAX_DEPTH = 100  # containers within containers
 
 
@@ -94,13 +95,22 @@ def _describe(module, path: str, seen: dict) -> dict:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):  # Identity takes and forgets anything
             continue
         value = getattr(module, name)
-        arguments[name] = value is not None if name == "bias" else _plain(value)
+        arguments[name] = value is not None if name == "bias" else _plain(value, f"{path}.{name}".lstrip("."), seen)
     return {"class": kind, "arguments": arguments}
 
 
-def _plain(value):
-    """As JSON has it."""
+def _plain(value, path: str, seen: dict):
+    """A constructor's argument as JSON has it."""
+    if isinstance(value, nn.Module):
+        return _describe(value, path, seen)
     return schedules.to_dict(value) if isinstance(value, schedules.Schedule) else list(value) if isinstance(value, tuple) else value
+
+
+def _argument(name: str, value, path: str, made: dict, depth: int):
+    """What `_plain` wrote."""
+    if not isinstance(value, dict):
+        return value
+    return schedules.from_dict(value) if "schedule" in value else _build(value, f"{path}.{name}".lstrip("."), made, depth + 1)
 
 
 def build(spec: dict) -> nn.Module:
@@ -132,7 +142,7 @@ def _build(spec, path: str, made: dict, depth: int) -> nn.Module:
                 module.extend(child for _, child in children)
         elif isinstance(kind, str) and kind in LAYERS:
             arguments = dict(spec["arguments"]).items()
-            module = LAYERS[kind](**{key: schedules.from_dict(value) if isinstance(value, dict) else value for key, value in arguments})
+            module = LAYERS[kind](**{name: _argument(name, value, path, made, depth) for name, value in arguments})
         else:
             raise ValueError(f"architecture: {where} is a {kind!r}, which is no layer of fastdrop")
     except (TypeError, KeyError) as error:

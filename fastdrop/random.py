@@ -228,6 +228,24 @@ def is_monte_carlo() -> bool:
     return _local.pass_ is not None and _local.pass_.masks is not None
 
 
+def draws(training: bool) -> bool:
+    """Whether a stochastic layer draws: in training, and in the passes of a Monte Carlo prediction."""
+    return training or is_monte_carlo()
+
+
+@contextmanager
+def only_rows(kept):
+    """Inside, the current pass has only these of its samples (positions in the batch), which keep their row numbers."""
+    ps = _local.pass_
+    before = ps.rows
+    numbers = np.asarray(kept, np.uint32) + np.uint32(ps.row0) if before is None else before[kept]
+    ps.rows = np.ascontiguousarray(numbers, np.uint32)
+    try:
+        yield
+    finally:
+        ps.rows = before
+
+
 def draw_is_fixed() -> bool:
     """Whether `mask_state(draw=...)` is in force."""
     return "draw" in _local.overrides

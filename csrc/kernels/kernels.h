@@ -57,9 +57,14 @@ typedef struct {
        0 < q < 2^32. The one place where mask bits are made. */                                                        \
     X(void, keep_bits, (uint32_t *bits, const fd_stream *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t group,            \
                         ptrdiff_t groups, uint64_t q))                                                                 \
+    /* The words of blocks [block0, block0 + blocks) of a row: 4 each */                                               \
+    X(void, words, (uint32_t *out, const fd_stream *s, ptrdiff_t row, uint64_t block0, ptrdiff_t blocks))              \
     /* Elements [e0, e0 + n) of a row; e0 a multiple of 4 */                                                           \
     X(void, uniform, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                       \
     X(void, normal, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                        \
+    /* y = x * (1 + sigma * normal) if relative, else x + sigma * normal. y may be x. */                                \
+    X(void, noise, (float *y, const float *x, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n,            \
+                    float sigma, int relative))                                                                        \
     /* rows x units from unit0 on, 0 < q < 2^32. y may be x. nt: store past the caches. */                             \
     X(void, dropout, (float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_drop *d, ptrdiff_t row,         \
                       ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units, int nt))                                       \

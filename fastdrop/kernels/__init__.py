@@ -18,8 +18,14 @@ The same coordinates give the same bits for any number of threads, instruction s
 Arrays of float64, float16 or integers are converted to float32 once; bool, complex and object arrays are refused.
 """
 
-from fastdrop.kernels.elementwise import dropout, dropout_backward
-from fastdrop.kernels.masks import keep_bits, keep_mask, normal, uniform
+from fastdrop.kernels.elementwise import (
+    alpha_dropout, alpha_dropout_backward, drop_path, dropout, dropout_backward, feature_alpha_dropout, gaussian_dropout, gaussian_noise,
+    spatial_dropout, token_dropout,
+)
+from fastdrop.kernels.masks import keep_bits, keep_mask, keep_uniforms, normal, uniform
 from fastdrop.kernels.products import ACTIVATIONS, linear, matmul  # noqa: F401
 
-__all__ = ["dropout", "dropout_backward", "keep_bits", "keep_mask", "linear", "matmul", "normal", "uniform"]
+__all__ = [
+    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
+    "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "spatial_dropout", "token_dropout", "uniform",
+]

@@ -7,7 +7,7 @@ import numpy as np
 from fastdrop import _arrays, _core
 from fastdrop._core import Stream
 
-__all__ = ["keep_bits", "keep_mask", "normal", "uniform"]
+__all__ = ["keep_bits", "keep_mask", "keep_uniforms", "normal", "uniform"]
 
 
 def stream_of(domain, rows, seed, site, draw, row0, sub, call) -> tuple[int, Stream]:
@@ -33,6 +33,11 @@ def sample_rows(x, rows):
 def memory(*values):
     """The arrays among an argument and what it was converted to: an output may not lie in either."""
     return [v for v in values if isinstance(v, np.ndarray)]
+
+
+def smallest(u: np.ndarray, k: int) -> np.ndarray:
+    """(rows, k) columns of the k smallest of each row, ties by column, in the order of the columns."""
+    return np.sort(np.argsort(u, axis=1, kind="stable")[:, :k], axis=1)
 
 
 def keep_mask(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
@@ -80,6 +85,20 @@ def keep_bits(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
     out = _arrays.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
     _core.keep_bits(out, key, units, _core.keep_threshold(p))
+    return out
+
+
+def keep_uniforms(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
+    """The 32-bit uniforms U that `keep_mask` compares with q, all planes of them: for choosing k of L without replacement.
+
+    Returns
+    -------
+    uint32 array (rows, units)
+    """
+    units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
+    out = _arrays.empty((count, units), np.uint32, "rows and units")
+    _core.keep_uniforms(out, key)
     return out
 
 

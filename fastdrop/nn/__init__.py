@@ -3,17 +3,23 @@
 from fastdrop.nn import functional, init, utils
 from fastdrop.nn.activation import GELU, SELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from fastdrop.nn.container import ModuleList, Sequential
-from fastdrop.nn.dropout import Dropout
+from fastdrop.nn.dropout import (
+    AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
+    SpatialDropout2d, SpatialDropout3d,
+)
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.loss import (
     BCEWithLogitsLoss, CrossEntropyLoss, GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
 )
 from fastdrop.nn.module import Module
 from fastdrop.nn.norm import BatchNorm1d, LayerNorm
+from fastdrop.nn.paths import DropPath, PatchDropout, Residual, TokenDropout, drop_path_rates
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.tensor import Parameter
 
 __all__ = [
+    "AlphaDropout", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
+    "PatchDropout", "Residual", "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "TokenDropout", "drop_path_rates",
     "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU", "GaussianNLLLoss", "HuberLoss",
     "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss",
     "Parameter", "ReLU", "SELU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Tanh", "functional", "init",
