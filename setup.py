@@ -22,11 +22,14 @@ elif ARM64:
 # For gcc and clang. Elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small.
 FLAGS = ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
 OPENMP = {"darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
-DRIVERS = ["csrc/elementwise.c", "csrc/gemm.c", "csrc/shared.c", "csrc/updates.c", "csrc/parallel.c", "csrc/dispatch.c"]
 
 
 def files_below(folder, suffixes):
     return sorted(os.path.join(base, name) for base, _, names in os.walk(folder) for name in names if name.endswith(suffixes))
+
+
+# everything in csrc but the tables of kernels, which have flags of their own
+DRIVERS = sorted(path for path in files_below("csrc", ".c") if not os.path.basename(path).startswith("isa_"))
 
 
 class BuildCore(build_ext):

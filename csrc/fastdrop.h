@@ -37,6 +37,16 @@ int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, in
 int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows, ptrdiff_t cols,
                     ptrdiff_t samples, int kind, float alpha, fd_drop drop);
 
+/* DropBlock: x is rows x channels x size[0] x size[1] x size[2]. Seeds are the positions on the grid of places where a block fits
+   (size - block + 1 along each axis, 1 <= block <= size) whose keep bit at threshold q is not set, in a stream with the channel as its
+   second coordinate (0 when coupled: one mask for all channels); each zeroes a block. The rest is multiplied by the number of
+   elements over the number of those kept, of the sample, or of the batch. y may be x. */
+typedef struct {
+    ptrdiff_t channels, size[3], block[3];
+    int coupled, batch;
+} fd_blocks;
+int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, const fd_stream *stream, uint64_t q);
+
 /* ---- matrix product ---- */
 typedef struct {
     float *c; /* m x n, leading dimension ldc */

@@ -24,6 +24,11 @@ cdef extern from "fastdrop.h" nogil:
         const fd_stream *stream
         uint64_t q
         float scale, shift, fill
+    ctypedef struct fd_blocks:
+        Py_ssize_t channels
+        Py_ssize_t size[3]
+        Py_ssize_t block[3]
+        int coupled, batch
     ctypedef struct fd_product:
         float *c
         const float *a
@@ -52,6 +57,7 @@ cdef extern from "fastdrop.h" nogil:
     int fd_act_dropout(float *y, const float *z, Py_ssize_t rows, Py_ssize_t units, int kind, float alpha, fd_drop drop)
     int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, Py_ssize_t rows, Py_ssize_t cols,
                         Py_ssize_t samples, int kind, float alpha, fd_drop drop)
+    int fd_dropblock(float *y, const float *x, Py_ssize_t rows, const fd_blocks *b, const fd_stream *stream, uint64_t q)
     int fd_gemm(const fd_product *p)
     int fd_col_sum(float *out, const float *x, Py_ssize_t rows, Py_ssize_t cols)
     int fd_sumsq(double *out, const float *x, Py_ssize_t n)
@@ -292,6 +298,22 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
         status = fd_act_backward(to, sums, upper, kept, rows, cols, samples, kind, alpha, drop)
     done(status)
 
+
+def dropblock(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, tuple block, bint coupled, bint batch):
+    """x (N, C, ...) with one to three axes behind the channels; block: its extent along each of them."""
+    cdef int status, i, axes = cnp.PyArray_NDIM(x) - 2
+    cdef fd_blocks b
+    cdef float *to = data(out)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t rows = rows_of(x)
+    b.channels, b.coupled, b.batch = cnp.PyArray_DIM(x, 1), coupled, batch
+    for i in range(3):
+        b.size[i] = b.block[i] = 1
+    for i in range(axes):
+        b.size[3 - axes + i], b.block[3 - axes + i] = cnp.PyArray_DIM(x, 2 + i), block[i]
+    with nogil:
+        status = fd_dropblock(to, source, rows, &b, &s.c, q)
+    done(status)
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
          tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1):

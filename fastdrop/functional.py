@@ -13,7 +13,8 @@ from fastdrop.arithmetic import (
 )
 from fastdrop.fused import dropout, gelu, leaky_relu, linear, relu, selu, sigmoid, silu, tanh
 from fastdrop.stochastic import (
-    alpha_dropout, drop_path, dropout1d, dropout2d, dropout3d, feature_alpha_dropout, gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
+    alpha_dropout, drop_block1d, drop_block2d, drop_block3d, drop_path, dropout1d, dropout2d, dropout3d, feature_alpha_dropout,
+    gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
 )
 from fastdrop.tensor import Tensor, as_tensor, record
 
@@ -24,7 +25,7 @@ TOP_LEVEL = (
     "squeeze", "stack", "std", "sub", "sum", "tanh", "transpose", "unsqueeze", "var",
 )
 LAYERS = (
-    "alpha_dropout", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise",
+    "alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise",
     "patch_dropout", "token_dropout",
     "batch_norm", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "gaussian_nll_loss", "gelu", "huber_loss",
     "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "selu", "sigmoid", "silu",

@@ -10,11 +10,12 @@ import numpy as np
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
 from fastdrop.fused import dropout, masked
+from fastdrop.kernels.blocks import NORMALIZE, block_and_threshold
 from fastdrop.kernels.elementwise import alpha_constants, gaussian_sigma
 from fastdrop.kernels.masks import smallest
 from fastdrop.tensor import Tensor, as_tensor, record
 
-__all__ = ["alpha_dropout", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout",
+__all__ = ["alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout",
            "gaussian_noise", "patch_dropout", "token_dropout"]
 
 
@@ -47,6 +48,41 @@ def dropout2d(input, p: float = 0.5, training: bool = True, inplace: bool = Fals
 def dropout3d(input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W); otherwise as `dropout` (Tompson et al., CVPR 2015)."""
     return channel_dropout(input, p, training, 3, True)
+
+
+def drop_block(input, p, block_size, axes: int, training: bool = True, *, couple_channels: bool = False, normalize: str = "sample",
+               layer=None) -> Tensor:
+    """DropBlock of maps with so many axes (`fastdrop.kernels.dropblock`); in evaluation the input itself."""
+    p, block_size, x = _arrays.rate(p), _arrays.integer(block_size, "block_size", 1), as_tensor(input, "input")
+    batch = _arrays.choice(normalize, "normalize", NORMALIZE) == "batch"
+    if x.ndim != axes + 2:
+        raise ValueError(f"input must have shape {_LAYOUTS[axes]}, got {x.shape}")
+    if not random.draws(training) or p == 0.0:
+        return x
+    block, q = block_and_threshold(p, block_size, x.shape[2:])
+    stream = random.stream_for(layer, x.shape[0])
+
+    def dropped(array):
+        out = empty(array.shape)
+        _core.dropblock(out, array, stream, q, block, couple_channels, batch)
+        return out
+
+    return record(dropped(x.data), (x,), lambda g: (dropped(g),))
+
+
+def drop_block1d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+    """DropBlock of (N, C, L) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
+    return drop_block(input, p, block_size, 1, training)
+
+
+def drop_block2d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+    """DropBlock of (N, C, H, W) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
+    return drop_block(input, p, block_size, 2, training)
+
+
+def drop_block3d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+    """DropBlock of (N, C, D, H, W) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
+    return drop_block(input, p, block_size, 3, training)
 
 
 # ---- SELU networks ----

@@ -18,6 +18,7 @@ The same coordinates give the same bits for any number of threads, instruction s
 Arrays of float64, float16 or integers are converted to float32 once; bool, complex and object arrays are refused.
 """
 
+from fastdrop.kernels.blocks import dropblock, dropblock_backward, dropblock_mask
 from fastdrop.kernels.elementwise import (
     alpha_dropout, alpha_dropout_backward, drop_path, dropout, dropout_backward, feature_alpha_dropout, gaussian_dropout, gaussian_noise,
     spatial_dropout, token_dropout,
@@ -26,6 +27,6 @@ from fastdrop.kernels.masks import keep_bits, keep_mask, keep_uniforms, normal, 
 from fastdrop.kernels.products import ACTIVATIONS, linear, matmul  # noqa: F401
 
 __all__ = [
-    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
+    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
     "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "spatial_dropout", "token_dropout", "uniform",
 ]

@@ -2,6 +2,7 @@
 
 from fastdrop.nn import functional, init, utils
 from fastdrop.nn.activation import GELU, SELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from fastdrop.nn.blocks import DropBlock1d, DropBlock2d, DropBlock3d
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.dropout import (
     AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
@@ -18,7 +19,7 @@ from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.tensor import Parameter
 
 __all__ = [
-    "AlphaDropout", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
+    "AlphaDropout", "DropBlock1d", "DropBlock2d", "DropBlock3d", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
     "PatchDropout", "Residual", "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "TokenDropout", "drop_path_rates",
     "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU", "GaussianNLLLoss", "HuberLoss",
     "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss",
