@@ -38,6 +38,7 @@ static void run_pieces(const fd_region *region, int thread, void *context) {
             at += groups;
         }
     }
+    if (w->nt) w->k->stream_end();
 }
 
 static int for_pieces(piece_work *w, ptrdiff_t rows, int flush) {

@@ -27,10 +27,8 @@ typedef struct {
 /* n elements with one decision */
 static void run(const shared_work *w, float *y, const float *x, ptrdiff_t n, int kept) {
     static const uint32_t all[1 + FD_BITS_PAD] = {~0u, ~0u, ~0u};
-    if (!kept && w->d->fill == 0.0f) {
-        memset(y, 0, (size_t)n * sizeof(float));
-    } else if (!kept) {
-        for (ptrdiff_t i = 0; i < n; i++) y[i] = w->d->fill;
+    if (!kept) {
+        w->k->fill(y, n, w->d->fill, w->nt);
     } else if (w->d->shift == 0.0f) {
         w->k->scale(y, x, n, w->d->scale, w->nt);
     } else {
@@ -68,6 +66,7 @@ static void shared_task(const fd_region *region, int thread, void *context) {
         walk(w, w->y + row * sample, w->x + row * sample, 0, steps, i * w->elements[0], unit0 - group * FD_GROUP, bits);
         at += steps;
     }
+    if (w->nt) w->k->stream_end();
 }
 
 int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length, const int *shared, fd_drop drop) {
@@ -92,7 +91,7 @@ int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const 
         if (!kinds[i]) inner *= w.length[i];
     }
     w.at_once = w.units[0] ? fd_max(1, UNITS / w.inner) : w.length[0];
-    w.nt = y != x && fd_past_caches(rows * units) && (kinds[w.axes - 1] == 0 || w.length[w.axes - 1] >= 1024);
+    w.nt = y != x && fd_past_caches(rows * units) && w.length[w.axes - 1] >= 256; /* ends of runs are no whole cache lines */
     const ptrdiff_t most = w.units[0] ? fd_min(w.at_once, w.length[0]) * w.inner : w.inner;
     const ptrdiff_t total = rows * w.length[0], chunk = fd_max(1, CHUNK / w.elements[0]);
     for (w.begin = 0; w.begin < total; w.begin = w.end) {

@@ -57,6 +57,7 @@ typedef struct {
        0 < q < 2^32. The one place where mask bits are made. */                                                        \
     X(void, keep_bits, (uint32_t *bits, const fd_stream *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t group,            \
                         ptrdiff_t groups, uint64_t q))                                                                 \
+    X(int64_t, count_ones, (const uint64_t *words, ptrdiff_t n))                                                       \
     /* The words of blocks [block0, block0 + blocks) of a row: 4 each */                                               \
     X(void, words, (uint32_t *out, const fd_stream *s, ptrdiff_t row, uint64_t block0, ptrdiff_t blocks))              \
     /* Elements [e0, e0 + n) of a row; e0 a multiple of 4 */                                                           \
@@ -72,6 +73,9 @@ typedef struct {
     X(void, apply_bits, (float *y, const float *x, const uint32_t *bits, ptrdiff_t bit0, ptrdiff_t n, const fd_drop *d, \
                          int nt))                                                                                      \
     X(void, scale, (float *y, const float *x, ptrdiff_t n, float s, int nt))                                           \
+    X(void, fill, (float *y, ptrdiff_t n, float value, int nt))                                                        \
+    /* once in a thread after calls with nt */                                                                         \
+    X(void, stream_end, (void))                                                                                        \
     /* y = act(z); y may be z */                                                                                       \
     X(void, act, (float *y, const float *z, ptrdiff_t n, int kind, float alpha))                                       \
     /* dz = dy * act'(saved) (* keep * scale); saved is act's output after dropout, its input for SILU and GELU.       \

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fastdrop import _arrays, _core
-from fastdrop.kernels.elementwise import elementwise
+from fastdrop.kernels.elementwise import elementwise, shape_of
 
 __all__ = ["dropblock", "dropblock_backward", "dropblock_mask"]
 
@@ -76,7 +76,7 @@ def _dropblock(x, name, p, block_size, couple_channels, normalize, where, rows, 
     p, block_size = _arrays.rate(p), _arrays.integer(block_size, "block_size", 1)
     coupled = _arrays.flag(couple_channels, "couple_channels")
     batch = _arrays.choice(normalize, "normalize", NORMALIZE) == "batch"
-    shape = np.shape(x)
+    shape = shape_of(x, name)
     if not 3 <= len(shape) <= 5:
         raise ValueError(f"{name} must have shape (N, C, L), (N, C, H, W) or (N, C, D, H, W), got {shape}")
     if where[4]:

@@ -31,6 +31,11 @@ def elementwise(x, name, run, domain, where, rows, out, *, minimum_ndim=1, whole
     return target
 
 
+def shape_of(x, name: str) -> tuple:
+    """The shape of what the user passed, before it is converted."""
+    return x.shape if hasattr(x, "shape") else _arrays.as_array(x, name).shape
+
+
 def shared_axes(share, ndim: int):
     """(whether axis 0 is shared, for each other axis whether it is), or (False, None) for none."""
     axes = _arrays.axes(share, "share", ndim) if ndim else ()
@@ -107,7 +112,7 @@ def _dropout(x, name, p, where, rows, inverted, share, out):
     """Dropout forward and backward: the same function of an array that errors call `name`."""
     q = _core.keep_threshold(_arrays.rate(p))
     scale = _core.keep_scale(q) if _arrays.flag(inverted, "inverted") else 1.0
-    whole_batch, flags = shared_axes(share, np.ndim(x))
+    whole_batch, flags = shared_axes(share, len(shape_of(x, name)))
     return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, share=flags), 0, where, rows, out,
                        whole_batch=whole_batch)
 
@@ -130,9 +135,9 @@ def spatial_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows
     ----------
     Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
     """
-    if np.ndim(x) < 2:
-        raise ValueError(f"x must have shape (samples, channels, ...), got {np.shape(x)}")
-    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, np.ndim(x)), out)
+    if len(shape_of(x, "x")) < 2:
+        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, "x")}")
+    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
 
 
 def token_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -149,9 +154,9 @@ def token_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=N
     -------
     float32 array of x's shape
     """
-    if np.ndim(x) < 2:
-        raise ValueError(f"x must have shape (samples, tokens, ...), got {np.shape(x)}")
-    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, np.ndim(x)), out)
+    if len(shape_of(x, "x")) < 2:
+        raise ValueError(f"x must have shape (samples, tokens, ...), got {shape_of(x, "x")}")
+    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
 
 
 def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -183,8 +188,8 @@ def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, r
     def run(y, samples, stream):
         _core.dropout(as_rows(y), as_rows(samples), stream, q, scale, share=(True,))
 
-    if np.ndim(x) < 2:
-        raise ValueError(f"x must have shape (samples, ...) with at least 2 dimensions, got {np.shape(x)}")
+    if len(shape_of(x, "x")) < 2:
+        raise ValueError(f"x must have shape (samples, ...) with at least 2 dimensions, got {shape_of(x, "x")}")
     return elementwise(x, "x", run, 0, (seed, site, draw, row0, sub, call), rows, out, whole_batch=mode == "batch")
 
 
@@ -235,9 +240,9 @@ def feature_alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0
     -------
     float32 array of x's shape
     """
-    if np.ndim(x) < 2:
-        raise ValueError(f"x must have shape (samples, channels, ...), got {np.shape(x)}")
-    return _alpha(x, "x", p, (seed, site, draw, row0, sub, call), rows, range(2, np.ndim(x)), out, False)
+    if len(shape_of(x, "x")) < 2:
+        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, "x")}")
+    return _alpha(x, "x", p, (seed, site, draw, row0, sub, call), rows, range(2, len(shape_of(x, "x"))), out, False)
 
 
 def _alpha(x, name, p, where, rows, share, out, backward):
@@ -245,7 +250,7 @@ def _alpha(x, name, p, where, rows, share, out, backward):
     scale, shift, fill = alpha_constants(q)
     if backward:
         shift = fill = 0.0
-    whole_batch, flags = shared_axes(share, np.ndim(x))
+    whole_batch, flags = shared_axes(share, len(shape_of(x, name)))
     return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, shift, fill, flags), 0, where, rows, out,
                        whole_batch=whole_batch)
 
