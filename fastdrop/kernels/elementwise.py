@@ -136,7 +136,7 @@ def spatial_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows
     Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
     """
     if len(shape_of(x, "x")) < 2:
-        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, "x")}")
+        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, 'x')}")
     return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
 
 
@@ -155,7 +155,7 @@ def token_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=N
     float32 array of x's shape
     """
     if len(shape_of(x, "x")) < 2:
-        raise ValueError(f"x must have shape (samples, tokens, ...), got {shape_of(x, "x")}")
+        raise ValueError(f"x must have shape (samples, tokens, ...), got {shape_of(x, 'x')}")
     return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
 
 
@@ -189,7 +189,7 @@ def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, r
         _core.dropout(as_rows(y), as_rows(samples), stream, q, scale, share=(True,))
 
     if len(shape_of(x, "x")) < 2:
-        raise ValueError(f"x must have shape (samples, ...) with at least 2 dimensions, got {shape_of(x, "x")}")
+        raise ValueError(f"x must have shape (samples, ...) with at least 2 dimensions, got {shape_of(x, 'x')}")
     return elementwise(x, "x", run, 0, (seed, site, draw, row0, sub, call), rows, out, whole_batch=mode == "batch")
 
 
@@ -241,7 +241,7 @@ def feature_alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0
     float32 array of x's shape
     """
     if len(shape_of(x, "x")) < 2:
-        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, "x")}")
+        raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, 'x')}")
     return _alpha(x, "x", p, (seed, site, draw, row0, sub, call), rows, range(2, len(shape_of(x, "x"))), out, False)
 
 
