@@ -19,6 +19,8 @@ typedef struct piece_work {
     const fd_stream *s;
     uint64_t q;
     fd_drop drop;
+    fd_concrete concrete;
+    double *sums;
     float scale, alpha;
     int kind, nt;
 } piece_work;
@@ -153,6 +155,44 @@ static void noise_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrd
 int fd_noise(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, float sigma, int relative) {
     piece_work w = {.piece = noise_piece, .y = y, .x = x, .s = s, .units = units, .alpha = sigma, .kind = relative};
     return for_pieces(&w, rows, 0);
+}
+
+static void concrete_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+    for (ptrdiff_t r = row; r < row + rows; r++) {
+        const ptrdiff_t at = r * w->units + unit0;
+        w->k->concrete((float *)w->y + at, w->x + at, w->s, r, unit0, units, &w->concrete);
+    }
+}
+
+int fd_concrete_forward(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, fd_concrete c) {
+    piece_work w = {.piece = concrete_piece, .y = y, .x = x, .s = s, .units = units, .concrete = c};
+    return for_pieces(&w, rows, 0);
+}
+
+/* Rows are cut over threads, so that each row's sum is one thread's. */
+static void concrete_backward_task(const fd_region *region, int thread, void *context) {
+    const piece_work *w = context;
+    const ptrdiff_t r1 = w->begin + fd_cut(w->end - w->begin, region->threads, thread + 1, 1);
+    for (ptrdiff_t r = w->begin + fd_cut(w->end - w->begin, region->threads, thread, 1); r < r1; r++) {
+        const ptrdiff_t at = r * w->units;
+        w->sums[r] = w->k->concrete_backward((float *)w->y + at, w->x + at, w->saved + at, w->s, r, 0, w->units, &w->concrete);
+    }
+}
+
+int fd_concrete_backward(float *dx, double *dlogit, const float *dy, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units,
+                         fd_concrete c) {
+    piece_work w = {.k = fd_kernels(), .y = dx, .x = dy, .saved = x, .s = s, .units = units, .sums = dlogit, .concrete = c};
+    const ptrdiff_t chunk = fd_max(1, CHUNK / fd_max(1, units));
+    for (w.begin = 0; w.begin < rows; w.begin = w.end) {
+        w.end = fd_min(rows, w.begin + chunk);
+        fd_region region;
+        int status = fd_begin(&region, fd_min(fd_worth((w.end - w.begin) * units, GRAIN), w.end - w.begin), 0);
+        if (status != FD_OK) return status;
+        fd_run(&region, concrete_backward_task, &w, 0);
+        fd_end(&region);
+        if (w.end < rows && fd_interrupted()) return FD_INTERRUPTED;
+    }
+    return FD_OK;
 }
 
 /* Bit u of the word of plane j is bit 31 - j of unit u's uniform. */

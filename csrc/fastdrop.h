@@ -63,6 +63,27 @@ typedef struct {
 } fd_product;
 int fd_gemm(const fd_product *p);
 
+/* DropConnect, one mask a sample: y[n, o] = scale * sum_i keep(n, o, i) w[o, i] x[n, i] + bias[o], the second coordinate of the
+   stream being o and the unit i; with mask_bias the bias is unit `ins`, scaled as well. */
+typedef struct {
+    ptrdiff_t rows, outs, ins; /* x rows x ins, w outs x ins, y rows x outs */
+    const float *bias;         /* outs, or NULL; of fd_dropconnect alone */
+    int mask_bias;
+    fd_drop drop;
+} fd_connection;
+int fd_dropconnect(float *y, const float *x, const float *w, const fd_connection *c);
+int fd_dropconnect_dx(float *dx, const float *dy, const float *w, const fd_connection *c);
+int fd_dropconnect_dw(float *dw, float *db, const float *dy, const float *x, const fd_connection *c); /* db may be NULL */
+
+/* y (rows x outs) = x (rows x ins) w^T + bias, w sparse; columns and starts must be in range */
+int fd_sparse_linear(float *y, const float *x, ptrdiff_t rows, const fd_csr *w);
+
+/* ---- concrete dropout (Gal, Hron, Kendall, 2017): y = x (1 - z) / (1 - p), z = sigmoid((logit + log u - log(1 - u)) / t) ---- */
+int fd_concrete_forward(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, fd_concrete c); /* y may be x */
+/* dx (may be dy); dlogit: a sum for each row, in an order that depends on units alone */
+int fd_concrete_backward(float *dx, double *dlogit, const float *dy, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units,
+                         fd_concrete c);
+
 /* ---- sums and updates ---- */
 int fd_col_sum(float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols);
 int fd_sumsq(double *out, const float *x, ptrdiff_t n);

@@ -6,7 +6,7 @@ Arrays are C-contiguous float32 (or what a function names), validated by the Pyt
 asserted at most.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.math cimport sqrt
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
@@ -29,6 +29,19 @@ cdef extern from "fastdrop.h" nogil:
         Py_ssize_t size[3]
         Py_ssize_t block[3]
         int coupled, batch
+    ctypedef struct fd_connection:
+        Py_ssize_t rows, outs, ins
+        const float *bias
+        int mask_bias
+        fd_drop drop
+    ctypedef struct fd_csr:
+        Py_ssize_t outs, ins
+        const float *values
+        const int32_t *columns
+        const int64_t *starts
+        const float *bias
+    ctypedef struct fd_concrete:
+        float logit, inverse_t, scale, p
     ctypedef struct fd_product:
         float *c
         const float *a
@@ -58,6 +71,13 @@ cdef extern from "fastdrop.h" nogil:
     int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, Py_ssize_t rows, Py_ssize_t cols,
                         Py_ssize_t samples, int kind, float alpha, fd_drop drop)
     int fd_dropblock(float *y, const float *x, Py_ssize_t rows, const fd_blocks *b, const fd_stream *stream, uint64_t q)
+    int fd_dropconnect(float *y, const float *x, const float *w, const fd_connection *c)
+    int fd_dropconnect_dx(float *dx, const float *dy, const float *w, const fd_connection *c)
+    int fd_dropconnect_dw(float *dw, float *db, const float *dy, const float *x, const fd_connection *c)
+    int fd_sparse_linear(float *y, const float *x, Py_ssize_t rows, const fd_csr *w)
+    int fd_concrete_forward(float *y, const float *x, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, fd_concrete c)
+    int fd_concrete_backward(float *dx, double *dlogit, const float *dy, const float *x, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units,
+                             fd_concrete c)
     int fd_gemm(const fd_product *p)
     int fd_col_sum(float *out, const float *x, Py_ssize_t rows, Py_ssize_t cols)
     int fd_sumsq(double *out, const float *x, Py_ssize_t n)
@@ -330,6 +350,87 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
     with nogil:
         status = fd_gemm(&p)
+    done(status)
+
+
+def sparse_linear(cnp.ndarray y, cnp.ndarray x, cnp.ndarray values, cnp.ndarray columns, cnp.ndarray starts, cnp.ndarray bias):
+    """y (N, O) = x (N, I) @ w^T + bias, w sparse: columns int32, starts int64, both in range."""
+    cdef int status
+    cdef fd_csr w
+    cdef float *to = data(y)
+    cdef const float *inputs = data(x)
+    cdef Py_ssize_t rows = rows_of(x)
+    w.outs, w.ins, w.values, w.bias = cnp.PyArray_DIM(y, 1), cnp.PyArray_DIM(x, 1), data(values), data_or_null(bias)
+    w.columns, w.starts = <const int32_t *> cnp.PyArray_DATA(columns), <const int64_t *> cnp.PyArray_DATA(starts)
+    with nogil:
+        status = fd_sparse_linear(to, inputs, rows, &w)
+    done(status)
+
+cdef fd_concrete concrete_of(double logit, double temperature, double p):
+    cdef fd_concrete c
+    c.logit, c.inverse_t, c.scale, c.p = logit, 1.0 / temperature, 1.0 / (1.0 - p), p
+    return c
+
+def concrete(cnp.ndarray y, cnp.ndarray x, Stream s, double logit, double temperature, double p):
+    """y = x (1 - z) / (1 - p), z = sigmoid((logit + log u - log(1 - u)) / temperature); axis 0 is the sample."""
+    cdef int status
+    cdef float *to = data(y)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t rows = rows_of(x), units = units_of(x)
+    cdef fd_concrete c = concrete_of(logit, temperature, p)
+    with nogil:
+        status = fd_concrete_forward(to, source, &s.c, rows, units, c)
+    done(status)
+
+def concrete_backward(cnp.ndarray dx, cnp.ndarray dlogit, cnp.ndarray dy, cnp.ndarray x, Stream s, double logit, double temperature, double p):
+    """dx, and for each row the gradient of logit (float64)."""
+    cdef int status
+    cdef float *to = data(dx)
+    cdef double *sums = <double *> cnp.PyArray_DATA(dlogit)
+    cdef const float *upper = data(dy)
+    cdef const float *source = data(x)
+    cdef Py_ssize_t rows = rows_of(x), units = units_of(x)
+    cdef fd_concrete c = concrete_of(logit, temperature, p)
+    with nogil:
+        status = fd_concrete_backward(to, sums, upper, source, &s.c, rows, units, c)
+    done(status)
+
+cdef fd_connection connection(Py_ssize_t rows, cnp.ndarray w, cnp.ndarray bias, bint mask_bias, tuple drop):
+    cdef fd_connection c
+    c.rows, c.outs, c.ins = rows, rows_of(w), cnp.PyArray_DIM(w, 1)
+    c.bias, c.mask_bias, c.drop = data_or_null(bias), mask_bias, drop_tuple(drop)
+    return c
+
+def dropconnect(cnp.ndarray y, cnp.ndarray x, cnp.ndarray w, cnp.ndarray bias, bint mask_bias, tuple drop):
+    """y (N, O) = x (N, I) @ (w (O, I) with a mask a sample)^T + bias; with mask_bias the bias is masked as well."""
+    cdef int status
+    cdef float *to = data(y)
+    cdef const float *inputs = data(x)
+    cdef const float *weights = data(w)
+    cdef fd_connection c = connection(rows_of(x), w, bias, mask_bias, drop)
+    with nogil:
+        status = fd_dropconnect(to, inputs, weights, &c)
+    done(status)
+
+def dropconnect_dx(cnp.ndarray dx, cnp.ndarray dy, cnp.ndarray w, tuple drop):
+    cdef int status
+    cdef float *to = data(dx)
+    cdef const float *upper = data(dy)
+    cdef const float *weights = data(w)
+    cdef fd_connection c = connection(rows_of(dy), w, None, False, drop)
+    with nogil:
+        status = fd_dropconnect_dx(to, upper, weights, &c)
+    done(status)
+
+def dropconnect_dw(cnp.ndarray dw, cnp.ndarray db, cnp.ndarray dy, cnp.ndarray x, bint mask_bias, tuple drop):
+    cdef int status
+    cdef float *to = data(dw)
+    cdef float *sums = data_or_null(db)
+    cdef const float *upper = data(dy)
+    cdef const float *inputs = data(x)
+    cdef fd_connection c = connection(rows_of(x), dw, None, mask_bias, drop)
+    with nogil:
+        status = fd_dropconnect_dw(to, sums, upper, inputs, &c)
     done(status)
 
 

@@ -11,7 +11,9 @@ from fastdrop.arithmetic import (
     abs, add, amax, amin, argmax, cat, clamp, div, exp, flatten, log, log_softmax, log_softmax_of, matmul, max, maximum,
     mean, min, mul, neg, permute, pow, reshape, softmax, sqrt, squeeze, stack, std, sub, sum, transpose, unsqueeze, var,
 )
+from fastdrop.connect import dropconnect_gaussian, dropconnect_linear
 from fastdrop.fused import dropout, gelu, leaky_relu, linear, relu, selu, sigmoid, silu, tanh
+from fastdrop.learned import concrete_dropout, variational_linear
 from fastdrop.stochastic import (
     alpha_dropout, drop_block1d, drop_block2d, drop_block3d, drop_path, dropout1d, dropout2d, dropout3d, feature_alpha_dropout,
     gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
@@ -25,6 +27,7 @@ TOP_LEVEL = (
     "squeeze", "stack", "std", "sub", "sum", "tanh", "transpose", "unsqueeze", "var",
 )
 LAYERS = (
+    "concrete_dropout", "dropconnect_gaussian", "dropconnect_linear", "variational_linear",
     "alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise",
     "patch_dropout", "token_dropout",
     "batch_norm", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "gaussian_nll_loss", "gelu", "huber_loss",

@@ -17,7 +17,22 @@ ARGUMENTS = {
     "ReLU": {"inplace": True}, "LeakyReLU": {"negative_slope": 0.3, "inplace": True}, "Sigmoid": {}, "Tanh": {},
     "SELU": {"inplace": True}, "SiLU": {"inplace": True}, "GELU": {"approximate": "none"}, "Softmax": {"dim": 1},
     "LogSoftmax": {"dim": 1}, "Linear": {"in_features": 3, "out_features": 4, "bias": False},
-    "Dropout": {"p": 0.25, "inplace": True, "inverted": False},
+    "Dropout": {"p": 0.25, "inplace": True, "inverted": False, "share": [1, -1]},
+    **{name: {"p": 0.25, "inplace": True} for name in ("AlphaDropout", "FeatureAlphaDropout", "GaussianDropout", "SpatialDropout1d",
+                                                       "SpatialDropout2d", "SpatialDropout3d")},
+    "GaussianNoise": {"sigma": 0.3}, "TokenDropout": {"p": 0.3}, "PatchDropout": {"p": 0.3, "prefix_tokens": 2},
+    "DropPath": {"p": 0.3, "mode": "batch", "scale_by_keep": False},
+    "Residual": {"branch": {"class": "Linear", "arguments": {"in_features": 3, "out_features": 3, "bias": True}}, "p": 0.3, "mode": "batch",
+                 "scale_by_keep": False, "shortcut": {"class": "Identity", "arguments": {}}},
+    **{f"DropBlock{d}d": {"p": 0.3, "block_size": 4, "inplace": True, "couple_channels": True, "normalize": "batch"} for d in (1, 2, 3)},
+    "DropConnectLinear": {"in_features": 3, "out_features": 4, "bias": False, "p": 0.3, "per_sample": True, "mask_bias": True,
+                          "activation": "relu", "inference": "gaussian", "samples": 7},
+    "WeightDrop": {"module": {"class": "Linear", "arguments": {"in_features": 3, "out_features": 3, "bias": True}}, "weights": ["weight", "bias"],
+                   "p": 0.3},
+    "TargetedLinear": {"in_features": 3, "out_features": 4, "bias": False, "targeted": 0.3, "p": 0.25, "kind": "unit"},
+    "ConcreteDropout": {"p": 0.3, "temperature": 0.2, "channelwise": True},
+    "VariationalLinear": {"in_features": 3, "out_features": 4, "bias": False, "alpha": "neuron", "prior": "kingma", "threshold": 2.5},
+    "SparseLinear": {"in_features": 3, "out_features": 4, "bias": False, "nonzeros": 5},
     "LayerNorm": {"normalized_shape": [3], "eps": 1e-3, "elementwise_affine": True, "bias": False},
     "BatchNorm1d": {"num_features": 3, "eps": 1e-3, "momentum": None, "affine": False, "track_running_stats": True},
     "Flatten": {"start_dim": 0, "end_dim": 1}, "Identity": {},
@@ -29,7 +44,7 @@ def test_every_layer_comes_back_with_its_arguments(tmp_path, name):
     kind, arguments = models.LAYERS[name], ARGUMENTS[name]
     named = {key for key, p in inspect.signature(kind).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     assert arguments.keys() == named
-    layer = kind(**arguments)
+    layer = kind(**{key: models.build(value) if isinstance(value, dict) else value for key, value in arguments.items()})
     fd.save(layer, tmp_path / "a")
     again = fd.load(tmp_path / "a")
     assert type(again) is kind and repr(again) == repr(layer)

@@ -51,6 +51,20 @@ typedef struct {
     float scale;
 } fd_tile;
 
+/* Sparse weights, outs x ins: the nonzeros of row o are values[j], in columns[j], for starts[o] <= j < starts[o + 1]. */
+typedef struct {
+    ptrdiff_t outs, ins;
+    const float *values;
+    const int32_t *columns;
+    const int64_t *starts;
+    const float *bias; /* outs, or NULL */
+} fd_csr;
+
+/* Concrete dropout: logit of p, 1 / temperature, 1 / (1 - p), p */
+typedef struct {
+    float logit, inverse_t, scale, p;
+} fd_concrete;
+
 /* X(result, name, arguments) */
 #define FD_KERNEL_LIST(X)                                                                                              \
     /* Packed keep bits of rows [row, row + rows) and groups [group, group + groups): rows x groups x 4 words, dense.  \
@@ -84,6 +98,23 @@ typedef struct {
     X(void, act_backward, (float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows, ptrdiff_t cols,  \
                            ptrdiff_t ld, int kind, float alpha, const fd_stream *s, ptrdiff_t row, ptrdiff_t unit0,    \
                            uint64_t q, float scale))                                                                   \
+    /* rows of weights w[o*ldw + i] with keep bits at bits + o*ld_bits: y[o] = sum_i keep w x[i]; dx[i] += sum_o a[o] keep w;      \
+       dw[o*ldw + i] += a[o] keep x[i] */                                                                              \
+    X(void, masked_dots, (float *y, const float *x, const float *w, ptrdiff_t ldw, const uint32_t *bits,               \
+                          ptrdiff_t ld_bits, ptrdiff_t outs, ptrdiff_t n))                                             \
+    X(void, masked_rows, (float *dx, const float *a, const float *w, ptrdiff_t ldw, const uint32_t *bits,              \
+                          ptrdiff_t ld_bits, ptrdiff_t outs, ptrdiff_t n))                                             \
+    X(void, masked_outer, (float *dw, ptrdiff_t ldw, const float *a, const float *x, const uint32_t *bits,             \
+                           ptrdiff_t ld_bits, ptrdiff_t outs, ptrdiff_t n))                                            \
+    /* outputs [o0, o1) of n <= tile_n samples: a panel as pack_panels_t makes it; of one sample */                    \
+    X(void, sparse_panel, (float *y, ptrdiff_t ldy, const float *panel, const fd_csr *w, ptrdiff_t o0, ptrdiff_t o1,   \
+                           ptrdiff_t n))                                                                               \
+    X(void, sparse_row, (float *y, const float *x, const fd_csr *w, ptrdiff_t o0, ptrdiff_t o1))                       \
+    /* elements [e0, e0 + n) of a row, e0 a multiple of 4; backward returns the gradient of logit. y may be x, dx dy. */ \
+    X(void, concrete, (float *y, const float *x, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n,         \
+                       const fd_concrete *c))                                                                          \
+    X(double, concrete_backward, (float *dx, const float *dy, const float *x, const fd_stream *s, ptrdiff_t row,       \
+                                  ptrdiff_t e0, ptrdiff_t n, const fd_concrete *c))                                    \
     X(void, gemm_tile, (const fd_tile *t))                                                                             \
     /* dst[i*dst_ld + p] = src[i*ld + p] */                                                                            \
     X(void, pack_rows, (float *dst, ptrdiff_t dst_ld, const float *src, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t k))    \

@@ -19,14 +19,17 @@ Arrays of float64, float16 or integers are converted to float32 once; bool, comp
 """
 
 from fastdrop.kernels.blocks import dropblock, dropblock_backward, dropblock_mask
+from fastdrop.kernels.connect import dropconnect_linear, dropconnect_mask
 from fastdrop.kernels.elementwise import (
     alpha_dropout, alpha_dropout_backward, drop_path, dropout, dropout_backward, feature_alpha_dropout, gaussian_dropout, gaussian_noise,
     spatial_dropout, token_dropout,
 )
+from fastdrop.kernels.learned import concrete_dropout, sparse_linear
 from fastdrop.kernels.masks import keep_bits, keep_mask, keep_uniforms, normal, uniform
 from fastdrop.kernels.products import ACTIVATIONS, linear, matmul  # noqa: F401
 
 __all__ = [
-    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
+    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask", "dropconnect_linear", "dropconnect_mask", "dropout", "dropout_backward",
+    "concrete_dropout", "sparse_linear", "feature_alpha_dropout", "gaussian_dropout",
     "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "spatial_dropout", "token_dropout", "uniform",
 ]

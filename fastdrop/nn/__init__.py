@@ -3,11 +3,13 @@
 from fastdrop.nn import functional, init, utils
 from fastdrop.nn.activation import GELU, SELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from fastdrop.nn.blocks import DropBlock1d, DropBlock2d, DropBlock3d
+from fastdrop.nn.connect import DropConnectLinear, TargetedLinear, WeightDrop
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.dropout import (
     AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
     SpatialDropout2d, SpatialDropout3d,
 )
+from fastdrop.nn.learned import ConcreteDropout, VariationalLinear, concrete_regularizer, kl
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.loss import (
     BCEWithLogitsLoss, CrossEntropyLoss, GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
@@ -16,10 +18,12 @@ from fastdrop.nn.module import Module
 from fastdrop.nn.norm import BatchNorm1d, LayerNorm
 from fastdrop.nn.paths import DropPath, PatchDropout, Residual, TokenDropout, drop_path_rates
 from fastdrop.nn.shape import Flatten, Identity
+from fastdrop.nn.sparse import SparseLinear
 from fastdrop.tensor import Parameter
 
 __all__ = [
-    "AlphaDropout", "DropBlock1d", "DropBlock2d", "DropBlock3d", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
+    "AlphaDropout", "ConcreteDropout", "DropConnectLinear", "SparseLinear", "TargetedLinear", "VariationalLinear", "WeightDrop",
+    "concrete_regularizer", "kl", "DropBlock1d", "DropBlock2d", "DropBlock3d", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
     "PatchDropout", "Residual", "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "TokenDropout", "drop_path_rates",
     "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU", "GaussianNLLLoss", "HuberLoss",
     "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss",
