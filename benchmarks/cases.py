@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import peers
+from benchmarks import family, peers
 from fastdrop import bench_cases
 from fastdrop.bench_cases import Case
 
@@ -48,3 +48,9 @@ for _hidden in (512, 1024, 2048):
         case(f"mlp step h={_hidden} batch={_batch}", bench_cases.mlp_step, _hidden, _batch, quick=(_hidden, _batch) == (1024, 128),
              more=peers.mlp_steps)
 case("mlp step h=16 batch=1", bench_cases.mlp_step, 16, 1, more=peers.mlp_steps)
+
+for _build in (family.spatial, family.alpha, family.gaussian, family.path, family.block, family.concrete, family.connect_pass,
+               family.connect_sample, family.residual):
+    case(f"family {_build.__name__}", _build, quick=False)
+for _batch in (1, 32, 128):
+    case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)

@@ -19,6 +19,7 @@ from fastdrop.stochastic import (
     gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
 )
 from fastdrop.tensor import Tensor, as_tensor, record
+from fastdrop.tokens import embedding
 
 # what torch has at top level
 TOP_LEVEL = (
@@ -27,7 +28,7 @@ TOP_LEVEL = (
     "squeeze", "stack", "std", "sub", "sum", "tanh", "transpose", "unsqueeze", "var",
 )
 LAYERS = (
-    "concrete_dropout", "dropconnect_gaussian", "dropconnect_linear", "variational_linear",
+    "concrete_dropout", "dropconnect_gaussian", "dropconnect_linear", "embedding", "variational_linear",
     "alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise",
     "patch_dropout", "token_dropout",
     "batch_norm", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "gaussian_nll_loss", "gelu", "huber_loss",

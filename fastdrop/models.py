@@ -19,7 +19,7 @@ CONTAINERS = {"Sequential": nn.Sequential, "ModuleList": nn.ModuleList}
 LAYERS = {kind.__name__: kind for kind in (
     *ACTIVATIONS.values(), nn.Softmax, nn.LogSoftmax, nn.Linear, nn.Dropout, nn.LayerNorm, nn.BatchNorm1d, nn.Flatten,
     nn.Identity, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.GaussianDropout, nn.GaussianNoise, nn.SpatialDropout1d, nn.SpatialDropout2d,
-    nn.SpatialDropout3d, nn.ConcreteDropout,
+    nn.SpatialDropout3d, nn.Embedding, nn.ConcreteDropout,
     nn.DropConnectLinear, nn.SparseLinear, nn.TargetedLinear, nn.VariationalLinear, nn.WeightDrop, nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d, nn.DropPath, nn.Residual, nn.TokenDropout, nn.PatchDropout)}
 _MAX_DEPTH = 100  # containers within containers
 

@@ -17,7 +17,7 @@ FLOORS = {
     "_core": 5,
     "_arrays": 6, "_buffers": 6, "_files": 6, "random": 6, "runtime": 6, "safetensors": 6, "schedules": 6,
     "kernels": 7, "tensor": 7, "fused": 7, "arithmetic": 7,
-    "functional": 8, "stochastic": 8, "connect": 8, "learned": 8,
+    "functional": 8, "stochastic": 8, "connect": 8, "learned": 8, "tokens": 8,
     "nn": 9,
     "optim": 10, "dataset": 10, "archives": 10, "tables": 10, "data": 10, "preparation": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10,
     "pictures": 10, "report": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,

@@ -1,6 +1,7 @@
 """Dropped weights: DropConnect with one mask a pass and a sample, its Gaussian inference, WeightDrop, targeted dropout."""
 
 import copy
+import functools
 import itertools
 import math
 import pickle
@@ -18,6 +19,7 @@ RNG = np.random.default_rng(0)
 WHERE = dict(seed=9, site=2, draw=3, call=1)
 
 
+@functools.cache
 def masks(n, outs, ins, p, row0=0, per_sample=True, **where):
     """(n, outs, ins) keep masks by the contract; the same for all samples with one mask a pass."""
     rows = range(row0, row0 + n) if per_sample else [2**32 - 1]
@@ -35,7 +37,7 @@ def exact(x, w, b, kept, p, kept_bias=None):
 
 @pytest.mark.parametrize("per_sample", [False, True])
 @pytest.mark.parametrize("mask_bias", [False, True])
-@pytest.mark.parametrize("shape", [(1, 37, 150), (9, 20, 128), (5, 3, 7), (33, 17, 300)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 37, 150), (9, 20, 128), (5, 3, 7), (20, 17, 140)], ids=str)
 def test_equals_einsum(per_sample, mask_bias, shape, isa, each_thread_count):
     n, outs, ins = shape
     x, w, b = (RNG.standard_normal(s).astype(np.float32) for s in ((n, ins), (outs, ins), outs))

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "TargetedLinear": {"in_features": 3, "out_features": 4, "bias": False, "targeted": 0.3, "p": 0.25, "kind": "unit"},
     "ConcreteDropout": {"p": 0.3, "temperature": 0.2, "channelwise": True},
     "VariationalLinear": {"in_features": 3, "out_features": 4, "bias": False, "alpha": "neuron", "prior": "kingma", "threshold": 2.5},
+    "Embedding": {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": 2, "dropout": 0.3, "per_sample": True},
     "SparseLinear": {"in_features": 3, "out_features": 4, "bias": False, "nonzeros": 5},
     "LayerNorm": {"normalized_shape": [3], "eps": 1e-3, "elementwise_affine": True, "bias": False},
     "BatchNorm1d": {"num_features": 3, "eps": 1e-3, "momentum": None, "affine": False, "track_running_stats": True},

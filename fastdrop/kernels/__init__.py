@@ -27,9 +27,11 @@ from fastdrop.kernels.elementwise import (
 from fastdrop.kernels.learned import concrete_dropout, sparse_linear
 from fastdrop.kernels.masks import keep_bits, keep_mask, keep_uniforms, normal, uniform
 from fastdrop.kernels.products import ACTIVATIONS, linear, matmul  # noqa: F401
+from fastdrop.kernels.tokens import embedding_dropout, patch_indices
 
 __all__ = [
-    "alpha_dropout", "alpha_dropout_backward", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask", "dropconnect_linear", "dropconnect_mask", "dropout", "dropout_backward",
-    "concrete_dropout", "sparse_linear", "feature_alpha_dropout", "gaussian_dropout",
-    "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "spatial_dropout", "token_dropout", "uniform",
+    "alpha_dropout", "alpha_dropout_backward", "concrete_dropout", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask",
+    "dropconnect_linear", "dropconnect_mask", "dropout", "dropout_backward", "embedding_dropout", "feature_alpha_dropout",
+    "gaussian_dropout", "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "patch_indices",
+    "sparse_linear", "spatial_dropout", "token_dropout", "uniform",
 ]

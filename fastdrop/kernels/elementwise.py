@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fastdrop import _arrays, _core
-from fastdrop.kernels.masks import memory, sample_rows, stream_of
+from fastdrop.kernels.masks import for_all_rows, memory, sample_rows, stream_of
 
 __all__ = ["alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
            "gaussian_noise", "spatial_dropout", "token_dropout"]
@@ -21,8 +21,9 @@ def elementwise(x, name, run, domain, where, rows, out, *, minimum_ndim=1, whole
     samples = x[np.newaxis] if x.ndim == 1 else x
     if samples.size > samples.shape[0] * _arrays.MAX_UNITS:
         raise ValueError(f"{name} must have at most 2**34 units a sample, got shape {x.shape}")
-    numbers = sample_rows(samples, rows)
-    _, stream = stream_of(domain, np.full(len(samples), _arrays.SHARED_ROW) if whole_batch else numbers, *where)
+    _, stream = stream_of(domain, sample_rows(samples, rows), *where)
+    if whole_batch:
+        stream = for_all_rows(stream, len(samples))
     target = _arrays.output(out, x.shape, *memory(given, x, rows))
     y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(x.shape, np.float32)
     run(y[np.newaxis] if x.ndim == 1 else y, samples, stream)

@@ -19,6 +19,12 @@ def stream_of(domain, rows, seed, site, draw, row0, sub, call) -> tuple[int, Str
         _arrays.integer(draw, "draw"), row0, _arrays.integer(sub, "sub"), domain, numbers)
 
 
+def for_all_rows(stream: Stream, samples: int) -> Stream:
+    """The same key with the row of the whole batch for each sample."""
+    rows = np.full(samples, _arrays.SHARED_ROW, np.uint32)
+    return Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain, rows)
+
+
 def sample_rows(x, rows):
     """The rows argument of an array's samples: its own count, or the user's list, which must be as long."""
     count = x.shape[0]

@@ -9,6 +9,7 @@ from fastdrop.nn.dropout import (
     AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
     SpatialDropout2d, SpatialDropout3d,
 )
+from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.learned import ConcreteDropout, VariationalLinear, concrete_regularizer, kl
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.loss import (
@@ -22,7 +23,7 @@ from fastdrop.nn.sparse import SparseLinear
 from fastdrop.tensor import Parameter
 
 __all__ = [
-    "AlphaDropout", "ConcreteDropout", "DropConnectLinear", "SparseLinear", "TargetedLinear", "VariationalLinear", "WeightDrop",
+    "AlphaDropout", "Embedding", "ConcreteDropout", "DropConnectLinear", "SparseLinear", "TargetedLinear", "VariationalLinear", "WeightDrop",
     "concrete_regularizer", "kl", "DropBlock1d", "DropBlock2d", "DropBlock3d", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
     "PatchDropout", "Residual", "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "TokenDropout", "drop_path_rates",
     "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU", "GaussianNLLLoss", "HuberLoss",
