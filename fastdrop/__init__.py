@@ -53,6 +53,7 @@ _LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "
                  "schedules")
 _LAZY_NAMES = {
     "fit": "train", "evaluate": "train", "predict": "train",
+    "diagnose": "diagnosis", "recalibrate_batchnorm": "diagnosis", "plot_masks": "pictures",
     "save": "io", "load": "io", "mc_predict": "mc",
     "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",
 }

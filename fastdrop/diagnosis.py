@@ -1,0 +1,300 @@
+"""The doctor: what the field's experience warns about in a model with dropout, and how to put it right."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastdrop import _arrays, nn, random
+from fastdrop.tensor import as_tensor, no_grad
+
+__all__ = ["Diagnosis", "Finding", "diagnose", "recalibrate_batchnorm"]
+
+ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)
+CHANNELS = (nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d, nn.FeatureAlphaDropout, nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d)
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.SELU, nn.SiLU, nn.GELU)
+PLAIN = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)  # neither learn nor drop
+DENSE = (nn.Linear, nn.VariationalLinear)
+MOST = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}  # the highest rates that are recommended
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes
+    ----------
+    code : str
+        Its name, for programs: "before-batch-norm", "on-output", ...
+    place : str
+        The layer's path in the model; "" for the whole.
+    problem, reason, remedy : str
+        What was found, why it matters (with the source), what to do.
+    """
+
+    code: str
+    place: str
+    problem: str
+    reason: str
+    remedy: str
+
+    def __str__(self):
+        return f"{self.place or 'the model'}: {self.problem}. {self.reason} {self.remedy} [{self.code}]"
+
+
+class Diagnosis(list):
+    """The findings, in the order of the model; prints as a list of sentences."""
+
+    def __str__(self):
+        return "\n".join(f"{i + 1}. {finding}" for i, finding in enumerate(self)) or "nothing found"
+
+    def codes(self) -> list[str]:
+        """The findings' names."""
+        return [finding.code for finding in self]
+
+
+def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
+    """Look for what usually goes wrong with dropout; the model is not changed.
+
+    Parameters
+    ----------
+    model : Module
+    data : array (N, ...), optional
+        A few samples of input: with them the layers are looked at in the order in which they run, with the shapes that they get
+        (otherwise in the order of registration).
+    history : History, optional
+        Of `fastdrop.fit`, or a dict with "loss" and "val_loss" (or "accuracy" and "val_accuracy"): is dropout needed, is it enough?
+    optimizer : Optimizer, optional
+        Whose weight decay is looked at.
+
+    Returns
+    -------
+    Diagnosis : list of `Finding`
+
+    Raises
+    ------
+    TypeError
+        model is no Module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    names = {id(module): name for name, module in model.named_modules()}
+    calls = _registered(model) if data is None else _traced(model, data)
+    findings = Diagnosis()
+
+    def found(code, module, problem, reason, remedy):
+        findings.append(Finding(code, names.get(id(module), ""), problem, reason, remedy))
+
+    _order(calls, found)
+    for module, shape in calls:
+        _layer(module, shape, found)
+    for module in model.modules():
+        if isinstance(module, nn.Residual) and module.shortcut is not None and any(m.n_sites for m in module.shortcut.modules()):
+            found("on-shortcut", module.shortcut, "dropout on a skip connection",
+                  "The skip connection carries the signal past the branches; noise there adds up over depth (He et al., 2016).",
+                  "Move it into the branch.")
+    if model.training:
+        found("training-mode", model, "the model is in training mode", "Predictions made like this are random: dropout is on.",
+              "Call model.eval() before predicting (training needs train(), and fastdrop.mc_predict takes care of itself).")
+    _decay(model, optimizer, found)
+    _gap(model, history, found)
+    return findings
+
+
+# ---- what runs in which order ----
+
+
+def _registered(model):
+    """(layer, None) of every module without children, in registration order."""
+    return [(module, None) for module in model.modules() if not any(True for _ in module.children())]
+
+
+def _traced(model, data):
+    """(layer, shape of its input) in the order of the calls of one forward pass in evaluation."""
+    calls, leaves = [], [m for m in model.modules() if not any(True for _ in m.children())]
+
+    def wrapped(module, forward):
+        def call(*args, **kwargs):
+            calls.append((module, as_tensor(args[0], "input").shape if args and not isinstance(args[0], (str, bytes)) else None))
+            return forward(*args, **kwargs)
+
+        return call
+
+    with _evaluation(model):
+        try:
+            for module in leaves:
+                object.__setattr__(module, "forward", wrapped(module, module.forward))
+            with no_grad(), random.mask_state(draw=0):
+                model(data)
+        finally:
+            for module in leaves:
+                module.__dict__.pop("forward", None)
+    return calls
+
+
+@contextmanager
+def _evaluation(model):
+    """Evaluation mode, and each module's own mode again afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            object.__setattr__(module, "training", training)
+
+
+def _rate(module):
+    """A layer's highest rate."""
+    p = getattr(module, "dropout", None) if isinstance(module, nn.Embedding) else getattr(module, "p", None)
+    if isinstance(module, nn.ConcreteDropout):
+        return module.rate
+    if callable(p):
+        return max(p(step) for step in (0, 10**3, 10**6, 10**12))
+    return p
+
+
+def _drops(module):
+    return bool(module.n_sites) and not isinstance(module, (nn.GaussianNoise, nn.VariationalLinear)) and bool(_rate(module))
+
+
+# ---- the rules ----
+
+
+def _order(calls, found):
+    layers = [module for module, _ in calls]
+    last_dense = max((i for i, m in enumerate(layers) if isinstance(m, DENSE)), default=-1)
+    selu = any(isinstance(m, nn.SELU) for m in layers)
+    for i, module in enumerate(layers):
+        if not _drops(module):
+            continue
+        before = next((m for m in reversed(layers[:i]) if not isinstance(m, PLAIN)), None)
+        after = next((m for m in layers[i + 1:] if not isinstance(m, PLAIN)), None)
+        weights = isinstance(module, (nn.DropConnectLinear, nn.TargetedLinear, nn.Embedding))
+        if any(isinstance(m, nn.BatchNorm1d) for m in layers[i + 1:]):
+            found("before-batch-norm", module, "dropout before batch normalisation",
+                  "In training the variance that batch norm records is that of dropped activations, in evaluation it gets others (Li et al., "
+                  "2019, \"variance shift\").",
+                  "Move the dropout behind the last batch norm, or call fastdrop.recalibrate_batchnorm(model, batches) after training.")
+        if i > last_dense >= 0 and before is layers[last_dense] and not isinstance(module, nn.Residual):
+            found("on-output", module, "dropout on the output layer",
+                  "What is dropped there is the prediction itself: targets cannot be met, and a regression is biased towards noise.",
+                  "Remove it; the rate of an output layer is 0.")
+        if before is not None and _drops(before) and not weights:
+            found("twice", module, "dropout directly after dropout", "Their rates multiply: 0.5 after 0.5 keeps a quarter.",
+                  "Keep one of them.")
+        if isinstance(before, nn.SELU) and type(module) is nn.Dropout:
+            found("selu", module, "dropout after SELU", "It destroys the zero mean and unit variance that SELU networks keep (Klambauer et al., 2017).",
+                  "Use AlphaDropout(0.05 to 0.1).")
+        if isinstance(module, nn.AlphaDropout) and not selu:
+            found("alpha-without-selu", module, "AlphaDropout in a network without SELU",
+                  "Its fill value is what SELU saturates to; after ReLU it adds a bias that was never there.", "Use Dropout, or SELU.")
+        if type(module) is nn.Dropout and isinstance(after, ACTIVATIONS) and isinstance(before, DENSE):
+            found("before-activation", module, "dropout between a dense layer and its activation",
+                  "After the activation is the usual place, and there this library computes all three as one product.",
+                  "Swap the two (for ReLU the result is the same).")
+
+
+def _layer(module, shape, found):
+    if not _drops(module):
+        return
+    p = _rate(module)
+    if p >= 1.0:
+        found("drops-all", module, f"a rate of {p:g} drops everything", "Nothing passes, and nothing is learned.", "Choose a rate below 1.")
+        return
+    if shape is not None and len(shape) >= 4 and isinstance(module, ELEMENTWISE) and not getattr(module, "share", ()) \
+            and not getattr(module, "channelwise", False):
+        found("on-feature-maps", module, f"elementwise dropout on feature maps of shape {tuple(shape[1:])}",
+              "Neighbouring elements say almost the same, so what is dropped is still there (Tompson et al., 2015; Ghiasi et al., 2018).",
+              f"Drop whole channels (SpatialDropout{len(shape) - 2}d) or blocks (DropBlock{len(shape) - 2}d).")
+    kind = ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS) else "dense")
+    if p > MOST[kind] and not isinstance(module, (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)):
+        what = {"embedding": "an embedding", "channels": "convolutional maps", "dense": "a dense layer"}[kind]
+        found("rate", module, f"a rate of {p:g} on {what}", f"More than {MOST[kind]:g} usually takes more capacity than it gains.",
+              f"Start at {min(0.2, MOST[kind]):g} and move by 0.1, looking at the gap between training and validation.")
+
+
+def _decay(model, optimizer, found):
+    if optimizer is None:
+        return
+    decay = max(float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups)
+    rates = [_rate(m) for m in model.modules() if _drops(m)]
+    if decay >= 1e-2 and rates and max(rates) >= 0.5:
+        found("decay-and-dropout", model, f"weight decay of {decay:g} with rates up to {max(rates):g}",
+              "Both hold the network back; together they underfit.", "Lower the decay tenfold, or the rates by 0.1 to 0.2.")
+
+
+def _gap(model, history, found):
+    if history is None:
+        return
+    for name, better in (("accuracy", 1.0), ("loss", -1.0)):
+        train, held = history.get(name), history.get(f"val_{name}")
+        if train and held:
+            break
+    else:
+        raise ValueError(f"history must have a training and a validation figure (loss and val_loss), got {', '.join(history) or 'nothing'}")
+    tail = slice(-max(1, len(train) // 5), None)
+    a, b = float(np.mean(train[tail])), float(np.mean(held[tail]))
+    gap = better * (a - b) if name == "accuracy" else (b - a) / max(abs(b), 1e-12)
+    dropping = any(_drops(m) for m in model.modules())
+    figures = f"training {name} {a:.3g}, validation {b:.3g}"
+    if gap < (0.005 if name == "accuracy" else 0.02):
+        found("no-gap", model, f"no gap between training and validation ({figures})" + (" with dropout" if dropping else ""),
+              "The network does not overfit, so there is nothing for dropout to prevent.",
+              "Lower the rates by 0.1, or make the network larger." if dropping else "Dropout is not needed here.")
+    elif gap > (0.05 if name == "accuracy" else 0.3):
+        found("large-gap", model, f"a large gap between training and validation ({figures})", "The network overfits.",
+              "Raise the rates by 0.1." if dropping else "Add dropout: 0.2 after each hidden activation to begin with.")
+
+
+# ---- batch norm again ----
+
+
+def recalibrate_batchnorm(model, batches):
+    """Estimate the running statistics of all batch norms again, with dropout off: the average over these batches.
+
+    The remedy where dropout stands before batch norm and cannot be moved (Li et al., "Understanding the disharmony between dropout and
+    batch normalization by variance shift", CVPR 2019). Run it after training, over a few hundred training samples or more.
+
+    Parameters
+    ----------
+    model : Module
+    batches : iterable of array (N, ...), or of (array, target)
+
+    Returns
+    -------
+    model, with its modes as they were
+
+    Raises
+    ------
+    ValueError
+        The model has no batch norm with running statistics, or there is no batch.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None]
+    if not norms:
+        raise ValueError("model must have a batch norm with running statistics")
+    before = [(m, m.momentum, m.running_mean.data.copy(), m.running_var.data.copy(), m.num_batches_tracked.copy()) for m in norms]
+    done = False
+    try:
+        with _evaluation(model), no_grad():
+            for norm in norms:
+                norm.momentum = None  # the plain average
+                norm.num_batches_tracked[...] = 0
+                object.__setattr__(norm, "training", True)
+            count = 0
+            for batch in batches:
+                model(batch[0] if isinstance(batch, (tuple, list)) else batch)
+                count += 1
+            if not count:
+                raise ValueError("batches must have at least one batch")
+        done = True
+    finally:
+        for norm, momentum, average, variance, tracked in before:
+            norm.momentum = momentum
+            if not done:
+                norm.running_mean.data[...], norm.running_var.data[...], norm.num_batches_tracked[...] = average, variance, tracked
+    return model
