@@ -81,7 +81,7 @@ def plot_masks(layer, shape, path=None, *, draws: int = 3, seed: int = 0):
     if not isinstance(layer, nn.Module):
         raise TypeError(f"layer must be a Module, got {_arrays.describe(layer)}")
     draws = _arrays.integer(draws, "draws", 1, 64)
-    images = [_as_image(drawn_mask(layer, tuple(shape), draw, seed)) for draw in range(draws)]
+    images = [as_image(drawn_mask(layer, tuple(shape), draw, seed)) for draw in range(draws)]
     picture = figure(2.2 * draws + 0.2, 2.2 * images[0].shape[0] / max(images[0].shape[1], 1) + 0.4)
     for i, image in enumerate(images):
         axes = picture.add_subplot(1, draws, i + 1)
@@ -94,7 +94,7 @@ def plot_masks(layer, shape, path=None, *, draws: int = 3, seed: int = 0):
     return picture
 
 
-def _as_image(values: np.ndarray) -> np.ndarray:
+def as_image(values: np.ndarray) -> np.ndarray:
     """Two axes: the last, and all before it; a grey line between the maps of a stack."""
     shape = [n for n in values.shape if n > 1] or [1]
     values = values.reshape(shape)
