@@ -50,6 +50,32 @@ static void masks(void) {
     }
 }
 
+static void family(void) {
+    enum { ROWS = 3, CHANNELS = 5, SIDE = 13, MAP = SIDE * SIDE, N = ROWS * CHANNELS * MAP };
+    float *x = numbers(N, 6), *y = malloc(N * sizeof *y);
+    fd_stream s = {{1, 2}, 0, 1, 7, NULL};
+    const ptrdiff_t length[] = {CHANNELS, MAP};
+    for (int which = 0; which < 4; which++) {
+        const int shared[] = {which & 1, which >> 1};
+        fd_dropout_shared(y, x, ROWS, 2, length, shared, (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
+        line("shared", which, 0, y, N * sizeof *y);
+        const fd_blocks blocks = {CHANNELS, {1, SIDE, SIDE}, {1, 4, 4}, which & 1, which >> 1};
+        fd_dropblock(y, x, ROWS, &blocks, &s, 4252017623u);
+        line("dropblock", which, 0, y, N * sizeof *y);
+        fd_noise(y, x, &s, ROWS, CHANNELS * MAP, 0.5f, which & 1);
+        line("noise", which, 0, y, N * sizeof *y);
+    }
+    fd_concrete_forward(y, x, &s, ROWS, CHANNELS * MAP, (fd_concrete){-0.5f, 10.0f, 1.6f, 0.38f});
+    line("concrete", 0, 0, y, N * sizeof *y);
+    uint32_t *u = malloc(N * sizeof *u);
+    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    line("uniforms", 0, 0, u, N * sizeof *u);
+    s.by_sub = 1;
+    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    line("by sub", 0, 0, u, N * sizeof *u);
+    free(x), free(y), free(u);
+}
+
 static void elementwise(void) {
     enum { ROWS = 5, COLS = 333, N = ROWS * COLS };
     float *x = numbers(N, 2), *dy = numbers(N, 3), *y = malloc(N * sizeof *y), *dz = malloc(N * sizeof *dz), db[COLS];
@@ -108,6 +134,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && fd_set_isa(argv[1]) != FD_OK) return 77; /* not on this machine */
     fprintf(stderr, "%s\n", fd_isa());
     masks();
+    family();
     elementwise();
     products();
     return 0;
