@@ -18,7 +18,7 @@ from fastdrop.safetensors import save_file
 
 def a_run(seed=0, kind=optim.Adam):
     fd.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(fd.schedules.Linear(0.1, 0.6, 6)), nn.Linear(8, 3))
     optimizer = kind(model.parameters(), lr=0.01)
     return model, optimizer, optim.lr_scheduler.CosineAnnealingLR(optimizer, 20)
 
