@@ -9,7 +9,8 @@ import numpy as np
 
 from fastdrop import _arrays, _core, fused
 from fastdrop._buffers import empty
-from fastdrop.tensor import Tensor, as_tensor, record
+from fastdrop.random import CannotCarry
+from fastdrop.tensor import PassTensor, Tensor, as_tensor, carries, record, row_by_row
 
 
 def _fold(grad: np.ndarray, shape: tuple) -> np.ndarray:
@@ -22,7 +23,7 @@ def _fold(grad: np.ndarray, shape: tuple) -> np.ndarray:
 
 
 def _pair(a, b):
-    return as_tensor(_number(a), "input"), as_tensor(_number(b), "other")
+    return row_by_row(as_tensor(_number(a), "input"), as_tensor(_number(b), "other"))
 
 
 def _number(x):
@@ -33,6 +34,7 @@ def _number(x):
 # ---- operators ----
 
 
+@carries
 def add(input, other) -> Tensor:
     """input + other, broadcast."""
     a, b = _pair(input, other)
@@ -40,6 +42,7 @@ def add(input, other) -> Tensor:
     return record(a.data + b.data, (a, b), lambda g: (_fold(g, sa), _fold(g, sb)))
 
 
+@carries
 def sub(input, other) -> Tensor:
     """input - other, broadcast."""
     a, b = _pair(input, other)
@@ -47,6 +50,7 @@ def sub(input, other) -> Tensor:
     return record(a.data - b.data, (a, b), lambda g: (_fold(g, sa), _fold(-g, sb)))
 
 
+@carries
 def mul(input, other) -> Tensor:
     """input * other, broadcast."""
     a, b = _pair(input, other)
@@ -54,6 +58,7 @@ def mul(input, other) -> Tensor:
     return record(x * y, (a, b), lambda g: (_fold(g * y, x.shape), _fold(g * x, y.shape)))
 
 
+@carries
 def div(input, other) -> Tensor:
     """input / other, broadcast."""
     a, b = _pair(input, other)
@@ -68,6 +73,7 @@ def div(input, other) -> Tensor:
     return record(quotient, (a, b), backward)
 
 
+@carries
 def neg(input) -> Tensor:
     """-input."""
     a = as_tensor(input, "input")
@@ -130,6 +136,7 @@ def _dense(g):
 # ---- pointwise ----
 
 
+@carries
 def exp(input) -> Tensor:
     """e ** x."""
     a = as_tensor(input, "input")
@@ -138,6 +145,7 @@ def exp(input) -> Tensor:
     return record(y, (a,), lambda g: (g * y,))
 
 
+@carries
 def log(input) -> Tensor:
     """Natural logarithm; -inf at 0, NaN below."""
     a = as_tensor(input, "input")
@@ -148,6 +156,7 @@ def log(input) -> Tensor:
     return record(y, (a,), lambda g: (g / x,))
 
 
+@carries
 def sqrt(input) -> Tensor:
     """Square root; NaN below 0."""
     a = as_tensor(input, "input")
@@ -157,6 +166,7 @@ def sqrt(input) -> Tensor:
     return record(y, (a,), lambda g: (g / (y + y),))
 
 
+@carries
 def abs(input) -> Tensor:  # noqa: A001
     """|x|, with gradient 0 at 0."""
     a = as_tensor(input, "input")
@@ -187,10 +197,12 @@ def maximum(input, other) -> Tensor:
     return record(np.maximum(x, y), (a, b), backward)
 
 
+@carries
 def softmax(input, dim: int = -1) -> Tensor:
     """exp(x_i) / sum_j exp(x_j) along dim."""
     a = as_tensor(input, "input")
     _axes(dim, a.ndim)
+    _not_rows(a, dim)
     y = softmax_of(a.data, dim)
 
     def backward(g):
@@ -200,12 +212,19 @@ def softmax(input, dim: int = -1) -> Tensor:
     return record(y, (a,), backward)
 
 
+@carries
 def log_softmax(input, dim: int = -1) -> Tensor:
     """x_i - log sum_j exp(x_j) along dim."""
     a = as_tensor(input, "input")
     _axes(dim, a.ndim)
+    _not_rows(a, dim)
     y = log_softmax_of(a.data, dim)
     return record(y, (a,), lambda g: (g - np.exp(y) * g.sum(dim, keepdims=True),))
+
+
+def _not_rows(a, dim):
+    if type(a) is PassTensor and dim % a.ndim == 0:
+        raise CannotCarry("softmax over the samples")
 
 
 def softmax_of(x: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -18,7 +18,8 @@ from fastdrop.stochastic import (
     alpha_dropout, drop_block1d, drop_block2d, drop_block3d, drop_path, dropout1d, dropout2d, dropout3d, feature_alpha_dropout,
     gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
 )
-from fastdrop.tensor import Tensor, as_tensor, record
+from fastdrop.random import CannotCarry
+from fastdrop.tensor import PassTensor, Tensor, as_tensor, carries, record
 from fastdrop.tokens import embedding
 
 # what torch has at top level
@@ -75,6 +76,7 @@ def _affine(normal, x, weight, bias, shape, axes, core) -> Tensor:
     return record(y, inputs, backward)
 
 
+@carries
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias over the last axes (Ba, Kiros, Hinton, 2016).
 
@@ -94,11 +96,14 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-
         if t is not None and t.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {t.shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
+    if type(x) is PassTensor and axes[0] == 0:
+        raise CannotCarry("normalisation over the samples")
     normal, _, _, inverse = _normalise(x.data, axes, _arrays.real(eps, "eps", low=0.0))
     return _affine(normal, x, w, b, shape, tuple(range(x.ndim - len(shape))),
                    lambda g: _normalise_backward(g, normal, inverse, axes))
 
 
+@carries
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training: bool = False, momentum: float | None = 0.1,
                eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias for each channel (axis 1) (Ioffe and Szegedy, 2015).
@@ -128,6 +133,8 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     eps = _arrays.real(eps, "eps", low=0.0)
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
     if training or mean_ is None or var_ is None:
+        if type(x) is PassTensor:
+            raise CannotCarry("normalisation by the batch's statistics")
         count = x.numel() // channels if channels else 0
         if count < 2:
             raise ValueError(f"input must have more than one value a channel in training, got shape {x.shape}")

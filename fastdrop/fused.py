@@ -19,7 +19,9 @@ import numpy as np
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
 from fastdrop.kernels.elementwise import shared_axes
-from fastdrop.tensor import Parameter, Tensor, as_tensor, record, record_pending, wants_grad
+from fastdrop.tensor import (
+    CannotCarry, Parameter, PassTensor, Tensor, as_tensor, carries, reading_passes, record, record_pending, wants_grad, wrap,
+)
 
 NONE, RELU, LEAKY_RELU, SIGMOID, TANH, SELU, SILU, GELU = range(8)
 _FROM_INPUT = (SILU, GELU)  # their backward needs the input, so they cannot hide in a product that is recorded
@@ -27,15 +29,15 @@ _NO_DROP = (None, _core.KEEP_ALL, 1.0)
 
 
 class _Dense:
-    """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x."""
+    """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x; each of its rows stands for `repeat` rows, which x_drop tells apart."""
 
-    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "shape", "w", "x", "x_drop")
+    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "repeat", "shape", "w", "x", "x_drop")
 
-    def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None):
+    def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None, repeat=1):
         self.x, self.x_drop, self.w, self.b = x, x_drop, w, b
-        self.kind, self.alpha, self.drop = kind, alpha, drop
+        self.kind, self.alpha, self.drop, self.repeat = kind, alpha, drop, repeat
         self.out = None
-        self.shape = (*x.shape[:-1], w.shape[0])
+        self.shape = (*x.shape[:-1], w.shape[0]) if repeat == 1 else (x.shape[0] * repeat, w.shape[0])
 
     def inputs(self):
         return (self.x, self.w) if self.b is None else (self.x, self.w, self.b)
@@ -45,7 +47,7 @@ class _Dense:
             x, w = self.read = _rows(self.x.data), self.w.data  # backward needs these, whatever becomes of the tensors
             out = empty(self.shape)
             _core.gemm(_rows(out), x, False, w, True, None if self.b is None else self.b.data, self.kind,
-                       self.alpha, self.drop, self.x_drop)
+                       self.alpha, self.drop, self.x_drop, repeat=self.repeat)
             self.out = out
         return self.out
 
@@ -85,21 +87,21 @@ class _Dense:
 
 
 class _Pointwise:
-    """dropout(act(z)), one pass."""
+    """dropout(act(z)), one pass; each row of z stands for `repeat` rows."""
 
-    __slots__ = ("alpha", "drop", "kind", "out", "read", "shape", "z")
+    __slots__ = ("alpha", "drop", "kind", "out", "read", "repeat", "shape", "z")
 
-    def __init__(self, z, kind=NONE, alpha=0.0, drop=None):
-        self.z, self.kind, self.alpha, self.drop = z, kind, alpha, drop
+    def __init__(self, z, kind=NONE, alpha=0.0, drop=None, repeat=1):
+        self.z, self.kind, self.alpha, self.drop, self.repeat = z, kind, alpha, drop, repeat
         self.out = None
-        self.shape = z.shape
+        self.shape = z.shape if repeat == 1 else (z.shape[0] * repeat, *z.shape[1:])
 
     def inputs(self):
         return (self.z,)
 
     def run(self):
         if self.out is None:
-            z = self.read = self.z.data
+            z = self.read = self.z.data if self.repeat == 1 else np.repeat(self.z.data, self.repeat, axis=0)
             out = empty(z.shape)
             if self.drop is None:
                 _core.act(out, z, self.kind, self.alpha)
@@ -141,7 +143,7 @@ def _count(shape):
 
 def _result(recipe, inputs) -> Tensor:
     """The recipe's tensor: pending inside a pass, run outside."""
-    t = record_pending(recipe, inputs, recipe.backward)
+    t = record_pending(recipe, inputs, recipe.backward, recipe.repeat > 1)
     ps = random.current()
     if ps is None:
         t.data  # noqa: B018 (runs it)
@@ -158,13 +160,15 @@ def _may_extend(t, inputs) -> bool:
 
 def finish_pass(ps) -> None:
     """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
-    for reference in ps.pending:
-        t = reference()
-        if t is not None:
-            t.data  # noqa: B018
+    with reading_passes():
+        for reference in ps.pending:
+            t = reference()
+            if t is not None:
+                t.data  # noqa: B018
     ps.pending.clear()
 
 
+@carries
 def linear(input, weight, bias=None) -> Tensor:
     """y = x w^T + b.
 
@@ -183,14 +187,15 @@ def linear(input, weight, bias=None) -> Tensor:
         raise ValueError(f"input must have {w_shape[1]} features along its last axis to match weight, got shape {shape}")
     if b is not None and b.shape != w_shape[:1]:
         raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
-    x_drop, p = None, x._pending
+    x_drop, p, repeat = None, x._pending, 1
     if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and _may_extend(x, (p.z,)):
-        x, x_drop = p.z, p.drop
+        x, x_drop, repeat = p.z, p.drop, p.repeat
     x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
-    recipe = _Dense(x, x_drop, w, b)
+    recipe = _Dense(x, x_drop, w, b, repeat=repeat)
     return _result(recipe, recipe.inputs())
 
 
+@carries
 def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
     """act(z), z usually the output of a dense layer."""
     z = as_tensor(input, "input")
@@ -198,7 +203,7 @@ def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
     if type(p) is _Dense and p.kind == NONE and p.drop is None:
         inputs = p.inputs()
         if _may_extend(z, inputs) and (kind not in _FROM_INPUT or not wants_grad(*inputs)):
-            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha), inputs)
+            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha, repeat=p.repeat), inputs)
     z.data  # noqa: B018 (the same)
     return _result(_Pointwise(z, kind, alpha), (z,))
 
@@ -244,6 +249,7 @@ def gelu(input, approximate: str = "none") -> Tensor:
     return activation(input, GELU)
 
 
+@carries
 def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False, *, inverted: bool = True, share=(), layer=None) -> Tensor:
     """Dropout: y = x * 2^32 / q where kept, +0 where dropped; in evaluation the input itself.
 
@@ -280,17 +286,27 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     if p == 0.0:
         return x
     q = _core.keep_threshold(p)
-    samples = x.shape[0] if x.ndim > 1 else 1
+    samples, repeat = x.shape[0] if x.ndim > 1 else 1, 1
+    if random.side_by_side() and type(x) is not PassTensor:  # the first stochastic layer: passes part here
+        repeat = random.side_by_side()
+        if x.ndim < 2 or samples != random.current().samples:
+            raise CannotCarry("dropout of something else than the samples")
+    stream = random.stream_for(layer, samples * repeat, shared=whole_batch, carries=True)
+    scale = _core.keep_scale(q) if inverted else 1.0
     if whole_batch or flags:
-        stream = random.stream_for(layer, samples, shared=whole_batch)
-        return masked(x, stream, q, _core.keep_scale(q) if inverted else 1.0, share=flags)
-    drop = (random.stream_for(layer, samples), q, _core.keep_scale(q) if inverted else 1.0)
+        if repeat > 1:
+            x = wrap(np.repeat(x.data, repeat, axis=0), PassTensor)
+        return masked(x, stream, q, scale, share=flags)
+    drop = (stream, q, scale)
+    if repeat > 1:
+        x.data  # noqa: B018
+        return _result(_Pointwise(x, NONE, 0.0, drop, repeat), (x,))
     r = x._pending
     if r is not None and r.drop is None and _may_extend(x, r.inputs()):
         if type(r) is _Pointwise:
-            return _result(_Pointwise(r.z, r.kind, r.alpha, drop), r.inputs())
+            return _result(_Pointwise(r.z, r.kind, r.alpha, drop, r.repeat), r.inputs())
         if len(r.shape) == 2:
-            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop), r.inputs())
+            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat), r.inputs())
     x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from fastdrop import _arrays, nn, random
 from fastdrop.arithmetic import softmax_of
-from fastdrop.tensor import no_grad
+from fastdrop.tensor import PassTensor, as_tensor, no_grad, reading_passes, side_by_side
 
 _TINY = 1e-12
+
+
+class MCWarning(UserWarning):
+    """A model's passes are computed one by one, which takes longer."""
 
 
 class MCPrediction:
@@ -74,7 +80,11 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     Pass t of sample n draws its masks at (seed, draw t, row n) in the Monte Carlo domain of the mask contract: the result is
     a function of (model, x, seed), whatever the batch size and number of threads, and pass t of 100 is pass t of 20.
     Everything but dropout is in evaluation mode (batch norm uses its running statistics); the model's mode and its draw
-    counter are left as they were. The passes run one after the other.
+    counter are left as they were.
+
+    What comes before the first dropout is computed once; then the passes are rows of one computation, the input's rows meeting their
+    masks where the product packs them. Where a model does something that is not known to work row by row (`mean` over axes,
+    indexing, a stochastic layer other than dropout), passes run one by one, and a warning (`MCWarning`) says why.
 
     Parameters
     ----------
@@ -86,7 +96,7 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     masks : {"per_sample", "shared"}
         A mask for each sample, or in each pass one for all: then a pass is one function, and predictions are joint.
     batch_size : int
-        Samples computed at a time; bounds the memory.
+        Rows (samples times passes) computed at a time; bounds the memory.
     output : {"auto", "softmax", "raw"}
         What to average: the softmax of the outputs, or the outputs. "auto": the softmax of two or more scores a sample
         unless those of all samples are probabilities already, anything else as it is.
@@ -117,7 +127,7 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     try:
         model.eval()
         with no_grad():
-            pieces = _pieces(model, x, batch_size, samples, seed, masks, output)
+            pieces = _pieces(_Passes(model, seed, masks), x, batch_size, samples, output)
     finally:
         for module, training in modes:
             object.__setattr__(module, "training", training)
@@ -125,43 +135,84 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     return MCPrediction(samples, *joined)
 
 
-def _pieces(model, x, batch_size, samples, seed, masks, output):
+class _Passes:
+    """Computes passes: side by side as rows of one computation, or, once the model has shown that it cannot, one by one."""
+
+    def __init__(self, model, seed, masks):
+        self.model, self.seed, self.masks = model, seed, masks
+        self.one_by_one = False
+
+    def __call__(self, x, row0, first, count) -> np.ndarray:
+        """Outputs (N, count, ...) in float64 of passes from `first` on."""
+        if count > 1 and len(x) and not self.one_by_one:
+            try:
+                return self._side_by_side(x, row0, first, count)
+            except random.CannotCarry as reason:
+                self.one_by_one = True
+                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+        outputs = []
+        for t in range(first, first + count):
+            with random.monte_carlo(t, self.seed, row0, self.masks):
+                outputs.append(self.model(x).data)
+        return np.stack(outputs, axis=1).astype(np.float64)
+
+    def _side_by_side(self, x, row0, first, count):
+        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x)), side_by_side(count):
+            y = self.model(x)
+            with reading_passes():
+                array = as_tensor(y, "the model's output").data
+        if type(y) is PassTensor:
+            return array.reshape(len(x), count, *array.shape[1:]).astype(np.float64)
+        return np.repeat(array[:, None], count, axis=1).astype(np.float64)  # nothing was drawn (p = 0)
+
+
+def _pieces(passes, x, batch_size, samples, output):
     """The figures of all batches; from the start again with the softmax when probabilities were followed by a batch of others."""
     pieces = []
-    for start in range(0, max(len(x), 1), batch_size):
-        output, *figures = _piece(model, x[start:start + batch_size], start, samples, seed, masks, output)
+    rows, at_once = max(1, batch_size // samples), min(samples, batch_size)
+    for start in range(0, max(len(x), 1), rows):
+        output, *figures = _piece(passes, x[start:start + rows], start, samples, at_once, output)
         if not figures:
-            return _pieces(model, x, batch_size, samples, seed, masks, output)
+            return _pieces(passes, x, batch_size, samples, output)
         pieces.append(figures)
     return pieces
 
 
-def _piece(model, x, row0, samples, seed, masks, output):
-    """What is averaged; mean, variance (Welford's updates), mean entropy and votes of one batch.
+def _piece(passes, x, row0, samples, at_once, output):
+    """What is averaged; mean, variance, mean entropy and votes of one batch.
 
-    "auto" becomes "softmax", "raw" or "shares" (probabilities); "softmax" alone when "shares" came and does not hold here.
+    Sums run over the passes one after the other, also where many come at once: the cut does not show. They are of differences
+    from pass 0. "auto" becomes "softmax", "raw" or "shares" (probabilities); "softmax" alone when "shares" came and does not hold here.
     """
-    mean = variance = entropies = votes = None
-    for t in range(samples):
-        with random.monte_carlo(t, seed, row0, masks):
-            y = model(x).data.astype(np.float64)
+    base = sums = squares = entropies = votes = None
+    for t in range(0, samples, at_once):
+        y = passes(x, row0, t, min(at_once, samples - t))
         if t == 0:
-            several = y.ndim == 2 and y.shape[1] > 1
+            first = y[:, 0]
+            several = first.ndim == 2 and first.shape[1] > 1
             if output == "softmax" and not several:
-                raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {y.shape}")
-            shares = several and bool((y >= 0).all() and np.abs(y.sum(1) - 1).max(initial=0) < 1e-4)
+                raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {first.shape}")
+            shares = several and bool((first >= 0).all() and np.abs(first.sum(1) - 1).max(initial=0) < 1e-4)
             if output == "auto":
                 output = "shares" if shares else "softmax" if several else "raw"
             elif output == "shares" and not shares:
                 return ("softmax",)
-            mean, variance = np.zeros_like(y), np.zeros_like(y)
-            entropies, votes = (None, None) if output == "raw" else (np.zeros(len(y)), np.zeros_like(y))
         if output == "softmax":
-            y = softmax_of(y, 1)
-        delta = y - mean
-        mean += delta / (t + 1)
-        variance += delta * (y - mean)
+            y = softmax_of(y, -1)
+        if t == 0:
+            base = y[:, 0].copy()
+            sums, squares = np.zeros_like(base), np.zeros_like(base)
+            entropies, votes = (None, None) if output == "raw" else (np.zeros(len(base)), np.zeros_like(base))
+        difference = y - base[:, None]
+        sums, squares = _add_up(sums, difference), _add_up(squares, difference * difference)
         if entropies is not None:
-            entropies += (_entropy(y) - entropies) / (t + 1)
-            votes[np.arange(len(y)), y.argmax(1)] += 1
-    return output, mean, variance / samples, entropies, votes
+            entropies = _add_up(entropies, _entropy(y))
+            chosen = y.argmax(-1)
+            np.add.at(votes, (np.arange(len(y))[:, None], chosen), 1)
+    mean = sums / samples
+    return output, base + mean, np.maximum(squares / samples - mean * mean, 0.0), None if entropies is None else entropies / samples, votes
+
+
+def _add_up(total, values):
+    """total + values[:, 0] + values[:, 1] + .., in this order."""
+    return np.add.accumulate(np.concatenate([total[:, None], values], axis=1), axis=1)[:, -1]

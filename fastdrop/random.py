@@ -17,6 +17,10 @@ from fastdrop import _arrays
 from fastdrop._core import Stream
 
 
+class CannotCarry(RuntimeError):
+    """An operation that is not known to work row by row met Monte Carlo passes side by side."""
+
+
 MONTE_CARLO = 16  # added to a domain: pass t of a prediction never repeats the masks of training step t
 
 
@@ -91,11 +95,12 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks")
+    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
         self.masks = overrides.get("masks")
+        self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
         self.seed = overrides.get("seed", _run.seed)
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
@@ -106,11 +111,13 @@ class Pass:
         self.calls: dict[int, int] = {}
         self.pending: list = []
 
-    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False, by_sub: bool = False) -> Stream:
+    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False, by_sub: bool = False,
+               carries: bool = False) -> Stream:
         """The key of the next use of `site` for so many samples; `shared` = one row for the whole batch; `by_sub` = one row for
         the whole batch whose array's rows (of a weight matrix) are the second coordinate.
 
-        Every sample must have a row number; nothing is counted when one has not.
+        Every sample must have a row number; nothing is counted when one has not. Where Monte Carlo passes are computed side by
+        side, only who says that it `carries` them gets a key: for row n * T + t that of pass t of sample n.
         """
         if self.draw > _arrays.U32_MAX:
             raise used_up()
@@ -118,7 +125,14 @@ class Pass:
         if self.masks is not None:
             domain += MONTE_CARLO
             shared = shared or self.masks == "shared"
-        if by_sub:
+        draws = None
+        if self.passes:
+            if not carries or samples != self.samples * self.passes:
+                raise CannotCarry("a stochastic layer that takes Monte Carlo passes one by one")
+            draws = np.tile(np.arange(self.draw, self.draw + self.passes, dtype=np.uint32), self.samples)
+            numbers = np.full(self.samples, _arrays.SHARED_ROW, np.uint32) if shared else np.arange(row0, row0 + self.samples, dtype=np.uint32)
+            rows = np.repeat(numbers, self.passes)
+        elif by_sub:
             row0, rows = _arrays.SHARED_ROW, None
         elif shared:
             row0, rows = 0, np.full(samples, _arrays.SHARED_ROW, np.uint32)
@@ -128,7 +142,7 @@ class Pass:
             raise ValueError(f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, got {samples}")
         call = self.calls.get(site, 0)
         self.calls[site] = call + 1
-        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub)
+        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws)
 
 
 def current() -> Pass | None:
@@ -147,7 +161,8 @@ def forward_pass(draw: int, sites: dict, n_sites: int):
         _local.pass_ = before
 
 
-def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False, by_sub: bool = False) -> Stream:
+def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False, by_sub: bool = False,
+               carries: bool = False) -> Stream:
     """The key of the next random decision of `layer` (or, with None, of functional code) for so many samples (`Pass.stream`).
 
     Inside a pass a layer has its site (plus `offset` for layers with several); functional calls share the first site
@@ -162,7 +177,12 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
     if site is None:
         raise RuntimeError(f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
                            "assign it as an attribute, or put it into a ModuleList, before the call")
-    return ps.stream(site + offset, samples, domain, sub, shared=shared, by_sub=by_sub)
+    return ps.stream(site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries)
+
+
+def side_by_side() -> int:
+    """How many Monte Carlo passes are computed at once in this thread; 0: none, or one by one."""
+    return 0 if _local.pass_ is None else _local.pass_.passes
 
 
 def rate_now(p) -> float:
@@ -207,8 +227,9 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 
 @contextmanager
-def monte_carlo(draw: int, seed: int, row0: int, masks: str):
-    """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too.
+def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0):
+    """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
+    they are so many passes from `draw` on, side by side, of so many samples.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
@@ -216,7 +237,8 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str):
     A pass that is open (a prediction inside another module's forward) waits until the end.
     """
     before = _local.overrides, _local.pass_
-    _local.overrides, _local.pass_ = {"draw": draw, "seed": seed, "row0": row0, "masks": masks}, None
+    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples}
+    _local.pass_ = None
     try:
         yield
     finally:

@@ -8,17 +8,21 @@ dropout become one product. Whoever reads `data` runs it.
 
 from __future__ import annotations
 
+import functools
 import threading
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, contextmanager
 
 import numpy as np
 
 from fastdrop import _arrays
 from fastdrop._buffers import idle
+from fastdrop.random import CannotCarry
 
 
 class _Mode(threading.local):
     grad = True
+    passes = 0   # Monte Carlo passes side by side, 0 outside
+    carrying = 0  # depth of functions that may read tensors of them
 
 
 _mode = _Mode()
@@ -339,9 +343,74 @@ def _own(array: np.ndarray) -> np.ndarray:
     return array if array.flags.writeable else array.copy()
 
 
-def wrap(array: np.ndarray) -> Tensor:
+class PassTensor(Tensor):
+    """Rows of several Monte Carlo passes side by side: row n * T + t is pass t of sample n. Only functions marked with
+    `carries` may read it; whatever else a model does with it ends in `CannotCarry`."""
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> np.ndarray:
+        if not _mode.carrying:
+            raise CannotCarry("an operation that may mix rows met Monte Carlo passes side by side")
+        return Tensor.data.fget(self)
+
+
+def carries(function):
+    """Marks a function that works row by row, and so on passes side by side."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if not _mode.passes:
+            return function(*args, **kwargs)
+        with reading_passes():
+            return function(*args, **kwargs)
+
+    return call
+
+
+@contextmanager
+def reading_passes():
+    """Inside, tensors of passes side by side may be read."""
+    _mode.carrying += 1
+    try:
+        yield
+    finally:
+        _mode.carrying -= 1
+
+
+@contextmanager
+def side_by_side(passes: int):
+    """Inside, so many Monte Carlo passes are computed at once (0: as usual)."""
+    before, _mode.passes = _mode.passes, passes
+    try:
+        yield
+    finally:
+        _mode.passes = before
+
+
+def row_by_row(*inputs) -> tuple:
+    """The tensors, those of single samples repeated for each pass where another one is of passes."""
+    if not any(type(t) is PassTensor for t in inputs):
+        return inputs
+    wide = next(t for t in inputs if type(t) is PassTensor)
+    samples = wide.shape[0] // _mode.passes
+
+    def fit(t):
+        if type(t) is PassTensor or t.ndim < wide.ndim or t.shape[0] == 1:
+            if type(t) is PassTensor and t.ndim < wide.ndim:
+                raise CannotCarry("tensors of different dimensions met")
+            return t
+        if t.ndim > wide.ndim or t.shape[0] != samples:
+            raise CannotCarry("tensors with other rows met")
+        return wrap(np.repeat(t.data, _mode.passes, axis=0), PassTensor)
+
+    return tuple(fit(t) for t in inputs)
+
+
+def wrap(array: np.ndarray, kind: type = Tensor) -> Tensor:
     """A tensor without history around a float32 array, unchecked."""
-    t = Tensor.__new__(Tensor)
+    t = Tensor.__new__(kind)
     t._data = array
     t._pending = t._node = t._grad = None
     t.requires_grad = False
@@ -366,16 +435,21 @@ def record(array: np.ndarray, inputs: tuple, backward) -> Tensor:
     """The result of an operation: array, and its node when an input requires a gradient."""
     if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
         array = np.asarray(array, np.float32, order="C")
-    t = wrap(array)
+    t = wrap(array, _kind(inputs))
     if wants_grad(*inputs):
         t.requires_grad = True
         t._node = Node(inputs, backward)
     return t
 
 
-def record_pending(pending, inputs: tuple, backward) -> Tensor:
-    """The same for a recipe that runs when its data is read."""
-    t = wrap(None)
+def _kind(inputs) -> type:
+    """Of a result: rows of passes where an input has them."""
+    return PassTensor if _mode.passes and any(type(t) is PassTensor for t in inputs) else Tensor
+
+
+def record_pending(pending, inputs: tuple, backward, expands: bool = False) -> Tensor:
+    """The same for a recipe that runs when its data is read; expands: it makes rows of passes of its inputs'."""
+    t = wrap(None, PassTensor if expands else _kind(inputs))
     t._pending = pending
     if wants_grad(*inputs):
         t.requires_grad = True

@@ -12,6 +12,8 @@ from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
 
+pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
+
 WHERE = dict(seed=9, site=2, draw=3, call=1)
 RNG = np.random.default_rng(0)
 

@@ -117,3 +117,85 @@ def test_errors_leave_everything_as_it_was(call, error, word):
     with pytest.raises(error, match=word):
         call(model)
     assert all(m.training for m in model.modules())
+
+
+class Users(nn.Module):
+    """A user's forward: a skip connection from before the dropout, normalisation, arithmetic, a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.drop, self.second, self.last = nn.Linear(8, 8), nn.LayerNorm(8), nn.Dropout(0.4), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.shift = nn.Parameter(np.linspace(0, 1, 8))
+
+    def forward(self, x):
+        h = fd.tanh(self.norm(self.first(x)))
+        h = h + fd.relu(self.second(self.drop(h))) * 2 + self.shift
+        h = fd.functional.dropout(h, 0.2, training=self.training)
+        return fd.log_softmax(self.last(h) / 2, 1)
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+@pytest.mark.parametrize("build", [classifier, Users, lambda: nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 30), nn.GELU(), nn.Dropout(0.5), nn.Dropout(0.1), nn.Linear(30, 2)),
+                                   lambda: nn.Sequential(nn.Linear(8, 30), nn.Tanh(), nn.Dropout(0.3, share=(0,)), nn.Linear(30, 2)),
+                                   lambda: nn.Sequential(nn.Linear(8, 6), nn.Dropout(0.0), nn.Linear(6, 2))], ids=["mlp", "user", "input", "shared axis", "p = 0"])
+def test_passes_side_by_side_are_the_passes_one_by_one(build, masks):
+    model = build()
+    side = fd.mc_predict(model, X, 9, seed=2, masks=masks, output="raw")
+    loop = np.stack([_pass(model, t, masks) for t in range(9)])
+    assert np.abs(side.mean - loop.mean(0)).max() < 1e-6 and np.abs(side.variance - loop.var(0)).max() < 1e-6
+    for batch_size in (1, 4, 9, 50):
+        again = fd.mc_predict(model, X, 9, seed=2, masks=masks, output="raw", batch_size=batch_size)
+        assert np.array_equal(again.mean, side.mean) and np.array_equal(again.variance, side.variance)
+
+
+def _pass(model, t, masks):
+    model.eval()
+    with fd.random.monte_carlo(t, 2, 0, masks):
+        return model(X).data.astype(np.float64)
+
+
+def test_what_is_deterministic_is_computed_once():
+    """A count of the rows that reach each layer."""
+    rows = {}
+
+    class Counts(nn.Linear):
+        def forward(self, x):
+            y = super().forward(x)
+            rows[self.name] = rows.get(self.name, 0) + y.shape[0]
+            return y
+
+    layers = [Counts(8, 8) for _ in range(3)]
+    for name, layer in zip("abc", layers, strict=True):
+        layer.name = name
+    fd.mc_predict(nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.Dropout(0.5), layers[2]), X, 10, batch_size=1000)
+    assert rows == {"a": 23, "b": 23, "c": 230}
+
+
+@pytest.mark.parametrize("use", [lambda h: h.data.mean(0), lambda h: h - h.mean(0), lambda h: h[:, :2] * 1, lambda h: h.reshape(-1, 4), lambda h: fd.softmax(h, 0), lambda h: h.numpy(),
+                                 lambda h: fd.matmul(h, np.ones((8, 2), np.float32)), lambda h: h.sum()],
+                         ids=["data", "mean", "index", "reshape", "softmax", "numpy", "matmul", "sum"])
+def test_what_may_mix_rows_goes_one_by_one_and_says_so(use):
+    class Mixing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.fc = nn.Dropout(0.4), nn.Linear(8, 8)
+
+        def forward(self, x):
+            h = self.fc(self.drop(x))
+            use(h)
+            return h
+
+    model = Mixing()
+    with pytest.warns(fd.mc.MCWarning, match="one by one"):
+        found = fd.mc_predict(model, X, 6, seed=2, output="raw")
+    loop = np.stack([_pass(model, t, "per_sample") for t in range(6)])
+    assert np.abs(found.mean - loop.mean(0)).max() < 1e-6 and np.abs(found.variance - loop.var(0)).max() < 1e-6
+
+
+def test_other_stochastic_layers_go_one_by_one():
+    for layer in (nn.AlphaDropout(0.3), nn.GaussianNoise(0.3), nn.DropConnectLinear(8, 8, p=0.3), nn.Residual(nn.Linear(8, 8), 0.5)):
+        model = nn.Sequential(layer, nn.Dropout(0.3))
+        with pytest.warns(fd.mc.MCWarning, match="stochastic layer"):
+            found = fd.mc_predict(model, X, 4, seed=2, output="raw")
+        loop = np.stack([_pass(model, t, "per_sample") for t in range(4)])
+        assert np.abs(found.mean - loop.mean(0)).max() < 1e-6

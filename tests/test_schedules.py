@@ -9,6 +9,8 @@ import fastdrop as fd
 from fastdrop import models, nn, schedules
 from fastdrop import kernels as K
 
+pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
+
 
 def test_values():
     ramp = schedules.Linear(0.1, 0.5, steps=4, delay=2)

@@ -13,6 +13,8 @@ from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
 
+pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
+
 RNG = np.random.default_rng(0)
 X4 = RNG.standard_normal((10, 5, 4, 3)).astype(np.float32)
 WHERE = dict(seed=11, site=3, draw=4, call=1, sub=0)
