@@ -2,15 +2,9 @@
    grow to blocks by shifts and ors of the whole map as one string of bits, one axis after the other, doubling: the mask of a sample is
    bits in the first caches, never floats. The factor of what is kept needs the count of a sample, or of the batch: where a thread has whole
    samples, masks are made once, else once to count and once to apply. */
-#include "dispatch.h"
-#include "fastdrop.h"
-#include "parallel.h"
+#include "pieces.h"
 
-enum {
-    GRAIN = 16384,         /* elements worth a thread, as in elementwise.c */
-    CHUNK = 1 << 22,       /* elements between two looks for an interrupt */
-    BITS_AT_ONCE = 1 << 17 /* keep bits made at a time, where maps are small: vectors are full */
-};
+enum { BITS_AT_ONCE = 1 << 17 }; /* keep bits made at a time, where maps are small: vectors are full */
 
 typedef struct {
     float *y;
@@ -146,14 +140,14 @@ static void some_maps(const fd_region *region, int thread, void *context) {
 static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, int64_t *kept) {
     enum { MOST = 4096 };
     int64_t by_thread[MOST];
-    const ptrdiff_t each = w->elements * (w->b->coupled ? w->b->channels : 1), chunk = fd_max(1, CHUNK / each);
+    const ptrdiff_t each = w->elements * (w->b->coupled ? w->b->channels : 1), chunk = fd_max(1, FD_CHUNK / each);
     *kept = 0;
     w->kept = by_thread;
     w->apply = apply;
     for (w->begin = begin; w->begin < end; w->begin = w->end) {
         w->end = fd_min(end, w->begin + chunk);
         fd_region region;
-        const ptrdiff_t wanted = fd_min(fd_min(fd_worth((w->end - w->begin) * each, GRAIN), w->end - w->begin), MOST);
+        const ptrdiff_t wanted = fd_min(fd_min(fd_worth((w->end - w->begin) * each, FD_GRAIN), w->end - w->begin), MOST);
         int status = fd_begin(&region, wanted, carve(w, NULL, NULL, w->at_once));
         if (status != FD_OK) return status;
         fd_run(&region, some_maps, w, 0);
@@ -181,11 +175,11 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
         w.d.scale = factor(&w, kept, rows);
         return run_maps(&w, 0, rows * w.maps, 1, &kept);
     }
-    const ptrdiff_t chunk = fd_max(1, CHUNK / each);
+    const ptrdiff_t chunk = fd_max(1, FD_CHUNK / each);
     for (ptrdiff_t s = 0, end; s < rows; s = end) {
         end = fd_min(rows, s + chunk);
         fd_region region;
-        int status = fd_begin(&region, fd_worth((end - s) * each, GRAIN), carve(&w, NULL, NULL, w.maps));
+        int status = fd_begin(&region, fd_worth((end - s) * each, FD_GRAIN), carve(&w, NULL, NULL, w.maps));
         if (status != FD_OK) return status;
         const int whole = region.threads == 1 || end - s >= 4 * region.threads;
         if (whole) {

@@ -1,15 +1,9 @@
 /* Floor 3: dropout with one decision for all elements along some axes (a noise shape): whole channels, whole time steps, whole
    samples. Neighbouring axes of a kind are one; what is left alternates between shared and not. A sample's mask is made a piece at
    a time, then the axes are walked: the last one is either a run of one decision, or a piece of ordinary dropout. */
-#include "dispatch.h"
-#include "fastdrop.h"
-#include "parallel.h"
+#include "pieces.h"
 
-enum {
-    GRAIN = 16384,        /* elements worth a thread, as in elementwise.c */
-    CHUNK = 1 << 23,      /* elements between two looks for an interrupt */
-    UNITS = 64 * FD_GROUP /* units made at a time where the first axis is not shared */
-};
+enum { UNITS = 64 * FD_GROUP }; /* units made at a time where the first axis is not shared */
 
 typedef struct {
     const fd_table *k;
@@ -93,11 +87,11 @@ int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const 
     w.at_once = w.units[0] ? fd_max(1, UNITS / w.inner) : w.length[0];
     w.nt = y != x && fd_past_caches(rows * units) && w.length[w.axes - 1] >= 256; /* ends of runs are no whole cache lines */
     const ptrdiff_t most = w.units[0] ? fd_min(w.at_once, w.length[0]) * w.inner : w.inner;
-    const ptrdiff_t total = rows * w.length[0], chunk = fd_max(1, CHUNK / w.elements[0]);
+    const ptrdiff_t total = rows * w.length[0], chunk = fd_max(1, FD_CHUNK / w.elements[0]);
     for (w.begin = 0; w.begin < total; w.begin = w.end) {
         w.end = fd_min(total, w.begin + chunk);
         fd_region region;
-        const ptrdiff_t worth = fd_min(fd_worth((w.end - w.begin) * w.elements[0], GRAIN), w.end - w.begin);
+        const ptrdiff_t worth = fd_min(fd_worth((w.end - w.begin) * w.elements[0], FD_GRAIN), w.end - w.begin);
         int status = fd_begin(&region, worth, (size_t)bits_words(most) * sizeof(uint32_t));
         if (status != FD_OK) return status;
         fd_run(&region, shared_task, &w, 0);

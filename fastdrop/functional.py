@@ -14,11 +14,11 @@ from fastdrop.arithmetic import (
 from fastdrop.connect import dropconnect_gaussian, dropconnect_linear
 from fastdrop.fused import dropout, gelu, leaky_relu, linear, relu, selu, sigmoid, silu, tanh
 from fastdrop.learned import concrete_dropout, variational_linear
+from fastdrop.random import CannotCarry
 from fastdrop.stochastic import (
     alpha_dropout, drop_block1d, drop_block2d, drop_block3d, drop_path, dropout1d, dropout2d, dropout3d, feature_alpha_dropout,
     gaussian_dropout, gaussian_noise, patch_dropout, token_dropout,
 )
-from fastdrop.random import CannotCarry
 from fastdrop.tensor import PassTensor, Tensor, as_tensor, carries, record
 from fastdrop.tokens import embedding
 

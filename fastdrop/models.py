@@ -17,10 +17,11 @@ ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoi
                "silu": nn.SiLU, "gelu": nn.GELU}
 CONTAINERS = {"Sequential": nn.Sequential, "ModuleList": nn.ModuleList}
 LAYERS = {kind.__name__: kind for kind in (
-    *ACTIVATIONS.values(), nn.Softmax, nn.LogSoftmax, nn.Linear, nn.Dropout, nn.LayerNorm, nn.BatchNorm1d, nn.Flatten,
-    nn.Identity, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.GaussianDropout, nn.GaussianNoise, nn.SpatialDropout1d, nn.SpatialDropout2d,
-    nn.SpatialDropout3d, nn.Embedding, nn.ConcreteDropout,
-    nn.DropConnectLinear, nn.SparseLinear, nn.TargetedLinear, nn.VariationalLinear, nn.WeightDrop, nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d, nn.DropPath, nn.Residual, nn.TokenDropout, nn.PatchDropout)}
+    *ACTIVATIONS.values(), nn.AlphaDropout, nn.BatchNorm1d, nn.ConcreteDropout, nn.DropBlock1d, nn.DropBlock2d,
+    nn.DropBlock3d, nn.DropConnectLinear, nn.DropPath, nn.Dropout, nn.Embedding, nn.FeatureAlphaDropout, nn.Flatten,
+    nn.GaussianDropout, nn.GaussianNoise, nn.Identity, nn.LayerNorm, nn.Linear, nn.LogSoftmax, nn.PatchDropout, nn.Residual,
+    nn.Softmax, nn.SparseLinear, nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d, nn.TargetedLinear,
+    nn.TokenDropout, nn.VariationalLinear, nn.WeightDrop)}
 _MAX_DEPTH = 100  # containers within containers
 
 

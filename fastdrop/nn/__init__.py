@@ -23,11 +23,11 @@ from fastdrop.nn.sparse import SparseLinear
 from fastdrop.tensor import Parameter
 
 __all__ = [
-    "AlphaDropout", "Embedding", "ConcreteDropout", "DropConnectLinear", "SparseLinear", "TargetedLinear", "VariationalLinear", "WeightDrop",
-    "concrete_regularizer", "kl", "DropBlock1d", "DropBlock2d", "DropBlock3d", "DropPath", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "GaussianDropout", "GaussianNoise",
-    "PatchDropout", "Residual", "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "TokenDropout", "drop_path_rates",
-    "BCEWithLogitsLoss", "BatchNorm1d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU", "GaussianNLLLoss", "HuberLoss",
-    "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss",
-    "Parameter", "ReLU", "SELU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Tanh", "functional", "init",
-    "utils",
+    "AlphaDropout", "BCEWithLogitsLoss", "BatchNorm1d", "ConcreteDropout", "CrossEntropyLoss", "DropBlock1d", "DropBlock2d",
+    "DropBlock3d", "DropConnectLinear", "DropPath", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
+    "FeatureAlphaDropout", "Flatten", "GELU", "GaussianDropout", "GaussianNLLLoss", "GaussianNoise", "HuberLoss", "Identity",
+    "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss", "Parameter",
+    "PatchDropout", "ReLU", "Residual", "SELU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "SparseLinear",
+    "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "Tanh", "TargetedLinear", "TokenDropout", "VariationalLinear",
+    "WeightDrop", "concrete_regularizer", "drop_path_rates", "functional", "init", "kl", "utils",
 ]
