@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdrop import _arrays, _core, random
-from fastdrop.kernels.tokens import token_factors, whole_tokens
+from fastdrop.kernels.tokens import samples_of, token_factors, whole_tokens
 from fastdrop.tensor import Tensor, as_tensor, record
 
 __all__ = ["embedding"]
@@ -28,7 +28,7 @@ def embedding(input, weight, padding_idx: int | None = None, p: float = 0.0, tra
         Probability to drop a word type.
     training : bool
     per_sample : bool
-        Each sample (along axis 0) drops its own word types.
+        Each sample (along axis 0; a 1-d input is one) drops its own word types.
     layer : Module, optional
         Whose site draws.
 
@@ -51,7 +51,7 @@ def embedding(input, weight, padding_idx: int | None = None, p: float = 0.0, tra
     factor = None
     if p > 0.0 and random.draws(training):
         q = _core.keep_threshold(p)
-        samples = tokens.shape[0] if per_sample and tokens.ndim else 1
+        samples = samples_of(tokens) if per_sample else 1
         factor = token_factors(tokens, words, random.stream_for(layer, samples, shared=not per_sample), q, per_sample)
 
     def backward(g):

@@ -445,6 +445,8 @@ def test_embeddings():
     for wrong, error in (([7], ValueError), ([-1], ValueError), ([0.5], TypeError), (["a"], TypeError), ([True], TypeError)):
         with pytest.raises(error, match="input must hold"):
             layer(np.array(wrong))
+    one = K.embedding_dropout(np.arange(7), table, 0.5, per_sample=True, seed=2, row0=5)
+    np.testing.assert_array_equal(one.any(1), reference.keep_mask([5], 7, 0.5, seed=2)[0])
     position = nn.Embedding(10, 3)
     both = nn.Dropout(0.5)(layer(np.arange(7)[None]) + position(np.arange(7)[None]))  # positional dropout: on the sum
     assert (both.data == 0).any()

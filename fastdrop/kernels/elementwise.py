@@ -113,7 +113,7 @@ def _dropout(x, name, p, where, rows, inverted, share, out):
     """Dropout forward and backward: the same function of an array that errors call `name`."""
     q = _core.keep_threshold(_arrays.rate(p))
     scale = _core.keep_scale(q) if _arrays.flag(inverted, "inverted") else 1.0
-    whole_batch, flags = shared_axes(share, len(shape_of(x, name)))
+    whole_batch, flags = (False, None) if type(share) is tuple and not share else shared_axes(share, len(shape_of(x, name)))
     return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, share=flags), 0, where, rows, out,
                        whole_batch=whole_batch)
 

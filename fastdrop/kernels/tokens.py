@@ -23,12 +23,17 @@ def whole_tokens(value, words: int, name: str = "input") -> np.ndarray:
     return tokens
 
 
+def samples_of(tokens) -> int:
+    """Axis 0 is the sample; a 1-d array is one."""
+    return tokens.shape[0] if tokens.ndim > 1 else 1
+
+
 def token_factors(tokens, words: int, stream, q: int, per_sample: bool) -> np.ndarray:
     """2^32 / q where the word type is kept, 0 where it is dropped, for each token."""
-    kept = np.empty((tokens.shape[0] if per_sample and tokens.ndim else 1, words), np.bool_)
+    kept = np.empty((samples_of(tokens) if per_sample else 1, words), np.bool_)
     _core.keep_mask(kept, stream, q)
     factors = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
-    if not per_sample or not tokens.ndim:
+    if not per_sample or tokens.ndim < 2:
         return factors[0][tokens]
     return np.take_along_axis(factors, tokens.reshape(len(tokens), -1) if tokens.size else np.zeros((len(tokens), 0), np.intp), 1).reshape(tokens.shape)
 
@@ -53,7 +58,7 @@ def embedding_dropout(tokens, weight, p, *, per_sample=False, seed=0, site=0, dr
     p, per_sample = _arrays.rate(p), _arrays.flag(per_sample, "per_sample")
     weight = _arrays.floats(weight, "weight", ndim=2)
     tokens = whole_tokens(tokens, len(weight), "tokens")
-    _, stream = stream_of(0, tokens.shape[0] if per_sample and tokens.ndim else 1, seed, site, draw, row0, sub, call)
+    _, stream = stream_of(0, samples_of(tokens) if per_sample else 1, seed, site, draw, row0, sub, call)
     if not per_sample:
         stream = for_all_rows(stream, 1)
     factor = token_factors(tokens, len(weight), stream, _core.keep_threshold(p), per_sample)[..., None]
