@@ -102,6 +102,8 @@ def axes(value, name: str, ndim: int) -> tuple[int, ...]:
 
 def integer(value, name: str, low: int = 0, high: int = U32_MAX) -> int:
     """An integer in [low, high]; NumPy integers are fine, bools and floats are not."""
+    if type(value) is int and low <= value <= high:
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
     try:
@@ -145,7 +147,7 @@ def labels(y, name: str, classes: int | None = None) -> np.ndarray:
 
 def row_numbers(rows, row0: int, name: str = "rows"):
     """`rows` as (count, None) for a count from row0 on, or (count, uint32 array) for a list of row numbers."""
-    if not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0:
+    if type(rows) is int or (not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0):
         count = integer(rows, name, 0, 2**32)
         if count and row0 + count - 1 > U32_MAX:
             raise ValueError(f"row0 + {name} must not pass row {U32_MAX}, got row0={row0} and {name}={count}")
