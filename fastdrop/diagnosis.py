@@ -88,8 +88,8 @@ def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
         findings.append(Finding(code, names.get(id(module), ""), problem, reason, remedy))
 
     _order(calls, found)
-    for module, shape in calls:
-        _layer(module, shape, found)
+    for i, (module, shape) in enumerate(calls):
+        _layer(module, shape, found, at_input=all(isinstance(before, PLAIN) for before, _ in calls[:i]))
     for module in model.modules():
         if isinstance(module, nn.Residual) and module.shortcut is not None and any(m.n_sites for m in module.shortcut.modules()):
             found("on-shortcut", module.shortcut, "dropout on a skip connection",
@@ -197,7 +197,7 @@ def _order(calls, found):
                   "Swap the two (for ReLU the result is the same).")
 
 
-def _layer(module, shape, found):
+def _layer(module, shape, found, at_input):
     if not _drops(module):
         return
     p = _rate(module)
@@ -209,9 +209,10 @@ def _layer(module, shape, found):
         found("on-feature-maps", module, f"elementwise dropout on feature maps of shape {tuple(shape[1:])}",
               "Neighbouring elements say almost the same, so what is dropped is still there (Tompson et al., 2015; Ghiasi et al., 2018).",
               f"Drop whole channels (SpatialDropout{len(shape) - 2}d) or blocks (DropBlock{len(shape) - 2}d).")
-    kind = ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS) else "dense")
+    kind = ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS)
+            else "input" if at_input and isinstance(module, ELEMENTWISE) else "dense")
     if p > MOST[kind] and not isinstance(module, (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)):
-        what = {"embedding": "an embedding", "channels": "convolutional maps", "dense": "a dense layer"}[kind]
+        what = {"embedding": "an embedding", "channels": "convolutional maps", "dense": "a dense layer", "input": "the input"}[kind]
         found("rate", module, f"a rate of {p:g} on {what}", f"More than {MOST[kind]:g} usually takes more capacity than it gains.",
               f"Start at {min(0.2, MOST[kind]):g} and move by 0.1, looking at the gap between training and validation.")
 

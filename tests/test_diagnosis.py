@@ -55,6 +55,8 @@ def test_training_mode_feature_maps_decay():
     assert found.codes() == ["on-feature-maps"] and "SpatialDropout2d" in found[0].remedy and found[0].place == "0"
     assert fd.diagnose(nn.Sequential(nn.SpatialDropout2d(0.2), nn.Flatten(), nn.Linear(48, 2)).eval(), np.ones((2, 3, 4, 4), np.float32)) == []
     assert fd.diagnose(nn.Sequential(nn.SpatialDropout2d(0.4), nn.Flatten(), nn.Linear(48, 2)).eval()).codes() == ["rate"]
+    found = fd.diagnose(nn.Sequential(nn.Flatten(), nn.Dropout(0.4), nn.Linear(8, 8), nn.ReLU(), nn.Dropout(0.4), nn.Linear(8, 2)).eval())
+    assert found.codes() == ["rate"] and found[0].place == "1" and "the input" in found[0].problem
     model = healthy()
     assert fd.diagnose(model, optimizer=optim.SGD(model.parameters(), lr=0.1, weight_decay=0.05)).codes() == ["decay-and-dropout"]
     assert fd.diagnose(model, optimizer=optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-4)) == []
