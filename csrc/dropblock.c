@@ -18,6 +18,7 @@ typedef struct {
     ptrdiff_t begin, end;         /* the chunk, in samples (whole_samples) or in maps */
     int64_t *kept;                /* per sample, or NULL: thread by thread */
     int apply, nt;
+    int few; /* seeds: their blocks are drawn one by one, which is then less work than growing the whole map */
 } block_work;
 
 typedef struct {
@@ -47,6 +48,18 @@ static void grow(uint64_t *map, ptrdiff_t words, ptrdiff_t step, ptrdiff_t block
     for (ptrdiff_t done = 1, by; done < block; done += by) or_shifted(map, words, (by = fd_min(done, block - done)) * step);
 }
 
+/* A block (at most 64 wide) with its first corner at element `at` */
+static void draw_block(const block_work *w, uint64_t *map, ptrdiff_t at) {
+    const ptrdiff_t *size = w->b->size, *block = w->b->block;
+    const uint64_t row = ~(uint64_t)0 >> (64 - block[2]);
+    for (ptrdiff_t z = 0; z < block[0]; z++)
+        for (ptrdiff_t y = 0; y < block[1]; y++) {
+            const ptrdiff_t to = at + (z * size[1] + y) * size[2], shift = to % 64;
+            map[to / 64] |= row << shift;
+            if (shift) map[to / 64 + 1] |= row >> (64 - shift);
+        }
+}
+
 /* The mask of one map from its keep bits: packed, 1 = kept, in C order. Returns how many are kept. A block fits where its seed
    is, so no shift carries a bit over the end of its row, plane or map. */
 static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep) {
@@ -64,11 +77,12 @@ static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep
                 row++;
                 shift += block[2] - 1 + (row % w->grid[1] == 0 ? (block[1] - 1) * size[2] : 0);
             }
-            map[(place + shift) / 64] |= (uint64_t)1 << (place + shift) % 64;
             any = 1;
+            if (w->few) draw_block(w, map, place + shift);
+            else map[(place + shift) / 64] |= (uint64_t)1 << (place + shift) % 64;
         }
     }
-    if (any) {
+    if (any && !w->few) {
         grow(map, words, 1, block[2]);
         grow(map, words, size[2], block[1]);
         grow(map, words, size[1] * size[2], block[0]);
@@ -167,6 +181,8 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
                     .maps = b->coupled ? 1 : b->channels, .map_words = elements / 64 + 2};
     for (int i = 0; i < 3; i++) w.grid[i] = b->size[i] - b->block[i] + 1;
     w.groups = fd_ceil_div(w.grid[0] * w.grid[1] * w.grid[2], FD_GROUP);
+    const double seeds = (double)(FD_KEEP_ALL - q) / (double)FD_KEEP_ALL * (double)(w.grid[0] * w.grid[1] * w.grid[2]);
+    w.few = b->block[2] <= 64 && seeds * (double)(b->block[0] * b->block[1]) < (double)elements / 16.0;
     w.at_once = fd_max(1, fd_min(w.maps, BITS_AT_ONCE / (w.groups * FD_GROUP)));
     int64_t kept;
     if (b->batch) {
