@@ -182,7 +182,7 @@ def _order(calls, found):
             found("on-output", module, "dropout on the output layer",
                   "What is dropped there is the prediction itself: targets cannot be met, and a regression is biased towards noise.",
                   "Remove it; the rate of an output layer is 0.")
-        if before is not None and _drops(before) and not weights:
+        if before is not None and _drops(before) and not weights and not isinstance(before, nn.Embedding):
             found("twice", module, "dropout directly after dropout", "Their rates multiply: 0.5 after 0.5 keeps a quarter.",
                   "Keep one of them.")
         if isinstance(before, nn.SELU) and type(module) is nn.Dropout:

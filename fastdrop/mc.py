@@ -149,7 +149,7 @@ class _Passes:
                 return self._side_by_side(x, row0, first, count)
             except random.CannotCarry as reason:
                 self.one_by_one = True
-                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=5)
         outputs = []
         for t in range(first, first + count):
             with random.monte_carlo(t, self.seed, row0, self.masks):

@@ -128,7 +128,7 @@ class Pass:
         draws = None
         if self.passes:
             if not carries or samples != self.samples * self.passes:
-                raise CannotCarry("a stochastic layer that takes Monte Carlo passes one by one")
+                raise CannotCarry("a stochastic layer other than Dropout draws")
             draws = np.tile(np.arange(self.draw, self.draw + self.passes, dtype=np.uint32), self.samples)
             numbers = np.full(self.samples, _arrays.SHARED_ROW, np.uint32) if shared else np.arange(row0, row0 + self.samples, dtype=np.uint32)
             rows = np.repeat(numbers, self.passes)
@@ -177,6 +177,8 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
     if site is None:
         raise RuntimeError(f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
                            "assign it as an attribute, or put it into a ModuleList, before the call")
+    if ps.passes and not carries:
+        raise CannotCarry(f"{'a function' if layer is None else type(layer).__name__} is not computed for several passes at once")
     return ps.stream(site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries)
 
 

@@ -195,7 +195,8 @@ def test_what_may_mix_rows_goes_one_by_one_and_says_so(use):
 def test_other_stochastic_layers_go_one_by_one():
     for layer in (nn.AlphaDropout(0.3), nn.GaussianNoise(0.3), nn.DropConnectLinear(8, 8, p=0.3), nn.Residual(nn.Linear(8, 8), 0.5)):
         model = nn.Sequential(layer, nn.Dropout(0.3))
-        with pytest.warns(fd.mc.MCWarning, match="stochastic layer"):
+        with pytest.warns(fd.mc.MCWarning, match=f"{type(layer).__name__} is not computed for several passes") as caught:
             found = fd.mc_predict(model, X, 4, seed=2, output="raw")
+        assert caught[0].filename == __file__  # the caller's line
         loop = np.stack([_pass(model, t, "per_sample") for t in range(4)])
         assert np.abs(found.mean - loop.mean(0)).max() < 1e-6
