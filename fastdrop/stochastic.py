@@ -11,7 +11,7 @@ from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
 from fastdrop.fused import dropout, masked
 from fastdrop.kernels.blocks import NORMALIZE, block_and_threshold
-from fastdrop.kernels.elementwise import alpha_constants, gaussian_sigma
+from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_sigma
 from fastdrop.kernels.masks import smallest
 from fastdrop.tensor import Tensor, as_tensor, record
 
@@ -28,6 +28,8 @@ def channel_dropout(input, p, training, axes: int, unbatched: bool, layer=None) 
     """Dropout of whole channels of maps with so many axes; `unbatched`: an input without the sample axis is one sample."""
     x = as_tensor(input, "input")
     if x.ndim == axes + 1 and unbatched:
+        if _arrays.rate(p) == 0.0 or not random.draws(training):
+            return x
         return channel_dropout(x.reshape(1, *x.shape), p, training, axes, False, layer).reshape(x.shape)
     if x.ndim != axes + 2:
         other = " or (C" + _LAYOUTS[axes][len("(N, C"):] if unbatched else ""
@@ -147,7 +149,7 @@ def gaussian_dropout(input, p: float = 0.5, training: bool = True, *, layer=None
 
 def gaussian_noise(input, sigma: float = 0.1, training: bool = True, *, layer=None) -> Tensor:
     """y = x + sigma z, z standard normal; in evaluation the input itself. sigma >= 0, in x's units."""
-    return _noise(input, _arrays.real(sigma, "sigma", low=0.0), training, False, layer)
+    return _noise(input, _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX), training, False, layer)
 
 
 def _noise(input, sigma, training, relative, layer):

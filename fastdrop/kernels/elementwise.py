@@ -12,6 +12,7 @@ from fastdrop.kernels.masks import for_all_rows, memory, sample_rows, stream_of
 __all__ = ["alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
            "gaussian_noise", "spatial_dropout", "token_dropout"]
 
+FLOAT_MAX = float(np.finfo(np.float32).max)
 ALPHA_PRIME = -1.7580993408473766  # -scale * alpha of SELU: what its negative side saturates to
 
 
@@ -298,5 +299,5 @@ def gaussian_noise(x, sigma, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, r
     -------
     float32 array of x's shape
     """
-    sigma = _arrays.real(sigma, "sigma", low=0.0)
+    sigma = _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
     return elementwise(x, "x", lambda y, samples, stream: _core.noise(y, samples, stream, sigma, False), 2, (seed, site, draw, row0, sub, call), rows, out)

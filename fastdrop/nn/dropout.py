@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastdrop import _arrays, fused, random, schedules, stochastic
-from fastdrop.kernels.elementwise import gaussian_sigma
+from fastdrop.kernels.elementwise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
 
 
@@ -197,7 +197,7 @@ class GaussianNoise(Module):
 
     def __init__(self, sigma: float = 0.1):
         super().__init__()
-        self.sigma = _arrays.real(sigma, "sigma", low=0.0)
+        self.sigma = _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
 
     def forward(self, input):
         return stochastic.gaussian_noise(input, self.sigma, self.training, layer=self)
