@@ -117,10 +117,8 @@ int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, p
 /* ---- noise, and rates that are learned ---- */
 
 static void noise_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
-    for (ptrdiff_t r = row; r < row + rows; r++) {
-        const ptrdiff_t at = r * w->units + unit0;
-        w->k->noise((float *)w->y + at, w->x + at, w->s, r, unit0, units, w->alpha, w->kind);
-    }
+    const ptrdiff_t at = row * w->units + unit0;
+    w->k->noise((float *)w->y + at, w->x + at, w->s, row, rows, unit0, units, w->alpha, w->kind);
 }
 
 int fd_noise(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, float sigma, int relative) {

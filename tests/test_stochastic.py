@@ -451,3 +451,18 @@ def test_embeddings():
     position = nn.Embedding(10, 3)
     both = nn.Dropout(0.5)(layer(np.arange(7)[None]) + position(np.arange(7)[None]))  # positional dropout: on the sum
     assert (both.data == 0).any()
+
+
+@pytest.mark.parametrize("units", [1, 3, 4, 10, 127, 130, 511, 513, 700])
+def test_noise_of_rows_of_every_length(units, isa, each_thread_count):
+    """Short rows share vectors: each draws what it draws alone."""
+    x = RNG.standard_normal((300, units)).astype(np.float32)
+    z = reference.normal(np.arange(300) + 6, units, **WHERE)
+    for _ in each_thread_count():
+        y = K.gaussian_noise(x, 0.5, row0=6, **WHERE)
+        assert np.abs(y - (x + 0.5 * z)).max() < 3e-6
+    for n in (0, 1, 150, 299):
+        np.testing.assert_array_equal(K.gaussian_noise(x[n:n + 1], 0.5, row0=6 + n, **WHERE), y[n:n + 1])
+    inplace = x.copy()
+    K.gaussian_noise(inplace, 0.5, row0=6, out=inplace, **WHERE)
+    np.testing.assert_array_equal(inplace, y)

@@ -77,9 +77,10 @@ typedef struct {
     /* Elements [e0, e0 + n) of a row; e0 a multiple of 4 */                                                           \
     X(void, uniform, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                       \
     X(void, normal, (float *out, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n))                        \
-    /* y = x * (1 + sigma * normal) if relative, else x + sigma * normal. y may be x. */                                \
-    X(void, noise, (float *y, const float *x, const fd_stream *s, ptrdiff_t row, ptrdiff_t e0, ptrdiff_t n,            \
-                    float sigma, int relative))                                                                        \
+    /* y = x * (1 + sigma * normal) if relative, else x + sigma * normal: elements [e0, e0 + n) of a row, or several    \
+       whole rows of n, dense. y may be x. */                                                                          \
+    X(void, noise, (float *y, const float *x, const fd_stream *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t e0,         \
+                    ptrdiff_t n, float sigma, int relative))                                                           \
     /* rows x units from unit0 on, 0 < q < 2^32. y may be x. nt: store past the caches. */                             \
     X(void, dropout, (float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, const fd_drop *d, ptrdiff_t row,         \
                       ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units, int nt))                                       \
