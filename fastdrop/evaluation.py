@@ -28,13 +28,14 @@ def checked_model(model) -> nn.Module:
 @contextmanager
 def evaluating(model: nn.Module):
     """The model in evaluation mode; afterwards every module is in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        object.__setattr__(module, "training", False)
     try:
         yield model
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            object.__setattr__(module, "training", True)
 
 
 class Objective:

@@ -149,6 +149,11 @@ class Pass:
         return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws)
 
 
+def is_busy() -> bool:
+    """Whether this thread is in a forward pass, or has decided what the next one draws (`mask_state`, Monte Carlo)."""
+    return _local.pass_ is not None or bool(_local.overrides)
+
+
 def current() -> Pass | None:
     """The forward pass that this thread is in, or None."""
     return _local.pass_
