@@ -19,7 +19,8 @@ def arguments(parser) -> None:
 
 def run(options) -> None:
     x, y, x_test, y_test = mnist_arrays()
-    print(f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, SGD 0.05, momentum 0.9; first hidden layer on the test set")
+    print(f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, SGD 0.05, momentum 0.9; "
+          "first hidden layer on the test set")
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
         figures = []
         for seed in map(int, options.seeds.split(",")):

@@ -41,5 +41,6 @@ def run(options) -> None:
                 pruned = nn.Sequential(*(layer.prune() if isinstance(layer, nn.VariationalLinear) else layer for layer in model)).eval()
                 left = [layer.nonzeros for layer in pruned if isinstance(layer, nn.SparseLinear)]
                 weights = 784 * 300 + 300 * 100 + 100 * 10
-                print(f"  seed {seed}, epoch {epoch + 1}: pruned network {test_error(pruned, x_test, y_test):.2f} % at {weights / sum(left):.0f} times "
+                print(f"  seed {seed}, epoch {epoch + 1}: pruned network {test_error(pruned, x_test, y_test):.2f} % "
+                      f"at {weights / sum(left):.0f} times "
                       f"(weights left {', '.join(map(str, left))} of {weights})", flush=True)
