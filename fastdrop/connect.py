@@ -7,10 +7,10 @@ import numpy as np
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
 from fastdrop._core import Stream
-from fastdrop.fused import linear
+from fastdrop.fused import NONE, linear
 from fastdrop.kernels.connect import bias_kept, masked_bias
 from fastdrop.kernels.products import ACTIVATIONS
-from fastdrop.tensor import Tensor, as_tensor, record
+from fastdrop.tensor import PassTensor, Tensor, as_tensor, carries, record, wrap
 
 __all__ = ["dropconnect_gaussian", "dropconnect_linear"]
 
@@ -148,10 +148,38 @@ def dropconnect_gaussian(input, weight, bias=None, p: float = 0.5, activation: s
     if p == 1.0:
         raise ValueError("p must be below 1 for Gaussian inference, whose variance is p / (1 - p) ..., got 1.0")
     kind = None if activation is None else ACTIVATIONS[_arrays.choice(activation, "activation", ACTIVATIONS)]
-    mean = linear(input, weight, bias)
-    mean.data  # noqa: B018 (runs it, with its checks)
     if kind is None:
-        return mean.detach()
+        return linear(input, weight, bias).detach()
+    mean, deviation = _normal_units(input, weight, bias, p, mask_bias)
+    base = random.stream_for(layer, mean.shape[0], domain=2)
+    seed = base.seed if seed is None else _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)
+    row0, rows = (base.row0, base.rows) if row0 is None else (_arrays.integer(row0, "row0"), None)
+    total = np.zeros(mean.shape, np.float64)
+    z = empty(mean.shape)
+    for t in range(samples):
+        _core.normal(z, Stream(seed, base.site, base.call, t, row0, 0, 2 + random.MONTE_CARLO, rows))
+        total += _drawn(z, mean, deviation, kind, negative_slope)
+    return Tensor(total / samples)
+
+
+@carries
+def dropconnect_gaussian_pass(input, weight, bias=None, p: float = 0.5, activation: str | None = None, *, mask_bias: bool = False,
+                              negative_slope: float = 0.01, layer=None) -> Tensor:
+    """One draw of act(N(mu, v)), as `dropconnect_gaussian` averages them: what a Monte Carlo pass computes."""
+    kind = NONE if activation is None else ACTIVATIONS[activation]
+    x = as_tensor(input, "input")
+    mean, deviation = _normal_units(x, weight, bias, p, mask_bias)
+    passes = random.side_by_side()
+    if passes and type(x) is not PassTensor:  # passes part here: the moments are computed once
+        mean, deviation = np.repeat(mean, passes, axis=0), np.repeat(deviation, passes, axis=0)
+    z = empty(mean.shape)
+    _core.normal(z, random.stream_for(layer, mean.shape[0], domain=2, carries=True))
+    return wrap(_drawn(z, mean, deviation, kind, negative_slope), PassTensor if passes else Tensor)
+
+
+def _normal_units(input, weight, bias, p, mask_bias) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of what a unit of a DropConnect layer receives."""
+    mean = linear(input, weight, bias).data  # runs it, with its checks
     x, w = as_tensor(input, "input").data, as_tensor(weight, "weight").data
     if x.ndim != 2:
         raise ValueError(f"input must have shape (samples, in_features), got {x.shape}")
@@ -161,19 +189,16 @@ def dropconnect_gaussian(input, weight, bias=None, p: float = 0.5, activation: s
     if bias is not None and mask_bias:
         b = as_tensor(bias, "bias").data
         variance += b * b
-    deviation = np.sqrt(variance * np.float32((1.0 - keep) / keep))
-    base = random.stream_for(layer, x.shape[0], domain=2)
-    seed = base.seed if seed is None else _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)
-    row0, rows = (base.row0, base.rows) if row0 is None else (_arrays.integer(row0, "row0"), None)
-    total = np.zeros(mean.shape, np.float64)
-    z = empty(mean.shape)
-    for t in range(samples):
-        _core.normal(z, Stream(seed, base.site, base.call, t, row0, 0, 2 + random.MONTE_CARLO, rows))
-        z *= deviation
-        z += mean.data
+    return mean, np.sqrt(variance * np.float32((1.0 - keep) / keep))
+
+
+def _drawn(z, mean, deviation, kind, negative_slope):
+    """z, normal numbers, becomes act(mean + deviation z)."""
+    z *= deviation
+    z += mean
+    if kind != NONE:
         _core.act(z, z, kind, negative_slope)
-        total += z
-    return Tensor(total / samples)
+    return z
 
 
 def targeted_candidates(weight: np.ndarray, share: float, kind: str) -> np.ndarray:

@@ -8,73 +8,21 @@ import numpy as np
 
 from fastdrop import _arrays, nn, random
 from fastdrop.arithmetic import softmax_of
+from fastdrop.evaluation import evaluating
+from fastdrop.prediction import MCPrediction, entropy_of, positive
+from fastdrop.progress import Meter
 from fastdrop.tensor import PassTensor, as_tensor, no_grad, reading_passes, side_by_side
 
-_TINY = 1e-12
+__all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
 
 class MCWarning(UserWarning):
-    """A model's passes are computed one by one, which takes longer."""
+    """A model's passes are computed one by one, which takes longer; or some stayed less sure than asked for."""
 
 
-class MCPrediction:
-    """What T passes say. Averages are of probabilities (classification) or outputs (regression), over the passes.
-
-    Attributes
-    ----------
-    mean, variance, std : arrays (N, ...)
-        Mean, variance and standard deviation over the passes.
-    entropy : array (N,)
-        Predictive entropy, -sum_c mean_c log mean_c, in nats. Classification only, as are the next three.
-    expected_entropy : array (N,)
-        Mean over the passes of the entropy of each.
-    mutual_information : array (N,)
-        entropy - expected_entropy, at least 0: what the masks disagree about (BALD; Houlsby et al., 2011).
-    variation_ratio : array (N,)
-        1 - the share of the passes that choose the most chosen class.
-    samples : int
-        T.
-    """
-
-    def __init__(self, samples, mean, variance, entropies=None, votes=None):
-        self.samples, self.mean, self.variance = samples, mean, variance
-        self._entropies, self._votes = entropies, votes
-
-    @property
-    def std(self):
-        return np.sqrt(self.variance)
-
-    def _classification(self, what):
-        if self._entropies is None:
-            raise AttributeError(f"{what} is of classifications; these outputs were taken as they are (output='raw')")
-
-    @property
-    def entropy(self):
-        self._classification("entropy")
-        return _entropy(self.mean)
-
-    @property
-    def expected_entropy(self):
-        self._classification("expected_entropy")
-        return self._entropies
-
-    @property
-    def mutual_information(self):
-        self._classification("mutual_information")
-        return np.maximum(self.entropy - self._entropies, 0.0)
-
-    @property
-    def variation_ratio(self):
-        self._classification("variation_ratio")
-        return 1.0 - self._votes.max(-1) / self.samples
-
-
-def _entropy(p):
-    return -(p * np.log(np.maximum(p, _TINY))).sum(-1)
-
-
-def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_sample", batch_size: int = 1024,
-               output: str = "auto") -> MCPrediction:
+def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_sample", batch_size: int = 4096, output: str = "auto",
+               tolerance: float | None = None, max_samples: int = 10_000, keep: bool = False, tau: float | None = None, row0: int = 0,
+               progress: bool = True) -> MCPrediction:
     """Predict with T random thinned networks: the mean is the prediction, the spread how unsure the network is.
 
     Pass t of sample n draws its masks at (seed, draw t, row n) in the Monte Carlo domain of the mask contract: the result is
@@ -83,8 +31,9 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     counter are left as they were.
 
     What comes before the first dropout is computed once; then the passes are rows of one computation, the input's rows meeting their
-    masks where the product packs them. Where a model does something that is not known to work row by row (`mean` over axes,
-    indexing, a stochastic layer other than dropout), passes run one by one, and a warning (`MCWarning`) says why.
+    masks where the product packs them. With shared masks the thinned network is computed alone: dropped units are not multiplied.
+    Where a model does something that is not known to work row by row (`mean` over axes, indexing, a stochastic layer other than
+    dropout), passes run one by one, and a warning (`MCWarning`) says why.
 
     Parameters
     ----------
@@ -97,9 +46,23 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
         A mask for each sample, or in each pass one for all: then a pass is one function, and predictions are joint.
     batch_size : int
         Rows (samples times passes) computed at a time; bounds the memory.
-    output : {"auto", "softmax", "raw"}
+    output : {"auto", "softmax", "raw", "gaussian"}
         What to average: the softmax of the outputs, or the outputs. "auto": the softmax of two or more scores a sample
-        unless those of all samples are probabilities already, anything else as it is.
+        unless those of all samples are probabilities already, anything else as it is. "gaussian": the first half of the last axis
+        is the mean of y, the second the logarithm of its variance (Kendall and Gal, 2017).
+    tolerance : float, optional
+        After T passes those inputs get T more, again and again, whose standard error of the mean (the largest of an input's outputs) is
+        above it; `counts` tells how many each got.
+    max_samples : int
+        Where tolerance= stops; a warning says that it did.
+    keep : bool
+        Keep every pass (`passes`), which quantiles and the log likelihood of a regression need: N * T * outputs float32.
+    tau : float, optional
+        Precision of the noise of y in a regression, in units of the outputs: 1 / tau is added to the variance in `total_variance`.
+    row0 : int
+        Number of the first row: pieces of a larger x with their row numbers give what the whole gives.
+    progress : bool
+        Show progress on a terminal when it takes longer than two seconds.
 
     Returns
     -------
@@ -121,18 +84,24 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     samples, seed = _arrays.integer(samples, "samples", 1), _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)
     batch_size = _arrays.integer(batch_size, "batch_size", 1)
     _arrays.choice(masks, "masks", ("per_sample", "shared"))
-    _arrays.choice(output, "output", ("auto", "softmax", "raw"))
+    _arrays.choice(output, "output", ("auto", "softmax", "raw", "gaussian"))
+    tolerance = None if tolerance is None else positive(tolerance, "tolerance")
+    max_samples = _arrays.integer(max_samples, "max_samples", 1)
+    keep, progress = _arrays.flag(keep, "keep"), _arrays.flag(progress, "progress")
+    if keep and tolerance is not None:
+        raise ValueError("keep must be False with tolerance=, which makes different numbers of passes")
+    tau = None if tau is None else positive(tau, "tau")
     x = _arrays.floats(x, "x", minimum_ndim=1)
-    modes = [(m, m.training) for m in model.modules()]
-    try:
-        model.eval()
-        with no_grad():
-            pieces = _pieces(_Passes(model, seed, masks), x, batch_size, samples, output)
-    finally:
-        for module, training in modes:
-            object.__setattr__(module, "training", training)
-    joined = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*pieces, strict=True)]
-    return MCPrediction(samples, *joined)
+    row0 = _arrays.integer(row0, "row0", 0, 2**32 - max(1, len(x)))
+    with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:
+        plan = _Plan(_Passes(model, seed, masks), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
+        pieces = plan.pieces(output)
+    joined = {name: None if getattr(pieces[0], name) is None else np.concatenate([getattr(piece, name) for piece in pieces])
+              for name in ("counts", "mean", "variance", "entropies", "votes", "noise", "passes", "log_variances")}
+    if tolerance is not None and pieces and any(piece.unsure for piece in pieces):
+        warnings.warn(f"after max_samples = {max_samples} passes the mean of {sum(piece.unsure for piece in pieces)} inputs is less sure than "
+                      f"tolerance = {tolerance:g}", MCWarning, stacklevel=2)
+    return MCPrediction(samples, joined.pop("counts"), joined.pop("mean"), joined.pop("variance"), tau=tau, **joined)
 
 
 class _Passes:
@@ -142,22 +111,22 @@ class _Passes:
         self.model, self.seed, self.masks = model, seed, masks
         self.one_by_one = False
 
-    def __call__(self, x, row0, first, count) -> np.ndarray:
-        """Outputs (N, count, ...) in float64 of passes from `first` on."""
+    def __call__(self, x, row0, rows, first, count) -> np.ndarray:
+        """Outputs (N, count, ...) in float64 of passes from `first` on; of samples numbered from row0 on, or by `rows`."""
         if count > 1 and len(x) and not self.one_by_one:
             try:
-                return self._side_by_side(x, row0, first, count)
+                return self._side_by_side(x, row0, rows, first, count)
             except random.CannotCarry as reason:
                 self.one_by_one = True
-                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=5)
+                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
         outputs = []
         for t in range(first, first + count):
-            with random.monte_carlo(t, self.seed, row0, self.masks):
+            with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows):
                 outputs.append(self.model(x).data)
         return np.stack(outputs, axis=1).astype(np.float64)
 
-    def _side_by_side(self, x, row0, first, count):
-        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x)), side_by_side(count):
+    def _side_by_side(self, x, row0, rows, first, count):
+        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows), side_by_side(count):
             y = self.model(x)
             with reading_passes():
                 array = as_tensor(y, "the model's output").data
@@ -166,51 +135,128 @@ class _Passes:
         return np.repeat(array[:, None], count, axis=1).astype(np.float64)  # nothing was drawn (p = 0)
 
 
-def _pieces(passes, x, batch_size, samples, output):
-    """The figures of all batches; from the start again with the softmax when probabilities were followed by a batch of others."""
-    pieces = []
-    rows, at_once = max(1, batch_size // samples), min(samples, batch_size)
-    for start in range(0, max(len(x), 1), rows):
-        output, *figures = _piece(passes, x[start:start + rows], start, samples, at_once, output)
-        if not figures:
-            return _pieces(passes, x, batch_size, samples, output)
-        pieces.append(figures)
-    return pieces
+class _Plan:
+    """Which passes of which samples are computed together."""
+
+    def __init__(self, passes, x, row0, samples, batch_size, keep, tolerance, max_samples, meter):
+        self.passes, self.x, self.row0, self.samples, self.batch_size = passes, x, row0, samples, batch_size
+        self.keep, self.tolerance, self.max_samples, self.meter = keep, tolerance, max_samples, meter
+        # One mask for many samples pays; masks of their own are as cheap for few samples with all their passes.
+        self.rows = batch_size if passes.masks == "shared" else max(1, batch_size // samples)
+
+    def pieces(self, output) -> list[_Sums]:
+        """All samples, a piece at a time; from the start again with the softmax when probabilities were followed by others."""
+        pieces = []
+        for start in range(0, max(len(self.x), 1), self.rows):
+            piece = self._piece(self.x[start:start + self.rows], self.row0 + start, output)
+            if piece is None:
+                return self.pieces("softmax")
+            output = piece.output
+            pieces.append(piece.finish())
+        return pieces
+
+    def _piece(self, x, row0, output):
+        sums = None
+        for first, y in self._blocks(x, row0, None, 0, self.samples):
+            if sums is None:
+                output = what_to_average(y[:, 0], output)
+                if output is None:
+                    return None
+                sums = _Sums(output, self.samples, self.keep)
+            sums.add(y, first)
+        if self.tolerance is not None:
+            done, rows = self.samples, np.arange(row0, row0 + len(x), dtype=np.uint32)
+            while (unsure := np.flatnonzero(sums.error() > self.tolerance)).size and done < self.max_samples:
+                more = min(self.samples, self.max_samples - done)
+                for first, y in self._blocks(x[unsure], 0, rows[unsure], done, more):
+                    sums.add(y, first, unsure)
+                done += more
+            sums.unsure = len(unsure)
+        return sums
+
+    def _blocks(self, x, row0, rows, first, samples):
+        """(number of the first pass, outputs) of as many passes at once as the batch size allows."""
+        at_once = min(samples, max(1, self.batch_size // max(1, len(x))))
+        for t in range(first, first + samples, at_once):
+            count = min(at_once, first + samples - t)
+            yield t, self.passes(x, row0, rows, t, count)
+            self.meter.advance(count * len(x))
 
 
-def _piece(passes, x, row0, samples, at_once, output):
-    """What is averaged; mean, variance, mean entropy and votes of one batch.
+def what_to_average(first, output: str) -> str | None:
+    """"softmax", "raw", "gaussian", or "shares" (probabilities as they are), from what was asked for and one pass of the first piece;
+    None where "shares" was decided before and does not hold here."""
+    several = first.ndim == 2 and first.shape[1] > 1
+    if output == "softmax" and not several:
+        raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {first.shape}")
+    if output == "gaussian" and (first.ndim < 2 or first.shape[-1] % 2):
+        raise ValueError(f"output='gaussian' needs means and as many log variances along the last axis, got outputs of shape {first.shape}")
+    if output in ("auto", "shares"):
+        shares = several and bool((first >= 0).all() and np.abs(first.sum(1) - 1).max(initial=0) < 1e-4)
+        return "shares" if shares else None if output == "shares" else "softmax" if several else "raw"
+    return output
 
-    Sums run over the passes one after the other, also where many come at once: the cut does not show. They are of differences
-    from pass 0. "auto" becomes "softmax", "raw" or "shares" (probabilities); "softmax" alone when "shares" came and does not hold here.
-    """
-    base = sums = squares = entropies = votes = None
-    for t in range(0, samples, at_once):
-        y = passes(x, row0, t, min(at_once, samples - t))
-        if t == 0:
-            first = y[:, 0]
-            several = first.ndim == 2 and first.shape[1] > 1
-            if output == "softmax" and not several:
-                raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {first.shape}")
-            shares = several and bool((first >= 0).all() and np.abs(first.sum(1) - 1).max(initial=0) < 1e-4)
-            if output == "auto":
-                output = "shares" if shares else "softmax" if several else "raw"
-            elif output == "shares" and not shares:
-                return ("softmax",)
-        if output == "softmax":
+
+class _Sums:
+    """Running sums over the passes, one pass after the other also where many come at once: how they are cut does not show.
+    They are of differences from pass 0, which loses nothing where passes differ little."""
+
+    def __init__(self, output, samples, keep):
+        self.output, self.samples, self.keep = output, samples, keep
+        self.base = self.entropies = self.votes = self.noise = self.passes = self.log_variances = None
+        self.unsure = 0
+
+    def add(self, y, first, rows=slice(None)):
+        """Passes (n, count, ...) from number `first` on, of all samples or of those at `rows`."""
+        log_variances = None
+        if self.output == "softmax":
             y = softmax_of(y, -1)
-        if t == 0:
-            base = y[:, 0].copy()
-            sums, squares = np.zeros_like(base), np.zeros_like(base)
-            entropies, votes = (None, None) if output == "raw" else (np.zeros(len(base)), np.zeros_like(base))
-        difference = y - base[:, None]
-        sums, squares = _add_up(sums, difference), _add_up(squares, difference * difference)
-        if entropies is not None:
-            entropies = _add_up(entropies, _entropy(y))
-            chosen = y.argmax(-1)
-            np.add.at(votes, (np.arange(len(y))[:, None], chosen), 1)
-    mean = sums / samples
-    return output, base + mean, np.maximum(squares / samples - mean * mean, 0.0), None if entropies is None else entropies / samples, votes
+        elif self.output == "gaussian":
+            y, log_variances = np.split(y, 2, axis=-1)
+        if self.base is None:
+            self._begin(y)
+        if self.keep:
+            self.passes[:, first:first + y.shape[1]] = y
+            if log_variances is not None:
+                self.log_variances[:, first:first + y.shape[1]] = log_variances
+        difference = y - self.base[rows][:, None]
+        self.sums[rows], self.squares[rows] = _add_up(self.sums[rows], difference), _add_up(self.squares[rows], difference * difference)
+        self.counts[rows] += y.shape[1]
+        if log_variances is not None:
+            self.noise[rows] = _add_up(self.noise[rows], np.exp(log_variances))
+        if self.entropies is not None:
+            self.entropies[rows] = _add_up(self.entropies[rows], entropy_of(y))
+            np.add.at(self.votes, (np.arange(len(self.votes))[rows][:, None], y.argmax(-1)), 1)
+
+    def _begin(self, y):
+        self.base = y[:, 0].copy()
+        self.sums, self.squares, self.counts = np.zeros_like(self.base), np.zeros_like(self.base), np.zeros(len(y), np.int64)
+        if self.output in ("softmax", "shares"):
+            self.entropies, self.votes = np.zeros(len(y)), np.zeros_like(self.base)
+        if self.output == "gaussian":
+            self.noise = np.zeros_like(self.base)
+        if self.keep:
+            self.passes = np.empty((len(y), self.samples, *y.shape[2:]), np.float32)
+            self.log_variances = np.empty_like(self.passes) if self.output == "gaussian" else None
+
+    def _moments(self):
+        n = self.counts.reshape(-1, *[1] * (self.base.ndim - 1))
+        mean = self.sums / n
+        return mean, np.maximum(self.squares / n - mean * mean, 0.0)
+
+    def error(self):
+        """Standard error of the mean of each sample, the largest of its outputs."""
+        variance = self._moments()[1].reshape(len(self.counts), -1)
+        return np.sqrt(variance.max(1, initial=0.0) / self.counts)
+
+    def finish(self) -> _Sums:
+        """With the sums turned into averages."""
+        mean, self.variance = self._moments()
+        self.mean = self.base + mean
+        n = self.counts
+        self.entropies = None if self.entropies is None else self.entropies / n
+        self.noise = None if self.noise is None else self.noise / n.reshape(-1, *[1] * (self.base.ndim - 1))
+        return self
 
 
 def _add_up(total, values):

@@ -159,8 +159,11 @@ class Pass:
             if not carries or samples != self.samples * self.passes:
                 raise CannotCarry("a stochastic layer other than Dropout draws")
             draws = np.tile(np.arange(self.draw, self.draw + self.passes, dtype=np.uint32), self.samples)
-            numbers = np.full(self.samples, _arrays.SHARED_ROW, np.uint32) if shared else np.arange(row0, row0 + self.samples, dtype=np.uint32)
-            rows = np.repeat(numbers, self.passes)
+            if shared:
+                rows = np.full(self.samples, _arrays.SHARED_ROW, np.uint32)
+            elif rows is None:
+                rows = np.arange(row0, row0 + self.samples, dtype=np.uint32)
+            rows = np.repeat(rows, self.passes)
         elif by_sub:
             row0, rows = _arrays.SHARED_ROW, None
         elif shared:
@@ -259,9 +262,9 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 
 @contextmanager
-def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0):
+def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
-    they are so many passes from `draw` on, side by side, of so many samples.
+    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
@@ -269,7 +272,8 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, sa
     A pass that is open (a prediction inside another module's forward) waits until the end.
     """
     before = _local.overrides, _local.pass_
-    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples}
+    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
+                        "rows": rows}
     _local.pass_ = None
     try:
         yield

@@ -148,9 +148,9 @@ def test_passes_side_by_side_are_the_passes_one_by_one(build, masks):
         assert np.array_equal(again.mean, side.mean) and np.array_equal(again.variance, side.variance)
 
 
-def _pass(model, t, masks):
+def _pass(model, t, masks, seed=2):
     model.eval()
-    with fd.random.monte_carlo(t, 2, 0, masks):
+    with fd.random.monte_carlo(t, seed, 0, masks):
         return model(X).data.astype(np.float64)
 
 
@@ -200,3 +200,107 @@ def test_other_stochastic_layers_go_one_by_one():
         assert caught[0].filename == __file__  # the caller's line
         loop = np.stack([_pass(model, t, "per_sample") for t in range(4)])
         assert np.abs(found.mean - loop.mean(0)).max() < 1e-6
+
+
+def regressor():
+    fd.manual_seed(4)
+    return nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Dropout(0.5), nn.Linear(40, 2))
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_more_passes_only_where_the_mean_is_unsure(masks):
+    model = regressor()
+    first = fd.mc_predict(model, X, 10, seed=3, masks=masks, output="raw", keep=True)
+    errors = first.standard_error.max(1)
+    tolerance = float(np.median(errors)) * 0.8
+    mc = fd.mc_predict(model, X, 10, seed=3, masks=masks, output="raw", tolerance=tolerance)
+    long = fd.mc_predict(model, X, mc.counts.max(), seed=3, masks=masks, output="raw", keep=True)
+    assert (mc.counts % 10 == 0).all() and mc.counts.min() == 10 and (mc.counts[errors > tolerance] > 10).all()
+    assert (mc.counts[errors <= tolerance] == 10).all() and (mc.standard_error.max(1) <= tolerance).all()
+    for n, count in enumerate(mc.counts):  # the passes of a longer run, and not one group more than needed
+        values = long.passes[n, :count].astype(np.float64)
+        assert np.abs(values.mean(0) - mc.mean[n]).max() < 1e-6 and np.abs(values.var(0) - mc.variance[n]).max() < 1e-6
+        assert count == 10 or (values[:-10].std(0) / np.sqrt(count - 10)).max() > tolerance
+    for batch_size in (1, 7, 40):
+        again = fd.mc_predict(model, X, 10, seed=3, masks=masks, output="raw", tolerance=tolerance, batch_size=batch_size)
+        assert np.array_equal(again.counts, mc.counts) and np.array_equal(again.mean, mc.mean) and np.array_equal(again.variance, mc.variance)
+    with pytest.warns(fd.mc.MCWarning, match="max_samples"):
+        assert fd.mc_predict(model, X, 10, tolerance=1e-9, max_samples=25, output="raw").counts.tolist() == [25] * 23
+
+
+def test_kept_passes_quantiles_and_likelihood():
+    model, y = regressor(), np.random.default_rng(2).standard_normal((23, 2))
+    mc = fd.mc_predict(model, X, 15, seed=1, output="raw", keep=True, tau=4.0)
+    short = fd.mc_predict(model, X, 6, seed=1, output="raw", keep=True, batch_size=5)
+    assert mc.passes.shape == (23, 15, 2) and np.array_equal(mc.passes[:, :6], short.passes)
+    passes = mc.passes.astype(np.float64)
+    assert np.abs(mc.quantile([0.1, 0.5]) - np.quantile(passes, [0.1, 0.5], axis=1)).max() < 1e-6
+    assert np.allclose(mc.total_variance, passes.var(1) + 0.25, atol=1e-6) and np.allclose(mc.aleatoric, 0.25)
+    density = np.prod(np.sqrt(4 / (2 * np.pi)) * np.exp(-2 * (y[:, None] - passes) ** 2), axis=2).mean(1)
+    assert np.allclose(mc.log_likelihood(y), np.log(density)) and np.allclose(mc.log_likelihood(y, tau=4.0), np.log(density))
+    wide = mc.rescale(3.0, -1.0)
+    assert np.allclose(wide.log_likelihood(3 * y - 1), np.log(density / 9), atol=1e-5) and np.allclose(wide.mean, 3 * mc.mean - 1)
+    assert np.allclose(wide.std, 3 * mc.std) and np.isclose(wide.tau, 4 / 9) and np.allclose(wide.quantile(0.3), 3 * mc.quantile(0.3) - 1, atol=1e-5)
+    for call in (lambda: fd.mc_predict(model, X, 3, output="raw").quantile(0.5), lambda: fd.mc_predict(model, X, 3, output="raw").aleatoric, lambda: mc.entropy):
+        with pytest.raises(AttributeError):
+            call()
+    for call, word in ((lambda: mc.log_likelihood(y[:5]), "y"), (lambda: mc.rescale(0.0), "scale"), (lambda: fd.mc_predict(model, X, 3, output="raw", keep=True).log_likelihood(y), "tau"),
+                       (lambda: fd.mc_predict(model, X, keep=True, tolerance=0.1), "keep"), (lambda: fd.mc_predict(model, X, tau=0.0), "tau")):
+        with pytest.raises(ValueError, match=word):
+            call()
+
+
+def test_predicted_variance_and_likelihood_of_classes():
+    model, y = regressor(), np.random.default_rng(2).standard_normal(23)
+    mc = fd.mc_predict(model, X, 9, seed=1, output="gaussian", keep=True)
+    raw = fd.mc_predict(model, X, 9, seed=1, output="raw", keep=True).passes.astype(np.float64)
+    assert np.allclose(mc.mean, raw[..., :1].mean(1)) and np.allclose(mc.aleatoric, np.exp(raw[..., 1:]).mean(1)) and np.allclose(mc.epistemic, raw[..., :1].var(1))
+    mean, variance = raw[..., 0], np.exp(raw[..., 1])
+    density = (np.exp(-0.5 * (y[:, None] - mean) ** 2 / variance) / np.sqrt(2 * np.pi * variance)).mean(1)
+    assert np.allclose(mc.log_likelihood(y), np.log(density))
+    assert np.allclose(mc.rescale(2.0).log_likelihood(2 * y), np.log(density / 2)) and np.allclose(mc.rescale(2.0).aleatoric, 4 * mc.aleatoric)
+    labels = np.arange(23) % 3
+    classes = fd.mc_predict(classifier(), X, 9)
+    assert np.allclose(classes.log_likelihood(labels), np.log(classes.mean[np.arange(23), labels]))
+    with pytest.raises(ValueError, match="y must"):
+        classes.log_likelihood(labels + 1)
+    with pytest.raises(ValueError, match="gaussian"):
+        fd.mc_predict(classifier(), X, output="gaussian")
+
+
+def test_pieces_of_a_larger_array():
+    model = classifier()
+    whole = fd.mc_predict(model, X, 6, seed=9)
+    parts = [fd.mc_predict(model, X[i:i + 5], 6, seed=9, row0=i) for i in range(0, 23, 5)]
+    assert np.array_equal(np.concatenate([part.mean for part in parts]), whole.mean)
+    assert np.array_equal(np.concatenate([part.mutual_information for part in parts]), whole.mutual_information)
+
+
+def test_progress_is_for_long_work_on_a_terminal(monkeypatch, capsys):
+    from fastdrop import progress
+
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    model = classifier()
+    fd.mc_predict(model, X, 6)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    fd.mc_predict(model, X, 6, progress=False)
+    assert capsys.readouterr().err == ""
+    fd.mc_predict(model, X, 6, batch_size=12)
+    assert "138" in (shown := capsys.readouterr().err) or "%" in shown
+
+
+def test_gaussian_inference_through_the_same_call():
+    layer = nn.DropConnectLinear(8, 5, p=0.3, activation="relu", inference="gaussian", samples=40).eval()
+    model = nn.Sequential(layer, nn.Linear(5, 2)).eval()
+    mc = fd.mc_predict(nn.Sequential(layer), X, 40, seed=7, output="raw", keep=True)
+    averaged = fd.functional.dropconnect_gaussian(X, layer.weight, layer.bias, 0.3, "relu", 40, seed=7).data
+    assert np.abs(mc.mean - averaged).max() < 1e-6 and mc.std.max() > 0
+    assert np.array_equal(mc.passes[:, :4], fd.mc_predict(nn.Sequential(layer), X, 4, seed=7, output="raw", keep=True, batch_size=3).passes)
+    whole = fd.mc_predict(model, X, 40, seed=7, output="raw")
+    assert np.abs(whole.mean - (mc.mean @ model[1].weight.data.T + model[1].bias.data)).max() < 1e-5
+    deeper = nn.Sequential(nn.Dropout(0.2), *model).eval()  # after passes have parted
+    side, loop = fd.mc_predict(deeper, X, 6, output="raw", keep=True).passes, [_pass(deeper, t, "per_sample", 0) for t in range(6)]
+    assert np.abs(side - np.stack(loop, 1)).max() < 1e-6
+    plain = nn.DropConnectLinear(8, 5, p=0.3, inference="gaussian").eval()  # no activation: the mean is known, a pass still is a draw
+    assert fd.mc_predict(nn.Sequential(plain), X, 40, output="raw").std.min() > 0

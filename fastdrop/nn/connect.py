@@ -25,7 +25,8 @@ class DropConnectLinear(Linear):
         Drop biases as well.
     activation : {"relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"}, optional
     inference : {"weights", "gaussian"}
-        In evaluation: the undropped weights, or the mean of the activation over draws of each unit's normal approximation.
+        In evaluation: the undropped weights, or the mean of the activation over draws of each unit's normal approximation. With "gaussian" a
+        pass of `fastdrop.mc_predict` is one such draw, without a product of its own where the input is the same in all passes.
     samples : int
         Draws of inference="gaussian".
 
@@ -52,6 +53,8 @@ class DropConnectLinear(Linear):
 
     def forward(self, input):
         p = random.rate_now(self.p)
+        if self.inference == "gaussian" and random.is_monte_carlo() and p < 1.0:
+            return connect.dropconnect_gaussian_pass(input, self.weight, self.bias, p, self.activation, mask_bias=self.mask_bias, layer=self)
         if self.inference == "gaussian" and not random.draws(self.training):
             return connect.dropconnect_gaussian(input, self.weight, self.bias, p, self.activation, self.samples, mask_bias=self.mask_bias,
                                                 layer=self)
