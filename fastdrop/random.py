@@ -124,12 +124,13 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples")
+    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples", "thins")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
         self.masks = overrides.get("masks")
         self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
+        self.thins = overrides.get("thins", False)
         self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
@@ -220,6 +221,11 @@ def side_by_side() -> int:
     return 0 if _local.pass_ is None else _local.pass_.passes
 
 
+def thins() -> bool:
+    """Whether products may leave out the units that the masks of whole passes drop."""
+    return _local.pass_ is not None and _local.pass_.thins
+
+
 def rate_now(p) -> float:
     """A layer's rate in the current pass: p itself, or what a schedule says for the training passes made so far."""
     if not callable(p):
@@ -262,9 +268,10 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 
 @contextmanager
-def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None):
+def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None,
+                thins: bool = False):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
-    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0.
+    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with shared masks, products leave out what is dropped.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
@@ -273,7 +280,7 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, sa
     """
     before = _local.overrides, _local.pass_
     _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
-                        "rows": rows}
+                        "rows": rows, "thins": thins}
     _local.pass_ = None
     try:
         yield
