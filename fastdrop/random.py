@@ -37,11 +37,24 @@ _run = _Run(0)
 
 
 class _Local(threading.local):
+    run: _Run | None = None  # of this thread alone (`own_run`)
     pass_: Pass | None = None
     overrides: dict = {}
 
 
 _local = _Local()
+
+
+def _now() -> _Run:
+    return _local.run or _run
+
+
+def _begin(run: _Run) -> None:
+    global _run
+    if _local.run:
+        _local.run = run
+    else:
+        _run = run
 
 
 def manual_seed(seed: int) -> None:
@@ -51,39 +64,55 @@ def manual_seed(seed: int) -> None:
     ----------
     seed : int in [0, 2**64)
     """
-    global _run
-    _run = _Run(_arrays.integer(seed, "seed", 0, _arrays.U64_MAX))
+    _begin(_Run(_arrays.integer(seed, "seed", 0, _arrays.U64_MAX)))
 
 
 def initial_seed() -> int:
     """The seed of the run (0 until `manual_seed` is called)."""
-    return _run.seed
+    return _now().seed
 
 
 def generator(name: str) -> np.random.Generator:
     """The run's NumPy generator of this name ("init", "shuffle", ...); one continuing stream for each name."""
-    if name not in _run.generators:
-        words = [_run.seed & _arrays.U32_MAX, _run.seed >> 32, zlib.crc32(name.encode())]
-        _run.generators[name] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
-    return _run.generators[name]
+    run = _now()
+    if name not in run.generators:
+        words = [run.seed & _arrays.U32_MAX, run.seed >> 32, zlib.crc32(name.encode())]
+        run.generators[name] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    return run.generators[name]
 
 
 def get_state() -> dict:
     """Everything that `set_state` needs to continue the run's randomness, as JSON-able values."""
-    return {"seed": _run.seed, "free_draw": _run.free_draw,
-            "generators": {name: g.bit_generator.state for name, g in sorted(_run.generators.items())}}
+    run = _now()
+    return {"seed": run.seed, "free_draw": run.free_draw,
+            "generators": {name: g.bit_generator.state for name, g in sorted(run.generators.items())}}
 
 
 def set_state(state: dict) -> None:
     """Continue from what `get_state` returned."""
-    global _run
     run = _Run(_arrays.integer(state["seed"], "state['seed']", 0, _arrays.U64_MAX))
     run.free_draw = _arrays.integer(state["free_draw"], "state['free_draw']", 0, _arrays.U32_MAX + 1)
     for name, bits in state["generators"].items():
         g = np.random.Generator(np.random.PCG64(0))
         g.bit_generator.state = bits
         run.generators[name] = g
-    _run = run
+    _begin(run)
+
+
+@contextmanager
+def own_run(start):
+    """Inside, this thread has a run of its own, which begins at a seed or at what `get_state` returned. The run outside, also that of other
+    threads, does not notice; `mask_state` and an open pass wait until the end."""
+    before = _local.run, _local.pass_, _local.overrides
+    _local.run, _local.pass_, _local.overrides = _Run(0), None, {}
+    try:
+        if isinstance(start, dict):
+            set_state(start)
+        else:
+            manual_seed(start)
+        yield
+    finally:
+        _local.run, _local.pass_, _local.overrides = before
 
 
 def used_up() -> RuntimeError:
@@ -102,7 +131,7 @@ class Pass:
         self.masks = overrides.get("masks")
         self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
         self.thins = overrides.get("thins", False)
-        self.seed = overrides.get("seed", _run.seed)
+        self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
         self.row0 = overrides.get("row0", 0)
@@ -179,8 +208,9 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
     """
     ps = _local.pass_
     if ps is None:
-        stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
-        _run.free_draw += 1
+        run = _now()
+        stream = Pass(run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
+        run.free_draw += 1
         return stream
     site = ps.n_sites if layer is None else ps.sites.get(id(layer))
     if site is None:
