@@ -52,7 +52,7 @@ __version__ = "0.1.0"
 _LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli", "mc",
                  "schedules", "sklearn")
 _LAZY_NAMES = {
-    "fit": "train", "evaluate": "train", "predict": "train",
+    "fit": "train", "evaluate": "evaluation", "predict": "evaluation",
     "diagnose": "diagnosis", "recalibrate_batchnorm": "diagnosis", "plot_masks": "pictures",
     "save": "io", "load": "io", "mc_predict": "mc",
     "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",

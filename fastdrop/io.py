@@ -95,18 +95,17 @@ def read_info(path):
 
 
 def _built(about: dict, path: str):
-    """The model, leaving the run's randomness as it was: its fresh weights are thrown away."""
-    before = random.get_state()
+    """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away."""
     try:
         if about["architecture"] is not None:
-            return models.build(about["architecture"])
+            with nn.init.skipped():
+                return models.build(about["architecture"])
         kind = _defined(about["class"])
         if kind is not None:
-            return kind()
+            with random.own_run(0):
+                return kind()
     except ValueError as error:
         raise ValueError(f"{path!r}: {error}") from None
-    finally:
-        random.set_state(before)
     name = about["class"].rpartition(".")[2]
     raise ValueError(f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
                      f"build one and pass it, fastdrop.load({path!r}, model={name}(...))")
