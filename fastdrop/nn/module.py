@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
@@ -14,6 +15,11 @@ IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_k
 
 # Counts every change of any module's structure, so that the sites of an outermost module can be kept until then.
 _structure = 0
+
+
+def version() -> int:
+    """Changes whenever any module's structure does."""
+    return _structure
 
 
 def _changed() -> None:
@@ -46,6 +52,7 @@ class Module:
         put(self, "_modules", {})
         put(self, "_draw", 0)
         put(self, "_sites", (-1, {}, 0))
+        put(self, "_below", (-1, ()))
 
     def forward(self, *args, **kwargs):
         raise TypeError(f"{type(self).__name__} must define forward()")
@@ -140,6 +147,7 @@ class Module:
     def __setstate__(self, state):
         self.__dict__.update(state)
         object.__setattr__(self, "_sites", (-1, {}, 0))  # ids belong to the process that made them
+        object.__setattr__(self, "_below", (-1, ()))
         _changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -186,7 +194,12 @@ class Module:
             stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(module._modules.items()) if child is not None]
 
     def modules(self):
-        return (module for _, module in self.named_modules())
+        """This module and all below, each once, in registration order."""
+        version, below = self._below  # without this one: no circle that only the collector frees
+        if version != _structure:
+            below = tuple(module for _, module in self.named_modules())[1:]
+            object.__setattr__(self, "_below", (_structure, below))
+        return itertools.chain((self,), below)
 
     def named_children(self):
         return ((name, child) for name, child in self._modules.items() if child is not None)
