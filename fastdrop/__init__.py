@@ -55,6 +55,7 @@ _LAZY_NAMES = {
     "fit": "train", "evaluate": "evaluation", "predict": "evaluation",
     "diagnose": "diagnosis", "recalibrate_batchnorm": "diagnosis", "plot_masks": "pictures",
     "save": "io", "load": "io", "mc_predict": "mc",
+    "calibration": "reliability", "temperature_scaling": "temperature", "tune_rates": "tuning",
     "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",
 }
 
