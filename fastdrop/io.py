@@ -81,7 +81,7 @@ def load(path, model=None):
             return tensors
         model = _built(about, path)
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
     return model if about is None else model.train(about["training"])

@@ -420,3 +420,16 @@ def test_the_small_path_is_not_for_other_forwards():
     model, x = Twice(nn.Linear(4, 3)).eval(), np.ones((1, 4))
     with fd.no_grad():
         assert np.array_equal(model(x).data, 2 * nn.Sequential(*model).eval()(x).data)
+
+
+def test_assigned_state_is_taken_over():
+    model, w, b = nn.Linear(3, 2), np.ones((2, 3), np.float32), np.ones(2)
+    model.load_state_dict({"weight": w, "bias": b}, assign=True)
+    assert model.weight.data is w and np.array_equal(model.bias.data, b) and model.bias.data.dtype == np.float32
+    other = np.zeros((2, 3), np.float32)
+    other.flags.writeable = False
+    model.load_state_dict({"weight": other, "bias": b}, assign=True)
+    assert model.weight.data is not other and not model.weight.data.any()
+    with pytest.raises(ValueError, match="shape"):
+        model.load_state_dict({"weight": w, "bias": w}, assign=True)
+    assert not model.weight.data.any()

@@ -275,8 +275,16 @@ class Module:
         """Name -> array of all parameters and buffers, under PyTorch's keys. The arrays are the module's own."""
         return OrderedDict((key, value.data if isinstance(value, Tensor) else value) for key, value in self._state())
 
-    def load_state_dict(self, state_dict: Mapping, strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(self, state_dict: Mapping, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
         """Copy arrays (NumPy's, tensors of fastdrop or of PyTorch) into parameters and buffers.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array
+        strict : bool
+            Its keys must be this module's.
+        assign : bool
+            Take float32 arrays over, where they can be written to, instead of copying them: they are the module's from then on.
 
         Raises
         ------
@@ -293,7 +301,7 @@ class Module:
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
             raise KeyError(f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}")
-        targets, values = [], []
+        targets, values, taken = [], [], []
         for key, place in own.items():
             if key not in state_dict:
                 continue
@@ -308,10 +316,15 @@ class Module:
                     cast = value.astype(target.dtype)
                 if not np.array_equal(cast, value):
                     raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {_arrays.describe(value)}")
+            if assign and isinstance(place, Parameter) and value.dtype == np.float32 and value.flags.carray:
+                taken.append((place, value))
+                continue
             targets.append(target)
             values.append(value)
         for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
             target[...] = value
+        for place, value in taken:
+            place.data = value
         return IncompatibleKeys(missing, unexpected)
 
     # ---- repr ----
