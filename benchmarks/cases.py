@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import family, peers
+from benchmarks import family, peers, uncertainty
 from fastdrop import bench_cases
 from fastdrop.bench_cases import Case
 
@@ -54,3 +54,10 @@ for _build in (family.spatial, family.alpha, family.gaussian, family.path, famil
     case(f"family {_build.__name__}", _build, quick=False)
 for _batch in (1, 32, 128):
     case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)
+
+for _batch in (1, 32):
+    case(f"monte carlo batch={_batch}", uncertainty.monte_carlo, _batch)
+for _batch in (32, 256):
+    case(f"monte carlo shared batch={_batch}", uncertainty.shared, _batch)
+case("latency", uncertainty.latency)
+case("start", uncertainty.start)

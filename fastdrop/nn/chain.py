@@ -48,19 +48,23 @@ class Chain:
                 return None
         if x.ndim != 2:
             return None
+        rows, columns = x.shape
         for layer, kind, act in self.steps:
             table = layer._parameters
             weight, bias = table["weight"], table.get("bias")
-            shape = weight.shape
-            if type(weight) is not Parameter or len(shape) != 2 or x.shape[1] != shape[1] or (bias is not None and bias.shape != shape[:1]):
+            if type(weight) is not Parameter or weight.ndim != 2:
+                return None
+            outs, ins = weight.shape
+            if columns != ins or (bias is not None and bias.shape != (outs,)):
                 return None
             alpha = 0.0
             if kind == fused.LEAKY_RELU:
                 alpha = act.negative_slope
                 if alpha < 0.0:
                     return None
-            y = empty((x.shape[0], shape[0]))
-            panels = weight.panels(x.shape[0])
-            _core.gemm(y, x, False, None if panels is not None else weight.data, True, None if bias is None else bias._data, kind, alpha, panels=panels)
+            y, columns = empty((rows, outs)), outs
+            panels = weight.panels(rows)
+            w = weight.data if panels is None else None
+            _core.gemm(y, x, False, w, True, None if bias is None else bias._data, kind, alpha, None, None, None, False, 1, panels)
             x = y
         return x

@@ -1,0 +1,190 @@
+"""Cases of prediction: Monte Carlo passes against what one writes in PyTorch, one sample's latency, the start of a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import fastdrop as fd
+from fastdrop import bench_cases, mc, nn
+from fastdrop.bench_cases import Case
+
+torch = bench_cases.torch()
+SAMPLES, RATES, HIDDEN = 50, (0, 0.5, 0.5), 1024
+
+
+def _models():
+    """The MLP 784-1024-1024-10 with dropout 0.5 after the hidden layers, and PyTorch's of the same weights."""
+    fd.manual_seed(0)
+    ours, theirs = bench_cases.mlp(nn, HIDDEN, RATES).eval(), None
+    if torch is not None:
+        theirs = bench_cases.mlp(torch.nn, HIDDEN, RATES)
+        theirs.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in ours.state_dict().items()})
+    return ours, theirs
+
+
+def _inputs(batch):
+    return np.random.default_rng(0).random((batch, 784), np.float32)
+
+
+def _require(good, what):
+    if not good:
+        raise RuntimeError(f"{what} gives wrong results")
+
+
+def monte_carlo(batch: int) -> Case:
+    """Mean and variance of the softmax over 50 passes with masks of their own."""
+    (model, theirs), x = _models(), _inputs(batch)
+    candidates = {"fastdrop": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}
+    if torch is not None:
+        theirs.train()
+        tx = torch.from_numpy(x)
+
+        @torch.inference_mode()
+        def loop():
+            passes = torch.stack([torch.softmax(theirs(tx), 1) for _ in range(SAMPLES)])
+            return passes.mean(0), passes.var(0, unbiased=False)
+
+        @torch.inference_mode()
+        def repeated():
+            passes = torch.softmax(theirs(tx.repeat_interleave(SAMPLES, 0)), 1).reshape(batch, SAMPLES, 10)
+            return passes.mean(1), passes.var(1, unbiased=False)
+
+        candidates |= {"PyTorch, a loop": loop, "PyTorch, one repeated batch": repeated}
+
+    def check():
+        """By hand in float64, with the masks of the contract."""
+        w = [p.data.astype(np.float64) for p in model.parameters()]
+        h = np.maximum(x @ w[0].T + w[1], 0)
+        total = 0.0
+        for t in range(SAMPLES):
+            with fd.random.monte_carlo(t, 1, 0, "per_sample"), fd.no_grad():
+                z = model(x).data.astype(np.float64)
+            total = total + np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        found = fd.mc_predict(model, x, SAMPLES, seed=1)
+        _require(np.abs(found.mean - total / SAMPLES).max() < 1e-5 and found.std.min() > 0, "mc_predict")
+        z = np.maximum(h @ w[2].T + w[3], 0) @ w[4].T + w[5]
+        many = fd.mc_predict(model, x[:1], 2000, seed=1, output="raw")
+        _require(np.abs(many.mean - z[:1]).max() < 6 * many.standard_error.max() + 0.05, "mc_predict's mean")
+
+    return Case(f"{SAMPLES} Monte Carlo passes, 784-{HIDDEN}-{HIDDEN}-10, batch {batch}, p = 0.5", candidates, check)
+
+
+def shared(batch: int) -> Case:
+    """The same with masks that all samples of a pass share: the thinned network alone, against all of its units."""
+    (model, _), x = _models(), _inputs(batch)
+
+    def thinned():
+        return fd.mc_predict(model, x, SAMPLES, seed=1, masks="shared")
+
+    def whole():
+        before, mc.MANY = mc.MANY, 1 << 60
+        try:
+            return thinned()
+        finally:
+            mc.MANY = before
+
+    candidates = {"fastdrop, thinned": thinned, "fastdrop, all units": whole,
+                  "fastdrop, masks of their own": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}
+    return Case(f"{SAMPLES} Monte Carlo passes with shared masks, batch {batch}, p = 0.5", candidates,
+                lambda: _require(np.abs(thinned().mean - whole().mean).max() < 1e-5, "the thinned network"))
+
+
+def latency() -> Case:
+    """One sample through the same network without dropout."""
+    (model, theirs), x = _models(), _inputs(1)
+    weights = [p.data.copy() for p in model.parameters()]
+
+    def numpy():
+        h = np.maximum(x @ weights[0].T + weights[1], 0)
+        h = np.maximum(h @ weights[2].T + weights[3], 0)
+        return h @ weights[4].T + weights[5]
+
+    candidates = {"fastdrop": lambda: fd.predict(model, x), "NumPy": numpy}
+    if torch is not None:
+        theirs.eval()
+        tx = torch.from_numpy(x)
+        candidates["PyTorch"] = torch.inference_mode()(lambda: theirs(tx).numpy())
+    if (session := _onnx(weights)) is not None:
+        candidates["ONNX Runtime"] = lambda: session.run(None, {"x": x})[0]
+
+    def check():
+        for name, candidate in candidates.items():
+            _require(np.abs(candidate() - numpy()).max() < 1e-4, name)
+
+    return Case(f"one sample through 784-{HIDDEN}-{HIDDEN}-10", candidates, check)
+
+
+def _onnx(weights):
+    """A session of ONNX Runtime with the same weights and thread count, or None where it is not installed."""
+    try:
+        import onnxruntime
+        from onnx import TensorProto, helper, numpy_helper
+    except ImportError:
+        return None
+    nodes, last = [], "x"
+    for i in range(3):
+        nodes.append(helper.make_node("Gemm", [last, f"p{2 * i}", f"p{2 * i + 1}"], [f"z{i}"], transB=1))
+        last = f"z{i}"
+        if i < 2:
+            nodes.append(helper.make_node("Relu", [last], [f"h{i}"]))
+            last = f"h{i}"
+    graph = helper.make_graph(nodes, "mlp", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 784])],
+                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [None, 10])],
+                              [numpy_helper.from_array(array, f"p{i}") for i, array in enumerate(weights)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = fd.get_num_threads(), 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+_FASTDROP = """
+import sys, numpy as np
+import fastdrop as fd
+model = fd.load(sys.argv[1])
+print(fd.predict(model, np.load(sys.argv[2])).argmax())
+"""
+_NUMPY = """
+import sys, numpy as np
+w = np.load(sys.argv[1])
+h = np.load(sys.argv[2])
+for i in (0, 3, 6):
+    h = h @ w[f"{i}.weight"].T + w[f"{i}.bias"]
+    if i < 6:
+        h = np.maximum(h, 0)
+print(h.argmax())
+"""
+
+
+def start() -> Case:
+    """From the start of the process to the first prediction printed; a NumPy script with the weights in an .npz archive does the same."""
+    folder = tempfile.TemporaryDirectory()
+    place = Path(folder.name)
+    (model, _), x = _models(), _inputs(1)
+    fd.save(model, place / "model.safetensors")
+    np.savez(place / "model.npz", **model.state_dict())
+    np.save(place / "x.npy", x)
+    # both with compiled bytecode, as installed packages have it
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(place / "bytecode"), "FASTDROP_NUM_THREADS": str(fd.get_num_threads()),
+                   "OPENBLAS_NUM_THREADS": str(fd.get_num_threads()), "PYTHONPATH": str(Path(fd.__file__).parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def script(text, weights):
+        (place / f"{weights}.py").write_text(text)
+        command = [sys.executable, "-P", place / f"{weights}.py", place / weights, place / "x.npy"]
+        return lambda: subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
+
+    candidates = {"fastdrop": script(_FASTDROP, "model.safetensors"), "NumPy": script(_NUMPY, "model.npz")}
+    expected = f"{fd.predict(model, x).argmax()}\n"
+
+    def check():
+        for name, candidate in candidates.items():
+            _require(folder and candidate() == expected, name)
+
+    return Case("process start, load, first prediction", candidates, check)
