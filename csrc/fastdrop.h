@@ -75,8 +75,27 @@ typedef struct {
 } fd_panels;
 ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k); /* floats; of the instruction set that is active */
 int fd_pack(float *panels, const fd_panels *p);
-/* y (rows x kept, dense) = the columns of x (leading dimension ldx) whose bit is set, `kept` of `units` */
-int fd_compress(float *y, const float *x, ptrdiff_t ldx, const uint32_t *bits, ptrdiff_t rows, ptrdiff_t units, ptrdiff_t kept);
+
+/* A dense layer of thinned networks, act(x w^T + bias), in each of `passes` with masks of its own that all samples share. */
+typedef struct {
+    ptrdiff_t passes, samples, outs, ins;
+    const float *w, *bias; /* outs x ins; outs, or NULL */
+    int act;
+    float alpha;
+    const float *x;       /* pass t: samples x k[t], dense, at x + x_at[t] */
+    const int64_t *x_at, *k;
+    const uint32_t *bits; /* which k[t] of the ins columns these are, at bits + t * words; or NULL: all */
+    ptrdiff_t words;
+    float scale; /* of x; 1 without bits */
+    float *y;    /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy, or n[t] if that is 0 */
+    const int64_t *y_at, *n;
+    ptrdiff_t ldy;
+    const int32_t *rows; /* which n[t] of the outs rows of w, at rows + rows_at[t]; or NULL: all */
+    const int64_t *rows_at;
+} fd_thin;
+int fd_thin_layer(const fd_thin *t);
+/* What the passes keep of rows of `ins` numbers, to where a layer reads it (x_at, k, bits): sample i of pass t is at from + t * step + i * ld */
+int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t);
 
 /* DropConnect, one mask a sample: y[n, o] = scale * sum_i keep(n, o, i) w[o, i] x[n, i] + bias[o], the second coordinate of the
    stream being o and the unit i; with mask_bias the bias is unit `ins`, scaled as well. */

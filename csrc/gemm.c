@@ -4,8 +4,8 @@
 
    Each element of C is a sum over fixed pieces of k (fd_piece_of_k, a function of k alone) in a fixed order, each piece one
    chain of multiply-adds: the same bits for every thread count and every cut of the rows. */
+#include "gemm.h"
 #include "dispatch.h"
-#include "fastdrop.h"
 #include "panels.h"
 #include "parallel.h"
 
@@ -201,6 +201,30 @@ static void choose_grid(gemm_work *w, int threads) {
     }
 }
 
+/* The whole product, and the sizes of its pieces. */
+static gemm_work whole(const fd_product *p) {
+    gemm_work w = {.p = p, .k = fd_kernels(), .m1 = p->m, .n1 = p->n, .kc = fd_piece_of_k(p->k)};
+    /* Panels fill nine sixteenths of the second cache: 384 columns of 1 MiB (256 and 512 took 1 % longer). */
+    const ptrdiff_t nc = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(FD_KC * sizeof(float));
+    w.nc = fd_round_up(fd_min(fd_max(nc, NC_LEAST), p->n), w.k->tile_n);
+    assert(w.k->tile_m <= MR_MAX && w.k->tile_n <= NR_MAX);
+    return w;
+}
+
+size_t fd_gemm_room(const fd_product *p) {
+    const gemm_work w = whole(p);
+    return carve(NULL, NULL, w.k, w.kc, w.nc);
+}
+
+void fd_gemm_alone(const fd_product *p, char *room) {
+    assert(p->repeat == 1 && !p->drop.stream && !p->a_drop.stream && !p->b_drop.stream);
+    if (p->m == 0 || p->n == 0) return;
+    gemm_work w = whole(p);
+    w.grid_m = w.grid_n = 1;
+    const fd_region alone = {.threads = 1, .workspace = room};
+    gemm_task(&alone, 0, &w);
+}
+
 static int run_chunk(gemm_work *w) {
     const double work = (double)(w->m1 - w->m0) * (double)(w->n1 - w->n0) * (double)fd_max(1, w->p->k);
     fd_region region;
@@ -225,12 +249,7 @@ int fd_gemm(const fd_product *given) {
     if ((p.a_drop.stream && p.a_drop.q == 0) || (p.b_drop.stream && p.b_drop.q == 0)) p.k = 0; /* an operand of zeros */
     if (p.a_drop.q >= FD_KEEP_ALL || p.k == 0) p.a_drop.stream = NULL;
     if (p.b_drop.q >= FD_KEEP_ALL || p.k == 0) p.b_drop.stream = NULL;
-    gemm_work w = {.p = &p, .k = fd_kernels(), .m1 = p.m, .n1 = p.n};
-    w.kc = fd_piece_of_k(p.k);
-    /* Panels fill nine sixteenths of the second cache: 384 columns of 1 MiB (256 and 512 took 1 % longer). */
-    const ptrdiff_t nc = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(FD_KC * sizeof(float));
-    w.nc = fd_round_up(fd_min(fd_max(nc, NC_LEAST), p.n), w.k->tile_n);
-    assert(w.k->tile_m <= MR_MAX && w.k->tile_n <= NR_MAX);
+    gemm_work w = whole(&p);
 
     /* A chunk is some lines of the longer side: as many as CHUNK allows (less for narrower tiles, which are slower), but
        enough that packing the other side again for each chunk does not count. */

@@ -2,7 +2,7 @@
 #ifndef FD_PANELS_H
 #define FD_PANELS_H
 
-#include "fd_common.h"
+#include "fastdrop.h"
 
 enum {
     FD_KC = 384,      /* longest piece of k: a tile's rows fill half of a first cache of 32 KiB or more */
@@ -17,5 +17,9 @@ FD_INLINE ptrdiff_t fd_piece_of_k(ptrdiff_t k) {
 
 /* Where the panels of columns [j, ..) of the piece [pc, pc + kc) of k begin in kept panels of `columns` (n rounded up to whole panels). */
 FD_INLINE ptrdiff_t fd_panel_at(ptrdiff_t pc, ptrdiff_t kc, ptrdiff_t j, ptrdiff_t columns) { return pc * columns + j * kc; }
+
+/* fd_pack by the calling thread alone; room: cache-line aligned, as many bytes as fd_pack_room says. */
+size_t fd_pack_room(const fd_panels *p);
+void fd_pack_alone(float *panels, const fd_panels *p, char *room);
 
 #endif

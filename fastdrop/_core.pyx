@@ -88,7 +88,26 @@ cdef extern from "fastdrop.h" nogil:
         float scale
     Py_ssize_t fd_panels_length(Py_ssize_t n, Py_ssize_t k)
     int fd_pack(float *panels, const fd_panels *p)
-    int fd_compress(float *y, const float *x, Py_ssize_t ldx, const uint32_t *bits, Py_ssize_t rows, Py_ssize_t units, Py_ssize_t kept)
+    ctypedef struct fd_thin:
+        Py_ssize_t passes, samples, outs, ins
+        const float *w
+        const float *bias
+        int act
+        float alpha
+        const float *x
+        const int64_t *x_at
+        const int64_t *k
+        const uint32_t *bits
+        Py_ssize_t words
+        float scale
+        float *y
+        const int64_t *y_at
+        const int64_t *n
+        Py_ssize_t ldy
+        const int32_t *rows
+        const int64_t *rows_at
+    int fd_thin_layer(const fd_thin *t)
+    int fd_thin_rows(float *to, const float *source, Py_ssize_t ld, Py_ssize_t step, const fd_thin *t)
     int fd_col_sum(float *out, const float *x, Py_ssize_t rows, Py_ssize_t cols)
     int fd_sumsq(double *out, const float *x, Py_ssize_t n)
     int fd_max_norm_rows(float *w, Py_ssize_t rows, Py_ssize_t cols, float c)
@@ -375,34 +394,53 @@ def panels_length(Py_ssize_t n, Py_ssize_t k):
     return fd_panels_length(n, k)
 
 
-def pack(cnp.ndarray panels, cnp.ndarray w, cnp.ndarray rows=None, cnp.ndarray bits=None, Py_ssize_t k=-1, float scale=1.0):
-    """Panels for products x w^T: of all of w, of its `rows` (int32), of its k columns whose bit is set, times scale."""
+def pack(cnp.ndarray panels, cnp.ndarray w):
+    """Panels of w (out, in) for products x w^T."""
     cdef int status
     cdef fd_panels p
-    p.w, p.units = data(w), cnp.PyArray_DIM(w, 1)
-    p.n = rows_of(w) if rows is None else rows_of(rows)
-    p.k = p.units if bits is None else k
-    p.rows, p.bits = NULL, NULL
-    if rows is not None:
-        p.rows = <const int32_t *> cnp.PyArray_DATA(rows)
-    if bits is not None:
-        p.bits = <const uint32_t *> cnp.PyArray_DATA(bits)
-    p.scale = scale
+    p.w, p.n, p.k, p.units = data(w), rows_of(w), cnp.PyArray_DIM(w, 1), cnp.PyArray_DIM(w, 1)
+    p.rows, p.bits, p.scale = NULL, NULL, 1.0
     cdef float *to = data(panels)
     with nogil:
         status = fd_pack(to, &p)
     done(status)
 
 
-def compress(cnp.ndarray y, cnp.ndarray x, cnp.ndarray bits):
-    """y (rows, kept) = the columns of x whose bit is set; the rows of x may stand apart."""
+cdef inline const int64_t *longs(cnp.ndarray a) noexcept:
+    return <const int64_t *> cnp.PyArray_DATA(a)
+
+
+def thin_layer(cnp.ndarray w, cnp.ndarray bias, int act, float alpha, Py_ssize_t samples, cnp.ndarray x, cnp.ndarray x_at, cnp.ndarray k,
+               cnp.ndarray bits, float scale, cnp.ndarray y, cnp.ndarray y_at, cnp.ndarray n, Py_ssize_t ldy, cnp.ndarray rows, cnp.ndarray rows_at):
+    """A dense layer of thinned networks, see fastdrop.h; x, y and rows are flat, bits (passes, words) or None, rows or None."""
     cdef int status
-    cdef float *to = data(y)
-    cdef const float *source = data(x)
-    cdef const uint32_t *words = <const uint32_t *> cnp.PyArray_DATA(bits)
-    cdef Py_ssize_t ldx = ld_of(x), rows = rows_of(x), units = cnp.PyArray_DIM(x, 1), kept = cnp.PyArray_DIM(y, 1)
+    cdef fd_thin t
+    t.passes, t.samples, t.outs, t.ins = cnp.PyArray_DIM(k, 0), samples, rows_of(w), cnp.PyArray_DIM(w, 1)
+    t.w, t.bias, t.act, t.alpha = data(w), data_or_null(bias), act, alpha
+    t.x, t.x_at, t.k = data(x), longs(x_at), longs(k)
+    t.bits, t.words, t.scale = NULL, 0, scale
+    if bits is not None:
+        t.bits, t.words = <const uint32_t *> cnp.PyArray_DATA(bits), cnp.PyArray_DIM(bits, 1)
+    t.y, t.y_at, t.n, t.ldy = data(y), longs(y_at), longs(n), ldy
+    t.rows, t.rows_at = NULL, NULL
+    if rows is not None:
+        t.rows, t.rows_at = <const int32_t *> cnp.PyArray_DATA(rows), longs(rows_at)
     with nogil:
-        status = fd_compress(to, source, ldx, words, rows, units, kept)
+        status = fd_thin_layer(&t)
+    done(status)
+
+
+def thin_rows(cnp.ndarray out, cnp.ndarray source, Py_ssize_t ld, Py_ssize_t step, Py_ssize_t samples, cnp.ndarray x_at, cnp.ndarray k, cnp.ndarray bits):
+    """What each pass keeps of the rows of source (.., ins), see fastdrop.h."""
+    cdef int status
+    cdef fd_thin t
+    cdef float *to = data(out)
+    cdef const float *rows = data(source)
+    t.passes, t.samples, t.ins = cnp.PyArray_DIM(k, 0), samples, cnp.PyArray_DIM(source, 1)
+    t.x_at, t.k = longs(x_at), longs(k)
+    t.bits, t.words = <const uint32_t *> cnp.PyArray_DATA(bits), cnp.PyArray_DIM(bits, 1)
+    with nogil:
+        status = fd_thin_rows(to, rows, ld, step, &t)
     done(status)
 
 

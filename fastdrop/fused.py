@@ -53,7 +53,7 @@ class _Dense:
             out = empty(self.shape)
             parts = self._thinned_input()
             if parts is not None:
-                parts.linear(self.w.data, b, self.kind, self.alpha, out=out)
+                parts.all_outputs(self.w.data, b, self.kind, self.alpha, out)
                 if self.drop is not None:
                     _core.dropout(out, out, *self.drop)
                 self.out, self.x = out, None  # so that nobody computes all of x
@@ -85,7 +85,7 @@ class _Dense:
         if parts is None:
             parts = thin.Parts.whole(self.x.data, self.thin)
         b = None if self.b is None else self.b.data
-        return parts.linear(self.w.data, b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
+        return parts.kept_outputs(self.w.data, b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
 
     def backward(self, grad):
         out, (x_read, w_read) = self.run(), self.read
@@ -334,9 +334,7 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     stream = random.stream_for(layer, samples * repeat, shared=whole_batch, carries=True)
     scale = _core.keep_scale(q) if inverted else 1.0
     if whole_batch or flags:
-        if random.side_by_side() and type(x) is not PassTensor:
-            x = wrap(np.repeat(x.data, repeat, axis=0), PassTensor)
-        return masked(x, stream, q, scale, share=flags)
+        return masked(parted(x), stream, q, scale, share=flags)
     drop, r = (stream, q, scale), x._pending
     passes = random.side_by_side()
     thin_ = passes if x.ndim == 2 and random.thins() else 0
@@ -349,6 +347,16 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
             return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat, r.thin or thin_), r.inputs(), passes > 0)
     x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop, repeat, thin_), (x,), passes > 0)
+
+
+def parted(x) -> Tensor:
+    """x, with its rows repeated for each Monte Carlo pass where passes are computed side by side and part here."""
+    passes = random.side_by_side()
+    if not passes or type(x) is PassTensor:
+        return x
+    if x.ndim < 2 or x.shape[0] != random.current().samples:
+        raise CannotCarry("a stochastic layer met something else than the samples")
+    return wrap(np.repeat(x.data, passes, axis=0), PassTensor)
 
 
 def masked(x, stream, q, scale, shift=0.0, fill=0.0, share=None) -> Tensor:

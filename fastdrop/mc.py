@@ -16,7 +16,7 @@ from fastdrop.tensor import PassTensor, as_tensor, no_grad, reading_passes, side
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
 
-MANY = 16  # samples from which on it pays to pack thinned weights for each pass with shared masks
+THINS = True  # whether shared masks compute thinned networks; tests and benchmarks compare with False
 
 
 class MCWarning(UserWarning):
@@ -35,8 +35,8 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
 
     What comes before the first dropout is computed once; then the passes are rows of one computation, the input's rows meeting their
     masks where the product packs them. With shared masks the thinned network is computed alone: dropped units are not multiplied.
-    Where a model does something that is not known to work row by row (`mean` over axes, indexing, a stochastic layer other than
-    dropout), passes run one by one, and a warning (`MCWarning`) says why.
+    Where a model does something that is not known to work row by row (`mean` over axes, indexing, a layer that drops weights),
+    passes run one by one, and a warning (`MCWarning`) says why.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     x = _arrays.floats(x, "x", minimum_ndim=1)
     row0 = _arrays.integer(row0, "row0", 0, 2**32 - max(1, len(x)))
     with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:
-        plan = _Plan(_Passes(model, seed, masks, masks == "shared" and len(x) >= MANY), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
+        plan = _Plan(_Passes(model, seed, masks, THINS and masks == "shared"), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
         pieces = plan.pieces(output)
     joined = {name: None if getattr(pieces[0], name) is None else np.concatenate([getattr(piece, name) for piece in pieces])
               for name in ("counts", "mean", "variance", "entropies", "votes", "noise", "passes", "log_variances")}

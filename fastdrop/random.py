@@ -158,7 +158,7 @@ class Pass:
         draws = None
         if self.passes:
             if not carries or samples != self.samples * self.passes:
-                raise CannotCarry("a stochastic layer other than Dropout draws")
+                raise CannotCarry("a stochastic layer draws for something else than the samples")
             draws = np.tile(np.arange(self.draw, self.draw + self.passes, dtype=np.uint32), self.samples)
             if shared:
                 rows = np.full(self.samples, _arrays.SHARED_ROW, np.uint32)

@@ -9,11 +9,11 @@ import numpy as np
 
 from fastdrop import _arrays, _core, random
 from fastdrop._buffers import empty
-from fastdrop.fused import dropout, masked
+from fastdrop.fused import dropout, masked, parted
 from fastdrop.kernels.blocks import NORMALIZE, block_and_threshold
 from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_sigma
 from fastdrop.kernels.masks import smallest
-from fastdrop.tensor import Tensor, as_tensor, record
+from fastdrop.tensor import Tensor, as_tensor, carries, record
 
 __all__ = ["alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout",
            "gaussian_noise", "patch_dropout", "token_dropout"]
@@ -52,6 +52,7 @@ def dropout3d(input, p: float = 0.5, training: bool = True, inplace: bool = Fals
     return channel_dropout(input, p, training, 3, True)
 
 
+@carries
 def drop_block(input, p, block_size, axes: int, training: bool = True, *, couple_channels: bool = False, normalize: str = "sample",
                layer=None) -> Tensor:
     """DropBlock of maps with so many axes (`fastdrop.kernels.dropblock`); in evaluation the input itself."""
@@ -62,7 +63,8 @@ def drop_block(input, p, block_size, axes: int, training: bool = True, *, couple
     if not random.draws(training) or p == 0.0:
         return x
     block, q = block_and_threshold(p, block_size, x.shape[2:])
-    stream = random.stream_for(layer, x.shape[0])
+    x = x if batch else parted(x)
+    stream = random.stream_for(layer, x.shape[0], carries=not batch)
 
     def dropped(array):
         out = empty(array.shape)
@@ -115,14 +117,15 @@ def feature_alpha_dropout(input, p: float = 0.5, training: bool = False, inplace
     return _alpha(input, p, training, True, layer)
 
 
+@carries
 def _alpha(input, p, training, channels, layer):
     p, x = _arrays.rate(p), as_tensor(input, "input")
     if channels and x.ndim < 2:
         raise ValueError(f"input must have shape (N, C, ...), got {x.shape}")
     if not random.draws(training) or p == 0.0:
         return x
-    q = _core.keep_threshold(p)
-    stream = random.stream_for(layer, x.shape[0] if x.ndim > 1 else 1)
+    q, x = _core.keep_threshold(p), parted(x)
+    stream = random.stream_for(layer, x.shape[0] if x.ndim > 1 else 1, carries=True)
     return masked(x, stream, q, *alpha_constants(q), (False,) + (True,) * (x.ndim - 2) if channels and x.ndim > 2 else None)
 
 
@@ -152,12 +155,14 @@ def gaussian_noise(input, sigma: float = 0.1, training: bool = True, *, layer=No
     return _noise(input, _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX), training, False, layer)
 
 
+@carries
 def _noise(input, sigma, training, relative, layer):
     x = as_tensor(input, "input")
     if not random.draws(training) or sigma == 0.0:
         return x
+    x = parted(x)
     samples = x.shape[0] if x.ndim > 1 else 1
-    stream = random.stream_for(layer, samples, domain=2)
+    stream = random.stream_for(layer, samples, domain=2, carries=True)
 
     def noisy(array):
         out = empty(array.shape)
@@ -171,6 +176,7 @@ def _noise(input, sigma, training, relative, layer):
 # ---- paths and tokens ----
 
 
+@carries
 def drop_path(input, p: float = 0.0, training: bool = True, mode: str = "row", scale_by_keep: bool = True, *, layer=None) -> Tensor:
     """Stochastic depth: whole samples (mode "row") or the whole batch ("batch") dropped, kept ones times 2^32 / q.
 
@@ -195,8 +201,8 @@ def drop_path(input, p: float = 0.0, training: bool = True, mode: str = "row", s
         raise ValueError(f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}")
     if not random.draws(training) or p == 0.0:
         return x
-    q = _core.keep_threshold(p)
-    stream = random.stream_for(layer, x.shape[0], shared=mode == "batch")
+    q, x = _core.keep_threshold(p), parted(x)
+    stream = random.stream_for(layer, x.shape[0], shared=mode == "batch", carries=True)
     return masked(x, stream, q, _core.keep_scale(q) if scale_by_keep else 1.0, share=(True,) * (x.ndim - 1))
 
 

@@ -1,7 +1,7 @@
 """Thinned networks: products of what shared masks keep, alone.
 
 Where one mask holds for all samples of a Monte Carlo pass, dropped units need not be computed, nor multiplied by the next layer: between
-two dropouts at p = 0.5 a quarter of the product is left. Passes stay apart here, as a list of arrays of the units that each keeps.
+two dropouts at p = 0.5 a quarter of the product is left. Passes stay apart here, one after the other in one flat array.
 """
 
 from __future__ import annotations
@@ -16,67 +16,69 @@ _PAD = 2  # words that the core may read behind packed bits
 
 
 class Kept:
-    """Which units each pass keeps, of a dropout whose mask all samples share."""
+    """Which units each pass keeps, of a dropout whose mask all samples share.
 
-    __slots__ = ("bits", "scale", "units")
+    counts (T,), bits (T, words) packed, units: their numbers, those of pass t from starts[t] on.
+    """
+
+    __slots__ = ("bits", "counts", "scale", "starts", "units")
 
     def __init__(self, drop, units: int, passes: int):
         stream, q, self.scale = drop
         words = 4 * -(-units // 128)
-        self.units = [np.arange(units if q else 0, dtype=np.int32)] * passes
-        bits = np.full(passes * words + _PAD, 0xFFFFFFFF if q else 0, np.uint32)
-        self.bits = bits[:passes * words].reshape(passes, words)
+        mask = np.full((passes, units), q > 0)
+        self.bits = np.full(passes * words + _PAD, 0xFFFFFFFF if q else 0, np.uint32)[:passes * words].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
             # rows n * T + t: the first T are all passes of sample 0, whose masks are everybody's
             one = Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain,
                          stream.rows[:passes].copy(), stream.by_sub, stream.draws[:passes].copy())
-            mask = np.empty((passes, units), np.bool_)
             _core.keep_mask(mask, one, q)
             _core.keep_bits(self.bits, one, units, q)
-            self.units = [np.flatnonzero(row).astype(np.int32) for row in mask]
+        self.counts = mask.sum(1, dtype=np.int64)
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.units = np.nonzero(mask)[1].astype(np.int32)
 
 
 class Parts:
-    """Rows (samples, kept units) of each pass; kept None: all units are there."""
+    """Rows (samples, counts[t]) of each pass t, from starts[t] on; kept None: all units are there."""
 
-    __slots__ = ("arrays", "kept")
+    __slots__ = ("counts", "flat", "kept", "samples", "starts")
 
-    def __init__(self, arrays, kept: Kept | None):
-        self.arrays, self.kept = arrays, kept
+    def __init__(self, samples: int, counts, kept: Kept | None):
+        self.samples, self.counts, self.kept = samples, counts, kept
+        sizes = samples * counts
+        self.starts = np.cumsum(sizes) - sizes
+        size = int(sizes.sum())
+        self.flat = empty((1 << max(0, size - 1).bit_length(),))  # few different lengths
 
     @classmethod
     def of(cls, x, kept: Kept, passes: int, repeated: bool) -> Parts:
-        """What the passes keep of x: rows n * T + t of pass t, or, where not repeated, rows of samples alike in all passes."""
+        """What the passes keep of x: of rows n * T + t in pass t, or, where repeated, of the same rows in all passes."""
         samples = x.shape[0] // (1 if repeated else passes)
-        rows = [x if repeated else x[t::passes] for t in range(passes)]
-        arrays = _memory([(samples, len(units)) for units in kept.units])
-        for out, row, bits in zip(arrays, rows, kept.bits, strict=True):
-            _core.compress(out, row, bits)
-        return cls(arrays, kept)
+        parts = cls(samples, kept.counts, kept)
+        ld, step = (x.shape[1], 0) if repeated else (passes * x.shape[1], x.shape[1])
+        _core.thin_rows(parts.flat, x, ld, step, samples, parts.starts, parts.counts, kept.bits)
+        return parts
 
     @classmethod
     def whole(cls, x, passes: int) -> Parts:
         """All units of rows n * T + t."""
-        return cls([np.ascontiguousarray(x[t::passes]) for t in range(passes)], None)
+        samples, units = x.shape[0] // passes, x.shape[1]
+        parts = cls(samples, np.full(passes, units, np.int64), None)
+        np.copyto(parts.flat[:x.size].reshape(passes, samples, units), x.reshape(samples, passes, units).swapaxes(0, 1))
+        return parts
 
-    def linear(self, w, b, kind: int, alpha: float, kept: Kept | None = None, out=None) -> Parts:
-        """act(x w^T + b) of what is kept of x; of the outputs kept alone, or of all, into the rows n * T + t of `out`."""
-        passes, samples = len(self.arrays), len(self.arrays[0])
-        arrays = [out[t::passes] for t in range(passes)] if kept is None else _memory([(samples, len(units)) for units in kept.units])
-        panels = empty((_core.panels_length(*w.shape),))
-        for t, (x, y) in enumerate(zip(self.arrays, arrays, strict=True)):
-            rows = None if kept is None else kept.units[t]
-            if self.kept is None:
-                _core.pack(panels, w, rows)
-            else:
-                _core.pack(panels, w, rows, self.kept.bits[t], x.shape[1], self.kept.scale)
-            _core.gemm(y, x, False, None, True, b if b is None or rows is None else b[rows], kind, alpha, panels=panels)
-        return Parts(arrays, kept)
+    def kept_outputs(self, w, b, kind: int, alpha: float, kept: Kept) -> Parts:
+        """act(x w^T + b), only the outputs that are kept."""
+        parts = Parts(self.samples, kept.counts, kept)
+        self._layer(w, b, kind, alpha, parts.flat, parts.starts, kept.counts, 0, kept.units, kept.starts)
+        return parts
 
+    def all_outputs(self, w, b, kind: int, alpha: float, out) -> None:
+        """act(x w^T + b) into the rows n * T + t of out."""
+        passes, n = len(self.counts), out.shape[1]
+        self._layer(w, b, kind, alpha, out, np.arange(passes, dtype=np.int64) * n, np.full(passes, n, np.int64), passes * n, None, None)
 
-def _memory(shapes) -> list[np.ndarray]:
-    """Arrays of these shapes side by side in one that is used again."""
-    ends = np.cumsum([rows * columns for rows, columns in shapes])
-    room = 1 << int(ends[-1] - 1).bit_length() if ends[-1] else 0  # few different lengths
-    flat = empty((room,))
-    return [flat[end - rows * columns:end].reshape(rows, columns) for end, (rows, columns) in zip(ends, shapes, strict=True)]
+    def _layer(self, w, b, kind, alpha, y, y_at, n, ldy, rows, rows_at):
+        bits, scale = (None, 1.0) if self.kept is None else (self.kept.bits, self.kept.scale)
+        _core.thin_layer(w, b, kind, alpha, self.samples, self.flat, self.starts, self.counts, bits, scale, y, y_at, n, ldy, rows, rows_at)

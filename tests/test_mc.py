@@ -193,7 +193,7 @@ def test_what_may_mix_rows_goes_one_by_one_and_says_so(use):
 
 
 def test_other_stochastic_layers_go_one_by_one():
-    for layer in (nn.AlphaDropout(0.3), nn.GaussianNoise(0.3), nn.DropConnectLinear(8, 8, p=0.3), nn.Residual(nn.Linear(8, 8), 0.5)):
+    for layer in (nn.DropConnectLinear(8, 8, p=0.3), nn.Residual(nn.Linear(8, 8), 0.5)):
         model = nn.Sequential(layer, nn.Dropout(0.3))
         with pytest.warns(fd.mc.MCWarning, match=f"{type(layer).__name__} is not computed for several passes") as caught:
             found = fd.mc_predict(model, X, 4, seed=2, output="raw")
@@ -304,3 +304,25 @@ def test_gaussian_inference_through_the_same_call():
     assert np.abs(side - np.stack(loop, 1)).max() < 1e-6
     plain = nn.DropConnectLinear(8, 5, p=0.3, inference="gaussian").eval()  # no activation: the mean is known, a pass still is a draw
     assert fd.mc_predict(nn.Sequential(plain), X, 40, output="raw").std.min() > 0
+
+
+MAPS = np.random.default_rng(3).standard_normal((6, 4, 10, 9)).astype(np.float32)
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+@pytest.mark.parametrize("layer", [nn.SpatialDropout2d(0.4), nn.AlphaDropout(0.3), nn.FeatureAlphaDropout(0.3), nn.GaussianDropout(0.4), nn.GaussianNoise(0.5), nn.DropPath(0.4),
+                                   nn.DropPath(0.4, mode="batch"), nn.DropBlock2d(0.3, 3), nn.DropBlock2d(0.3, 3, couple_channels=True), nn.TokenDropout(0.4), nn.Dropout(0.3, share=(1,))], ids=repr)
+def test_other_members_carry_passes_too(layer, masks):
+    """Their passes side by side, without a warning, are bit for bit the passes one by one; after another layer as well."""
+    for model in (nn.Sequential(layer), nn.Sequential(nn.Dropout(0.2), layer)):
+        side = fd.mc_predict(model, MAPS, 5, seed=2, masks=masks, output="raw", keep=True).passes
+        model.eval()
+        for t in range(5):
+            with fd.random.monte_carlo(t, 2, 0, masks), fd.no_grad():
+                assert np.array_equal(side[:, t], model(MAPS).data)
+    assert side.std() > 0
+
+
+def test_dropblock_that_counts_over_the_batch_does_not():
+    with pytest.warns(fd.mc.MCWarning, match="DropBlock2d"):
+        fd.mc_predict(nn.Sequential(nn.DropBlock2d(0.3, 3, normalize="batch")), MAPS, 3)

@@ -30,22 +30,40 @@ def test_kept_panels_give_the_same_bits(shape, each_isa):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_thinned_operands(shape, share, each_isa):
-    m, n, k = shape
-    x, w, kept, rows = floats(m, 2 * k)[:, :k], floats(n, k), RNG.random(k) < share, np.flatnonzero(RNG.random(n) < share).astype(np.int32)
-    bits = np.zeros(4 * (k // 128 + 1) + 2, np.uint32)
-    bits.view(np.uint8)[:-(-k // 8)] = np.packbits(kept, bitorder="little")
+@pytest.mark.parametrize("shape", [*SHAPES, (20, 300, 700)], ids=str)
+def test_thinned_layers(shape, share, each_isa):
+    """Three passes; kept columns and rows, all columns, all rows; the input in rows that stand apart."""
+    (samples, outs, ins), passes = shape, 3
+    x, w, b = floats(samples, passes, ins), floats(outs, ins), floats(outs)
+    kept, chosen = RNG.random((passes, ins)) < share, RNG.random((passes, outs)) < share
+    bits = np.zeros(passes * 4 * -(-ins // 128) + 2, np.uint32)[:-2].reshape(passes, -1)
+    for t in range(passes):
+        bits[t].view(np.uint8)[:-(-ins // 8)] = np.packbits(kept[t], bitorder="little")
+    k, n, every = kept.sum(1), chosen.sum(1), np.full(passes, outs)
+    x_at, y_at, rows_at = (np.cumsum(size) - size for size in (samples * k, samples * n, n))
+    rows = np.nonzero(chosen)[1].astype(np.int32)
+    wide = np.einsum("sti,oi->tso", x.astype(np.float64) * kept, 2.0 * w) + b
+    bound = np.einsum("sti,oi->tso", np.abs(x).astype(np.float64) * kept, 2.0 * np.abs(w)) + np.abs(b)
     for _ in each_isa():
-        thin = np.full((m + 2, kept.sum()), np.float32(77))
-        _core.compress(thin[1:-1], x, bits)
-        assert np.array_equal(thin[1:-1], x[:, kept]) and (thin[0] == 77).all() and (thin[-1] == 77).all()
-        panels = np.full(_core.panels_length(len(rows), int(kept.sum())), np.float32(np.nan))
-        _core.pack(panels, w, rows, bits, int(kept.sum()), 2.0)
-        apart = np.full((m, 2 * len(rows) + 1), np.float32(77))
-        _core.gemm(apart[:, :len(rows)], np.ascontiguousarray(thin[1:-1]), False, None, True, panels=panels)
-        wide, bound = x.astype(np.float64) @ (2 * w * kept).T, np.abs(x).astype(np.float64) @ np.abs(2 * w).T
-        assert (np.abs(apart[:, :len(rows)] - wide[:, rows]) <= 1e-6 * bound[:, rows]).all() and (apart[:, len(rows):] == 77).all()
+        thin = np.full(samples * k.sum() + 20, np.float32(77))
+        _core.thin_rows(thin[10:-10], x.reshape(samples * passes, ins), passes * ins, ins, samples, x_at, k, bits)
+        assert (thin[:10] == 77).all() and (thin[-10:] == 77).all()
+        for t in range(passes):
+            assert np.array_equal(thin[10 + x_at[t]:][:samples * k[t]], x[:, t][:, kept[t]].reshape(-1))
+        flat = np.full(samples * n.sum() + 20, np.float32(77))
+        _core.thin_layer(w, b, 1, 0.0, samples, thin[10:], x_at, k, bits, 2.0, flat[10:], y_at, n, 0, rows, rows_at)
+        apart = np.full((samples, passes, outs), np.float32(77))
+        _core.thin_layer(w, b, 0, 0.0, samples, thin[10:], x_at, k, bits, 2.0, apart.reshape(-1, max(1, outs)), np.arange(passes) * outs, every, passes * outs, None, None)
+        assert (flat[:10] == 77).all() and (flat[10 + samples * n.sum():] == 77).all()
+        for t in range(passes):
+            part = flat[10 + y_at[t]:][:samples * n[t]].reshape(samples, n[t])
+            assert (np.abs(part - np.maximum(wide[t], 0)[:, chosen[t]]) <= 1e-6 * bound[t][:, chosen[t]]).all()
+            assert (np.abs(apart[:, t] - wide[t]) <= 1e-6 * bound[t]).all()
+        if outs:
+            _core.thin_layer(w, None, 0, 0.0, samples, x.swapaxes(0, 1).reshape(-1).copy(), np.arange(passes) * samples * ins, np.full(passes, ins), None, 1.0,
+                             apart.reshape(-1, outs), np.arange(passes) * outs, every, passes * outs, None, None)
+            full = x.astype(np.float64) @ w.T
+            assert (np.abs(apart - full) <= 1e-6 * (np.abs(x).astype(np.float64) @ np.abs(w).T)).all()
 
 
 def test_nothing_is_kept_that_somebody_could_change():
@@ -134,21 +152,33 @@ def test_thinned_networks_equal_whole_ones(build, monkeypatch):
     for batch_size in (1, 10, 37, 100):
         assert np.array_equal(fd.mc_predict(model, x, batch_size=batch_size, **options).passes, thin.passes)
     assert np.array_equal(fd.mc_predict(model, x, **{**options, "samples": 1}).passes, thin.passes[:, :1])
-    monkeypatch.setattr(mc, "MANY", 1000)
+    monkeypatch.setattr(mc, "THINS", False)
     whole = fd.mc_predict(model, x, **options)
     assert np.abs(thin.passes - whole.passes).max() < 1e-5 and (thin.std.max() > 0 or "1.0" in repr(model))
 
 
 def test_dropped_units_are_not_multiplied(monkeypatch):
-    seen = []
-    gemm = _core.gemm
+    seen, layer = [], _core.thin_layer
 
-    def spy(c, a, *arguments, **options):
-        seen.append((a.shape[1], c.shape[1]))
-        return gemm(c, a, *arguments, **options)
+    def spy(w, b, kind, alpha, samples, x, x_at, k, bits, scale, y, y_at, n, *more):
+        seen.append((samples, k.tolist(), n.tolist()))
+        return layer(w, b, kind, alpha, samples, x, x_at, k, bits, scale, y, y_at, n, *more)
 
     model = nn.Sequential(nn.Linear(12, 400), nn.ReLU(), nn.Dropout(0.5), nn.Linear(400, 300), nn.ReLU(), nn.Dropout(0.5), nn.Linear(300, 3))
-    monkeypatch.setattr(_core, "gemm", spy)
+    monkeypatch.setattr(_core, "thin_layer", spy)
     fd.mc_predict(model, floats(20, 12), 6, masks="shared")
-    inner = [shape for shape in seen if shape[1] not in (400, 3)]
-    assert seen.count((12, 400)) == 1 and len(inner) == 6 and all(150 < k < 250 and 110 < n < 190 for k, n in inner)
+    (samples, k, n), (_, k_last, n_last) = seen
+    assert samples == 20 and k_last == n and n_last == [3] * 6 and all(150 < count < 250 for count in k) and all(110 < count < 190 for count in n)
+
+
+def test_thinned_networks_on_any_number_of_threads():
+    model, x = deep(0.5, 0.5).eval(), floats(40, 12)
+    before = fd.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            fd.set_num_threads(threads)
+            found.append(fd.mc_predict(model, x, 30, masks="shared", output="raw", keep=True).passes)
+    finally:
+        fd.set_num_threads(before)
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
