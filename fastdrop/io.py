@@ -7,7 +7,7 @@ import json
 import os
 
 from fastdrop import _arrays, models, nn, random
-from fastdrop.safetensors import load_file, read_file, save_file
+from fastdrop.safetensors import load_file, read_file, save_file, strict_json
 
 __all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
 
@@ -134,7 +134,7 @@ def _about(path: str, metadata: dict) -> dict | None:
     if _KEY not in metadata:
         return None
     try:
-        about = json.loads(metadata[_KEY])
+        about = strict_json(metadata[_KEY])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path!r}: bad description of the model ({error})") from None
     kinds = {"version": int, "class": str, "training": bool, "architecture": (dict, type(None)), "why": (str, type(None)),

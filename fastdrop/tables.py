@@ -1,4 +1,4 @@
-"""Data sets from tables of text (.csv).
+"""Data sets from tables of text (.csv, or JSON lines).
 
 What a file's columns mean (numbers, categories, the target) is a small JSON-able description, so that a saved model can
 read another file in the same way.
@@ -6,16 +6,15 @@ read another file in the same way.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
+import math
 import os
-import zlib
 
 import numpy as np
 
 from fastdrop import _arrays
 from fastdrop.dataset import Dataset
+from fastdrop.records import text_rows
+from fastdrop.streams import opened
 
 MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
 MAX_CATEGORIES = 100  # a text column with more different values is a name or a sentence, not a category
@@ -28,7 +27,7 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     Parameters
     ----------
     path : str or os.PathLike
-        Comma, semicolon or tab between the fields; ``.gz`` is unpacked.
+        Comma, semicolon or tab between the fields; or, with ``.jsonl`` or ``.ndjson``, an array or an object a line. ``.gz`` is unpacked.
     target : str or int
         The target's name in the header, or its number (negative: from the end; default the last).
     task : {"classification", "regression"}, optional
@@ -40,7 +39,7 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     -------
     Dataset : float64 columns. A column of text with at most 100 different values is one-hot (one column each, in sorted
         order); a missing value (empty, ?, NA, nan, null, none) counts as a category there and is an error among numbers.
-        ``origin`` describes this, `encode` applies it to other rows.
+        ``origin`` describes this, `Encoder` applies it to other rows.
 
     Raises
     ------
@@ -48,9 +47,15 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
         Lines of different length, missing numbers, no such target, ...; the message names the file and the line.
     """
     path = os.fsdecode(path)
-    with open(path, "rb") as file:
-        rows = parse_csv(unpacked(file.read(), path), path)
-    has_header = _looks_like_header(rows) if header is None else _arrays.flag(header, "header")
+    with opened(path) as source:
+        _, rows, has_header = text_rows(source)
+        rows = list(rows)
+    if not rows:
+        raise ValueError(f"{path!r} holds no line of data")
+    if header is not None:
+        has_header = _arrays.flag(header, "header")
+    elif has_header is None:
+        has_header = _looks_like_header(rows)
     names = [field.strip() for field in rows[0][1]] if has_header else None
     rows = rows[has_header:]
     if not rows:
@@ -63,64 +68,80 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     columns = {"kind": "csv", "names": names, "width": width, "target": place,
                "features": [_describe_column(fields[i], i, names, rows, path) for i in range(width) if i != place]}
     y, classes = _read_target(fields[place], rows, _column_name(place, names), task, path)
-    return Dataset(_encode(rows, columns["features"], path), y, classes, columns)
+    plan = _plan(columns["features"])
+    x = np.empty((len(rows), sum(width for _, _, width in plan)))
+    for i, (line, row) in enumerate(rows):
+        x[i] = _encode(plan, line, row, path)
+    return Dataset(x, y, classes, columns)
 
 
-def encode(rows, columns: dict, source: str) -> np.ndarray:
-    """Other rows (from `parse_csv`) by the columns of `load_csv`; with or without header and target.
+class Encoder:
+    """Rows of text as rows of numbers, one after the other, with or without header and target.
 
-    With the training file's names in the first line, columns are found by name; otherwise by position.
+    Parameters
+    ----------
+    columns : dict or None
+        What the columns mean (`load_csv`). With the training file's names in the first row, columns are found by name;
+        otherwise by position. None: all are numbers, under names or not.
+    width : int
+        Numbers in a row.
+    source : str
+        What messages call the file.
     """
-    features, names = columns["features"], columns["names"]
-    wanted = [feature["place"] for feature in features]
-    first = [field.strip() for field in rows[0][1]]
-    if names is not None and {names[i] for i in wanted} <= set(first):
-        places, rows = [first.index(names[i]) for i in wanted], rows[1:]
-    elif len(first) == columns["width"]:
-        places = wanted
-    elif len(first) == columns["width"] - 1:
-        places = range(len(wanted))
-    else:
-        raise ValueError(f"{source!r} must have {len(wanted)} columns (or {columns['width']} with the target), "
-                         f"got {len(first)}")
-    return _encode(rows, [feature | {"place": place} for feature, place in zip(features, places)], source)
+
+    def __init__(self, columns: dict | None, width: int, source: str):
+        self.columns, self.width, self.source = columns, width, source
+        self._plan = None
+
+    @property
+    def names(self) -> list | None:
+        """Of the columns that a row must have; None where they are known by position only."""
+        names = (self.columns or {}).get("names")
+        return None if names is None else [names[feature["place"]] for feature in self.columns["features"]]
+
+    def starts_with_names(self, fields) -> bool:
+        """Look at the first row for where the columns are; whether it holds names, and no sample."""
+        first = [field.strip() for field in fields]
+        if self.columns is None:
+            if len(first) != self.width:
+                raise ValueError(f"{self.source!r} has {len(first)} columns, the model takes samples of {self.width} numbers")
+            self._plan = _plan([{"place": i, "values": None} for i in range(self.width)])
+            return any(_number(field) is None and not _is_missing(field) for field in first)
+        features, names = self.columns["features"], self.columns["names"]
+        places = [feature["place"] for feature in features]
+        named = names is not None and {names[place] for place in places} <= set(first)
+        if named and first != names:
+            twice = next((names[i] for i in places if names.count(names[i]) > 1 or first.count(names[i]) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{self.source!r}: the column {twice!r} occurs twice, here or in the training data")
+            places = [first.index(names[place]) for place in places]
+        elif not named and len(first) == len(features):
+            places = range(len(features))
+        elif not named and len(first) != self.columns["width"]:
+            raise ValueError(f"{self.source!r} must have {len(features)} columns (or {self.columns['width']} with the target), "
+                             f"got {len(first)}")
+        self._plan = _plan([feature | {"place": place} for feature, place in zip(features, places)])
+        return named
+
+    def __call__(self, line: int, fields) -> list:
+        """The numbers of one row."""
+        return _encode(self._plan, line, fields, self.source)
 
 
-def numbers(rows, source: str) -> np.ndarray:
-    """Rows of numbers alone, with or without names in the first line."""
-    rows = rows[_looks_like_header(rows):]
-    return _encode(rows, [{"place": i, "values": None} for i in range(len(rows[0][1]))], source)
-
-
-def unpacked(data: bytes, path: str) -> bytes:
-    """The bytes of a file, unpacked where its name ends in .gz."""
-    if not path.endswith(".gz"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path!r} cannot be unpacked: {error}") from None
-
-
-def parse_csv(data: bytes, source: str) -> list[tuple[int, list[str]]]:
-    """Line numbers and fields of a table, every line as long as the first."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source!r} is no UTF-8 text ({error})") from None
-    first = text.lstrip().split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
-    except csv.Error as error:
-        raise ValueError(f"{source!r}, line {reader.line_num}: {error}") from None
-    if not rows:
-        raise ValueError(f"{source!r} holds no line of data")
-    for line, row in rows:
-        if len(row) != len(rows[0][1]):
-            raise ValueError(f"{source!r}, line {line}: {len(row)} fields, the first line has {len(rows[0][1])}")
-    return rows
+def check_columns(columns, width: int) -> None:
+    """KeyError, TypeError or ValueError where this is no description that `load_csv` makes, of samples of so many numbers."""
+    total = _arrays.integer(columns["width"], "width", 1)
+    names, features = columns["names"], columns["features"]
+    if names is not None and not (isinstance(names, list) and len(names) == total and all(isinstance(name, str) for name in names)):
+        raise TypeError(f"names must be those of {total} columns, got {_arrays.describe(names)}")
+    for feature in features:
+        _arrays.integer(feature["place"], "place", 0, total - 1)
+        values = feature["values"]
+        if values is not None and not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
+            raise TypeError(f"values must be a list of texts, got {_arrays.describe(values)}")
+    counted = sum(1 if feature["values"] is None else len(feature["values"]) for feature in features)
+    if counted != width:
+        raise ValueError(f"the columns make {counted} numbers, the model takes {width}")
 
 
 def _number(text: str) -> float | None:
@@ -176,30 +197,36 @@ def _describe_column(fields, place: int, names, rows, path: str) -> dict:
     return {"place": place, "values": values}
 
 
-def _encode(rows, features, source: str) -> np.ndarray:
-    """The features as float64 columns: numbers, and one-hot categories."""
-    widths = [1 if feature["values"] is None else len(feature["values"]) for feature in features]
-    x = np.zeros((len(rows), sum(widths)))
-    column = 0
-    for feature, width in zip(features, widths):
-        place, values = feature["place"], feature["values"]
-        index = None if values is None else {value: i for i, value in enumerate(values)}
-        for i, (line, row) in enumerate(rows):
-            if index is None:
-                number = _number(row[place])
-                if number is None or not np.isfinite(number):
-                    raise ValueError(f"{source!r}, line {line}, column {place + 1}: expected a finite number, got "
-                                     f"{row[place].strip()!r}" + " (a missing value: fill it in or remove the line)"
-                                     * _is_missing(row[place]))
-                x[i, column] = number
-            else:
-                value = row[place].strip()
-                if value not in index:
-                    raise ValueError(f"{source!r}, line {line}, column {place + 1}: the category {value!r} did not "
-                                     f"occur in the training data")
-                x[i, column + index[value]] = 1.0
-        column += width
-    return x
+def _plan(features) -> list:
+    """For each feature (place, None for numbers or {category: number}, how many categories)."""
+    return [(feature["place"], None, 1) if feature["values"] is None else
+            (feature["place"], {value: i for i, value in enumerate(feature["values"])}, len(feature["values"])) for feature in features]
+
+
+def _encode(plan, line: int, fields, source: str) -> list:
+    """One row's features: numbers, and one-hot categories."""
+    row = []
+    for place, index, width in plan:
+        field = fields[place]
+        if index is None:
+            number = _number(field)
+            if number is None or not math.isfinite(number):
+                raise ValueError(f"{source!r}, line {line}, column {place + 1}: expected a finite number, got {_short(field)}"
+                                 + " (a missing value: fill it in or remove the line)" * _is_missing(field))
+            row.append(number)
+        else:
+            number = index.get(field.strip())
+            if number is None:
+                raise ValueError(f"{source!r}, line {line}, column {place + 1}: the category {_short(field)} did not "
+                                 f"occur in the training data")
+            row += [0.0] * width
+            row[number - width] = 1.0
+    return row
+
+
+def _short(field: str) -> str:
+    text = repr(field.strip())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _read_target(fields, rows, name: str, task, path: str):
