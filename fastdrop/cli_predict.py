@@ -50,10 +50,11 @@ def run(options) -> int:
     nothing = {name: rows[:0] for name, rows in _answer(model, start, 0, preparation, options).items()}
     done = 0
     with answers(options.out, kind, preparation.classes) as to:
-        to.write(nothing)  # names of the columns, before the first row is there
         for x in preparation.blocks(options.input):
             to.write(_answer(model, x, done, preparation, options))
             done += len(x)
+        if not done:
+            to.write(nothing)
     return 0
 
 

@@ -151,9 +151,11 @@ def _table(source, encoder: Encoder, rows: int):
         if header and line is None and encoder.columns is None:
             encoder(*first)  # text alone, above nothing: what it should be, not an empty answer
     except ValueError:
-        yield block[:count]
+        if count:
+            yield block[:count]
         raise
-    yield block[:count]
+    if count:
+        yield block[:count]
 
 
 def _only_samples(names) -> list:

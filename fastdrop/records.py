@@ -68,7 +68,7 @@ def json_rows(lines: Lines, wanted=None):
         try:
             value = strict_json(text, parse_int=str, parse_float=str)  # as text: exactly what a CSV file would hold
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{where}: no JSON ({error})") from None
+            raise ValueError(f"{where}: no JSON ({getattr(error, 'msg', error)})") from None  # without its own count of lines
         if width is None:
             if isinstance(value, dict):
                 names = list(value if wanted is None else wanted)
@@ -85,14 +85,14 @@ def json_rows(lines: Lines, wanted=None):
             value = [value[key] for key in names]
         elif len(value) != width:
             raise ValueError(f"{where}: {len(value)} fields, the first line has {width}")
-        yield lines.number, [_text(field, where) for field in value]
+        yield lines.number, [_text(field, where, i) for i, field in enumerate(value)]
 
 
-def _text(value, where: str) -> str:
+def _text(value, where: str, place: int) -> str:
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    raise ValueError(f"{where}: expected numbers and text, got {type(value).__name__} inside")
+    raise ValueError(f"{where}, column {place + 1}: expected a number or text, got {'an array' if isinstance(value, list) else 'an object'}")

@@ -15,6 +15,7 @@ from collections import deque
 from contextlib import contextmanager
 
 _CHUNK = 1 << 18  # bytes asked for at a time; a pipe gives what it has
+_MARK = b"\xef\xbb\xbf"  # some editors begin UTF-8 text with it
 _MAX_LINE = 1 << 26  # bytes: a longer line is no row of a table
 
 
@@ -53,11 +54,12 @@ class Source:
     def begins_with(self, *kinds: bytes) -> bytes:
         """Which of these the source begins with, behind white space where it is text; b"" for none. Reads no more than it needs."""
         while True:
-            start = self._head.removeprefix(b"\xef\xbb\xbf").lstrip() or self._head
+            start = self._head.removeprefix(_MARK).lstrip() or self._head
             found = next((kind for kind in kinds if start.startswith(kind)), None)
             if found:
                 return found
-            if self._head.strip() and not any(kind.startswith(start) for kind in kinds) or len(self._head) > _CHUNK:
+            undecided = any(kind.startswith(start) for kind in (*kinds, _MARK)) or not self._head.strip()
+            if not undecided or len(self._head) > _CHUNK:
                 return b""
             more = self._read1(_CHUNK)
             if not more:
@@ -96,7 +98,8 @@ class Lines:
 
     def __init__(self, source: Source):
         self.source, self.number = source, 0
-        self._here, self._rest, self._ended = deque(), [], False
+        self._here, self._ended = deque(), False
+        self._rest, self._rest_bytes = [], 0  # a line whose end has not come
 
     @property
     def waits(self) -> bool:
@@ -122,13 +125,15 @@ class Lines:
         chunk = self.source.read1()
         self._ended = not chunk
         self._rest.append(chunk)
+        self._rest_bytes += len(chunk)
         if chunk and b"\n" not in chunk and b"\r" not in chunk:
-            if sum(map(len, self._rest)) > _MAX_LINE:
+            if self._rest_bytes > _MAX_LINE:
                 raise ValueError(f"{self.source.name!r}, line {self.number + 1} is longer than {_MAX_LINE} bytes")
             return
         lines = b"".join(self._rest).splitlines(keepends=True)  # of bytes: at \n, \r and \r\n and nothing else
         torn = chunk and not lines[-1].endswith(b"\n")  # a \r may be half an end
         self._rest = [lines.pop()] if torn else []
+        self._rest_bytes = sum(map(len, self._rest))
         self._here.extend(lines)
 
 

@@ -21,7 +21,8 @@ MAX_CATEGORIES = 100  # a text column with more different values is a name or a 
 MAX_INTEGER_CLASSES = 20  # a target of integers with more different values is a number, not a class
 
 
-def load_csv(path, *, target: str | int = -1, task: str | None = None, header: bool | None = None) -> Dataset:
+def load_csv(path, *, target: str | int = -1, task: str | None = None, header: bool | None = None,
+             ignore=()) -> Dataset:
     """A table of text: numbers, categories, one target column.
 
     Parameters
@@ -34,6 +35,8 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
         Without it: classification where the target is text or has at most 20 different integers.
     header : bool, optional
         Whether the first line holds names. Without it: where it does not look like the lines below.
+    ignore : names and numbers of columns
+        Neither inputs nor target.
 
     Returns
     -------
@@ -61,12 +64,13 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     if not rows:
         raise ValueError(f"{path!r} holds no line of data")
     width = len(rows[0][1])
-    place = _target_place(target, names, width, path)
-    if width < 2:
-        raise ValueError(f"{path!r} must have a target and at least one other column, got {width} column")
+    place = _place_of(target, "target", names, width, path)
+    inputs = [i for i in range(width) if i not in {place, *(_place_of(column, "ignore", names, width, path) for column in ignore)}]
+    if not inputs:
+        raise ValueError(f"{path!r} must have a target and at least one other column, got {width} column{'s' * (width > 1)}")
     fields = list(zip(*(row for _, row in rows)))
     columns = {"kind": "csv", "names": names, "width": width, "target": place,
-               "features": [_describe_column(fields[i], i, names, rows, path) for i in range(width) if i != place]}
+               "features": [_describe_column(fields[i], i, names, rows, path) for i in inputs]}
     y, classes = _read_target(fields[place], rows, _column_name(place, names), task, path)
     plan = _plan(columns["features"])
     x = np.empty((len(rows), sum(width for _, _, width in plan)))
@@ -115,10 +119,10 @@ class Encoder:
             if twice is not None:
                 raise ValueError(f"{self.source!r}: the column {twice!r} occurs twice, here or in the training data")
             places = [first.index(names[place]) for place in places]
-        elif not named and len(first) == len(features):
-            places = range(len(features))
+        elif not named and len(first) == self.columns["width"] - 1:
+            places = [place - (place > self.columns["target"]) for place in places]
         elif not named and len(first) != self.columns["width"]:
-            raise ValueError(f"{self.source!r} must have {len(features)} columns (or {self.columns['width']} with the target), "
+            raise ValueError(f"{self.source!r} must have {self.columns['width'] - 1} columns (or {self.columns['width']} with the target), "
                              f"got {len(first)}")
         self._plan = _plan([feature | {"place": place} for feature, place in zip(features, places)])
         return named
@@ -131,11 +135,12 @@ class Encoder:
 def check_columns(columns, width: int) -> None:
     """KeyError, TypeError or ValueError where this is no description that `load_csv` makes, of samples of so many numbers."""
     total = _arrays.integer(columns["width"], "width", 1)
-    names, features = columns["names"], columns["features"]
+    names, features, target = columns["names"], columns["features"], _arrays.integer(columns["target"], "target", 0, total - 1)
     if names is not None and not (isinstance(names, list) and len(names) == total and all(isinstance(name, str) for name in names)):
         raise TypeError(f"names must be those of {total} columns, got {_arrays.describe(names)}")
     for feature in features:
-        _arrays.integer(feature["place"], "place", 0, total - 1)
+        if _arrays.integer(feature["place"], "place", 0, total - 1) == target:
+            raise ValueError(f"column {target} is both an input and the target")
         values = feature["values"]
         if values is not None and not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
             raise TypeError(f"values must be a list of texts, got {_arrays.describe(values)}")
@@ -147,9 +152,10 @@ def check_columns(columns, width: int) -> None:
 def _number(text: str) -> float | None:
     """The number that a field holds, None where it holds none."""
     try:
-        return None if "_" in text or text.strip().lower() in MISSING else float(text)
+        number = float(text)
     except ValueError:
         return None
+    return None if "_" in text or number != number and _is_missing(text) else number
 
 
 def _is_missing(text: str) -> bool:
@@ -175,13 +181,14 @@ def _column_name(place: int, names) -> str:
     return f"column {place + 1}" + (f" ({names[place]!r})" if names else "")
 
 
-def _target_place(target, names, width: int, path: str) -> int:
-    if isinstance(target, str):
-        if names is None or target not in names:
-            raise ValueError(f"target must be one of the columns of {path!r}, got {target!r}; "
+def _place_of(column, what: str, names, width: int, path: str) -> int:
+    """The number of a column from 0 on."""
+    if isinstance(column, str):
+        if names is None or column not in names:
+            raise ValueError(f"{what} must be one of the columns of {path!r}, got {column!r}; "
                              f"it has {', '.join(map(repr, names)) if names else 'no header'}")
-        return names.index(target)
-    return _arrays.integer(target, "target", -width, width - 1) % width
+        return names.index(column)
+    return _arrays.integer(column, what, -width, width - 1) % width
 
 
 def _describe_column(fields, place: int, names, rows, path: str) -> dict:

@@ -224,6 +224,37 @@ def test_other_rows_by_the_same_columns(tmp_path):
             rows(text)
 
 
+def test_columns_to_ignore(tmp_path):
+    d = load_csv(table(tmp_path, "id,a,y,kind\nx7,1,5.5,u\nx8,2,6.5,v\n"), target="y", ignore=["id"])
+    np.testing.assert_array_equal(d.x, [[1, 1, 0], [2, 0, 1]])
+    for text in ("kind,a\nv,7\n", "x,7,9,v\n", "x,7,v\n"):  # by name; by position with the target; without
+        encode, (first, *rest) = tables.Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        named = encode.starts_with_names(first[1])
+        assert encode(*(rest[0] if named else first)) == [7, 0, 1]
+    with pytest.raises(ValueError, match="ignore must be one of the columns.*'id', 'a', 'y', 'kind'"):
+        load_csv(tmp_path / "t.csv", ignore=["name"])
+    with pytest.raises(ValueError, match="at least one other column"):
+        load_csv(tmp_path / "t.csv", ignore=[0, 1, -2])
+
+
+def test_lines_of_json(tmp_path):
+    objects = '{"a": 1, "kind": "u", "y": 0.5}\n\n{"y": 1.5, "kind": null, "a": 1e2}\n{"a": 3, "kind": true, "y": 2}\n'
+    d = load_csv(table(tmp_path, objects, "t.jsonl"), target="y")
+    assert d.origin["names"] == ["a", "kind", "y"] and d.y.tolist() == [0.5, 1.5, 2]
+    np.testing.assert_array_equal(d.x, [[1, 0, 0, 1], [100, 1, 0, 0], [3, 0, 1, 0]])  # "", true, u
+    d = load_csv(table(tmp_path, gzip.compress(b'["a", "b", 1]\n["c", "d", 0]\n'), "t.ndjson.gz"))
+    assert d.origin["names"] is None and d.classes == [0, 1] and d.x.shape == (2, 4)
+    for text, words in (("[1, 2]\n[1]\n", "line 2: 1 fields"), ('{"a": 1, "b": 2}\n{"a": 1}\n', "line 2: 'b' is missing"),
+                        ('{"a": 1, "b": 2}\n{"a": 1, "b": 2, "c": 3}\n', "line 2: 'c' is not in the first line"),
+                        ("[1, 2]\n{}\n", "line 2: expected an array"), ('{"a": 1, "b": 2}\n[1, 2]\n', "line 2: expected an object"),
+                        ("3\n", "line 1: expected an array"), ("[]\n", "line 1: expected an array"), ("[1, [2]]\n", "line 1, column 2: .*an array"),
+                        ('[1, {"b": 2}]\n', "line 1, column 2: .*an object"), ("[1, 2\n", "line 1: no JSON"), ("[1, NaN]\n", "line 1: .*NaN"),
+                        ('{"a": 1, "a": 2}\n', "line 1: .*'a' occurs twice"), ("[" * 5000 + "\n", "line 1: no JSON"), ("\n", "no line of data")):
+        with pytest.raises(ValueError, match=words) as caught:
+            load_csv(table(tmp_path, text, "t.jsonl"))
+        assert "t.jsonl" in str(caught.value)
+
+
 def test_header_and_task(tmp_path):
     assert load_csv(table(tmp_path, "a,b\nx,p\ny,q\nx,p\n")).origin["names"] == ["a", "b"]  # texts alone
     assert load_csv(table(tmp_path, "x,p\ny,q\nx,p\n")).origin["names"] is None
