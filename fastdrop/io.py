@@ -100,8 +100,9 @@ def read_info(path):
 
 def _built(about: dict, path: str, numbers: int):
     """The model, leaving the run's randomness as it was: its fresh weights are thrown away. `numbers` is how many the file holds."""
-    if _least_numbers(about["architecture"]) > numbers:  # before memory is asked for that no weights will fill
-        raise ValueError(f"{path!r} does not fit the model: its layers need {_least_numbers(about['architecture'])} numbers, the file holds {numbers}")
+    least = _least_numbers(about["architecture"])
+    if least > numbers:  # before memory is asked for that no weights will fill
+        raise ValueError(f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}")
     before = random.get_state()
     try:
         if about["architecture"] is not None:

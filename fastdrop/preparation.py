@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 from fastdrop import _arrays, archives
+from fastdrop.columns import Encoder, check_columns
 from fastdrop.data import Dataset, Standardizer
 from fastdrop.npy import npy_rows
 from fastdrop.records import text_rows
 from fastdrop.streams import kind_of, opened
-from fastdrop.tables import Encoder, check_columns
 
 __all__ = ["Preparation"]
 

@@ -75,7 +75,8 @@ def json_rows(lines: Lines, wanted=None):
                 yield lines.number, names
             width = len(names or value) if isinstance(value, (dict, list)) else 0
         if not isinstance(value, list if names is None else dict) or not value:
-            raise ValueError(f"{where}: expected {'an array of numbers' if names is None else 'an object like those before'}, got {text.strip()[:60]}")
+            expected = "an array of numbers" if names is None else "an object like those before"
+            raise ValueError(f"{where}: expected {expected}, got {text.strip()[:60]}")
         if names is not None:
             missing = next((key for key in names if key not in value), None)
             if missing is not None:

@@ -19,7 +19,7 @@ FLOORS = {
     "kernels": 7, "tensor": 7, "fused": 7, "arithmetic": 7,
     "functional": 8, "stochastic": 8, "connect": 8, "learned": 8, "tokens": 8,
     "nn": 9,
-    "optim": 10, "dataset": 10, "archives": 10, "answers": 10, "npy": 10, "records": 10, "streams": 10, "tables": 10, "data": 10, "preparation": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10,
+    "optim": 10, "dataset": 10, "archives": 10, "answers": 10, "columns": 10, "npy": 10, "records": 10, "streams": 10, "tables": 10, "data": 10, "preparation": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10,
     "pictures": 10, "diagnosis": 10, "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
     "cli": 11, "cli_train": 11, "cli_predict": 11, "__main__": 11,
 }

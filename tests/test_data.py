@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import tables
+from fastdrop.columns import Encoder
 from fastdrop.data import Dataset, Standardizer, batches, load_csv, load_npz, split
 from fastdrop.records import csv_rows
 from fastdrop.streams import Lines, Source
@@ -213,7 +213,7 @@ def test_other_rows_by_the_same_columns(tmp_path):
     d = load_csv(table(tmp_path, "a,kind,y\n1,u,0.5\n2,v,1.5\n"), target="y")
 
     def rows(text):
-        encode, (first, *rest) = tables.Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        encode, (first, *rest) = Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
         return [encode(*row) for row in ([] if encode.starts_with_names(first[1]) else [first]) + rest]
 
     assert rows("kind,a\nv,7\n") == [[7, 0, 1]]  # by name
@@ -228,7 +228,7 @@ def test_columns_to_ignore(tmp_path):
     d = load_csv(table(tmp_path, "id,a,y,kind\nx7,1,5.5,u\nx8,2,6.5,v\n"), target="y", ignore=["id"])
     np.testing.assert_array_equal(d.x, [[1, 1, 0], [2, 0, 1]])
     for text in ("kind,a\nv,7\n", "x,7,9,v\n", "x,7,v\n"):  # by name; by position with the target; without
-        encode, (first, *rest) = tables.Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        encode, (first, *rest) = Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
         named = encode.starts_with_names(first[1])
         assert encode(*(rest[0] if named else first)) == [7, 0, 1]
     with pytest.raises(ValueError, match="ignore must be one of the columns.*'id', 'a', 'y', 'kind'"):

@@ -200,7 +200,8 @@ def about(**changes):
     (json.dumps(about(architecture={"class": "Embedding", "arguments": {"num_embeddings": 2**40, "embedding_dim": 2**40}})), "does not fit"),
     (json.dumps(about(architecture={"class": "Residual", "arguments": {"branch": {"class": "SparseLinear", "arguments": {
         "in_features": 1, "out_features": 1, "bias": False, "nonzeros": 10**12}}}})), "does not fit"),
-    (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 1.5, "out_features": "x", "bias": True}})), "in_features|cannot be built"),
+    (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 1.5, "out_features": "x", "bias": True}})),
+     "in_features|cannot be built"),
     (json.dumps(about(architecture={"class": "Sequential", "children": {"0": 1}})), "not described|cannot be built"),
 ])
 def test_load_refuses(tmp_path, text, words):
