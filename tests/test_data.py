@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -176,6 +177,26 @@ def test_npz_that_is_none(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="odd.npz"):
             load_npz(path)
+    for save in (np.savez, np.savez_compressed):
+        save(path, x=np.arange(6.0).reshape(3, 2), y=np.array([0, 1, 0]))
+        whole = path.read_bytes()
+        for length in range(0, len(whole), 3):
+            path.write_bytes(whole[:length])
+            with pytest.raises(ValueError, match="odd.npz"):
+                load_npz(path)
+        for place in range(0, len(whole), 2):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 + place % 255)]) + whole[place + 1:])
+            try:
+                assert load_npz(path)[0].x.shape == (3, 2)
+            except ValueError as error:
+                assert "odd.npz" in str(error)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+        archive.writestr("y.npy", header.getvalue())
+    with pytest.raises(ValueError, match="odd.npz"):
+        load_npz(path)
     np.save(tmp_path / "a.npy", np.ones(2))
     with pytest.raises(ValueError, match="no archive"):
         load_npz(tmp_path / "a.npy")
