@@ -51,6 +51,7 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
 typedef struct {
     float *c; /* m x n, leading dimension ldc */
     const float *a, *b;
+    const float *panels; /* of fd_pack, instead of b; or NULL */
     ptrdiff_t m, n, k, ldc, lda, ldb;
     int ta, tb;     /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
     ptrdiff_t repeat; /* above 1: row i of A is row i / repeat of a, with masks of its own; not with ta */
@@ -62,6 +63,20 @@ typedef struct {
     fd_drop a_drop, b_drop; /* of the stored a, b, whose rows are samples; nothing is stored */
 } fd_product;
 int fd_gemm(const fd_product *p);
+
+/* The second operand of products x w^T as the register tile reads it, packed once and kept by the caller; or thinned: only some rows of w
+   (outputs), and only the columns (inputs) whose bit is set, times scale. Behind bits FD_BITS_PAD words may be read. */
+typedef struct {
+    const float *w;       /* rows of `units` floats */
+    ptrdiff_t n, k, units; /* what is packed: n rows, k columns */
+    const int32_t *rows;  /* which n rows, or NULL: all */
+    const uint32_t *bits; /* which k columns, as packed keep bits, or NULL: all, k = units */
+    float scale;          /* 1 where all columns are packed */
+} fd_panels;
+ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k); /* floats; of the instruction set that is active */
+int fd_pack(float *panels, const fd_panels *p);
+/* y (rows x kept, dense) = the columns of x (leading dimension ldx) whose bit is set, `kept` of `units` */
+int fd_compress(float *y, const float *x, ptrdiff_t ldx, const uint32_t *bits, ptrdiff_t rows, ptrdiff_t units, ptrdiff_t kept);
 
 /* DropConnect, one mask a sample: y[n, o] = scale * sum_i keep(n, o, i) w[o, i] x[n, i] + bias[o], the second coordinate of the
    stream being o and the unit i; with mask_bias the bias is unit `ins`, scaled as well. */

@@ -22,6 +22,11 @@
 
 #define FD_CACHE_LINE 64
 
+/* The set bits of each number below 16 in order, filled up with zeros: how four lanes close their gaps. */
+#define FD_KEPT_LANES                                                                                                  \
+    {{0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {2, 0, 0, 0}, {0, 2, 0, 0}, {1, 2, 0, 0}, {0, 1, 2, 0},   \
+     {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0}, {2, 3, 0, 0}, {0, 2, 3, 0}, {1, 2, 3, 0}, {0, 1, 2, 3}}
+
 FD_INLINE ptrdiff_t fd_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 FD_INLINE ptrdiff_t fd_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 FD_INLINE ptrdiff_t fd_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }

@@ -2,14 +2,14 @@
    panels packed into the second cache and the first operand's tile rows copied just before use. Dropout of an operand
    happens in its packer, bias, activation and dropout of the result where the tile leaves the registers.
 
-   Each element of C is a sum over fixed pieces of k (FD_KC, a function of k alone) in a fixed order, each piece one
+   Each element of C is a sum over fixed pieces of k (fd_piece_of_k, a function of k alone) in a fixed order, each piece one
    chain of multiply-adds: the same bits for every thread count and every cut of the rows. */
 #include "dispatch.h"
 #include "fastdrop.h"
+#include "panels.h"
 #include "parallel.h"
 
 enum {
-    KC = 384,          /* longest piece of k: a tile's rows fill half of a first cache of 32 KiB or more */
     NC_LEAST = 192,    /* columns packed at a time; more where the second cache is larger */
     RUN = 8,           /* tiles of a transposed first operand packed at a time: whole cache lines are read */
     STAGE = 16,        /* rows of an operand that dropout makes at a time on their way into a packer */
@@ -29,7 +29,8 @@ typedef struct {
 
 /* A thread's buffers, carved from its workspace. */
 typedef struct {
-    float *panels, *tile, *stage;
+    float *packed, *tile, *stage;
+    const float *panels; /* packed, or the caller's */
     uint32_t *bits;
 } buffers;
 
@@ -39,7 +40,7 @@ static size_t carve(buffers *to, char *from, const fd_table *k, ptrdiff_t kc, pt
 #define PIECE(field, type, count)                                                                                      \
     if (to) to->field = (type *)(void *)(from + at * sizeof(float));                                                   \
     at = (at + (size_t)(count) + line - 1) / line * line;
-    PIECE(panels, float, fd_round_up(nc, k->tile_n) * kc + NR_MAX)
+    PIECE(packed, float, fd_round_up(nc, k->tile_n) * kc + NR_MAX)
     PIECE(tile, float, RUN * k->tile_m * kc + k->tile_m * 16 + NR_MAX)
     PIECE(stage, float, fd_max(STAGE * fd_max(nc, RUN * k->tile_m), k->tile_n * kc))
     PIECE(bits, uint32_t, k->tile_m * (nc / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD)
@@ -60,19 +61,19 @@ static void pack_b(const gemm_work *w, const buffers *buf, ptrdiff_t pc, ptrdiff
     const ptrdiff_t stride = kc * k->tile_n;
     const float *b = p->b + (p->tb ? jc * p->ldb + pc : pc * p->ldb + jc);
     if (!p->b_drop.stream) {
-        if (p->tb) k->pack_panels_t(buf->panels, stride, b, p->ldb, kc, nc);
-        else k->pack_panels(buf->panels, k->tile_n, stride, b, p->ldb, kc, nc);
+        if (p->tb) k->pack_panels_t(buf->packed, stride, b, p->ldb, kc, nc);
+        else k->pack_panels(buf->packed, k->tile_n, stride, b, p->ldb, kc, nc);
     } else if (p->tb) {
         for (ptrdiff_t j = 0; j < nc; j += k->tile_n) {
             const ptrdiff_t n = fd_min(k->tile_n, nc - j);
             drop_into(k, buf->stage, kc, b + j * p->ldb, p->ldb, &p->b_drop, jc + j, n, pc, kc);
-            k->pack_panels_t(buf->panels + j / k->tile_n * stride, stride, buf->stage, kc, kc, n);
+            k->pack_panels_t(buf->packed + j / k->tile_n * stride, stride, buf->stage, kc, kc, n);
         }
     } else {
         for (ptrdiff_t i = 0; i < kc; i += STAGE) {
             const ptrdiff_t n = fd_min(STAGE, kc - i);
             drop_into(k, buf->stage, nc, b + i * p->ldb, p->ldb, &p->b_drop, pc + i, n, jc, nc);
-            k->pack_panels(buf->panels + i * k->tile_n, k->tile_n, stride, buf->stage, nc, n, nc);
+            k->pack_panels(buf->packed + i * k->tile_n, k->tile_n, stride, buf->stage, nc, n, nc);
         }
     }
 }
@@ -145,6 +146,7 @@ static void gemm_task(const fd_region *region, int thread, void *context) {
     const fd_table *k = w->k;
     buffers buf;
     carve(&buf, region->workspace + (size_t)thread * region->stride, k, w->kc, w->nc);
+    buf.panels = buf.packed;
     const int tm = thread / w->grid_n, tn = thread % w->grid_n;
     const ptrdiff_t m0 = w->m0 + fd_cut(w->m1 - w->m0, w->grid_m, tm, 1), m1 = w->m0 + fd_cut(w->m1 - w->m0, w->grid_m, tm + 1, 1);
     const ptrdiff_t n0 = w->n0 + fd_cut(w->n1 - w->n0, w->grid_n, tn, k->tile_n);
@@ -163,7 +165,8 @@ static void gemm_task(const fd_region *region, int thread, void *context) {
             const int last = pc + kc >= p->k;
             t.k = kc;
             t.add = p->accumulate || pc > 0;
-            pack_b(w, &buf, pc, kc, jc, nj);
+            if (p->panels) buf.panels = p->panels + fd_panel_at(pc, kc, jc, fd_round_up(p->n, k->tile_n));
+            else pack_b(w, &buf, pc, kc, jc, nj);
             for (ptrdiff_t tile = 0, i = m0; tile < tiles;) {
                 t.mr = low + (tile < high);
                 const ptrdiff_t alike = (tile < high ? high : tiles) - tile, run = p->ta ? fd_min(RUN, alike) : 1;
@@ -180,6 +183,7 @@ static void gemm_task(const fd_region *region, int thread, void *context) {
 /* The grid with the least work for the busiest thread: its tiles, and its share of packing (a packed element costs about
    as much as eight multiply-adds a lane). */
 static void choose_grid(gemm_work *w, int threads) {
+    const double packing = w->p->panels ? 1.0 : 8.0; /* kept panels are only read */
     const ptrdiff_t m = w->m1 - w->m0, n = w->n1 - w->n0;
     double best = 0.0;
     w->grid_m = threads;
@@ -188,7 +192,7 @@ static void choose_grid(gemm_work *w, int threads) {
         if (threads % gm) continue;
         const double rows = (double)fd_ceil_div(m, gm);
         const double columns = (double)fd_ceil_div(fd_ceil_div(n, w->k->tile_n), threads / gm) * (double)w->k->tile_n;
-        const double cost = rows * columns + 8.0 * (columns + rows);
+        const double cost = rows * columns + packing * columns + 8.0 * rows;
         if (gm == 1 || cost < best) {
             best = cost;
             w->grid_m = gm;
@@ -222,10 +226,9 @@ int fd_gemm(const fd_product *given) {
     if (p.a_drop.q >= FD_KEEP_ALL || p.k == 0) p.a_drop.stream = NULL;
     if (p.b_drop.q >= FD_KEEP_ALL || p.k == 0) p.b_drop.stream = NULL;
     gemm_work w = {.p = &p, .k = fd_kernels(), .m1 = p.m, .n1 = p.n};
-    const ptrdiff_t pieces = fd_max(1, fd_ceil_div(p.k, KC));
-    w.kc = fd_max(16, fd_round_up(fd_ceil_div(p.k, pieces), 16));
+    w.kc = fd_piece_of_k(p.k);
     /* Panels fill nine sixteenths of the second cache: 384 columns of 1 MiB (256 and 512 took 1 % longer). */
-    const ptrdiff_t nc = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(KC * sizeof(float));
+    const ptrdiff_t nc = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(FD_KC * sizeof(float));
     w.nc = fd_round_up(fd_min(fd_max(nc, NC_LEAST), p.n), w.k->tile_n);
     assert(w.k->tile_m <= MR_MAX && w.k->tile_n <= NR_MAX);
 

@@ -50,11 +50,12 @@ __version__ = "0.1.0"
 
 # what comes on first use: name -> module that has it
 _LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli", "mc",
-                 "schedules")
+                 "schedules", "sklearn")
 _LAZY_NAMES = {
-    "fit": "train", "evaluate": "train", "predict": "train",
+    "fit": "train", "evaluate": "evaluation", "predict": "evaluation",
     "diagnose": "diagnosis", "recalibrate_batchnorm": "diagnosis", "plot_masks": "pictures",
     "save": "io", "load": "io", "mc_predict": "mc",
+    "calibration": "reliability", "temperature_scaling": "temperature", "tune_rates": "tuning",
     "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",
 }
 
@@ -75,6 +76,9 @@ def __getattr__(name):
 
 
 def __dir__():
+    from importlib.util import find_spec
+
     from fastdrop import functional
 
-    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *functional.TOP_LEVEL})
+    names = {*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *functional.TOP_LEVEL}
+    return sorted(names if find_spec("sklearn") else names - {"sklearn"})  # who lists the names may fetch them all, as help() does

@@ -46,6 +46,7 @@ cdef extern from "fastdrop.h" nogil:
         float *c
         const float *a
         const float *b
+        const float *panels
         Py_ssize_t m, n, k, ldc, lda, ldb
         int ta, tb, accumulate
         Py_ssize_t repeat
@@ -79,6 +80,15 @@ cdef extern from "fastdrop.h" nogil:
     int fd_concrete_backward(float *dx, double *dlogit, const float *dy, const float *x, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units,
                              fd_concrete c)
     int fd_gemm(const fd_product *p)
+    ctypedef struct fd_panels:
+        const float *w
+        Py_ssize_t n, k, units
+        const int32_t *rows
+        const uint32_t *bits
+        float scale
+    Py_ssize_t fd_panels_length(Py_ssize_t n, Py_ssize_t k)
+    int fd_pack(float *panels, const fd_panels *p)
+    int fd_compress(float *y, const float *x, Py_ssize_t ldx, const uint32_t *bits, Py_ssize_t rows, Py_ssize_t units, Py_ssize_t kept)
     int fd_col_sum(float *out, const float *x, Py_ssize_t rows, Py_ssize_t cols)
     int fd_sumsq(double *out, const float *x, Py_ssize_t n)
     int fd_max_norm_rows(float *w, Py_ssize_t rows, Py_ssize_t cols, float c)
@@ -171,6 +181,9 @@ cdef inline float *data_or_null(cnp.ndarray a) noexcept:
 
 cdef inline Py_ssize_t rows_of(cnp.ndarray a) noexcept:
     return cnp.PyArray_DIM(a, 0)
+
+cdef inline Py_ssize_t ld_of(cnp.ndarray a) noexcept:
+    return cnp.PyArray_STRIDE(a, 0) // sizeof(float) if cnp.PyArray_DIM(a, 0) > 1 else cnp.PyArray_DIM(a, 1)
 
 cdef inline Py_ssize_t units_of(cnp.ndarray a) noexcept:
     cdef Py_ssize_t rows = cnp.PyArray_DIM(a, 0)
@@ -336,20 +349,60 @@ def dropblock(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, tuple block,
     done(status)
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
-         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1):
+         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate. repeat: each row of a
-    stands for so many rows, which a_drop's masks tell apart."""
+    stands for so many rows, which a_drop's masks tell apart. panels (of `pack`): read instead of b. The rows of c may stand apart."""
     cdef int status
     cdef fd_product p
-    p.c, p.a, p.b = data(c), data(a), data(b)
+    p.c, p.a, p.panels = data(c), data(a), data_or_null(panels)
     p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
     p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
-    p.ldc, p.lda, p.ldb = p.n, cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1)
+    p.ldc = ld_of(c)
+    p.lda = cnp.PyArray_DIM(a, 1)
+    p.b, p.ldb = NULL, 0
+    if panels is None:
+        p.b, p.ldb = data(b), cnp.PyArray_DIM(b, 1)
     p.ta, p.tb, p.accumulate, p.repeat = ta, tb, accumulate, repeat
     p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
     p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
     with nogil:
         status = fd_gemm(&p)
+    done(status)
+
+
+def panels_length(Py_ssize_t n, Py_ssize_t k):
+    """How many floats `pack` writes, for the instruction set that is active."""
+    return fd_panels_length(n, k)
+
+
+def pack(cnp.ndarray panels, cnp.ndarray w, cnp.ndarray rows=None, cnp.ndarray bits=None, Py_ssize_t k=-1, float scale=1.0):
+    """Panels for products x w^T: of all of w, of its `rows` (int32), of its k columns whose bit is set, times scale."""
+    cdef int status
+    cdef fd_panels p
+    p.w, p.units = data(w), cnp.PyArray_DIM(w, 1)
+    p.n = rows_of(w) if rows is None else rows_of(rows)
+    p.k = p.units if bits is None else k
+    p.rows, p.bits = NULL, NULL
+    if rows is not None:
+        p.rows = <const int32_t *> cnp.PyArray_DATA(rows)
+    if bits is not None:
+        p.bits = <const uint32_t *> cnp.PyArray_DATA(bits)
+    p.scale = scale
+    cdef float *to = data(panels)
+    with nogil:
+        status = fd_pack(to, &p)
+    done(status)
+
+
+def compress(cnp.ndarray y, cnp.ndarray x, cnp.ndarray bits):
+    """y (rows, kept) = the columns of x whose bit is set; the rows of x may stand apart."""
+    cdef int status
+    cdef float *to = data(y)
+    cdef const float *source = data(x)
+    cdef const uint32_t *words = <const uint32_t *> cnp.PyArray_DATA(bits)
+    cdef Py_ssize_t ldx = ld_of(x), rows = rows_of(x), units = cnp.PyArray_DIM(x, 1), kept = cnp.PyArray_DIM(y, 1)
+    with nogil:
+        status = fd_compress(to, source, ldx, words, rows, units, kept)
     done(status)
 
 

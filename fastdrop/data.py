@@ -21,10 +21,11 @@ _CHUNK = 8192  # rows converted at a time: temporaries stay a few megabytes
 class Batches:
     """Batches of a data set; each loop over it is one epoch in a new order. Made by `batches`."""
 
-    def __init__(self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False):
+    def __init__(self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False, weights=None):
         data = Dataset(x, y)
         self.x = _arrays.floats(data.x, "x")
         self.y = data.y if data.y is None or data.is_classification else _arrays.floats(data.y, "y")
+        self.weights = weights  # a third part of the batches of `fit`: float32 (N,), or None
         self.batch_size = _arrays.integer(batch_size, "batch_size", 1)
         self.shuffle, self.drop_last = _arrays.flag(shuffle, "shuffle"), _arrays.flag(drop_last, "drop_last")
         self.reuse = _arrays.flag(reuse, "reuse")
@@ -45,7 +46,7 @@ class Batches:
 
     def epoch(self, order, start: int = 0):
         """The batches of one epoch in this order, from batch number `start` on."""
-        sources = [self.x] if self.y is None else [self.x, self.y]
+        sources = [source for source in (self.x, self.y, self.weights) if source is not None]
         size = self.batch_size
         buffers = [None] * len(sources)
         for step in range(start, len(self)):
@@ -59,7 +60,7 @@ class Batches:
                 # One gather a batch, into the old pages where reuse allows; "clip" because "raise" gathers into a copy.
                 parts = [np.take(source, rows, axis=0, out=buffer[:end - begin], mode="clip")
                          for source, buffer in zip(sources, buffers)]
-            yield tuple(parts) if self.y is not None else parts[0]
+            yield tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def batches(x, y=None, batch_size: int = 128, *, shuffle: bool = True, drop_last: bool = False,
@@ -104,14 +105,22 @@ class Standardizer:
             raise ValueError(f"scale must be positive and of mean's shape {self.mean.shape}, got {scale!r}")
 
     @classmethod
-    def fit(cls, x) -> Standardizer:
-        """Mean and standard deviation of x (N, ...) along axis 0."""
+    def fit(cls, x, sample_weight=None) -> Standardizer:
+        """Mean and standard deviation of x (N, ...) along axis 0; of samples that count as `sample_weight` (N,) says."""
         x = real(x, "x")
+        weights = np.ones(len(x))
+        if sample_weight is not None:
+            weights = np.asarray(Dataset(x).weighted(sample_weight).sample_weight, np.float64)
+            x, weights = x[weights > 0], weights[weights > 0]
         if not len(x):
-            raise ValueError("x must hold at least one sample, got none")
-        mean = x.mean(axis=0, dtype=np.float64)
-        squares = sum(np.square(x[i:i + _CHUNK] - mean).sum(axis=0) for i in range(0, len(x), _CHUNK))
-        scale = np.sqrt(squares / len(x))
+            raise ValueError(f"x must hold at least one sample{' of positive weight' * (sample_weight is not None)}, got none")
+        weights, total = weights.reshape(-1, *[1] * (x.ndim - 1)), weights.sum()
+        parts = [slice(i, i + _CHUNK) for i in range(0, len(x), _CHUNK)]
+        if sample_weight is None:
+            mean = x.mean(axis=0, dtype=np.float64)
+        else:  # a sum of products, not a product of matrices, whose rounding hangs on NumPy's BLAS and its threads
+            mean = sum((weights[part] * x[part]).sum(axis=0) for part in parts) / total
+        scale = np.sqrt(sum((weights[part] * np.square(x[part] - mean)).sum(axis=0) for part in parts) / total)
         constant = (x.min(axis=0) == x.max(axis=0)) | (scale == 0)  # a rounded mean leaves a little variance
         return cls(np.where(constant, x[0], mean), np.where(constant, 1.0, scale))
 

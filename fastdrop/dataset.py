@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from fastdrop import _arrays, random
@@ -40,12 +42,16 @@ class Dataset:
     x, y, classes
     origin : dict or None
         How `load_csv` or `load_npz` read the file, JSON-able, so that another file can be read in the same way.
+    sample_weight : array (N,) or None
+        How much each sample counts in a loss; see `weighted`.
 
     Raises
     ------
     TypeError, ValueError
         When x or y hold no real numbers, are not finite, or differ in length.
     """
+
+    sample_weight = None
 
     def __init__(self, x, y=None, classes=None, origin=None):
         self.x = real(x, "x")
@@ -77,15 +83,27 @@ class Dataset:
 
     def take(self, rows) -> Dataset:
         """The samples of these row numbers (or of a slice)."""
-        return Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin)
+        taken = Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin)
+        return taken if self.sample_weight is None else taken.weighted(self.sample_weight[rows])
+
+    def weighted(self, sample_weight) -> Dataset:
+        """The same samples with weights (N,), at least 0: a sample of weight 2 counts as if it stood there twice."""
+        weight = real(sample_weight, "sample_weight")
+        if weight.shape != (len(self),):
+            raise ValueError(f"sample_weight must have one number for each of the {len(self)} samples, got shape {weight.shape}")
+        if len(weight) and weight.min() < 0:
+            raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
+        data = copy.copy(self)
+        data.sample_weight = weight
+        return data
 
     def split(self, fraction: float) -> tuple[Dataset, Dataset]:
         """`split` of this data set."""
         return split(self, fraction)
 
 
-def as_dataset(data, name: str = "data") -> Dataset:
-    """A Dataset with targets from what a user passes: one, or a pair (x, y); non-empty."""
+def as_dataset(data, name: str = "data", sample_weight=None) -> Dataset:
+    """A Dataset with targets from what a user passes: one, or a pair (x, y), and weights; non-empty."""
     if isinstance(data, (tuple, list)) and len(data) == 2:
         try:
             data = Dataset(*data)
@@ -98,7 +116,7 @@ def as_dataset(data, name: str = "data") -> Dataset:
         raise ValueError(f"{name} must have targets y, got samples alone")
     if not len(data):
         raise ValueError(f"{name} must hold at least one sample, got none")
-    return data
+    return data if sample_weight is None else data.weighted(sample_weight)
 
 
 def split(data, fraction: float) -> tuple[Dataset, Dataset]:

@@ -17,7 +17,9 @@ CHANNELS = (nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d, nn.Fe
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.SELU, nn.SiLU, nn.GELU)
 PLAIN = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)  # neither learn nor drop
 DENSE = (nn.Linear, nn.VariationalLinear)
+OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)  # to which MOST does not apply
 MOST = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}  # the highest rates that are recommended
+GAPS = {"accuracy": (0.005, 0.05), "loss": (0.02, 0.3), "rmse": (0.01, 0.16)}  # below: no gap; above: a large one (of the loss and RMSE, relative)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,17 @@ def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
     return findings
 
 
+def places(model, data) -> list[tuple]:
+    """(path, layer, kind) of each layer with a rate above 0 that a user chooses, its kind a key of `MOST`.
+
+    Not among them: rates that follow a schedule or are learned, and those of targeted, token and patch dropout.
+    """
+    order = [module for module, _ in _traced(model, data)]
+    at_input = {id(module) for i, module in enumerate(order) if all(isinstance(before, PLAIN) for before in order[:i])}
+    return [(name, module, _kind(module, id(module) in at_input)) for name, module in model.named_modules()
+            if _drops(module) and not isinstance(module, (*OTHER_RATES, nn.ConcreteDropout)) and not callable(_own_rate(module))]
+
+
 # ---- what runs in which order ----
 
 
@@ -146,9 +159,18 @@ def _evaluation(model):
             object.__setattr__(module, "training", training)
 
 
+def _own_rate(module):
+    return getattr(module, rate_name(module), None)
+
+
+def rate_name(module) -> str:
+    """The attribute that holds a layer's rate."""
+    return "dropout" if isinstance(module, nn.Embedding) else "p"
+
+
 def _rate(module):
     """A layer's highest rate."""
-    p = getattr(module, "dropout", None) if isinstance(module, nn.Embedding) else getattr(module, "p", None)
+    p = _own_rate(module)
     if isinstance(module, nn.ConcreteDropout):
         return module.rate
     if callable(p):
@@ -197,6 +219,12 @@ def _order(calls, found):
                   "Swap the two (for ReLU the result is the same).")
 
 
+def _kind(module, at_input):
+    """Which of the recommended rates is meant for a layer."""
+    return ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS)
+            else "input" if at_input and isinstance(module, ELEMENTWISE) else "dense")
+
+
 def _layer(module, shape, found, at_input):
     if not _drops(module):
         return
@@ -209,9 +237,8 @@ def _layer(module, shape, found, at_input):
         found("on-feature-maps", module, f"elementwise dropout on feature maps of shape {tuple(shape[1:])}",
               "Neighbouring elements say almost the same, so what is dropped is still there (Tompson et al., 2015; Ghiasi et al., 2018).",
               f"Drop whole channels (SpatialDropout{len(shape) - 2}d) or blocks (DropBlock{len(shape) - 2}d).")
-    kind = ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS)
-            else "input" if at_input and isinstance(module, ELEMENTWISE) else "dense")
-    if p > MOST[kind] and not isinstance(module, (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)):
+    kind = _kind(module, at_input)
+    if p > MOST[kind] and not isinstance(module, OTHER_RATES):
         what = {"embedding": "an embedding", "channels": "convolutional maps", "dense": "a dense layer", "input": "the input"}[kind]
         found("rate", module, f"a rate of {p:g} on {what}", f"More than {MOST[kind]:g} usually takes more capacity than it gains.",
               f"Start at {min(0.2, MOST[kind]):g} and move by 0.1, looking at the gap between training and validation.")
@@ -227,10 +254,26 @@ def _decay(model, optimizer, found):
               "Both hold the network back; together they underfit.", "Lower the decay tenfold, or the rates by 0.1 to 0.2.")
 
 
+def judge(name: str, train: float, held: float, limits=None) -> tuple[float, str]:
+    """The gap between a training and a validation figure, and what it says: "underfits", "fits" or "overfits".
+
+    Parameters
+    ----------
+    name : {"accuracy", "loss", "rmse"}
+        Of an accuracy the gap is train - held, otherwise (held - train) / held.
+    train, held : float
+    limits : (float, float), optional
+        A gap below the first is none, above the second large; default `GAPS`.
+    """
+    gap = train - held if name == "accuracy" else (held - train) / max(abs(held), 1e-12)
+    none, large = GAPS[name] if limits is None else limits
+    return gap, "underfits" if gap < none else "overfits" if gap > large else "fits"
+
+
 def _gap(model, history, found):
     if history is None:
         return
-    for name, better in (("accuracy", 1.0), ("loss", -1.0)):
+    for name in ("accuracy", "loss"):
         train, held = history.get(name), history.get(f"val_{name}")
         if train and held:
             break
@@ -238,14 +281,14 @@ def _gap(model, history, found):
         raise ValueError(f"history must have a training and a validation figure (loss and val_loss), got {', '.join(history) or 'nothing'}")
     tail = slice(-max(1, len(train) // 5), None)
     a, b = float(np.mean(train[tail])), float(np.mean(held[tail]))
-    gap = better * (a - b) if name == "accuracy" else (b - a) / max(abs(b), 1e-12)
+    judgement = judge(name, a, b)[1]
     dropping = any(_drops(m) for m in model.modules())
     figures = f"training {name} {a:.3g}, validation {b:.3g}"
-    if gap < (0.005 if name == "accuracy" else 0.02):
+    if judgement == "underfits":
         found("no-gap", model, f"no gap between training and validation ({figures})" + (" with dropout" if dropping else ""),
               "The network does not overfit, so there is nothing for dropout to prevent.",
               "Lower the rates by 0.1, or make the network larger." if dropping else "Dropout is not needed here.")
-    elif gap > (0.05 if name == "accuracy" else 0.3):
+    elif judgement == "overfits":
         found("large-gap", model, f"a large gap between training and validation ({figures})", "The network overfits.",
               "Raise the rates by 0.1." if dropping else "Add dropout: 0.2 after each hidden activation to begin with.")
 

@@ -28,13 +28,14 @@ def checked_model(model) -> nn.Module:
 @contextmanager
 def evaluating(model: nn.Module):
     """The model in evaluation mode; afterwards every module is in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        object.__setattr__(module, "training", False)
     try:
         yield model
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            object.__setattr__(module, "training", True)
 
 
 class Objective:
@@ -57,12 +58,19 @@ class Objective:
                             f"got {_arrays.describe(metrics)}")
         self.metrics = metrics
 
-    def __call__(self, output, target: np.ndarray) -> Tensor:
-        """The loss of one batch."""
-        value = self.loss(output, self.fit_shape(output, target))
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            raise TypeError(f"loss must return a Tensor with one element, got {_arrays.describe(value)}")
-        return value
+    def __call__(self, output, target: np.ndarray, weight=None) -> Tensor:
+        """The loss of one batch; with weights (N,) the mean of weight times loss."""
+        target = self.fit_shape(output, target)
+        if weight is None:
+            value = self.loss(output, target)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                raise TypeError(f"loss must return a Tensor with one element, got {_arrays.describe(value)}")
+            return value
+        value = self.loss(output, target, reduction="none") if self.loss in LOSSES.values() else self.loss(output, target)
+        if not isinstance(value, Tensor) or value.shape[:1] != weight.shape:
+            raise TypeError("loss must return a Tensor with one row for each sample beside sample_weight (reduction='none'), "
+                            f"got {_arrays.describe(value)}")
+        return (value * weight.reshape(-1, *[1] * (value.ndim - 1))).mean()
 
     @staticmethod
     def fit_shape(output, target):
@@ -70,7 +78,7 @@ class Objective:
         column = target.dtype.kind == "f" and target.ndim == 1 and getattr(output, "shape", None) == (len(target), 1)
         return target[:, None] if column else target
 
-    def score(self, output, target: np.ndarray) -> tuple[float, int]:
+    def score(self, output, target: np.ndarray, weight=None) -> tuple[float, float]:
         """(sum, number) whose quotient is the accuracy or the mean squared error; number 0 where neither makes sense."""
         if not isinstance(output, Tensor):
             return 0.0, 0
@@ -78,15 +86,17 @@ class Objective:
         if self.labels or self.shares:
             if out.ndim != 2:
                 return 0.0, 0
-            truth = target if self.labels else target.argmax(1)
-            return float(np.count_nonzero(out.argmax(1) == truth)), len(out)
-        if out.shape != target.shape:
+            values = out.argmax(1) == (target if self.labels else target.argmax(1))
+        elif out.shape != target.shape:
             return 0.0, 0
-        if self.binary:
-            return float(np.count_nonzero((out > 0) == (target > 0.5))), out.size
-        return float(np.square(out - target, dtype=np.float64).sum()), out.size
+        else:
+            values = (out > 0) == (target > 0.5) if self.binary else np.square(out - target, dtype=np.float64)
+        if weight is None:
+            return float(values.sum()), values.size
+        weight = weight.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float64)
+        return float((values * weight).sum()), float(weight.sum()) * (values.size // max(len(values), 1))
 
-    def figures(self, loss: float, rows: int, score: float, count: int) -> dict:
+    def figures(self, loss: float, rows: float, score: float, count: float) -> dict:
         """The epoch's figures from their sums."""
         figures = {"loss": loss / rows}
         if count:
@@ -124,7 +134,7 @@ def predict(model, x, batch_size: int = 1024) -> np.ndarray:
     return result
 
 
-def evaluate(model, data, *, loss=None, metrics=None, batch_size: int = 1024) -> dict[str, float]:
+def evaluate(model, data, *, loss=None, metrics=None, batch_size: int = 1024, sample_weight=None) -> dict[str, float]:
     """Loss and accuracy (or root mean squared error) on a data set, in evaluation mode.
 
     Parameters
@@ -135,38 +145,50 @@ def evaluate(model, data, *, loss=None, metrics=None, batch_size: int = 1024) ->
     loss : str or function (output, target) -> Tensor, optional
         As for `fit`; the mean over the samples of each batch is averaged over all.
     metrics : dict of str to function (output, target) -> number, optional
-        Called once, with all outputs and targets as arrays.
+        Called once, with all outputs and targets as arrays; they see no weights.
     batch_size : int
+    sample_weight : array (N,), optional
+        How much each sample counts, as for `fit`.
 
     Returns
     -------
     dict : "loss", "accuracy" or "rmse", and the metrics by their names
     """
-    data = as_dataset(data)
+    data = as_dataset(data, sample_weight=sample_weight)
     return assess(checked_model(model), as_arrays(data), Objective(loss, data, metrics),
                   _arrays.integer(batch_size, "batch_size", 1))
 
 
-def as_arrays(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and targets as they go into a model."""
-    return _arrays.floats(data.x, "x"), data.y if data.is_classification else _arrays.floats(data.y, "y")
+def as_arrays(data: Dataset) -> tuple:
+    """Samples and targets as they go into a model, and the weights, scaled to a mean of 1, or None."""
+    return (_arrays.floats(data.x, "x"), data.y if data.is_classification else _arrays.floats(data.y, "y"),
+            None if data.sample_weight is None else mean_one(data.sample_weight))
+
+
+def mean_one(sample_weight: np.ndarray) -> np.ndarray:
+    """Weights times what makes their mean 1, float32: losses keep their size, whatever the unit of the weights."""
+    mean = sample_weight.mean(dtype=np.float64)
+    if not 0.0 < mean < np.inf:
+        raise ValueError(f"sample_weight must not be zero for all samples of a part of the data (or beyond float64), got a mean of {mean}")
+    return _arrays.floats(sample_weight / mean, "sample_weight")
 
 
 def assess(model, arrays, objective: Objective, batch_size: int) -> dict[str, float]:
     """`evaluate` on checked arguments."""
-    x, y = arrays
+    x, y, weights = arrays
     total = score = 0.0
     count, outputs = 0, []
     with evaluating(model), no_grad():
         for i in range(0, len(x), batch_size):
             target = y[i:i + batch_size]
             output = model(x[i:i + batch_size])
-            total += objective(output, target).item() * len(target)
-            part, number = objective.score(output, target)
+            weight = None if weights is None else weights[i:i + batch_size]
+            total += objective(output, target, weight).item() * len(target)
+            part, number = objective.score(output, target, weight)
             score, count = score + part, count + number
             if objective.metrics:
                 outputs.append(output.data)
-    figures = objective.figures(total, len(x), score, count)
+    figures = objective.figures(total, len(x) if weights is None else weights.sum(dtype=np.float64), score, count)
     if objective.metrics:
         output = np.concatenate(outputs)
         figures |= {name: float(metric(output, y)) for name, metric in objective.metrics.items()}

@@ -16,7 +16,7 @@ import weakref
 
 import numpy as np
 
-from fastdrop import _arrays, _core, random
+from fastdrop import _arrays, _core, random, thin
 from fastdrop._buffers import empty
 from fastdrop.kernels.elementwise import shared_axes
 from fastdrop.tensor import (
@@ -29,13 +29,18 @@ _NO_DROP = (None, _core.KEEP_ALL, 1.0)
 
 
 class _Dense:
-    """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x; each of its rows stands for `repeat` rows, which x_drop tells apart."""
+    """dropout(act(dropout(x) w^T + b)) of 2-d (or more) x; each of its rows stands for `repeat` rows, which x_drop tells apart.
 
-    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "repeat", "shape", "w", "x", "x_drop")
+    recorded: whether backward will be asked for. thin: the number of passes where the masks of drop (or of what x stands for) hold for
+    all samples of a pass.
+    """
 
-    def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None, repeat=1):
+    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "recorded", "repeat", "shape", "thin", "w", "x", "x_drop")
+
+    def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None, repeat=1, thin=0):
         self.x, self.x_drop, self.w, self.b = x, x_drop, w, b
-        self.kind, self.alpha, self.drop, self.repeat = kind, alpha, drop, repeat
+        self.kind, self.alpha, self.drop, self.repeat, self.thin = kind, alpha, drop, repeat, thin
+        self.recorded = True
         self.out = None
         self.shape = (*x.shape[:-1], w.shape[0]) if repeat == 1 else (x.shape[0] * repeat, w.shape[0])
 
@@ -44,12 +49,43 @@ class _Dense:
 
     def run(self):
         if self.out is None:
-            x, w = self.read = _rows(self.x.data), self.w.data  # backward needs these, whatever becomes of the tensors
+            b = None if self.b is None else self.b.data
             out = empty(self.shape)
-            _core.gemm(_rows(out), x, False, w, True, None if self.b is None else self.b.data, self.kind,
-                       self.alpha, self.drop, self.x_drop, repeat=self.repeat)
+            parts = self._thinned_input()
+            if parts is not None:
+                parts.linear(self.w.data, b, self.kind, self.alpha, out=out)
+                if self.drop is not None:
+                    _core.dropout(out, out, *self.drop)
+                self.out, self.x = out, None  # so that nobody computes all of x
+                return out
+            x, rows, panels = _rows(self.x.data), _rows(out), None
+            if self.recorded:
+                w = self.w.data
+                self.read = x, w  # backward needs these, whatever becomes of the tensors
+            else:
+                panels = self.w.panels(len(rows)) if type(self.w) is Parameter else None
+                w = self.w.data if panels is None else None
+            _core.gemm(rows, x, False, w, True, b, self.kind, self.alpha, self.drop, self.x_drop, repeat=self.repeat, panels=panels)
             self.out = out
         return self.out
+
+    def _thinned_input(self):
+        """What the passes keep of x where its masks hold for all samples of a pass; else None."""
+        if not self.thin:
+            return None
+        if self.x_drop is not None:
+            kept = thin.Kept(self.x_drop, self.x.shape[1], self.thin)
+            return thin.Parts.of(self.x.data, kept, self.thin, self.repeat > 1)
+        p = self.x._pending
+        return p.parts() if type(p) is _Dense and p.thin and p.drop is not None and p.out is None else None
+
+    def parts(self):
+        """The outputs that `drop` keeps, of each pass."""
+        parts = self._thinned_input()
+        if parts is None:
+            parts = thin.Parts.whole(self.x.data, self.thin)
+        b = None if self.b is None else self.b.data
+        return parts.linear(self.w.data, b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
 
     def backward(self, grad):
         out, (x_read, w_read) = self.run(), self.read
@@ -87,12 +123,12 @@ class _Dense:
 
 
 class _Pointwise:
-    """dropout(act(z)), one pass; each row of z stands for `repeat` rows."""
+    """dropout(act(z)), one pass; each row of z stands for `repeat` rows. recorded, thin: as in `_Dense`."""
 
-    __slots__ = ("alpha", "drop", "kind", "out", "read", "repeat", "shape", "z")
+    __slots__ = ("alpha", "drop", "kind", "out", "read", "recorded", "repeat", "shape", "thin", "z")
 
-    def __init__(self, z, kind=NONE, alpha=0.0, drop=None, repeat=1):
-        self.z, self.kind, self.alpha, self.drop, self.repeat = z, kind, alpha, drop, repeat
+    def __init__(self, z, kind=NONE, alpha=0.0, drop=None, repeat=1, thin=0):
+        self.z, self.kind, self.alpha, self.drop, self.repeat, self.thin = z, kind, alpha, drop, repeat, thin
         self.out = None
         self.shape = z.shape if repeat == 1 else (z.shape[0] * repeat, *z.shape[1:])
 
@@ -141,9 +177,10 @@ def _count(shape):
     return n
 
 
-def _result(recipe, inputs) -> Tensor:
-    """The recipe's tensor: pending inside a pass, run outside."""
-    t = record_pending(recipe, inputs, recipe.backward, recipe.repeat > 1)
+def _result(recipe, inputs, passes: bool) -> Tensor:
+    """The recipe's tensor: pending inside a pass, run outside. passes: its rows are of Monte Carlo passes side by side."""
+    t = record_pending(recipe, inputs, recipe.backward, passes)
+    recipe.recorded = t.requires_grad
     ps = random.current()
     if ps is None:
         t.data  # noqa: B018 (runs it)
@@ -161,7 +198,7 @@ def _may_extend(t, inputs) -> bool:
 def finish_pass(ps) -> None:
     """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
     with reading_passes():
-        for reference in ps.pending:
+        for reference in reversed(ps.pending):  # what a thinned network did not need is gone when its turn comes
             t = reference()
             if t is not None:
                 t.data  # noqa: B018
@@ -187,12 +224,15 @@ def linear(input, weight, bias=None) -> Tensor:
         raise ValueError(f"input must have {w_shape[1]} features along its last axis to match weight, got shape {shape}")
     if b is not None and b.shape != w_shape[:1]:
         raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
-    x_drop, p, repeat = None, x._pending, 1
+    x_drop, p, repeat, thin_, passes = None, x._pending, 1, 0, type(x) is PassTensor
     if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and _may_extend(x, (p.z,)):
-        x, x_drop, repeat = p.z, p.drop, p.repeat
-    x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
-    recipe = _Dense(x, x_drop, w, b, repeat=repeat)
-    return _result(recipe, recipe.inputs())
+        x, x_drop, repeat, thin_ = p.z, p.drop, p.repeat, p.thin
+    if type(p) is _Dense and p.thin and p.drop is not None:
+        thin_ = p.thin  # what its masks keep is all that is needed of it
+    else:
+        x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
+    recipe = _Dense(x, x_drop, w, b, repeat=repeat, thin=thin_)
+    return _result(recipe, recipe.inputs(), passes)
 
 
 @carries
@@ -203,9 +243,9 @@ def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
     if type(p) is _Dense and p.kind == NONE and p.drop is None:
         inputs = p.inputs()
         if _may_extend(z, inputs) and (kind not in _FROM_INPUT or not wants_grad(*inputs)):
-            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha, repeat=p.repeat), inputs)
+            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha, repeat=p.repeat, thin=p.thin), inputs, type(z) is PassTensor)
     z.data  # noqa: B018 (the same)
-    return _result(_Pointwise(z, kind, alpha), (z,))
+    return _result(_Pointwise(z, kind, alpha), (z,), type(z) is PassTensor)
 
 
 def relu(input, inplace: bool = False) -> Tensor:
@@ -294,21 +334,21 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     stream = random.stream_for(layer, samples * repeat, shared=whole_batch, carries=True)
     scale = _core.keep_scale(q) if inverted else 1.0
     if whole_batch or flags:
-        if repeat > 1:
+        if random.side_by_side() and type(x) is not PassTensor:
             x = wrap(np.repeat(x.data, repeat, axis=0), PassTensor)
         return masked(x, stream, q, scale, share=flags)
-    drop = (stream, q, scale)
-    if repeat > 1:
-        x.data  # noqa: B018
-        return _result(_Pointwise(x, NONE, 0.0, drop, repeat), (x,))
-    r = x._pending
-    if r is not None and r.drop is None and _may_extend(x, r.inputs()):
+    drop, r = (stream, q, scale), x._pending
+    passes = random.side_by_side()
+    thin_ = passes if x.ndim == 2 and random.thins() else 0
+    if passes and type(x) is not PassTensor:
+        x.data  # noqa: B018 (computed once for all passes)
+    elif r is not None and r.drop is None and _may_extend(x, r.inputs()):
         if type(r) is _Pointwise:
-            return _result(_Pointwise(r.z, r.kind, r.alpha, drop, r.repeat), r.inputs())
+            return _result(_Pointwise(r.z, r.kind, r.alpha, drop, r.repeat, thin_), r.inputs(), passes > 0)
         if len(r.shape) == 2:
-            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat), r.inputs())
+            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat, r.thin or thin_), r.inputs(), passes > 0)
     x.data  # noqa: B018
-    return _result(_Pointwise(x, NONE, 0.0, drop), (x,))
+    return _result(_Pointwise(x, NONE, 0.0, drop, repeat, thin_), (x,), passes > 0)
 
 
 def masked(x, stream, q, scale, shift=0.0, fill=0.0, share=None) -> Tensor:

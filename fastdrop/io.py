@@ -85,7 +85,7 @@ def load(path, model=None):
             return tensors
         model = _built(about, path, sum(array.size for array in tensors.values()))
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
     return model if about is None else model.train(about["training"])
@@ -99,21 +99,20 @@ def read_info(path):
 
 
 def _built(about: dict, path: str, numbers: int):
-    """The model, leaving the run's randomness as it was: its fresh weights are thrown away. `numbers` is how many the file holds."""
+    """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away. `numbers`: how many the file holds."""
     least = _least_numbers(about["architecture"])
     if least > numbers:  # before memory is asked for that no weights will fill
         raise ValueError(f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}")
-    before = random.get_state()
     try:
         if about["architecture"] is not None:
-            return models.build(about["architecture"])
+            with nn.init.skipped():
+                return models.build(about["architecture"])
         kind = _defined(about["class"])
         if kind is not None:
-            return kind()
+            with random.own_run(0):
+                return kind()
     except ValueError as error:
         raise ValueError(f"{path!r}: {error}") from None
-    finally:
-        random.set_state(before)
     name = about["class"].rpartition(".")[2]
     raise ValueError(f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
                      f"build one and pass it, fastdrop.load({path!r}, model={name}(...))")

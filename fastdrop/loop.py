@@ -15,7 +15,7 @@ from fastdrop._buffers import empty
 from fastdrop.checkpoint import read_checkpoint, restore, save_checkpoint
 from fastdrop.data import Batches
 from fastdrop.dataset import as_dataset
-from fastdrop.evaluation import Objective, as_arrays, assess, checked_model
+from fastdrop.evaluation import Objective, as_arrays, assess, checked_model, mean_one
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
 from fastdrop.report import History, Progress
 
@@ -88,9 +88,9 @@ class Run:
 
     def __init__(self, model, data, loss, optimizer, epochs, batch_size, validation, scheduler, scheduler_every,
                  early_stopping, clip_norm, max_norm, mixup, metrics, shuffle, drop_last, checkpoint, checkpoint_every, resume,
-                 progress, callbacks):
+                 progress, callbacks, sample_weight):
         self.model = checked_model(model)
-        data = as_dataset(data)
+        data = as_dataset(data, sample_weight=sample_weight)
         self.optimizer = optim.Adam(model.parameters()) if optimizer is None else optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
             raise TypeError(f"optimizer must be an Optimizer, got {_arrays.describe(optimizer)}")
@@ -112,6 +112,8 @@ class Run:
         self.clip_norm = None if clip_norm is None else _arrays.real(clip_norm, "clip_norm", low=0, open_low=True)
         self.max_norm = None if max_norm is None else _arrays.real(max_norm, "max_norm", low=0, open_low=True)
         self.mixup = _arrays.real(mixup, "mixup", low=0)
+        if self.mixup and data.sample_weight is not None:
+            raise ValueError(f"mixup must be 0 beside sample_weight, got {mixup}: a mixed sample has no weight of its own")
         self.objective = Objective(loss, data, metrics)
         self.callbacks = [callbacks] if callable(callbacks) else list(callbacks)
         if not all(map(callable, self.callbacks)):
@@ -145,7 +147,8 @@ class Run:
                 if validation.is_classification != data.is_classification:
                     raise ValueError("validation must have targets like the data's: class numbers, or real numbers")
             self.validation = None if validation is None else as_arrays(validation)
-            self.batches = Batches(data.x, data.y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=True)
+            self.batches = Batches(data.x, data.y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=True,
+                                   weights=None if data.sample_weight is None else mean_one(data.sample_weight))
             if tree is not None:
                 self._resume(tree)
         except BaseException:
@@ -173,8 +176,8 @@ class Run:
         if self.step == 0:
             self.order, self.sums = self.batches.new_order(), [0.0, 0, 0.0, 0]
         started = time.perf_counter()
-        for xb, yb in self.batches.epoch(self.order, self.step):
-            self._one_step(xb, yb)
+        for batch in self.batches.epoch(self.order, self.step):
+            self._one_step(*batch)
             self.step += 1
             self.total_steps += 1
             self.progress.step()
@@ -202,11 +205,11 @@ class Run:
             self._save()
         self.model.train()  # a callback may have evaluated it
 
-    def _one_step(self, xb, yb) -> None:
+    def _one_step(self, xb, yb, weight=None) -> None:
         mix = self._mixed(xb) if self.mixup else None
         output = self.model(xb if mix is None else mix[0])
         target = yb if mix is None else self._mixed_target(yb, mix, output)
-        loss = self.objective(output, target)
+        loss = self.objective(output, target, weight)
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -222,8 +225,9 @@ class Run:
         if self.scheduler is not None and self.by_step:
             self.scheduler.step()
         # Under mixup the sample with the larger share is the one to be right about.
-        score, count = self.objective.score(output, yb if mix is None or mix[2] >= 0.5 else yb[mix[1]])
-        for i, part in enumerate((value * len(yb), len(yb), score, count)):
+        score, count = self.objective.score(output, yb if mix is None or mix[2] >= 0.5 else yb[mix[1]], weight)
+        rows = len(yb) if weight is None else float(weight.sum(dtype=np.float64))
+        for i, part in enumerate((value * len(yb), rows, score, count)):
             self.sums[i] += part
 
     def _mixed(self, x):

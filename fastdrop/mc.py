@@ -16,6 +16,9 @@ from fastdrop.tensor import PassTensor, as_tensor, no_grad, reading_passes, side
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
 
+_MANY = 16  # samples from which on it pays to pack thinned weights for each pass with shared masks
+
+
 class MCWarning(UserWarning):
     """A model's passes are computed one by one, which takes longer; or some stayed less sure than asked for."""
 
@@ -94,7 +97,7 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     x = _arrays.floats(x, "x", minimum_ndim=1)
     row0 = _arrays.integer(row0, "row0", 0, 2**32 - max(1, len(x)))
     with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:
-        plan = _Plan(_Passes(model, seed, masks), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
+        plan = _Plan(_Passes(model, seed, masks, masks == "shared" and len(x) >= _MANY), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
         pieces = plan.pieces(output)
     joined = {name: None if getattr(pieces[0], name) is None else np.concatenate([getattr(piece, name) for piece in pieces])
               for name in ("counts", "mean", "variance", "entropies", "votes", "noise", "passes", "log_variances")}
@@ -107,13 +110,13 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
 class _Passes:
     """Computes passes: side by side as rows of one computation, or, once the model has shown that it cannot, one by one."""
 
-    def __init__(self, model, seed, masks):
-        self.model, self.seed, self.masks = model, seed, masks
+    def __init__(self, model, seed, masks, thins):
+        self.model, self.seed, self.masks, self.thins = model, seed, masks, thins
         self.one_by_one = False
 
     def __call__(self, x, row0, rows, first, count) -> np.ndarray:
         """Outputs (N, count, ...) in float64 of passes from `first` on; of samples numbered from row0 on, or by `rows`."""
-        if count > 1 and len(x) and not self.one_by_one:
+        if (count > 1 or self.thins) and len(x) and not self.one_by_one:
             try:
                 return self._side_by_side(x, row0, rows, first, count)
             except random.CannotCarry as reason:
@@ -126,7 +129,7 @@ class _Passes:
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _side_by_side(self, x, row0, rows, first, count):
-        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows), side_by_side(count):
+        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows, self.thins), side_by_side(count):
             y = self.model(x)
             with reading_passes():
                 array = as_tensor(y, "the model's output").data

@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop import _arrays, nn, random
 from fastdrop.tensor import no_grad
 
-__all__ = ["figure", "plot_masks", "save"]
+__all__ = ["diagonal", "figure", "plot_masks", "save"]
 
 
 def figure(width: float, height: float):
@@ -31,6 +31,14 @@ def figure(width: float, height: float):
 def save(picture, path) -> None:
     """Write a figure to a file; PNG, PDF or SVG by the name's ending."""
     picture.savefig(os.fspath(path), dpi=120)
+
+
+def diagonal(axes, x: str, y: str, title: str) -> None:
+    """The diagonal of the unit square, where two shares agree, and the labels of the axes."""
+    axes.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="calibrated")
+    axes.set(xlabel=x, ylabel=y, title=title, xlim=(0, 1), ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
 
 
 def drawn_mask(layer, shape, draw: int = 0, seed: int = 0) -> np.ndarray:

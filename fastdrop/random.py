@@ -37,11 +37,24 @@ _run = _Run(0)
 
 
 class _Local(threading.local):
+    run: _Run | None = None  # of this thread alone (`own_run`)
     pass_: Pass | None = None
     overrides: dict = {}
 
 
 _local = _Local()
+
+
+def _now() -> _Run:
+    return _local.run or _run
+
+
+def _begin(run: _Run) -> None:
+    global _run
+    if _local.run:
+        _local.run = run
+    else:
+        _run = run
 
 
 def manual_seed(seed: int) -> None:
@@ -51,39 +64,55 @@ def manual_seed(seed: int) -> None:
     ----------
     seed : int in [0, 2**64)
     """
-    global _run
-    _run = _Run(_arrays.integer(seed, "seed", 0, _arrays.U64_MAX))
+    _begin(_Run(_arrays.integer(seed, "seed", 0, _arrays.U64_MAX)))
 
 
 def initial_seed() -> int:
     """The seed of the run (0 until `manual_seed` is called)."""
-    return _run.seed
+    return _now().seed
 
 
 def generator(name: str) -> np.random.Generator:
     """The run's NumPy generator of this name ("init", "shuffle", ...); one continuing stream for each name."""
-    if name not in _run.generators:
-        words = [_run.seed & _arrays.U32_MAX, _run.seed >> 32, zlib.crc32(name.encode())]
-        _run.generators[name] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
-    return _run.generators[name]
+    run = _now()
+    if name not in run.generators:
+        words = [run.seed & _arrays.U32_MAX, run.seed >> 32, zlib.crc32(name.encode())]
+        run.generators[name] = np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    return run.generators[name]
 
 
 def get_state() -> dict:
     """Everything that `set_state` needs to continue the run's randomness, as JSON-able values."""
-    return {"seed": _run.seed, "free_draw": _run.free_draw,
-            "generators": {name: g.bit_generator.state for name, g in sorted(_run.generators.items())}}
+    run = _now()
+    return {"seed": run.seed, "free_draw": run.free_draw,
+            "generators": {name: g.bit_generator.state for name, g in sorted(run.generators.items())}}
 
 
 def set_state(state: dict) -> None:
     """Continue from what `get_state` returned."""
-    global _run
     run = _Run(_arrays.integer(state["seed"], "state['seed']", 0, _arrays.U64_MAX))
     run.free_draw = _arrays.integer(state["free_draw"], "state['free_draw']", 0, _arrays.U32_MAX + 1)
     for name, bits in state["generators"].items():
         g = np.random.Generator(np.random.PCG64(0))
         g.bit_generator.state = bits
         run.generators[name] = g
-    _run = run
+    _begin(run)
+
+
+@contextmanager
+def own_run(start):
+    """Inside, this thread has a run of its own, which begins at a seed or at what `get_state` returned. The run outside, also that of other
+    threads, does not notice; `mask_state` and an open pass wait until the end."""
+    before = _local.run, _local.pass_, _local.overrides
+    _local.run, _local.pass_, _local.overrides = _Run(0), None, {}
+    try:
+        if isinstance(start, dict):
+            set_state(start)
+        else:
+            manual_seed(start)
+        yield
+    finally:
+        _local.run, _local.pass_, _local.overrides = before
 
 
 def used_up() -> RuntimeError:
@@ -95,13 +124,14 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples")
+    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples", "thins")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
         self.masks = overrides.get("masks")
         self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
-        self.seed = overrides.get("seed", _run.seed)
+        self.thins = overrides.get("thins", False)
+        self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
         self.row0 = overrides.get("row0", 0)
@@ -148,6 +178,11 @@ class Pass:
         return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws)
 
 
+def is_busy() -> bool:
+    """Whether this thread is in a forward pass, or has decided what the next one draws (`mask_state`, Monte Carlo)."""
+    return _local.pass_ is not None or bool(_local.overrides)
+
+
 def current() -> Pass | None:
     """The forward pass that this thread is in, or None."""
     return _local.pass_
@@ -173,8 +208,9 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
     """
     ps = _local.pass_
     if ps is None:
-        stream = Pass(_run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
-        _run.free_draw += 1
+        run = _now()
+        stream = Pass(run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
+        run.free_draw += 1
         return stream
     site = ps.n_sites if layer is None else ps.sites.get(id(layer))
     if site is None:
@@ -188,6 +224,11 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
 def side_by_side() -> int:
     """How many Monte Carlo passes are computed at once in this thread; 0: none, or one by one."""
     return 0 if _local.pass_ is None else _local.pass_.passes
+
+
+def thins() -> bool:
+    """Whether products may leave out the units that the masks of whole passes drop."""
+    return _local.pass_ is not None and _local.pass_.thins
 
 
 def rate_now(p) -> float:
@@ -232,9 +273,10 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 
 @contextmanager
-def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None):
+def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None,
+                thins: bool = False):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
-    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0.
+    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with shared masks, products leave out what is dropped.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
@@ -243,7 +285,7 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, sa
     """
     before = _local.overrides, _local.pass_
     _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
-                        "rows": rows}
+                        "rows": rows, "thins": thins}
     _local.pass_ = None
     try:
         yield

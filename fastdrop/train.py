@@ -12,7 +12,7 @@ __all__ = ["EarlyStopping", "Epoch", "History", "evaluate", "fit", "predict"]
 def fit(model, data, *, loss=None, optimizer=None, epochs: int = 10, batch_size: int = 128, validation=None, scheduler=None,
         scheduler_every: str = "epoch", early_stopping=None, clip_norm: float | None = None, max_norm: float | None = None,
         mixup: float = 0.0, metrics=None, shuffle: bool = True, drop_last: bool = False, checkpoint=None,
-        checkpoint_every: str | int = "epoch", resume: bool = False, progress: bool = True, callbacks=()) -> History:
+        checkpoint_every: str | int = "epoch", resume: bool = False, progress: bool = True, callbacks=(), sample_weight=None) -> History:
     """Train a model.
 
     All randomness follows from `fastdrop.manual_seed`. The model is in evaluation mode afterwards: what comes next is its
@@ -56,6 +56,11 @@ def fit(model, data, *, loss=None, optimizer=None, epochs: int = 10, batch_size:
         Show progress on stderr: a bar where tqdm is installed and stderr is a terminal, otherwise lines.
     callbacks : sequence of functions (Epoch) -> None
         Called after each epoch.
+    sample_weight : array (N,), optional
+        How much each sample counts in the loss and the figures, at least 0. The loss is the mean of weight times loss, the
+        weights scaled to a mean of 1 over the training data. A loss that is a function of your own must then return a row
+        for each sample, as ``nn.CrossEntropyLoss(reduction="none")`` does. A part that ``validation`` sets aside keeps its weights;
+        weights of other validation data come with ``Dataset(x, y).weighted(w)``. Not beside mixup.
 
     Returns
     -------

@@ -16,12 +16,14 @@ CORE = PACKAGE.parent / "csrc"
 FLOORS = {
     "_core": 5,
     "_arrays": 6, "_buffers": 6, "_files": 6, "random": 6, "runtime": 6, "safetensors": 6, "schedules": 6,
-    "kernels": 7, "tensor": 7, "fused": 7, "arithmetic": 7,
+    "kernels": 7, "tensor": 7, "thin": 7, "fused": 7, "arithmetic": 7,
     "functional": 8, "stochastic": 8, "connect": 8, "learned": 8, "tokens": 8,
     "nn": 9,
-    "optim": 10, "dataset": 10, "archives": 10, "answers": 10, "columns": 10, "npy": 10, "records": 10, "streams": 10, "tables": 10, "data": 10, "preparation": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10,
+    "optim": 10, "dataset": 10, "data": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10, "preparation": 10,
+    "streams": 10, "records": 10, "npy": 10, "archives": 10, "columns": 10, "tables": 10, "answers": 10,
+    "reliability": 10, "intervals": 10, "temperature": 10, "tuning": 10,
     "pictures": 10, "diagnosis": 10, "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
-    "cli": 11, "cli_train": 11, "cli_predict": 11, "__main__": 11,
+    "sklearn": 11, "cli": 11, "cli_train": 11, "cli_predict": 11, "__main__": 11,
 }
 
 
@@ -74,7 +76,7 @@ def test_there_are_no_circles():
         done.update(free)
 
 
-C_FLOORS = {"fd_common.h": 0, "simd": 0, "kernels": 1, "isa.inc": 2, "isa_": 2, "dispatch": 2, "parallel": 2, "elementwise.c": 3, "masks.c": 3, "pieces": 3, "gemm.c": 3, "shared.c": 3, "dropblock.c": 3, "connect.c": 3, "sparse.c": 3, "updates.c": 3, "fastdrop.h": 4}
+C_FLOORS = {"fd_common.h": 0, "simd": 0, "kernels": 1, "isa.inc": 2, "isa_": 2, "dispatch": 2, "parallel": 2, "elementwise.c": 3, "masks.c": 3, "pieces": 3, "gemm.c": 3, "panels": 3, "shared.c": 3, "dropblock.c": 3, "connect.c": 3, "sparse.c": 3, "updates.c": 3, "fastdrop.h": 4}
 
 
 @pytest.mark.skipif(not CORE.is_dir(), reason="the C sources are not here")

@@ -363,3 +363,73 @@ def test_losses_as_layers():
         assert layer(*args).shape == ()
     with pytest.raises(ValueError, match="reduction"):
         nn.MSELoss("average")
+
+
+def test_a_model_is_freed_without_the_collector():
+    import gc
+    import weakref
+
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 2)).eval()
+    fd.predict(model, np.ones((2, 4)))
+    fd.mc_predict(model, np.ones((2, 4)), 3)
+    list(model.modules())
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("act", [None, nn.ReLU(), nn.LeakyReLU(0.2), nn.LeakyReLU(-0.5), nn.Sigmoid(), nn.Tanh(), nn.SELU(), nn.SiLU(), nn.GELU(), nn.Softmax(-1), nn.BatchNorm1d(6)])
+def test_the_small_path_gives_the_bits_of_the_long_one(act):
+    layers = [nn.Dropout(0.2), nn.Linear(4, 6), *([act] if act else []), nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 5, bias=False)), nn.ReLU(), nn.ReLU(), nn.AlphaDropout(0.1), nn.Linear(5, 3)]
+    model = nn.Sequential(*layers).eval()
+    x = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
+
+    def long():
+        y = fd.tensor(x)
+        for layer in layers:
+            y = layer(y)
+        return y.data
+
+    expected = long()
+    for rows in (slice(0, 1), slice(None)):
+        with fd.no_grad():
+            assert np.array_equal(model(x[rows]).data, expected[rows]) and np.array_equal(fd.predict(model, x[rows]), expected[rows])
+    model[1].weight.data[...] *= 2
+    with fd.no_grad():
+        assert np.array_equal(model(x).data, long())
+    model[1] = nn.Linear(4, 6).eval()
+    layers[1] = model[1]
+    still = long()
+    assert np.array_equal(fd.predict(model, x), still)
+    model[0].train()
+    with fd.no_grad():
+        assert (model(x).data != still).any()
+    with fd.no_grad(), pytest.raises(ValueError, match="input"):
+        model.eval()(x[:, :3])
+
+
+def test_the_small_path_is_not_for_other_forwards():
+    class Twice(nn.Sequential):
+        def forward(self, input):
+            return super().forward(input) * 2
+
+    model, x = Twice(nn.Linear(4, 3)).eval(), np.ones((1, 4))
+    with fd.no_grad():
+        assert np.array_equal(model(x).data, 2 * nn.Sequential(*model).eval()(x).data)
+
+
+def test_assigned_state_is_taken_over():
+    model, w, b = nn.Linear(3, 2), np.ones((2, 3), np.float32), np.ones(2)
+    model.load_state_dict({"weight": w, "bias": b}, assign=True)
+    assert model.weight.data is w and np.array_equal(model.bias.data, b) and model.bias.data.dtype == np.float32
+    other = np.zeros((2, 3), np.float32)
+    other.flags.writeable = False
+    model.load_state_dict({"weight": other, "bias": b}, assign=True)
+    assert model.weight.data is not other and not model.weight.data.any()
+    with pytest.raises(ValueError, match="shape"):
+        model.load_state_dict({"weight": w, "bias": w}, assign=True)
+    assert not model.weight.data.any()

@@ -289,6 +289,77 @@ def test_mixup():
     assert "rmse" in history
 
 
+@pytest.mark.parametrize("loss, target", [
+    ("cross_entropy", "labels"), (nn.CrossEntropyLoss(reduction="none"), "labels"), ("mse", "shares"), ("l1", "shares"), ("huber", "shares"),
+    ("bce_with_logits", "shares"), ("cross_entropy", "shares"), (lambda o, t: ((o - t) ** 2).sum(1), "shares")])
+def test_weights_count_like_repetitions(loss, target):
+    """A sample of weight 3 is three samples: the step of a whole batch, and all figures."""
+    x, y = digits(30)
+    y = y if target == "labels" else np.eye(3, dtype=np.float32)[y]
+    weight = np.arange(30) % 4
+    rows = np.repeat(np.arange(30), weight)
+    models = [mlp(6, (8,), 3) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    whole = loss if isinstance(loss, str) else lambda o, t: loss(o, t).mean()
+    histories = []
+    for model, data, keywords in zip(models, ((x, y), (x[rows], y[rows])), ({"loss": loss, "sample_weight": weight * 0.5}, {"loss": whole})):
+        histories.append(fit(model, data, optimizer=optim.SGD(model.parameters(), lr=0.5), epochs=3, batch_size=100, progress=False, **keywords))
+    for a, b in zip(*(model.parameters() for model in models), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-4, atol=1e-6)
+    for name in set(histories[0]) - {"time"}:
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
+    found = fd.evaluate(models[0], (x, y), loss=loss, sample_weight=weight, batch_size=7)
+    expected = fd.evaluate(models[0], (x[rows], y[rows]), loss=whole, batch_size=1000)
+    assert found == pytest.approx(expected, rel=1e-5) and found != pytest.approx(fd.evaluate(models[0], (x, y), loss=whole), rel=1e-3)
+
+
+def test_weights_go_with_their_samples():
+    x = np.arange(50, dtype=np.float32)[:, None]
+    data = Dataset(x, np.arange(50) % 2).weighted(np.arange(50) + 1.0)
+    for part in data.split(0.3):
+        np.testing.assert_array_equal(part.sample_weight, part.x[:, 0] + 1)
+    for shuffle in (True, False):
+        seen = 0
+        for xb, yb, wb in fd.data.Batches(data.x, data.y, 7, shuffle=shuffle, weights=data.sample_weight.astype(np.float32)):
+            np.testing.assert_array_equal(wb, xb[:, 0] + 1)
+            np.testing.assert_array_equal(yb, xb[:, 0] % 2)
+            seen += len(xb)
+        assert seen == 50
+    assert data.take([3, 1]).sample_weight.tolist() == [4, 2] and Dataset(x).sample_weight is None
+
+
+def test_resume_with_weights_is_bitwise(tmp_path):
+    """The split, the shuffles and the sums of half an epoch's figures keep them."""
+    weight = np.random.default_rng(5).random(ROWS)
+    per_sample = nn.CrossEntropyLoss(reduction="none")
+
+    def go(seed, stop=None, scale=1, **keywords):
+        fd.manual_seed(seed)
+        model = mlp(6, (16,), 3, dropout=0.5)
+        loss = per_sample if stop is None else interrupted_at(stop, per_sample)
+        return model, fit(model, digits(), loss=loss, epochs=3, batch_size=BATCH, validation=0.1, sample_weight=scale * weight,
+                          progress=False, **keywords)
+
+    model, history = go(0)
+    for stop in range(1, 3 * STEPS):
+        path = tmp_path / str(stop)
+        with pytest.raises(Stop):
+            go(0, stop, checkpoint=path, checkpoint_every=1)
+        again, continued = go(1, checkpoint=path, checkpoint_every=1, resume=True)
+        assert bits(again) == bits(model) and figures(continued) == figures(history)
+    assert bits(go(0, scale=1024)[0]) == bits(model)  # the unit of the weights does not matter
+
+
+def test_validation_data_have_weights_of_their_own():
+    (x, y), (a, b) = digits(), digits(20, 1)
+    weight = np.arange(20.0)
+    model = mlp(6, (8,), 3)
+    history = fit(model, (x, y), validation=Dataset(a, b).weighted(weight), epochs=1, progress=False)
+    assert fd.evaluate(model, (a, b), sample_weight=weight)["loss"] == history["val_loss"][0] != fd.evaluate(model, (a, b))["loss"]
+    right = fd.predict(model, a).argmax(1) == b
+    assert history["val_accuracy"][0] == pytest.approx((weight * right).sum() / weight.sum())
+
+
 def test_the_model_in_a_fit_that_fails_is_usable(tmp_path):
     x, y = digits()
 
@@ -350,6 +421,14 @@ GOOD = dict(epochs=1, progress=False)
     ({"checkpoint_every": 0}, ValueError, "checkpoint_every"), ({"progress": 1}, TypeError, "progress"),
     ({"resume": "yes"}, TypeError, "resume"), ({"shuffle": None}, TypeError, "shuffle"),
     ({"drop_last": True, "batch_size": 1000}, ValueError, "at least one batch"),
+    ({"sample_weight": np.ones(3)}, ValueError, "sample_weight must have one number for each of the 49"),
+    ({"sample_weight": -np.ones(ROWS)}, ValueError, "sample_weight must not be negative"),
+    ({"sample_weight": np.zeros(ROWS)}, ValueError, "sample_weight must not be zero"),
+    ({"sample_weight": np.arange(ROWS) == 3}, TypeError, "sample_weight must hold real numbers"),
+    ({"sample_weight": (np.arange(ROWS) == 3) * 1, "validation": 0.5}, ValueError, "sample_weight must not be zero for all samples of a part"),
+    ({"sample_weight": np.full(ROWS, np.inf)}, ValueError, "sample_weight must be finite"),
+    ({"sample_weight": np.ones(ROWS), "mixup": 0.1}, ValueError, "mixup must be 0 beside sample_weight"),
+    ({"sample_weight": np.ones(ROWS), "loss": nn.CrossEntropyLoss()}, TypeError, "one row for each sample"),
 ])
 def test_fit_refuses(keywords, error, words):
     fd.manual_seed(0)

@@ -92,6 +92,15 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
     _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(lo, hi, 0x31));
 }
 
+FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
+    static const int32_t lanes[16][4] = FD_KEPT_LANES;
+    const __m128i lo = _mm_loadu_si128((const __m128i *)lanes[w & 15]), hi = _mm_loadu_si128((const __m128i *)lanes[w >> 4]);
+    const ptrdiff_t first = __builtin_popcount(w & 15);
+    _mm_storeu_ps(p, _mm_permutevar_ps(_mm256_castps256_ps128(v), lo));
+    _mm_storeu_ps(p + first, _mm_permutevar_ps(_mm256_extractf128_ps(v, 1), hi));
+    return first + __builtin_popcount(w >> 4);
+}
+
 FD_INLINE vw vw_set1(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 FD_INLINE vw vw_iota(void) { return _mm256_setr_epi64x(0, 1, 2, 3); }

@@ -91,6 +91,11 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
     _mm512_storeu_ps(p + 16, _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b));
 }
 
+FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) { /* in a register: to memory it is microcoded on Zen */
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)w, v));
+    return __builtin_popcount(w);
+}
+
 FD_INLINE vw vw_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 FD_INLINE vw vw_iota(void) { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }

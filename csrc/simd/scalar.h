@@ -69,6 +69,13 @@ FD_INLINE vu vu_xor(vu a, vu b) { return a ^ b; }
 /* transposes the FD_VL x FD_VL matrix whose rows are r[0..FD_VL) */
 FD_INLINE void vf_transpose(vf *r) { (void)r; }
 
+/* the lanes whose bit of w is set, one after another; writes up to FD_VL floats from p on and returns how many count. The bits
+   above FD_VL must be zero. */
+FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
+    *p = v;
+    return (ptrdiff_t)w;
+}
+
 /* pairs: a = lanes 0, 2, 4, .. and b = lanes 1, 3, 5, .. of 2*FD_VL floats in memory (de-interleaving load) */
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) { *a = p[0]; *b = p[1]; }
 FD_INLINE void vf_store_pairs(float *p, vf a, vf b) { p[0] = a; p[1] = b; }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from fastdrop import _arrays
+from fastdrop import _arrays, random
+from fastdrop.nn import module as structure
+from fastdrop.nn.chain import Chain
 from fastdrop.nn.module import Module
+from fastdrop.tensor import as_tensor, is_grad_enabled, wrap
 
 
 class _Numbered(Module):
@@ -70,6 +73,29 @@ class Sequential(_Numbered):
     @classmethod
     def _of(cls, items):
         return cls(OrderedDict(items))
+
+    def __call__(self, input):
+        if not (self.training or is_grad_enabled() or random.is_busy()) and type(self) is Sequential:
+            version, chain = self._chain
+            if version != structure.version():
+                chain = Chain.of(self._flat())
+                object.__setattr__(self, "_chain", (structure.version(), chain))
+            if chain is not None and (y := chain(as_tensor(input, "input").data)) is not None:
+                return wrap(y)
+        return super().__call__(input)
+
+    _chain = (-1, None)  # the small path of prediction, and of which structure
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_chain"}
+
+    def _flat(self):
+        """The modules in the order of their calls, those of Sequentials inside in their place."""
+        for module in self._modules.values():
+            if type(module) is Sequential:
+                yield from module._flat()
+            else:
+                yield module
 
     def forward(self, input):
         for module in self._modules.values():

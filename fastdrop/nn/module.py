@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
@@ -14,6 +15,11 @@ IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_k
 
 # Counts every change of any module's structure, so that the sites of an outermost module can be kept until then.
 _structure = 0
+
+
+def version() -> int:
+    """Changes whenever any module's structure does."""
+    return _structure
 
 
 def _changed() -> None:
@@ -46,6 +52,7 @@ class Module:
         put(self, "_modules", {})
         put(self, "_draw", 0)
         put(self, "_sites", (-1, {}, 0))
+        put(self, "_below", (-1, ()))
 
     def forward(self, *args, **kwargs):
         raise TypeError(f"{type(self).__name__} must define forward()")
@@ -140,6 +147,7 @@ class Module:
     def __setstate__(self, state):
         self.__dict__.update(state)
         object.__setattr__(self, "_sites", (-1, {}, 0))  # ids belong to the process that made them
+        object.__setattr__(self, "_below", (-1, ()))
         _changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -186,7 +194,12 @@ class Module:
             stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(module._modules.items()) if child is not None]
 
     def modules(self):
-        return (module for _, module in self.named_modules())
+        """This module and all below, each once, in registration order."""
+        version, below = self._below  # without this one: no circle that only the collector frees
+        if version != _structure:
+            below = tuple(module for _, module in self.named_modules())[1:]
+            object.__setattr__(self, "_below", (_structure, below))
+        return itertools.chain((self,), below)
 
     def named_children(self):
         return ((name, child) for name, child in self._modules.items() if child is not None)
@@ -262,8 +275,16 @@ class Module:
         """Name -> array of all parameters and buffers, under PyTorch's keys. The arrays are the module's own."""
         return OrderedDict((key, value.data if isinstance(value, Tensor) else value) for key, value in self._state())
 
-    def load_state_dict(self, state_dict: Mapping, strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(self, state_dict: Mapping, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
         """Copy arrays (NumPy's, tensors of fastdrop or of PyTorch) into parameters and buffers.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array
+        strict : bool
+            Its keys must be this module's.
+        assign : bool
+            Take float32 arrays over, where they can be written to, instead of copying them: they are the module's from then on.
 
         Raises
         ------
@@ -280,7 +301,7 @@ class Module:
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
             raise KeyError(f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}")
-        targets, values = [], []
+        targets, values, taken = [], [], []
         for key, place in own.items():
             if key not in state_dict:
                 continue
@@ -295,10 +316,15 @@ class Module:
                     cast = value.astype(target.dtype)
                 if not np.array_equal(cast, value):
                     raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {_arrays.describe(value)}")
+            if assign and isinstance(place, Parameter) and value.dtype == np.float32 and value.flags.carray:
+                taken.append((place, value))
+                continue
             targets.append(target)
             values.append(value)
         for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
             target[...] = value
+        for place, value in taken:
+            place.data = value
         return IncompatibleKeys(missing, unexpected)
 
     # ---- repr ----

@@ -1,0 +1,30 @@
+"""Figures of papers, run again.
+
+    python -m benchmarks.papers NAME [--help] ...
+
+Data comes from the folder in the environment variable FASTDROP_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.papers import concrete, features, mnist, ood, sparse, uci_gal
+
+PAPERS = (mnist, concrete, sparse, features, uci_gal, ood)
+
+
+def main(arguments=None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.papers", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="paper", required=True)
+    for paper in PAPERS:
+        about = paper.__doc__.splitlines()[0]
+        command = commands.add_parser(paper.__name__.rpartition(".")[2], help=about, description=about)
+        paper.arguments(command)
+        command.set_defaults(run=paper.run)
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""784-1024-1024-10 with ReLU on MNIST, dropout 0.2 on the input and 0.5 on hidden units, max-norm, against none."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import fastdrop as fd
+from benchmarks.papers.common import mnist_arrays, test_error
+from fastdrop import bench_cases, nn, optim
+from fastdrop.data import batches
+from fastdrop.nn import functional as F
+
+PUBLISHED = "Srivastava et al. (2014), table 2, three layers of 1024: dropout 1.25 %, with max-norm 1.06 % (a million updates)"
+
+
+def arguments(parser) -> None:
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=0.05)
+    parser.add_argument("--momentum", type=float, default=0.9)
+    parser.add_argument("--max-norm", type=float, default=2.0)
+    parser.add_argument("--skip-plain", action="store_true", help="only with dropout")
+
+
+def train_mnist(seed, rates, options, data):
+    """One network; test error after the last epoch and median seconds of a training epoch."""
+    x, y, x_test, y_test = data
+    fd.manual_seed(seed)
+    model = bench_cases.mlp(nn, 1024, rates)
+    max_norm = options.max_norm if any(rates) else None  # the comparison is the plain network
+    optimizer = optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm)
+    epochs = batches(x, y, options.batch_size, drop_last=True, reuse=True)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * len(epochs))
+    seconds = []
+    for epoch in range(options.epochs):
+        start = time.perf_counter()
+        for xb, yb in epochs:
+            loss = F.cross_entropy(model(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        seconds.append(time.perf_counter() - start)
+        if (epoch + 1) % 10 == 0:
+            print(f"    seed {seed}, epoch {epoch + 1}: test error {test_error(model, x_test, y_test):.2f} %, "
+                  f"{statistics.median(seconds):.2f} s an epoch", flush=True)
+    return test_error(model, x_test, y_test), statistics.median(seconds)
+
+
+def torch_epoch(rates, options, data) -> float:
+    """Seconds of one epoch of the same training in PyTorch (median of three), max-norm by torch.renorm."""
+    torch = bench_cases.torch()
+    x, y = torch.from_numpy(data[0]), torch.from_numpy(data[1])
+    torch.manual_seed(0)
+    model = bench_cases.mlp(torch.nn, 1024, rates)
+    optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        order = torch.randperm(len(x))
+        for i in range(0, len(x) - options.batch_size + 1, options.batch_size):
+            rows = order[i:i + options.batch_size]
+            loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if any(rates):
+                with torch.no_grad():
+                    for p in model.parameters():
+                        if p.dim() == 2:
+                            p.copy_(torch.renorm(p, 2, 0, options.max_norm))
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def run(options) -> None:
+    data = mnist_arrays()
+    print(f"published: {PUBLISHED}")
+    print(f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} (cosine to 0), momentum "
+          f"{options.momentum}, max-norm {options.max_norm}; {fd.isa()}, {fd.get_num_threads()} threads")
+    results = {}
+    for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
+        if name == "no dropout" and options.skip_plain:
+            continue
+        runs = [train_mnist(seed, rates, options, data) for seed in map(int, options.seeds.split(","))]
+        errors = [error for error, _ in runs]
+        results[name] = statistics.mean(errors)
+        spread = f" (standard deviation {statistics.stdev(errors):.2f})" if len(errors) > 1 else ""
+        torch_time = ""
+        if torch := bench_cases.torch():
+            torch.set_num_threads(fd.get_num_threads())
+            torch_time = f"; PyTorch's epoch {torch_epoch(rates, options, data):.2f} s"
+        print(f"  {name}: test error {results[name]:.2f} %{spread}, seeds {', '.join(f'{e:.2f}' for e in errors)}; "
+              f"epoch {statistics.median(t for _, t in runs):.2f} s{torch_time}", flush=True)
+    if len(results) == 2:
+        print(f"  dropout gains {results['no dropout'] - results['dropout']:.2f} points")
