@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
+import warnings
 
 import numpy as np
 
@@ -63,18 +62,25 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
     return parts[0], parts[1] if len(parts) == 2 else None
 
 
-def read_npz(file, name: str | None = None) -> dict[str, np.ndarray]:
-    """All arrays of an archive (a path, or an open file and what messages call it); nothing pickled."""
+def read_npz(file, name: str | None = None, choose=None) -> dict[str, np.ndarray]:
+    """The arrays of an archive (a path, or an open file and what messages call it); nothing pickled.
+
+    choose : function (names) -> names, optional
+        Which to read; without it all.
+    """
     if name is None:
         with open(file, "rb") as opened:  # opened here: NumPy forgets to close what it finds to be no archive
-            return read_npz(opened, os.fsdecode(file))
+            return read_npz(opened, os.fsdecode(file), choose)
     try:
-        archive = np.load(file, allow_pickle=False)
-        if not hasattr(archive, "files"):
-            raise ValueError("it is no archive")
-        return {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(f"{name!r} cannot be read as a NumPy archive: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            archive = np.load(file, allow_pickle=False)
+            if not hasattr(archive, "files"):
+                raise ValueError("it is no archive")
+            names = archive.files if choose is None else choose(archive.files)
+            return {key: archive[key] for key in names}
+    except Exception as error:  # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail in many ways
+        raise ValueError(f"{name!r} cannot be read as a NumPy archive: {str(error) or type(error).__name__}") from None
 
 
 def pixels(x, flatten: bool) -> np.ndarray:

@@ -4,7 +4,7 @@ Without --data: scikit-learn's handwritten digits, without dropout and with it, 
 With --data: the network of the options on your file, saved for 'fastdrop predict'.
 
   FILE.npz  arrays x_train, y_train, x_test, y_test, or x, y (uint8: pixels, scaled to [0, 1])
-  FILE.csv  numbers and categories, the target in the last column (or --target)
+  FILE.csv  numbers and categories, the target in the last column (or --target); .csv.gz, or .jsonl: an array or object a line
 
 Test data are never used to choose anything: early stopping looks at a part of the training data. Figures named val_ are of
 that part, or without it (--validation, --early-stopping) of the test data.
@@ -46,6 +46,8 @@ def add_arguments(sub) -> None:
     data = sub.add_argument_group("data")
     option(data, "--data", "table or archive to train on; without it scikit-learn's digits", metavar="FILE")
     option(data, "--target", "the target's column in a table: its name, or its number from 0, negative from the end", default="-1")
+    option(data, "--ignore", "columns of a table that are no inputs (names of people, numbers of lines): named as for --target",
+           type=lambda text: text.split(","), default=[], metavar="C,C")
     option(data, "--task", "what to predict; by default told from the target", choices=["classification", "regression"])
     option(data, "--test-fraction", "part of the data set aside where the file has no test data", type=float, default=0.2,
            metavar="F")
@@ -153,7 +155,7 @@ def run(options) -> int:
     io.save(kept, out, info=task.preparation.to_dict())
     print(f"\nmodel ({variants[-1][0]}): {out}")
     _curves(histories, plot, "test" if options.validation is None else "validation")
-    _how_to_go_on(task, out, demo)
+    _how_to_go_on(task, out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
     return 0
 
 
@@ -187,14 +189,10 @@ def _from_file(options) -> _Task:
     stem, _, ending = name.removesuffix(".gz").rpartition(".")
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
-    elif ending in ("csv", "tsv", "txt", "data"):
-        try:
-            target = int(options.target)
-        except ValueError:
-            target = options.target
-        train, test = load_csv(path, target=target, task=options.task), None
+    elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
+        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore)), None
     else:
-        raise ValueError(f"--data must be a .npz archive or a .csv table, got {path!r}")
+        raise ValueError(f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}")
     if train.x.ndim != 2 or not train.x.shape[1]:
         raise ValueError(f"{path!r} must hold samples of at least one number, got shape {train.x.shape}")
     if test is None:
@@ -205,6 +203,14 @@ def _from_file(options) -> _Task:
         raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
     preparation = Preparation.of(train, {"auto": None, "yes": True, "no": False}[options.standardize])
     return _Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
+
+
+def _column(text: str):
+    """A column by its number, where it is one, or by its name."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 # ---- training ----
@@ -323,10 +329,12 @@ def _curves(histories: dict, path: str, held_out: str) -> None:
                 print(f"    epoch {i + 1}  {line({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}")
 
 
-def _how_to_go_on(task: _Task, out: str, demo: bool) -> None:
+def _how_to_go_on(task: _Task, out: str, demo: bool, with_dropout: bool) -> None:
     print("\nGo on with")
     hint = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
-    print(f"  fastdrop predict {out} FILE.csv      # {hint}; .npy and .npz too")
+    print(f"  fastdrop predict {out} FILE.csv      # {hint}; .jsonl, .npy, .npz or - too")
+    if with_dropout:
+        print(f"  fastdrop predict {out} FILE.csv --mc 50      # and how sure it is")
     if demo:
         print("  fastdrop train --data FILE.npz --hidden 1024,1024 --dropout 0.2,0.5,0.5 --max-norm 2")
     print("  fastdrop train --help")

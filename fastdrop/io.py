@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 
 from fastdrop import _arrays, models, nn, random
-from fastdrop.safetensors import load_file, read_file, save_file
+from fastdrop.safetensors import load_file, read_file, save_file, strict_json
 
 __all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
+_DENSE = ("in_features", "out_features")
+_SIZES = {"Linear": _DENSE, "DropConnectLinear": _DENSE, "TargetedLinear": _DENSE, "VariationalLinear": _DENSE,
+          "Embedding": ("num_embeddings", "embedding_dim"), "SparseLinear": ("nonzeros",)}  # whose product a layer's weights have at least
 
 
 def save(model, path, *, info=None) -> None:
@@ -79,7 +83,7 @@ def load(path, model=None):
     if model is None:
         if about is None:
             return tensors
-        model = _built(about, path)
+        model = _built(about, path, sum(array.size for array in tensors.values()))
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
@@ -94,8 +98,11 @@ def read_info(path):
     return None if about is None else about["info"]
 
 
-def _built(about: dict, path: str):
-    """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away."""
+def _built(about: dict, path: str, numbers: int):
+    """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away. `numbers`: how many the file holds."""
+    least = _least_numbers(about["architecture"])
+    if least > numbers:  # before memory is asked for that no weights will fill
+        raise ValueError(f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}")
     try:
         if about["architecture"] is not None:
             with nn.init.skipped():
@@ -109,6 +116,18 @@ def _built(about: dict, path: str):
     name = about["class"].rpartition(".")[2]
     raise ValueError(f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
                      f"build one and pass it, fastdrop.load({path!r}, model={name}(...))")
+
+
+def _least_numbers(spec) -> int:
+    """How many numbers the weights of this architecture need at least; nonsense needs none."""
+    if isinstance(spec, list):
+        return sum(map(_least_numbers, spec))
+    if not isinstance(spec, dict):
+        return 0
+    sizes = spec.get("arguments")
+    sizes = [sizes.get(name) for name in _SIZES.get(str(spec.get("class")), ())] if isinstance(sizes, dict) else []
+    own = math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
+    return own + sum(map(_least_numbers, spec.values()))
 
 
 def _defined(name: str):
@@ -133,7 +152,7 @@ def _about(path: str, metadata: dict) -> dict | None:
     if _KEY not in metadata:
         return None
     try:
-        about = json.loads(metadata[_KEY])
+        about = strict_json(metadata[_KEY])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path!r}: bad description of the model ({error})") from None
     kinds = {"version": int, "class": str, "training": bool, "architecture": (dict, type(None)), "why": (str, type(None)),

@@ -137,6 +137,8 @@ def _build(spec, path: str, made: dict, depth: int) -> nn.Module:
     kind = spec.get("class")
     try:
         if isinstance(kind, str) and kind in CONTAINERS:
+            if not (isinstance(spec["children"], list) and all(isinstance(pair, list) and len(pair) == 2 for pair in spec["children"])):
+                raise ValueError(f"architecture: {where} ({kind}) cannot be built: its children must be pairs of a name and a layer")
             children = [(str(name), _build(child, f"{path}.{name}".lstrip("."), made, depth + 1))
                         for name, child in spec["children"]]
             module = CONTAINERS[kind]() if kind == "ModuleList" else CONTAINERS[kind](OrderedDict(children))

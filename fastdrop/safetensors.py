@@ -102,6 +102,23 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return {name: loaded[name] for name in header}, metadata
 
 
+def strict_json(text: str, **keywords):
+    """What JSON text says. ValueError where a key occurs twice or NaN or Infinity stands (readers differ in what they make of those)."""
+    return json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant, **keywords)
+
+
+def _no_twins(pairs):
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen = set()
+        raise ValueError(f"the key {next(key for key, _ in pairs if key in seen or seen.add(key))!r} occurs twice")
+    return result
+
+
+def _no_constant(name):
+    raise ValueError(f"{name} is no JSON")
+
+
 def _checked(tensors) -> dict[str, np.ndarray]:
     """Names and arrays that the format can hold."""
     if not hasattr(tensors, "items"):
@@ -141,20 +158,10 @@ def _read_header(file, path: str, size: int) -> dict:
                          f"{size - 8} follow")
     text = file.read(length)
 
-    def no_twins(pairs):
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            keys = [key for key, _ in pairs]
-            raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice")
-        return result
-
-    def no_constant(name):
-        raise ValueError(f"{name} is no JSON")
-
     try:
         if not text.startswith(b"{"):
             raise ValueError("it does not begin with {")
-        return json.loads(text.decode("utf-8"), object_pairs_hook=no_twins, parse_constant=no_constant)
+        return strict_json(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path!r} is no safetensors file: bad header ({error})") from None
 

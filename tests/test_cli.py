@@ -112,6 +112,27 @@ def test_a_table(tmp_path):
     assert "'pink' did not occur" in err
 
 
+def test_lines_of_json_and_columns_to_ignore(tmp_path):
+    """The same table as CSV and as JSON lines gives the same model; a column of names is no input."""
+    rows = read(table(tmp_path / "t.csv").read_text())
+    with open(tmp_path / "t.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["name", *rows[0]], *([f"n{i}", *row.values()] for i, row in enumerate(rows))])
+    with open(tmp_path / "t.jsonl", "w") as file:
+        file.writelines(json.dumps({"name": f"n{i}"} | row | {"size": float(row["size"])}) + "\n" for i, row in enumerate(rows))
+    options = ["--hidden", "8", "--epochs", "3", "--target", "label", "--quiet"]
+    _, err = run("train", "--data", "t.csv", *options, cwd=tmp_path, status=2)
+    assert "'name'" in err and "120 different values" in err and "ignore" in err
+    for name in ("t.csv", "t.jsonl"):
+        out, _ = run("train", "--data", name, *options, "--ignore", "name", "--out", f"{name}.safetensors", cwd=tmp_path)
+        assert "network 4-8-2" in out and "--mc 50" in out
+    one, two = (fd.load(tmp_path / f"{name}.safetensors").state_dict() for name in ("t.csv", "t.jsonl"))
+    assert all((one[key] == two[key]).all() for key in one)
+    answers = [run("predict", f"{model}.safetensors", name, "--mc", "4", cwd=tmp_path)[0]
+               for model in ("t.csv", "t.jsonl") for name in ("t.csv", "t.jsonl")]
+    assert len(set(answers)) == 1 and len(read(answers[0])) == 120
+
+
 def test_regression_in_its_own_units(tmp_path):
     archive(tmp_path / "r.npz", "regression")
     out, _ = run("train", "--data", "r.npz", "--hidden", "32", "--dropout", "0.1", "--epochs", "40", "--lr", "0.01", "--compare",
@@ -192,6 +213,8 @@ WRONG = {
     "too few rates": (["train", "--data", "t.csv", "--dropout", "0.1,0.2"], "dropout must be one rate, or 3"),
     "no rate": (["train", "--data", "t.csv", "--dropout", "1.5"], "dropout must be"),
     "no target": (["train", "--data", "t.csv", "--target", "smell"], "'smell'"),
+    "nothing to ignore": (["train", "--data", "t.csv", "--ignore", "smell"], "ignore must be one of the columns of 't.csv', got 'smell'"),
+    "no inputs": (["train", "--data", "t.csv", "--ignore", "colour,1"], "at least one other column"),
     "text as a number": (["train", "--data", "t.csv", "--task", "regression"], "must be a number"),
     "no epochs": (["train", "--data", "t.csv", "--epochs", "-1"], "epochs"),
     "batch size": (["train", "--data", "t.csv", "--batch-size", "0"], "batch_size"),

@@ -1,13 +1,17 @@
 """Data sets, batches, splits, standardisation, and reading tables and archives."""
 
 import gzip
+import io
+import zipfile
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import tables
+from fastdrop.columns import Encoder
 from fastdrop.data import Dataset, Standardizer, batches, load_csv, load_npz, split
+from fastdrop.records import csv_rows
+from fastdrop.streams import Lines, Source
 
 
 def numbered(n=10):
@@ -173,6 +177,26 @@ def test_npz_that_is_none(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="odd.npz"):
             load_npz(path)
+    for save in (np.savez, np.savez_compressed):
+        save(path, x=np.arange(6.0).reshape(3, 2), y=np.array([0, 1, 0]))
+        whole = path.read_bytes()
+        for length in range(0, len(whole), 3):
+            path.write_bytes(whole[:length])
+            with pytest.raises(ValueError, match="odd.npz"):
+                load_npz(path)
+        for place in range(0, len(whole), 2):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 + place % 255)]) + whole[place + 1:])
+            try:
+                assert load_npz(path)[0].x.shape == (3, 2)
+            except ValueError as error:
+                assert "odd.npz" in str(error)
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**15,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+        archive.writestr("y.npy", header.getvalue())
+    with pytest.raises(ValueError, match="odd.npz"):
+        load_npz(path)
     np.save(tmp_path / "a.npy", np.ones(2))
     with pytest.raises(ValueError, match="no archive"):
         load_npz(tmp_path / "a.npy")
@@ -210,7 +234,8 @@ def test_other_rows_by_the_same_columns(tmp_path):
     d = load_csv(table(tmp_path, "a,kind,y\n1,u,0.5\n2,v,1.5\n"), target="y")
 
     def rows(text):
-        return tables.encode(tables.parse_csv(text.encode(), "new"), d.origin, "new").tolist()
+        encode, (first, *rest) = Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        return [encode(*row) for row in ([] if encode.starts_with_names(first[1]) else [first]) + rest]
 
     assert rows("kind,a\nv,7\n") == [[7, 0, 1]]  # by name
     assert rows("a,kind,y\n7,v,3\n") == [[7, 0, 1]]  # with the target
@@ -218,6 +243,37 @@ def test_other_rows_by_the_same_columns(tmp_path):
     for text, words in (("7,w\n", "line 1.*'w' did not occur"), ("x,v\n", "line 1.*finite number"), ("7\n", "2 columns")):
         with pytest.raises(ValueError, match=words):
             rows(text)
+
+
+def test_columns_to_ignore(tmp_path):
+    d = load_csv(table(tmp_path, "id,a,y,kind\nx7,1,5.5,u\nx8,2,6.5,v\n"), target="y", ignore=["id"])
+    np.testing.assert_array_equal(d.x, [[1, 1, 0], [2, 0, 1]])
+    for text in ("kind,a\nv,7\n", "x,7,9,v\n", "x,7,v\n"):  # by name; by position with the target; without
+        encode, (first, *rest) = Encoder(d.origin, 3, "new"), csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        named = encode.starts_with_names(first[1])
+        assert encode(*(rest[0] if named else first)) == [7, 0, 1]
+    with pytest.raises(ValueError, match="ignore must be one of the columns.*'id', 'a', 'y', 'kind'"):
+        load_csv(tmp_path / "t.csv", ignore=["name"])
+    with pytest.raises(ValueError, match="at least one other column"):
+        load_csv(tmp_path / "t.csv", ignore=[0, 1, -2])
+
+
+def test_lines_of_json(tmp_path):
+    objects = '{"a": 1, "kind": "u", "y": 0.5}\n\n{"y": 1.5, "kind": null, "a": 1e2}\n{"a": 3, "kind": true, "y": 2}\n'
+    d = load_csv(table(tmp_path, objects, "t.jsonl"), target="y")
+    assert d.origin["names"] == ["a", "kind", "y"] and d.y.tolist() == [0.5, 1.5, 2]
+    np.testing.assert_array_equal(d.x, [[1, 0, 0, 1], [100, 1, 0, 0], [3, 0, 1, 0]])  # "", true, u
+    d = load_csv(table(tmp_path, gzip.compress(b'["a", "b", 1]\n["c", "d", 0]\n'), "t.ndjson.gz"))
+    assert d.origin["names"] is None and d.classes == [0, 1] and d.x.shape == (2, 4)
+    for text, words in (("[1, 2]\n[1]\n", "line 2: 1 fields"), ('{"a": 1, "b": 2}\n{"a": 1}\n', "line 2: 'b' is missing"),
+                        ('{"a": 1, "b": 2}\n{"a": 1, "b": 2, "c": 3}\n', "line 2: 'c' is not in the first line"),
+                        ("[1, 2]\n{}\n", "line 2: expected an array"), ('{"a": 1, "b": 2}\n[1, 2]\n', "line 2: expected an object"),
+                        ("3\n", "line 1: expected an array"), ("[]\n", "line 1: expected an array"), ("[1, [2]]\n", "line 1, column 2: .*an array"),
+                        ('[1, {"b": 2}]\n', "line 1, column 2: .*an object"), ("[1, 2\n", "line 1: no JSON"), ("[1, NaN]\n", "line 1: .*NaN"),
+                        ('{"a": 1, "a": 2}\n', "line 1: .*'a' occurs twice"), ("[" * 5000 + "\n", "line 1: no JSON"), ("\n", "no line of data")):
+        with pytest.raises(ValueError, match=words) as caught:
+            load_csv(table(tmp_path, text, "t.jsonl"))
+        assert "t.jsonl" in str(caught.value)
 
 
 def test_header_and_task(tmp_path):

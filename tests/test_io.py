@@ -192,12 +192,49 @@ def about(**changes):
     (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 2, "out_features": 2, "bias": True}})),
      "does not fit"),
     ('{"a":' * 5000 + "1" + "}" * 5000, "bad description"),
+    (json.dumps(about(info=float("nan"))), "NaN"), (json.dumps(about(info=-float("inf"))), "Infinity"),
+    (json.dumps(about())[:-1] + ', "class": "Tanh"}', "'class' occurs twice"),
+    (json.dumps(about(version=0)), "version 0"), (json.dumps(about(version="1")), "bad description"),
+    (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 10**6, "out_features": 10**6, "bias": True}})),
+     "need 1000000000000 numbers, the file holds 0"),
+    (json.dumps(about(architecture={"class": "Embedding", "arguments": {"num_embeddings": 2**40, "embedding_dim": 2**40}})), "does not fit"),
+    (json.dumps(about(architecture={"class": "Residual", "arguments": {"branch": {"class": "SparseLinear", "arguments": {
+        "in_features": 1, "out_features": 1, "bias": False, "nonzeros": 10**12}}}})), "does not fit"),
+    (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 1.5, "out_features": "x", "bias": True}})),
+     "in_features|cannot be built"),
+    (json.dumps(about(architecture={"class": "Sequential", "children": {"0": 1}})), "not described|cannot be built"),
 ])
 def test_load_refuses(tmp_path, text, words):
     save_file({}, tmp_path / "liar", {"format": "fastdrop", "fastdrop.model": text})
     with pytest.raises(ValueError, match=words) as caught:
         fd.load(tmp_path / "liar")
     assert "liar" in str(caught.value)
+
+
+def test_every_torn_or_flipped_model_is_refused_or_loads(tmp_path):
+    """A torn file always; a flipped byte where it makes nonsense. Whatever comes back is a model that computes."""
+    whole, path = tmp_path / "whole", tmp_path / "liar"
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
+    fd.save(model, whole, info={"features": 3})
+    content = whole.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="liar"):
+            fd.load(path)
+    loaded = 0
+    for place in range(header):
+        for flip in (1, 4, 16, 128) if place < 8 or place % 3 == 0 else (2,):
+            path.write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1:])
+            try:
+                again = fd.load(path)
+            except ValueError as error:
+                assert "liar" in str(error)
+            else:
+                loaded += 1
+                if isinstance(again, nn.Module):
+                    assert isinstance(again, nn.Sequential) and len(again.state_dict()) == len(model.state_dict())
+    assert 0 < loaded < header / 2
 
 
 def test_deeply_nested_architecture_is_refused(tmp_path):

@@ -127,6 +127,14 @@ LIES = {
     "duplicate names": (b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2), b"x" * 8, None, "'a' occurs twice"),
     "duplicate keys": (b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', b"x" * 8, None,
                        "'dtype' occurs twice"),
+    "duplicate metadata": (b'{"__metadata__": {"k": "1", "k": "2"}}', b"", None, "'k' occurs twice"),
+    "metadata twice": (b'{"__metadata__": {}, "__metadata__": {"k": "2"}}', b"", None, "'__metadata__' occurs twice"),
+    "Infinity": (b'{"a": {"dtype": "F32", "shape": [-Infinity], "data_offsets": [0, 8]}}', b"x" * 8, None, "Infinity"),
+    "a number of 5000 digits": (b'{"a": {"dtype": "F32", "shape": [%s], "data_offsets": [0, 8]}}' % (b"9" * 5000), b"x" * 8, None, "bad header"),
+    "a size beyond floats": (b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 8]}}', b"x" * 8, None, "shape"),
+    "offsets of 400 digits": (b'{"a": {"dtype": "U8", "shape": [0], "data_offsets": [%s, %s]}}' % ((b"9" * 400,) * 2), b"", None, "begins at 999"),
+    "shape no list": ({"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}}, b"x" * 8, None, "shape"),
+    "text after the header": (b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}} x', b"1", None, "bad header"),
     "metadata not text": ({"__metadata__": {"k": 1}}, b"", None, "__metadata__"),
     "metadata a list": ({"__metadata__": []}, b"", None, "__metadata__"),
     "no dtype": ({"a": {"shape": [2], "data_offsets": [0, 8]}}, b"x" * 8, None, "'a' must have"),
@@ -174,6 +182,26 @@ def test_every_torn_prefix_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="whole"):
             load_file(path)
+
+
+def test_flipped_bytes_of_a_header_are_refused_or_harmless(tmp_path):
+    """Whatever a header says, what is read is as many bytes as the file holds."""
+    path = tmp_path / "whole"
+    save_file({"a": np.arange(5, dtype=np.float32), "b": np.arange(3), "c": np.zeros((2, 0), np.int8)}, path, {"k": "v"})
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    refused = 0
+    for place in range(8 + length):
+        for flip in (1, 2, 8, 64, 128):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1:])
+            try:
+                tensors, _ = read_file(path)
+            except ValueError as error:
+                assert "whole" in str(error)
+                refused += 1
+            else:
+                assert sum(array.nbytes for array in tensors.values()) == len(whole) - 8 - length
+    assert refused > 3 * length
 
 
 def test_paths(tmp_path):
