@@ -205,6 +205,16 @@ def finish_pass(ps) -> None:
     ps.pending.clear()
 
 
+def _complete(x) -> Tensor:
+    """x with its data; what is the same in all Monte Carlo passes is computed once, also where they come in several groups."""
+    ps = random.current()
+    if ps is None or ps.known is None or type(x) is PassTensor:
+        x.data  # noqa: B018
+        return x
+    array = ps.once(x.shape, lambda: x.data)
+    return x if x._pending is None else wrap(array)
+
+
 @carries
 def linear(input, weight, bias=None) -> Tensor:
     """y = x w^T + b.
@@ -230,7 +240,7 @@ def linear(input, weight, bias=None) -> Tensor:
     if type(p) is _Dense and p.thin and p.drop is not None:
         thin_ = p.thin  # what its masks keep is all that is needed of it
     else:
-        x.data  # noqa: B018 (what a product reads is complete: recipes never pile up)
+        x = _complete(x)  # recipes never pile up
     recipe = _Dense(x, x_drop, w, b, repeat=repeat, thin=thin_)
     return _result(recipe, recipe.inputs(), passes)
 
@@ -339,7 +349,7 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
     passes = random.side_by_side()
     thin_ = passes if x.ndim == 2 and random.thins() else 0
     if passes and type(x) is not PassTensor:
-        x.data  # noqa: B018 (computed once for all passes)
+        x = _complete(x)
     elif r is not None and r.drop is None and _may_extend(x, r.inputs()):
         if type(r) is _Pointwise:
             return _result(_Pointwise(r.z, r.kind, r.alpha, drop, r.repeat, thin_), r.inputs(), passes > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -99,12 +100,17 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:
         plan = _Plan(_Passes(model, seed, masks, THINS and masks == "shared"), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
         pieces = plan.pieces(output)
-    joined = {name: None if getattr(pieces[0], name) is None else np.concatenate([getattr(piece, name) for piece in pieces])
+    joined = {name: _joined([getattr(piece, name) for piece in pieces])
               for name in ("counts", "mean", "variance", "entropies", "votes", "noise", "passes", "log_variances")}
     if tolerance is not None and pieces and any(piece.unsure for piece in pieces):
         warnings.warn(f"after max_samples = {max_samples} passes the mean of {sum(piece.unsure for piece in pieces)} inputs is less sure than "
                       f"tolerance = {tolerance:g}", MCWarning, stacklevel=2)
     return MCPrediction(samples, joined.pop("counts"), joined.pop("mean"), joined.pop("variance"), tau=tau, **joined)
+
+
+def _joined(parts):
+    """The pieces' arrays as one; None where they have none."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else np.concatenate(parts)
 
 
 class _Passes:
@@ -114,11 +120,12 @@ class _Passes:
         self.model, self.seed, self.masks, self.thins = model, seed, masks, thins
         self.one_by_one = False
 
-    def __call__(self, x, row0, rows, first, count) -> np.ndarray:
-        """Outputs (N, count, ...) in float64 of passes from `first` on; of samples numbered from row0 on, or by `rows`."""
+    def __call__(self, x, row0, rows, first, count, known) -> np.ndarray:
+        """Outputs (N, count, ...) in float64 of passes from `first` on; of samples numbered from row0 on, or by `rows`. known: a list,
+        empty at the first call with these samples."""
         if (count > 1 or self.thins) and len(x) and not self.one_by_one:
             try:
-                return self._side_by_side(x, row0, rows, first, count)
+                return self._side_by_side(x, row0, rows, first, count, known)
             except random.CannotCarry as reason:
                 self.one_by_one = True
                 warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
@@ -128,8 +135,8 @@ class _Passes:
                 outputs.append(self.model(x).data)
         return np.stack(outputs, axis=1).astype(np.float64)
 
-    def _side_by_side(self, x, row0, rows, first, count):
-        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows, self.thins), side_by_side(count):
+    def _side_by_side(self, x, row0, rows, first, count, known):
+        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known), side_by_side(count):
             y = self.model(x)
             with reading_passes():
                 array = as_tensor(y, "the model's output").data
@@ -179,10 +186,10 @@ class _Plan:
 
     def _blocks(self, x, row0, rows, first, samples):
         """(number of the first pass, outputs) of as many passes at once as the batch size allows."""
-        at_once = min(samples, max(1, self.batch_size // max(1, len(x))))
+        at_once, known = min(samples, max(1, self.batch_size // max(1, len(x)))), []
         for t in range(first, first + samples, at_once):
             count = min(at_once, first + samples - t)
-            yield t, self.passes(x, row0, rows, t, count)
+            yield t, self.passes(x, row0, rows, t, count, known)
             self.meter.advance(count * len(x))
 
 
@@ -206,6 +213,7 @@ class _Sums:
 
     def __init__(self, output, samples, keep):
         self.output, self.samples, self.keep = output, samples, keep
+        self.of_classes, self.predicts_noise = output in ("softmax", "shares"), output == "gaussian"
         self.base = self.entropies = self.votes = self.noise = self.passes = self.log_variances = None
         self.unsure = 0
 
@@ -214,54 +222,57 @@ class _Sums:
         log_variances = None
         if self.output == "softmax":
             y = softmax_of(y, -1)
-        elif self.output == "gaussian":
+        elif self.predicts_noise:
             y, log_variances = np.split(y, 2, axis=-1)
         if self.base is None:
             self._begin(y)
+        n, count = y.shape[:2]
         if self.keep:
-            self.passes[:, first:first + y.shape[1]] = y
-            if log_variances is not None:
-                self.log_variances[:, first:first + y.shape[1]] = log_variances
-        difference = y - self.base[rows][:, None]
-        self.sums[rows], self.squares[rows] = _add_up(self.sums[rows], difference), _add_up(self.squares[rows], difference * difference)
-        self.counts[rows] += y.shape[1]
-        if log_variances is not None:
-            self.noise[rows] = _add_up(self.noise[rows], np.exp(log_variances))
-        if self.entropies is not None:
-            self.entropies[rows] = _add_up(self.entropies[rows], entropy_of(y))
-            np.add.at(self.votes, (np.arange(len(self.votes))[rows][:, None], y.argmax(-1)), 1)
+            self.passes[:, first:first + count] = y
+            if self.predicts_noise:
+                self.log_variances[:, first:first + count] = log_variances
+        figures = np.empty((n, count + 1, self.totals.shape[1]))  # the sums so far, then what each pass adds to them
+        figures[:, 0] = self.totals[rows]
+        size = self.base.shape[1]
+        difference, squares, more = (figures[:, 1:, i:i + size] for i in (0, size, 2 * size))
+        np.subtract(y.reshape(n, count, size), self.base[rows][:, None], out=difference)
+        np.multiply(difference, difference, out=squares)
+        if self.of_classes:
+            more[..., 0] = entropy_of(y)
+            numbers = np.arange(len(self.votes))[rows][:, None] * size + y.argmax(-1)
+            self.votes += np.bincount(numbers.reshape(-1), minlength=self.votes.size).reshape(self.votes.shape)
+        elif self.predicts_noise:
+            np.exp(log_variances.reshape(more.shape), out=more)
+        self.totals[rows] = np.add.accumulate(figures, axis=1, out=figures)[:, -1]
+        self.counts[rows] += count
 
     def _begin(self, y):
-        self.base = y[:, 0].copy()
-        self.sums, self.squares, self.counts = np.zeros_like(self.base), np.zeros_like(self.base), np.zeros(len(y), np.int64)
-        if self.output in ("softmax", "shares"):
-            self.entropies, self.votes = np.zeros(len(y)), np.zeros_like(self.base)
-        if self.output == "gaussian":
-            self.noise = np.zeros_like(self.base)
+        self.shape = (len(y), *y.shape[2:])
+        self.base = y[:, 0].reshape(len(y), -1) if len(y) else np.empty((0, math.prod(self.shape[1:])))
+        self.totals = np.zeros((len(y), 2 * self.base.shape[1] + (1 if self.of_classes else self.base.shape[1] if self.predicts_noise else 0)))
+        self.counts = np.zeros(len(y), np.int64)
+        if self.of_classes:
+            self.votes = np.zeros(self.base.shape, np.int64)
         if self.keep:
             self.passes = np.empty((len(y), self.samples, *y.shape[2:]), np.float32)
-            self.log_variances = np.empty_like(self.passes) if self.output == "gaussian" else None
+            self.log_variances = np.empty_like(self.passes) if self.predicts_noise else None
 
     def _moments(self):
-        n = self.counts.reshape(-1, *[1] * (self.base.ndim - 1))
-        mean = self.sums / n
-        return mean, np.maximum(self.squares / n - mean * mean, 0.0)
+        size, n = self.base.shape[1], self.counts[:, None]
+        mean = self.totals[:, :size] / n
+        return mean, np.maximum(self.totals[:, size:2 * size] / n - mean * mean, 0.0)
 
     def error(self):
         """Standard error of the mean of each sample, the largest of its outputs."""
-        variance = self._moments()[1].reshape(len(self.counts), -1)
-        return np.sqrt(variance.max(1, initial=0.0) / self.counts)
+        return np.sqrt(self._moments()[1].max(1, initial=0.0) / self.counts)
 
     def finish(self) -> _Sums:
         """With the sums turned into averages."""
-        mean, self.variance = self._moments()
-        self.mean = self.base + mean
-        n = self.counts
-        self.entropies = None if self.entropies is None else self.entropies / n
-        self.noise = None if self.noise is None else self.noise / n.reshape(-1, *[1] * (self.base.ndim - 1))
+        mean, variance = self._moments()
+        self.mean, self.variance = (self.base + mean).reshape(self.shape), variance.reshape(self.shape)
+        rest = self.totals[:, 2 * self.base.shape[1]:] / self.counts[:, None]
+        if self.of_classes:
+            self.entropies = rest[:, 0]
+        elif self.predicts_noise:
+            self.noise = rest.reshape(self.shape)
         return self
-
-
-def _add_up(total, values):
-    """total + values[:, 0] + values[:, 1] + .., in this order."""
-    return np.add.accumulate(np.concatenate([total[:, None], values], axis=1), axis=1)[:, -1]

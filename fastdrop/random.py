@@ -124,13 +124,14 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples", "thins")
+    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples", "thins", "known", "asked", "numbers")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
         self.masks = overrides.get("masks")
         self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
         self.thins = overrides.get("thins", False)
+        self.known, self.asked, self.numbers = overrides.get("known"), 0, {}
         self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
@@ -140,6 +141,22 @@ class Pass:
         self.n_sites = n_sites
         self.calls: dict[int, int] = {}
         self.pending: list = []
+
+    def _side_by_side(self, shared: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Row number and draw of row n * T + t, which is pass t of sample n."""
+        draws = np.arange(self.draw, self.draw + self.passes, dtype=np.uint32)
+        if shared:
+            rows = np.full(self.samples, _arrays.SHARED_ROW, np.uint32)
+        else:
+            rows = np.arange(self.row0, self.row0 + self.samples, dtype=np.uint32) if self.rows is None else self.rows
+        return np.repeat(rows, self.passes), np.tile(draws, self.samples)
+
+    def once(self, shape: tuple, compute) -> np.ndarray:
+        """What compute() gives, or gave in an earlier forward pass of the same samples: the asking goes in the same order."""
+        i, self.asked = self.asked, self.asked + 1
+        if i == len(self.known) or self.known[i].shape != shape:
+            self.known[i:] = [compute()]
+        return self.known[i]
 
     def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False, by_sub: bool = False,
                carries: bool = False) -> Stream:
@@ -159,12 +176,9 @@ class Pass:
         if self.passes:
             if not carries or samples != self.samples * self.passes:
                 raise CannotCarry("a stochastic layer draws for something else than the samples")
-            draws = np.tile(np.arange(self.draw, self.draw + self.passes, dtype=np.uint32), self.samples)
-            if shared:
-                rows = np.full(self.samples, _arrays.SHARED_ROW, np.uint32)
-            elif rows is None:
-                rows = np.arange(row0, row0 + self.samples, dtype=np.uint32)
-            rows = np.repeat(rows, self.passes)
+            if shared not in self.numbers:
+                self.numbers[shared] = self._side_by_side(shared)
+            rows, draws = self.numbers[shared]
         elif by_sub:
             row0, rows = _arrays.SHARED_ROW, None
         elif shared:
@@ -188,15 +202,20 @@ def current() -> Pass | None:
     return _local.pass_
 
 
-@contextmanager
-def forward_pass(draw: int, sites: dict, n_sites: int):
+class forward_pass:  # noqa: N801 (a context manager; as a generator it costs 2 us more)
     """Open the forward pass of an outermost module (`Module.__call__` does it)."""
-    before, opened = _local.pass_, Pass(draw, sites, n_sites)
-    _local.pass_ = opened
-    try:
-        yield opened
-    finally:
-        _local.pass_ = before
+
+    __slots__ = ("before", "opened")
+
+    def __init__(self, draw: int, sites: dict, n_sites: int):
+        self.before, self.opened = _local.pass_, Pass(draw, sites, n_sites)
+
+    def __enter__(self):
+        _local.pass_ = self.opened
+        return self.opened
+
+    def __exit__(self, *exc):
+        _local.pass_ = self.before
 
 
 def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False, by_sub: bool = False,
@@ -274,18 +293,20 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 @contextmanager
 def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None,
-                thins: bool = False):
+                thins: bool = False, known: list | None = None):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
     they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with shared masks, products leave out what is dropped.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
+    known : list, empty at first
+        Keeps what is the same in all passes for the next ones of the same samples.
 
     A pass that is open (a prediction inside another module's forward) waits until the end.
     """
     before = _local.overrides, _local.pass_
     _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
-                        "rows": rows, "thins": thins}
+                        "rows": rows, "thins": thins, "known": known}
     _local.pass_ = None
     try:
         yield

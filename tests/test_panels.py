@@ -182,3 +182,20 @@ def test_thinned_networks_on_any_number_of_threads():
     finally:
         fd.set_num_threads(before)
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_what_comes_before_the_first_dropout_is_computed_once(masks, monkeypatch):
+    seen, gemm = [], _core.gemm
+
+    def spy(c, a, ta, b, *arguments, **options):
+        seen.append((a.shape[1], c.shape[1]))
+        return gemm(c, a, ta, b, *arguments, **options)
+
+    model = nn.Sequential(nn.Linear(12, 21), nn.ReLU(), nn.Linear(21, 22), nn.Tanh(), nn.Dropout(0.5), nn.Linear(22, 3)).eval()
+    x = floats(20, 12)
+    expected = fd.mc_predict(model, x, 40, masks=masks, output="raw")
+    monkeypatch.setattr(_core, "gemm", spy)
+    found = fd.mc_predict(model, x, 40, masks=masks, output="raw", batch_size=60)  # per_sample: a sample at a time; shared: three passes
+    assert np.array_equal(found.mean, expected.mean) and np.array_equal(found.variance, expected.variance)
+    assert seen.count((12, 21)) == seen.count((21, 22)) == (1 if masks == "shared" else 20)
