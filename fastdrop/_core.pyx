@@ -6,6 +6,7 @@ Arrays are C-contiguous float32 (or what a function names), validated by the Pyt
 asserted at most.
 """
 
+from libc.string cimport memset
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.math cimport sqrt
 cimport numpy as cnp
@@ -404,6 +405,30 @@ def pack(cnp.ndarray panels, cnp.ndarray w):
     with nogil:
         status = fd_pack(to, &p)
     done(status)
+
+
+def chain(cnp.ndarray x, tuple layers):
+    """Dense layers one after the other, act(x w^T + b): layers of (panels, inputs, outputs, bias or None, act, alpha)."""
+    cdef int status = FD_OK
+    cdef fd_product p
+    cdef cnp.ndarray y = x, panels, bias
+    cdef cnp.npy_intp shape[2]
+    memset(&p, 0, sizeof(p))
+    p.m, p.tb, p.repeat = rows_of(x), 1, 1
+    shape[0] = p.m
+    p.drop = p.a_drop = p.b_drop = drop_of(None, FD_KEEP_ALL, 1.0)
+    for panels, ins, outs, bias, act, alpha in layers:
+        x = y
+        shape[1] = outs
+        y = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT, 0)
+        p.a, p.panels, p.c, p.bias = data(x), data(panels), data(y), data_or_null(bias)
+        p.n = p.ldc = outs
+        p.k = p.lda = ins
+        p.act, p.alpha = act, alpha
+        with nogil:
+            status = fd_gemm(&p)
+        done(status)
+    return y
 
 
 cdef inline const int64_t *longs(cnp.ndarray a) noexcept:

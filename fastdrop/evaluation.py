@@ -25,16 +25,20 @@ def checked_model(model) -> nn.Module:
     return model
 
 
-@contextmanager
-def evaluating(model: nn.Module):
+class evaluating:  # noqa: N801 (a context manager)
     """The model in evaluation mode; afterwards every module is in the mode it was in."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        object.__setattr__(module, "training", False)
-    try:
-        yield model
-    finally:
-        for module in training:
+
+    __slots__ = ("training",)
+
+    def __init__(self, model: nn.Module):
+        self.training = [module for module in model.modules() if module.training]
+
+    def __enter__(self):
+        for module in self.training:
+            object.__setattr__(module, "training", False)
+
+    def __exit__(self, *exc):
+        for module in self.training:
             object.__setattr__(module, "training", True)
 
 
@@ -125,8 +129,9 @@ def predict(model, x, batch_size: int = 1024) -> np.ndarray:
     result = None
     with evaluating(model), no_grad():
         for i in range(0, max(len(x), 1), size):
-            output = model(x[i:i + size])
-            if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(x[i:i + size]):
+            piece = x if len(x) <= size else x[i:i + size]
+            output = model(piece)
+            if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(piece):
                 raise TypeError(f"model must return a Tensor with one row for each sample, got {_arrays.describe(output)}")
             if result is None:
                 result = np.empty((len(x), *output.shape[1:]), np.float32)

@@ -16,10 +16,10 @@ from sys import getrefcount
 import numpy as np
 
 from fastdrop import _arrays, _core
-from fastdrop._buffers import idle
+from fastdrop._buffers import idle, on_large_pages
 from fastdrop.random import CannotCarry
 
-_FEW_ROWS = 128  # of a product; with more, packing costs little beside it
+FEW_ROWS = 128  # of a product; with more, packing costs little beside it
 
 
 class _Mode(threading.local):
@@ -326,9 +326,9 @@ class Parameter(Tensor):
         if kept is not None and kept[0] == isa:
             return kept[1]
         array = self._data
-        if rows > _FEW_ROWS or array.ndim != 2 or array.base is not None or getrefcount(array) > _alone:
+        if rows > FEW_ROWS or array.ndim != 2 or array.base is not None or getrefcount(array) > _alone:
             return None
-        panels = np.empty(_core.panels_length(*array.shape), np.float32)
+        panels = on_large_pages(_core.panels_length(*array.shape))
         _core.pack(panels, array)
         self._panels = isa, panels
         return panels

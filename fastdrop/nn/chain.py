@@ -10,7 +10,7 @@ from fastdrop import _core, fused
 from fastdrop._buffers import empty
 from fastdrop.nn import activation, dropout
 from fastdrop.nn.linear import Linear
-from fastdrop.tensor import Parameter
+from fastdrop.tensor import FEW_ROWS, Parameter
 
 _ACTIVATIONS = {activation.ReLU: fused.RELU, activation.LeakyReLU: fused.LEAKY_RELU, activation.Sigmoid: fused.SIGMOID, activation.Tanh: fused.TANH,
                 activation.SELU: fused.SELU, activation.SiLU: fused.SILU, activation.GELU: fused.GELU}
@@ -18,12 +18,18 @@ _QUIET = (dropout.Dropout, dropout.AlphaDropout, dropout.GaussianDropout, dropou
 
 
 class Chain:
-    """Steps (dense layer, kind of the activation after it, that activation or None), and the layers that must be in evaluation mode."""
+    """Steps (dense layer, kind of the activation after it, that activation or None), and the layers that must be in evaluation mode.
 
-    __slots__ = ("quiet", "steps")
+    The plan of products of few rows is kept: panels, widths, biases, activations. It holds while every weight has the panels and every
+    bias the array that stand in it.
+    """
+
+    __slots__ = ("held", "isa", "plan", "quiet", "slopes", "steps")
 
     def __init__(self, steps, quiet):
         self.steps, self.quiet = steps, quiet
+        self.slopes = [act for _, kind, act in steps if kind == fused.LEAKY_RELU]
+        self.plan, self.held, self.isa = None, (), None
 
     @classmethod
     def of(cls, modules) -> Chain | None:
@@ -48,23 +54,50 @@ class Chain:
                 return None
         if x.ndim != 2:
             return None
-        rows, columns = x.shape
+        if x.shape[0] <= FEW_ROWS and self._holds():
+            return _core.chain(x, self.plan) if x.shape[1] == self.plan[0][1] else None
+        arguments = self._arguments(x.shape[1])
+        if arguments is None:
+            return None
+        self._keep_plan(x.shape[0], arguments)
+        for weight, bias, kind, alpha in arguments:
+            y = empty((x.shape[0], weight.shape[0]))
+            panels = weight.panels(x.shape[0])
+            _core.gemm(y, x, False, weight.data if panels is None else None, True, bias, kind, alpha, panels=panels)
+            x = y
+        return x
+
+    def _arguments(self, columns: int):
+        """(weight, array of the bias, kind, alpha) of each step, for an input of so many columns; None where they do not fit together."""
+        found = []
         for layer, kind, act in self.steps:
-            table = layer._parameters
-            weight, bias = table["weight"], table.get("bias")
-            if type(weight) is not Parameter or weight.ndim != 2:
+            weight, bias = layer._parameters["weight"], layer._parameters.get("bias")
+            alpha = act.negative_slope if kind == fused.LEAKY_RELU else 0.0
+            if type(weight) is not Parameter or weight.ndim != 2 or alpha < 0.0:
                 return None
             outs, ins = weight.shape
             if columns != ins or (bias is not None and bias.shape != (outs,)):
                 return None
-            alpha = 0.0
-            if kind == fused.LEAKY_RELU:
-                alpha = act.negative_slope
-                if alpha < 0.0:
-                    return None
-            y, columns = empty((rows, outs)), outs
-            panels = weight.panels(rows)
-            w = weight.data if panels is None else None
-            _core.gemm(y, x, False, w, True, None if bias is None else bias._data, kind, alpha, None, None, None, False, 1, panels)
-            x = y
-        return x
+            columns = outs
+            found.append((weight, None if bias is None else bias.data, kind, alpha))
+        return found
+
+    def _keep_plan(self, rows: int, arguments) -> None:
+        """The plan, where all weights keep panels."""
+        self.plan, self.held = None, ()
+        panels = [weight.panels(rows) for weight, *_ in arguments]
+        if rows <= FEW_ROWS and not self.slopes and all(array is not None for array in panels):
+            self.plan = tuple((array, weight.shape[1], weight.shape[0], bias, kind, alpha)
+                              for array, (weight, bias, kind, alpha) in zip(panels, arguments, strict=True))
+            self.held = tuple((weight, weight._panels, layer._parameters.get("bias"), bias)
+                              for (weight, bias, _, _), (layer, _, _) in zip(arguments, self.steps, strict=True))
+            self.isa = _core.isa()
+
+    def _holds(self) -> bool:
+        """Whether there is a plan and nothing has changed since it was made."""
+        if self.plan is None or self.slopes or self.isa != _core.isa():
+            return False
+        for weight, panels, bias, array in self.held:
+            if weight._panels is not panels or (bias is not None and bias._data is not array):
+                return False
+        return True
