@@ -15,12 +15,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import mean
 
 from fastdrop import manual_seed
 
 RUNS_OF_THE_DEMO = 3
+_CHOICE = {"auto": None, "yes": True, "no": False}
 _LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "sgd": 0.1}
 
 
@@ -46,6 +48,8 @@ def add_arguments(sub) -> None:
     data = sub.add_argument_group("data")
     option(data, "--data", "table or archive to train on; without it scikit-learn's digits", metavar="FILE")
     option(data, "--target", "the target's column in a table: its name, or its number from 0, negative from the end", default="-1")
+    option(data, "--header", "whether the first line of a table holds names; auto: where it does not look like the lines below",
+           choices=["auto", "yes", "no"], default="auto")
     option(data, "--ignore", "columns of a table that are no inputs (names of people, numbers of lines): named as for --target",
            type=lambda text: text.split(","), default=[], metavar="C,C")
     option(data, "--task", "what to predict; by default told from the target", choices=["classification", "regression"])
@@ -107,6 +111,8 @@ class _Task:
 
 def run(options) -> int:
     """The command."""
+    from fastdrop import _files, pictures
+
     demo = options.data is None
     compare = options.compare or demo
     if compare and options.checkpoint:
@@ -126,6 +132,9 @@ def run(options) -> int:
     task = _digits() if demo else _from_file(options)
     out = options.out or f"{task.name}.safetensors"
     plot = options.plot or f"{os.path.splitext(out)[0]}.png"
+    _files.apart({"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint})
+    with suppress(ImportError):  # no matplotlib, no picture
+        pictures.check_ending(plot, "--plot")
     for path in (out, plot, options.checkpoint):
         folder = os.path.dirname(path or "") or "."
         if not os.path.isdir(folder):
@@ -190,7 +199,8 @@ def _from_file(options) -> _Task:
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore)), None
+        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore),
+                               header=_CHOICE[options.header]), None
     else:
         raise ValueError(f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}")
     if train.x.ndim != 2 or not train.x.shape[1]:
@@ -201,7 +211,7 @@ def _from_file(options) -> _Task:
         raise ValueError(f"{path!r} must have at least two classes to tell apart, got {train.classes}")
     if not train.is_classification and train.y.ndim != 1:
         raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
-    preparation = Preparation.of(train, {"auto": None, "yes": True, "no": False}[options.standardize])
+    preparation = Preparation.of(train, _CHOICE[options.standardize])
     return _Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
 
 
