@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -25,21 +26,32 @@ def checked_model(model) -> nn.Module:
     return model
 
 
-class evaluating:  # noqa: N801 (a context manager)
-    """The model in evaluation mode; afterwards every module is in the mode it was in."""
+_lock = threading.Lock()
+_held: dict[nn.Module, int] = {}  # modules to put back into training mode, and how many predictions still use them
 
-    __slots__ = ("training",)
+
+class evaluating:  # noqa: N801 (a context manager)
+    """The model in evaluation mode; afterwards, when the last thread that predicts with it is done, every module is in the mode it was in."""
+
+    __slots__ = ("model", "modules")
 
     def __init__(self, model: nn.Module):
-        self.training = [module for module in model.modules() if module.training]
+        self.model = model
 
     def __enter__(self):
-        for module in self.training:
-            object.__setattr__(module, "training", False)
+        with _lock:
+            self.modules = [module for module in self.model.modules() if module.training or module in _held]
+            for module in self.modules:
+                _held[module] = _held.get(module, 0) + 1
+                object.__setattr__(module, "training", False)
 
     def __exit__(self, *exc):
-        for module in self.training:
-            object.__setattr__(module, "training", True)
+        with _lock:
+            for module in self.modules:
+                _held[module] -= 1
+                if not _held[module]:
+                    del _held[module]
+                    object.__setattr__(module, "training", True)
 
 
 class Objective:

@@ -63,7 +63,8 @@ class _Dense:
                 w = self.w.data
                 self.read = x, w  # backward needs these, whatever becomes of the tensors
             else:
-                panels = self.w.panels(len(rows)) if type(self.w) is Parameter else None
+                # passes of one sample leave out what its zeros meet, which pays for packing whatever their number
+                panels = self.w.panels(len(x)) if type(self.w) is Parameter else None
                 w = self.w.data if panels is None else None
             _core.gemm(rows, x, False, w, True, b, self.kind, self.alpha, self.drop, self.x_drop, repeat=self.repeat, panels=panels)
             self.out = out
@@ -73,17 +74,24 @@ class _Dense:
         """What the passes keep of x where its masks hold for all samples of a pass; else None."""
         if not self.thin:
             return None
-        if self.x_drop is not None:
-            kept = thin.Kept(self.x_drop, self.x.shape[1], self.thin)
-            return thin.Parts.of(self.x.data, kept, self.thin, self.repeat > 1)
-        p = self.x._pending
-        return p.parts() if type(p) is _Dense and p.thin and p.drop is not None and p.out is None else None
+        below = [self]  # and what stands before it, down to where a mask meets all units; without recursion, however deep
+        while (last := below[-1]).x_drop is None:
+            p = last.x._pending
+            if not (type(p) is _Dense and p.thin and p.drop is not None and p.out is None):
+                break
+            below.append(p)
+        if last.x_drop is not None:
+            parts = thin.Parts.of(last.x.data, thin.Kept(last.x_drop, last.x.shape[1], last.thin), last.thin, last.repeat > 1)
+        elif last is self:
+            return None
+        else:
+            parts = thin.Parts.whole(last.x.data, last.thin)
+        for recipe in reversed(below[1:]):
+            parts = recipe._kept_outputs(parts)
+        return parts
 
-    def parts(self):
-        """The outputs that `drop` keeps, of each pass."""
-        parts = self._thinned_input()
-        if parts is None:
-            parts = thin.Parts.whole(self.x.data, self.thin)
+    def _kept_outputs(self, parts):
+        """The outputs that `drop` keeps, of each pass, from what the passes keep of x."""
         b = None if self.b is None else self.b.data
         return parts.kept_outputs(self.w.data, b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
 

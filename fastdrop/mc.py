@@ -12,7 +12,7 @@ from fastdrop.arithmetic import softmax_of
 from fastdrop.evaluation import evaluating
 from fastdrop.prediction import MCPrediction, entropy_of, positive
 from fastdrop.progress import Meter
-from fastdrop.tensor import PassTensor, as_tensor, no_grad, reading_passes, side_by_side
+from fastdrop.tensor import PassTensor, Tensor, as_tensor, no_grad, reading_passes, side_by_side
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
@@ -132,17 +132,25 @@ class _Passes:
         outputs = []
         for t in range(first, first + count):
             with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows):
-                outputs.append(self.model(x).data)
+                outputs.append(one_row_each(self.model(x), len(x)).data)
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _side_by_side(self, x, row0, rows, first, count, known):
         with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known), side_by_side(count):
             y = self.model(x)
             with reading_passes():
-                array = as_tensor(y, "the model's output").data
+                array = one_row_each(y, len(x) * (count if type(y) is PassTensor else 1)).data
         if type(y) is PassTensor:
             return array.reshape(len(x), count, *array.shape[1:]).astype(np.float64)
         return np.repeat(array[:, None], count, axis=1).astype(np.float64)  # nothing was drawn (p = 0)
+
+
+def one_row_each(y, rows: int) -> Tensor:
+    """A model's output, which must have so many rows."""
+    y = as_tensor(y, "the model's output")
+    if y.ndim == 0 or y.shape[0] != rows:
+        raise ValueError(f"model must return one row for each of {rows} samples, got an output of shape {y.shape}")
+    return y
 
 
 class _Plan:
@@ -217,6 +225,7 @@ class _Sums:
         self.base = self.entropies = self.votes = self.noise = self.passes = self.log_variances = None
         self.unsure = 0
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinite and undefined outputs are values, not warnings
     def add(self, y, first, rows=slice(None)):
         """Passes (n, count, ...) from number `first` on, of all samples or of those at `rows`."""
         log_variances = None
@@ -257,6 +266,7 @@ class _Sums:
             self.passes = np.empty((len(y), self.samples, *y.shape[2:]), np.float32)
             self.log_variances = np.empty_like(self.passes) if self.predicts_noise else None
 
+    @np.errstate(invalid="ignore")
     def _moments(self):
         size, n = self.base.shape[1], self.counts[:, None]
         mean = self.totals[:, :size] / n
@@ -266,6 +276,7 @@ class _Sums:
         """Standard error of the mean of each sample, the largest of its outputs."""
         return np.sqrt(self._moments()[1].max(1, initial=0.0) / self.counts)
 
+    @np.errstate(invalid="ignore")
     def finish(self) -> _Sums:
         """With the sums turned into averages."""
         mean, variance = self._moments()

@@ -128,9 +128,9 @@ class MCPrediction:
             A precision tau becomes tau / scale^2 (one scale then).
         """
         self._of_numbers("rescale")
-        scale, shift = _arrays.as_array(scale, "scale").astype(np.float64), _arrays.as_array(shift, "shift").astype(np.float64)
-        if not (np.isfinite(scale).all() and (scale != 0).all()):
-            raise ValueError(f"scale must be finite and not 0, got {_arrays.describe(scale)}")
+        scale, shift = self._units(scale, "scale"), self._units(shift, "shift")
+        if not (scale != 0).all():
+            raise ValueError(f"scale must not be 0, got {_arrays.describe(scale)}")
         if self.tau is not None and scale.size != 1:
             raise ValueError(f"scale must be one number where there is one tau, got {_arrays.describe(scale)}")
         other = MCPrediction(self.samples, self.counts, scale * self.mean + shift, scale * scale * self.variance,
@@ -143,11 +143,28 @@ class MCPrediction:
             other._log_variances = self._log_variances + 2 * np.log(np.abs(scale))
         return other
 
+    def _units(self, value, name):
+        """One finite number, or one for each of the outputs."""
+        array = _arrays.as_array(value, name)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise ValueError(f"{name} must hold finite numbers, got {_arrays.describe(value)}")
+        one = self.mean.shape[1:]
+        try:
+            fits = array.size == 1 or np.broadcast_shapes(array.shape, one) == one
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{name} must be one number or broadcast against an output of shape {one}, got {_arrays.describe(value)}")
+        return (array.reshape(()) if array.size == 1 else array).astype(np.float64)
+
     # ---- both ----
 
     def quantile(self, q):
         """Quantiles over the passes, which must have been kept: (N, ...) for a number q in [0, 1], (len(q), N, ...) for several."""
-        return np.quantile(self._kept("quantile"), q, axis=1)
+        passes, q = self._kept("quantile"), _arrays.as_array(q, "q")
+        if q.dtype.kind not in "fiu" or q.ndim > 1 or not ((q >= 0) & (q <= 1)).all():
+            raise ValueError(f"q must be a number in [0, 1] or several, got {_arrays.describe(q)}")
+        return np.quantile(passes, q.astype(np.float64), axis=1)
 
     def _kept(self, what):
         if self.passes is None:
@@ -187,16 +204,18 @@ class MCPrediction:
         if y.dtype.kind not in "fiu" or y.shape != self.mean.shape:
             raise ValueError(f"y must be numbers of shape {self.mean.shape}, got {_arrays.describe(y)}")
         if self._log_variances is not None and tau is None:
-            log_variances = self._log_variances
+            log_variances = self._log_variances.astype(np.float64)
         else:
             tau = self.tau if tau is None else tau
             if tau is None:
                 raise ValueError("tau must be given, here or to mc_predict: the precision of the noise of y")
             log_variances = np.full_like(passes, -np.log(positive(tau, "tau")))
-        exponents = -0.5 * (np.square(y[:, None] - passes) * np.exp(-log_variances) + log_variances + np.log(2 * np.pi))
-        exponents = exponents.reshape(*exponents.shape[:2], -1).sum(2)
-        top = exponents.max(1, keepdims=True)
-        return top[:, 0] + np.log(np.exp(exponents - top).mean(1))
+        with np.errstate(all="ignore"):  # a density of 0 is a value
+            distances = (y[:, None] - passes) * np.exp(-0.5 * log_variances)
+            exponents = -0.5 * (distances * distances + log_variances + np.log(2 * np.pi))
+            exponents = exponents.sum(tuple(range(2, exponents.ndim)))
+            top = np.maximum(exponents.max(1, keepdims=True), np.finfo(np.float64).min)
+            return top[:, 0] + np.log(np.exp(exponents - top).mean(1))
 
 
 def positive(value, name: str) -> float:

@@ -131,7 +131,8 @@ class Pass:
         self.masks = overrides.get("masks")
         self.passes, self.samples = overrides.get("passes", 0), overrides.get("samples", 0)
         self.thins = overrides.get("thins", False)
-        self.known, self.asked, self.numbers = overrides.get("known"), 0, {}
+        known = overrides.get("known")
+        self.known, self.asked, self.numbers = known.pop() if known else None, 0, {}
         self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
         self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
@@ -300,13 +301,14 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, sa
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.
     known : list, empty at first
-        Keeps what is the same in all passes for the next ones of the same samples.
+        Keeps what is the same in all passes for the next ones of the same samples: of the forward pass opened first, where a model's
+        `__call__` opens several.
 
     A pass that is open (a prediction inside another module's forward) waits until the end.
     """
     before = _local.overrides, _local.pass_
     _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
-                        "rows": rows, "thins": thins, "known": known}
+                        "rows": rows, "thins": thins, "known": [] if known is None else [known]}
     _local.pass_ = None
     try:
         yield

@@ -21,15 +21,15 @@ class Chain:
     """Steps (dense layer, kind of the activation after it, that activation or None), and the layers that must be in evaluation mode.
 
     The plan of products of few rows is kept: panels, widths, biases, activations. It holds while every weight has the panels and every
-    bias the array that stand in it.
+    bias the array that stand in it. (Several threads may call one chain: a plan is one object with all that it depends on.)
     """
 
-    __slots__ = ("held", "isa", "plan", "quiet", "slopes", "steps")
+    __slots__ = ("plan", "quiet", "slopes", "steps")
 
     def __init__(self, steps, quiet):
         self.steps, self.quiet = steps, quiet
         self.slopes = [act for _, kind, act in steps if kind == fused.LEAKY_RELU]
-        self.plan, self.held, self.isa = None, (), None
+        self.plan = None  # layers for the core, what they hold of weights and biases, the instruction set
 
     @classmethod
     def of(cls, modules) -> Chain | None:
@@ -37,6 +37,8 @@ class Chain:
         steps, quiet = [], []
         for module in modules:
             kind = type(module)
+            if module is not None and "forward" in module.__dict__:  # somebody's own, put on this one
+                return None
             if kind is Linear:
                 steps.append((module, fused.NONE, None))
             elif kind in _ACTIVATIONS and steps and steps[-1][2] is None:
@@ -54,8 +56,10 @@ class Chain:
                 return None
         if x.ndim != 2:
             return None
-        if x.shape[0] <= FEW_ROWS and self._holds():
-            return _core.chain(x, self.plan) if x.shape[1] == self.plan[0][1] else None
+        plan = self.plan
+        if plan is not None and x.shape[0] <= FEW_ROWS and self._holds(*plan[1:]):
+            layers = plan[0]
+            return _core.chain(x, layers) if x.shape[1] == layers[0][1] else None
         arguments = self._arguments(x.shape[1])
         if arguments is None:
             return None
@@ -84,20 +88,26 @@ class Chain:
 
     def _keep_plan(self, rows: int, arguments) -> None:
         """The plan, where all weights keep panels."""
-        self.plan, self.held = None, ()
-        panels = [weight.panels(rows) for weight, *_ in arguments]
-        if rows <= FEW_ROWS and not self.slopes and all(array is not None for array in panels):
-            self.plan = tuple((array, weight.shape[1], weight.shape[0], bias, kind, alpha)
-                              for array, (weight, bias, kind, alpha) in zip(panels, arguments, strict=True))
-            self.held = tuple((weight, weight._panels, layer._parameters.get("bias"), bias)
-                              for (weight, bias, _, _), (layer, _, _) in zip(arguments, self.steps, strict=True))
-            self.isa = _core.isa()
+        self.plan = None
+        if rows > FEW_ROWS or self.slopes:
+            return
+        panels, places = [], []
+        for weight, *_ in arguments:
+            panels.append(weight.panels(rows))
+            places.append(weight._panels)
+        if all(array is not None and place is not None and place[1] is array for array, place in zip(panels, places, strict=True)):
+            layers = tuple((array, weight.shape[1], weight.shape[0], bias, kind, alpha)
+                           for array, (weight, bias, kind, alpha) in zip(panels, arguments, strict=True))
+            held = tuple((weight, place, layer._parameters.get("bias"), bias)
+                         for (weight, bias, _, _), place, (layer, _, _) in zip(arguments, places, self.steps, strict=True))
+            self.plan = layers, held, _core.isa()
 
-    def _holds(self) -> bool:
-        """Whether there is a plan and nothing has changed since it was made."""
-        if self.plan is None or self.slopes or self.isa != _core.isa():
+    @staticmethod
+    def _holds(held, isa) -> bool:
+        """Whether nothing has changed since a plan was made."""
+        if isa != _core.isa():
             return False
-        for weight, panels, bias, array in self.held:
-            if weight._panels is not panels or (bias is not None and bias._data is not array):
+        for weight, place, bias, array in held:
+            if weight._panels is not place or (bias is not None and bias._data is not array):
                 return False
         return True

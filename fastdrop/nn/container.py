@@ -78,7 +78,7 @@ class Sequential(_Numbered):
         if not (self.training or is_grad_enabled() or random.is_busy()) and type(self) is Sequential:
             version, chain = self._chain
             if version != structure.version():
-                chain = Chain.of(self._flat())
+                chain = None if "forward" in self.__dict__ else Chain.of(self._flat())
                 object.__setattr__(self, "_chain", (structure.version(), chain))
             if chain is not None and (y := chain(as_tensor(input, "input").data)) is not None:
                 return wrap(y)
@@ -92,7 +92,7 @@ class Sequential(_Numbered):
     def _flat(self):
         """The modules in the order of their calls, those of Sequentials inside in their place."""
         for module in self._modules.values():
-            if type(module) is Sequential:
+            if type(module) is Sequential and "forward" not in module.__dict__:
                 yield from module._flat()
             else:
                 yield module

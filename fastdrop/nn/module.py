@@ -120,6 +120,8 @@ class Module:
                 raise TypeError(f"{name} must be a {kind} or None, got {_arrays.describe(value)}")
         else:
             object.__setattr__(self, name, value)
+            if name == "forward":
+                _changed()
 
     def __getattr__(self, name):
         for table in ("_parameters", "_modules", "_buffers"):
@@ -156,6 +158,7 @@ class Module:
             raise TypeError(f"param must be a Parameter or None, got {_arrays.describe(param)}")
         self._claim(name)
         self._parameters[name] = param
+        _changed()
 
     def register_buffer(self, name: str, tensor) -> None:
         """Add an array that is part of the state but not trained."""
