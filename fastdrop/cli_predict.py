@@ -95,7 +95,7 @@ def _preparation(info, model, path: str):
         return Preparation(first.in_features)
     try:
         return Preparation.from_dict(info)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:  # a description that `fastdrop train` did not write
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:  # a description that `fastdrop train` did not write
         raise ValueError(f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})") from None
 
 

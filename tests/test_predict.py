@@ -309,7 +309,7 @@ COLUMNS = {"kind": "csv", "names": ["a", "b", "c", "y"], "width": 4, "target": 3
     [], 3, "x", {}, described(features=0), described(features="3"), described(features=2.0), described(inputs=3),
     described(inputs={"mean": [0.0] * 3}),
     described(inputs={"mean": [0.0] * 2, "scale": [1.0] * 2}), described(inputs={"mean": [0.0] * 3, "scale": [0.0] * 3}),
-    described(inputs={"mean": ["a"] * 3, "scale": [1.0] * 3}), described(inputs={"mean": [[0.0] * 3], "scale": [[1.0] * 3]}),
+    described(inputs={"mean": [10**400] * 3, "scale": [1.0] * 3}), described(inputs={"mean": ["a"] * 3, "scale": [1.0] * 3}), described(inputs={"mean": [[0.0] * 3], "scale": [[1.0] * 3]}),
     described(classes="ab"), described(classes=[]), described(classes=[["a"], ["b"]]), described(classes={"a": 1}),
     described(target={"mean": [0.0], "scale": [1.0]}), described(target={"mean": 0.0, "scale": 1.0}, classes=["a", "b"]),
     described(origin=3), described(origin={}), described(origin={"kind": "csv"}), described(origin=COLUMNS | {"names": ["a"]}),
