@@ -123,7 +123,8 @@ class DropoutNet(BaseEstimator):
         y, strata = parts[1], None
         held = math.ceil(fraction * len(y))
         if not 2 <= held < len(y):
-            raise ValueError(f"validation_fraction must leave at least two samples to look at and one to train on, got {fraction} of {len(y)}")
+            raise ValueError(f"validation_fraction must leave at least two samples to look at and one to train on, "
+                             f"got {fraction} of {len(y)} sample{'s' * (len(y) > 1)}")
         if not self._is_regression:
             counts = np.unique(y, return_counts=True)[1]
             if min(counts) > 1 and len(counts) <= min(held, len(y) - held):  # else the classes have no shares to keep
