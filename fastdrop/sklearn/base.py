@@ -123,7 +123,7 @@ class DropoutNet(BaseEstimator):
         y, strata = parts[1], None
         held = math.ceil(fraction * len(y))
         if not 2 <= held < len(y):
-            raise ValueError(f"validation_fraction must leave at least two samples to look at and one to train on, "
+            raise ValueError("validation_fraction must leave at least two samples to look at and one to train on, "
                              f"got {fraction} of {len(y)} sample{'s' * (len(y) > 1)}")
         if not self._is_regression:
             counts = np.unique(y, return_counts=True)[1]
