@@ -22,7 +22,8 @@ FLOORS = {
     "optim": 10, "dataset": 10, "data": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10, "preparation": 10,
     "streams": 10, "records": 10, "npy": 10, "archives": 10, "columns": 10, "tables": 10, "answers": 10,
     "reliability": 10, "intervals": 10, "temperature": 10, "tuning": 10,
-    "pictures": 10, "diagnosis": 10, "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
+    "pictures": 10, "rates": 10, "diagnosis": 10, "batchnorm": 10,
+    "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
     "sklearn": 11, "cli": 11, "cli_train": 11, "cli_task": 11, "cli_predict": 11, "__main__": 11,
 }
 

@@ -46,7 +46,8 @@ def not_equivalent(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([DropoutClassifier(), DropoutRegressor(), DropoutClassifier((20, 10, 5), dropout=(0.1, 0.2, 0.1, 0.2)),
-                          DropoutRegressor(dropout=0, activation="tanh", solver="rmsprop", max_norm=2, batch_size=64)], expected_failed_checks=not_equivalent)
+                          DropoutRegressor(dropout=0, activation="tanh", solver="rmsprop", max_norm=2, batch_size=64)],
+                         expected_failed_checks=not_equivalent)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

@@ -53,8 +53,8 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
     momentum, nesterovs_momentum : float, bool
         Of the solver "sgd".
     early_stopping : bool
-        Set `validation_fraction` of the data aside (classes in their shares, where there are enough of each), stop by the loss on it, and put back the weights that were
-        best there.
+        Set `validation_fraction` of the data aside (classes in their shares, where there are enough of each), stop by the loss on it, and put
+        back the weights that were best there.
     validation_fraction : float
     standardize : bool
         Give every feature zero mean and unit variance first; networks need it. False: X is on such a scale already.
