@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -36,6 +37,12 @@ def part_of(path):
     """The name in FLOORS: the file, or the folder that it stands in."""
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
+
+
+@pytest.mark.skipif(not (PACKAGE.parent / "pyproject.toml").is_file(), reason="pyproject.toml is not here")
+def test_every_folder_is_installed():
+    listed = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted(".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py"))
 
 
 def imports(path):

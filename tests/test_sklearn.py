@@ -170,8 +170,12 @@ def test_the_units_of_y():
     mean, std = net.fit(x, y).predict(x, return_std=True)
     found = net.fit(x, 1000 * y).predict(x, return_std=True)
     np.testing.assert_allclose(found, [1000 * mean, 1000 * std], rtol=1e-4)
+    limit = float(np.median(net.predict_uncertainty(x, samples=20).standard_error))
+    sure = net.predict_uncertainty(x, samples=20, tolerance=limit)
+    assert sure.standard_error.max() <= limit and sure.counts.min() < sure.counts.max()
     both = np.stack([y, 1000 * y], axis=1)
     net.fit(x, both)
+    assert net.predict_uncertainty(x, samples=20, tolerance=2 * limit).standard_error.max() <= 2 * limit
     found = net.predict_uncertainty(x, keep=True)
     assert net.tau_.shape == (2,) and net.tau_[0] == pytest.approx(1e6 * net.tau_[1])
     exponents = -0.5 * (net.tau_ * (both[:, None] - found.passes) ** 2 - np.log(net.tau_ / (2 * np.pi))).sum(2)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from fastdrop import _arrays, functional
 from fastdrop.dataset import real
@@ -130,25 +131,23 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         return self._shaped(found.mean), self._shaped(np.sqrt(found.variance if self.tau_ is None else found.total_variance))
 
     def predict_uncertainty(self, X, **options) -> MCPrediction:  # noqa: N803
-        """How sure the network is, from mc_samples passes with random masks, which follow from `random_state`.
+        """How sure the network is, as `DropoutClassifier.predict_uncertainty`, in y's units.
 
         Parameters
         ----------
         X : array or sparse matrix (N, features)
         **options
-            Of `fastdrop.mc_predict`: samples, seed, masks, tolerance, keep (for quantiles and the likelihood) ..., and tau, in y's units, instead
-            of the estimator's.
+            Of `fastdrop.mc_predict`, ``tolerance`` and ``tau`` (instead of the estimator's) in y's units too. ``keep=True`` for quantiles and
+            the likelihood.
 
         Returns
         -------
-        MCPrediction : mean, std, epistemic, with a tau also aleatoric and total_variance; float64 (N, targets), in y's units
-
-        Raises
-        ------
-        ValueError
-            No layer has dropout.
+        MCPrediction : mean, std, epistemic, with a tau also aleatoric and total_variance; float64 (N, targets)
         """
+        check_is_fitted(self, "model_")
         tau = options.pop("tau", None)
+        if options.get("tolerance") is not None:  # one for all targets: what is enough for the one of the largest unit
+            options["tolerance"] = positive(options["tolerance"], "tolerance") / self._target.scale.max()
         found = self._passes(X, "raw", options).rescale(self._target.scale, self._target.mean)
         found.tau = self.tau_ if tau is None else positive(tau, "tau")
         return found
