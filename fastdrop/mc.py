@@ -126,9 +126,17 @@ class _Passes:
         if (count > 1 or self.thins) and len(x) and not self.one_by_one:
             try:
                 return self._side_by_side(x, row0, rows, first, count, known)
-            except random.CannotCarry as reason:
-                self.one_by_one = True
-                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+            except random.CannotCarry as error:
+                reason = str(error)
+            except Exception as error:  # perhaps because there are more rows than samples; else it comes again, without them
+                reason = f"side by side they end in {type(error).__name__}: {error}"
+            outputs = self._one_by_one(x, row0, rows, first, count)
+            self.one_by_one = True
+            warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+            return outputs
+        return self._one_by_one(x, row0, rows, first, count)
+
+    def _one_by_one(self, x, row0, rows, first, count):
         outputs = []
         for t in range(first, first + count):
             with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows):
