@@ -56,7 +56,7 @@ for _batch in (1, 32, 128):
     case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)
 
 for _batch in (1, 32):
-    case(f"monte carlo batch={_batch}", uncertainty.monte_carlo, _batch)
+    case(f"monte carlo batch={_batch}", bench_cases.monte_carlo, _batch)
 for _batch in (32, 256):
     case(f"monte carlo shared batch={_batch}", uncertainty.shared, _batch)
 case("latency", uncertainty.latency)

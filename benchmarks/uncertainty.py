@@ -1,4 +1,4 @@
-"""Cases of prediction: Monte Carlo passes against what one writes in PyTorch, one sample's latency, the start of a process."""
+"""Cases of prediction beside `fastdrop.bench_cases.monte_carlo`: shared masks, one sample's latency, the start of a process."""
 
 from __future__ import annotations
 
@@ -11,25 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import fastdrop as fd
-from fastdrop import bench_cases, mc, nn
-from fastdrop.bench_cases import Case
+from fastdrop import bench_cases, mc
+from fastdrop.bench_cases import HIDDEN, SAMPLES, Case, images, uncertain_mlp
 
 torch = bench_cases.torch()
-SAMPLES, RATES, HIDDEN = 50, (0, 0.5, 0.5), 1024
-
-
-def _models():
-    """The MLP 784-1024-1024-10 with dropout 0.5 after the hidden layers, and PyTorch's of the same weights."""
-    fd.manual_seed(0)
-    ours, theirs = bench_cases.mlp(nn, HIDDEN, RATES).eval(), None
-    if torch is not None:
-        theirs = bench_cases.mlp(torch.nn, HIDDEN, RATES)
-        theirs.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in ours.state_dict().items()})
-    return ours, theirs
-
-
-def _inputs(batch):
-    return np.random.default_rng(0).random((batch, 784), np.float32)
 
 
 def _require(good, what):
@@ -37,47 +22,9 @@ def _require(good, what):
         raise RuntimeError(f"{what} gives wrong results")
 
 
-def monte_carlo(batch: int) -> Case:
-    """Mean and variance of the softmax over 50 passes with masks of their own."""
-    (model, theirs), x = _models(), _inputs(batch)
-    candidates = {"fastdrop": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}
-    if torch is not None:
-        theirs.train()
-        tx = torch.from_numpy(x)
-
-        @torch.inference_mode()
-        def loop():
-            passes = torch.stack([torch.softmax(theirs(tx), 1) for _ in range(SAMPLES)])
-            return passes.mean(0), passes.var(0, unbiased=False)
-
-        @torch.inference_mode()
-        def repeated():
-            passes = torch.softmax(theirs(tx.repeat_interleave(SAMPLES, 0)), 1).reshape(batch, SAMPLES, 10)
-            return passes.mean(1), passes.var(1, unbiased=False)
-
-        candidates |= {"PyTorch, a loop": loop, "PyTorch, one repeated batch": repeated}
-
-    def check():
-        """By hand in float64, with the masks of the contract."""
-        w = [p.data.astype(np.float64) for p in model.parameters()]
-        h = np.maximum(x @ w[0].T + w[1], 0)
-        total = 0.0
-        for t in range(SAMPLES):
-            with fd.random.monte_carlo(t, 1, 0, "per_sample"), fd.no_grad():
-                z = model(x).data.astype(np.float64)
-            total = total + np.exp(z) / np.exp(z).sum(1, keepdims=True)
-        found = fd.mc_predict(model, x, SAMPLES, seed=1)
-        _require(np.abs(found.mean - total / SAMPLES).max() < 1e-5 and found.std.min() > 0, "mc_predict")
-        z = np.maximum(h @ w[2].T + w[3], 0) @ w[4].T + w[5]
-        many = fd.mc_predict(model, x[:1], 2000, seed=1, output="raw")
-        _require(np.abs(many.mean - z[:1]).max() < 6 * many.standard_error.max() + 0.05, "mc_predict's mean")
-
-    return Case(f"{SAMPLES} Monte Carlo passes, 784-{HIDDEN}-{HIDDEN}-10, batch {batch}, p = 0.5", candidates, check)
-
-
 def shared(batch: int) -> Case:
     """The same with masks that all samples of a pass share: the thinned network alone, against all of its units."""
-    (model, _), x = _models(), _inputs(batch)
+    (model, _), x = uncertain_mlp(), images(batch)
 
     def thinned():
         return fd.mc_predict(model, x, SAMPLES, seed=1, masks="shared")
@@ -97,7 +44,7 @@ def shared(batch: int) -> Case:
 
 def latency() -> Case:
     """One sample through the same network without dropout."""
-    (model, theirs), x = _models(), _inputs(1)
+    (model, theirs), x = uncertain_mlp(), images(1)
     weights = [p.data.copy() for p in model.parameters()]
 
     def numpy():
@@ -166,7 +113,7 @@ def start() -> Case:
     """From the start of the process to the first prediction printed; a NumPy script with the weights in an .npz archive does the same."""
     folder = tempfile.TemporaryDirectory()
     place = Path(folder.name)
-    (model, _), x = _models(), _inputs(1)
+    (model, _), x = uncertain_mlp(), images(1)
     fd.save(model, place / "model.safetensors")
     np.savez(place / "model.npz", **model.state_dict())
     np.save(place / "x.npy", x)

@@ -32,6 +32,7 @@ typedef struct {
     float *packed, *tile, *stage;
     const float *panels; /* packed, or the caller's */
     uint32_t *bits;
+    int32_t *index;
 } buffers;
 
 static size_t carve(buffers *to, char *from, const fd_table *k, ptrdiff_t kc, ptrdiff_t nc) {
@@ -43,6 +44,7 @@ static size_t carve(buffers *to, char *from, const fd_table *k, ptrdiff_t kc, pt
     PIECE(packed, float, fd_round_up(nc, k->tile_n) * kc + NR_MAX)
     PIECE(tile, float, RUN * k->tile_m * kc + k->tile_m * 16 + NR_MAX)
     PIECE(stage, float, fd_max(STAGE * fd_max(nc, RUN * k->tile_m), k->tile_n * kc))
+    PIECE(index, int32_t, kc)
     PIECE(bits, uint32_t, k->tile_m * (nc / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD)
 #undef PIECE
     return at * sizeof(float);
@@ -140,6 +142,30 @@ static void sweep(const gemm_work *w, const buffers *buf, fd_tile *t, ptrdiff_t 
     if (drop) drop_into(k, c, p->ldc, c, p->ldc, &p->drop, i, t->mr, jc, nc);
 }
 
+/* Rows [i, end): tiles of equal height, the first ones a row higher where that does not come out even. */
+static void tiles(const gemm_work *w, const buffers *buf, fd_tile *t, ptrdiff_t i, ptrdiff_t end, ptrdiff_t pc, ptrdiff_t kc, ptrdiff_t jc,
+                  ptrdiff_t nc, int last) {
+    const ptrdiff_t count = fd_ceil_div(end - i, w->k->tile_m), low = (end - i) / count, high = (end - i) % count;
+    for (ptrdiff_t tile = 0; tile < count;) {
+        t->mr = low + (tile < high);
+        const ptrdiff_t alike = (tile < high ? high : count) - tile, run = w->p->ta ? fd_min(RUN, alike) : 1;
+        pack_a(w, buf, t, i, run, pc, kc);
+        t->a = buf->tile;
+        for (ptrdiff_t r = 0; r < run; r++, i += t->mr, t->a += kc * t->mr) sweep(w, buf, t, i, jc, nc, last);
+        tile += run;
+    }
+}
+
+/* Where the n numbers are that are not 0. */
+static ptrdiff_t nonzeros(int32_t *index, const float *x, ptrdiff_t n) {
+    ptrdiff_t count = 0;
+    for (ptrdiff_t p = 0; p < n; p++) {
+        index[count] = (int32_t)p;
+        count += x[p] != 0.0f;
+    }
+    return count;
+}
+
 static void gemm_task(const fd_region *region, int thread, void *context) {
     const gemm_work *w = context;
     const fd_product *p = w->p;
@@ -152,8 +178,9 @@ static void gemm_task(const fd_region *region, int thread, void *context) {
     const ptrdiff_t n0 = w->n0 + fd_cut(w->n1 - w->n0, w->grid_n, tn, k->tile_n);
     const ptrdiff_t n1 = w->n0 + fd_cut(w->n1 - w->n0, w->grid_n, tn + 1, k->tile_n);
     if (m0 >= m1 || n0 >= n1) return;
-    const ptrdiff_t tiles = fd_ceil_div(m1 - m0, k->tile_m); /* balanced: the first `high` tiles are one row higher */
-    const ptrdiff_t low = (m1 - m0) / tiles, high = (m1 - m0) % tiles;
+    /* Rows of one row of a share its zeros (half of what a ReLU gives): what they would be multiplied with is left out, where it is
+       finite, which changes no bit. */
+    const int skip = p->panels && p->finite && p->repeat >= k->tile_m;
     const ptrdiff_t nc = fd_round_up(fd_ceil_div(n1 - n0, fd_ceil_div(n1 - n0, w->nc)), k->tile_n);
     fd_tile t = {.ldc = p->ldc};
 
@@ -167,13 +194,13 @@ static void gemm_task(const fd_region *region, int thread, void *context) {
             t.add = p->accumulate || pc > 0;
             if (p->panels) buf.panels = p->panels + fd_panel_at(pc, kc, jc, fd_round_up(p->n, k->tile_n));
             else pack_b(w, &buf, pc, kc, jc, nj);
-            for (ptrdiff_t tile = 0, i = m0; tile < tiles;) {
-                t.mr = low + (tile < high);
-                const ptrdiff_t alike = (tile < high ? high : tiles) - tile, run = p->ta ? fd_min(RUN, alike) : 1;
-                pack_a(w, &buf, &t, i, run, pc, kc);
-                t.a = buf.tile;
-                for (ptrdiff_t r = 0; r < run; r++, i += t.mr, t.a += kc * t.mr) sweep(w, &buf, &t, i, jc, nj, last);
-                tile += run;
+            for (ptrdiff_t i = m0, end = m1; i < m1; i = end) {
+                if (skip) {
+                    end = fd_min(m1, (i / p->repeat + 1) * p->repeat);
+                    t.index = buf.index;
+                    t.count = nonzeros(buf.index, p->a + i / p->repeat * p->lda + pc, kc);
+                }
+                tiles(w, &buf, &t, i, end, pc, kc, jc, nj, last);
             }
             pc += kc;
         } while (pc < p->k);

@@ -188,7 +188,7 @@ def plot(rows: list[dict], path) -> None:
 _QUICK = (
     (bench_cases.dropout, 4096, 0.5), (bench_cases.dropout, 4096, 0.1), (bench_cases.dropout, 256, 0.5),
     (bench_cases.matmul, 1024, 1024, 1024), (bench_cases.linear, 128, 1024), (bench_cases.mlp_step, 1024, 128),
-    (bench_cases.mlp_step, 512, 32),
+    (bench_cases.mlp_step, 512, 32), (bench_cases.monte_carlo, 1),
 )
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastdrop import _core, functional, kernels, nn, optim
+from fastdrop import _core, functional, kernels, mc, nn, optim, random
 
-__all__ = ["Case", "dropout", "linear", "matmul", "mlp", "mlp_step", "torch", "training_step"]
+__all__ = ["Case", "dropout", "images", "linear", "matmul", "mlp", "mlp_step", "monte_carlo", "torch", "training_step", "uncertain_mlp"]
 
 RATES = (0.2, 0.5, 0.5)  # on the input and after each hidden layer
+HIDDEN, SAMPLES = 1024, 50  # of the network whose uncertainty is asked for, and the passes
 
 
 @dataclass
@@ -165,3 +166,58 @@ def mlp_step(hidden: int, batch: int) -> Case:
                 _verify(abs(a - b) <= 1e-4 * abs(b), "training, compared with PyTorch's,")
 
     return Case(f"training step of 784-{hidden}-{hidden}-10, batch {batch}, dropout 0.2/0.5/0.5", candidates, check, inputs=(x, y, hidden))
+
+
+def uncertain_mlp():
+    """784-1024-1024-10 with dropout 0.5 after the hidden layers, and PyTorch's of the same weights where it is installed."""
+    rates, theirs = (0, 0.5, 0.5), None
+    with random.own_run(0):
+        ours = mlp(nn, HIDDEN, rates).eval()
+    if library := torch():
+        theirs = mlp(library.nn, HIDDEN, rates)
+        theirs.load_state_dict({name: library.from_numpy(array.copy()) for name, array in ours.state_dict().items()})
+    return ours, theirs
+
+
+def images(batch: int) -> np.ndarray:
+    """Rows of 784 numbers in [0, 1), as of images."""
+    return np.random.default_rng(0).random((batch, 784), np.float32)
+
+
+def monte_carlo(batch: int) -> Case:
+    """Mean and variance of the softmax over 50 passes with masks of their own."""
+    (model, theirs), x = uncertain_mlp(), images(batch)
+    candidates = {"fastdrop": lambda: mc.mc_predict(model, x, SAMPLES, seed=1)}
+    if library := torch():
+        theirs.train()
+        tx = library.from_numpy(x)
+
+        @library.inference_mode()
+        def loop():
+            passes = library.stack([library.softmax(theirs(tx), 1) for _ in range(SAMPLES)])
+            return passes.mean(0), passes.var(0, unbiased=False)
+
+        @library.inference_mode()
+        def repeated():
+            passes = library.softmax(theirs(tx.repeat_interleave(SAMPLES, 0)), 1).reshape(batch, SAMPLES, 10)
+            return passes.mean(1), passes.var(1, unbiased=False)
+
+        candidates |= {"PyTorch, a loop": loop, "PyTorch, one repeated batch": repeated}
+
+    def check():
+        """Pass by pass in float64, with the masks of the contract."""
+        w = [p.data.astype(np.float64) for p in model.parameters()]
+        first, passes = np.maximum(x @ w[0].T + w[1], 0), []
+        for t in range(SAMPLES):
+            kept = [2.0 * random_mask(batch, site, t) for site in (0, 1)]
+            z = np.maximum(first * kept[0] @ w[2].T + w[3], 0) * kept[1] @ w[4].T + w[5]
+            passes.append(np.exp(z) / np.exp(z).sum(1, keepdims=True))
+        found = mc.mc_predict(model, x, SAMPLES, seed=1)
+        _verify(np.abs(found.mean - np.mean(passes, 0)).max() < 1e-5 and np.abs(found.variance - np.var(passes, 0)).max() < 1e-5, "mc_predict")
+
+    def random_mask(rows, site, t):
+        mask = np.empty((rows, HIDDEN), np.bool_)
+        _core.keep_mask(mask, _core.Stream(1, site, 0, t, 0, 0, random.MONTE_CARLO), _core.keep_threshold(0.5))
+        return mask
+
+    return Case(f"{SAMPLES} Monte Carlo passes, 784-{HIDDEN}-{HIDDEN}-10, batch {batch}, p = 0.5", candidates, check)

@@ -141,7 +141,7 @@ def test_the_pages_code_runs():
     names = {"x": x, "y": y, "labels": np.arange(40) % 3, "x_train": x, "y_train": y, "x_new": x[:5], "y_new": y[:5]}
     blocks = [re.sub(r"^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", page.read_text(), re.M)]
     blocks = [block for block in blocks if "fd.mc_predict" in block]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(block, names)
     assert names["mc"].mean.shape == (40, 3) and (names["low"] <= names["high"]).all() and names["noisy"].min() > 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.papers import concrete, features, mnist, ood, sparse, uci_gal
+from benchmarks.papers import calibration, concrete, features, mnist, ood, sparse, uci_gal
 
-PAPERS = (mnist, concrete, sparse, features, uci_gal, ood)
+PAPERS = (mnist, concrete, sparse, features, uci_gal, ood, calibration)
 
 
 def main(arguments=None) -> None:

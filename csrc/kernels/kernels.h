@@ -42,6 +42,8 @@ typedef struct {
     ptrdiff_t lda;
     int a_rows;
     const float *b; /* packed panel b[p*tile_n + j], zeros for j >= n */
+    const int32_t *index; /* with a_rows: the p that count, `count` of them in order; or NULL: all */
+    ptrdiff_t count;
     float *c;
     ptrdiff_t ldc;
     int add, relu;

@@ -1,0 +1,68 @@
+"""Can the probabilities be believed? Calibration on Fashion-MNIST: without dropout and with it, the passes' mean, temperature scaling.
+
+The measures of Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017. The temperature is fitted on half of the
+test images, the figures are of the other half.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import fastdrop as fd
+from benchmarks.papers.common import data_folder
+from fastdrop import bench_cases, nn, optim
+
+VARIANTS = {"no dropout": (0, 0, 0), "dropout 0.2, 0.5, 0.5": (0.2, 0.5, 0.5)}
+
+
+def arguments(parser) -> None:
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--samples", type=int, default=50, help="Monte Carlo passes (default 50)")
+    parser.add_argument("--plot", help="file for a picture of the passes' mean, first seed (PNG, PDF or SVG)")
+
+
+def clothes():
+    """Fashion-MNIST: images as rows in [0, 1], and labels; training, then test."""
+    with np.load(data_folder() / "fashion_mnist" / "fashion_mnist.npz") as file:
+        images = [(file[k].reshape(-1, 784) / np.float32(255)).astype(np.float32) for k in ("x_train", "x_test")]
+        return images[0], file["y_train"].astype(np.int64), images[1], file["y_test"].astype(np.int64)
+
+
+def judged(model, x, y, samples, seed) -> tuple[dict, float]:
+    """Calibrations on the second half of x by what made the probabilities, and the temperature that the first half gives."""
+    half = len(x) // 2
+    logits, (x, y_fit, y) = fd.predict(model, x), (x[half:], y[:half], y[half:])
+    temperature = fd.temperature_scaling(logits[:half], y_fit)
+    probabilities = {"weight-scaled": fd.softmax(logits[half:]).numpy(), "the same, temperature": temperature.transform(logits[half:])}
+    found = {name: fd.calibration(p.astype(np.float64), y) for name, p in probabilities.items()}
+    if any(isinstance(module, nn.Dropout) for module in model.modules()):
+        mc = fd.mc_predict(model, x, samples, seed, progress=False)
+        found["mean of the passes"] = fd.calibration(mc, y, uncertainty=mc.entropy)
+    return found, temperature.T
+
+
+def run(options) -> None:
+    x, y, x_test, y_test = clothes()
+    print(f"784-{options.hidden}-{options.hidden}-10 on Fashion-MNIST, {options.epochs} epochs of batches of 128, Adam 1e-3; {options.samples} passes; "
+          f"figures of {len(x_test) - len(x_test) // 2} test images, mean of seeds {options.seeds}; {fd.isa()}, {fd.get_num_threads()} threads")
+    for name, rates in VARIANTS.items():
+        rows: dict[str, list] = {}
+        temperatures, drawn = [], None
+        for seed in map(int, options.seeds.split(",")):
+            fd.manual_seed(seed)
+            model = bench_cases.mlp(nn, options.hidden, rates)
+            fd.fit(model, (x, y), optimizer=optim.Adam(model.parameters(), lr=1e-3), epochs=options.epochs, batch_size=128, progress=False)
+            found, temperature = judged(model, x_test, y_test, options.samples, seed)
+            temperatures.append(temperature)
+            drawn = drawn or found.get("mean of the passes")
+            for kind, c in found.items():
+                rows.setdefault(kind, []).append((100 * c.accuracy, 100 * c.ece, c.nll, c.brier, 100 * c.area))
+        print(f"{name} (temperature {np.mean(temperatures):.2f})")
+        for kind, figures in rows.items():
+            accuracy, ece, nll, brier, area = np.mean(figures, 0)
+            print(f"  {kind}: accuracy {accuracy:.2f} %, ECE {ece:.2f} %, log likelihood {-nll:.3f}, Brier {brier:.3f}, "
+                  f"mean accuracy over coverage {area:.2f} %", flush=True)
+    if options.plot and drawn:
+        drawn.plot(options.plot)
