@@ -83,6 +83,8 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    if random.side_by_side():
+        raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
         raise ValueError("model must have a stochastic layer (Dropout, ...): without one all passes are the same")
     samples, seed = _arrays.integer(samples, "samples", 1), _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)

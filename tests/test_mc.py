@@ -448,3 +448,29 @@ def test_likelihoods_at_the_edges_and_refusals():
                        (lambda: several.rescale(2.0, np.ones(3)), "shift must"), (lambda: several.rescale(2.0, np.inf), "shift must")):
         with pytest.raises(ValueError, match=word):
             call()
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_a_prediction_inside_a_prediction_sees_no_passes_of_the_outer_one(masks):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.fc = nn.Dropout(0.4), nn.Linear(8, 3)
+
+        def forward(self, x):
+            h, fc = self.drop(x), self.fc
+
+            class Inner(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.drop = nn.Dropout(0.5)
+
+                def forward(self, x):
+                    return fc(self.drop(x) + h)
+
+            return fc(h) + fd.mc_predict(Inner(), x, 4, output="raw").mean.astype(np.float32)
+
+    model = Outer().eval()
+    with pytest.warns(fd.mc.MCWarning, match="inside"):
+        found = fd.mc_predict(model, X, 4, masks=masks, output="raw", keep=True).passes
+    assert np.abs(found - oracle(model, X, 4, masks)).max() < 1e-6
