@@ -51,8 +51,7 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
 typedef struct {
     float *c; /* m x n, leading dimension ldc */
     const float *a, *b;
-    const float *panels; /* of fd_pack, instead of b; or NULL */
-    int finite;          /* panels hold neither infinities nor NaN */
+    const float *panels; /* of fd_pack, instead of b; or NULL. With repeat their numbers must be finite: what meets zeros alone is left out */
     ptrdiff_t m, n, k, ldc, lda, ldb;
     int ta, tb;     /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
     ptrdiff_t repeat; /* above 1: row i of A is row i / repeat of a, with masks of its own; not with ta */

@@ -48,7 +48,6 @@ cdef extern from "fastdrop.h" nogil:
         const float *a
         const float *b
         const float *panels
-        int finite
         Py_ssize_t m, n, k, ldc, lda, ldb
         int ta, tb, accumulate
         Py_ssize_t repeat
@@ -370,13 +369,13 @@ def dropblock(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, tuple block,
     done(status)
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
-         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None, bint finite=False):
+         tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate. repeat: each row of a
-    stands for so many rows, which a_drop's masks tell apart. panels (of `pack`): read instead of b; finite: they hold no
-    infinities and no NaN. The rows of c may stand apart."""
+    stands for so many rows, which a_drop's masks tell apart. panels (of `pack`): read instead of b, finite with
+    repeat. The rows of c may stand apart."""
     cdef int status
     cdef fd_product p
-    p.c, p.a, p.panels, p.finite = data(c), data(a), data_or_null(panels), finite
+    p.c, p.a, p.panels = data(c), data(a), data_or_null(panels)
     p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
     p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
     p.ldc = ld_of(c)

@@ -63,7 +63,8 @@ class _Dense:
                 w = self.w.data
                 self.read = x, w  # backward needs these, whatever becomes of the tensors
             else:
-                panels = self.w.panels(len(rows)) if type(self.w) is Parameter else None
+                # passes of one sample leave out what its zeros meet, which pays for packing whatever their number
+                panels = self.w.panels(len(x)) if type(self.w) is Parameter else None
                 w = self.w.data if panels is None else None
             _core.gemm(rows, x, False, w, True, b, self.kind, self.alpha, self.drop, self.x_drop, repeat=self.repeat, panels=panels)
             self.out = out

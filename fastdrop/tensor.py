@@ -9,6 +9,7 @@ dropout become one product. Whoever reads `data` runs it.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from contextlib import ContextDecorator, contextmanager
 from sys import getrefcount
@@ -317,7 +318,8 @@ class Parameter(Tensor):
         Tensor.data.fset(self, value)
 
     def panels(self, rows: int) -> np.ndarray | None:
-        """The array (out, in) as products x w^T of so many rows read it, packed once; None where packing again is as well.
+        """The array (out, in) as products x w^T of so many rows read it, packed once; None where packing again is as well, or numbers
+        are not finite.
 
         They are kept until somebody asks for `data`, and made only while nobody else holds the array, so no write can be missed
         (but one through a bare address that was taken before). A product of one row of 1024 by 1024: 170 us, with them 50.
@@ -333,7 +335,7 @@ class Parameter(Tensor):
         if rows > FEW_ROWS or array.ndim != 2 or array.base is not None:
             return None
         self._panels = place = [isa, None]
-        if getrefcount(array) > _alone:
+        if getrefcount(array) > _alone or not math.isfinite(_core.sumsq(array)):
             self._panels = None
             return None
         panels = on_large_pages(_core.panels_length(*array.shape))

@@ -276,3 +276,36 @@ def test_the_small_path_sees_what_becomes_of_a_model():
             assert np.array_equal(model(x).data, np.full((2, 3), -10.0) if module is model[1] else x if module is model else np.zeros((2, 3)))
         del model.forward, model[1].forward, layer.forward
         assert np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5 and model._chain[1] is not None
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize(("samples", "repeat"), [(1, 50), (3, 17), (2, 5), (5, 14)])
+def test_zeros_of_a_repeated_row_change_no_bit(samples, repeat, zeros, each_isa):
+    """Passes of one sample leave out what its zeros would be multiplied with; the same bits as without panels, on any number of threads."""
+    x = floats(samples, 1000) * (RNG.random((samples, 1000)) >= zeros)
+    x, w, b, rows = x.astype(np.float32), floats(300, 1000), floats(300), samples * repeat
+    x[0, :5] = (-0.0, 1e-40, -1e-42, np.inf, np.nan) if zeros == 0.3 else 0
+    q = _core.keep_threshold(0.5)
+    drop = [(_core.Stream(1, site, 0, 0, 0, 0, 16, np.arange(rows, dtype=np.uint32), False, np.arange(rows, dtype=np.uint32)), q, 2.0) for site in (0, 1)]
+    before = fd.get_num_threads()
+    try:
+        for _ in each_isa():
+            panels = np.empty(_core.panels_length(300, 1000), np.float32)
+            _core.pack(panels, w)
+            expected, found = np.empty((rows, 300), np.float32), np.empty((rows, 300), np.float32)
+            _core.gemm(expected, x, False, w, True, b, 1, 0.0, *drop, repeat=repeat)
+            for threads in (1, 2, 3):
+                fd.set_num_threads(threads)
+                _core.gemm(found, x, False, None, True, b, 1, 0.0, *drop, repeat=repeat, panels=panels)
+                assert np.array_equal(expected, found, equal_nan=True)
+    finally:
+        fd.set_num_threads(before)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_keep_no_panels(bad):
+    """0 * inf is NaN, and must not be left out."""
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 2)).eval()
+    model[3].weight.data[0, 0] = bad
+    model[0].bias.data[0] = -100  # unit 0 is 0 after ReLU
+    assert np.isnan(fd.mc_predict(model, floats(3, 8), 20, output="raw").mean[:, 0]).all() and model[3].weight._panels is None
