@@ -230,6 +230,20 @@ def test_panels_are_not_kept_when_another_thread_asks_for_the_array_meanwhile(wh
             assert np.abs(model(x).data - (3 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
 
 
+def test_panels_are_not_kept_of_an_array_that_is_being_replaced():
+    layer, x = nn.Linear(40, 30).eval(), floats(2, 40)
+
+    class Late:
+        def __array__(self, dtype=None, copy=None):
+            with fd.no_grad():
+                layer(x)
+            return np.full((30, 40), 2, np.float32)
+
+    with fd.no_grad():
+        layer.weight.data = Late()
+        assert np.abs(layer(x).data - (2 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
+
+
 def test_several_threads_call_one_small_path():
     """While another one changes the weights: no call fails, and afterwards no panels or plans are stale."""
     model, x, failures, stop = nn.Sequential(nn.Linear(60, 200), nn.ReLU(), nn.Linear(200, 3)).eval(), floats(2, 60), [], threading.Event()
