@@ -60,8 +60,10 @@ def run(options) -> int:
 
 def _checked(options) -> str:
     """The format of the output, after a look at the options."""
-    from fastdrop import _arrays
+    from fastdrop import _arrays, _files
 
+    _files.apart({"--out": options.out, "the model": options.model})
+    _files.apart({"--out": options.out, "the input": None if options.input == "-" else options.input})
     if options.mc is None:
         for name in ("seed", "masks"):
             if getattr(options, name) is not None:
@@ -135,10 +137,16 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
     if preparation.classes is not None:
         if mc is not None:
             extra = {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
-        return {"prediction": np.array(preparation.classes)[outputs.argmax(axis=1)], "probability": outputs, **extra}
+        return {"prediction": _labels(preparation.classes)[outputs.argmax(axis=1)], "probability": outputs, **extra}
     if preparation.target is None:
         return {"prediction": outputs} | ({} if mc is None else {"std": mc.std.reshape(len(x), -1)})
     if mc is None:
-        return {"prediction": preparation.target.inverse_transform(outputs[:, 0])}
+        return {"prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean}  # float64: the target's units may need it
     mc = mc.rescale(preparation.target.scale, preparation.target.mean)
     return {"prediction": mc.mean[:, 0], "std": mc.std[:, 0]}
+
+
+def _labels(classes: list) -> np.ndarray:
+    """What the class numbers mean, text where an array of integers cannot hold it: as the columns of the probabilities are called."""
+    labels = np.array(classes)
+    return labels if labels.dtype.kind in "iU" else np.array(list(map(str, classes)))

@@ -13,6 +13,7 @@ from fastdrop.optim import lr_scheduler
 from fastdrop.preparation import Preparation
 from fastdrop.train import evaluate, fit
 
+_CHOICE = {"auto": None, "yes": True, "no": False}
 _OPTIMIZERS = {"adam": (optim.Adam, 1e-3), "adamw": (optim.AdamW, 1e-3), "rmsprop": (optim.RMSprop, 1e-3), "sgd": (optim.SGD, 0.1)}  # rates
 
 
@@ -81,7 +82,8 @@ def from_file(options) -> Task:
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore)), None
+        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore),
+                               header=_CHOICE[options.header]), None
     else:
         raise ValueError(f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}")
     if train.x.ndim != 2 or not train.x.shape[1]:
@@ -92,7 +94,7 @@ def from_file(options) -> Task:
         raise ValueError(f"{path!r} must have at least two classes to tell apart, got {train.classes}")
     if not train.is_classification and train.y.ndim != 1:
         raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
-    preparation = Preparation.of(train, {"auto": None, "yes": True, "no": False}[options.standardize])
+    preparation = Preparation.of(train, _CHOICE[options.standardize])
     return Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
 
 

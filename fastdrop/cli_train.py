@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from statistics import mean
 
 from fastdrop import manual_seed
@@ -44,6 +45,8 @@ def add_arguments(sub) -> None:
     data = sub.add_argument_group("data")
     option(data, "--data", "table or archive to train on; without it scikit-learn's digits", metavar="FILE")
     option(data, "--target", "the target's column in a table: its name, or its number from 0, negative from the end", default="-1")
+    option(data, "--header", "whether the first line of a table holds names; auto: where it does not look like the lines below",
+           choices=["auto", "yes", "no"], default="auto")
     option(data, "--ignore", "columns of a table that are no inputs (names of people, numbers of lines): named as for --target",
            type=lambda text: text.split(","), default=[], metavar="C,C")
     option(data, "--task", "what to predict; by default told from the target", choices=["classification", "regression"])
@@ -90,7 +93,7 @@ def add_arguments(sub) -> None:
 
 def run(options) -> int:
     """The command."""
-    from fastdrop import io
+    from fastdrop import _files, io, pictures
     from fastdrop.cli_task import digits, from_file
 
     demo = options.data is None
@@ -101,6 +104,9 @@ def run(options) -> int:
     task = digits() if demo else from_file(options)
     out = options.out or f"{task.name}.safetensors"
     plot = options.plot or f"{os.path.splitext(out)[0]}.png"
+    _files.apart({"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint})
+    with suppress(ImportError):  # no matplotlib, no picture
+        pictures.check_ending(plot, "--plot")
     for path in (out, plot, options.checkpoint):
         folder = os.path.dirname(path or "") or "."
         if not os.path.isdir(folder):

@@ -16,7 +16,9 @@ _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
 _DENSE = ("in_features", "out_features")
 _SIZES = {"Linear": _DENSE, "DropConnectLinear": _DENSE, "TargetedLinear": _DENSE, "VariationalLinear": _DENSE,
-          "Embedding": ("num_embeddings", "embedding_dim"), "SparseLinear": ("nonzeros",)}  # whose product a layer's weights have at least
+          "Embedding": ("num_embeddings", "embedding_dim"), "BatchNorm1d": ("num_features",), "LayerNorm": ("normalized_shape",)}  # whose product a layer's weights have at least
+_NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}  # without all of these a layer has no weights
+_SPARSE = ("nonzeros", "out_features")  # of SparseLinear, whose arrays have one number for each of both
 
 
 def save(model, path, *, info=None) -> None:
@@ -129,10 +131,17 @@ def _least_numbers(spec) -> int:
         return sum(map(_least_numbers, spec))
     if not isinstance(spec, dict):
         return 0
-    sizes = spec.get("arguments")
-    sizes = [sizes.get(name) for name in _SIZES.get(str(spec.get("class")), ())] if isinstance(sizes, dict) else []
-    own = math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
+    kind, own, given = str(spec.get("class")), 0, spec.get("arguments")
+    if isinstance(given, dict) and not (kind in _NORMS and not any(given.get(name, True) for name in _NORMS[kind])):
+        own = _product(given.get(name) for name in _SIZES.get(kind, ()))
+        own += sum(_product([given.get(name)]) for name in _SPARSE if kind == "SparseLinear")
     return own + sum(map(_least_numbers, spec.values()))
+
+
+def _product(sizes) -> int:
+    """Of sizes as a file has them; 0 where there are none, or one is no size."""
+    sizes = [size for some in sizes for size in (some if isinstance(some, list) else [some])]
+    return math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
 
 
 def _defined(name: str):

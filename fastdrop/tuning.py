@@ -161,7 +161,7 @@ def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float =
     data = as_dataset(data)
     with random.own_run(seed):
         if isinstance(validation, Real):
-            train, held = data.split(validation)
+            train, held = data.split(_arrays.real(validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True))
         else:
             train, held = data, as_dataset(validation, "validation")
         if isinstance(build, nn.Module):

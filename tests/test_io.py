@@ -202,6 +202,10 @@ def about(**changes):
     (json.dumps(about(architecture={"class": "Embedding", "arguments": {"num_embeddings": 2**40, "embedding_dim": 2**40}})), "does not fit"),
     (json.dumps(about(architecture={"class": "Residual", "arguments": {"branch": {"class": "SparseLinear", "arguments": {
         "in_features": 1, "out_features": 1, "bias": False, "nonzeros": 10**12}}}})), "does not fit"),
+    (json.dumps(about(architecture={"class": "SparseLinear", "arguments": {"in_features": 1, "out_features": 10**9}})), "need 1000000000 numbers"),
+    (json.dumps(about(architecture={"class": "BatchNorm1d", "arguments": {"num_features": 2**31}})), "need 2147483648 numbers"),
+    (json.dumps(about(architecture={"class": "LayerNorm", "arguments": {"normalized_shape": [10**6, 10**6], "bias": False}})), "need 1000000000000"),
+    (json.dumps(about(architecture={"class": "Dropout", "arguments": {"p": 10**400}})), "p must be a finite number"),
     (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 1.5, "out_features": "x", "bias": True}})),
      "in_features|cannot be built"),
     (json.dumps(about(architecture={"class": "Sequential", "children": {"0": 1}})), "not described|cannot be built"),
@@ -211,6 +215,12 @@ def test_load_refuses(tmp_path, text, words):
     with pytest.raises(ValueError, match=words) as caught:
         fd.load(tmp_path / "liar")
     assert "liar" in str(caught.value)
+
+
+def test_layers_without_weights_need_no_numbers(tmp_path):
+    for layer in (nn.LayerNorm([50, 50], elementwise_affine=False), nn.BatchNorm1d(10**6, affine=False, track_running_stats=False)):
+        fd.save(layer, tmp_path / "a")
+        assert type(fd.load(tmp_path / "a")) is type(layer)
 
 
 def test_every_torn_or_flipped_model_is_refused_or_loads(tmp_path):
