@@ -16,8 +16,6 @@ import os
 
 import numpy as np
 
-_ALIKE = 16  # rows from which on mc_predict adds in one order with shared masks, however many there are
-
 
 def add_arguments(sub) -> None:
     """The options of the command."""
@@ -38,10 +36,10 @@ def run(options) -> int:
     from fastdrop.nn import Module
 
     kind = _checked(options)
-    model = io.load(options.model)
+    model, info = io.load_with_info(options.model)
     if not isinstance(model, Module):
         raise ValueError(f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save")
-    preparation = _preparation(io.read_info(options.model), model, options.model)
+    preparation = _preparation(info, model, options.model)
     start = np.zeros((1, preparation.features), np.float32)
     shape = _shape_of_outputs(model, start, options.model)
     if options.softmax:
@@ -123,9 +121,6 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
     from fastdrop.evaluation import predict
 
     mc, extra = None, {}
-    if options.masks == "shared" and 0 < len(x) < _ALIKE:  # such masks do not look at rows: a short block gets what a long one would
-        padded = np.concatenate([x, np.repeat(x[-1:], _ALIKE - len(x), axis=0)])
-        return {name: rows[:len(x)] for name, rows in _answer(model, padded, row0, preparation, options).items()}
     if options.mc is None:
         outputs = predict(model, x)
         outputs = outputs if preparation.classes is None else softmax_of(outputs)

@@ -10,7 +10,7 @@ import os
 from fastdrop import _arrays, models, nn, random
 from fastdrop.safetensors import load_file, read_file, save_file, strict_json
 
-__all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
+__all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
@@ -33,7 +33,7 @@ def save(model, path, *, info=None) -> None:
     path : str or os.PathLike
         Replaced in one step; when anything goes wrong the old file stays.
     info : JSON-able, optional
-        Whatever should travel with the model (class names, the mean of the data, ...); `read_info` returns it.
+        Whatever should travel with the model (class names, the mean of the data, ...); `load_with_info` and `read_info` return it.
     """
     if not isinstance(model, nn.Module):
         if not isinstance(model, dict):
@@ -77,6 +77,11 @@ def load(path, model=None):
         The file is torn, holds a model of a class that is neither in this library nor defined in this program (give
         ``model=``), or weights that do not fit the model, which is unchanged then.
     """
+    return load_with_info(path, model)[0]
+
+
+def load_with_info(path, model=None) -> tuple:
+    """The pair of what `load` gives and the ``info`` that was saved with it (None where there is none); the file is read once."""
     if model is not None and not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
     path = os.fsdecode(path)
@@ -84,13 +89,13 @@ def load(path, model=None):
     about = _about(path, metadata)
     if model is None:
         if about is None:
-            return tensors
+            return tensors, None
         model = _built(about, path, sum(array.size for array in tensors.values()))
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
-    return model if about is None else model.train(about["training"])
+    return (model, None) if about is None else (model.train(about["training"]), about["info"])
 
 
 def read_info(path):

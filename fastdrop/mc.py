@@ -83,6 +83,8 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
+    if random.side_by_side():
+        raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
         raise ValueError("model must have a stochastic layer (Dropout, ...): without one all passes are the same")
     samples, seed = _arrays.integer(samples, "samples", 1), _arrays.integer(seed, "seed", 0, _arrays.U64_MAX)
@@ -126,9 +128,17 @@ class _Passes:
         if (count > 1 or self.thins) and len(x) and not self.one_by_one:
             try:
                 return self._side_by_side(x, row0, rows, first, count, known)
-            except random.CannotCarry as reason:
-                self.one_by_one = True
-                warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+            except random.CannotCarry as error:
+                reason = str(error)
+            except Exception as error:  # perhaps because there are more rows than samples; else it comes again, without them
+                reason = f"side by side they end in {type(error).__name__}: {error}"
+            outputs = self._one_by_one(x, row0, rows, first, count)
+            self.one_by_one = True
+            warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+            return outputs
+        return self._one_by_one(x, row0, rows, first, count)
+
+    def _one_by_one(self, x, row0, rows, first, count):
         outputs = []
         for t in range(first, first + count):
             with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows):

@@ -314,8 +314,8 @@ class Parameter(Tensor):
 
     @data.setter
     def data(self, value):
-        self._panels = None
         Tensor.data.fset(self, value)
+        self._panels = None
 
     def panels(self, rows: int) -> np.ndarray | None:
         """The array (out, in) as products x w^T of so many rows read it, packed once; None where packing again is as well, or numbers
@@ -324,18 +324,18 @@ class Parameter(Tensor):
         They are kept until somebody asks for `data`, and made only while nobody else holds the array, so no write can be missed
         (but one through a bare address that was taken before). A product of one row of 1024 by 1024: 170 us, with them 50.
 
-        Other threads may ask for `data` at any moment. So the place for the panels is put down before anybody else is looked for:
-        who holds the array by then is seen, and who comes later takes the place away, also while the panels are being packed.
+        Other threads may ask for `data`, or replace it, at any moment. So the place for the panels is put down before the array is read and
+        anybody else looked for: who holds it by then is seen, and who comes later takes the place away, also while panels are being packed.
         """
         isa = _core.isa()
         place = self._panels
         if place is not None and place[0] == isa:
             return place[1]
-        array = self._data
-        if rows > FEW_ROWS or array.ndim != 2 or array.base is not None:
+        if rows > FEW_ROWS:
             return None
         self._panels = place = [isa, None]
-        if getrefcount(array) > _alone or not math.isfinite(_core.sumsq(array)):
+        array = self._data
+        if array.ndim != 2 or array.base is not None or getrefcount(array) > _alone or not math.isfinite(_core.sumsq(array)):
             self._panels = None
             return None
         panels = on_large_pages(_core.panels_length(*array.shape))

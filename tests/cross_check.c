@@ -130,6 +130,44 @@ static void products(void) {
             }
 }
 
+/* Thinned networks: what three passes keep of five samples' rows, which must be the same everywhere, and the layer that reads it. */
+static void thinned(void) {
+    enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
+    float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9), *kept = malloc(PASSES * SAMPLES * INS * sizeof *kept);
+    float *y = malloc(PASSES * SAMPLES * OUTS * sizeof *y);
+    uint32_t *bits = malloc((PASSES * WORDS + 2) * sizeof *bits);
+    static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
+    for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
+        fd_stream s = {{3, 4}, 0, 0, 0, NULL};
+        fd_keep_bits(bits, &s, PASSES, INS, rates[p]);
+        int64_t x_at[PASSES], y_at[PASSES], k[PASSES], n[PASSES], at = 0;
+        for (int t = 0; t < PASSES; t++, at += SAMPLES * k[t - 1]) {
+            k[t] = 0;
+            for (int i = 0; i < INS; i++) k[t] += bits[t * WORDS + i / 32] >> i % 32 & 1;
+            x_at[t] = at, y_at[t] = t * SAMPLES * OUTS, n[t] = OUTS;
+        }
+        const fd_thin thin = {.passes = PASSES, .samples = SAMPLES, .outs = OUTS, .ins = INS, .w = w, .x = kept, .x_at = x_at, .k = k, .bits = bits,
+                              .words = WORDS, .scale = 2.0f, .y = y, .y_at = y_at, .n = n};
+        fd_thin_rows(kept, x, INS, 0, &thin);
+        line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
+        fd_thin_layer(&thin);
+        double worst = 0.0;
+        for (int t = 0; t < PASSES; t++)
+            for (int r = 0; r < SAMPLES; r++)
+                for (int j = 0; j < OUTS; j++) {
+                    double sum = 0.0, bound = 1e-30;
+                    for (int l = 0; l < INS; l++) {
+                        const double product = (bits[t * WORDS + l / 32] >> l % 32 & 1) * 2.0 * (double)x[r * INS + l] * (double)w[j * INS + l];
+                        sum += product;
+                        bound += fabs(product);
+                    }
+                    worst = fmax(worst, fabs(sum - (double)y[(t * SAMPLES + r) * OUTS + j]) / bound);
+                }
+        printf("thinned layer %ld %s\n", (long)p, worst < 1e-6 ? "ok" : "WRONG");
+    }
+    free(x), free(w), free(kept), free(y), free(bits);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && fd_set_isa(argv[1]) != FD_OK) return 77; /* not on this machine */
     fprintf(stderr, "%s\n", fd_isa());
@@ -137,5 +175,6 @@ int main(int argc, char **argv) {
     family();
     elementwise();
     products();
+    thinned();
     return 0;
 }

@@ -176,11 +176,11 @@ def test_options_reach_the_run(tmp_path):
 @pytest.mark.parametrize("schedule", ["cosine", "exponential", "none"])
 @pytest.mark.parametrize("warmup", ["0", "1"])
 def test_schedules(schedule, warmup):
-    from fastdrop import cli, cli_train, optim
+    from fastdrop import cli, cli_task, optim
 
     options = cli.parser().parse_args(["train", "--schedule", schedule, "--warmup", warmup, "--epochs", "3"])
     optimizer = optim.SGD(models.mlp(2, (), 2).parameters(), lr=1.0)
-    scheduler = cli_train._schedule(optimizer, 10, options)
+    scheduler = cli_task.schedule(optimizer, 10, options)
     rates = []
     for _ in range(30):
         rates.append(optimizer.param_groups[0]["lr"])

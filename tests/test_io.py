@@ -68,6 +68,8 @@ def test_a_model_comes_back(tmp_path):
     assert again.training and again[4] is again[5][0]
     assert {k: v.tobytes() for k, v in again.state_dict().items()} == {k: v.tobytes() for k, v in model.state_dict().items()}
     assert io.read_info(tmp_path / "a") == {"classes": ["a", "b"], "mean": 0.1}
+    both, info = io.load_with_info(tmp_path / "a")
+    assert info == io.read_info(tmp_path / "a") and both.state_dict().keys() == again.state_dict().keys()
     model.eval()
     fd.save(model, tmp_path / "a")
     again = fd.load(tmp_path / "a")
@@ -136,7 +138,7 @@ def test_state_dicts(tmp_path):
     model = nn.Linear(3, 2)
     fd.save(model.state_dict(), tmp_path / "a")
     state = fd.load(tmp_path / "a")
-    assert state.keys() == {"weight", "bias"} and io.read_info(tmp_path / "a") is None
+    assert state.keys() == {"weight", "bias"} and io.read_info(tmp_path / "a") is io.load_with_info(tmp_path / "a")[1] is None
     other = nn.Linear(3, 2)
     fd.load(tmp_path / "a", model=other)
     np.testing.assert_array_equal(other.weight.data, model.weight.data)

@@ -1,5 +1,7 @@
 """Monte Carlo prediction."""
 
+import threading
+
 import numpy as np
 import pytest
 import twin
@@ -326,3 +328,149 @@ def test_other_members_carry_passes_too(layer, masks):
 def test_dropblock_that_counts_over_the_batch_does_not():
     with pytest.warns(fd.mc.MCWarning, match="DropBlock2d"):
         fd.mc_predict(nn.Sequential(nn.DropBlock2d(0.3, 3, normalize="batch")), MAPS, 3)
+
+
+def test_a_model_in_training_mode_predicts_in_several_threads():
+    """Who is done first does not put the model back into training mode under the others."""
+    model, begun, go_on, second = classifier(), threading.Event(), threading.Event(), []
+    expected = fd.predict(model, X)
+
+    class Calls(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            self.function()
+            return x
+
+    late = nn.Sequential(Calls(lambda: (begun.set(), go_on.wait(10))), model)
+    thread = threading.Thread(target=lambda: second.append(fd.predict(late, X)))
+    early = nn.Sequential(Calls(lambda: (thread.start(), begun.wait(10))), model)
+    assert np.array_equal(fd.predict(early, X), expected) and early.training and late.training is model.training is False
+    assert np.array_equal(fd.mc_predict(model, X, 4).mean, fd.mc_predict(model, X, 4).mean) and not model.training
+    go_on.set()
+    thread.join()
+    assert np.array_equal(second[0], expected) and all(m.training for m in late.modules())
+
+
+def oracle(model, x, samples, masks="per_sample"):
+    """The passes one by one, (N, T, ...)."""
+    found = []
+    for t in range(samples):
+        with fd.random.monte_carlo(t, 0, 0, masks), fd.no_grad():
+            found.append(model(x).data.copy())
+    return np.stack(found, 1)
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_a_call_that_opens_several_forward_passes(masks):
+    """Each knows only what is its own of what the passes share."""
+    class Ensemble(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = classifier(), classifier()
+
+        def __call__(self, x):
+            return (self.a(x) + self.b(x)) / 2
+
+    model = Ensemble().eval()
+    for batch_size in (50, 4096):
+        found = fd.mc_predict(model, X, 5, masks=masks, output="raw", keep=True, batch_size=batch_size).passes
+        assert np.abs(found - oracle(model, X, 5, masks)).max() < 1e-6
+
+
+class Odd(nn.Module):
+    """Does something with what two dropouts give of (N, 1, 8)."""
+
+    def __init__(self, use):
+        super().__init__()
+        self.drop, self.fc, self.use = nn.Dropout(0.5), nn.Linear(8, 8), use
+
+    def forward(self, x):
+        flat = self.drop(self.fc(x.reshape(len(x), 8)))
+        return self.use(x, flat, self.drop(x))
+
+
+def with_gradient(x, flat, drop):
+    with fd.enable_grad():
+        y = fd.relu(flat * fd.tensor(np.ones(8), requires_grad=True))
+        y.backward(np.ones(y.shape, np.float32))
+    return y
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+@pytest.mark.parametrize(("use", "word"), [(lambda x, flat, drop: flat + drop, "dimensions"), (with_gradient, "backward"),
+                                           (lambda x, flat, drop: fd.cat([flat, x.reshape(len(x), 8)], 1), "one shape"),
+                                           (lambda x, flat, drop: flat + np.ones((len(flat) // len(flat), 8)) * (1 if len(flat) == len(x) else 1 / 0), "ZeroDivision")],
+                         ids=["dimensions", "backward", "cat", "own error"])
+def test_more_rows_than_samples_never_show(use, word, masks):
+    """What fails or mixes only because passes are side by side is computed one by one."""
+    model, x = Odd(use).eval(), fd.tensor(X[:, None])
+    with pytest.warns(fd.mc.MCWarning, match=word) as caught:
+        found = fd.mc_predict(model, X[:, None], 5, masks=masks, output="raw", keep=True).passes
+    assert caught[0].filename == __file__ and len(caught) == 1
+    assert np.abs(found - oracle(model, x, 5, masks)).max() < 1e-6
+
+
+@pytest.mark.parametrize("use", [lambda h: h.sum(), lambda h: fd.tensor(np.ones((2, 3))), lambda h: (h, h)], ids=["sum", "rows", "tuple"])
+@pytest.mark.parametrize("batch_size", [1, 4096])
+def test_a_model_gives_a_row_for_each_sample(use, batch_size):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+
+        def forward(self, x):
+            return use(self.drop(x))
+
+    with pytest.raises(ValueError, match="model"):
+        fd.mc_predict(Model(), X, 3, batch_size=batch_size)
+
+
+def test_likelihoods_at_the_edges_and_refusals():
+    model = regressor()
+    none = fd.mc_predict(model, X[:0], 5, output="raw", keep=True, tau=2.0)
+    assert none.log_likelihood(np.zeros((0, 2))).shape == (0,) and none.quantile(0.5).shape == (0, 2) and len(none.rescale(2.0)) == 0
+    mc = fd.mc_predict(model, X, 5, output="raw", keep=True, tau=2.0)
+    assert (mc.log_likelihood(np.full((23, 2), 1e200)) == -np.inf).all() and np.isfinite(mc.log_likelihood(np.full((23, 2), 1e30))).all()
+    loud = nn.Sequential(nn.Dropout(0.5)).eval()  # log variances of thousands, outputs that are infinite
+    wide = fd.mc_predict(loud, np.array([[0, 2000.0]]), 8, output="gaussian", keep=True)
+    exponents = -0.5 * (wide._log_variances.astype(np.float64)[0, :, 0] + np.log(2 * np.pi))
+    assert np.isclose(wide.log_likelihood(np.zeros((1, 1)))[0], np.log(np.exp(exponents - exponents.max()).mean()) + exponents.max())
+    assert np.isinf(wide.aleatoric).all() and np.isnan(fd.mc_predict(loud, np.full((1, 2), np.inf), 8, output="raw").std).all()
+    assert mc.quantile(0.5).dtype == mc.quantile([0.5]).dtype == np.float64 and np.allclose(mc.rescale([2.0]).mean, mc.mean * 2)
+    several = fd.mc_predict(model, X, 5, output="raw", keep=True)
+    assert np.allclose(several.rescale([2.0, -3.0], [[1.0, 0.0]][0]).mean, several.mean * [2, -3] + [1, 0])
+    for call, word in ((lambda: mc.quantile(2.0), "q must"), (lambda: mc.quantile([0.1, np.nan]), "q must"), (lambda: mc.quantile("half"), "q must"),
+                       (lambda: several.rescale([1.0, 2.0, 3.0]), "scale must"), (lambda: several.rescale(np.ones((23, 1))), "scale must"),
+                       (lambda: several.rescale(np.nan), "scale must"), (lambda: several.rescale("a"), "scale must"),
+                       (lambda: several.rescale(2.0, np.ones(3)), "shift must"), (lambda: several.rescale(2.0, np.inf), "shift must")):
+        with pytest.raises(ValueError, match=word):
+            call()
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+def test_a_prediction_inside_a_prediction_sees_no_passes_of_the_outer_one(masks):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.fc = nn.Dropout(0.4), nn.Linear(8, 3)
+
+        def forward(self, x):
+            h, fc = self.drop(x), self.fc
+
+            class Inner(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.drop = nn.Dropout(0.5)
+
+                def forward(self, x):
+                    return fc(self.drop(x) + h)
+
+            return fc(h) + fd.mc_predict(Inner(), x, 4, output="raw").mean.astype(np.float32)
+
+    model = Outer().eval()
+    with pytest.warns(fd.mc.MCWarning, match="inside"):
+        found = fd.mc_predict(model, X, 4, masks=masks, output="raw", keep=True).passes
+    assert np.abs(found - oracle(model, X, 4, masks)).max() < 1e-6

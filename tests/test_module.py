@@ -433,3 +433,20 @@ def test_assigned_state_is_taken_over():
     with pytest.raises(ValueError, match="shape"):
         model.load_state_dict({"weight": w, "bias": w}, assign=True)
     assert not model.weight.data.any()
+
+
+def test_assigned_arrays_may_be_the_models_own():
+    """Also where the array that a parameter takes over is one that others are copied into."""
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Parameter(np.zeros(3)), nn.Parameter(np.ones(3))
+            self.register_buffer("c", np.full(3, 7.0))
+
+    for state, expected in (({"a": "c", "b": "a", "c": "b"}, (7, 0, 1)), ({"a": "b", "b": "a", "c": "a"}, (1, 0, 0)), ({"a": "c", "b": "c", "c": "a"}, (7, 7, 0))):
+        model = Model()
+        own = {name: getattr(model, name).data for name in "abc"}
+        model.load_state_dict({name: own[other] for name, other in state.items()}, assign=True)
+        assert tuple(getattr(model, name).data[0] for name in "abc") == expected
+        model.c.data[...] = 5
+        assert (model.a.data[0], model.b.data[0]) == expected[:2]

@@ -1,6 +1,8 @@
 """Panels that are packed once, thinned weights, and the thinned networks of shared masks."""
 
 import gc
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -199,6 +201,95 @@ def test_what_comes_before_the_first_dropout_is_computed_once(masks, monkeypatch
     found = fd.mc_predict(model, x, 40, masks=masks, output="raw", batch_size=60)  # per_sample: a sample at a time; shared: three passes
     assert np.array_equal(found.mean, expected.mean) and np.array_equal(found.variance, expected.variance)
     assert seen.count((12, 21)) == seen.count((21, 22)) == (1 if masks == "shared" else 20)
+
+
+def test_thinned_networks_of_any_depth():
+    layers = [layer for _ in range(600) for layer in (nn.Linear(12, 12), nn.Dropout(0.1))]
+    for layer in layers[::2]:
+        nn.init.orthogonal_(layer.weight)
+    found = fd.mc_predict(nn.Sequential(*layers), floats(3, 12), 2, masks="shared", output="raw")
+    assert np.isfinite(found.mean).all() and found.mean.shape == (3, 12)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_panels_are_not_kept_when_another_thread_asks_for_the_array_meanwhile(when, monkeypatch):
+    """One that writes while they are packed, and lets go of the array before they are done."""
+    layer, x, pack = nn.Linear(40, 30).eval(), floats(2, 40), _core.pack
+
+    def packs(panels, array):
+        if when == "before":
+            layer.weight.data[...] = 2
+        pack(panels, array)
+        layer.weight.data[...] = 3
+
+    for model in (nn.Sequential(layer), layer):
+        monkeypatch.setattr(_core, "pack", packs)
+        with fd.no_grad():
+            model(x)
+            monkeypatch.undo()
+            assert np.abs(model(x).data - (3 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
+
+
+def test_panels_are_not_kept_of_an_array_that_is_being_replaced():
+    layer, x = nn.Linear(40, 30).eval(), floats(2, 40)
+
+    class Late:
+        def __array__(self, dtype=None, copy=None):
+            with fd.no_grad():
+                layer(x)
+            return np.full((30, 40), 2, np.float32)
+
+    with fd.no_grad():
+        layer.weight.data = Late()
+        assert np.abs(layer(x).data - (2 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
+
+
+def test_several_threads_call_one_small_path():
+    """While another one changes the weights: no call fails, and afterwards no panels or plans are stale."""
+    model, x, failures, stop = nn.Sequential(nn.Linear(60, 200), nn.ReLU(), nn.Linear(200, 3)).eval(), floats(2, 60), [], threading.Event()
+
+    def predicts():
+        try:
+            with fd.no_grad():
+                while not stop.is_set():
+                    model(x)
+        except Exception as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=predicts) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        for i in range(100):
+            model[0].weight.data[...] = 0.01 * i
+            model[2].bias.data = np.full(3, i, np.float32)
+            with fd.no_grad():
+                found = model(x).data
+            hidden = np.maximum(0.01 * i * x.sum(1, keepdims=True) + model[0].bias.data, 0)
+            assert np.abs(found - (hidden @ model[2].weight._data.T + i)).max() < 1e-2
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    assert not failures
+
+
+def test_the_small_path_sees_what_becomes_of_a_model():
+    model, x = nn.Sequential(nn.Linear(8, 3), nn.Sequential(nn.ReLU())).eval(), floats(2, 8)
+    layer, b = model[0], model[0].bias._data
+    with fd.no_grad():
+        for _ in range(2):
+            model(x)
+        layer.register_parameter("weight", nn.Parameter(np.ones((3, 8))))
+        assert np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5
+        for module, own in ((layer, lambda x: fd.tensor(np.full((2, 3), -5.0))), (model[1], lambda x: x * 2), (model, lambda x: x)):
+            module.forward = own  # a user's, on this one
+            assert np.array_equal(model(x).data, np.full((2, 3), -10.0) if module is model[1] else x if module is model else np.zeros((2, 3)))
+        del model.forward, model[1].forward, layer.forward
+        assert np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5 and model._chain[1] is not None
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9, 1.0])

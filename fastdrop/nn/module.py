@@ -324,9 +324,10 @@ class Module:
                 continue
             targets.append(target)
             values.append(value)
+        own_now = _arrays.apart([value for _, value in taken], targets)  # before the first is written
         for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
             target[...] = value
-        for place, value in taken:
+        for (place, _), value in zip(taken, own_now, strict=True):
             place.data = value
         return IncompatibleKeys(missing, unexpected)
 
