@@ -15,10 +15,11 @@ __all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "sav
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
 _DENSE = ("in_features", "out_features")
+# Sizes whose product a layer's weights have at least; what makes norms have any; SparseLinear has arrays of each of its sizes.
 _SIZES = {"Linear": _DENSE, "DropConnectLinear": _DENSE, "TargetedLinear": _DENSE, "VariationalLinear": _DENSE,
-          "Embedding": ("num_embeddings", "embedding_dim"), "BatchNorm1d": ("num_features",), "LayerNorm": ("normalized_shape",)}  # whose product a layer's weights have at least
-_NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}  # without all of these a layer has no weights
-_SPARSE = ("nonzeros", "out_features")  # of SparseLinear, whose arrays have one number for each of both
+          "Embedding": ("num_embeddings", "embedding_dim"), "BatchNorm1d": ("num_features",), "LayerNorm": ("normalized_shape",)}
+_NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}
+_SPARSE = ("nonzeros", "out_features")
 
 
 def save(model, path, *, info=None) -> None:

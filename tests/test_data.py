@@ -304,7 +304,8 @@ def test_header_and_task(tmp_path):
     assert len(load_csv(table(tmp_path, years), header=True)) == 29
     assert load_csv(table(tmp_path, "1,2.0\n2,1.0\n")).classes == [1, 2]
     years = "2019,2020,2021\n" + "1,2,yes\n3,4,no\n" * 2
-    assert load_csv(table(tmp_path, years)).classes == ["2021", "no", "yes"] and load_csv(table(tmp_path, years), header=True).classes == ["no", "yes"]
+    assert load_csv(table(tmp_path, years)).classes == ["2021", "no", "yes"]
+    assert load_csv(table(tmp_path, years), header=True).classes == ["no", "yes"]
     lines = table(tmp_path, '{"a": 1, "b": 2}\n{"a": 2, "b": 1}\n', "t.jsonl")
     assert load_csv(lines, header=False).classes == [1, 2]  # objects have names, whatever one says
 

@@ -309,7 +309,8 @@ COLUMNS = {"kind": "csv", "names": ["a", "b", "c", "y"], "width": 4, "target": 3
     [], 3, "x", {}, described(features=0), described(features="3"), described(features=2.0), described(inputs=3),
     described(inputs={"mean": [0.0] * 3}),
     described(inputs={"mean": [0.0] * 2, "scale": [1.0] * 2}), described(inputs={"mean": [0.0] * 3, "scale": [0.0] * 3}),
-    described(inputs={"mean": [10**400] * 3, "scale": [1.0] * 3}), described(inputs={"mean": ["a"] * 3, "scale": [1.0] * 3}), described(inputs={"mean": [[0.0] * 3], "scale": [[1.0] * 3]}),
+    described(inputs={"mean": [10**400] * 3, "scale": [1.0] * 3}),
+    described(inputs={"mean": ["a"] * 3, "scale": [1.0] * 3}), described(inputs={"mean": [[0.0] * 3], "scale": [[1.0] * 3]}),
     described(classes="ab"), described(classes=[]), described(classes=[["a"], ["b"]]), described(classes={"a": 1}),
     described(target={"mean": [0.0], "scale": [1.0]}), described(target={"mean": 0.0, "scale": 1.0}, classes=["a", "b"]),
     described(origin=3), described(origin={}), described(origin={"kind": "csv"}), described(origin=COLUMNS | {"names": ["a"]}),
@@ -374,6 +375,6 @@ def test_targets_beyond_float32(folder, predict):
 
 
 def test_no_standard_output(folder):
-    command = [sys.executable, "-c", "import os, sys\nos.close(1)\nos.execv(sys.executable, [sys.executable, '-m', 'fastdrop', 'predict', 'raw', 'x.npy'])"]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    code = "import os, sys\nos.close(1)\nos.execv(sys.executable, [sys.executable, '-m', 'fastdrop', *sys.argv[1:]])"
+    done = subprocess.run([sys.executable, "-c", code, "predict", "raw", "x.npy"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stderr == "fastdrop predict: error: there is no standard output to write to: give --out FILE\n"
