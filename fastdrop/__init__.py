@@ -53,7 +53,7 @@ _LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "
                  "schedules", "sklearn")
 _LAZY_NAMES = {
     "fit": "train", "evaluate": "evaluation", "predict": "evaluation",
-    "diagnose": "diagnosis", "recalibrate_batchnorm": "diagnosis", "plot_masks": "pictures",
+    "diagnose": "diagnosis", "recalibrate_batchnorm": "batchnorm", "plot_masks": "pictures",
     "save": "io", "load": "io", "mc_predict": "mc",
     "calibration": "reliability", "temperature_scaling": "temperature", "tune_rates": "tuning",
     "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",

@@ -75,7 +75,10 @@ def real(value, name: str, *, low: float = -np.inf, high: float = np.inf,
     """A finite real number in an interval."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
         raise TypeError(f"{name} must be a real number, got {describe(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond float64
+        number = np.inf if value > 0 else -np.inf
     inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
     if not inside or number in (np.inf, -np.inf):  # NaN is never inside
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"

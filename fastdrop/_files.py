@@ -8,6 +8,15 @@ import stat
 from contextlib import contextmanager
 
 
+def apart(files: dict) -> None:
+    """ValueError where two of these files, name -> path or None, are one: writing one would destroy the other."""
+    seen = {}
+    for name, path in files.items():
+        other = name if path is None else seen.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise ValueError(f"{other} and {name} must be different files, got {path!r} for both")
+
+
 @contextmanager
 def atomic_write(path):
     """A binary file to write; on success it takes the place of `path` in one step, on any error it is removed.
@@ -23,7 +32,7 @@ def atomic_write(path):
     mode = os.stat(path).st_mode if os.path.exists(path) else None
     if mode is not None and not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "cannot write to something that is not a regular file", path)
-    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
+    temporary = os.path.join(folder, f".{name[:50]}.{os.urandom(4).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:

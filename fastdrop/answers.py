@@ -33,6 +33,8 @@ def answers(out: str | None, kind: str, classes=None):
     """
     writer = {"csv": _Csv, "jsonl": _JsonLines, "npy": _Npy, "npz": _Npz}[kind]
     if out is None:
+        if sys.stdout is None:
+            raise ValueError("there is no standard output to write to: give --out FILE")
         yield writer(sys.stdout.buffer, classes, None)
         return
     with ExitStack() as unseen, atomic_write(out) as file:

@@ -43,6 +43,11 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
     if missing:
         raise ValueError(f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
                          f"{', '.join(sorted(arrays)) or 'nothing'}")
+    for y_name in (y_name for _, y_name in names if y_name in arrays and arrays[y_name].dtype.kind == "S"):
+        try:
+            arrays[y_name] = np.char.decode(arrays[y_name], "utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path!r}, {y_name}: no UTF-8 text ({error})") from None
     y = arrays[names[0][1]]
     task = _arrays.choice(task or ("classification" if y.dtype.kind in "iuUS" else "regression"), "task",
                           ("classification", "regression"))
@@ -74,9 +79,11 @@ def read_npz(file, name: str | None = None, choose=None) -> dict[str, np.ndarray
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            archive = np.load(file, allow_pickle=False)
-            if not hasattr(archive, "files"):
+            begin = file.read(4)
+            file.seek(0)
+            if begin not in (b"PK\x03\x04", b"PK\x05\x06"):
                 raise ValueError("it is no archive")
+            archive = np.load(file, allow_pickle=False)
             names = archive.files if choose is None else choose(archive.files)
             return {key: archive[key] for key in names}
     except Exception as error:  # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail in many ways
@@ -87,7 +94,7 @@ def pixels(x, flatten: bool) -> np.ndarray:
     """Samples as they go into a model: uint8 scaled to [0, 1] in float32, other dtypes as they are."""
     if x.dtype == np.uint8:
         x = np.divide(x, np.float32(255), dtype=np.float32)
-    return x.reshape(len(x), -1) if flatten and x.ndim != 2 and len(x) else x
+    return x.reshape(len(x), -1) if flatten and x.ndim not in (0, 2) and len(x) else x
 
 
 def _targets(y, classes):

@@ -7,12 +7,13 @@ and what the training loop adds (its place in the data, early stopping, history)
 from __future__ import annotations
 
 import json
+import math
 import os
 
 import numpy as np
 
 from fastdrop import _arrays, random
-from fastdrop.safetensors import read_file, save_file
+from fastdrop.safetensors import read_file, save_file, strict_json
 
 __all__ = ["load_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
 
@@ -41,7 +42,7 @@ def save_checkpoint(path, model, optimizer=None, scheduler=None, *, extra=None) 
         "extra": extra,
     }
     tensors: dict[str, np.ndarray] = {}
-    text = json.dumps({"version": _VERSION, "tree": _pack(tree, "", tensors)})
+    text = json.dumps({"version": _VERSION, "tree": _pack(tree, "", tensors)}, allow_nan=False)
     save_file(tensors, path, {"format": _FORMAT, _FORMAT: text})
 
 
@@ -70,7 +71,7 @@ def read_checkpoint(path) -> dict:
     if metadata.get("format") != _FORMAT:
         raise ValueError(f"{path!r} is no checkpoint of fastdrop")
     try:
-        content = json.loads(metadata[_FORMAT])
+        content = strict_json(metadata[_FORMAT])
         if content["version"] != _VERSION:
             raise ValueError(f"version {content['version']}, this fastdrop reads version {_VERSION}")
         tree = _unpack(content["tree"], tensors)
@@ -128,7 +129,8 @@ def _pack(value, path: str, tensors: dict):
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
-        return float(value)  # JSON holds the shortest text that gives the same float64
+        value = float(value)  # JSON holds the shortest text that gives the same float64, and no NaN or infinity
+        return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.ndarray) or hasattr(value, "_node"):
         while path in tensors:  # keys 1 and "1", or "a.b" beside a dict in "a"
             path += "'"
@@ -155,6 +157,8 @@ def _unpack(value, tensors: dict):
     (kind, content), = value.items()
     if kind == "array":
         return tensors[content]
+    if kind == "float":
+        return float(content)
     if kind == "dict":
         return {key: _unpack(item, tensors) for key, item in content}
     if kind == "tuple":

@@ -57,7 +57,7 @@ def _bench(options) -> int:
         if name in asked and not asked[name].parent.is_dir():
             raise FileNotFoundError(f"--{name}: {str(asked[name].parent)!r} is not a folder")
     if options.plot:
-        pictures.figure(1, 1)
+        pictures.check_ending(os.fspath(options.plot), "--plot")
     options_again = [f"--{name}={value}" for name, value in asked.items()]
     status = bench.rerun(["-P", "-m", "fastdrop", "bench", *options_again, *["--debug"] * options.debug])
     if status is not None:
@@ -95,7 +95,10 @@ def main(arguments=None) -> int:
             from fastdrop import set_num_threads
 
             set_num_threads(options.threads)
-        return options.run(options)
+        import numpy as np
+
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error of the commands; NumPy's warnings say it twice
+            return options.run(options)
     except KeyboardInterrupt:
         kept = getattr(options, "checkpoint", None)
         hint = f"; continue with --checkpoint {kept} --resume" if kept and os.path.exists(kept) else ""

@@ -16,8 +16,6 @@ import os
 
 import numpy as np
 
-_ALIKE = 16  # rows from which on mc_predict adds in one order with shared masks, however many there are
-
 
 def add_arguments(sub) -> None:
     """The options of the command."""
@@ -38,10 +36,10 @@ def run(options) -> int:
     from fastdrop.nn import Module
 
     kind = _checked(options)
-    model = io.load(options.model)
+    model, info = io.load_with_info(options.model)
     if not isinstance(model, Module):
         raise ValueError(f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save")
-    preparation = _preparation(io.read_info(options.model), model, options.model)
+    preparation = _preparation(info, model, options.model)
     start = np.zeros((1, preparation.features), np.float32)
     shape = _shape_of_outputs(model, start, options.model)
     if options.softmax:
@@ -62,8 +60,10 @@ def run(options) -> int:
 
 def _checked(options) -> str:
     """The format of the output, after a look at the options."""
-    from fastdrop import _arrays
+    from fastdrop import _arrays, _files
 
+    _files.apart({"--out": options.out, "the model": options.model})
+    _files.apart({"--out": options.out, "the input": None if options.input == "-" else options.input})
     if options.mc is None:
         for name in ("seed", "masks"):
             if getattr(options, name) is not None:
@@ -121,9 +121,6 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
     from fastdrop.evaluation import predict
 
     mc, extra = None, {}
-    if options.masks == "shared" and 0 < len(x) < _ALIKE:  # such masks do not look at rows: a short block gets what a long one would
-        padded = np.concatenate([x, np.repeat(x[-1:], _ALIKE - len(x), axis=0)])
-        return {name: rows[:len(x)] for name, rows in _answer(model, padded, row0, preparation, options).items()}
     if options.mc is None:
         outputs = predict(model, x)
         outputs = outputs if preparation.classes is None else softmax_of(outputs)
@@ -140,10 +137,16 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
     if preparation.classes is not None:
         if mc is not None:
             extra = {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
-        return {"prediction": np.array(preparation.classes)[outputs.argmax(axis=1)], "probability": outputs, **extra}
+        return {"prediction": _labels(preparation.classes)[outputs.argmax(axis=1)], "probability": outputs, **extra}
     if preparation.target is None:
         return {"prediction": outputs} | ({} if mc is None else {"std": mc.std.reshape(len(x), -1)})
     if mc is None:
-        return {"prediction": preparation.target.inverse_transform(outputs[:, 0])}
+        return {"prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean}  # float64: the target's units may need it
     mc = mc.rescale(preparation.target.scale, preparation.target.mean)
     return {"prediction": mc.mean[:, 0], "std": mc.std[:, 0]}
+
+
+def _labels(classes: list) -> np.ndarray:
+    """What the class numbers mean, text where an array of integers cannot hold it: as the columns of the probabilities are called."""
+    labels = np.array(classes)
+    return labels if labels.dtype.kind in "iU" else np.array(list(map(str, classes)))

@@ -15,13 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
 from statistics import mean
 
 from fastdrop import manual_seed
 
 RUNS_OF_THE_DEMO = 3
-_LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "sgd": 0.1}
 
 
 def numbers(kind):
@@ -46,6 +45,8 @@ def add_arguments(sub) -> None:
     data = sub.add_argument_group("data")
     option(data, "--data", "table or archive to train on; without it scikit-learn's digits", metavar="FILE")
     option(data, "--target", "the target's column in a table: its name, or its number from 0, negative from the end", default="-1")
+    option(data, "--header", "whether the first line of a table holds names; auto: where it does not look like the lines below",
+           choices=["auto", "yes", "no"], default="auto")
     option(data, "--ignore", "columns of a table that are no inputs (names of people, numbers of lines): named as for --target",
            type=lambda text: text.split(","), default=[], metavar="C,C")
     option(data, "--task", "what to predict; by default told from the target", choices=["classification", "regression"])
@@ -65,7 +66,7 @@ def add_arguments(sub) -> None:
     learn = sub.add_argument_group("learning")
     option(learn, "--epochs", "times through the training data", type=int, default=60, metavar="N")
     option(learn, "--batch-size", "samples a step", type=int, default=64, metavar="N")
-    option(learn, "--optimizer", "how to step", choices=list(_LEARNING_RATES), default="adam")
+    option(learn, "--optimizer", "how to step", choices=["adam", "adamw", "rmsprop", "sgd"], default="adam")
     option(learn, "--lr", "learning rate; by default 0.1 for sgd, 0.001 for the others", type=float, metavar="R")
     option(learn, "--momentum", "of sgd and rmsprop; by default 0.9 for sgd, 0 for rmsprop", type=float, metavar="M")
     option(learn, "--nesterov", "Nesterov's momentum for sgd", action="store_true")
@@ -90,26 +91,56 @@ def add_arguments(sub) -> None:
     option(out, "--quiet", "no progress", action="store_true")
 
 
-@dataclass
-class _Task:
-    """Prepared data."""
-
-    name: str
-    train: object
-    test: object
-    preparation: object
-
-    @property
-    def outputs(self) -> int:
-        """How many numbers the network gives."""
-        return 1 if self.preparation.classes is None else len(self.preparation.classes)
-
-
 def run(options) -> int:
     """The command."""
+    from fastdrop import _files, io, pictures
+    from fastdrop.cli_task import digits, from_file
+
     demo = options.data is None
-    compare = options.compare or demo
-    if compare and options.checkpoint:
+    options.compare |= demo
+    _check(options)
+    rates = options.dropout[0] if len(options.dropout) == 1 else options.dropout
+    manual_seed(options.seed)
+    task = digits() if demo else from_file(options)
+    out = options.out or f"{task.name}.safetensors"
+    plot = options.plot or f"{os.path.splitext(out)[0]}.png"
+    _files.apart({"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint})
+    with suppress(ImportError):  # no matplotlib, no picture
+        pictures.check_ending(plot, "--plot")
+    for path in (out, plot, options.checkpoint):
+        folder = os.path.dirname(path or "") or "."
+        if not os.path.isdir(folder):
+            raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
+
+    count = RUNS_OF_THE_DEMO if demo else 1
+    variants = ([("without dropout", 0.0)] if options.compare else []) + [(f"dropout {', '.join(f'{p:g}' for p in options.dropout)}", rates)]
+    for _, dropout in variants:  # all that can be wrong with the options is wrong before the first run
+        task.network(dropout, options)
+    sizes = "-".join(map(str, [task.preparation.features, *options.hidden, task.outputs]))
+    print(f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, network {sizes}", flush=True)
+    errors, histories = {name: [] for name, _ in variants}, {}
+    for number in range(count):
+        for name, dropout in variants:
+            if not options.quiet and len(variants) * count > 1:
+                print(f"{name}, run {number + 1} of {count}", file=sys.stderr, flush=True)
+            model, history = task.learn(dropout, options.seed + number, options)
+            errors[name].append(task.error(model))
+            histories.setdefault(name, history)
+            if number == 0:
+                kept = model  # the last variant's: with dropout
+            if history.stopped:
+                print(f"{name}: stopped after epoch {history.epochs}, back to epoch {history.best_epoch}")
+    _table(errors, task)
+    io.save(kept, out, info=task.preparation.to_dict())
+    print(f"\nmodel ({variants[-1][0]}): {out}")
+    _curves(histories, plot, "test" if options.validation is None else "validation")
+    _how_to_go_on(out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
+    return 0
+
+
+def _check(options) -> None:
+    """What options say about each other."""
+    if options.compare and options.checkpoint:
         raise ValueError("--checkpoint is for a single run: give --data, and leave out --compare")
     if options.resume and not options.checkpoint:
         raise ValueError("--resume needs --checkpoint FILE")
@@ -119,189 +150,12 @@ def run(options) -> int:
         options.validation = 0.1
     if options.validation is not None and not 0 < options.validation < 1:
         raise ValueError(f"--validation must be between 0 and 1, got {options.validation}")
-    options.hidden = options.hidden if isinstance(options.hidden, list) else numbers(int)(options.hidden)
-    rates = options.dropout if isinstance(options.dropout, list) else numbers(float)(options.dropout)
-    rates = rates[0] if len(rates) == 1 else rates
-    manual_seed(options.seed)
-    task = _digits() if demo else _from_file(options)
-    out = options.out or f"{task.name}.safetensors"
-    plot = options.plot or f"{os.path.splitext(out)[0]}.png"
-    for path in (out, plot, options.checkpoint):
-        folder = os.path.dirname(path or "") or "."
-        if not os.path.isdir(folder):
-            raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(path)!r} to")
-
-    count = RUNS_OF_THE_DEMO if demo else 1
-    variants = ([("without dropout", 0.0)] if compare else []) + [(f"dropout {_text(rates)}", rates)]
-    for _, dropout in variants:  # all that can be wrong with the options is wrong before the first run
-        _model(task, dropout, options)
-    print(f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, {_network(task, options)}", flush=True)
-    errors, histories = {name: [] for name, _ in variants}, {}
-    for number in range(count):
-        for name, dropout in variants:
-            if not options.quiet and len(variants) * count > 1:
-                print(f"{name}, run {number + 1} of {count}", file=sys.stderr, flush=True)
-            seed = options.seed + number
-            model, history = _train(task, dropout, seed, options)
-            errors[name].append(_test_error(model, task))
-            histories.setdefault(name, history)
-            if number == 0:
-                kept = model  # the last variant's: with dropout
-            if history.stopped:
-                print(f"{name}: stopped after epoch {history.epochs}, back to epoch {history.best_epoch}")
-    _table(errors, task)
-    from fastdrop import io
-
-    io.save(kept, out, info=task.preparation.to_dict())
-    print(f"\nmodel ({variants[-1][0]}): {out}")
-    _curves(histories, plot, "test" if options.validation is None else "validation")
-    _how_to_go_on(task, out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
-    return 0
-
-
-# ---- data ----
-
-
-def _digits() -> _Task:
-    """scikit-learn's 8x8 digits, 30 % of them for the test."""
-    import numpy as np
-
-    from fastdrop.data import Dataset, Standardizer
-    from fastdrop.preparation import Preparation
-
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise ImportError("training without --data needs scikit-learn for its handwritten digits: "
-                          "pip install 'fastdrop[train]', or give --data FILE") from None
-    x, y = load_digits(return_X_y=True)
-    train, test = Dataset(x, y, range(10)).split(0.3)
-    preparation = Preparation(64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes)  # 0..16 -> [0, 1]
-    return _Task("digits", preparation.dataset(train), preparation.dataset(test), preparation)
-
-
-def _from_file(options) -> _Task:
-    from fastdrop.data import load_csv, load_npz, split
-    from fastdrop.preparation import Preparation
-
-    path = options.data
-    name = os.path.basename(path)
-    stem, _, ending = name.removesuffix(".gz").rpartition(".")
-    if ending == "npz":
-        train, test = load_npz(path, flatten=True, task=options.task)
-    elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore)), None
-    else:
-        raise ValueError(f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}")
-    if train.x.ndim != 2 or not train.x.shape[1]:
-        raise ValueError(f"{path!r} must hold samples of at least one number, got shape {train.x.shape}")
-    if test is None:
-        train, test = split(train, options.test_fraction)
-    if train.classes is not None and len(train.classes) < 2:
-        raise ValueError(f"{path!r} must have at least two classes to tell apart, got {train.classes}")
-    if not train.is_classification and train.y.ndim != 1:
-        raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
-    preparation = Preparation.of(train, {"auto": None, "yes": True, "no": False}[options.standardize])
-    return _Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
-
-
-def _column(text: str):
-    """A column by its number, where it is one, or by its name."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-# ---- training ----
-
-
-def _train(task: _Task, dropout, seed: int, options):
-    """One network from its seed: (model, history)."""
-    from fastdrop import nn
-    from fastdrop.train import fit
-
-    manual_seed(seed)
-    model = _model(task, dropout, options)
-    optimizer = _optimizer(model, options)
-    rows = len(task.train) - round((options.validation or 0) * len(task.train))
-    steps = -(-rows // max(options.batch_size, 1))
-    loss = None
-    if options.label_smoothing:
-        if task.preparation.classes is None:
-            raise ValueError("--label-smoothing is for classification, the target is a number")
-        loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
-    history = fit(
-        model, task.train, loss=loss, optimizer=optimizer, epochs=options.epochs, batch_size=options.batch_size,
-        validation=task.test if options.validation is None else options.validation,
-        scheduler=_schedule(optimizer, steps, options), scheduler_every="step", early_stopping=options.early_stopping,
-        clip_norm=options.clip_norm, max_norm=options.max_norm, mixup=options.mixup,
-        checkpoint=options.checkpoint, checkpoint_every=options.checkpoint_every or "epoch", resume=options.resume,
-        progress=not options.quiet)
-    return model, history
-
-
-def _model(task: _Task, dropout, options):
-    from fastdrop import models
-
-    return models.mlp(task.preparation.features, options.hidden, task.outputs, dropout=dropout, activation=options.activation)
-
-
-def _optimizer(model, options):
-    from fastdrop import optim
-
-    keywords = {"lr": _LEARNING_RATES[options.optimizer] if options.lr is None else options.lr,
-                "weight_decay": options.weight_decay}
-    if options.optimizer in ("sgd", "rmsprop"):
-        keywords["momentum"] = (0.9 if options.optimizer == "sgd" else 0.0) if options.momentum is None else options.momentum
-    elif options.momentum is not None:
-        raise ValueError(f"--momentum is for sgd and rmsprop, not for {options.optimizer}")
-    if options.nesterov and options.optimizer != "sgd":
-        raise ValueError(f"--nesterov is for sgd, not for {options.optimizer}")
-    if options.nesterov:
-        keywords["nesterov"] = True
-    kind = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "sgd": optim.SGD}[options.optimizer]
-    return kind(model.parameters(), **keywords)
-
-
-def _schedule(optimizer, steps: int, options):
-    """The learning rate's course over all steps: a rise, then the schedule."""
-    from fastdrop.optim import lr_scheduler as schedules
-
-    total, rise = max(options.epochs * steps, 1), round(options.warmup * steps)
-    if not 0 <= rise < total:
-        raise ValueError(f"--warmup must be between 0 and the {options.epochs} epochs of the run, got {options.warmup}")
-    rest = total - rise
-    parts = [] if not rise else [schedules.LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise)]
-    if options.schedule == "cosine":
-        parts.append(schedules.CosineAnnealingLR(optimizer, rest))
-    elif options.schedule == "step":
-        parts.append(schedules.MultiStepLR(optimizer, [rest // 2, rest * 3 // 4], 0.1))
-    elif options.schedule == "exponential":
-        parts.append(schedules.ExponentialLR(optimizer, 0.01 ** (1 / rest)))
-    return schedules.SequentialLR(optimizer, parts, [rise]) if len(parts) == 2 else parts[0] if parts else None
-
-
-def _test_error(model, task: _Task) -> float:
-    """Wrong answers in percent, or the root mean squared error in the target's own units."""
-    from fastdrop.train import evaluate
-
-    figures = evaluate(model, task.test)
-    return 100 * (1 - figures["accuracy"]) if task.preparation.classes else figures["rmse"] * float(task.preparation.target.scale)
 
 
 # ---- what it says ----
 
 
-def _text(rates) -> str:
-    return ", ".join(f"{p:g}" for p in (rates if isinstance(rates, list) else [rates]))
-
-
-def _network(task: _Task, options) -> str:
-    return "network " + "-".join(map(str, [task.preparation.features, *options.hidden, task.outputs]))
-
-
-def _table(errors: dict, task: _Task) -> None:
+def _table(errors: dict, task) -> None:
     unit = " %" if task.preparation.classes else ""
     runs = len(next(iter(errors.values())))
     what = "test error" if task.preparation.classes else "test error (root mean square)"
@@ -329,7 +183,7 @@ def _curves(histories: dict, path: str, held_out: str) -> None:
                 print(f"    epoch {i + 1}  {line({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}")
 
 
-def _how_to_go_on(task: _Task, out: str, demo: bool, with_dropout: bool) -> None:
+def _how_to_go_on(out: str, demo: bool, with_dropout: bool) -> None:
     print("\nGo on with")
     hint = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
     print(f"  fastdrop predict {out} FILE.csv      # {hint}; .jsonl, .npy, .npz or - too")

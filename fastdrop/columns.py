@@ -58,7 +58,7 @@ class Encoder:
             if len(first) != self.width:
                 raise ValueError(f"{self.source!r} has {len(first)} columns, the model takes samples of {self.width} numbers")
             self._plan = plan_of([{"place": i, "values": None} for i in range(self.width)])
-            return any(number_in(field) is None and not is_missing(field) for field in first)
+            return all(number_in(field) is None for field in first) and not all(map(is_missing, first))  # with a number it is a sample
         features, names = self.columns["features"], self.columns["names"]
         places = [feature["place"] for feature in features]
         named = names is not None and {names[place] for place in places} <= set(first)

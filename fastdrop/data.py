@@ -116,11 +116,16 @@ class Standardizer:
             raise ValueError(f"x must hold at least one sample{' of positive weight' * (sample_weight is not None)}, got none")
         weights, total = weights.reshape(-1, *[1] * (x.ndim - 1)), weights.sum()
         parts = [slice(i, i + _CHUNK) for i in range(0, len(x), _CHUNK)]
-        if sample_weight is None:
-            mean = x.mean(axis=0, dtype=np.float64)
-        else:  # a sum of products, not a product of matrices, whose rounding hangs on NumPy's BLAS and its threads
-            mean = sum((weights[part] * x[part]).sum(axis=0) for part in parts) / total
-        scale = np.sqrt(sum((weights[part] * np.square(x[part] - mean)).sum(axis=0) for part in parts) / total)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if sample_weight is None:
+                mean = x.mean(axis=0, dtype=np.float64)
+            else:  # a sum of products, not a product of matrices, whose rounding hangs on NumPy's BLAS and its threads
+                mean = sum((weights[part] * x[part]).sum(axis=0) for part in parts) / total
+            power = np.frexp(np.maximum(x.max(axis=0) - mean, mean - x.min(axis=0)))[1]  # so that squares of the largest differences are about 1
+            squares = sum((weights[part] * np.square(np.ldexp(x[part] - mean, -power))).sum(axis=0) for part in parts)
+            scale = np.ldexp(np.sqrt(squares / total), power)
+        if not np.isfinite(scale).all():
+            raise ValueError(f"x must have a mean and a variance that float64 can hold, got values from {x.min():g} to {x.max():g}")
         constant = (x.min(axis=0) == x.max(axis=0)) | (scale == 0)  # a rounded mean leaves a little variance
         return cls(np.where(constant, x[0], mean), np.where(constant, 1.0, scale))
 

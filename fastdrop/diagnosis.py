@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from fastdrop import _arrays, nn, random
-from fastdrop.tensor import as_tensor, no_grad
+from fastdrop import _arrays, nn
+from fastdrop.rates import ELEMENTWISE, MOST, OTHER_RATES, PLAIN, drops, kind_of, rate_of, registered, traced
 
-__all__ = ["Diagnosis", "Finding", "diagnose", "recalibrate_batchnorm"]
+__all__ = ["Diagnosis", "Finding", "diagnose", "judge"]
 
-ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)
-CHANNELS = (nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d, nn.FeatureAlphaDropout, nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d)
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.SELU, nn.SiLU, nn.GELU)
-PLAIN = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)  # neither learn nor drop
 DENSE = (nn.Linear, nn.VariationalLinear)
-OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)  # to which MOST does not apply
-MOST = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}  # the highest rates that are recommended
 GAPS = {"accuracy": (0.005, 0.05), "loss": (0.02, 0.3), "rmse": (0.01, 0.16)}  # below: no gap; above: a large one (of the loss and RMSE, relative)
 
 
@@ -83,7 +77,7 @@ def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
     names = {id(module): name for name, module in model.named_modules()}
-    calls = _registered(model) if data is None else _traced(model, data)
+    calls = registered(model) if data is None else traced(model, data)
     findings = Diagnosis()
 
     def found(code, module, problem, reason, remedy):
@@ -105,83 +99,6 @@ def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
     return findings
 
 
-def places(model, data) -> list[tuple]:
-    """(path, layer, kind) of each layer with a rate above 0 that a user chooses, its kind a key of `MOST`.
-
-    Not among them: rates that follow a schedule or are learned, and those of targeted, token and patch dropout.
-    """
-    order = [module for module, _ in _traced(model, data)]
-    at_input = {id(module) for i, module in enumerate(order) if all(isinstance(before, PLAIN) for before in order[:i])}
-    return [(name, module, _kind(module, id(module) in at_input)) for name, module in model.named_modules()
-            if _drops(module) and not isinstance(module, (*OTHER_RATES, nn.ConcreteDropout)) and not callable(_own_rate(module))]
-
-
-# ---- what runs in which order ----
-
-
-def _registered(model):
-    """(layer, None) of every module without children, in registration order."""
-    return [(module, None) for module in model.modules() if not any(True for _ in module.children())]
-
-
-def _traced(model, data):
-    """(layer, shape of its input) in the order of the calls of one forward pass in evaluation."""
-    calls, leaves = [], [m for m in model.modules() if not any(True for _ in m.children())]
-
-    def wrapped(module, forward):
-        def call(*args, **kwargs):
-            calls.append((module, as_tensor(args[0], "input").shape if args and not isinstance(args[0], (str, bytes)) else None))
-            return forward(*args, **kwargs)
-
-        return call
-
-    with _evaluation(model):
-        try:
-            for module in leaves:
-                object.__setattr__(module, "forward", wrapped(module, module.forward))
-            with no_grad(), random.mask_state(draw=0):
-                model(data)
-        finally:
-            for module in leaves:
-                module.__dict__.pop("forward", None)
-    return calls
-
-
-@contextmanager
-def _evaluation(model):
-    """Evaluation mode, and each module's own mode again afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes:
-            object.__setattr__(module, "training", training)
-
-
-def _own_rate(module):
-    return getattr(module, rate_name(module), None)
-
-
-def rate_name(module) -> str:
-    """The attribute that holds a layer's rate."""
-    return "dropout" if isinstance(module, nn.Embedding) else "p"
-
-
-def _rate(module):
-    """A layer's highest rate."""
-    p = _own_rate(module)
-    if isinstance(module, nn.ConcreteDropout):
-        return module.rate
-    if callable(p):
-        return max(p(step) for step in (0, 10**3, 10**6, 10**12))
-    return p
-
-
-def _drops(module):
-    return bool(module.n_sites) and not isinstance(module, (nn.GaussianNoise, nn.VariationalLinear)) and bool(_rate(module))
-
-
 # ---- the rules ----
 
 
@@ -190,7 +107,7 @@ def _order(calls, found):
     last_dense = max((i for i, m in enumerate(layers) if isinstance(m, DENSE)), default=-1)
     selu = any(isinstance(m, nn.SELU) for m in layers)
     for i, module in enumerate(layers):
-        if not _drops(module):
+        if not drops(module):
             continue
         before = next((m for m in reversed(layers[:i]) if not isinstance(m, PLAIN)), None)
         after = next((m for m in layers[i + 1:] if not isinstance(m, PLAIN)), None)
@@ -204,7 +121,7 @@ def _order(calls, found):
             found("on-output", module, "dropout on the output layer",
                   "What is dropped there is the prediction itself: targets cannot be met, and a regression is biased towards noise.",
                   "Remove it; the rate of an output layer is 0.")
-        if before is not None and _drops(before) and not weights and not isinstance(before, nn.Embedding):
+        if before is not None and drops(before) and not weights and not isinstance(before, nn.Embedding):
             found("twice", module, "dropout directly after dropout", "Their rates multiply: 0.5 after 0.5 keeps a quarter.",
                   "Keep one of them.")
         if isinstance(before, nn.SELU) and type(module) is nn.Dropout:
@@ -219,16 +136,10 @@ def _order(calls, found):
                   "Swap the two (for ReLU the result is the same).")
 
 
-def _kind(module, at_input):
-    """Which of the recommended rates is meant for a layer."""
-    return ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS)
-            else "input" if at_input and isinstance(module, ELEMENTWISE) else "dense")
-
-
 def _layer(module, shape, found, at_input):
-    if not _drops(module):
+    if not drops(module):
         return
-    p = _rate(module)
+    p = rate_of(module)
     if p >= 1.0:
         found("drops-all", module, f"a rate of {p:g} drops everything", "Nothing passes, and nothing is learned.", "Choose a rate below 1.")
         return
@@ -237,7 +148,7 @@ def _layer(module, shape, found, at_input):
         found("on-feature-maps", module, f"elementwise dropout on feature maps of shape {tuple(shape[1:])}",
               "Neighbouring elements say almost the same, so what is dropped is still there (Tompson et al., 2015; Ghiasi et al., 2018).",
               f"Drop whole channels (SpatialDropout{len(shape) - 2}d) or blocks (DropBlock{len(shape) - 2}d).")
-    kind = _kind(module, at_input)
+    kind = kind_of(module, at_input)
     if p > MOST[kind] and not isinstance(module, OTHER_RATES):
         what = {"embedding": "an embedding", "channels": "convolutional maps", "dense": "a dense layer", "input": "the input"}[kind]
         found("rate", module, f"a rate of {p:g} on {what}", f"More than {MOST[kind]:g} usually takes more capacity than it gains.",
@@ -248,7 +159,7 @@ def _decay(model, optimizer, found):
     if optimizer is None:
         return
     decay = max(float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups)
-    rates = [_rate(m) for m in model.modules() if _drops(m)]
+    rates = [rate_of(m) for m in model.modules() if drops(m)]
     if decay >= 1e-2 and rates and max(rates) >= 0.5:
         found("decay-and-dropout", model, f"weight decay of {decay:g} with rates up to {max(rates):g}",
               "Both hold the network back; together they underfit.", "Lower the decay tenfold, or the rates by 0.1 to 0.2.")
@@ -282,7 +193,7 @@ def _gap(model, history, found):
     tail = slice(-max(1, len(train) // 5), None)
     a, b = float(np.mean(train[tail])), float(np.mean(held[tail]))
     judgement = judge(name, a, b)[1]
-    dropping = any(_drops(m) for m in model.modules())
+    dropping = any(drops(m) for m in model.modules())
     figures = f"training {name} {a:.3g}, validation {b:.3g}"
     if judgement == "underfits":
         found("no-gap", model, f"no gap between training and validation ({figures})" + (" with dropout" if dropping else ""),
@@ -291,54 +202,3 @@ def _gap(model, history, found):
     elif judgement == "overfits":
         found("large-gap", model, f"a large gap between training and validation ({figures})", "The network overfits.",
               "Raise the rates by 0.1." if dropping else "Add dropout: 0.2 after each hidden activation to begin with.")
-
-
-# ---- batch norm again ----
-
-
-def recalibrate_batchnorm(model, batches):
-    """Estimate the running statistics of all batch norms again, with dropout off: the average over these batches.
-
-    The remedy where dropout stands before batch norm and cannot be moved (Li et al., "Understanding the disharmony between dropout and
-    batch normalization by variance shift", CVPR 2019). Run it after training, over a few hundred training samples or more.
-
-    Parameters
-    ----------
-    model : Module
-    batches : iterable of array (N, ...), or of (array, target)
-
-    Returns
-    -------
-    model, with its modes as they were
-
-    Raises
-    ------
-    ValueError
-        The model has no batch norm with running statistics, or there is no batch.
-    """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None]
-    if not norms:
-        raise ValueError("model must have a batch norm with running statistics")
-    before = [(m, m.momentum, m.running_mean.data.copy(), m.running_var.data.copy(), m.num_batches_tracked.copy()) for m in norms]
-    done = False
-    try:
-        with _evaluation(model), no_grad():
-            for norm in norms:
-                norm.momentum = None  # the plain average
-                norm.num_batches_tracked[...] = 0
-                object.__setattr__(norm, "training", True)
-            count = 0
-            for batch in batches:
-                model(batch[0] if isinstance(batch, (tuple, list)) else batch)
-                count += 1
-            if not count:
-                raise ValueError("batches must have at least one batch")
-        done = True
-    finally:
-        for norm, momentum, average, variance, tracked in before:
-            norm.momentum = momentum
-            if not done:
-                norm.running_mean.data[...], norm.running_var.data[...], norm.num_batches_tracked[...] = average, variance, tracked
-    return model

@@ -10,13 +10,15 @@ import os
 from fastdrop import _arrays, models, nn, random
 from fastdrop.safetensors import load_file, read_file, save_file, strict_json
 
-__all__ = ["load", "load_file", "read_file", "read_info", "save", "save_file"]
+__all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
 _DENSE = ("in_features", "out_features")
 _SIZES = {"Linear": _DENSE, "DropConnectLinear": _DENSE, "TargetedLinear": _DENSE, "VariationalLinear": _DENSE,
-          "Embedding": ("num_embeddings", "embedding_dim"), "SparseLinear": ("nonzeros",)}  # whose product a layer's weights have at least
+          "Embedding": ("num_embeddings", "embedding_dim"), "BatchNorm1d": ("num_features",), "LayerNorm": ("normalized_shape",)}  # whose product a layer's weights have at least
+_NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}  # without all of these a layer has no weights
+_SPARSE = ("nonzeros", "out_features")  # of SparseLinear, whose arrays have one number for each of both
 
 
 def save(model, path, *, info=None) -> None:
@@ -31,7 +33,7 @@ def save(model, path, *, info=None) -> None:
     path : str or os.PathLike
         Replaced in one step; when anything goes wrong the old file stays.
     info : JSON-able, optional
-        Whatever should travel with the model (class names, the mean of the data, ...); `read_info` returns it.
+        Whatever should travel with the model (class names, the mean of the data, ...); `load_with_info` and `read_info` return it.
     """
     if not isinstance(model, nn.Module):
         if not isinstance(model, dict):
@@ -75,6 +77,11 @@ def load(path, model=None):
         The file is torn, holds a model of a class that is neither in this library nor defined in this program (give
         ``model=``), or weights that do not fit the model, which is unchanged then.
     """
+    return load_with_info(path, model)[0]
+
+
+def load_with_info(path, model=None) -> tuple:
+    """The pair of what `load` gives and the ``info`` that was saved with it (None where there is none); the file is read once."""
     if model is not None and not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {_arrays.describe(model)}")
     path = os.fsdecode(path)
@@ -82,13 +89,13 @@ def load(path, model=None):
     about = _about(path, metadata)
     if model is None:
         if about is None:
-            return tensors
+            return tensors, None
         model = _built(about, path, sum(array.size for array in tensors.values()))
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
-    return model if about is None else model.train(about["training"])
+    return (model, None) if about is None else (model.train(about["training"]), about["info"])
 
 
 def read_info(path):
@@ -124,10 +131,17 @@ def _least_numbers(spec) -> int:
         return sum(map(_least_numbers, spec))
     if not isinstance(spec, dict):
         return 0
-    sizes = spec.get("arguments")
-    sizes = [sizes.get(name) for name in _SIZES.get(str(spec.get("class")), ())] if isinstance(sizes, dict) else []
-    own = math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
+    kind, own, given = str(spec.get("class")), 0, spec.get("arguments")
+    if isinstance(given, dict) and not (kind in _NORMS and not any(given.get(name, True) for name in _NORMS[kind])):
+        own = _product(given.get(name) for name in _SIZES.get(kind, ()))
+        own += sum(_product([given.get(name)]) for name in _SPARSE if kind == "SparseLinear")
     return own + sum(map(_least_numbers, spec.values()))
+
+
+def _product(sizes) -> int:
+    """Of sizes as a file has them; 0 where there are none, or one is no size."""
+    sizes = [size for some in sizes for size in (some if isinstance(some, list) else [some])]
+    return math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
 
 
 def _defined(name: str):

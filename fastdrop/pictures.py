@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop import _arrays, nn, random
 from fastdrop.tensor import no_grad
 
-__all__ = ["diagonal", "figure", "plot_masks", "save"]
+__all__ = ["check_ending", "diagonal", "figure", "plot_masks", "save"]
 
 
 def figure(width: float, height: float):
@@ -31,6 +31,19 @@ def figure(width: float, height: float):
 def save(picture, path) -> None:
     """Write a figure to a file; PNG, PDF or SVG by the name's ending."""
     picture.savefig(os.fspath(path), dpi=120)
+
+
+def check_ending(path: str, name: str) -> None:
+    """ValueError where the ending of `path`, which messages call `name`, is of no kind of picture; before hours of work, not after.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is not installed.
+    """
+    known = figure(1, 1).canvas.get_supported_filetypes()
+    if os.path.splitext(path)[1].removeprefix(".").lower() not in known:
+        raise ValueError(f"{name} must end in .png, .pdf, .svg or another kind of picture that matplotlib knows, got {path!r}")
 
 
 def diagonal(axes, x: str, y: str, title: str) -> None:

@@ -33,7 +33,7 @@ class MCPrediction:
     epistemic, aleatoric, total_variance : float64 arrays (N, ...)
         Regression only. What the masks disagree about: the variance of the passes' means. The noise of y: 1 / tau, or the mean of the predicted
         variances (``output="gaussian"``; Kendall and Gal, 2017). Their sum.
-    tau : float or None
+    tau : float, array (outputs,) or None
         Precision of the noise of y.
     passes : float32 array (N, T, ...) or None
         Each pass, with ``keep=True``.
@@ -125,16 +125,14 @@ class MCPrediction:
         Parameters
         ----------
         scale, shift : float, or array that broadcasts against one output
-            A precision tau becomes tau / scale^2 (one scale then).
+            A precision tau becomes tau / scale^2.
         """
         self._of_numbers("rescale")
         scale, shift = self._units(scale, "scale"), self._units(shift, "shift")
         if not (scale != 0).all():
             raise ValueError(f"scale must not be 0, got {_arrays.describe(scale)}")
-        if self.tau is not None and scale.size != 1:
-            raise ValueError(f"scale must be one number where there is one tau, got {_arrays.describe(scale)}")
         other = MCPrediction(self.samples, self.counts, scale * self.mean + shift, scale * scale * self.variance,
-                             tau=None if self.tau is None else self.tau / scale.item() ** 2)
+                             tau=None if self.tau is None else self.tau / scale**2)
         if self.passes is not None:
             other.passes = (scale * self.passes + shift).astype(np.float32)
         if self._noise is not None:
@@ -206,10 +204,10 @@ class MCPrediction:
         if self._log_variances is not None and tau is None:
             log_variances = self._log_variances.astype(np.float64)
         else:
-            tau = self.tau if tau is None else tau
+            tau = self.tau if tau is None else positive(tau, "tau")
             if tau is None:
                 raise ValueError("tau must be given, here or to mc_predict: the precision of the noise of y")
-            log_variances = np.full_like(passes, -np.log(positive(tau, "tau")))
+            log_variances = np.full_like(passes, -np.log(tau))
         with np.errstate(all="ignore"):  # a density of 0 is a value
             distances = (y[:, None] - passes) * np.exp(-0.5 * log_variances)
             exponents = -0.5 * (distances * distances + log_variances + np.log(2 * np.pi))

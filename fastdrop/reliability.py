@@ -85,10 +85,10 @@ class Calibration:
         picture = pictures.figure(9.6, 4.2)
         left, right = picture.add_subplot(1, 2, 1), picture.add_subplot(1, 2, 2)
         full = self.bin_count > 0
-        widths = np.diff(self.edges)[full]
-        left.bar(self.edges[:-1][full], self.bin_accuracy[full], widths, align="edge", color="C0", alpha=0.4, edgecolor="C0", label="accuracy")
-        left.bar(self.edges[:-1][full], self.bin_count[full] / self.bin_count.sum(), widths, align="edge", color="0.4", label="share of inputs")
-        left.plot(self.bin_confidence[full], self.bin_accuracy[full], "o", color="C0", markersize=3)
+        middles, widths = (self.edges[:-1] + self.edges[1:])[full] / 2, np.diff(self.edges)[full]
+        left.bar(middles, self.bin_accuracy[full], widths, color="C0", alpha=0.4, edgecolor="C0", label="accuracy")
+        left.bar(middles, self.bin_count[full] / self.bin_count.sum(), 0.3 * widths, color="0.4", label="share of inputs")  # hides no accuracy
+        left.plot(self.bin_confidence[full], self.bin_accuracy[full], "o", color="C0", markersize=3, clip_on=False)
         pictures.diagonal(left, "confidence", "accuracy", f"ECE {self.ece:.3f}, MCE {self.mce:.3f}")
         right.plot(self.coverage, self.covered_accuracy)
         right.axhline(self.accuracy, color="0.4", linestyle="--", linewidth=1, label=f"accuracy of all, {self.accuracy:.3f}")
@@ -171,7 +171,7 @@ def _of_classes(p, y, bins, strategy, uncertainty):
     truth = p[np.arange(len(y)), y]
     return Calibration(
         accuracy=float(right.mean()), confidence=float(confidence.mean()), ece=float((gaps * count).sum() / len(y)), mce=float(gaps.max()),
-        nll=float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()),
+        nll=float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()) + 0.0,  # no -0
         brier=float((np.square(p).sum(1) - 2 * truth + 1).mean()),
         edges=edges, bin_confidence=mean_confidence, bin_accuracy=mean_right, bin_count=count,
         coverage=np.arange(1, len(y) + 1) / len(y), covered_accuracy=covered, area=float(covered.mean()))

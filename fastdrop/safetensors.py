@@ -83,6 +83,8 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         It cannot be read.
     """
     path = os.fsdecode(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):  # a pipe, which would be waited for
+        raise ValueError(f"{path!r} is no safetensors file: it is not a regular file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, path, size)

@@ -55,7 +55,7 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     if not rows:
         raise ValueError(f"{path!r} holds no line of data")
     if header is not None:
-        has_header = _arrays.flag(header, "header")
+        has_header = _arrays.flag(header, "header") or bool(has_header)  # objects have names
     elif has_header is None:
         has_header = _looks_like_header(rows)
     names = [field.strip() for field in rows[0][1]] if has_header else None
@@ -129,8 +129,9 @@ def _read_target(fields, rows, name: str, task, path: str):
     numbers = [number_in(field) for field in fields]
     numeric = None not in numbers
     integers = numeric and all(np.isfinite(n) and n == int(n) for n in numbers)
+    labels = [_integer(field) for field in fields] if integers else [field.strip() for field in fields]
     if task is None:
-        few = integers and len(set(numbers)) <= MAX_INTEGER_CLASSES
+        few = integers and len(set(labels)) <= MAX_INTEGER_CLASSES
         task = "classification" if few or not numeric else "regression"
     if _arrays.choice(task, "task", ("classification", "regression")) == "regression":
         if not numeric:
@@ -138,7 +139,14 @@ def _read_target(fields, rows, name: str, task, path: str):
             raise ValueError(f"{path!r}, line {line}: the target of a regression, {name}, must be a number, "
                              f"got {field.strip()!r}")
         return np.array(numbers), None
-    labels = [int(n) for n in numbers] if integers else [field.strip() for field in fields]
     classes = sorted(set(labels))
     index = {label: i for i, label in enumerate(classes)}
     return np.array([index[label] for label in labels], np.int64), classes
+
+
+def _integer(text: str) -> int:
+    """The integer that a field holds, whether it says 3 or 3.0; exact beyond float64, too."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))

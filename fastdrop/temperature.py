@@ -50,7 +50,7 @@ class Temperature:
         -------
         float64 array (N, C)
         """
-        z = real(logits, "logits")
+        z = real(logits, "logits").astype(np.float64, copy=False)
         if z.ndim != 2 or z.shape[1] < 1:
             raise ValueError(f"logits must have shape (N, C), got {z.shape}")
         if not len(z):

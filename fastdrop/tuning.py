@@ -8,9 +8,10 @@ from numbers import Real
 
 from fastdrop import _arrays, nn, random
 from fastdrop.dataset import as_dataset
-from fastdrop.diagnosis import MOST, judge, places, rate_name
+from fastdrop.diagnosis import judge
 from fastdrop.evaluation import as_arrays, evaluate
 from fastdrop.progress import Meter
+from fastdrop.rates import MOST, places, rate_name
 from fastdrop.train import fit
 
 __all__ = ["Trial", "Tuning", "tune_rates"]
@@ -158,11 +159,9 @@ def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float =
     if not callable(build):
         raise TypeError(f"build must be a function rate -> Module, or a Module, got {_arrays.describe(build)}")
     data = as_dataset(data)
-    before = random.get_state()
-    try:
-        random.manual_seed(seed)
+    with random.own_run(seed):
         if isinstance(validation, Real):
-            train, held = data.split(validation)
+            train, held = data.split(_arrays.real(validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True))
         else:
             train, held = data, as_dataset(validation, "validation")
         if isinstance(build, nn.Module):
@@ -179,8 +178,6 @@ def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float =
                 return model, evaluate(model, train, loss=loss), evaluate(model, held, loss=loss)
 
             return _search(run, start, step, highest, max_trials, gaps)
-    finally:
-        random.set_state(before)
 
 
 def _search(run, rate, step, highest, max_trials, gaps) -> Tuning:

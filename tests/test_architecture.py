@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -22,8 +23,9 @@ FLOORS = {
     "optim": 10, "dataset": 10, "data": 10, "models": 10, "io": 10, "checkpoint": 10, "evaluation": 10, "preparation": 10,
     "streams": 10, "records": 10, "npy": 10, "archives": 10, "columns": 10, "tables": 10, "answers": 10,
     "reliability": 10, "intervals": 10, "temperature": 10, "tuning": 10,
-    "pictures": 10, "diagnosis": 10, "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
-    "sklearn": 11, "cli": 11, "cli_train": 11, "cli_predict": 11, "__main__": 11,
+    "pictures": 10, "rates": 10, "diagnosis": 10, "batchnorm": 10,
+    "report": 10, "progress": 10, "prediction": 10, "mc": 10, "loop": 10, "train": 10, "bench": 10, "bench_cases": 10,
+    "sklearn": 11, "cli": 11, "cli_train": 11, "cli_task": 11, "cli_predict": 11, "__main__": 11,
 }
 
 
@@ -35,6 +37,12 @@ def part_of(path):
     """The name in FLOORS: the file, or the folder that it stands in."""
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
+
+
+@pytest.mark.skipif(not (PACKAGE.parent / "pyproject.toml").is_file(), reason="pyproject.toml is not here")
+def test_every_folder_is_installed():
+    listed = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted(".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py"))
 
 
 def imports(path):

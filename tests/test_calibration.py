@@ -120,7 +120,8 @@ def test_coverage():
 def test_zero_probabilities_and_inputs_of_other_kinds():
     found = fd.calibration(np.eye(3), [0, 1, 0])
     assert math.isfinite(found.nll) and found.nll > 200 and found.brier == pytest.approx(2 / 3) and found.ece == pytest.approx(1 / 3)
-    assert fd.calibration(np.eye(2, dtype=np.float16)[:1], [0]).area == 1.0
+    right = fd.calibration(np.eye(2, dtype=np.float16)[:1], [0])
+    assert right.area == 1.0 and "NLL 0," in repr(right)  # not -0
     p = fd.softmax(fd.tensor(RNG.standard_normal((6, 3))))
     assert fd.calibration(p, np.arange(6) % 3).ece == fd.calibration(p.numpy(), np.arange(6) % 3).ece
 
@@ -179,6 +180,9 @@ def test_pictures(tmp_path):
     picture = fd.calibration(p, y).plot(tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG" and len(picture.axes) == 2
     np.testing.assert_allclose(picture.axes[1].lines[0].get_ydata(), fd.calibration(p, y).covered_accuracy)
+    accuracy, share = picture.axes[0].containers  # bars: the shares stand within the others and hide none
+    assert len(accuracy) == len(share) and all(a.get_x() < s.get_x() < s.get_x() + s.get_width() < a.get_x() + a.get_width()
+                                               for a, s in zip(accuracy, share, strict=True))
     assert len(fd.calibration(p, y, strategy="quantile").plot().axes) == 2
     assert len(fd.calibration((p, p + 1), p).plot(tmp_path / "i.svg").axes) == 1 and (tmp_path / "i.svg").stat().st_size > 1000
 
@@ -241,6 +245,8 @@ def test_the_class_stays_where_rounding_makes_two_equal():
         p = Temperature(T).transform(z)
         assert list(p.argmax(1)) == [1, 2, 0] and np.abs(p.sum(1) - 1).max() < 1e-12
     assert Temperature(2.0).transform(np.zeros((0, 3))).shape == (0, 3)
+    for kind in (np.float16, np.int8, np.longdouble):
+        assert Temperature(2.0).transform(np.ones((2, 3), kind)).dtype == np.float64
 
 
 def test_temperature_of_a_model():

@@ -13,7 +13,7 @@ import fastdrop as fd
 from fastdrop import nn, optim
 from fastdrop.checkpoint import read_checkpoint
 from fastdrop.models import mlp
-from fastdrop.safetensors import save_file
+from fastdrop.safetensors import read_file, save_file
 
 
 def a_run(seed=0, kind=optim.Adam):
@@ -79,6 +79,20 @@ def test_keys_that_look_the_same(tmp_path):
     fd.save_checkpoint(tmp_path / "c", nn.Tanh(), extra=extra)
     back = read_checkpoint(tmp_path / "c")["extra"]
     assert back[1] == 0 and back["1"] == 1 and back["a"]["b"].sum() == 0 and back["a.b"].sum() == 2
+
+
+def test_numbers_that_json_lacks(tmp_path):
+    extra = [float("nan"), float("inf"), -np.inf, np.float32("nan"), {"val_loss": [0.1, float("nan")]}]
+    fd.save_checkpoint(tmp_path / "c", nn.Tanh(), extra=extra)
+    assert str(read_checkpoint(tmp_path / "c")["extra"]) == "[nan, inf, -inf, nan, {'val_loss': [0.1, nan]}]"
+    tensors, metadata = read_file(tmp_path / "c")
+    text = metadata["fastdrop.checkpoint"]
+    assert "NaN" not in text and "Infinity" not in text
+    for bad in (text.replace('"tree"', '"version": 1, "tree"'), text.replace("0.1", "NaN")):
+        assert bad != text
+        save_file(tensors, tmp_path / "c", metadata | {"fastdrop.checkpoint": bad})
+        with pytest.raises(ValueError, match="is no checkpoint that can be read .*(occurs twice|NaN is no JSON)"):
+            read_checkpoint(tmp_path / "c")
 
 
 def test_a_checkpoint_of_something_else_changes_nothing(tmp_path):

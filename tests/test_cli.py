@@ -133,6 +133,14 @@ def test_lines_of_json_and_columns_to_ignore(tmp_path):
     assert len(set(answers)) == 1 and len(read(answers[0])) == 120
 
 
+def test_a_header_of_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("2019,2020,2021\n" + "1,2,yes\n3,5,no\n2,9,no\n" * 5)
+    options = ["--data", "t.csv", "--hidden", "4", "--epochs", "1", "--quiet"]
+    assert "network 2-4-3" in run("train", *options, cwd=tmp_path)[0]
+    assert "network 2-4-2" in run("train", *options, "--header", "yes", cwd=tmp_path)[0]
+    assert len(read(run("predict", "t.safetensors", "t.csv", cwd=tmp_path)[0])) == 15
+
+
 def test_regression_in_its_own_units(tmp_path):
     archive(tmp_path / "r.npz", "regression")
     out, _ = run("train", "--data", "r.npz", "--hidden", "32", "--dropout", "0.1", "--epochs", "40", "--lr", "0.01", "--compare",
@@ -168,11 +176,11 @@ def test_options_reach_the_run(tmp_path):
 @pytest.mark.parametrize("schedule", ["cosine", "exponential", "none"])
 @pytest.mark.parametrize("warmup", ["0", "1"])
 def test_schedules(schedule, warmup):
-    from fastdrop import cli, cli_train, optim
+    from fastdrop import cli, cli_task, optim
 
     options = cli.parser().parse_args(["train", "--schedule", schedule, "--warmup", warmup, "--epochs", "3"])
     optimizer = optim.SGD(models.mlp(2, (), 2).parameters(), lr=1.0)
-    scheduler = cli_train._schedule(optimizer, 10, options)
+    scheduler = cli_task.schedule(optimizer, 10, options)
     rates = []
     for _ in range(30):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -227,6 +235,11 @@ WRONG = {
     "resume without checkpoint": (["train", "--data", "t.csv", "--resume"], "--resume needs"),
     "checkpoint of the demo": (["train", "--checkpoint", "c"], "--checkpoint"),
     "no folder": (["train", "--data", "t.csv", "--out", "none/a"], "no folder 'none'"),
+    "out is the data": (["train", "--data", "t.csv", "--out", "./t.csv"], "--data and --out must be different files, got './t.csv' for both"),
+    "picture is the model": (["train", "--data", "t.csv", "--out", "a.png"], "--out and --plot must be different files"),
+    "checkpoint is the model": (["train", "--data", "t.csv", "--out", "a", "--checkpoint", "a"], "--out and --checkpoint must be different files"),
+    "no kind of picture": (["train", "--data", "t.csv", "--plot", "a.doc"], "--plot must end in .png"),
+    "picture without a kind": (["bench", "--plot", "a"], "--plot must end in .png"),
     "threads": (["train", "--threads", "0"], "between 1 and"),
     "no model": (["predict", "none", "t.csv"], "No such file or directory: 'none'"),
     "model that is none": (["predict", "t.csv", "t.csv"], "no safetensors file"),
@@ -273,6 +286,9 @@ def test_wrong_environment_is_one_line(tmp_path, monkeypatch, variable, value):
 
 
 def test_a_run_that_diverges(tmp_path):
+    archive(tmp_path / "a.npz", "regression")
+    _, err = run("train", "--data", "a.npz", "--hidden", "8,8", "--lr", "1e20", "--quiet", cwd=tmp_path, status=1)
+    assert "the loss became" in err and len(err.splitlines()) == 1  # without NumPy's warning that a square overflowed
     archive(tmp_path / "a.npz")
     _, err = run("train", "--data", "a.npz", "--optimizer", "sgd", "--lr", "1e30", "--quiet", cwd=tmp_path, status=1)
     assert "the loss became" in err and "Traceback" not in err and not (tmp_path / "a.safetensors").exists()

@@ -127,7 +127,19 @@ def test_standardizer():
     np.testing.assert_array_equal(one.transform(np.array([2.0, 3.0])), [0, 1])
 
 
+@pytest.mark.parametrize("unit", [1e300, 1e39, 1e-300, 1e-320])
+def test_standardizer_of_numbers_whose_squares_are_none(unit):
+    x = np.arange(-2.0, 3.0)
+    s = Standardizer.fit(unit * x)
+    np.testing.assert_allclose(s.transform(unit * x), x / np.sqrt(2), rtol=1e-3, atol=1e-9)  # 1e-320 has three digits itself
+    weighted = Standardizer.fit(unit * x, np.array([1, 0, 0, 0, 3.0]))
+    np.testing.assert_allclose(weighted.mean, unit, rtol=1e-3)
+    np.testing.assert_allclose(weighted.scale, unit * np.sqrt(3), rtol=1e-3)
+
+
 def test_standardizer_refuses():
+    with pytest.raises(ValueError, match="a mean and a variance that float64 can hold"):
+        Standardizer.fit(np.array([-1.7e308, 1.7e308, 1.7e308, 1.7e308]))
     with pytest.raises(ValueError, match="x must hold at least one"):
         Standardizer.fit(np.ones((0, 3)))
     with pytest.raises(ValueError, match=r"x must have samples of shape \(2,\)"):
@@ -153,6 +165,9 @@ def test_npz(tmp_path):
     train, test = load_npz(path, task="regression")
     assert test is None and train.x.dtype == np.float64 and train.y.dtype == np.float64
     assert load_npz(path)[0].is_classification
+    np.savez(path, x_train=x, y_train=np.array([b"a", b"\xc3\xa4"] * 3), x_test=x[:2], y_test=["ä", "a"])
+    train, test = load_npz(path)
+    assert train.classes == ["a", "ä"] and test.y.tolist() == [1, 0]  # bytes are UTF-8 text
 
 
 @pytest.mark.parametrize("arrays, words", [
@@ -162,21 +177,25 @@ def test_npz(tmp_path):
     ({"x": np.ones((2, 1)), "y": np.array([{}, 1])}, "cannot be read"),
     ({"x": np.array([[np.nan]]), "y": np.ones(1)}, "finite"),
     ({"x_train": np.ones((2, 1)), "y_train": [0, 1], "x_test": np.ones((1, 1)), "y_test": [2]}, "label 2"),
+    ({"x": np.ones(()), "y": np.ones(1)}, "x must have at least 1 dimension"),
+    ({"x": np.ones((2, 1)), "y": np.array([b"a", b"\xff"])}, "y: no UTF-8 text"),
 ])
 def test_npz_refuses(tmp_path, arrays, words):
     path = tmp_path / "odd.npz"
     np.savez(path, **arrays)
-    with pytest.raises(ValueError, match=words) as caught:
-        load_npz(path)
-    assert "odd.npz" in str(caught.value)
+    for flatten in (False, True):
+        with pytest.raises(ValueError, match=words) as caught:
+            load_npz(path, flatten=flatten)
+        assert "odd.npz" in str(caught.value)
 
 
 def test_npz_that_is_none(tmp_path):
     path = tmp_path / "odd.npz"
     for content in (b"", b"hello", b"PK\3\4 torn"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="odd.npz"):
+        with pytest.raises(ValueError, match="odd.npz") as caught:
             load_npz(path)
+        assert "allow_pickle" not in str(caught.value)  # NumPy's advice for what is no archive
     for save in (np.savez, np.savez_compressed):
         save(path, x=np.arange(6.0).reshape(3, 2), y=np.array([0, 1, 0]))
         whole = path.read_bytes()
@@ -284,6 +303,17 @@ def test_header_and_task(tmp_path):
     assert load_csv(table(tmp_path, years), task="classification").is_classification
     assert len(load_csv(table(tmp_path, years), header=True)) == 29
     assert load_csv(table(tmp_path, "1,2.0\n2,1.0\n")).classes == [1, 2]
+    years = "2019,2020,2021\n" + "1,2,yes\n3,4,no\n" * 2
+    assert load_csv(table(tmp_path, years)).classes == ["2021", "no", "yes"] and load_csv(table(tmp_path, years), header=True).classes == ["no", "yes"]
+    lines = table(tmp_path, '{"a": 1, "b": 2}\n{"a": 2, "b": 1}\n', "t.jsonl")
+    assert load_csv(lines, header=False).classes == [1, 2]  # objects have names, whatever one says
+
+
+def test_integers_beyond_float64_are_classes_of_their_own(tmp_path):
+    big = [2**53, 2**53 + 1, 10**18 + 1, 10**18 + 2, 10**30]
+    data = load_csv(table(tmp_path, "".join(f"{i},{big[i % 5]}\n" for i in range(20))))
+    assert data.classes == big and data.y.tolist() == [0, 1, 2, 3, 4] * 4
+    assert not load_csv(table(tmp_path, "".join(f"{i},{10**18 + i}\n" for i in range(30)))).is_classification  # 30 numbers, not a few
 
 
 @pytest.mark.parametrize("text, keywords, words", [

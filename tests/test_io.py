@@ -68,6 +68,8 @@ def test_a_model_comes_back(tmp_path):
     assert again.training and again[4] is again[5][0]
     assert {k: v.tobytes() for k, v in again.state_dict().items()} == {k: v.tobytes() for k, v in model.state_dict().items()}
     assert io.read_info(tmp_path / "a") == {"classes": ["a", "b"], "mean": 0.1}
+    both, info = io.load_with_info(tmp_path / "a")
+    assert info == io.read_info(tmp_path / "a") and both.state_dict().keys() == again.state_dict().keys()
     model.eval()
     fd.save(model, tmp_path / "a")
     again = fd.load(tmp_path / "a")
@@ -136,7 +138,7 @@ def test_state_dicts(tmp_path):
     model = nn.Linear(3, 2)
     fd.save(model.state_dict(), tmp_path / "a")
     state = fd.load(tmp_path / "a")
-    assert state.keys() == {"weight", "bias"} and io.read_info(tmp_path / "a") is None
+    assert state.keys() == {"weight", "bias"} and io.read_info(tmp_path / "a") is io.load_with_info(tmp_path / "a")[1] is None
     other = nn.Linear(3, 2)
     fd.load(tmp_path / "a", model=other)
     np.testing.assert_array_equal(other.weight.data, model.weight.data)
@@ -200,6 +202,10 @@ def about(**changes):
     (json.dumps(about(architecture={"class": "Embedding", "arguments": {"num_embeddings": 2**40, "embedding_dim": 2**40}})), "does not fit"),
     (json.dumps(about(architecture={"class": "Residual", "arguments": {"branch": {"class": "SparseLinear", "arguments": {
         "in_features": 1, "out_features": 1, "bias": False, "nonzeros": 10**12}}}})), "does not fit"),
+    (json.dumps(about(architecture={"class": "SparseLinear", "arguments": {"in_features": 1, "out_features": 10**9}})), "need 1000000000 numbers"),
+    (json.dumps(about(architecture={"class": "BatchNorm1d", "arguments": {"num_features": 2**31}})), "need 2147483648 numbers"),
+    (json.dumps(about(architecture={"class": "LayerNorm", "arguments": {"normalized_shape": [10**6, 10**6], "bias": False}})), "need 1000000000000"),
+    (json.dumps(about(architecture={"class": "Dropout", "arguments": {"p": 10**400}})), "p must be a finite number"),
     (json.dumps(about(architecture={"class": "Linear", "arguments": {"in_features": 1.5, "out_features": "x", "bias": True}})),
      "in_features|cannot be built"),
     (json.dumps(about(architecture={"class": "Sequential", "children": {"0": 1}})), "not described|cannot be built"),
@@ -209,6 +215,12 @@ def test_load_refuses(tmp_path, text, words):
     with pytest.raises(ValueError, match=words) as caught:
         fd.load(tmp_path / "liar")
     assert "liar" in str(caught.value)
+
+
+def test_layers_without_weights_need_no_numbers(tmp_path):
+    for layer in (nn.LayerNorm([50, 50], elementwise_affine=False), nn.BatchNorm1d(10**6, affine=False, track_running_stats=False)):
+        fd.save(layer, tmp_path / "a")
+        assert type(fd.load(tmp_path / "a")) is type(layer)
 
 
 def test_every_torn_or_flipped_model_is_refused_or_loads(tmp_path):

@@ -268,6 +268,9 @@ WRONG = {
     "format beside a file": (["numbers", "x.npy", "--out", "o.csv", "--format", "jsonl"], b"", "--format is for standard output"),
     "ending": (["numbers", "x.npy", "--out", "o.doc"], b"", "--out must end in"),
     "folder": (["numbers", "x.npy", "--out", "none/o.csv"], b"", "no such folder"),
+    "out is the input": (["numbers", "x.npy", "--out", "./x.npy"], b"", "--out and the input must be different files, got 'x.npy' for both"),
+    "out is the model": (["m.csv", "x.npy", "--out", "m.csv"], b"", "--out and the model must be different files"),
+    "a first row with a typo": (["raw", "-"], b"1,x,3\n1,2,3\n", "line 1, column 2: expected a finite number, got 'x'"),
     "softmax of classes": (["classes", "t.csv", "--softmax"], b"", "--softmax is for raw outputs"),
     "softmax of one": (["dry", "x.npy", "--softmax"], b"", "two or more scores"),
     "model that gives NaN": (["nan", "x.npy"], b"", "sample 0 (from 0) is not finite"),
@@ -348,3 +351,29 @@ def test_predicting_imports_no_training(folder):
         assert process.returncode == 0 and "fastdrop.preparation" in loaded
         assert not loaded & {f"fastdrop.{part}" for part in ("train", "loop", "optim", "checkpoint", "report", "pictures", "diagnosis", "bench")}
         assert not {name.split(".")[0] for name in loaded} & {"sklearn", "matplotlib", "threadpoolctl", "tqdm", "scipy", "torch", "pandas"}
+
+
+def test_labels_that_no_array_of_integers_holds(folder, predict):
+    """They are text then, as the columns of their probabilities are called; never rounded, never Python objects."""
+    for classes in ([-1, 2**63], [0, 10**30], [0.5, 0.123456789]):
+        fd.save(models.mlp(3, (), 2), "odd", info=described(classes=classes))
+        out = predict("odd", "x.npy")[0]
+        names = [str(label) for label in classes]
+        assert out.splitlines()[0] == "prediction," + ",".join(names) and {row["prediction"] for row in rows(out)} == set(names)
+        predict("odd", "x.npy", "--out", "o.npz")
+        assert np.load("o.npz")["prediction"].tolist() == [row["prediction"] for row in rows(out)]
+
+
+def test_targets_beyond_float32(folder, predict):
+    x = np.load("x.npy")
+    for unit in (1e40, 1e-60):
+        fd.save(models.mlp(3, (8,), 1, dropout=0.1), "far", info=Preparation.of(Dataset(x, unit * x[:, 0].astype(np.float64))).to_dict())
+        for extra in ([], ["--mc", "3"]):
+            found = np.array([float(row["prediction"]) for row in rows(predict("far", "x.npy", *extra)[0])])
+            assert np.isfinite(found).all() and len(set(found)) > 40 and 0.1 < np.abs(found / unit).mean() < 100
+
+
+def test_no_standard_output(folder):
+    command = [sys.executable, "-c", "import os, sys\nos.close(1)\nos.execv(sys.executable, [sys.executable, '-m', 'fastdrop', 'predict', 'raw', 'x.npy'])"]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr == "fastdrop predict: error: there is no standard output to write to: give --out FILE\n"

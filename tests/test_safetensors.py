@@ -215,6 +215,12 @@ def test_paths(tmp_path):
         save_file({}, os.devnull)
     with pytest.raises(TypeError):
         save_file({}, 3)
+    with pytest.raises(IsADirectoryError):
+        load_file(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe.*not a regular file"):  # and nobody waits for a writer
+        load_file(tmp_path / "pipe")
+    save_file({}, tmp_path / ("a" * 255))  # the longest name there is, and the temporary file beside it
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"")
     target.chmod(0o640)

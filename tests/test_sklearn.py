@@ -45,7 +45,9 @@ def not_equivalent(estimator):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([DropoutClassifier(), DropoutRegressor()], expected_failed_checks=not_equivalent)
+@parametrize_with_checks([DropoutClassifier(), DropoutRegressor(), DropoutClassifier((20, 10, 5), dropout=(0.1, 0.2, 0.1, 0.2)),
+                          DropoutRegressor(dropout=0, activation="tanh", solver="rmsprop", max_norm=2, batch_size=64)],
+                         expected_failed_checks=not_equivalent)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -162,6 +164,37 @@ def test_the_penalty_is_that_of_the_mlp():
     assert net.loss_ == pytest.approx(0.5 * (error**2).sum(1).mean(), rel=1e-5)
 
 
+def test_the_units_of_y():
+    x, y = toy(60)
+    net = DropoutRegressor(**SMALL, length_scale=0.5, alpha=1)
+    mean, std = net.fit(x, y).predict(x, return_std=True)
+    found = net.fit(x, 1000 * y).predict(x, return_std=True)
+    np.testing.assert_allclose(found, [1000 * mean, 1000 * std], rtol=1e-4)
+    limit = float(np.median(net.predict_uncertainty(x, samples=20).standard_error))
+    sure = net.predict_uncertainty(x, samples=20, tolerance=limit)
+    assert sure.standard_error.max() <= limit and sure.counts.min() < sure.counts.max()
+    both = np.stack([y, 1000 * y], axis=1)
+    net.fit(x, both)
+    assert net.predict_uncertainty(x, samples=20, tolerance=2 * limit).standard_error.max() <= 2 * limit
+    found = net.predict_uncertainty(x, keep=True)
+    assert net.tau_.shape == (2,) and net.tau_[0] == pytest.approx(1e6 * net.tau_[1])
+    exponents = -0.5 * (net.tau_ * (both[:, None] - found.passes) ** 2 - np.log(net.tau_ / (2 * np.pi))).sum(2)
+    np.testing.assert_allclose(found.log_likelihood(both), np.log(np.exp(exponents).mean(1)), rtol=1e-6)
+    np.testing.assert_allclose(found.rescale(2.0).log_likelihood(2 * both), found.log_likelihood(both) - 2 * np.log(2), rtol=1e-6)
+    with pytest.raises(ValueError, match="tau must be positive"):
+        net.predict_uncertainty(x, tau=-1)
+
+
+def test_kinds_of_targets():
+    x, y = blobs()
+    with pytest.raises(TypeError, match="y must hold real numbers"):
+        DropoutRegressor(**SMALL).fit(x, y.astype(str))
+    as_bool, as_float = (DropoutRegressor(**SMALL).fit(x, (y > 0).astype(kind)) for kind in (bool, float))
+    np.testing.assert_array_equal(as_bool.predict(x), as_float.predict(x))
+    constant, std = DropoutRegressor(**SMALL).fit(x, np.full(len(x), 1e9)).predict(x, return_std=True)
+    assert np.abs(constant - 1e9).max() < 10 and std.max() < 10
+
+
 def test_several_targets():
     x, y = toy(120)
     y = np.stack([y, 1e-3 * y + x[:, 0]], axis=1)
@@ -229,6 +262,23 @@ def test_early_stopping(kind):
     assert weighted.validation_loss_curve_[0] != net.validation_loss_curve_[0]
     with pytest.raises(ValueError, match="partial_fit does not support"):
         net.partial_fit(x, y)
+
+
+def test_early_stopping_with_few_of_a_class():
+    """Classes keep their shares where they have any; otherwise the split is as it comes."""
+    x, y = blobs(60)
+    y[0] = 3
+    net = DropoutClassifier(**SMALL, early_stopping=True).fit(x, y)
+    assert list(net.classes_) == [0, 1, 2, 3] and len(net.validation_scores_) == 5
+    names = np.arange(60) // 2  # 30 classes, and 6 samples to look at
+    assert DropoutClassifier(**SMALL, early_stopping=True).fit(x, names).predict_proba(x).shape == (60, 30)
+    held, seen = [], DropoutClassifier._data
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DropoutClassifier, "_data", lambda net, X, y, weight=None: held.append(np.bincount(y)) or seen(net, X, y, weight))
+        DropoutClassifier(**SMALL, early_stopping=True, validation_fraction=0.25).fit(x, np.arange(60) % 4 // 3)
+    assert sorted(map(tuple, held)) == [(11, 4), (34, 11)]
+    with pytest.raises(ValueError, match="validation_fraction must leave at least two .* 0.1 of 1 sample$"):
+        DropoutRegressor(**SMALL, early_stopping=True).fit(x[:1], y[:1])
 
 
 def test_training_stops_on_a_plateau():
@@ -395,20 +445,22 @@ def test_many_rows_are_predicted_in_pieces(regressor):
     ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"), ({"standardize": None}, "standardize"),
     ({"tau": 0}, "tau"), ({"length_scale": -1}, "length_scale"), ({"length_scale": 1, "tau": 1}, "length_scale"),
     ({"length_scale": 1, "dropout": (0.1, 0.2)}, "length_scale"), ({"length_scale": 1, "alpha": 0}, "length_scale"),
-    ({"length_scale": 1, "dropout": 0}, "length_scale"),
+    ({"length_scale": 1, "dropout": 0}, "length_scale"), ({"length_scale": 1, "alpha": "x"}, "alpha must be"),
 ])
 def test_fit_refuses(keywords, words):
     x, y = blobs()
     net = DropoutRegressor(**SMALL | {"max_iter": 1} | keywords)
     with pytest.raises((ValueError, TypeError), match=words):
         net.fit(x, y)
-    with pytest.raises(sklearn.exceptions.NotFittedError):
-        net.predict(x)
+    for call in (net.predict, net.predict_uncertainty, lambda x: net.predict(x, return_std=True)):
+        with pytest.raises(sklearn.exceptions.NotFittedError):
+            call(x)
 
 
 def test_no_dropout_no_uncertainty():
     x, y = blobs()
-    for net in (DropoutClassifier(**SMALL | {"dropout": 0}), DropoutRegressor(**SMALL | {"dropout": (0, 0)})):
+    for net in (DropoutClassifier(**SMALL | {"dropout": 0}), DropoutRegressor(**SMALL | {"dropout": (0, 0)}),
+                DropoutRegressor(**SMALL | {"hidden_layer_sizes": ()})):
         net.fit(x, y).predict(x)
         with pytest.raises(ValueError, match="dropout must be above 0"):
             net.predict_uncertainty(x)
@@ -461,6 +513,7 @@ def test_the_door():
     code = ("import sys, fastdrop as fd; assert 'sklearn' not in sys.modules and 'sklearn' in dir(fd); fd.sklearn.DropoutClassifier; "
             "assert 'sklearn' in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
+    assert pickle.loads(b"cfastdrop.sklearn\nDropoutClassifier\n.") is DropoutClassifier
     code = "import sys; sys.modules['sklearn'] = None\nimport fastdrop as fd\ntry: fd.sklearn\nexcept ImportError as e: print(e)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "pip install 'fastdrop[sklearn]'" in said

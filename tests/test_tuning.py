@@ -155,7 +155,7 @@ def test_what_it_prints():
     (3, {}, "build must be a function"), (lambda p: 3, {}, "build must return a Module"), (nn.Linear(6, 3), {}, "nothing to tune"),
     (wide, {"start": 0.6}, "start"), (wide, {"step": 0.0}, "step"), (wide, {"epochs": 0}, "epochs"), (wide, {"max_trials": 0}, "max_trials"),
     (wide, {"gaps": (0.2, 0.1)}, "gaps"), (wide, {"gaps": 0.1}, "gaps"), (wide, {"seed": -1}, "seed"), (wide, {"optimizer": optim.SGD}, "optimizer"),
-    (wide, {"checkpoint": "x", "early_stopping": 3}, "checkpoint, early_stopping"), (wide, {"validation": 1.5}, "fraction"), (wide, {"lr": 1}, "lr"),
+    (wide, {"checkpoint": "x", "early_stopping": 3}, "checkpoint, early_stopping"), (wide, {"validation": 1.5}, "validation must be"), (wide, {"validation": True}, "validation must be"), (wide, {"lr": 1}, "lr"),
     (wide, {"highest": 2.0}, "highest"), (wide, {"progress": 1}, "progress"), (wide, {"validation": None}, "validation")])
 def test_what_is_refused(build, options, message):
     with pytest.raises((TypeError, ValueError), match=message):

@@ -1,0 +1,15 @@
+"""scikit-learn estimators: networks with dropout that predict, and say how sure they are.
+
+`DropoutClassifier` and `DropoutRegressor` keep the parameters of scikit-learn's MLPClassifier and MLPRegressor and go wherever an estimator
+goes: pipelines, searches, cross-validation, calibration. What they add is ``dropout``, and `predict_uncertainty`.
+"""
+
+try:
+    from sklearn.utils.validation import validate_data  # noqa: F401 (1.6 has it first)
+except ImportError as error:
+    raise ImportError(f"fastdrop.sklearn needs scikit-learn 1.6 or newer ({error}): pip install 'fastdrop[sklearn]'") from None
+
+from fastdrop.sklearn.classifier import DropoutClassifier
+from fastdrop.sklearn.regressor import DropoutRegressor
+
+__all__ = ["DropoutClassifier", "DropoutRegressor"]
