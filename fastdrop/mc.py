@@ -37,7 +37,8 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     What comes before the first dropout is computed once; then the passes are rows of one computation, the input's rows meeting their
     masks where the product packs them. With shared masks the thinned network is computed alone: dropped units are not multiplied.
     Where a model does something that is not known to work row by row (`mean` over axes, indexing, a layer that drops weights),
-    passes run one by one, and a warning (`MCWarning`) says why.
+    or fails with rows of several passes, passes run one by one, and a warning (`MCWarning`) says why. Only a forward that reckons with the
+    number of its rows (`len(h)`, `h.shape[0]`) must know that it may see those of several passes.
 
     Parameters
     ----------
