@@ -24,7 +24,7 @@ _SHORTEST = 2e-3  # a measurement covers at least this many seconds: the clock a
 _WARM_UP = 0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
 
 
-def compare(candidates: dict, pairs: int = 15, reference: str | None = None) -> dict[str, dict[str, float]]:
+def compare(candidates: dict, pairs: int = 15, reference: str | None = None, least: float = _SHORTEST) -> dict[str, dict[str, float]]:
     """Time functions in turn in this process, in each round in another order.
 
     (Who always follows the same neighbour pays for it: for its threads that still spin, for the caches it leaves.)
@@ -34,9 +34,11 @@ def compare(candidates: dict, pairs: int = 15, reference: str | None = None) -> 
     candidates : dict of str to function without arguments
         All doing the same work. Verify that before.
     pairs : int
-        Rounds after a warm-up. Where a call takes less than 2 ms, a round is the mean of enough calls to fill that.
+        Rounds after a warm-up. A round is the mean of enough calls to fill `least`.
     reference : str, optional
         The candidate that the others are compared with; default the first.
+    least : float
+        Seconds. The first call of a round pays for the caches that its neighbour filled: more where a user would call again and again.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def compare(candidates: dict, pairs: int = 15, reference: str | None = None) -> 
     for name, function in candidates.items():
         function()
         slowest = min(_time(function, 1) for _ in range(3))
-        calls[name] = max(1, math.ceil(_SHORTEST / max(slowest, 1e-9)))
+        calls[name] = max(1, math.ceil(least / max(slowest, 1e-9)))
     end = time.perf_counter() + _WARM_UP
     while time.perf_counter() < end:
         for name, function in candidates.items():
@@ -136,7 +138,7 @@ def measure(case: bench_cases.Case, pairs: int = 15, say=print, name: str | None
     list of dict : "case" (its name), "threads", "candidate", and the figures of `compare`
     """
     case.check()
-    figures = compare(case.candidates, pairs)
+    figures = compare(case.candidates, pairs, least=case.least)
     threads = runtime.get_num_threads()
     say(f"\n{case.about} · {threads} thread{'s' * (threads > 1)}")
     reference, slowest = next(iter(figures)), max(figure["median"] for figure in figures.values())
