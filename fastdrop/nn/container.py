@@ -75,14 +75,19 @@ class Sequential(_Numbered):
         return cls(OrderedDict(items))
 
     def __call__(self, input):
-        if not (self.training or is_grad_enabled() or random.is_busy()) and type(self) is Sequential:
-            version, chain = self._chain
-            if version != structure.version():
-                chain = None if "forward" in self.__dict__ else Chain.of(self._flat())
-                object.__setattr__(self, "_chain", (structure.version(), chain))
-            if chain is not None and (y := chain(as_tensor(input, "input").data)) is not None:
-                return wrap(y)
+        if not (self.training or is_grad_enabled() or random.is_busy()) and (y := self.evaluated(as_tensor(input, "input").data)) is not None:
+            return wrap(y)
         return super().__call__(input)
+
+    def evaluated(self, x):
+        """The output in evaluation for a float32 array, by the small path; None where that is not for this model, mode or input."""
+        if random.is_busy() or type(self) is not Sequential:
+            return None
+        version, chain = self._chain
+        if version != structure.version():
+            chain = None if "forward" in self.__dict__ else Chain.of(self._flat())
+            object.__setattr__(self, "_chain", (structure.version(), chain))
+        return None if chain is None else chain(x)
 
     _chain = (-1, None)  # the small path of prediction, and of which structure
 
