@@ -53,7 +53,7 @@ class _Dense:
             out = empty(self.shape)
             parts = self._thinned_input()
             if parts is not None:
-                parts.all_outputs(self.w.data, b, self.kind, self.alpha, out)
+                parts.all_outputs(self._weight(), b, self.kind, self.alpha, out)
                 if self.drop is not None:
                     _core.dropout(out, out, *self.drop)
                 self.out, self.x = out, None  # so that nobody computes all of x
@@ -64,7 +64,7 @@ class _Dense:
                 self.read = x, w  # backward needs these, whatever becomes of the tensors
             else:
                 # passes of one sample leave out what its zeros meet, which pays for packing whatever their number
-                panels = self.w.panels(len(x)) if type(self.w) is Parameter else None
+                panels = self.w.panels(1 if self.repeat > 1 else len(rows)) if type(self.w) is Parameter else None
                 w = self.w.data if panels is None else None
             _core.gemm(rows, x, False, w, True, b, self.kind, self.alpha, self.drop, self.x_drop, repeat=self.repeat, panels=panels)
             self.out = out
@@ -93,7 +93,11 @@ class _Dense:
     def _kept_outputs(self, parts):
         """The outputs that `drop` keeps, of each pass, from what the passes keep of x."""
         b = None if self.b is None else self.b.data
-        return parts.kept_outputs(self.w.data, b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
+        return parts.kept_outputs(self._weight(), b, self.kind, self.alpha, thin.Kept(self.drop, self.shape[1], self.thin))
+
+    def _weight(self):
+        """The weight's array for reading at once, which leaves a Parameter's panels where they are."""
+        return self.w._data if type(self.w) is Parameter else self.w.data
 
     def backward(self, grad):
         out, (x_read, w_read) = self.run(), self.read
