@@ -51,7 +51,8 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
 typedef struct {
     float *c; /* m x n, leading dimension ldc */
     const float *a, *b;
-    const float *panels; /* of fd_pack, instead of b; or NULL. With repeat their numbers must be finite: what meets zeros alone is left out */
+    const float *panels; /* all of an n x k matrix, by fd_pack under the active instruction set: read instead of b, with tb and without b_drop;
+                            or NULL. With repeat its numbers must be finite: what meets zeros alone is left out */
     ptrdiff_t m, n, k, ldc, lda, ldb;
     int ta, tb;     /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
     ptrdiff_t repeat; /* above 1: row i of A is row i / repeat of a, with masks of its own; not with ta */
@@ -65,18 +66,19 @@ typedef struct {
 int fd_gemm(const fd_product *p);
 
 /* The second operand of products x w^T as the register tile reads it, packed once and kept by the caller; or thinned: only some rows of w
-   (outputs), and only the columns (inputs) whose bit is set, times scale. Behind bits FD_BITS_PAD words may be read. */
+   (outputs), and only the columns (inputs) whose bit is set, times scale. Panels hold for the instruction set that packed them. */
 typedef struct {
     const float *w;       /* rows of `units` floats */
     ptrdiff_t n, k, units; /* what is packed: n rows, k columns */
-    const int32_t *rows;  /* which n rows, or NULL: all */
-    const uint32_t *bits; /* which k columns, as packed keep bits, or NULL: all, k = units */
+    const int32_t *rows;  /* which n rows, or NULL: the first n */
+    const uint32_t *bits; /* `units` packed keep bits of which k are set, FD_BITS_PAD readable words behind them; or NULL: all, k = units */
     float scale;          /* 1 where all columns are packed */
 } fd_panels;
-ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k); /* floats; of the instruction set that is active */
-int fd_pack(float *panels, const fd_panels *p);
+ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k); /* floats of n rows and k columns; of the instruction set that is active */
+int fd_pack(float *panels, const fd_panels *p);       /* panels: fd_panels_length(n, k) floats, which do not overlap w */
 
-/* A dense layer of thinned networks, act(x w^T + bias), in each of `passes` with masks of its own that all samples share. */
+/* A dense layer of thinned networks, act(scale * x w^T + bias), in each of `passes` with masks of its own that all samples share. The outputs
+   of the passes must not overlap; places (.._at) count elements, and k, n and the places are arrays of `passes` numbers. */
 typedef struct {
     ptrdiff_t passes, samples, outs, ins;
     const float *w, *bias; /* outs x ins; outs, or NULL */
@@ -84,17 +86,19 @@ typedef struct {
     float alpha;
     const float *x;       /* pass t: samples x k[t], dense, at x + x_at[t] */
     const int64_t *x_at, *k;
-    const uint32_t *bits; /* which k[t] of the ins columns these are, at bits + t * words; or NULL: all */
-    ptrdiff_t words;
-    float scale; /* of x; 1 without bits */
-    float *y;    /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy, or n[t] if that is 0 */
+    const uint32_t *bits; /* `ins` keep bits, of which k[t] are set: which columns these are, at bits + t * words, FD_BITS_PAD readable words
+                             behind the last; or NULL: all, k[t] = ins */
+    ptrdiff_t words;      /* 32 * words >= ins */
+    float scale;          /* 1 without bits */
+    float *y;             /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy, or n[t] if that is 0 */
     const int64_t *y_at, *n;
     ptrdiff_t ldy;
-    const int32_t *rows; /* which n[t] of the outs rows of w, at rows + rows_at[t]; or NULL: all */
+    const int32_t *rows;  /* which n[t] of the outs rows of w (and of bias), at rows + rows_at[t]; or NULL: all, n[t] = outs */
     const int64_t *rows_at;
 } fd_thin;
 int fd_thin_layer(const fd_thin *t);
-/* What the passes keep of rows of `ins` numbers, to where a layer reads it (x_at, k, bits): sample i of pass t is at from + t * step + i * ld */
+/* What the passes keep of rows of `ins` numbers, not yet times scale, to where a layer reads it: sample i of pass t is at from + t * step +
+   i * ld and goes to `to`, which takes the part of x. Of t passes, samples, ins, x_at, k, bits (not NULL) and words count. */
 int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t);
 
 /* DropConnect, one mask a sample: y[n, o] = scale * sum_i keep(n, o, i) w[o, i] x[n, i] + bias[o], the second coordinate of the

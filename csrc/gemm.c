@@ -267,6 +267,7 @@ int fd_gemm(const fd_product *given) {
     fd_product p = *given;
     p.repeat = fd_max(1, p.repeat);
     assert(p.repeat == 1 || !p.ta);
+    assert(!p.panels || (p.tb && !p.b_drop.stream));
     if (p.m == 0 || p.n == 0) return FD_OK;
     if (p.drop.q == 0 && p.drop.stream) { /* zeros whatever the product is */
         for (ptrdiff_t i = 0; i < p.m; i++) memset(p.c + i * p.ldc, 0, (size_t)p.n * sizeof(float));

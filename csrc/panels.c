@@ -18,6 +18,7 @@ static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, 16) + 16; }
 /* Panels [first, end) */
 static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, float *stage) {
     const fd_panels *p = work->p;
+    assert(p->bits ? p->k <= p->units : p->k == p->units && p->scale == 1.0f);
     const fd_table *k = work->k;
     const ptrdiff_t width = k->tile_n, columns = fd_round_up(p->n, width), piece = fd_piece_of_k(p->k);
     for (ptrdiff_t j = first * width; j < end * width; j += width) {
@@ -60,7 +61,6 @@ void fd_pack_alone(float *panels, const fd_panels *p, char *room) {
 
 int fd_pack(float *panels, const fd_panels *p) {
     pack_work work = {.k = fd_kernels(), .p = p, .to = panels};
-    assert(p->bits || (p->k == p->units && p->scale == 1.0f));
     if (p->n == 0 || p->k == 0) return FD_OK;
     const ptrdiff_t width = work.k->tile_n, total = fd_ceil_div(p->n, width), chunk = fd_max(8, CHUNK / (width * p->units));
     for (work.begin = 0; work.begin < total; work.begin = work.end) {

@@ -6,7 +6,7 @@
 #include "panels.h"
 #include "parallel.h"
 
-enum { GRAIN = 1 << 19 };         /* multiply-adds worth a thread */
+enum { GRAIN = 1 << 19, ROWS_GRAIN = 1 << 16 }; /* multiply-adds, and elements of rows, worth a thread */
 static const double CHUNK = 2e10; /* multiply-adds between two looks for an interrupt */
 
 typedef struct {
@@ -15,7 +15,8 @@ typedef struct {
     size_t pack_room, bias_room, panels_room;
 } thin_work;
 
-static ptrdiff_t take(thin_work *w) { return __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED); }
+/* The next pass that no thread has. Passes keep different numbers of units, so each thread takes another when it is done with one. */
+static ptrdiff_t take(ptrdiff_t *next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
 static size_t lines(size_t bytes) { return (bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE; }
 
@@ -41,7 +42,7 @@ static void layer_task(const fd_region *region, int thread, void *context) {
     char *room = region->workspace + (size_t)thread * region->stride;
     float *panels = (float *)(void *)room, *bias = (float *)(void *)(room + w->panels_room);
     room += w->panels_room + w->bias_room;
-    for (ptrdiff_t pass; (pass = take(w)) < w->end;) {
+    for (ptrdiff_t pass; (pass = take(&w->next)) < w->end;) {
         const fd_panels packed = panels_of(t, pass);
         fd_product p = product_of(t, pass);
         fd_pack_alone(panels, &packed, room);
@@ -63,6 +64,7 @@ int fd_thin_layer(const fd_thin *t) {
     for (ptrdiff_t pass = 0; pass < t->passes; pass++) {
         const fd_panels packed = panels_of(t, pass);
         const fd_product p = product_of(t, pass);
+        assert((t->bits ? 32 * t->words >= t->ins : p.k == t->ins) && (t->rows || p.n == t->outs) && (!t->ldy || t->ldy >= p.n));
         w.pack_room = (size_t)fd_max((ptrdiff_t)w.pack_room, (ptrdiff_t)lines(fd_pack_room(&packed)));
         w.panels_room = (size_t)fd_max((ptrdiff_t)w.panels_room, (ptrdiff_t)lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
         gemm_room = (size_t)fd_max((ptrdiff_t)gemm_room, (ptrdiff_t)lines(fd_gemm_room(&p)));
@@ -96,7 +98,7 @@ static void rows_task(const fd_region *region, int thread, void *context) {
     const fd_thin *t = w->t;
     const fd_table *k = fd_kernels();
     (void)region, (void)thread;
-    for (ptrdiff_t pass; (pass = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED)) < t->passes;)
+    for (ptrdiff_t pass; (pass = take(&w->next)) < t->passes;)
         for (ptrdiff_t i = 0; i < t->samples; i++)
             k->compress(w->to + t->x_at[pass] + i * t->k[pass], w->from + pass * w->step + i * w->ld, t->bits + pass * t->words, t->ins,
                         t->k[pass], 1.0f);
@@ -104,8 +106,9 @@ static void rows_task(const fd_region *region, int thread, void *context) {
 
 int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t) {
     rows_work w = {.t = t, .from = from, .to = to, .ld = ld, .step = step};
+    assert(t->bits && 32 * t->words >= t->ins);
     fd_region region;
-    int status = fd_begin(&region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, 1 << 16)), 0);
+    int status = fd_begin(&region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, ROWS_GRAIN)), 0);
     if (status != FD_OK) return status;
     fd_run(&region, rows_task, &w, 0);
     fd_end(&region);

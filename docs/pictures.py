@@ -2,8 +2,6 @@
 
 import pathlib
 
-import numpy as np
-
 from fastdrop import nn
 from fastdrop.pictures import as_image, drawn_mask, figure, save
 

@@ -1,7 +1,8 @@
 """Arrays that are used again: fresh pages cost more than the arithmetic of most layers.
 
 `empty` hands out an array that nobody else holds any more, told by its reference count (a view holds its base), or a
-new one. Nothing is ever given back by hand, so a result that somebody still holds is never overwritten.
+new one. Nothing is ever given back by hand, so a result that somebody still holds is never overwritten. `on_large_pages` is
+for what is kept long and read often.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ SMALLEST = 4096   # elements; below, allocation is cheap
 SHAPES = 64       # different shapes kept
 EACH = 16         # arrays kept of a shape
 BYTES = 1 << 30   # kept by a thread; beyond any limit all are let go and the next step keeps what it uses
-
 
 _HUGE = 1 << 21  # bytes of a large page
 

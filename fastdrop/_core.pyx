@@ -6,9 +6,9 @@ Arrays are C-contiguous float32 (or what a function names), validated by the Pyt
 asserted at most.
 """
 
-from libc.string cimport memset
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.math cimport sqrt
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 
@@ -371,8 +371,8 @@ def dropblock(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, tuple block,
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None, int act=0, float alpha=0.0,
          tuple drop=None, tuple a_drop=None, tuple b_drop=None, bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)), op = transpose if the flag is true; c += with accumulate. repeat: each row of a
-    stands for so many rows, which a_drop's masks tell apart. panels (of `pack`): read instead of b, finite with
-    repeat. The rows of c may stand apart."""
+    stands for so many rows, which a_drop's masks tell apart. panels (of `pack`, with tb): read instead of b, which may be None then; finite
+    with repeat. The rows of c may stand apart."""
     cdef int status
     cdef fd_product p
     p.c, p.a, p.panels = data(c), data(a), data_or_null(panels)
@@ -456,7 +456,8 @@ def thin_layer(cnp.ndarray w, cnp.ndarray bias, int act, float alpha, Py_ssize_t
     done(status)
 
 
-def thin_rows(cnp.ndarray out, cnp.ndarray source, Py_ssize_t ld, Py_ssize_t step, Py_ssize_t samples, cnp.ndarray x_at, cnp.ndarray k, cnp.ndarray bits):
+def thin_rows(cnp.ndarray out, cnp.ndarray source, Py_ssize_t ld, Py_ssize_t step, Py_ssize_t samples, cnp.ndarray x_at, cnp.ndarray k,
+              cnp.ndarray bits):
     """What each pass keeps of the rows of source (.., ins), see fastdrop.h."""
     cdef int status
     cdef fd_thin t

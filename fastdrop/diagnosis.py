@@ -125,7 +125,8 @@ def _order(calls, found):
             found("twice", module, "dropout directly after dropout", "Their rates multiply: 0.5 after 0.5 keeps a quarter.",
                   "Keep one of them.")
         if isinstance(before, nn.SELU) and type(module) is nn.Dropout:
-            found("selu", module, "dropout after SELU", "It destroys the zero mean and unit variance that SELU networks keep (Klambauer et al., 2017).",
+            found("selu", module, "dropout after SELU",
+                  "It destroys the zero mean and unit variance that SELU networks keep (Klambauer et al., 2017).",
                   "Use AlphaDropout(0.05 to 0.1).")
         if isinstance(module, nn.AlphaDropout) and not selu:
             found("alpha-without-selu", module, "AlphaDropout in a network without SELU",

@@ -10,12 +10,11 @@ import numpy as np
 from fastdrop import _arrays, nn, random
 from fastdrop.arithmetic import softmax_of
 from fastdrop.evaluation import evaluating
-from fastdrop.prediction import MCPrediction, entropy_of, positive
+from fastdrop.prediction import MCPrediction, entropy_of
 from fastdrop.progress import Meter
 from fastdrop.tensor import PassTensor, Tensor, as_tensor, no_grad, reading_passes, side_by_side
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
-
 
 THINS = True  # whether shared masks compute thinned networks; tests and benchmarks compare with False
 
@@ -92,12 +91,12 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     batch_size = _arrays.integer(batch_size, "batch_size", 1)
     _arrays.choice(masks, "masks", ("per_sample", "shared"))
     _arrays.choice(output, "output", ("auto", "softmax", "raw", "gaussian"))
-    tolerance = None if tolerance is None else positive(tolerance, "tolerance")
+    tolerance = None if tolerance is None else _arrays.real(tolerance, "tolerance", low=0, open_low=True)
     max_samples = _arrays.integer(max_samples, "max_samples", 1)
     keep, progress = _arrays.flag(keep, "keep"), _arrays.flag(progress, "progress")
     if keep and tolerance is not None:
         raise ValueError("keep must be False with tolerance=, which makes different numbers of passes")
-    tau = None if tau is None else positive(tau, "tau")
+    tau = None if tau is None else _arrays.real(tau, "tau", low=0, open_low=True)
     x = _arrays.floats(x, "x", minimum_ndim=1)
     row0 = _arrays.integer(row0, "row0", 0, 2**32 - max(1, len(x)))
     with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:

@@ -126,20 +126,28 @@ class MCPrediction:
         ----------
         scale, shift : float, or array that broadcasts against one output
             A precision tau becomes tau / scale^2.
+
+        Returns
+        -------
+        MCPrediction
+
+        Raises
+        ------
+        AttributeError
+            The averages are of probabilities.
+        ValueError
+            Numbers are not finite, a scale is 0, or they do not broadcast.
         """
         self._of_numbers("rescale")
         scale, shift = self._units(scale, "scale"), self._units(shift, "shift")
         if not (scale != 0).all():
             raise ValueError(f"scale must not be 0, got {_arrays.describe(scale)}")
-        other = MCPrediction(self.samples, self.counts, scale * self.mean + shift, scale * scale * self.variance,
-                             tau=None if self.tau is None else self.tau / scale**2)
-        if self.passes is not None:
-            other.passes = (scale * self.passes + shift).astype(np.float32)
-        if self._noise is not None:
-            other._noise = scale * scale * self._noise
-        if self._log_variances is not None:
-            other._log_variances = self._log_variances + 2 * np.log(np.abs(scale))
-        return other
+        return MCPrediction(
+            self.samples, self.counts, scale * self.mean + shift, scale * scale * self.variance,
+            noise=None if self._noise is None else scale * scale * self._noise,
+            tau=None if self.tau is None else self.tau / scale**2,
+            passes=None if self.passes is None else (scale * self.passes + shift).astype(np.float32),
+            log_variances=None if self._log_variances is None else self._log_variances + 2 * np.log(np.abs(scale)))
 
     def _units(self, value, name):
         """One finite number, or one for each of the outputs."""
@@ -204,7 +212,7 @@ class MCPrediction:
         if self._log_variances is not None and tau is None:
             log_variances = self._log_variances.astype(np.float64)
         else:
-            tau = self.tau if tau is None else positive(tau, "tau")
+            tau = self.tau if tau is None else _arrays.real(tau, "tau", low=0, open_low=True)
             if tau is None:
                 raise ValueError("tau must be given, here or to mc_predict: the precision of the noise of y")
             log_variances = np.full_like(passes, -np.log(tau))
@@ -214,14 +222,6 @@ class MCPrediction:
             exponents = exponents.sum(tuple(range(2, exponents.ndim)))
             top = np.maximum(exponents.max(1, keepdims=True), np.finfo(np.float64).min)
             return top[:, 0] + np.log(np.exp(exponents - top).mean(1))
-
-
-def positive(value, name: str) -> float:
-    """A finite number above 0."""
-    number = _arrays.real(value, name)
-    if not 0.0 < number < np.inf:
-        raise ValueError(f"{name} must be positive, got {value!r}")
-    return number
 
 
 def entropy_of(p) -> np.ndarray:

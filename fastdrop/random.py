@@ -124,7 +124,8 @@ def used_up() -> RuntimeError:
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("seed", "draw", "step", "row0", "rows", "sites", "n_sites", "calls", "pending", "masks", "passes", "samples", "thins", "known", "asked", "numbers")
+    __slots__ = ("asked", "calls", "draw", "known", "masks", "n_sites", "numbers", "passes", "pending", "row0", "rows", "samples", "seed", "sites",
+                 "step", "thins")
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
@@ -296,7 +297,8 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None,
                 thins: bool = False, known: list | None = None):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
-    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with shared masks, products leave out what is dropped.
+    they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with
+    shared masks, products leave out what is dropped.
 
     masks : {"per_sample", "shared"}
         A mask for each sample, or one for all.

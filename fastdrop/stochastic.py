@@ -15,8 +15,8 @@ from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_si
 from fastdrop.kernels.masks import smallest
 from fastdrop.tensor import Tensor, as_tensor, carries, record
 
-__all__ = ["alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "gaussian_dropout",
-           "gaussian_noise", "patch_dropout", "token_dropout"]
+__all__ = ["alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d",
+           "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise", "patch_dropout", "token_dropout"]
 
 
 # ---- whole channels ----

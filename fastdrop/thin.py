@@ -18,7 +18,8 @@ _PAD = 2  # words that the core may read behind packed bits
 class Kept:
     """Which units each pass keeps, of a dropout whose mask all samples share.
 
-    counts (T,), bits (T, words) packed, units: their numbers, those of pass t from starts[t] on.
+    counts, starts: int64 (T,); bits: uint32 (T, words), packed; units: int32 (sum of counts,), the numbers of what is kept, those of pass t
+    from starts[t] on.
     """
 
     __slots__ = ("bits", "counts", "scale", "starts", "units")
@@ -40,7 +41,7 @@ class Kept:
 
 
 class Parts:
-    """Rows (samples, counts[t]) of each pass t, from starts[t] on; kept None: all units are there."""
+    """Rows (samples, counts[t]) of each pass t, in flat (float32) from starts[t] on; kept None: all units are there."""
 
     __slots__ = ("counts", "flat", "kept", "samples", "starts")
 

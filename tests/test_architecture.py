@@ -84,7 +84,12 @@ def test_there_are_no_circles():
         done.update(free)
 
 
-C_FLOORS = {"fd_common.h": 0, "simd": 0, "kernels": 1, "isa.inc": 2, "isa_": 2, "dispatch": 2, "parallel": 2, "elementwise.c": 3, "masks.c": 3, "pieces": 3, "gemm.c": 3, "gemm.h": 3, "thin.c": 3, "panels": 3, "shared.c": 3, "dropblock.c": 3, "connect.c": 3, "sparse.c": 3, "updates.c": 3, "fastdrop.h": 4}
+C_FLOORS = {
+    "fd_common.h": 0, "simd": 0, "kernels": 1, "isa.inc": 2, "isa_": 2, "dispatch": 2, "parallel": 2,
+    "elementwise.c": 3, "masks.c": 3, "pieces": 3, "gemm.c": 3, "gemm.h": 3, "thin.c": 3, "panels": 3, "shared.c": 3, "dropblock.c": 3,
+    "connect.c": 3, "sparse.c": 3, "updates.c": 3,
+    "fastdrop.h": 4,
+}
 
 
 @pytest.mark.skipif(not CORE.is_dir(), reason="the C sources are not here")

@@ -11,7 +11,7 @@ import pytest
 from fastdrop import optim
 
 papers = pytest.importorskip("benchmarks.papers.__main__", reason="no benchmarks beside the tests")
-from benchmarks.papers import ood, uci_gal  # noqa: E402
+from benchmarks.papers import common, ood, uci_gal  # noqa: E402
 
 DATA = os.environ.get("FASTDROP_DATA")
 RNG = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def test_the_scores_of_two_data_sets(monkeypatch, tmp_path, capsys):
     y = np.arange(600) % 10
     x = (centres[y] + 0.1 * RNG.standard_normal((600, 784))).astype(np.float32)
     monkeypatch.setattr(ood, "mnist_arrays", lambda: (x[:500], y[:500], x[500:], y[500:]))
-    monkeypatch.setattr(ood, "clothes", lambda: RNG.random((90, 784), np.float32))
+    monkeypatch.setattr(ood, "clothes", lambda: (None, None, RNG.random((90, 784), np.float32), None))
     found, picture = tmp_path / "f.json", tmp_path / "p.png"
     papers.main(["ood", "--hidden", "32", "--seeds", "0,1", "--epochs", "15", "--samples", "20", "--json", str(found), "--plot", str(picture)])
     figures = json.loads(found.read_text())
@@ -128,7 +128,7 @@ def test_a_published_split(tmp_path, capsys):
 
 @pytest.mark.skipif(not DATA, reason="FASTDROP_DATA is not set")
 def test_clothes_are_images():
-    x = ood.clothes()
+    x = common.clothes()[2]
     assert x.shape == (10_000, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.common import data_folder
+from benchmarks.papers.common import clothes
 from fastdrop import bench_cases, nn, optim
 
 VARIANTS = {"no dropout": (0, 0, 0), "dropout 0.2, 0.5, 0.5": (0.2, 0.5, 0.5)}
@@ -21,13 +21,6 @@ def arguments(parser) -> None:
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--samples", type=int, default=50, help="Monte Carlo passes (default 50)")
     parser.add_argument("--plot", help="file for a picture of the passes' mean, first seed (PNG, PDF or SVG)")
-
-
-def clothes():
-    """Fashion-MNIST: images as rows in [0, 1], and labels; training, then test."""
-    with np.load(data_folder() / "fashion_mnist" / "fashion_mnist.npz") as file:
-        images = [(file[k].reshape(-1, 784) / np.float32(255)).astype(np.float32) for k in ("x_train", "x_test")]
-        return images[0], file["y_train"].astype(np.int64), images[1], file["y_test"].astype(np.int64)
 
 
 def judged(model, x, y, samples, seed) -> tuple[dict, float]:
@@ -45,8 +38,9 @@ def judged(model, x, y, samples, seed) -> tuple[dict, float]:
 
 def run(options) -> None:
     x, y, x_test, y_test = clothes()
-    print(f"784-{options.hidden}-{options.hidden}-10 on Fashion-MNIST, {options.epochs} epochs of batches of 128, Adam 1e-3; {options.samples} passes; "
-          f"figures of {len(x_test) - len(x_test) // 2} test images, mean of seeds {options.seeds}; {fd.isa()}, {fd.get_num_threads()} threads")
+    print(f"784-{options.hidden}-{options.hidden}-10 on Fashion-MNIST, {options.epochs} epochs of batches of 128, Adam 1e-3; "
+          f"{options.samples} passes; figures of {len(x_test) - len(x_test) // 2} test images, mean of seeds {options.seeds}; "
+          f"{fd.isa()}, {fd.get_num_threads()} threads")
     for name, rates in VARIANTS.items():
         rows: dict[str, list] = {}
         temperatures, drawn = [], None

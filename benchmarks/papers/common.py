@@ -1,4 +1,4 @@
-"""What several papers use: the data folder, MNIST, the test error."""
+"""What several papers use: the data folder, MNIST, Fashion-MNIST, the test error."""
 
 from __future__ import annotations
 
@@ -20,8 +20,17 @@ def data_folder() -> Path:
 
 
 def mnist_arrays():
-    """Training and test images as rows in [0, 1], and labels."""
-    with np.load(data_folder() / "mnist" / "mnist.npz") as file:
+    """MNIST: images as rows (N, 784) in [0, 1], float32, and labels (N,), int64; training, then test."""
+    return _images("mnist")
+
+
+def clothes():
+    """Fashion-MNIST, in the same form."""
+    return _images("fashion_mnist")
+
+
+def _images(name: str):
+    with np.load(data_folder() / name / f"{name}.npz") as file:
         images = [(file[k].reshape(-1, 784) / np.float32(255)).astype(np.float32) for k in ("x_train", "x_test")]
         return images[0], file["y_train"].astype(np.int64), images[1], file["y_test"].astype(np.int64)
 

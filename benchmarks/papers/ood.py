@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.common import data_folder, mnist_arrays
+from benchmarks.papers.common import clothes, mnist_arrays
 from fastdrop import bench_cases, nn, optim
 from fastdrop.arithmetic import softmax_of
 from fastdrop.pictures import figure, save
@@ -30,12 +30,6 @@ def arguments(parser) -> None:
     parser.add_argument("--samples", type=int, default=50, help="Monte Carlo passes (default 50)")
     parser.add_argument("--json", help="file for the figures of each seed")
     parser.add_argument("--plot", help="file for a picture of the first seed's scores (PNG, PDF or SVG)")
-
-
-def clothes() -> np.ndarray:
-    """Fashion-MNIST's test images as rows in [0, 1]."""
-    with np.load(data_folder() / "fashion_mnist" / "fashion_mnist.npz") as file:
-        return (file["x_test"].reshape(-1, 784) / np.float32(255)).astype(np.float32)
 
 
 def ranks(values) -> np.ndarray:
@@ -68,7 +62,7 @@ def scores(model, x, samples: int, seed: int) -> tuple[dict[str, np.ndarray], di
 
 def run(options) -> None:
     x, y, x_test, y_test = mnist_arrays()
-    others, rates = clothes(), tuple(map(float, options.rates.split(",")))
+    others, rates = clothes()[2], tuple(map(float, options.rates.split(",")))
     print(f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of batches of 128, Adam 1e-3; "
           f"{options.samples} passes; AUROC of {len(x_test)} digits against {len(others)} clothes, mean (each seed); "
           f"{fd.isa()}, {fd.get_num_threads()} threads")

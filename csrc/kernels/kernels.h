@@ -127,7 +127,7 @@ typedef struct {
                           ptrdiff_t n))                                                                                \
     /* the same panels of tile_n columns from src[(q*width + j)*ld + p] */                                             \
     X(void, pack_panels_t, (float *dst, ptrdiff_t stride, const float *src, ptrdiff_t ld, ptrdiff_t k, ptrdiff_t n))   \
-    /* the x[j] * scale with bit j of bits set, j < n, one after another; `kept` of them */                           \
+    /* the x[j] * scale with bit j of bits set, j < n, one after another: `kept` of them, and no more is written */   \
     X(void, compress, (float *dst, const float *x, const uint32_t *bits, ptrdiff_t n, ptrdiff_t kept, float scale))    \
     /* out[j] += sum_i x[i*ld + j], rows in order */                                                                   \
     X(void, col_sum, (float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t ld))                       \

@@ -62,6 +62,8 @@ class Sequential(_Numbered):
     *modules : Module, or one OrderedDict of name to Module
     """
 
+    _chain = (-1, None)  # the structure's version, and its small path of prediction, or None
+
     def __init__(self, *modules):
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], (OrderedDict, dict)):
@@ -88,8 +90,6 @@ class Sequential(_Numbered):
             chain = None if "forward" in self.__dict__ else Chain.of(self._flat())
             object.__setattr__(self, "_chain", (structure.version(), chain))
         return None if chain is None else chain(x)
-
-    _chain = (-1, None)  # the small path of prediction, and of which structure
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "_chain"}

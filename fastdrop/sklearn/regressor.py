@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastdrop import _arrays, functional
 from fastdrop.dataset import real
-from fastdrop.prediction import MCPrediction, positive
+from fastdrop.prediction import MCPrediction
 from fastdrop.sklearn.base import DropoutNet
 
 __all__ = ["DropoutRegressor"]
@@ -93,11 +93,11 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
 
     def _train(self, X, y, sample_weight, **options):  # noqa: N803
         if self.tau is not None:
-            positive(self.tau, "tau")
+            _positive(self.tau, "tau")
             if self.length_scale is not None:
                 raise ValueError(f"length_scale must be None where tau is given, got {self.length_scale!r}")
         elif self.length_scale is not None:
-            positive(self.length_scale, "length_scale")
+            _positive(self.length_scale, "length_scale")
             alpha = _arrays.real(self.alpha, "alpha", low=0)
             if not (alpha and isinstance(self._rate(), Real) and 0 < self._rate() < 1):
                 raise ValueError("length_scale must be None, or dropout one rate between 0 and 1 for all layers that have it, and alpha positive, "
@@ -147,13 +147,17 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         check_is_fitted(self, "model_")
         tau = options.pop("tau", None)
         if options.get("tolerance") is not None:  # one for all targets: what is enough for the one of the largest unit
-            options["tolerance"] = positive(options["tolerance"], "tolerance") / self._target.scale.max()
+            options["tolerance"] = _positive(options["tolerance"], "tolerance") / self._target.scale.max()
         found = self._passes(X, "raw", options).rescale(self._target.scale, self._target.mean)
-        found.tau = self.tau_ if tau is None else positive(tau, "tau")
+        found.tau = self.tau_ if tau is None else _positive(tau, "tau")
         return found
 
     def _shaped(self, values):
         return values[:, 0] if self._flat else values
+
+
+def _positive(value, name):
+    return _arrays.real(value, name, low=0, open_low=True)
 
 
 def _half_squares(output, target):
