@@ -20,11 +20,10 @@ from fastdrop import _arrays, bench_cases, pictures, runtime
 
 __all__ = ["compare", "machine", "measure", "plot", "quick_table", "rerun", "seconds", "set_threads"]
 
-_SHORTEST = 2e-3  # a measurement covers at least this many seconds: the clock and the scheduler are below a percent then
 _WARM_UP = 0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
 
 
-def compare(candidates: dict, pairs: int = 15, reference: str | None = None, least: float = _SHORTEST) -> dict[str, dict[str, float]]:
+def compare(candidates: dict, pairs: int = 15, reference: str | None = None, least: float = bench_cases.SHORTEST) -> dict[str, dict[str, float]]:
     """Time functions in turn in this process, in each round in another order.
 
     (Who always follows the same neighbour pays for it: for its threads that still spin, for the caches it leaves.)

@@ -17,6 +17,7 @@ __all__ = ["Case", "dropout", "images", "linear", "matmul", "mlp", "mlp_step", "
 
 RATES = (0.2, 0.5, 0.5)  # on the input and after each hidden layer
 HIDDEN, SAMPLES = 1024, 50  # of the network whose uncertainty is asked for, and the passes
+SHORTEST = 2e-3  # seconds of calls in a round at least: the clock and the scheduler are below a percent then
 STEADY = 20e-3  # of calls in a round of predictions, whose weights stay in the caches from call to call
 
 
@@ -29,7 +30,7 @@ class Case:
     check: Callable[[], None]
     operations: float = 0.0  # of one call, for GFLOP/s
     inputs: tuple = field(default=(), repr=False)  # for those who add candidates
-    least: float = 2e-3  # seconds of calls in a round
+    least: float = SHORTEST  # seconds of calls in a round
 
 
 def torch():

@@ -181,7 +181,7 @@ def test_the_units_of_y():
     exponents = -0.5 * (net.tau_ * (both[:, None] - found.passes) ** 2 - np.log(net.tau_ / (2 * np.pi))).sum(2)
     np.testing.assert_allclose(found.log_likelihood(both), np.log(np.exp(exponents).mean(1)), rtol=1e-6)
     np.testing.assert_allclose(found.rescale(2.0).log_likelihood(2 * both), found.log_likelihood(both) - 2 * np.log(2), rtol=1e-6)
-    with pytest.raises(ValueError, match=r"tau must be a finite number in \(0, inf\)"):
+    with pytest.raises(ValueError, match="tau must be a finite number"):
         net.predict_uncertainty(x, tau=-1)
 
 
