@@ -81,7 +81,7 @@ def real(value, name: str, *, low: float = -np.inf, high: float = np.inf,
         number = np.inf if value > 0 else -np.inf
     inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
     if not inside or number in (np.inf, -np.inf):  # NaN is never inside
-        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        interval = f"{'(' if open_low or low == -np.inf else '['}{low:g}, {high:g}{')' if open_high or high == np.inf else ']'}"
         raise ValueError(f"{name} must be a finite number in {interval}, got {describe(value)}")
     return number
 
