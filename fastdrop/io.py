@@ -151,8 +151,8 @@ def _defined(name: str):
     while stack:
         kind = stack.pop()
         stack += kind.__subclasses__()
-        if f"{kind.__module__}.{kind.__qualname__}" == name and not name.startswith("fastdrop."):
-            found = kind
+        if found is None and f"{kind.__module__}.{kind.__qualname__}" == name and not name.startswith("fastdrop."):
+            found = kind  # the one defined last: a notebook's cell may have run twice
     if found is None:
         return None
     parameters = inspect.signature(found).parameters.values()

@@ -304,3 +304,13 @@ def test_metadata_leaves_the_state_dict_pure(tmp_path):
     fd.save(model, tmp_path / "a", info=[1])
     tensors, metadata = read_file(tmp_path / "a")
     assert tensors.keys() == model.state_dict().keys() and metadata.keys() == {"format", "fastdrop.model"}
+
+
+def test_of_two_classes_of_a_name_the_last_is_built(tmp_path):
+    """A notebook's cell that ran twice."""
+    namespace = {"nn": nn, "fd": fd, "__name__": "cells"}
+    for act in ("relu", "tanh"):
+        exec(f"class Cell(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(3, 2)\n    def forward(self, x):\n        return fd.{act}(self.fc(x))", namespace)
+        namespace[act] = namespace["Cell"]
+    fd.save(namespace["Cell"](), tmp_path / "m.safetensors")
+    assert type(fd.load(tmp_path / "m.safetensors")) is namespace["tanh"]
