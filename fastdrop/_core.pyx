@@ -56,7 +56,7 @@ cdef extern from "fastdrop.h" nogil:
         float alpha
         fd_drop drop, a_drop, b_drop
     enum:
-        FD_OK, FD_NO_MEMORY, FD_INTERRUPTED, FD_KEEP_ALL, FD_MOST_AXES
+        FD_OK, FD_NO_MEMORY, FD_INTERRUPTED, FD_KEEP_ALL, FD_MOST_AXES, FD_BITS_PAD
         FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU
     void fd_stream_key(uint32_t *key, uint64_t seed, uint32_t site, uint32_t domain, uint32_t call)
     int fd_keep_bits(uint32_t *bits, const fd_stream *s, Py_ssize_t rows, Py_ssize_t units, uint64_t q)
@@ -129,6 +129,7 @@ cdef extern from "fastdrop.h" nogil:
 ACT_NONE, ACT_RELU, ACT_LEAKY_RELU, ACT_SIGMOID = FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID
 ACT_TANH, ACT_SELU, ACT_SILU, ACT_GELU = FD_TANH, FD_SELU, FD_SILU, FD_GELU
 KEEP_ALL = 1 << 32
+BITS_PAD = FD_BITS_PAD  # words that the core may read behind packed bits
 
 
 cdef int signalled() noexcept with gil:

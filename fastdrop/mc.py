@@ -47,7 +47,8 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
         T, the number of passes.
     seed : int in [0, 2**64)
     masks : {"per_sample", "shared"}
-        A mask for each sample, or in each pass one for all: then a pass is one function, and predictions are joint.
+        A mask for each sample, or in each pass one for all: then a pass is one function, and predictions are joint; faster from about 32
+        samples on, slower below 8 (the weights of each pass are packed anew).
     batch_size : int
         Rows (samples times passes) computed at a time; bounds the memory.
     output : {"auto", "softmax", "raw", "gaussian"}

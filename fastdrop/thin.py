@@ -12,8 +12,6 @@ from fastdrop import _core
 from fastdrop._buffers import empty
 from fastdrop._core import Stream
 
-_PAD = 2  # words that the core may read behind packed bits
-
 
 class Kept:
     """Which units each pass keeps, of a dropout whose mask all samples share.
@@ -28,7 +26,7 @@ class Kept:
         stream, q, self.scale = drop
         words = 4 * -(-units // 128)
         mask = np.full((passes, units), q > 0)
-        self.bits = np.full(passes * words + _PAD, 0xFFFFFFFF if q else 0, np.uint32)[:passes * words].reshape(passes, words)
+        self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[:passes * words].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
             # rows n * T + t: the first T are all passes of sample 0, whose masks are everybody's
             one = Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain,
