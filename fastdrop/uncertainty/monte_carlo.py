@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from fastdrop import nn, random
+from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
 from fastdrop.autograd.tensor import (
@@ -20,6 +20,7 @@ from fastdrop.autograd.tensor import (
 )
 from fastdrop.functional.arithmetic import softmax_of
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
@@ -105,8 +106,7 @@ def mc_predict(
     ----------
     Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    checked_module(model, "model")
     if random.side_by_side():
         raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
