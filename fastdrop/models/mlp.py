@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fastdrop import nn, schedules
 from fastdrop._utils import validation as check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fastdrop.schedules import Schedule
 
 __all__ = ["ACTIVATIONS", "mlp"]
@@ -83,7 +82,7 @@ def mlp(
       (4): Linear(in_features=800, out_features=10, bias=True)
     )
     """
-    if isinstance(hidden, (str, bytes)) or not hasattr(hidden, "__iter__"):
+    if isinstance(hidden, (str, bytes)) or not isinstance(hidden, Iterable):
         raise TypeError(f"hidden must be a sequence of integers, got {check.describe(hidden)}")
     widths = [check.integer(in_features, "in_features", 1)]
     widths += [check.integer(width, "hidden", 1) for width in hidden]
@@ -104,7 +103,7 @@ def _rates(
     dropout: float | Schedule | Iterable[float | Schedule], count: int
 ) -> list[float | Schedule]:
     """The rates of the input and of each hidden layer, `count` in all."""
-    if not hasattr(dropout, "__iter__") or isinstance(dropout, (str, bytes)):
+    if isinstance(dropout, (str, bytes)) or not isinstance(dropout, Iterable):
         return [0.0] + [schedules.rate(dropout, "dropout")] * (count - 1)
     rates = [schedules.rate(p, "dropout") for p in dropout]
     if len(rates) != count:

@@ -126,7 +126,8 @@ class Embedding(Module):
         [[3.0, 4.0]]
         """
         table = check.floats(embeddings, "embeddings", ndim=2)
-        layer = cls(*table.shape, padding_idx, dropout=dropout, per_sample=per_sample)
+        words, length = table.shape
+        layer = cls(words, length, padding_idx, dropout=dropout, per_sample=per_sample)
         layer.weight.data[...] = table
         layer.weight.requires_grad_(not check.flag(freeze, "freeze"))
         return layer

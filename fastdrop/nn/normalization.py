@@ -185,7 +185,7 @@ class BatchNorm1d(Module):
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        shape = np.shape(input)  # type: ignore[arg-type]
+        shape = np.shape(input)
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(
                 f"input must have shape (N, {self.num_features}) or "

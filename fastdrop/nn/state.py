@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,16 +13,19 @@ from fastdrop.autograd.tensor import Parameter, Tensor, wrap
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
-IncompatibleKeys.__doc__ = """Result of ``Module.load_state_dict``: keys that were not used.
+class IncompatibleKeys(NamedTuple):
+    """Result of ``Module.load_state_dict``: the keys that did not match.
 
-Attributes
-----------
-missing_keys : list of str
-    Keys of the module that the given mapping lacks.
-unexpected_keys : list of str
-    Keys of the given mapping that the module does not have.
-"""
+    Attributes
+    ----------
+    missing_keys : list of str
+        Keys of the module that the given mapping lacks.
+    unexpected_keys : list of str
+        Keys of the given mapping that the module does not have.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 def named_state(module: Any) -> Iterator[tuple[str, Any]]:
