@@ -7,7 +7,8 @@ import sys
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 
 MAX_THREADS = 1024
 
@@ -17,7 +18,7 @@ def set_num_threads(n: int) -> None:
 
     Results do not depend on it.
     """
-    _core.set_num_threads(_arrays.integer(n, "n", 1, MAX_THREADS))
+    _core.set_num_threads(check.integer(n, "n", 1, MAX_THREADS))
 
 
 def get_num_threads() -> int:
