@@ -32,6 +32,7 @@ myst_heading_anchors = 3  # [text](page.md#heading) works down to level 3
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
+default_role = "py:obj"  # `name` in a docstring links to the name where it is documented
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the numpydoc sections give types, shapes and ranges
 autodoc_inherit_docstrings = False
@@ -42,10 +43,6 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = set()  # reST errors fail the build; style is a matter for review
-
-suppress_warnings = [
-    "toc.empty_glob",  # folders that a page lists by pattern may be empty
-]
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

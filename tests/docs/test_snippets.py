@@ -17,7 +17,7 @@ import fastdrop as fd
 from fastdrop import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("**/*.md") if "_build" not in page.parts)]
 BLOCK = re.compile(r"^<!-- setup\n(?P<setup>.*?)^-->$|^ *```(?P<kind>python|console)\n(?P<code>.*?)^ *```$", re.M | re.S)
 SHORT_TRAINING = ["--epochs", "2"]  # an option that is given twice has its last value
 
@@ -92,6 +92,13 @@ def test_the_first_example_of_the_readme_gives_what_it_promises(tmp_path, monkey
     assert mc.mean.shape == (len(names["x"]), 10) and mc.std.max() > 0 and mc.mutual_information.min() >= 0
     assert type(names["model"]) is names["MyModel"] and not names["model"].training
     assert type(fd.load(tmp_path / "model.safetensors", model=names["MyModel"]())) is names["MyModel"]
+
+
+def test_the_examples_of_the_uncertainty_guide_give_what_they_promise(tmp_path, monkeypatch):
+    names = run_page(ROOT / "docs" / "guides" / "uncertainty.md", tmp_path, monkeypatch)
+    assert (names["low"] <= names["high"]).all() and names["noisy"].min() > 0 and names["too_few_data"].min() > 0
+    assert names["mc"].mean.shape == (40, 3) and names["passes_made"] >= 40 * 20
+    assert np.allclose(names["probabilities"].sum(1), 1) and (tmp_path / "calibration.png").stat().st_size > 1000
 
 
 def test_the_readme_has_the_two_commands():
