@@ -1,4 +1,7 @@
-"""Configuration of the documentation site: ``sphinx-build -W --keep-going -b html docs docs/_build/html``."""
+"""Configuration of the documentation site.
+
+Build it by ``sphinx-build -W --keep-going -b html docs docs/_build/html``.
+"""
 
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ import fastdrop  # noqa: E402 (the checkout beside this folder, not an installed
 
 project = "fastdrop"
 author = "The fastdrop developers"
-copyright = "The fastdrop developers, MIT licence"  # noqa: A001 (Sphinx reads this name)
+copyright = "The fastdrop developers, MIT licence"
 version = release = fastdrop.__version__
 
 extensions = [

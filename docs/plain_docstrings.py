@@ -1,15 +1,22 @@
 """Sphinx extension: formulas in docstrings are plain text, so that help() shows them as written.
 
-reStructuredText reads ``|x|`` as a substitution, a ``*`` before a word as the start of emphasis, and a word that
-ends in an underscore as a link. This extension escapes the three in docstrings, after numpydoc has run. Literals, roles,
-strong text, balanced emphasis, examples and indented blocks stay as they are; all other errors of reStructuredText are still
-reported.
+reStructuredText reads ``|x|`` as a substitution, a ``*`` before a word as the start of emphasis, and
+a word that ends in an underscore as a link. This extension escapes the three in docstrings, after
+numpydoc has run. Literals, roles, strong text, balanced emphasis, examples and indented blocks stay
+as they are. All other errors of reStructuredText are still reported.
 """
 
 import re
 
-# What keeps its meaning: literals, interpreted text, strong text, balanced emphasis, and what is escaped already.
-MARKUP = re.compile(r"``.+?``|`[^`]+`(?:_{0,2}(?!\w))|\*\*[^*\s][^*]*\*\*|(?<![\w*])\*[^\s*][^*]*(?<!\s)\*(?!\w)|\\.|\[\w+\]_")
+# Markup that keeps its meaning.
+MARKUP = re.compile(
+    r"``.+?``"  # literal
+    r"|`[^`]+`(?:_{0,2}(?!\w))"  # interpreted text, link
+    r"|\*\*[^*\s][^*]*\*\*"  # strong
+    r"|(?<![\w*])\*[^\s*][^*]*(?<!\s)\*(?!\w)"  # balanced emphasis
+    r"|\\."  # escaped already
+    r"|\[\w+\]_"  # citation
+)
 SPECIAL = re.compile(r"\||\*(?=\S)|(?<=\S)\*|(?<=\w)_(?!\w)")
 
 
@@ -17,13 +24,13 @@ def escaped(text: str) -> str:
     """One line of a docstring with the special characters of formulas escaped."""
     out, end = [], 0
     for found in MARKUP.finditer(text):
-        out += [SPECIAL.sub(r"\\\g<0>", text[end:found.start()]), found.group()]
+        out += [SPECIAL.sub(r"\\\g<0>", text[end : found.start()]), found.group()]
         end = found.end()
     return "".join([*out, SPECIAL.sub(r"\\\g<0>", text[end:])])
 
 
 def process(app, what, name, obj, options, lines):
-    """Escape the lines of one docstring in place, except examples, directives and literal blocks."""
+    """Escape one docstring in place, except examples, directives and literal blocks."""
     block = None  # the indentation of the line that opened an indented block
     example = False
     for i, line in enumerate(lines):

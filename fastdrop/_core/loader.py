@@ -18,8 +18,10 @@ def load():
     try:
         importlib.import_module("fastdrop._core.binding")
     except ImportError as error:
-        raise ImportError(f"fastdrop's C core could not be loaded ({error}). In a clone of the repository build it "
-                          "first: pip install -e .") from error
+        raise ImportError(
+            f"fastdrop's C core could not be loaded ({error}). In a clone of the repository build it "
+            "first: pip install -e ."
+        ) from error
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]

@@ -9,13 +9,38 @@ import pytest
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MODULES = {
-    "fastdrop", "fastdrop.nn", "fastdrop.nn.functional", "fastdrop.nn.init", "fastdrop.nn.utils", "fastdrop.optim",
-    "fastdrop.optim.lr_scheduler", "fastdrop.kernels", "fastdrop.data", "fastdrop.models", "fastdrop.schedules", "fastdrop.io",
-    "fastdrop.train", "fastdrop.uncertainty", "fastdrop.inspection", "fastdrop.sklearn", "fastdrop.bench", "fastdrop.random",
+    "fastdrop",
+    "fastdrop.nn",
+    "fastdrop.nn.functional",
+    "fastdrop.nn.init",
+    "fastdrop.nn.utils",
+    "fastdrop.optim",
+    "fastdrop.optim.lr_scheduler",
+    "fastdrop.kernels",
+    "fastdrop.data",
+    "fastdrop.models",
+    "fastdrop.schedules",
+    "fastdrop.io",
+    "fastdrop.train",
+    "fastdrop.uncertainty",
+    "fastdrop.inspection",
+    "fastdrop.sklearn",
+    "fastdrop.bench",
+    "fastdrop.random",
 }
-PUBLIC_PART_OF_RANDOM = ["manual_seed", "initial_seed", "mask_state", "own_run", "generator", "get_state", "set_state"]
+PUBLIC_PART_OF_RANDOM = [
+    "manual_seed",
+    "initial_seed",
+    "mask_state",
+    "own_run",
+    "generator",
+    "get_state",
+    "set_state",
+]
 
-pytestmark = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the documentation is not beside the tests")
+pytestmark = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason="the documentation is not beside the tests"
+)
 
 
 def entries(page):
@@ -43,16 +68,28 @@ def located(name):
 
 
 def public(module):
-    """Names in ``__all__``; without one, those of the functions and classes of the module, or of the package for fastdrop itself."""
+    """Names in ``__all__``.
+
+    Without ``__all__``: the functions and classes that the module defines; of fastdrop itself, those
+    of the package.
+    """
     if hasattr(module, "__all__"):
         names = module.__all__
     elif module.__name__ == "fastdrop.random":
         names = PUBLIC_PART_OF_RANDOM
     else:
         homes = "fastdrop." if module.__name__ == "fastdrop" else module.__name__ + "."
-        names = [name for name in dir(module) if (getattr(getattr(module, name), "__module__", None) or "").startswith(homes)
-                 or getattr(getattr(module, name), "__module__", None) == module.__name__]
-    return {name for name in names if not name.startswith("_") and not inspect.ismodule(getattr(module, name))}
+        names = [
+            name
+            for name in dir(module)
+            if (getattr(getattr(module, name), "__module__", None) or "").startswith(homes)
+            or getattr(getattr(module, name), "__module__", None) == module.__name__
+        ]
+    return {
+        name
+        for name in names
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
+    }
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
@@ -62,7 +99,9 @@ def test_the_reference_lists_every_public_name(name):
     names = entries(name)
     assert len(names) == len(set(names)), "a name stands twice"
     assert [entry for entry in names if located(entry) is None] == []
-    forgotten = public(importlib.import_module(name)) - {entry.rpartition(".")[2] for entry in names}
+    forgotten = public(importlib.import_module(name)) - {
+        entry.rpartition(".")[2] for entry in names
+    }
     assert forgotten == set(), "public names that the reference forgets"
 
 
@@ -73,10 +112,14 @@ def test_every_public_module_has_a_page():
 
 
 def test_a_second_name_is_the_same_object():
-    """Where a page lists the names of another module, they are that module's objects under a second name."""
+    """A page may list names of another module: then both names are the same object."""
     for name in MODULES - {"fastdrop.sklearn"}:
         module = importlib.import_module(name)
         for entry in entries(name):
             last = entry.rpartition(".")[2]
-            if entry.startswith("fastdrop.") and entry != f"{name}.{last}" and hasattr(module, last):
+            if (
+                entry.startswith("fastdrop.")
+                and entry != f"{name}.{last}"
+                and hasattr(module, last)
+            ):
                 assert getattr(module, last) is located(entry), entry

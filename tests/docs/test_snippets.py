@@ -1,8 +1,9 @@
 """Every example of the README and of the documentation runs.
 
-The ``python`` blocks of a page run in order, in one namespace and in a temporary folder. An HTML comment that begins
-with ``<!-- setup`` holds code that readers do not see: data, mostly. A line ``$ fastdrop ...`` of a ``console`` block runs
-in the same folder, with options that make training short; where it is part of a pipe, or measures, its options are checked.
+The ``python`` blocks of a page run in order, in one namespace and in a temporary folder. An HTML
+comment that begins with ``<!-- setup`` holds code that readers do not see, mostly data. A line
+``$ fastdrop ...`` of a ``console`` block runs in the same folder, with options that make training
+short. Where it is part of a pipe, or measures, only its options are checked.
 """
 
 import importlib.util
@@ -17,11 +18,19 @@ import fastdrop as fd
 from fastdrop import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("**/*.md") if "_build" not in page.parts)]
-BLOCK = re.compile(r"^<!-- setup\n(?P<setup>.*?)^-->$|^ *```(?P<kind>python|console)\n(?P<code>.*?)^ *```$", re.M | re.S)
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").glob("**/*.md") if "_build" not in page.parts),
+]
+BLOCK = re.compile(
+    r"^<!-- setup\n(?P<setup>.*?)^-->$|^ *```(?P<kind>python|console)\n(?P<code>.*?)^ *```$",
+    re.M | re.S,
+)
 SHORT_TRAINING = ["--epochs", "2"]  # an option that is given twice has its last value
 
-pytestmark = pytest.mark.skipif(not PAGES[0].is_file(), reason="the documentation is not beside the tests")
+pytestmark = pytest.mark.skipif(
+    not PAGES[0].is_file(), reason="the documentation is not beside the tests"
+)
 
 
 def blocks(page):
@@ -35,7 +44,10 @@ def blocks(page):
 def dedented(code):
     """Without the indentation of its first line: blocks may stand inside lists."""
     width = len(code) - len(code.lstrip(" "))
-    return "".join(line[width:] if line[:width].isspace() or not width else line for line in code.splitlines(keepends=True))
+    return "".join(
+        line[width:] if line[:width].isspace() or not width else line
+        for line in code.splitlines(keepends=True)
+    )
 
 
 def commands(code):
@@ -52,7 +64,7 @@ def run_command(command):
             assert importlib.util.find_spec(words[2]), f"no module {words[2]!r}: {command}"
         if words[:1] != ["fastdrop"]:
             continue
-        arguments = words[1:words.index(">")] if ">" in words else words[1:]
+        arguments = words[1 : words.index(">")] if ">" in words else words[1:]
         if arguments[0] == "train":
             arguments += SHORT_TRAINING
         if arguments[0] == "bench" or any(sign in words for sign in "|<>") or " | " in command:
@@ -72,15 +84,20 @@ def run_page(page, folder, monkeypatch):
                 for command in commands(code):
                     run_command(command)
             else:
-                exec(compile("\n" * line + dedented(code), str(page), "exec"), names)  # errors show the page's lines
+                exec(
+                    compile("\n" * line + dedented(code), str(page), "exec"), names
+                )  # errors show the page's lines
     finally:
         fd.random.set_state(state)
         fd.set_num_threads(threads)
     return names
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.is_file() and any(blocks(page))],
-                         ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.is_file() and any(blocks(page))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     run_page(page, tmp_path, monkeypatch)
 
@@ -89,16 +106,29 @@ def test_the_first_example_of_the_readme_gives_what_it_promises(tmp_path, monkey
     names = run_page(ROOT / "README.md", tmp_path, monkeypatch)
     assert np.allclose(names["proba"].sum(1), 1, atol=1e-5)
     mc = names["mc"]
-    assert mc.mean.shape == (len(names["x"]), 10) and mc.std.max() > 0 and mc.mutual_information.min() >= 0
+    assert (
+        mc.mean.shape == (len(names["x"]), 10)
+        and mc.std.max() > 0
+        and mc.mutual_information.min() >= 0
+    )
     assert type(names["model"]) is names["MyModel"] and not names["model"].training
-    assert type(fd.load(tmp_path / "model.safetensors", model=names["MyModel"]())) is names["MyModel"]
+    assert (
+        type(fd.load(tmp_path / "model.safetensors", model=names["MyModel"]())) is names["MyModel"]
+    )
 
 
 def test_the_examples_of_the_uncertainty_guide_give_what_they_promise(tmp_path, monkeypatch):
     names = run_page(ROOT / "docs" / "guides" / "uncertainty.md", tmp_path, monkeypatch)
-    assert (names["low"] <= names["high"]).all() and names["noisy"].min() > 0 and names["too_few_data"].min() > 0
+    assert (
+        (names["low"] <= names["high"]).all()
+        and names["noisy"].min() > 0
+        and names["too_few_data"].min() > 0
+    )
     assert names["mc"].mean.shape == (40, 3) and names["passes_made"] >= 40 * 20
-    assert np.allclose(names["probabilities"].sum(1), 1) and (tmp_path / "calibration.png").stat().st_size > 1000
+    assert (
+        np.allclose(names["probabilities"].sum(1), 1)
+        and (tmp_path / "calibration.png").stat().st_size > 1000
+    )
 
 
 def test_the_readme_has_the_two_commands():
@@ -111,8 +141,13 @@ def test_the_readme_has_the_two_commands():
 def test_links_between_pages_point_to_files(page):
     text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
-    missing = [target for target in targets if "://" not in target and not target.startswith("mailto:")
-               and not (page.parent / target).exists()]
+    missing = [
+        target
+        for target in targets
+        if "://" not in target
+        and not target.startswith("mailto:")
+        and not (page.parent / target).exists()
+    ]
     assert not missing
 
 
@@ -124,7 +159,10 @@ def test_every_code_block_names_its_language(page):
 
 def test_a_wrong_example_is_noticed(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
-    page.write_text("Text\n\n<!-- setup\nx = 1\n-->\n\n1. item\n\n   ```python\n   if x:\n       y = x + 1\n   ```\n")
+    page.write_text(
+        "Text\n\n<!-- setup\nx = 1\n-->\n\n"
+        "1. item\n\n   ```python\n   if x:\n       y = x + 1\n   ```\n"
+    )
     assert run_page(page, tmp_path, monkeypatch)["y"] == 2
     page.write_text("Text\n\n```python\ny = undefined\n```\n")
     with pytest.raises(NameError, match="undefined") as error:
