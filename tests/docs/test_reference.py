@@ -70,7 +70,7 @@ def located(name):
 def public(module):
     """Names in ``__all__``.
 
-    Without ``__all__``: the functions and classes that the module defines; of fastdrop itself, those
+    Without ``__all__``: the functions and classes that the module defines; of fastdrop, those
     of the package.
     """
     if hasattr(module, "__all__"):
