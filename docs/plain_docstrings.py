@@ -1,9 +1,9 @@
 """Sphinx extension: formulas in docstrings are plain text, so that help() shows them as written.
 
 reStructuredText reads ``|x|`` as a substitution, a ``*`` before a word as the start of emphasis,
-and a word that ends in an underscore as a link. This extension escapes the three in docstrings, after
-numpydoc has run. Literals, roles, strong text, balanced emphasis, examples and indented blocks stay
-as they are. All other errors of reStructuredText are still reported.
+and a word that ends in an underscore as a link. This extension escapes the three in docstrings,
+after numpydoc has run. Literals, roles, strong text, balanced emphasis, examples and indented
+blocks stay as they are. All other errors of reStructuredText are still reported.
 """
 
 import re
