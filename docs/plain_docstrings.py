@@ -17,6 +17,7 @@ MARKUP = re.compile(
     r"|\\."  # escaped already
     r"|\[\w+\]_"  # citation
 )
+DIRECTIVE = re.compile(r"\s*\.\. [\w-]+::")
 SPECIAL = re.compile(r"\||\*(?=\S)|(?<=\S)\*|(?<=\w)_(?!\w)")
 
 
@@ -40,7 +41,7 @@ def process(app, what, name, obj, options, lines):
         example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
         if block is None and not example and not line.lstrip().startswith(".. "):
             lines[i] = escaped(line)
-        if block is None and (line.rstrip().endswith("::") or re.match(r"\s*\.\. math::", line)):
+        if block is None and (line.rstrip().endswith("::") or DIRECTIVE.match(line)):
             block = indentation
 
 

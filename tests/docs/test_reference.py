@@ -1,11 +1,16 @@
 """The API reference has every public name of every public module, and no other."""
 
+import doctest
 import importlib
 import inspect
+import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+import fastdrop as fd
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MODULES = {
@@ -28,6 +33,7 @@ MODULES = {
     "fastdrop.bench",
     "fastdrop.random",
 }
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PUBLIC_PART_OF_RANDOM = [
     "manual_seed",
     "initial_seed",
@@ -123,3 +129,21 @@ def test_a_second_name_is_the_same_object():
                 and hasattr(module, last)
             ):
                 assert getattr(module, last) is located(entry), entry
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+    if name == "fastdrop.sklearn":
+        pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=FLAGS)
+    report = io.StringIO()
+    for entry in entries(name):
+        value = located(entry)
+        if not (inspect.isclass(value) or inspect.isroutine(value)):
+            continue
+        home = vars(sys.modules[value.__module__])
+        for example in doctest.DocTestFinder().find(value, entry, globs=dict(home)):
+            fd.manual_seed(0)
+            runner.run(example, out=report.write)
+    assert runner.failures == 0, report.getvalue()
