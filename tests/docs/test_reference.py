@@ -79,10 +79,10 @@ def public(module):
     Without ``__all__``: the functions and classes that the module defines; of fastdrop, those
     of the package.
     """
-    if hasattr(module, "__all__"):
+    if module.__name__ == "fastdrop.random":
+        names = PUBLIC_PART_OF_RANDOM  # its __all__ has more, for other folders of the package
+    elif hasattr(module, "__all__"):
         names = module.__all__
-    elif module.__name__ == "fastdrop.random":
-        names = PUBLIC_PART_OF_RANDOM
     else:
         homes = "fastdrop." if module.__name__ == "fastdrop" else module.__name__ + "."
         names = [
