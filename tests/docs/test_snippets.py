@@ -60,6 +60,8 @@ def run_command(command):
     """Run a command line of fastdrop, or check it where running it would not be practical."""
     for stage in re.split(r"\s\|\s|\s&&\s", command):
         words = shlex.split(stage, comments=True)
+        while words and re.match(r"\w+=", words[0]):  # variables of the environment
+            del words[0]
         if words[:2] == ["python", "-m"]:
             assert importlib.util.find_spec(words[2]), f"no module {words[2]!r}: {command}"
         if words[:1] != ["fastdrop"]:
