@@ -1,7 +1,8 @@
 """The tables of "Coming from PyTorch" and "Coming from scikit-learn" say what is really there.
 
-A name that a page lists as present must exist in fastdrop, and in the other library where that is installed. A name
-that it lists as missing must not exist in fastdrop: whoever adds it moves it to another table.
+A name that a page lists as present must exist in fastdrop, and in the other library where that is
+installed. A name that it lists as missing must not exist in fastdrop: whoever adds it moves it to
+another table.
 """
 
 import ast
@@ -29,13 +30,21 @@ TWINS = {
     "torch.Tensor": "fastdrop.Tensor",
     "torch.utils.data": "fastdrop.data",
 }
-NOT_COMPARED = {"input", "args", "kwargs", "self", "_stacklevel"}  # positional only, or without a name of their own
+NOT_COMPARED = {
+    "input",
+    "args",
+    "kwargs",
+    "self",
+    "_stacklevel",
+}  # positional only, or without a name of their own
 
-pytestmark = pytest.mark.skipif(not PYTORCH.is_file(), reason="the documentation is not beside the tests")
+pytestmark = pytest.mark.skipif(
+    not PYTORCH.is_file(), reason="the documentation is not beside the tests"
+)
 
 
 def tables(page, heading):
-    """Rows of cells of the tables under a heading of level 2 or 3, up to the next heading; without the tables' heads."""
+    """Rows of cells of the tables between a heading of level 2 or 3 and the next one, without heads."""
     text = page.read_text(encoding="utf-8")
     section = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text, re.M | re.S)[1]
     lines = section.splitlines()
@@ -78,7 +87,10 @@ def has(path, name):
 
 
 def shared_arguments(ours, theirs):
-    """[(name, default)] of the arguments that both functions have, in the order of each; None without signatures."""
+    """The arguments that both functions have, twice: [(name, default)] in the order of each function.
+
+    None where a function has no signature.
+    """
     try:
         signatures = [inspect.signature(f).parameters for f in (ours, theirs)]
     except (TypeError, ValueError):
@@ -88,22 +100,37 @@ def shared_arguments(ours, theirs):
 
     def of(parameters):
         defaults = {name: parameters[name].default for name in parameters if name in both}
-        return [(name, None if value is empty or value == () else value) for name, value in defaults.items()]
+        return [
+            (name, None if value is empty or value == () else value)
+            for name, value in defaults.items()
+        ]
 
     return of(signatures[0]), of(signatures[1])
 
 
 def same_names():
-    return [(name, *code(theirs), *code(ours)) for _, names, theirs, ours in tables(PYTORCH, "The same") for name in code(names)]
+    return [
+        (name, *code(theirs), *code(ours))
+        for _, names, theirs, ours in tables(PYTORCH, "The same")
+        for name in code(names)
+    ]
 
 
 def missing_names():
-    return [(name, *code(theirs)) for _, names, theirs, _ in tables(PYTORCH, "Missing") for name in code(names)]
+    return [
+        (name, *code(theirs))
+        for _, names, theirs, _ in tables(PYTORCH, "Missing")
+        for name in code(names)
+    ]
 
 
 def missing_arguments():
-    return [(function, name) for functions, names in tables(PYTORCH, "Missing arguments")
-            for function in code(functions) for name in code(names)]
+    return [
+        (function, name)
+        for functions, names in tables(PYTORCH, "Missing arguments")
+        for function in code(functions)
+        for name in code(names)
+    ]
 
 
 def test_the_tables_are_read():
@@ -117,16 +144,24 @@ def test_the_tables_are_read():
 
 def test_names_listed_as_the_same_exist():
     assert [f"{ours}.{name}" for name, _, ours in same_names() if not has(ours, name)] == []
-    assert {(theirs, ours) for _, theirs, ours in same_names()} <= {*TWINS.items(), ("torch.optim.Optimizer", "fastdrop.optim.Optimizer")}
+    assert {(theirs, ours) for _, theirs, ours in same_names()} <= {
+        *TWINS.items(),
+        ("torch.optim.Optimizer", "fastdrop.optim.Optimizer"),
+    }
 
 
 def test_names_listed_as_missing_do_not_exist():
-    assert [f"{TWINS[theirs]}.{name}" for name, theirs in missing_names() if has(TWINS[theirs], name)] == []
+    assert [
+        f"{TWINS[theirs]}.{name}" for name, theirs in missing_names() if has(TWINS[theirs], name)
+    ] == []
 
 
 def test_arguments_listed_as_missing_do_not_exist():
-    taken = [(function, name) for function, name in missing_arguments()
-             if name in inspect.signature(found(f"fastdrop.{function}")).parameters]
+    taken = [
+        (function, name)
+        for function, name in missing_arguments()
+        if name in inspect.signature(found(f"fastdrop.{function}")).parameters
+    ]
     assert taken == []
 
 
@@ -134,16 +169,27 @@ def test_names_listed_as_different_exist():
     rows = tables(PYTORCH, "Different")
     names = [name for _, ours, _ in rows for name in code(ours)]
     assert len(names) > 15
-    assert [name for name in names if not name.startswith("fd.") or not has(*name.rpartition(".")[::2])] == []
+    assert [
+        name for name in names if not name.startswith("fd.") or not has(*name.rpartition(".")[::2])
+    ] == []
 
 
 def test_pytorch_has_the_names_of_its_tables():
     pytest.importorskip("torch")
-    listed = [(theirs, name) for name, theirs, _ in same_names()] + [(theirs, name) for name, theirs in missing_names()]
-    listed += [name.rpartition(".")[::2] for theirs, _, _ in tables(PYTORCH, "Different") for name in code(theirs)]
+    listed = [(theirs, name) for name, theirs, _ in same_names()] + [
+        (theirs, name) for name, theirs in missing_names()
+    ]
+    listed += [
+        name.rpartition(".")[::2]
+        for theirs, _, _ in tables(PYTORCH, "Different")
+        for name in code(theirs)
+    ]
     assert [f"{path}.{name}" for path, name in listed if not has(path, name)] == []
-    unknown = [(function, name) for function, name in missing_arguments()
-               if name not in inspect.signature(found(f"torch.{function}")).parameters]
+    unknown = [
+        (function, name)
+        for function, name in missing_arguments()
+        if name not in inspect.signature(found(f"torch.{function}")).parameters
+    ]
     assert unknown == []
 
 
@@ -170,8 +216,16 @@ def test_the_page_forgets_no_name_that_pytorch_has_too():
         module = found(ours)
         if inspect.isclass(module) or ours in ("fastdrop", "fastdrop.data"):
             continue
-        public = getattr(module, "__all__", None) or [n for n in vars(module) if n.endswith("_") and not n.startswith("_")]
-        forgotten = {n for n in public if has(theirs, n) and (ours, n) not in listed and not inspect.ismodule(getattr(module, n))}
+        public = getattr(module, "__all__", None) or [
+            n for n in vars(module) if n.endswith("_") and not n.startswith("_")
+        ]
+        forgotten = {
+            n
+            for n in public
+            if has(theirs, n)
+            and (ours, n) not in listed
+            and not inspect.ismodule(getattr(module, n))
+        }
         assert forgotten == set(), ours
 
 
@@ -203,18 +257,28 @@ def fitted():
     x = rng.standard_normal((60, 4))
     options = {"hidden_layer_sizes": (4,), "max_iter": 2, "early_stopping": True, "random_state": 0}
     with pytest.warns(ConvergenceWarning):
-        return {kind.__name__: kind(**options).fit(x, y)
-                for kinds, y in (((MLPClassifier, DropoutClassifier), x[:, 0] > 0), ((MLPRegressor, DropoutRegressor), x[:, 0]))
-                for kind in kinds}
+        return {
+            kind.__name__: kind(**options).fit(x, y)
+            for kinds, y in (
+                ((MLPClassifier, DropoutClassifier), x[:, 0] > 0),
+                ((MLPRegressor, DropoutRegressor), x[:, 0]),
+            )
+            for kind in kinds
+        }
 
 
 def pairs(estimators):
-    return [(estimators["DropoutClassifier"], estimators["MLPClassifier"]), (estimators["DropoutRegressor"], estimators["MLPRegressor"])]
+    return [
+        (estimators["DropoutClassifier"], estimators["MLPClassifier"]),
+        (estimators["DropoutRegressor"], estimators["MLPRegressor"]),
+    ]
 
 
 def test_parameters_with_the_defaults_of_scikit_learn(fitted):
-    listed = {code(name)[0]: ast.literal_eval(code(default)[0])
-              for name, default in (row for row in tables(SKLEARN, "The same") if len(row) == 2)}
+    listed = {
+        code(name)[0]: ast.literal_eval(code(default)[0])
+        for name, default in (row for row in tables(SKLEARN, "The same") if len(row) == 2)
+    }
     for ours, theirs in pairs(fitted):
         a, b = type(ours)().get_params(), type(theirs)().get_params()
         assert listed == {name: a[name] for name in a if name in b}
@@ -238,11 +302,23 @@ def test_names_beside_those_of_scikit_learn(fitted, heading):
 
 
 def test_the_tables_forget_no_parameter(fitted):
-    for kind, heading in (("DropoutClassifier", "Only here"), ("DropoutRegressor", "Only here"), ("MLPClassifier", "Missing"),
-                          ("MLPRegressor", "Missing")):
-        twin = kind.replace("MLP", "Dropout") if heading == "Missing" else kind.replace("Dropout", "MLP")
-        listed = {name for what, names, of in (row for row in tables(SKLEARN, heading) if len(row) == 3)
-                  if what == "parameters" and code(of) == [kind] for name in code(names)}
+    for kind, heading in (
+        ("DropoutClassifier", "Only here"),
+        ("DropoutRegressor", "Only here"),
+        ("MLPClassifier", "Missing"),
+        ("MLPRegressor", "Missing"),
+    ):
+        twin = (
+            kind.replace("MLP", "Dropout")
+            if heading == "Missing"
+            else kind.replace("Dropout", "MLP")
+        )
+        listed = {
+            name
+            for what, names, of in (row for row in tables(SKLEARN, heading) if len(row) == 3)
+            if what == "parameters" and code(of) == [kind]
+            for name in code(names)
+        }
         assert listed == fitted[kind].get_params().keys() - fitted[twin].get_params().keys()
 
 
@@ -267,7 +343,11 @@ def test_differences_that_the_pytorch_page_names():
     with pytest.raises(ValueError, match="shape"):
         fd.nn.functional.mse_loss(np.ones((3, 1), np.float32), np.ones(3, np.float32))
     t = fd.tensor(np.arange(6.0).reshape(2, 3))
-    assert isinstance(t.data, np.ndarray) and isinstance(t.argmax(1), np.ndarray) and isinstance(t > 0, np.ndarray)
+    assert (
+        isinstance(t.data, np.ndarray)
+        and isinstance(t.argmax(1), np.ndarray)
+        and isinstance(t > 0, np.ndarray)
+    )
     assert t.dtype == np.float32
     linear = fd.nn.Linear(2, 1)
     assert linear.state_dict()["weight"] is linear.weight.data
