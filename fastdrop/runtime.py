@@ -7,7 +7,8 @@ import sys
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 
 MAX_THREADS = 1024
 
@@ -17,7 +18,7 @@ def set_num_threads(n: int) -> None:
 
     Results do not depend on it.
     """
-    _core.set_num_threads(_arrays.integer(n, "n", 1, MAX_THREADS))
+    _core.set_num_threads(check.integer(n, "n", 1, MAX_THREADS))
 
 
 def get_num_threads() -> int:
@@ -49,10 +50,13 @@ def config() -> dict:
         "numpy": np.__version__,
         "compiler": _core.compiler(),
         "instruction set": isa(),
-        "compiled": ", ".join(name if here else f"{name} (not on this machine)" for name, here in _core.compiled_isas()),
+        "compiled": ", ".join(
+            name if here else f"{name} (not on this machine)"
+            for name, here in _core.compiled_isas()
+        ),
         "OpenMP": "yes" if _core.has_openmp() else "no (one thread)",
         "threads": get_num_threads(),
-        "core": _core.__file__,
+        "core": _core.binding.__file__,
     }
 
 
@@ -77,7 +81,9 @@ def _from_environment() -> None:
         try:
             set_num_threads(int(threads))
         except ValueError:
-            raise ImportError(f"FASTDROP_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, got {threads!r}") from None
+            raise ImportError(
+                f"FASTDROP_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, got {threads!r}"
+            ) from None
 
 
 def _register_with_threadpoolctl(threadpoolctl) -> None:
@@ -86,7 +92,7 @@ def _register_with_threadpoolctl(threadpoolctl) -> None:
     class FastdropController(threadpoolctl.LibController):
         user_api = "fastdrop"
         internal_api = "fastdrop"
-        filename_prefixes = ("_core",)
+        filename_prefixes = ("binding",)
         check_symbols = ("fd_get_threads",)
 
         def get_num_threads(self):

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fastdrop import _arrays, fused, random
-from fastdrop.tensor import Parameter, Tensor, wrap
+from fastdrop import random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor, wrap
+from fastdrop.functional import fused
 
 IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
 
@@ -65,11 +67,13 @@ class Module:
         try:
             version, sites, n_sites = self._sites
         except AttributeError:
-            raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first") from None
+            raise AttributeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() first"
+            ) from None
         if version != _structure:
             sites, n_sites = self._number_sites()
         counts = self.training and not random.draw_is_fixed()
-        if counts and self._draw > _arrays.U32_MAX:
+        if counts and self._draw > check.U32_MAX:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites) as ps:
             result = self.forward(*args, **kwargs)
@@ -93,7 +97,7 @@ class Module:
 
     @draw.setter
     def draw(self, value):
-        object.__setattr__(self, "_draw", _arrays.integer(value, "draw", 0, _arrays.U32_MAX + 1))
+        object.__setattr__(self, "_draw", check.integer(value, "draw", 0, check.U32_MAX + 1))
 
     # ---- structure ----
 
@@ -101,13 +105,17 @@ class Module:
         tables = self.__dict__.get("_modules")
         if isinstance(value, (Module, Parameter)):
             if tables is None:
-                raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}")
+                raise AttributeError(
+                    f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}"
+                )
             table = self._modules if isinstance(value, Module) else self._parameters
             if name not in table:  # else it keeps its place in the order
                 self._forget(name)
             table[name] = value
             _changed()
-        elif tables is not None and (name in tables or name in self._parameters or name in self._buffers):
+        elif tables is not None and (
+            name in tables or name in self._parameters or name in self._buffers
+        ):
             if value is None:
                 for table in (self._modules, self._parameters, self._buffers):
                     if name in table:
@@ -117,7 +125,7 @@ class Module:
                 self._buffers[name] = _as_buffer(value, name)
             else:
                 kind = "Module" if name in tables else "Parameter"
-                raise TypeError(f"{name} must be a {kind} or None, got {_arrays.describe(value)}")
+                raise TypeError(f"{name} must be a {kind} or None, got {check.describe(value)}")
         else:
             object.__setattr__(self, name, value)
             if name == "forward":
@@ -129,7 +137,9 @@ class Module:
             if entries is not None and name in entries:
                 return entries[name]
         if "_modules" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before {name} is used")
+            raise AttributeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before {name} is used"
+            )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name):
@@ -155,7 +165,7 @@ class Module:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter under name (None: a place that state_dict leaves out)."""
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"param must be a Parameter or None, got {_arrays.describe(param)}")
+            raise TypeError(f"param must be a Parameter or None, got {check.describe(param)}")
         self._claim(name)
         self._parameters[name] = param
         _changed()
@@ -168,7 +178,7 @@ class Module:
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under name."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"module must be a Module or None, got {_arrays.describe(module)}")
+            raise TypeError(f"module must be a Module or None, got {check.describe(module)}")
         self._claim(name)
         self._modules[name] = module
         _changed()
@@ -177,7 +187,7 @@ class Module:
 
     def _claim(self, name):
         if not isinstance(name, str):
-            raise TypeError(f"name must be a string, got {_arrays.describe(name)}")
+            raise TypeError(f"name must be a string, got {check.describe(name)}")
         if not name or "." in name:
             raise ValueError(f"name must not be empty or contain a dot, got {name!r}")
         if hasattr(type(self), name) or name in self.__dict__:
@@ -194,7 +204,11 @@ class Module:
                 continue
             seen.add(module)
             yield name, module
-            stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(module._modules.items()) if child is not None]
+            stack += [
+                (f"{name}.{key}" if name else key, child)
+                for key, child in reversed(module._modules.items())
+                if child is not None
+            ]
 
     def modules(self):
         """This module and all below, each once, in registration order."""
@@ -242,7 +256,7 @@ class Module:
 
     def train(self, mode: bool = True):
         """Training mode (or, with False, evaluation) for this module and all below; returns self."""
-        mode = _arrays.flag(mode, "mode")
+        mode = check.flag(mode, "mode")
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
@@ -276,9 +290,14 @@ class Module:
 
     def state_dict(self) -> OrderedDict:
         """Name -> array of all parameters and buffers, under PyTorch's keys. The arrays are the module's own."""
-        return OrderedDict((key, value.data if isinstance(value, Tensor) else value) for key, value in self._state())
+        return OrderedDict(
+            (key, value.data if isinstance(value, Tensor) else value)
+            for key, value in self._state()
+        )
 
-    def load_state_dict(self, state_dict: Mapping, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping, strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy arrays (NumPy's, tensors of fastdrop or of PyTorch) into parameters and buffers.
 
         Parameters
@@ -298,34 +317,49 @@ class Module:
             them exactly. Nothing is changed then.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping of names to arrays, got {_arrays.describe(state_dict)}")
+            raise TypeError(
+                f"state_dict must be a mapping of names to arrays, got {check.describe(state_dict)}"
+            )
         own = dict(self._state())
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
-            raise KeyError(f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}")
+            raise KeyError(
+                f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}"
+            )
         targets, values, taken = [], [], []
         for key, place in own.items():
             if key not in state_dict:
                 continue
             target = place.data if isinstance(place, Tensor) else place
             value = _array_of(state_dict[key], f"state_dict[{key!r}]")
-            if value.dtype.kind not in "fiu" and not (value.dtype.kind == "b" and target.dtype.kind == "b"):
+            if value.dtype.kind not in "fiu" and not (
+                value.dtype.kind == "b" and target.dtype.kind == "b"
+            ):
                 raise TypeError(f"state_dict[{key!r}] must hold numbers, got dtype {value.dtype}")
             if value.shape != target.shape:
-                raise ValueError(f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}")
+                raise ValueError(
+                    f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}"
+                )
             if target.dtype.kind in "iub":
                 with np.errstate(invalid="ignore"):
                     cast = value.astype(target.dtype)
                 if not np.array_equal(cast, value):
-                    raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {_arrays.describe(value)}")
-            if assign and isinstance(place, Parameter) and value.dtype == np.float32 and value.flags.carray:
+                    raise ValueError(
+                        f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {check.describe(value)}"
+                    )
+            if (
+                assign
+                and isinstance(place, Parameter)
+                and value.dtype == np.float32
+                and value.flags.carray
+            ):
                 taken.append((place, value))
                 continue
             targets.append(target)
             values.append(value)
-        own_now = _arrays.apart([value for _, value in taken], targets)  # before the first is written
-        for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
+        own_now = check.apart([value for _, value in taken], targets)  # before the first is written
+        for target, value in zip(targets, check.apart(values, targets), strict=True):
             target[...] = value
         for (place, _), value in zip(taken, own_now, strict=True):
             place.data = value
@@ -356,10 +390,10 @@ def _as_buffer(value, name):
     """A buffer: float numbers as a tensor, integers as an array."""
     if isinstance(value, Tensor):
         return value
-    array = _arrays.as_array(value, name)
+    array = check.as_array(value, name)
     if array.dtype.kind in "iub":
         return np.array(array)
-    return wrap(np.array(_arrays.floats(array, name)))
+    return wrap(np.array(check.floats(array, name)))
 
 
 def _array_of(value, name) -> np.ndarray:
@@ -369,7 +403,7 @@ def _array_of(value, name) -> np.ndarray:
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
         value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    return _arrays.as_array(value, name)
+    return check.as_array(value, name)
 
 
 def _indented(text):

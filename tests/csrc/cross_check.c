@@ -1,0 +1,211 @@
+/* Prints a hash of what the core computes, a line a case: the masks and the elementwise kernels
+   must print the same on every architecture and instruction set; products are checked here against
+   double precision. Run by cross_check.py. */
+#include "fastdrop.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t hash(const void *p, size_t bytes) { /* FNV-1a */
+    uint64_t h = UINT64_C(0xCBF29CE484222325);
+    for (size_t i = 0; i < bytes; i++) h = (h ^ ((const uint8_t *)p)[i]) * UINT64_C(0x100000001B3);
+    return h;
+}
+
+static void line(const char *name, long a, long b, const void *p, size_t bytes) {
+    printf("%s %ld %ld %016llx\n", name, a, b, (unsigned long long)hash(p, bytes));
+}
+
+static float *numbers(ptrdiff_t n, uint32_t seed) { /* in [-4, 4) */
+    float *x = malloc((size_t)(n > 0 ? n : 1) * sizeof *x);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(int32_t)seed * 0x1p-29f;
+    }
+    return x;
+}
+
+static void masks(void) {
+    static const double rates[] = {0.5, 0.25, 0.1, 0.3, 0.9, 1e-6};
+    static const ptrdiff_t units[] = {1, 10, 127, 128, 129, 784, 1024, 1100};
+    fd_stream s = {{0, 0}, 3, 9, 5, NULL};
+    fd_stream_key(s.key, UINT64_C(0x123456789ABCDEF), 2, 0, 1);
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        const ptrdiff_t rows = 7, n = rows * units[u];
+        float *x = numbers(n, 1), *y = malloc((size_t)n * sizeof *y);
+        uint8_t *mask = malloc((size_t)n);
+        for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
+            const uint64_t q = (uint64_t)((1.0 - rates[p]) * 4294967296.0 + 0.5);
+            const fd_drop drop = {&s, q, (float)(4294967296.0 / (double)q)};
+            fd_keep_mask(mask, &s, rows, units[u], q);
+            line("mask", (long)units[u], (long)p, mask, (size_t)n);
+            fd_dropout(y, x, rows, units[u], drop);
+            line("dropout", (long)units[u], (long)p, y, (size_t)n * sizeof *y);
+        }
+        fd_uniform(y, &s, rows, units[u]);
+        line("uniform", (long)units[u], 0, y, (size_t)n * sizeof *y);
+        fd_normal(y, &s, rows, units[u]);
+        line("normal", (long)units[u], 0, y, (size_t)n * sizeof *y);
+        free(x), free(y), free(mask);
+    }
+}
+
+static void family(void) {
+    enum { ROWS = 3, CHANNELS = 5, SIDE = 13, MAP = SIDE * SIDE, N = ROWS * CHANNELS * MAP };
+    float *x = numbers(N, 6), *y = malloc(N * sizeof *y);
+    fd_stream s = {{1, 2}, 0, 1, 7, NULL};
+    const ptrdiff_t length[] = {CHANNELS, MAP};
+    for (int which = 0; which < 4; which++) {
+        const int shared[] = {which & 1, which >> 1};
+        fd_dropout_shared(y, x, ROWS, 2, length, shared,
+                          (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
+        line("shared", which, 0, y, N * sizeof *y);
+        const fd_blocks blocks = {CHANNELS, {1, SIDE, SIDE}, {1, 4, 4}, which & 1, which >> 1};
+        fd_dropblock(y, x, ROWS, &blocks, &s, 4252017623u);
+        line("dropblock", which, 0, y, N * sizeof *y);
+        fd_noise(y, x, &s, ROWS, CHANNELS * MAP, 0.5f, which & 1);
+        line("noise", which, 0, y, N * sizeof *y);
+    }
+    fd_concrete_forward(y, x, &s, ROWS, CHANNELS * MAP, (fd_concrete){-0.5f, 10.0f, 1.6f, 0.38f});
+    line("concrete", 0, 0, y, N * sizeof *y);
+    uint32_t *u = malloc(N * sizeof *u);
+    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    line("uniforms", 0, 0, u, N * sizeof *u);
+    s.by_sub = 1;
+    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    line("by sub", 0, 0, u, N * sizeof *u);
+    free(x), free(y), free(u);
+}
+
+static void elementwise(void) {
+    enum { ROWS = 5, COLS = 333, N = ROWS * COLS };
+    float *x = numbers(N, 2), *dy = numbers(N, 3), *y = malloc(N * sizeof *y),
+          *dz = malloc(N * sizeof *dz), db[COLS];
+    fd_stream s = {{1, 2}, 0, 1, 0, NULL};
+    const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
+    for (int kind = 0; kind < FD_ACTIVATIONS; kind++) {
+        const int from_input = kind == FD_SILU || kind == FD_GELU;
+        fd_act(y, x, N, kind, 0.01f);
+        line("act", kind, 0, y, N * sizeof *y);
+        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, none);
+        line("act_backward", kind, 0, dz, N * sizeof *dz);
+        line("db", kind, 0, db, sizeof db);
+        fd_act_dropout(y, x, ROWS, COLS, kind, 0.01f, drop);
+        line("act_dropout", kind, 0, y, N * sizeof *y);
+        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, drop);
+        line("act_dropout_backward", kind, 0, dz, N * sizeof *dz);
+    }
+    float *m = numbers(N, 4), *v = numbers(N, 5);
+    for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
+    fd_sgd(x, dy, m, N, 0.1f, 0.9f, 0.0f, 0.01f, 1, 0);
+    line("sgd", 0, 0, x, N * sizeof *x);
+    fd_adam(x, dy, m, v, N, 0.01f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.001f, 1.5f);
+    line("adam", 0, 0, x, N * sizeof *x);
+    fd_rmsprop(x, dy, v, m, N, 0.01f, 0.99f, 1e-8f, 0.01f, 0.9f);
+    line("rmsprop", 0, 0, x, N * sizeof *x);
+    free(x), free(dy), free(y), free(dz), free(m), free(v);
+}
+
+static void products(void) {
+    static const ptrdiff_t sizes[][3] = {
+        {1, 1, 1}, {7, 33, 5}, {40, 70, 400}, {129, 50, 31}, {3, 300, 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int ta = 0; ta < 2; ta++)
+            for (int tb = 0; tb < 2; tb++) {
+                const ptrdiff_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                float *a = numbers(m * k, 6), *b = numbers(k * n, 7),
+                      *c = malloc((size_t)(m * n) * sizeof *c);
+                const fd_product p = {.c = c,
+                                      .a = a,
+                                      .b = b,
+                                      .m = m,
+                                      .n = n,
+                                      .k = k,
+                                      .ldc = n,
+                                      .lda = ta ? m : k,
+                                      .ldb = tb ? k : n,
+                                      .ta = ta,
+                                      .tb = tb};
+                fd_gemm(&p);
+                double worst = 0.0;
+                for (ptrdiff_t r = 0; r < m; r++)
+                    for (ptrdiff_t j = 0; j < n; j++) {
+                        double sum = 0.0, bound = 1e-30;
+                        for (ptrdiff_t l = 0; l < k; l++) {
+                            const double t = (double)a[ta ? l * m + r : r * k + l] *
+                                             (double)b[tb ? j * k + l : l * n + j];
+                            sum += t;
+                            bound += fabs(t);
+                        }
+                        worst = fmax(worst, fabs(sum - (double)c[r * n + j]) / bound);
+                    }
+                printf("product %ld %d%d %s\n", (long)i, ta, tb, worst < 1e-6 ? "ok" : "WRONG");
+                free(a), free(b), free(c);
+            }
+}
+
+/* Thinned networks: what three passes keep of five samples' rows, which must be the same
+ * everywhere, and the layer that reads it. */
+static void thinned(void) {
+    enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
+    float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
+          *kept = malloc(PASSES * SAMPLES * INS * sizeof *kept);
+    float *y = malloc(PASSES * SAMPLES * OUTS * sizeof *y);
+    uint32_t *bits = malloc((PASSES * WORDS + 2) * sizeof *bits);
+    static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
+    for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
+        fd_stream s = {{3, 4}, 0, 0, 0, NULL};
+        fd_keep_bits(bits, &s, PASSES, INS, rates[p]);
+        int64_t x_at[PASSES], y_at[PASSES], k[PASSES], n[PASSES], at = 0;
+        for (int t = 0; t < PASSES; t++, at += SAMPLES * k[t - 1]) {
+            k[t] = 0;
+            for (int i = 0; i < INS; i++) k[t] += bits[t * WORDS + i / 32] >> i % 32 & 1;
+            x_at[t] = at, y_at[t] = t * SAMPLES * OUTS, n[t] = OUTS;
+        }
+        const fd_thin thin = {.passes = PASSES,
+                              .samples = SAMPLES,
+                              .outs = OUTS,
+                              .ins = INS,
+                              .w = w,
+                              .x = kept,
+                              .x_at = x_at,
+                              .k = k,
+                              .bits = bits,
+                              .words = WORDS,
+                              .scale = 2.0f,
+                              .y = y,
+                              .y_at = y_at,
+                              .n = n};
+        fd_thin_rows(kept, x, INS, 0, &thin);
+        line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
+        fd_thin_layer(&thin);
+        double worst = 0.0;
+        for (int t = 0; t < PASSES; t++)
+            for (int r = 0; r < SAMPLES; r++)
+                for (int j = 0; j < OUTS; j++) {
+                    double sum = 0.0, bound = 1e-30;
+                    for (int l = 0; l < INS; l++) {
+                        const double product = (bits[t * WORDS + l / 32] >> l % 32 & 1) * 2.0 *
+                                               (double)x[r * INS + l] * (double)w[j * INS + l];
+                        sum += product;
+                        bound += fabs(product);
+                    }
+                    worst = fmax(worst,
+                                 fabs(sum - (double)y[(t * SAMPLES + r) * OUTS + j]) / bound);
+                }
+        printf("thinned layer %ld %s\n", (long)p, worst < 1e-6 ? "ok" : "WRONG");
+    }
+    free(x), free(w), free(kept), free(y), free(bits);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && fd_set_isa(argv[1]) != FD_OK) return 77; /* not on this machine */
+    fprintf(stderr, "%s\n", fd_isa());
+    masks();
+    family();
+    elementwise();
+    products();
+    thinned();
+    return 0;
+}
