@@ -165,7 +165,7 @@ def alpha_dropout():
     axes[2].tick_params(labelsize="x-small")
     axes[2].set_ylim(0, None)
     axes[2].legend(fontsize="x-small")
-    two_colours(figure, "dropped (a α' + b)", "kept (a x + b)")
+    two_colours(figure, r"dropped ($a \alpha' + b$)", "kept ($a x + b$)")
     return figure
 
 
@@ -250,7 +250,7 @@ def token_dropout():
 
 def word_dropout():
     figure, axes = panels(2)
-    text = "the cat saw the dog and the dog saw the cat run".split()
+    text = ["the", "cat", "saw", "the", "dog", "and", "the", "dog", "saw", "the", "cat", "run"]
     words = sorted(set(text))
     ids = np.array([[words.index(w) for w in text], [words.index(w) for w in reversed(text)]])
     for axis, per_sample in zip(axes, (False, True), strict=True):
@@ -397,12 +397,12 @@ def variational_dropout():
         "output",
         cmap="cividis",
     )
-    figure.colorbar(image, ax=axes[0], label="log α")
+    figure.colorbar(image, ax=axes[0], label=r"$\log\,\alpha$")
     axes[0].axvline(3.5, color=OTHER, linewidth=1.5)
     kept = values < layer.threshold
     title = f"after training: {100 * layer.sparsity():.0f} % of the weights are zero"
     show(axes[1], kept, title, "input", "output")
-    two_colours(figure, "zero (log α ≥ 3)", "kept by prune()")
+    two_colours(figure, r"zero ($\log\,\alpha \geq 3$)", "kept by prune()")
     return figure
 
 

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def tables(page, heading):
-    """Rows of cells of the tables between a heading of level 2 or 3 and the next one, without heads."""
+    """Rows of cells of the tables between this heading and the next one, without the heads."""
     text = page.read_text(encoding="utf-8")
     section = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text, re.M | re.S)[1]
     lines = section.splitlines()
@@ -87,7 +87,7 @@ def has(path, name):
 
 
 def shared_arguments(ours, theirs):
-    """The arguments that both functions have, twice: [(name, default)] in the order of each function.
+    """The arguments that both functions have: a list of (name, default) in the order of each.
 
     None where a function has no signature.
     """
