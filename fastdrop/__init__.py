@@ -19,8 +19,11 @@ def _load_core():
     try:
         importlib.import_module("fastdrop._core")
     except ImportError as error:
-        raise ImportError(f"fastdrop's C core could not be loaded ({error}). In a clone of the repository build it "
-                          "first: pip install -e .") from error
+        from fastdrop._distribution import core_import_help
+
+        raise ImportError(
+            f"fastdrop's C core could not be loaded ({error}). {core_import_help(error)}"
+        ) from error
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]

@@ -73,7 +73,7 @@ def _bench(options) -> int:
 def _info(options) -> int:
     from importlib import metadata
 
-    from fastdrop import available_isas, show_config
+    from fastdrop import _distribution, available_isas, show_config
 
     show_config()
     print("instruction sets that can be forced with FASTDROP_ISA:", ", ".join(available_isas()))
@@ -82,7 +82,7 @@ def _info(options) -> int:
         try:
             version = metadata.version(package)
         except metadata.PackageNotFoundError:
-            version = "not installed (pip install 'fastdrop[train]')"
+            version = f"not installed ({_distribution.install_hint(package, 'train')})"
         print(f"{package} ({purpose}): {version}")
     return 0
 

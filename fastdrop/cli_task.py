@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdrop import manual_seed, models, nn, optim
+from fastdrop._distribution import install_hint
 from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
 from fastdrop.optim import lr_scheduler
 from fastdrop.preparation import Preparation
@@ -67,8 +68,11 @@ def digits() -> Task:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImportError("training without --data needs scikit-learn for its handwritten digits: "
-                          "pip install 'fastdrop[train]', or give --data FILE") from None
+        hint = install_hint("scikit-learn", "train")
+        raise ImportError(
+            f"training without --data needs scikit-learn for its handwritten digits ({hint}); "
+            "or give --data FILE"
+        ) from None
     x, y = load_digits(return_X_y=True)
     train, test = Dataset(x, y, range(10)).split(0.3)
     preparation = Preparation(64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes)  # 0..16 -> [0, 1]

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from fastdrop import _arrays, nn, random
+from fastdrop import _arrays, _distribution, nn, random
 from fastdrop.tensor import no_grad
 
 __all__ = ["check_ending", "diagonal", "figure", "plot_masks", "save"]
@@ -24,7 +24,8 @@ def figure(width: float, height: float):
     try:
         from matplotlib.figure import Figure  # without pyplot: no window, no global state
     except ImportError:
-        raise ImportError("plotting needs matplotlib: pip install 'fastdrop[train]'") from None
+        hint = _distribution.install_hint("matplotlib", "train")
+        raise ImportError(f"plotting needs matplotlib ({hint})") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

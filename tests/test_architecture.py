@@ -15,7 +15,7 @@ import fastdrop
 PACKAGE = pathlib.Path(fastdrop.__file__).parent
 CORE = PACKAGE.parent / "csrc"
 FLOORS = {
-    "_core": 5,
+    "_distribution": 5, "_core": 5,
     "_arrays": 6, "_buffers": 6, "_files": 6, "random": 6, "runtime": 6, "safetensors": 6, "schedules": 6,
     "kernels": 7, "tensor": 7, "thin": 7, "fused": 7, "arithmetic": 7,
     "functional": 8, "stochastic": 8, "connect": 8, "learned": 8, "tokens": 8,

@@ -516,4 +516,4 @@ def test_the_door():
     assert pickle.loads(b"cfastdrop.sklearn\nDropoutClassifier\n.") is DropoutClassifier
     code = "import sys; sys.modules['sklearn'] = None\nimport fastdrop as fd\ntry: fd.sklearn\nexcept ImportError as e: print(e)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert "pip install 'fastdrop[sklearn]'" in said
+    assert "pip install 'scikit-learn>=1.6', or pip install 'fastdrop-nn[sklearn]'" in said
