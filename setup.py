@@ -73,7 +73,8 @@ def files_below(folder, suffixes):
 
 
 # everything in csrc but the tables of kernels, which have flags of their own
-DRIVERS = sorted(path for path in files_below("csrc", ".c") if not os.path.basename(path).startswith("isa_"))
+DRIVERS = [path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"]
+INCLUDE = ["csrc", "csrc/include"]
 
 
 class BuildCore(build_ext):
@@ -82,7 +83,7 @@ class BuildCore(build_ext):
             self.add_openmp(ext)
         for isa, flags in ISA_FLAGS.items():
             ext.extra_objects += self.compiler.compile(
-                [f"csrc/isa_{isa}.c"], output_dir=self.build_temp, include_dirs=["csrc"], depends=ext.depends,
+                [f"csrc/isa/{isa}.c"], output_dir=self.build_temp, include_dirs=INCLUDE, depends=ext.depends,
                 extra_postargs=ext.extra_compile_args + flags)
         super().build_extension(ext)
 
@@ -108,9 +109,9 @@ class BuildCore(build_ext):
 setup(
     ext_modules=[
         Extension(
-            "fastdrop._core",
-            ["fastdrop/_core.pyx", *DRIVERS],
-            include_dirs=["csrc", numpy.get_include()],
+            "fastdrop._core.binding",
+            ["fastdrop/_core/binding.pyx", *DRIVERS],
+            include_dirs=[*INCLUDE, numpy.get_include()],
             depends=files_below("csrc", (".h", ".inc", ".c")),
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
             + MACHINE_MACROS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks import family, peers, uncertainty
-from fastdrop import bench_cases
-from fastdrop.bench_cases import Case
+from fastdrop.bench import cases
+from fastdrop.bench.cases import Case
 
 CASES: dict[str, Callable[[], Case]] = {}
 
@@ -26,28 +26,28 @@ def case(name: str, build, *arguments, quick=True, more=None) -> None:
 
 for _side in (256, 4096):
     for _p in (0.5, 0.1):
-        case(f"dropout {_side}x{_side} p={_p}", bench_cases.dropout, _side, _p, more=peers.dropout)
+        case(f"dropout {_side}x{_side} p={_p}", cases.dropout, _side, _p, more=peers.dropout)
 
 for _n in (512, 1024, 2048, 4096):
-    case(f"matmul {_n}^3", bench_cases.matmul, _n, _n, _n, quick=_n == 1024, more=peers.matmul)
+    case(f"matmul {_n}^3", cases.matmul, _n, _n, _n, quick=_n == 1024, more=peers.matmul)
 for _batch in (32, 128, 1024):
     for _k in (784, 1024):
-        case(f"matmul x w^T {_batch}x1024x{_k}", bench_cases.matmul, _batch, 1024, _k, False, True, quick=_batch == 128, more=peers.matmul)
-    case(f"matmul dy w {_batch}x1024x1024", bench_cases.matmul, _batch, 1024, 1024, quick=_batch == 128, more=peers.matmul)
+        case(f"matmul x w^T {_batch}x1024x{_k}", cases.matmul, _batch, 1024, _k, False, True, quick=_batch == 128, more=peers.matmul)
+    case(f"matmul dy w {_batch}x1024x1024", cases.matmul, _batch, 1024, 1024, quick=_batch == 128, more=peers.matmul)
     for _k in (784, 1024):
-        case(f"matmul dy^T x 1024x{_k}x{_batch}", bench_cases.matmul, 1024, _k, _batch, True, quick=False, more=peers.matmul)
-case("matmul x w^T 128x2048x2048", bench_cases.matmul, 128, 2048, 2048, False, True, quick=False, more=peers.matmul)
-case("matmul dy w 128x2048x2048", bench_cases.matmul, 128, 2048, 2048, quick=False, more=peers.matmul)
-case("matmul dy^T x 2048x2048x128", bench_cases.matmul, 2048, 2048, 128, True, quick=False, more=peers.matmul)
+        case(f"matmul dy^T x 1024x{_k}x{_batch}", cases.matmul, 1024, _k, _batch, True, quick=False, more=peers.matmul)
+case("matmul x w^T 128x2048x2048", cases.matmul, 128, 2048, 2048, False, True, quick=False, more=peers.matmul)
+case("matmul dy w 128x2048x2048", cases.matmul, 128, 2048, 2048, quick=False, more=peers.matmul)
+case("matmul dy^T x 2048x2048x128", cases.matmul, 2048, 2048, 128, True, quick=False, more=peers.matmul)
 
 for _batch in (128, 1024):
-    case(f"linear relu dropout {_batch}x1024x1024", bench_cases.linear, _batch, 1024, quick=_batch == 128)
+    case(f"linear relu dropout {_batch}x1024x1024", cases.linear, _batch, 1024, quick=_batch == 128)
 
 for _hidden in (512, 1024, 2048):
     for _batch in (32, 128, 1024):
-        case(f"mlp step h={_hidden} batch={_batch}", bench_cases.mlp_step, _hidden, _batch, quick=(_hidden, _batch) == (1024, 128),
+        case(f"mlp step h={_hidden} batch={_batch}", cases.mlp_step, _hidden, _batch, quick=(_hidden, _batch) == (1024, 128),
              more=peers.mlp_steps)
-case("mlp step h=16 batch=1", bench_cases.mlp_step, 16, 1, more=peers.mlp_steps)
+case("mlp step h=16 batch=1", cases.mlp_step, 16, 1, more=peers.mlp_steps)
 
 for _build in (family.spatial, family.alpha, family.gaussian, family.path, family.block, family.concrete, family.connect_pass,
                family.connect_sample, family.residual):
@@ -56,7 +56,7 @@ for _batch in (1, 32, 128):
     case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)
 
 for _batch in (1, 32):
-    case(f"monte carlo batch={_batch}", bench_cases.monte_carlo, _batch)
+    case(f"monte carlo batch={_batch}", cases.monte_carlo, _batch)
 for _batch in (32, 256):
     case(f"monte carlo shared batch={_batch}", uncertainty.shared, _batch)
 case("latency", uncertainty.latency)

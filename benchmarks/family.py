@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _core, bench_cases, nn
+from fastdrop import _core
+from fastdrop.bench import cases
+from fastdrop import nn
 from fastdrop import kernels as K
-from fastdrop.bench_cases import Case
+from fastdrop.bench.cases import Case
 
-torch = bench_cases.torch()
+torch = cases.torch()
 
 
 def _floats(*shape, seed=0):

@@ -25,7 +25,10 @@ def step_memory(library: str, hidden: int, batch: int) -> float:
     import numpy as np
 
     from fastdrop import nn
-    from fastdrop.bench_cases import RATES, mlp, torch, training_step
+    from fastdrop.bench.cases import RATES
+    from fastdrop.bench.cases import mlp
+    from fastdrop.bench.cases import torch
+    from fastdrop.bench.cases import training_step
 
     layers = nn if library == "fastdrop" else torch().nn
     rng = np.random.default_rng(0)

@@ -11,9 +11,9 @@ import os
 import numpy as np
 
 import fastdrop as fd
-from fastdrop import bench_cases
+from fastdrop.bench import cases
 
-torch = bench_cases.torch()
+torch = cases.torch()
 everybody = False  # set by --peers all, before the cases are built
 
 
@@ -66,10 +66,10 @@ def matmul(a, b) -> dict:
 def mlp_steps(x, y, hidden) -> dict:
     """Training steps of 784-h-h-10 with and without dropout."""
     candidates = {}
-    for suffix, rates in (("", bench_cases.RATES), (", no dropout", (0, 0, 0))):
+    for suffix, rates in (("", cases.RATES), (", no dropout", (0, 0, 0))):
         if compiled():
-            model = bench_cases.mlp(torch.nn, hidden, rates)
-            candidates["PyTorch compiled" + suffix] = bench_cases.training_step(model, x, y, compiled=torch.compile)
+            model = cases.mlp(torch.nn, hidden, rates)
+            candidates["PyTorch compiled" + suffix] = cases.training_step(model, x, y, compiled=torch.compile)
         if jax_has_our_threads():
             candidates["JAX" + suffix] = jax_training_step((784, hidden, hidden, 10), rates, x, y)
     return candidates

@@ -11,10 +11,16 @@ from pathlib import Path
 import numpy as np
 
 import fastdrop as fd
-from fastdrop import bench_cases, mc
-from fastdrop.bench_cases import HIDDEN, SAMPLES, STEADY, Case, images, uncertain_mlp
+from fastdrop.bench import cases
+from fastdrop.uncertainty import monte_carlo
+from fastdrop.bench.cases import HIDDEN
+from fastdrop.bench.cases import SAMPLES
+from fastdrop.bench.cases import STEADY
+from fastdrop.bench.cases import Case
+from fastdrop.bench.cases import images
+from fastdrop.bench.cases import uncertain_mlp
 
-torch = bench_cases.torch()
+torch = cases.torch()
 
 
 def _require(good, what):
@@ -30,11 +36,11 @@ def shared(batch: int) -> Case:
         return fd.mc_predict(model, x, SAMPLES, seed=1, masks="shared")
 
     def whole():
-        mc.THINS = False
+        monte_carlo.THINS = False
         try:
             return thinned()
         finally:
-            mc.THINS = True
+            monte_carlo.THINS = True
 
     candidates = {"fastdrop, thinned": thinned, "fastdrop, all units": whole,
                   "fastdrop, masks of their own": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}

@@ -3,7 +3,10 @@
 import pathlib
 
 from fastdrop import nn
-from fastdrop.pictures import as_image, drawn_mask, figure, save
+from fastdrop.inspection.plot_masks import as_image
+from fastdrop.inspection.plot_masks import drawn_mask
+from fastdrop._utils.plotting import figure
+from fastdrop._utils.plotting import save
 
 MEMBERS = [
     ("Dropout", nn.Dropout(0.3), (24, 32)), ("Dropout(share=(1,))", nn.Dropout(0.3, share=(1,)), (1, 24, 32)),

@@ -5,30 +5,6 @@ import os
 import sys
 
 
-def _load_core():
-    """Load the core, with less spinning in the OpenMP library that it brings along.
-
-    By default libgomp's waiting threads spin for milliseconds. On two cores that two other processes kept busy, a training
-    step of an MLP then took 92 ms instead of 3.6; with 30000 rounds 8.7 (with 10000 12.7, with 100000 8.8). On idle cores
-    it makes no difference, but for the first step after a pause of 30 ms: 6.9 ms instead of 4.7 (10000: 13, 100000: 9.8).
-    The library reads the variable once, when it is loaded; who set it, or OMP_WAIT_POLICY, is left alone.
-    """
-    ours = "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ
-    if ours:
-        os.environ["GOMP_SPINCOUNT"] = "30000"
-    try:
-        importlib.import_module("fastdrop._core")
-    except ImportError as error:
-        from fastdrop._distribution import core_import_help
-
-        raise ImportError(
-            f"fastdrop's C core could not be loaded ({error}). {core_import_help(error)}"
-        ) from error
-    finally:
-        if ours:
-            del os.environ["GOMP_SPINCOUNT"]
-
-
 def _is_command() -> bool:
     """Whether this import begins `fastdrop ...` or `python -m fastdrop ...`, which import this file before any of their own."""
     if sys.argv[:1] == ["-m"]:  # until the module is found; its name then stands before its arguments
@@ -37,8 +13,7 @@ def _is_command() -> bool:
 
 
 try:
-    _load_core()
-    from fastdrop import arithmetic, kernels, random, runtime  # noqa: F401
+    from fastdrop import functional, kernels, random, runtime  # noqa: F401
 except ImportError as error:  # no core, or FASTDROP_ISA and the like
     if not _is_command() or "--debug" in sys.argv:
         raise
@@ -47,19 +22,17 @@ except ImportError as error:  # no core, or FASTDROP_ISA and the like
 
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config  # noqa: E402
-from fastdrop.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_grad, tensor  # noqa: E402
+from fastdrop.autograd.tensor import Parameter, Tensor, enable_grad, is_grad_enabled, no_grad, tensor  # noqa: E402
 
 __version__ = "0.1.0"
 
 # what comes on first use: name -> module that has it
-_LAZY_MODULES = ("nn", "optim", "data", "train", "io", "checkpoint", "models", "functional", "bench", "cli", "mc",
-                 "schedules", "sklearn")
+_LAZY_MODULES = ("bench", "cli", "data", "inspection", "io", "models", "nn", "optim", "predictor", "schedules", "sklearn", "train", "uncertainty")
 _LAZY_NAMES = {
-    "fit": "train", "evaluate": "evaluation", "predict": "evaluation",
-    "diagnose": "diagnosis", "recalibrate_batchnorm": "batchnorm", "plot_masks": "pictures",
-    "save": "io", "load": "io", "mc_predict": "mc",
-    "calibration": "reliability", "temperature_scaling": "temperature", "tune_rates": "tuning",
-    "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint",
+    "fit": "train.fit", "evaluate": "train.evaluate", "predict": "predictor.predict", "tune_rates": "train.tune",
+    "diagnose": "inspection.diagnose", "recalibrate_batchnorm": "inspection.recalibrate_batchnorm", "plot_masks": "inspection.plot_masks",
+    "save": "io.model_file", "load": "io.model_file", "save_checkpoint": "io.checkpoint", "load_checkpoint": "io.checkpoint",
+    "mc_predict": "uncertainty.monte_carlo", "calibration": "uncertainty.calibration", "temperature_scaling": "uncertainty.temperature",
 }
 
 

@@ -7,7 +7,8 @@ import sys
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 
 MAX_THREADS = 1024
 
@@ -17,7 +18,7 @@ def set_num_threads(n: int) -> None:
 
     Results do not depend on it.
     """
-    _core.set_num_threads(_arrays.integer(n, "n", 1, MAX_THREADS))
+    _core.set_num_threads(check.integer(n, "n", 1, MAX_THREADS))
 
 
 def get_num_threads() -> int:
@@ -37,10 +38,10 @@ def available_isas() -> tuple[str, ...]:
 
 def config() -> dict:
     """Version, build and machine, as `show_config` prints them."""
-    from fastdrop import _distribution
+    from fastdrop._core import distribution
 
     return {
-        "fastdrop": _distribution.version(),
+        "fastdrop": distribution.version(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "compiler": _core.compiler(),
@@ -57,14 +58,14 @@ def show_config() -> None:
 
     A last line warns about another installed distribution that owns a package `fastdrop`.
     """
-    from fastdrop import _distribution
+    from fastdrop._core import distribution
 
     facts = config()
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
-    if others := _distribution.others():
-        print(f"warning: {_distribution.others_text(others)}")
+    if others := distribution.others():
+        print(f"warning: {distribution.others_text(others)}")
 
 
 def _from_environment() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 
-from fastdrop import _arrays
+from fastdrop._utils import validation as check
 
 __all__ = ["Cosine", "Curriculum", "Linear", "Schedule", "from_dict", "rate", "to_dict"]
 
@@ -32,10 +32,10 @@ class _Ramp(Schedule):
 
     def __post_init__(self):
         put = object.__setattr__
-        put(self, "start", _arrays.rate(self.start, "start"))
-        put(self, "end", _arrays.rate(self.end, "end"))
-        put(self, "steps", _arrays.integer(self.steps, "steps", 1))
-        put(self, "delay", _arrays.integer(self.delay, "delay", 0))
+        put(self, "start", check.rate(self.start, "start"))
+        put(self, "end", check.rate(self.end, "end"))
+        put(self, "steps", check.integer(self.steps, "steps", 1))
+        put(self, "delay", check.integer(self.delay, "delay", 0))
 
     def __call__(self, step: int) -> float:
         done = min(max((step - self.delay) / self.steps, 0.0), 1.0)
@@ -96,8 +96,8 @@ class Curriculum(Schedule):
     gamma: float
 
     def __post_init__(self):
-        object.__setattr__(self, "end", _arrays.rate(self.end, "end"))
-        object.__setattr__(self, "gamma", _arrays.real(self.gamma, "gamma", low=0.0))
+        object.__setattr__(self, "end", check.rate(self.end, "end"))
+        object.__setattr__(self, "gamma", check.real(self.gamma, "gamma", low=0.0))
 
     def __call__(self, step: int) -> float:
         return -self.end * math.expm1(-self.gamma * step)
@@ -108,7 +108,7 @@ _KINDS = {kind.__name__: kind for kind in (Linear, Cosine, Curriculum)}
 
 def rate(p, name: str = "p"):
     """A layer's rate: a float in [0, 1], or a `Schedule`."""
-    return p if isinstance(p, Schedule) else _arrays.rate(p, name)
+    return p if isinstance(p, Schedule) else check.rate(p, name)
 
 
 def to_dict(schedule: Schedule) -> dict:
@@ -128,5 +128,5 @@ def from_dict(spec: dict) -> Schedule:
     """
     kind = _KINDS.get(spec.get("schedule")) if isinstance(spec.get("schedule"), str) else None
     if kind is None or {field.name for field in fields(kind)} != spec.keys() - {"schedule"}:
-        raise ValueError(f"no schedule: {_arrays.describe(spec)}")
+        raise ValueError(f"no schedule: {check.describe(spec)}")
     return kind(**{name: value for name, value in spec.items() if name != "schedule"})

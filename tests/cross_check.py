@@ -1,6 +1,6 @@
 """The C core on other architectures: the same bits as here.
 
-Compiles tests/cross_check.c with the core for this machine and for AArch64 (Debian: gcc-aarch64-linux-gnu,
+Compiles tests/csrc/cross_check.c with the core for this machine and for AArch64 (Debian: gcc-aarch64-linux-gnu,
 libc6-dev-arm64-cross, qemu-user), runs it at every instruction set, the ARM one under qemu (`-cpu cortex-a53`, which
 has NEON and no more), and compares what they print. Usage: python tests/cross_check.py
 """
@@ -12,7 +12,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DRIVERS = sorted(path.stem for path in (ROOT / "csrc").glob("*.c") if not path.name.startswith("isa_"))
+CORE = ROOT / "csrc"
+DRIVERS = sorted(path for path in CORE.rglob("*.c") if path.parent.name != "isa")
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 TARGETS = {
@@ -23,13 +24,13 @@ TARGETS = {
 
 
 def build(compiler, macro, isas, folder):
-    flags = ["-std=c11", "-O2", "-ffp-contract=off", "-fopenmp", f"-D{macro}", f"-I{ROOT / 'csrc'}"]
+    flags = ["-std=c11", "-O2", "-ffp-contract=off", "-fopenmp", f"-D{macro}", f"-I{CORE}", f"-I{CORE / 'include'}"]
     objects = []
-    for source, extra in [(f"isa_{i}", f) for i, f in isas.items()] + [(d, []) for d in DRIVERS]:
-        objects.append(folder / f"{source}.o")
-        subprocess.run([*compiler, *flags, *extra, "-c", ROOT / "csrc" / f"{source}.c", "-o", objects[-1]], check=True)
+    for source, extra in [(CORE / f"isa/{i}.c", f) for i, f in isas.items()] + [(d, []) for d in DRIVERS]:
+        objects.append(folder / f"{source.parent.name}_{source.stem}.o")
+        subprocess.run([*compiler, *flags, *extra, "-c", source, "-o", objects[-1]], check=True)
     program = folder / "cross_check"
-    subprocess.run([*compiler, *flags, ROOT / "tests/cross_check.c", *objects, "-lm", "-o", program], check=True)
+    subprocess.run([*compiler, *flags, ROOT / "tests/csrc/cross_check.c", *objects, "-lm", "-o", program], check=True)
     return program
 
 

@@ -7,7 +7,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp -r "$root"/{csrc,fastdrop,tests,setup.py,pyproject.toml,README.md,LICENSE} "$folder"
 cd "$folder"
-rm -f fastdrop/*.so
+rm -f fastdrop/_core/*.so
 export FASTDROP_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1 -UNDEBUG"
 export FASTDROP_LDFLAGS="-fsanitize=address,undefined"
 python setup.py -q build_ext --inplace

@@ -10,7 +10,9 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import clothes
-from fastdrop import bench_cases, nn, optim
+from fastdrop.bench import cases
+from fastdrop import nn
+from fastdrop import optim
 
 VARIANTS = {"no dropout": (0, 0, 0), "dropout 0.2, 0.5, 0.5": (0.2, 0.5, 0.5)}
 
@@ -46,7 +48,7 @@ def run(options) -> None:
         temperatures, drawn = [], None
         for seed in map(int, options.seeds.split(",")):
             fd.manual_seed(seed)
-            model = bench_cases.mlp(nn, options.hidden, rates)
+            model = cases.mlp(nn, options.hidden, rates)
             fd.fit(model, (x, y), optimizer=optim.Adam(model.parameters(), lr=1e-3), epochs=options.epochs, batch_size=128, progress=False)
             found, temperature = judged(model, x_test, y_test, options.samples, seed)
             temperatures.append(temperature)

@@ -6,7 +6,9 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import mnist_arrays, test_error
-from fastdrop import bench_cases, nn, optim
+from fastdrop.bench import cases
+from fastdrop import nn
+from fastdrop import optim
 from fastdrop.data import batches
 from fastdrop.nn import functional as F
 
@@ -25,7 +27,7 @@ def run(options) -> None:
         figures = []
         for seed in map(int, options.seeds.split(",")):
             fd.manual_seed(seed)
-            model = bench_cases.mlp(nn, options.hidden, rates)
+            model = cases.mlp(nn, options.hidden, rates)
             optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
             for _ in range(options.epochs):
                 for xb, yb in batches(x, y, 128, drop_last=True, reuse=True):

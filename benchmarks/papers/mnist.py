@@ -7,7 +7,9 @@ import time
 
 import fastdrop as fd
 from benchmarks.papers.common import mnist_arrays, test_error
-from fastdrop import bench_cases, nn, optim
+from fastdrop.bench import cases
+from fastdrop import nn
+from fastdrop import optim
 from fastdrop.data import batches
 from fastdrop.nn import functional as F
 
@@ -28,7 +30,7 @@ def train_mnist(seed, rates, options, data):
     """One network; test error after the last epoch and median seconds of a training epoch."""
     x, y, x_test, y_test = data
     fd.manual_seed(seed)
-    model = bench_cases.mlp(nn, 1024, rates)
+    model = cases.mlp(nn, 1024, rates)
     max_norm = options.max_norm if any(rates) else None  # the comparison is the plain network
     optimizer = optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm)
     epochs = batches(x, y, options.batch_size, drop_last=True, reuse=True)
@@ -51,10 +53,10 @@ def train_mnist(seed, rates, options, data):
 
 def torch_epoch(rates, options, data) -> float:
     """Seconds of one epoch of the same training in PyTorch (median of three), max-norm by torch.renorm."""
-    torch = bench_cases.torch()
+    torch = cases.torch()
     x, y = torch.from_numpy(data[0]), torch.from_numpy(data[1])
     torch.manual_seed(0)
-    model = bench_cases.mlp(torch.nn, 1024, rates)
+    model = cases.mlp(torch.nn, 1024, rates)
     optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
     seconds = []
     for _ in range(3):
@@ -89,7 +91,7 @@ def run(options) -> None:
         results[name] = statistics.mean(errors)
         spread = f" (standard deviation {statistics.stdev(errors):.2f})" if len(errors) > 1 else ""
         torch_time = ""
-        if torch := bench_cases.torch():
+        if torch := cases.torch():
             torch.set_num_threads(fd.get_num_threads())
             torch_time = f"; PyTorch's epoch {torch_epoch(rates, options, data):.2f} s"
         print(f"  {name}: test error {results[name]:.2f} %{spread}, seeds {', '.join(f'{e:.2f}' for e in errors)}; "

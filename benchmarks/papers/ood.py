@@ -13,10 +13,13 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import clothes, mnist_arrays
-from fastdrop import bench_cases, nn, optim
-from fastdrop.arithmetic import softmax_of
-from fastdrop.pictures import figure, save
-from fastdrop.prediction import entropy_of
+from fastdrop.bench import cases
+from fastdrop import nn
+from fastdrop import optim
+from fastdrop.functional.arithmetic import softmax_of
+from fastdrop._utils.plotting import figure
+from fastdrop._utils.plotting import save
+from fastdrop.uncertainty.prediction import entropy_of
 
 PASSES = ("mutual information", "predictive entropy", "variation ratio", "1 - mean confidence")
 SCALED = ("1 - softmax confidence", "softmax entropy")
@@ -69,7 +72,7 @@ def run(options) -> None:
     rows, errors, drawn = {name: [] for name in PASSES + SCALED}, {"passes": [], "weight-scaled": []}, None
     for seed in map(int, options.seeds.split(",")):
         fd.manual_seed(seed)
-        model = bench_cases.mlp(nn, options.hidden, rates)
+        model = cases.mlp(nn, options.hidden, rates)
         fd.fit(model, (x, y), optimizer=optim.Adam(model.parameters(), lr=1e-3), epochs=options.epochs, batch_size=128, progress=False)
         (inside, probabilities), (outside, _) = scores(model, x_test, options.samples, seed), scores(model, others, options.samples, seed)
         for name, found in rows.items():

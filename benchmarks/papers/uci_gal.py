@@ -18,7 +18,7 @@ from benchmarks.papers.common import data_folder
 from fastdrop import nn, optim
 from fastdrop.data import Standardizer, batches
 from fastdrop.nn import functional as F
-from fastdrop.progress import Meter
+from fastdrop._utils.progress import Meter
 
 SETS = {"boston": "bostonHousing", "concrete": "concrete", "energy": "energy", "wine": "wine-quality-red", "yacht": "yacht", "kin8nm": "kin8nm",
         "naval": "naval-propulsion-plant", "power": "power-plant", "protein": "protein-tertiary-structure"}

@@ -1,7 +1,7 @@
 /* The vocabulary (documented in scalar.h) for AVX2 + FMA: 8 floats, 4 Philox blocks a vector. */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
-#include "../fd_common.h"
+#include "base/common.h"
 #include <immintrin.h>
 
 #define FD_ISA_NAME "avx2"

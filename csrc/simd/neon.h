@@ -1,7 +1,7 @@
 /* The vocabulary (documented in scalar.h) for NEON on AArch64: 4 floats, 2 Philox blocks a vector. */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
-#include "../fd_common.h"
+#include "base/common.h"
 #include <arm_neon.h>
 
 #define FD_ISA_NAME "neon"

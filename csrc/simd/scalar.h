@@ -7,7 +7,7 @@
    vb  FD_WL blocks of 128 random bits, side by side as they lie in packed keep bits */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
-#include "../fd_common.h"
+#include "base/common.h"
 #include <math.h>
 
 #define FD_ISA_NAME "scalar"

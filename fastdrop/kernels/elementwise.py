@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.kernels.masks import for_all_rows, memory, sample_rows, stream_of
 
 __all__ = ["alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
@@ -18,14 +19,14 @@ ALPHA_PRIME = -1.7580993408473766  # -scale * alpha of SELU: what its negative s
 
 def elementwise(x, name, run, domain, where, rows, out, *, minimum_ndim=1, whole_batch=False):
     """run(y, samples, stream) with x as float32, axis 0 the sample (a 1-d array is one), into a new array or `out`."""
-    given, x = x, _arrays.floats(x, name, minimum_ndim=minimum_ndim)
+    given, x = x, check.floats(x, name, minimum_ndim=minimum_ndim)
     samples = x[np.newaxis] if x.ndim == 1 else x
-    if samples.size > samples.shape[0] * _arrays.MAX_UNITS:
+    if samples.size > samples.shape[0] * check.MAX_UNITS:
         raise ValueError(f"{name} must have at most 2**34 units a sample, got shape {x.shape}")
     _, stream = stream_of(domain, sample_rows(samples, rows), *where)
     if whole_batch:
         stream = for_all_rows(stream, len(samples))
-    target = _arrays.output(out, x.shape, *memory(given, x, rows))
+    target = check.output(out, x.shape, *memory(given, x, rows))
     y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(x.shape, np.float32)
     run(y[np.newaxis] if x.ndim == 1 else y, samples, stream)
     if y is not target:
@@ -35,12 +36,12 @@ def elementwise(x, name, run, domain, where, rows, out, *, minimum_ndim=1, whole
 
 def shape_of(x, name: str) -> tuple:
     """The shape of what the user passed, before it is converted."""
-    return x.shape if hasattr(x, "shape") else _arrays.as_array(x, name).shape
+    return x.shape if hasattr(x, "shape") else check.as_array(x, name).shape
 
 
 def shared_axes(share, ndim: int):
     """(whether axis 0 is shared, for each other axis whether it is), or (False, None) for none."""
-    axes = _arrays.axes(share, "share", ndim) if ndim else ()
+    axes = check.axes(share, "share", ndim) if ndim else ()
     if not axes:
         return False, None
     if ndim < 2:
@@ -112,8 +113,8 @@ def dropout_backward(dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, ro
 
 def _dropout(x, name, p, where, rows, inverted, share, out):
     """Dropout forward and backward: the same function of an array that errors call `name`."""
-    q = _core.keep_threshold(_arrays.rate(p))
-    scale = _core.keep_scale(q) if _arrays.flag(inverted, "inverted") else 1.0
+    q = _core.keep_threshold(check.rate(p))
+    scale = _core.keep_scale(q) if check.flag(inverted, "inverted") else 1.0
     whole_batch, flags = (False, None) if type(share) is tuple and not share else shared_axes(share, len(shape_of(x, name)))
     return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, share=flags), 0, where, rows, out,
                        whole_batch=whole_batch)
@@ -183,9 +184,9 @@ def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, r
     ----------
     Huang et al., "Deep networks with stochastic depth", ECCV 2016.
     """
-    _arrays.choice(mode, "mode", ("row", "batch"))
-    q = _core.keep_threshold(_arrays.rate(p))
-    scale = _core.keep_scale(q) if _arrays.flag(scale_by_keep, "scale_by_keep") else 1.0
+    check.choice(mode, "mode", ("row", "batch"))
+    q = _core.keep_threshold(check.rate(p))
+    scale = _core.keep_scale(q) if check.flag(scale_by_keep, "scale_by_keep") else 1.0
 
     def run(y, samples, stream):
         _core.dropout(as_rows(y), as_rows(samples), stream, q, scale, share=(True,))
@@ -248,7 +249,7 @@ def feature_alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0
 
 
 def _alpha(x, name, p, where, rows, share, out, backward):
-    q = _core.keep_threshold(_arrays.rate(p))
+    q = _core.keep_threshold(check.rate(p))
     scale, shift, fill = alpha_constants(q)
     if backward:
         shift = fill = 0.0
@@ -280,7 +281,7 @@ def gaussian_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, row
     ----------
     Srivastava et al., JMLR 15, 2014, section 10.
     """
-    sigma = gaussian_sigma(_arrays.rate(p))
+    sigma = gaussian_sigma(check.rate(p))
     return elementwise(x, "x", lambda y, samples, stream: _core.noise(y, samples, stream, sigma, True), 2, (seed, site, draw, row0, sub, call), rows, out)
 
 
@@ -299,5 +300,5 @@ def gaussian_noise(x, sigma, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, r
     -------
     float32 array of x's shape
     """
-    sigma = _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
+    sigma = check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
     return elementwise(x, "x", lambda y, samples, stream: _core.noise(y, samples, stream, sigma, False), 2, (seed, site, draw, row0, sub, call), rows, out)

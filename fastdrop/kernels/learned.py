@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.kernels.elementwise import elementwise
 from fastdrop.kernels.masks import memory
 
@@ -33,8 +34,8 @@ def concrete_dropout(x, p, temperature=0.1, *, seed=0, site=0, draw=0, row0=0, s
     ----------
     Gal, Hron, Kendall, "Concrete dropout", NeurIPS 2017.
     """
-    p = _arrays.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
-    temperature = _arrays.real(temperature, "temperature", low=0.0, open_low=True)
+    p = check.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
+    temperature = check.real(temperature, "temperature", low=0.0, open_low=True)
     logit = math.log(p) - math.log1p(-p)
     return elementwise(x, "x", lambda y, samples, stream: _core.concrete(y, samples, stream, logit, temperature, p), 1,
                        (seed, site, draw, row0, sub, call), rows, out)
@@ -44,7 +45,7 @@ def check_csr(values, columns, starts, ins: int) -> int:
     """How many outputs these nonzeros have; ValueError where they are no sparse matrix with `ins` columns."""
     outs = len(starts) - 1
     if outs < 0 or starts[0] != 0 or starts[-1] != len(columns) or len(columns) != len(values) or (np.diff(starts) < 0).any():
-        raise ValueError(f"starts must rise from 0 to the {len(values)} values and columns, got {_arrays.describe(starts)}")
+        raise ValueError(f"starts must rise from 0 to the {len(values)} values and columns, got {check.describe(starts)}")
     if len(columns) and columns.view(np.uint32).max() >= ins:
         raise ValueError(f"columns must be below {ins}, the features of the input, got {columns.view(np.uint32).max()}")
     return outs
@@ -73,14 +74,14 @@ def sparse_linear(x, values, columns, starts, b=None, *, out=None):
         Also when the nonzeros do not fit together, or name columns that x does not have.
     """
     given = (x, values, b)
-    x, values = _arrays.floats(x, "x", ndim=2), _arrays.floats(values, "values", ndim=1)
+    x, values = check.floats(x, "x", ndim=2), check.floats(values, "values", ndim=1)
     columns, starts = _integers(columns, "columns", np.int32), _integers(starts, "starts", np.int64)
     outs = check_csr(values, columns, starts, x.shape[1])
     if b is not None:
-        b = _arrays.floats(b, "b", ndim=1)
+        b = check.floats(b, "b", ndim=1)
         if b.shape != (outs,):
             raise ValueError(f"b must have shape {(outs,)} to match starts, got {b.shape}")
-    target = _arrays.output(out, (len(x), outs), *memory(*given, x, values, b), may_alias=False)
+    target = check.output(out, (len(x), outs), *memory(*given, x, values, b), may_alias=False)
     y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(target.shape, np.float32)
     _core.sparse_linear(y, x, values, columns, starts, b)
     if y is not target:
@@ -89,10 +90,10 @@ def sparse_linear(x, values, columns, starts, b=None, *, out=None):
 
 
 def _integers(value, name, dtype):
-    array = _arrays.as_array(value, name)
+    array = check.as_array(value, name)
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise TypeError(f"{name} must be a 1-d integer array, got {_arrays.describe(value)}")
+        raise TypeError(f"{name} must be a 1-d integer array, got {check.describe(value)}")
     cast = np.ascontiguousarray(array, dtype)
     if cast is not array and not np.array_equal(cast, array):
-        raise ValueError(f"{name} must fit {np.dtype(dtype)}, got {_arrays.describe(value)}")
+        raise ValueError(f"{name} must fit {np.dtype(dtype)}, got {check.describe(value)}")
     return cast

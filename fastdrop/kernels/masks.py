@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
 from fastdrop._core import Stream
+from fastdrop._utils import validation as check
 
 __all__ = ["keep_bits", "keep_mask", "keep_uniforms", "normal", "uniform"]
 
 
 def stream_of(domain, rows, seed, site, draw, row0, sub, call) -> tuple[int, Stream]:
     """Row count and validated stream."""
-    row0 = _arrays.integer(row0, "row0")
-    count, numbers = _arrays.row_numbers(rows, row0)
+    row0 = check.integer(row0, "row0")
+    count, numbers = check.row_numbers(rows, row0)
     return count, Stream(
-        _arrays.integer(seed, "seed", 0, _arrays.U64_MAX), _arrays.integer(site, "site"), _arrays.integer(call, "call"),
-        _arrays.integer(draw, "draw"), row0, _arrays.integer(sub, "sub"), domain, numbers)
+        check.integer(seed, "seed", 0, check.U64_MAX), check.integer(site, "site"), check.integer(call, "call"),
+        check.integer(draw, "draw"), row0, check.integer(sub, "sub"), domain, numbers)
 
 
 def for_all_rows(stream: Stream, samples: int) -> Stream:
     """The same key with the row of the whole batch for each sample."""
-    rows = np.full(samples, _arrays.SHARED_ROW, np.uint32)
+    rows = np.full(samples, check.SHARED_ROW, np.uint32)
     return Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain, rows)
 
 
@@ -30,9 +31,9 @@ def sample_rows(x, rows):
     count = x.shape[0]
     if rows is None:
         return count
-    numbers = _arrays.as_array(rows, "rows")
+    numbers = check.as_array(rows, "rows")
     if numbers.shape != (count,):
-        raise ValueError(f"rows must list one row number for each of the {count} samples, got {_arrays.describe(rows)}")
+        raise ValueError(f"rows must list one row number for each of the {count} samples, got {check.describe(rows)}")
     return numbers
 
 
@@ -73,9 +74,9 @@ def keep_mask(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
     Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
     """
-    p, units = _arrays.rate(p), _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
     count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
-    out = _arrays.empty((count, units), np.bool_, "rows and units")
+    out = check.empty((count, units), np.bool_, "rows and units")
     _core.keep_mask(out, key, _core.keep_threshold(p))
     return out
 
@@ -87,9 +88,9 @@ def keep_bits(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     -------
     uint32 array (rows, 4 * ceil(units / 128))
     """
-    p, units = _arrays.rate(p), _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
     count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
-    out = _arrays.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
+    out = check.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
     _core.keep_bits(out, key, units, _core.keep_threshold(p))
     return out
 
@@ -101,9 +102,9 @@ def keep_uniforms(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0)
     -------
     uint32 array (rows, units)
     """
-    units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    units = check.integer(units, "units", 0, check.MAX_UNITS)
     count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
-    out = _arrays.empty((count, units), np.uint32, "rows and units")
+    out = check.empty((count, units), np.uint32, "rows and units")
     _core.keep_uniforms(out, key)
     return out
 
@@ -115,9 +116,9 @@ def uniform(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     -------
     float32 array (rows, units)
     """
-    units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    units = check.integer(units, "units", 0, check.MAX_UNITS)
     count, key = stream_of(1, rows, seed, site, draw, row0, sub, call)
-    out = _arrays.empty((count, units), np.float32, "rows and units")
+    out = check.empty((count, units), np.float32, "rows and units")
     _core.uniform(out, key)
     return out
 
@@ -129,8 +130,8 @@ def normal(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
     -------
     float32 array (rows, units)
     """
-    units = _arrays.integer(units, "units", 0, _arrays.MAX_UNITS)
+    units = check.integer(units, "units", 0, check.MAX_UNITS)
     count, key = stream_of(2, rows, seed, site, draw, row0, sub, call)
-    out = _arrays.empty((count, units), np.float32, "rows and units")
+    out = check.empty((count, units), np.float32, "rows and units")
     _core.normal(out, key)
     return out

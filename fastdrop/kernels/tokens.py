@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.kernels.masks import for_all_rows, smallest, stream_of
 
 __all__ = ["embedding_dropout", "patch_indices"]
@@ -12,11 +13,11 @@ __all__ = ["embedding_dropout", "patch_indices"]
 
 def whole_tokens(value, words: int, name: str = "input") -> np.ndarray:
     """Token numbers as intp, each at least 0 and below `words`."""
-    tokens = _arrays.as_array(value, name)
+    tokens = check.as_array(value, name)
     if tokens.dtype.kind == "f" and tokens.size and np.array_equal(np.rint(tokens), tokens):  # a tensor's
         tokens = tokens.astype(np.int64)
     if tokens.dtype.kind not in "iu" and tokens.size:
-        raise TypeError(f"{name} must hold whole token numbers, got {_arrays.describe(tokens)}")
+        raise TypeError(f"{name} must hold whole token numbers, got {check.describe(tokens)}")
     tokens = tokens.astype(np.intp)
     if tokens.size and not (tokens.min() >= 0 and tokens.max() < words):
         raise ValueError(f"{name} must hold token numbers from 0 to {words - 1}, got {tokens.min()} to {tokens.max()}")
@@ -55,8 +56,8 @@ def embedding_dropout(tokens, weight, p, *, per_sample=False, seed=0, site=0, dr
     -------
     float32 array (N, ..., width)
     """
-    p, per_sample = _arrays.rate(p), _arrays.flag(per_sample, "per_sample")
-    weight = _arrays.floats(weight, "weight", ndim=2)
+    p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
+    weight = check.floats(weight, "weight", ndim=2)
     tokens = whole_tokens(tokens, len(weight), "tokens")
     _, stream = stream_of(0, samples_of(tokens) if per_sample else 1, seed, site, draw, row0, sub, call)
     if not per_sample:
@@ -73,9 +74,9 @@ def patch_indices(samples, length, keep, *, seed=0, site=0, draw=0, row0=0, sub=
     -------
     int array (samples, keep)
     """
-    length = _arrays.integer(length, "length", 0, _arrays.MAX_UNITS)
-    keep = _arrays.integer(keep, "keep", 0, length)
+    length = check.integer(length, "length", 0, check.MAX_UNITS)
+    keep = check.integer(keep, "keep", 0, length)
     count, stream = stream_of(0, samples, seed, site, draw, row0, sub, call)
-    u = _arrays.empty((count, length), np.uint32, "samples and length")
+    u = check.empty((count, length), np.uint32, "samples and length")
     _core.keep_uniforms(u, stream)
     return smallest(u, keep)

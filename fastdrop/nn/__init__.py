@@ -2,8 +2,12 @@
 
 from fastdrop.nn import functional, init, utils
 from fastdrop.nn.activation import GELU, SELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
-from fastdrop.nn.blocks import DropBlock1d, DropBlock2d, DropBlock3d
-from fastdrop.nn.connect import DropConnectLinear, TargetedLinear, WeightDrop
+from fastdrop.nn.dropblock import DropBlock1d
+from fastdrop.nn.dropblock import DropBlock2d
+from fastdrop.nn.dropblock import DropBlock3d
+from fastdrop.nn.dropconnect import DropConnectLinear
+from fastdrop.nn.dropconnect import TargetedLinear
+from fastdrop.nn.dropconnect import WeightDrop
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.dropout import (
     AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
@@ -16,11 +20,16 @@ from fastdrop.nn.loss import (
     BCEWithLogitsLoss, CrossEntropyLoss, GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
 )
 from fastdrop.nn.module import Module
-from fastdrop.nn.norm import BatchNorm1d, LayerNorm
-from fastdrop.nn.paths import DropPath, PatchDropout, Residual, TokenDropout, drop_path_rates
+from fastdrop.nn.normalization import BatchNorm1d
+from fastdrop.nn.normalization import LayerNorm
+from fastdrop.nn.droppath import DropPath
+from fastdrop.nn.droppath import PatchDropout
+from fastdrop.nn.droppath import Residual
+from fastdrop.nn.droppath import TokenDropout
+from fastdrop.nn.droppath import drop_path_rates
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
-from fastdrop.tensor import Parameter
+from fastdrop.autograd.tensor import Parameter
 
 __all__ = [
     "AlphaDropout", "BCEWithLogitsLoss", "BatchNorm1d", "ConcreteDropout", "CrossEntropyLoss", "DropBlock1d", "DropBlock2d",

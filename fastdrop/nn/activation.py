@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastdrop import _arrays, arithmetic, fused
+from fastdrop._utils import validation as check
+from fastdrop.functional import arithmetic, fused
 from fastdrop.nn.module import Module
 
 
@@ -11,7 +12,7 @@ class _Inplace(Module):
 
     def __init__(self, inplace: bool = False):
         super().__init__()
-        self.inplace = _arrays.flag(inplace, "inplace")
+        self.inplace = check.flag(inplace, "inplace")
 
 
 class ReLU(_Inplace):
@@ -40,8 +41,8 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__()
-        self.negative_slope = _arrays.real(negative_slope, "negative_slope")
-        self.inplace = _arrays.flag(inplace, "inplace")
+        self.negative_slope = check.real(negative_slope, "negative_slope")
+        self.inplace = check.flag(inplace, "inplace")
 
     def forward(self, input):
         return fused.leaky_relu(input, self.negative_slope)
@@ -69,7 +70,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
-        self.approximate = _arrays.choice(approximate, "approximate", ("none",))
+        self.approximate = check.choice(approximate, "approximate", ("none",))
 
     def forward(self, input):
         return fused.gelu(input)
@@ -83,7 +84,7 @@ class _AlongDim(Module):
 
     def __init__(self, dim: int = -1):
         super().__init__()
-        self.dim = _arrays.integer(dim, "dim", -64, 63)
+        self.dim = check.integer(dim, "dim", -64, 63)
 
     def extra_repr(self):
         return f"dim={self.dim}"

@@ -6,11 +6,12 @@ keeps. A pass of three layers costs 4 us of Python instead of 35.
 
 from __future__ import annotations
 
-from fastdrop import _core, fused
-from fastdrop._buffers import empty
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.tensor import FEW_ROWS, Parameter
+from fastdrop.functional import fused
 from fastdrop.nn import activation, dropout
 from fastdrop.nn.linear import Linear
-from fastdrop.tensor import FEW_ROWS, Parameter
 
 _ACTIVATIONS = {activation.ReLU: fused.RELU, activation.LeakyReLU: fused.LEAKY_RELU, activation.Sigmoid: fused.SIGMOID, activation.Tanh: fused.TANH,
                 activation.SELU: fused.SELU, activation.SiLU: fused.SILU, activation.GELU: fused.GELU}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from fastdrop import _arrays, random
+from fastdrop import random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import as_tensor, is_grad_enabled, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.chain import Chain
 from fastdrop.nn.module import Module
-from fastdrop.tensor import as_tensor, is_grad_enabled, wrap
 
 
 class _Numbered(Module):
     """What Sequential and ModuleList share: modules by number."""
 
     def _place(self, index):
-        return list(self._modules)[_arrays.integer(index, "index", -len(self), len(self) - 1)]
+        return list(self._modules)[check.integer(index, "index", -len(self), len(self) - 1)]
 
     def __len__(self):
         return len(self._modules)

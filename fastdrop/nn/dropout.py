@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastdrop import _arrays, fused, random, schedules, stochastic
+from fastdrop import random, schedules
+from fastdrop._utils import validation as check
+from fastdrop.functional import fused, stochastic
 from fastdrop.kernels.elementwise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
 
@@ -34,10 +36,10 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False, *, inverted: bool = True, share=()):
         super().__init__()
         self.p = schedules.rate(p)
-        self.inplace = _arrays.flag(inplace, "inplace")
-        self.inverted = _arrays.flag(inverted, "inverted")
+        self.inplace = check.flag(inplace, "inplace")
+        self.inverted = check.flag(inverted, "inverted")
         axes = share if hasattr(share, "__iter__") else (share,)
-        self.share = tuple(_arrays.integer(axis, "share", -63, 63) for axis in axes)
+        self.share = tuple(check.integer(axis, "share", -63, 63) for axis in axes)
 
     def forward(self, input):
         return fused.dropout(input, random.rate_now(self.p), self.training, inverted=self.inverted, share=self.share,
@@ -56,7 +58,7 @@ class _Rate(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
         self.p = schedules.rate(p)
-        self.inplace = _arrays.flag(inplace, "inplace")
+        self.inplace = check.flag(inplace, "inplace")
 
     def extra_repr(self):
         return f"p={self.p}, inplace={self.inplace}"
@@ -197,7 +199,7 @@ class GaussianNoise(Module):
 
     def __init__(self, sigma: float = 0.1):
         super().__init__()
-        self.sigma = _arrays.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
+        self.sigma = check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
 
     def forward(self, input):
         return stochastic.gaussian_noise(input, self.sigma, self.training, layer=self)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, random, schedules, tokens
+from fastdrop import random, schedules
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor
+from fastdrop.functional import embedding as embedding_
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
-from fastdrop.tensor import Parameter, Tensor
 
 
 class Embedding(Module):
@@ -36,23 +38,23 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *, dropout: float = 0.0, per_sample: bool = False):
         super().__init__()
-        self.num_embeddings = _arrays.integer(num_embeddings, "num_embeddings", 1)
-        self.embedding_dim = _arrays.integer(embedding_dim, "embedding_dim", 0)
+        self.num_embeddings = check.integer(num_embeddings, "num_embeddings", 1)
+        self.embedding_dim = check.integer(embedding_dim, "embedding_dim", 0)
         self.padding_idx = None
         if padding_idx is not None:
-            self.padding_idx = _arrays.integer(padding_idx, "padding_idx", -num_embeddings, num_embeddings - 1) % num_embeddings
+            self.padding_idx = check.integer(padding_idx, "padding_idx", -num_embeddings, num_embeddings - 1) % num_embeddings
         self.dropout = schedules.rate(dropout, "dropout")
-        self.per_sample = _arrays.flag(per_sample, "per_sample")
+        self.per_sample = check.flag(per_sample, "per_sample")
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), np.float32))
         self.reset_parameters()
 
     @classmethod
     def from_pretrained(cls, embeddings, freeze: bool = True, padding_idx: int | None = None, *, dropout: float = 0.0, per_sample: bool = False) -> Embedding:
         """With this table (num_embeddings, embedding_dim), copied; freeze: it is not learned."""
-        table = _arrays.floats(embeddings, "embeddings", ndim=2)
+        table = check.floats(embeddings, "embeddings", ndim=2)
         layer = cls(*table.shape, padding_idx, dropout=dropout, per_sample=per_sample)
         layer.weight.data[...] = table
-        layer.weight.requires_grad_(not _arrays.flag(freeze, "freeze"))
+        layer.weight.requires_grad_(not check.flag(freeze, "freeze"))
         return layer
 
     def reset_parameters(self) -> None:
@@ -62,7 +64,7 @@ class Embedding(Module):
             self.weight.data[self.padding_idx] = 0.0
 
     def forward(self, input) -> Tensor:
-        return tokens.embedding(input, self.weight, self.padding_idx, random.rate_now(self.dropout), self.training, per_sample=self.per_sample,
+        return embedding_.embedding(input, self.weight, self.padding_idx, random.rate_now(self.dropout), self.training, per_sample=self.per_sample,
                                 layer=self)
 
     def extra_repr(self):

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastdrop import _arrays, random
-from fastdrop.tensor import Tensor
+from fastdrop import random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Tensor
 
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -33,14 +34,14 @@ def skipped():
 
 def _fill(tensor: Tensor, values) -> Tensor:
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor must be a Tensor, got {_arrays.describe(tensor)}")
+        raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
     tensor.data[...] = values
     return tensor
 
 
 def _shape(tensor):
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor must be a Tensor, got {_arrays.describe(tensor)}")
+        raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
     return tensor.shape
 
 
@@ -56,14 +57,14 @@ def _fans(tensor) -> tuple[int, int]:
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which a layer before this activation scales its weights' standard deviation."""
     if nonlinearity == "leaky_relu":
-        slope = 0.01 if param is None else _arrays.real(param, "param")
+        slope = 0.01 if param is None else check.real(param, "param")
         return math.sqrt(2.0 / (1.0 + slope * slope))
-    return _GAINS[_arrays.choice(nonlinearity, "nonlinearity", (*_GAINS, "leaky_relu"))]
+    return _GAINS[check.choice(nonlinearity, "nonlinearity", (*_GAINS, "leaky_relu"))]
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Uniform in [a, b)."""
-    a, b = _arrays.real(a, "a"), _arrays.real(b, "b")
+    a, b = check.real(a, "a"), check.real(b, "b")
     if b < a:
         raise ValueError(f"b must not be less than a, got a={a} and b={b}")
     return tensor if _local.skips else _fill(tensor, random.generator("init").uniform(a, b, _shape(tensor)))
@@ -71,13 +72,13 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Normal with this mean and standard deviation."""
-    mean, std = _arrays.real(mean, "mean"), _arrays.real(std, "std", low=0.0)
+    mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
     return tensor if _local.skips else _fill(tensor, random.generator("init").normal(mean, std, _shape(tensor)))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """All the same number."""
-    return _fill(tensor, _arrays.real(val, "val"))
+    return _fill(tensor, check.real(val, "val"))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -92,18 +93,18 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    bound = _arrays.real(gain, "gain") * math.sqrt(6.0 / max(1, sum(_fans(tensor))))
+    bound = check.real(gain, "gain") * math.sqrt(6.0 / max(1, sum(_fans(tensor))))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    return normal_(tensor, 0.0, _arrays.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor)))))
+    return normal_(tensor, 0.0, check.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor)))))
 
 
 def _kaiming(tensor, a, mode, nonlinearity):
     fans = dict(zip(("fan_in", "fan_out"), _fans(tensor), strict=True))
-    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fans[_arrays.choice(mode, "mode", tuple(fans))]))
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fans[check.choice(mode, "mode", tuple(fans))]))
 
 
 def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
@@ -126,4 +127,4 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     normal = random.generator("init").normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(normal)
     q *= np.sign(np.diag(r))
-    return _fill(tensor, (q if rows >= columns else q.T).reshape(shape) * _arrays.real(gain, "gain"))
+    return _fill(tensor, (q if rows >= columns else q.T).reshape(shape) * check.real(gain, "gain"))

@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
-from fastdrop import _arrays, fused, learned, random
-from fastdrop.arithmetic import clamp, log
+from fastdrop import random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor
+from fastdrop.functional import fused, learned
+from fastdrop.functional.arithmetic import clamp, log
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear
-from fastdrop.tensor import Parameter, Tensor
 
 _TINY = 1e-7  # what logarithms are guarded with
 
@@ -46,9 +48,9 @@ class ConcreteDropout(Module):
 
     def __init__(self, p: float = 0.1, temperature: float | None = None, channelwise: bool = False):
         super().__init__()
-        self.p = _arrays.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
-        self.channelwise = _arrays.flag(channelwise, "channelwise")
-        self.temperature = _arrays.real((2 / 3 if channelwise else 0.1) if temperature is None else temperature, "temperature", low=0.0, open_low=True)
+        self.p = check.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
+        self.channelwise = check.flag(channelwise, "channelwise")
+        self.temperature = check.real((2 / 3 if channelwise else 0.1) if temperature is None else temperature, "temperature", low=0.0, open_low=True)
         self.logit = Parameter(np.array([math.log(self.p) - math.log1p(-self.p)], np.float32))
 
     @property
@@ -72,12 +74,12 @@ class ConcreteDropout(Module):
         length_scale : float
             l of the prior.
         """
-        n = _arrays.integer(samples, "samples", 1)
+        n = check.integer(samples, "samples", 1)
         p = fused.sigmoid(self.logit)
         q = 1.0 - p
         entropy = p * log(p + _TINY) + q * log(q + _TINY)
-        scale = _arrays.real(length_scale, "length_scale", low=0.0) ** 2 / (2 * n)
-        return ((weight * weight).sum() * scale / q + entropy * (_arrays.integer(features, "features", 0) / n)).sum()
+        scale = check.real(length_scale, "length_scale", low=0.0) ** 2 / (2 * n)
+        return ((weight * weight).sum() * scale / q + entropy * (check.integer(features, "features", 0) / n)).sum()
 
     def extra_repr(self):
         return f"p={self.p}, temperature={self.temperature}, channelwise={self.channelwise}"
@@ -149,9 +151,9 @@ class VariationalLinear(Module):
         super().__init__()
         dense = Linear(in_features, out_features, bias)
         self.in_features, self.out_features = dense.in_features, dense.out_features
-        self.alpha = _arrays.choice(alpha, "alpha", ("weight", "neuron", "layer"))
-        self.prior = _arrays.choice(prior, "prior", ("sparse", "kingma"))
-        self.threshold = _arrays.real(threshold, "threshold")
+        self.alpha = check.choice(alpha, "alpha", ("weight", "neuron", "layer"))
+        self.prior = check.choice(prior, "prior", ("sparse", "kingma"))
+        self.threshold = check.real(threshold, "threshold")
         self.weight, self.bias = dense.weight, dense.bias
         shape = {"weight": self.weight.shape, "neuron": (self.out_features, 1), "layer": (1, 1)}[alpha]
         self.log_sigma2 = Parameter(np.full(shape, -10.0 if alpha == "weight" else -4.0, np.float32))

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from fastdrop import _arrays, fused
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor
+from fastdrop.functional import fused
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
-from fastdrop.tensor import Parameter, Tensor
 
 
 class Linear(Module):
@@ -30,10 +31,10 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
-        self.in_features = _arrays.integer(in_features, "in_features", 0)
-        self.out_features = _arrays.integer(out_features, "out_features", 0)
+        self.in_features = check.integer(in_features, "in_features", 0)
+        self.out_features = check.integer(out_features, "out_features", 0)
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.bias = Parameter(np.empty(out_features, np.float32)) if _arrays.flag(bias, "bias") else None
+        self.bias = Parameter(np.empty(out_features, np.float32)) if check.flag(bias, "bias") else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastdrop import _arrays, functional
+from fastdrop import functional
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.module import Module
-from fastdrop.tensor import as_tensor
 
 
 class _Loss(Module):
     def __init__(self, reduction: str = "mean"):
         super().__init__()
-        self.reduction = _arrays.choice(reduction, "reduction", functional.REDUCTIONS)
+        self.reduction = check.choice(reduction, "reduction", functional.REDUCTIONS)
 
     def __call__(self, *args):  # a loss draws nothing: no forward pass to open
         return self.forward(*args)
@@ -41,7 +42,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0):
         super().__init__(reduction)
-        self.beta = _arrays.real(beta, "beta", low=0.0)
+        self.beta = check.real(beta, "beta", low=0.0)
 
     def forward(self, input, target):
         return functional.smooth_l1_loss(input, target, self.reduction, self.beta)
@@ -52,7 +53,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction)
-        self.delta = _arrays.real(delta, "delta", low=0.0, open_low=True)
+        self.delta = check.real(delta, "delta", low=0.0, open_low=True)
 
     def forward(self, input, target):
         return functional.huber_loss(input, target, self.reduction, self.delta)
@@ -70,7 +71,7 @@ class CrossEntropyLoss(_Weighted):
 
     def __init__(self, weight=None, reduction: str = "mean", label_smoothing: float = 0.0):
         super().__init__(weight, reduction)
-        self.label_smoothing = _arrays.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
+        self.label_smoothing = check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
 
     def forward(self, input, target):
         return functional.cross_entropy(input, target, self.weight, self.reduction, self.label_smoothing)
@@ -92,8 +93,8 @@ class GaussianNLLLoss(_Loss):
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"):
         super().__init__(reduction)
-        self.full = _arrays.flag(full, "full")
-        self.eps = _arrays.real(eps, "eps", low=0.0, open_low=True)
+        self.full = check.flag(full, "full")
+        self.eps = check.real(eps, "eps", low=0.0, open_low=True)
 
     def forward(self, input, target, var):
         return functional.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fastdrop import _arrays, fused, random
-from fastdrop.tensor import Parameter, Tensor, wrap
+from fastdrop import random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor, wrap
+from fastdrop.functional import fused
 
 IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
 
@@ -69,7 +71,7 @@ class Module:
         if version != _structure:
             sites, n_sites = self._number_sites()
         counts = self.training and not random.draw_is_fixed()
-        if counts and self._draw > _arrays.U32_MAX:
+        if counts and self._draw > check.U32_MAX:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites) as ps:
             result = self.forward(*args, **kwargs)
@@ -93,7 +95,7 @@ class Module:
 
     @draw.setter
     def draw(self, value):
-        object.__setattr__(self, "_draw", _arrays.integer(value, "draw", 0, _arrays.U32_MAX + 1))
+        object.__setattr__(self, "_draw", check.integer(value, "draw", 0, check.U32_MAX + 1))
 
     # ---- structure ----
 
@@ -117,7 +119,7 @@ class Module:
                 self._buffers[name] = _as_buffer(value, name)
             else:
                 kind = "Module" if name in tables else "Parameter"
-                raise TypeError(f"{name} must be a {kind} or None, got {_arrays.describe(value)}")
+                raise TypeError(f"{name} must be a {kind} or None, got {check.describe(value)}")
         else:
             object.__setattr__(self, name, value)
             if name == "forward":
@@ -155,7 +157,7 @@ class Module:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter under name (None: a place that state_dict leaves out)."""
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"param must be a Parameter or None, got {_arrays.describe(param)}")
+            raise TypeError(f"param must be a Parameter or None, got {check.describe(param)}")
         self._claim(name)
         self._parameters[name] = param
         _changed()
@@ -168,7 +170,7 @@ class Module:
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under name."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"module must be a Module or None, got {_arrays.describe(module)}")
+            raise TypeError(f"module must be a Module or None, got {check.describe(module)}")
         self._claim(name)
         self._modules[name] = module
         _changed()
@@ -177,7 +179,7 @@ class Module:
 
     def _claim(self, name):
         if not isinstance(name, str):
-            raise TypeError(f"name must be a string, got {_arrays.describe(name)}")
+            raise TypeError(f"name must be a string, got {check.describe(name)}")
         if not name or "." in name:
             raise ValueError(f"name must not be empty or contain a dot, got {name!r}")
         if hasattr(type(self), name) or name in self.__dict__:
@@ -242,7 +244,7 @@ class Module:
 
     def train(self, mode: bool = True):
         """Training mode (or, with False, evaluation) for this module and all below; returns self."""
-        mode = _arrays.flag(mode, "mode")
+        mode = check.flag(mode, "mode")
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
@@ -298,7 +300,7 @@ class Module:
             them exactly. Nothing is changed then.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping of names to arrays, got {_arrays.describe(state_dict)}")
+            raise TypeError(f"state_dict must be a mapping of names to arrays, got {check.describe(state_dict)}")
         own = dict(self._state())
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
@@ -318,14 +320,14 @@ class Module:
                 with np.errstate(invalid="ignore"):
                     cast = value.astype(target.dtype)
                 if not np.array_equal(cast, value):
-                    raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {_arrays.describe(value)}")
+                    raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {check.describe(value)}")
             if assign and isinstance(place, Parameter) and value.dtype == np.float32 and value.flags.carray:
                 taken.append((place, value))
                 continue
             targets.append(target)
             values.append(value)
-        own_now = _arrays.apart([value for _, value in taken], targets)  # before the first is written
-        for target, value in zip(targets, _arrays.apart(values, targets), strict=True):
+        own_now = check.apart([value for _, value in taken], targets)  # before the first is written
+        for target, value in zip(targets, check.apart(values, targets), strict=True):
             target[...] = value
         for (place, _), value in zip(taken, own_now, strict=True):
             place.data = value
@@ -356,10 +358,10 @@ def _as_buffer(value, name):
     """A buffer: float numbers as a tensor, integers as an array."""
     if isinstance(value, Tensor):
         return value
-    array = _arrays.as_array(value, name)
+    array = check.as_array(value, name)
     if array.dtype.kind in "iub":
         return np.array(array)
-    return wrap(np.array(_arrays.floats(array, name)))
+    return wrap(np.array(check.floats(array, name)))
 
 
 def _array_of(value, name) -> np.ndarray:
@@ -369,7 +371,7 @@ def _array_of(value, name) -> np.ndarray:
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
         value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    return _arrays.as_array(value, name)
+    return check.as_array(value, name)
 
 
 def _indented(text):

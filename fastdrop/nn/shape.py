@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastdrop import _arrays, arithmetic
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import as_tensor
+from fastdrop.functional import arithmetic
 from fastdrop.nn.module import Module
-from fastdrop.tensor import as_tensor
 
 
 class Flatten(Module):
@@ -12,8 +13,8 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
-        self.start_dim = _arrays.integer(start_dim, "start_dim", -64, 63)
-        self.end_dim = _arrays.integer(end_dim, "end_dim", -64, 63)
+        self.start_dim = check.integer(start_dim, "start_dim", -64, 63)
+        self.end_dim = check.integer(end_dim, "end_dim", -64, 63)
 
     def forward(self, input):
         return arithmetic.flatten(input, self.start_dim, self.end_dim)

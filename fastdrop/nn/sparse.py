@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Parameter, Tensor, as_tensor, wrap
 from fastdrop.kernels.learned import check_csr
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
-from fastdrop.tensor import Parameter, Tensor, as_tensor, wrap
 
 
 class SparseLinear(Module):
@@ -30,26 +31,26 @@ class SparseLinear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, nonzeros: int = 0):
         super().__init__()
-        self.in_features = _arrays.integer(in_features, "in_features", 0, 2**31 - 1)
-        self.out_features = _arrays.integer(out_features, "out_features", 0)
-        self.nonzeros = _arrays.integer(nonzeros, "nonzeros", 0, 2**40)
+        self.in_features = check.integer(in_features, "in_features", 0, 2**31 - 1)
+        self.out_features = check.integer(out_features, "out_features", 0)
+        self.nonzeros = check.integer(nonzeros, "nonzeros", 0, 2**40)
         self.register_buffer("values", np.zeros(self.nonzeros, np.float32))
         self.register_buffer("columns", np.zeros(self.nonzeros, np.int32))
         self.register_buffer("starts", np.full(self.out_features + 1, self.nonzeros, np.int64))
         self.starts[0] = 0
-        self.register_buffer("bias", np.zeros(self.out_features, np.float32) if _arrays.flag(bias, "bias") else None)
+        self.register_buffer("bias", np.zeros(self.out_features, np.float32) if check.flag(bias, "bias") else None)
 
     @classmethod
     def from_dense(cls, weight, bias=None) -> SparseLinear:
         """The nonzeros of weight (out_features, in_features), and bias (out_features,) where there is one."""
-        w = _arrays.floats(weight, "weight", ndim=2)
+        w = check.floats(weight, "weight", ndim=2)
         rows, columns = np.nonzero(w)
         layer = cls(w.shape[1], w.shape[0], bias is not None, len(rows))
         layer.values.data[...] = w[rows, columns]
         layer.columns[...] = columns
         layer.starts[...] = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(w)))])
         if bias is not None:
-            b = _arrays.floats(bias, "bias", ndim=1)
+            b = check.floats(bias, "bias", ndim=1)
             if b.shape != (len(w),):
                 raise ValueError(f"bias must have shape {(len(w),)} to match weight, got {b.shape}")
             layer.bias.data[...] = b

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.module import Module
-from fastdrop.tensor import Tensor
 
 
 def _parameters(parameters) -> list[Tensor]:
@@ -16,11 +17,11 @@ def _parameters(parameters) -> list[Tensor]:
     if isinstance(parameters, Module):
         return list(parameters.parameters())
     if not isinstance(parameters, Iterable):
-        raise TypeError(f"parameters must be a Tensor, a Module or an iterable of Tensors, got {_arrays.describe(parameters)}")
+        raise TypeError(f"parameters must be a Tensor, a Module or an iterable of Tensors, got {check.describe(parameters)}")
     found = list(parameters)
     for p in found:
         if not isinstance(p, Tensor):
-            raise TypeError(f"parameters must hold Tensors, got {_arrays.describe(p)}")
+            raise TypeError(f"parameters must hold Tensors, got {check.describe(p)}")
     return found
 
 
@@ -29,7 +30,7 @@ def clip_grad_norm_(parameters, max_norm: float, error_if_nonfinite: bool = Fals
 
     Pascanu, Mikolov, Bengio, 2013.
     """
-    max_norm = _arrays.real(max_norm, "max_norm", low=0.0)
+    max_norm = check.real(max_norm, "max_norm", low=0.0)
     grads = [p.grad.data for p in _parameters(parameters) if p.grad is not None]
     norm = math.sqrt(sum(_core.sumsq(g) for g in grads))
     if error_if_nonfinite and not math.isfinite(norm):
@@ -42,7 +43,7 @@ def clip_grad_norm_(parameters, max_norm: float, error_if_nonfinite: bool = Fals
 
 def clip_grad_value_(parameters, clip_value: float) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value]."""
-    clip_value = _arrays.real(clip_value, "clip_value", low=0.0)
+    clip_value = check.real(clip_value, "clip_value", low=0.0)
     for p in _parameters(parameters):
         if p.grad is not None:
             g = p.grad.data
@@ -54,7 +55,7 @@ def max_norm_(parameters, c: float) -> None:
 
     Srivastava et al., JMLR 15, 2014, section 5.1.
     """
-    c = _arrays.real(c, "c", low=0.0, open_low=True)
+    c = check.real(c, "c", low=0.0, open_low=True)
     for p in _parameters(parameters):
         if p.ndim == 2:
             _core.max_norm_rows(p.data, c)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 
 
@@ -37,10 +38,10 @@ class Adam(Optimizer):
     def _check(self, group):
         super()._check(group)
         if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-            raise TypeError(f"betas must be a pair of numbers, got {_arrays.describe(group['betas'])}")
+            raise TypeError(f"betas must be a pair of numbers, got {check.describe(group['betas'])}")
         for i, beta in enumerate(group["betas"]):
-            _arrays.real(beta, f"betas[{i}]", low=0.0, high=1.0, open_high=True)
-        _arrays.real(group["eps"], "eps", low=0.0)
+            check.real(beta, f"betas[{i}]", low=0.0, high=1.0, open_high=True)
+        check.real(group["eps"], "eps", low=0.0)
 
     def _update(self, p, g, state, group):
         if not state:

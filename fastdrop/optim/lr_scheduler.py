@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 
-from fastdrop import _arrays
+from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 
 
@@ -28,7 +28,7 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer):
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, got {_arrays.describe(optimizer)}")
+            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
         self.optimizer = optimizer
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.last_epoch = 0
@@ -73,7 +73,7 @@ class LambdaLR(LRScheduler):
 
     def __init__(self, optimizer, lr_lambda):
         if not callable(lr_lambda):
-            raise TypeError(f"lr_lambda must be a function of the step, got {_arrays.describe(lr_lambda)}")
+            raise TypeError(f"lr_lambda must be a function of the step, got {check.describe(lr_lambda)}")
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
@@ -85,8 +85,8 @@ class StepLR(LRScheduler):
     """gamma^floor(step / step_size)."""
 
     def __init__(self, optimizer, step_size: int, gamma: float = 0.1):
-        self.step_size = _arrays.integer(step_size, "step_size", 1)
-        self.gamma = _arrays.real(gamma, "gamma", low=0.0)
+        self.step_size = check.integer(step_size, "step_size", 1)
+        self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
     def factor(self, step):
@@ -97,8 +97,8 @@ class MultiStepLR(LRScheduler):
     """gamma^(how many milestones were reached)."""
 
     def __init__(self, optimizer, milestones, gamma: float = 0.1):
-        self.milestones = sorted(_arrays.integer(m, "milestones") for m in milestones)
-        self.gamma = _arrays.real(gamma, "gamma", low=0.0)
+        self.milestones = sorted(check.integer(m, "milestones") for m in milestones)
+        self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
     def factor(self, step):
@@ -109,7 +109,7 @@ class ExponentialLR(LRScheduler):
     """gamma^step."""
 
     def __init__(self, optimizer, gamma: float):
-        self.gamma = _arrays.real(gamma, "gamma", low=0.0)
+        self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
     def factor(self, step):
@@ -120,8 +120,8 @@ class CosineAnnealingLR(LRScheduler):
     """eta_min + (lr - eta_min) (1 + cos(pi step / T_max)) / 2 (Loshchilov and Hutter, 2017, without restarts)."""
 
     def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):  # noqa: N803 (PyTorch's name)
-        self.T_max = _arrays.integer(T_max, "T_max", 1)
-        self.eta_min = _arrays.real(eta_min, "eta_min", low=0.0)
+        self.T_max = check.integer(T_max, "T_max", 1)
+        self.eta_min = check.real(eta_min, "eta_min", low=0.0)
         super().__init__(optimizer)
 
     def lr_at(self, step, base):
@@ -132,9 +132,9 @@ class LinearLR(LRScheduler):
     """From start_factor to end_factor in a straight line over total_iters steps, then constant: a warm-up."""
 
     def __init__(self, optimizer, start_factor: float = 1.0 / 3.0, end_factor: float = 1.0, total_iters: int = 5):
-        self.start_factor = _arrays.real(start_factor, "start_factor", low=0.0, high=1.0, open_low=True)
-        self.end_factor = _arrays.real(end_factor, "end_factor", low=0.0, high=1.0)
-        self.total_iters = _arrays.integer(total_iters, "total_iters", 1)
+        self.start_factor = check.real(start_factor, "start_factor", low=0.0, high=1.0, open_low=True)
+        self.end_factor = check.real(end_factor, "end_factor", low=0.0, high=1.0)
+        self.total_iters = check.integer(total_iters, "total_iters", 1)
         super().__init__(optimizer)
 
     def factor(self, step):
@@ -146,7 +146,7 @@ class SequentialLR(LRScheduler):
 
     def __init__(self, optimizer, schedulers, milestones):
         self.schedulers = list(schedulers)
-        self.milestones = [_arrays.integer(m, "milestones", 1) for m in milestones]
+        self.milestones = [check.integer(m, "milestones", 1) for m in milestones]
         if len(self.milestones) != len(self.schedulers) - 1 or not self.schedulers:
             raise ValueError(f"milestones must be one fewer than schedulers, got {len(self.milestones)} and {len(self.schedulers)}")
         if self.milestones != sorted(set(self.milestones)):
@@ -184,15 +184,15 @@ class ReduceLROnPlateau:
     def __init__(self, optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
                  threshold_mode: str = "rel", cooldown: int = 0, min_lr: float = 0.0, eps: float = 1e-8):
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, got {_arrays.describe(optimizer)}")
+            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
         self.optimizer = optimizer
-        self.mode = _arrays.choice(mode, "mode", ("min", "max"))
-        self.factor = _arrays.real(factor, "factor", low=0.0, high=1.0, open_high=True)
-        self.patience = _arrays.integer(patience, "patience")
-        self.threshold = _arrays.real(threshold, "threshold", low=0.0)
-        self.threshold_mode = _arrays.choice(threshold_mode, "threshold_mode", ("rel", "abs"))
-        self.cooldown = _arrays.integer(cooldown, "cooldown")
-        self.min_lr, self.eps = _arrays.real(min_lr, "min_lr", low=0.0), _arrays.real(eps, "eps", low=0.0)
+        self.mode = check.choice(mode, "mode", ("min", "max"))
+        self.factor = check.real(factor, "factor", low=0.0, high=1.0, open_high=True)
+        self.patience = check.integer(patience, "patience")
+        self.threshold = check.real(threshold, "threshold", low=0.0)
+        self.threshold_mode = check.choice(threshold_mode, "threshold_mode", ("rel", "abs"))
+        self.cooldown = check.integer(cooldown, "cooldown")
+        self.min_lr, self.eps = check.real(min_lr, "min_lr", low=0.0), check.real(eps, "eps", low=0.0)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
 

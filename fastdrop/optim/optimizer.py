@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from fastdrop import _arrays, _core
-from fastdrop.tensor import Tensor
+from fastdrop import _core
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import Tensor
 
 
 class Optimizer:
@@ -38,7 +39,7 @@ class Optimizer:
         self.state: dict[Tensor, dict] = {}
         self.param_groups: list[dict] = []
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise TypeError(f"params must be an iterable of Parameters or of dicts, got {_arrays.describe(params)}")
+            raise TypeError(f"params must be an iterable of Parameters or of dicts, got {check.describe(params)}")
         groups = list(params)
         if not groups:
             raise ValueError("params must hold at least one parameter, got none")
@@ -48,7 +49,7 @@ class Optimizer:
     def add_param_group(self, param_group: dict) -> None:
         """Add parameters with options of their own."""
         if not isinstance(param_group, dict) or "params" not in param_group:
-            raise TypeError(f"param_group must be a dict with 'params', got {_arrays.describe(param_group)}")
+            raise TypeError(f"param_group must be a dict with 'params', got {check.describe(param_group)}")
         unknown = [key for key in param_group if key != "params" and key not in self.defaults]
         if unknown:
             raise ValueError(f"param_group may set {', '.join(self.defaults)}; got {', '.join(unknown)}")
@@ -56,7 +57,7 @@ class Optimizer:
         params = [params] if isinstance(params, Tensor) else [p[1] if isinstance(p, tuple) else p for p in params]
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"params must hold Parameters, got {_arrays.describe(p)}")
+                raise TypeError(f"params must hold Parameters, got {check.describe(p)}")
             if not p.is_leaf:
                 raise ValueError("params must hold leaf tensors, got the result of an operation")
             if not p.data.flags.writeable:
@@ -70,10 +71,10 @@ class Optimizer:
 
     def _check(self, group: dict) -> None:
         """Validate the options that all optimisers have."""
-        _arrays.real(group["lr"], "lr", low=0.0)
-        _arrays.real(group["weight_decay"], "weight_decay", low=0.0)
+        check.real(group["lr"], "lr", low=0.0)
+        check.real(group["weight_decay"], "weight_decay", low=0.0)
         if group["max_norm"] is not None:
-            _arrays.real(group["max_norm"], "max_norm", low=0.0, open_low=True)
+            check.real(group["max_norm"], "max_norm", low=0.0, open_low=True)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients (or, with set_to_none=False, fill them with zeros)."""
@@ -126,7 +127,7 @@ class Optimizer:
             self._check(group)
         new_state = {}
         for number, entries in state.items():
-            p = params[_arrays.integer(int(number), "state_dict['state'] number", 0, len(params) - 1)]
+            p = params[check.integer(int(number), "state_dict['state'] number", 0, len(params) - 1)]
             new_state[p] = self._checked_state(entries, p.shape, f"of parameter {number}")
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
@@ -135,7 +136,7 @@ class Optimizer:
     def _checked_state(self, entries, shape: tuple, whose: str) -> dict:
         """A copy of one parameter's state, which must be empty or what this class makes."""
         if not isinstance(entries, Mapping):
-            raise TypeError(f"state_dict's state {whose} must be a dict, got {_arrays.describe(entries)}")
+            raise TypeError(f"state_dict's state {whose} must be a dict, got {check.describe(entries)}")
         if entries and not set(self.state_keys) <= entries.keys() <= {*self.state_keys, *self.optional_keys}:
             raise ValueError(f"state_dict's state {whose} must hold {', '.join(self.state_keys) or 'nothing'}"
                              f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
@@ -144,9 +145,9 @@ class Optimizer:
         for key, value in entries.items():
             name = f"state_dict's {key} {whose}"
             if key == "step":
-                copied[key] = _arrays.integer(value, name)
+                copied[key] = check.integer(value, name)
                 continue
-            copied[key] = np.array(_arrays.floats(value, name))
+            copied[key] = np.array(check.floats(value, name))
             if copied[key].shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
         return copied

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 
 
@@ -32,9 +33,9 @@ class RMSprop(Optimizer):
 
     def _check(self, group):
         super()._check(group)
-        _arrays.real(group["alpha"], "alpha", low=0.0, high=1.0)
-        _arrays.real(group["eps"], "eps", low=0.0)
-        _arrays.real(group["momentum"], "momentum", low=0.0)
+        check.real(group["alpha"], "alpha", low=0.0, high=1.0)
+        check.real(group["eps"], "eps", low=0.0)
+        check.real(group["momentum"], "momentum", low=0.0)
 
     def _update(self, p, g, state, group):
         if not state:

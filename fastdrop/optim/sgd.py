@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastdrop import _arrays, _core
+from fastdrop import _core
+from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 
 
@@ -34,9 +35,9 @@ class SGD(Optimizer):
 
     def _check(self, group):
         super()._check(group)
-        _arrays.real(group["momentum"], "momentum", low=0.0)
-        _arrays.real(group["dampening"], "dampening")
-        if _arrays.flag(group["nesterov"], "nesterov") and (group["momentum"] == 0 or group["dampening"] != 0):
+        check.real(group["momentum"], "momentum", low=0.0)
+        check.real(group["dampening"], "dampening")
+        if check.flag(group["nesterov"], "nesterov") and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError("nesterov needs a positive momentum and no dampening, "
                              f"got momentum={group['momentum']} and dampening={group['dampening']}")
 

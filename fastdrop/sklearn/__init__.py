@@ -7,7 +7,7 @@ goes: pipelines, searches, cross-validation, calibration. What they add is ``dro
 try:
     from sklearn.utils.validation import validate_data  # noqa: F401 (1.6 has it first)
 except ImportError as error:
-    from fastdrop._distribution import install_hint
+    from fastdrop._utils.optional import install_hint
 
     raise ImportError(
         f"fastdrop.sklearn needs scikit-learn 1.6 or newer ({error}): "

@@ -10,15 +10,21 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
-from fastdrop import _arrays, mc, models, optim, random
+from fastdrop import models, optim, random
+from fastdrop._utils import validation as check
+from fastdrop.autograd.tensor import enable_grad
 from fastdrop.data import Dataset, Standardizer
-from fastdrop.evaluation import predict
-from fastdrop.loop import EarlyStopping
-from fastdrop.prediction import MCPrediction
-from fastdrop.tensor import enable_grad
+from fastdrop.predictor.predict import predict
 from fastdrop.train import fit
+from fastdrop.train.callbacks import EarlyStopping
+from fastdrop.uncertainty import monte_carlo
+from fastdrop.uncertainty.prediction import MCPrediction
 
 _ROWS = 4096  # samples predicted at a time; sparse ones are dense only so long
 _ACTIVATIONS = {**{name: name for name in models.ACTIVATIONS}, "logistic": "sigmoid"}
@@ -103,11 +109,11 @@ class DropoutNet(BaseEstimator):
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
-            batch = min(200 if self.batch_size == "auto" else _arrays.integer(self.batch_size, "batch_size", 1), len(parts[1]))
+            batch = min(200 if self.batch_size == "auto" else check.integer(self.batch_size, "batch_size", 1), len(parts[1]))
             optimizer = self._optimizer if partial and go_on else self._solver(model, batch)
             options = self._stopping(held_out) if not partial else {}
             history = fit(model, self._data(*parts), loss=self._loss(sample_weight is not None), optimizer=optimizer, batch_size=batch,
-                          epochs=1 if partial else _arrays.integer(self.max_iter, "max_iter", 1), shuffle=_flag(self, "shuffle"),
+                          epochs=1 if partial else check.integer(self.max_iter, "max_iter", 1), shuffle=_flag(self, "shuffle"),
                           max_norm=self.max_norm, progress=bool(self.verbose), **options)
             self._run = random.get_state()
         self.model_, self._optimizer = model, optimizer
@@ -119,7 +125,7 @@ class DropoutNet(BaseEstimator):
 
     def _split(self, parts, generator):
         """The parts (X, y, weights) cut into those to train on and those to look at."""
-        fraction = _arrays.real(self.validation_fraction, "validation_fraction", low=0, high=1, open_low=True, open_high=True)
+        fraction = check.real(self.validation_fraction, "validation_fraction", low=0, high=1, open_low=True, open_high=True)
         y, strata = parts[1], None
         held = math.ceil(fraction * len(y))
         if not 2 <= held < len(y):
@@ -134,7 +140,7 @@ class DropoutNet(BaseEstimator):
 
     def _stopping(self, held_out) -> dict:
         """What `fit` is told about when to stop."""
-        patience, tol = _arrays.integer(self.n_iter_no_change, "n_iter_no_change", 1), _arrays.real(self.tol, "tol", low=0)
+        patience, tol = check.integer(self.n_iter_no_change, "n_iter_no_change", 1), check.real(self.tol, "tol", low=0)
         if held_out is None:
             return {"callbacks": _Plateau(patience, tol)}
         return {"validation": self._data(*held_out), "early_stopping": EarlyStopping(patience, "val_loss", tol)}
@@ -160,17 +166,17 @@ class DropoutNet(BaseEstimator):
 
     def _network(self):
         sizes = self.hidden_layer_sizes if np.iterable(self.hidden_layer_sizes) else [self.hidden_layer_sizes]
-        sizes = [_arrays.integer(size, "hidden_layer_sizes", 1) for size in sizes]
-        activation = _ACTIVATIONS[_arrays.choice(self.activation, "activation", _ACTIVATIONS)]
+        sizes = [check.integer(size, "hidden_layer_sizes", 1) for size in sizes]
+        activation = _ACTIVATIONS[check.choice(self.activation, "activation", _ACTIVATIONS)]
         return models.mlp(self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation)
 
     def _solver(self, model, batch):
-        kind = _SOLVERS[_arrays.choice(self.solver, "solver", _SOLVERS)]
-        options = {"lr": _arrays.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)}
+        kind = _SOLVERS[check.choice(self.solver, "solver", _SOLVERS)]
+        options = {"lr": check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)}
         if kind is optim.SGD:
-            momentum = _arrays.real(self.momentum, "momentum", low=0, high=1)
+            momentum = check.real(self.momentum, "momentum", low=0, high=1)
             options |= {"momentum": momentum, "nesterov": _flag(self, "nesterovs_momentum") and momentum > 0}
-        decay = _arrays.real(self.alpha, "alpha", low=0) / batch  # the gradient of alpha / 2 |W|^2 / batch
+        decay = check.real(self.alpha, "alpha", low=0) / batch  # the gradient of alpha / 2 |W|^2 / batch
         weights, biases = ([p for p in model.parameters() if (p.ndim == 2) == matrix] for matrix in (True, False))
         return kind([{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}], **options)
 
@@ -194,8 +200,8 @@ class DropoutNet(BaseEstimator):
         if not any(module.n_sites for module in self.model_.modules()):
             raise ValueError("dropout must be above 0 in some layer for the passes to differ, "
                              f"got dropout={self.dropout!r} with hidden_layer_sizes={self.hidden_layer_sizes!r}")
-        given = {"samples": _arrays.integer(self.mc_samples, "mc_samples", 1), "seed": self._run["seed"], "progress": bool(self.verbose)}
-        return mc.mc_predict(self.model_, self._inputs(X), output=output, **given | options)
+        given = {"samples": check.integer(self.mc_samples, "mc_samples", 1), "seed": self._run["seed"], "progress": bool(self.verbose)}
+        return monte_carlo.mc_predict(self.model_, self._inputs(X), output=output, **given | options)
 
 
 class _Plateau:
@@ -223,4 +229,4 @@ def _unchanged(x, weight):
 
 
 def _flag(estimator, name):
-    return _arrays.flag(getattr(estimator, name), name)
+    return check.flag(getattr(estimator, name), name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+)
 
-from fastdrop.arithmetic import log_softmax_of, softmax_of
-from fastdrop.prediction import MCPrediction
+from fastdrop.functional.arithmetic import log_softmax_of, softmax_of
 from fastdrop.sklearn.base import DropoutNet
+from fastdrop.uncertainty.prediction import MCPrediction
 
 __all__ = ["DropoutClassifier"]
 

@@ -10,10 +10,11 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from fastdrop import _arrays, functional
-from fastdrop.dataset import real
-from fastdrop.prediction import MCPrediction
+from fastdrop import functional
+from fastdrop._utils import validation as check
+from fastdrop._utils.validation import finite_array as real
 from fastdrop.sklearn.base import DropoutNet
+from fastdrop.uncertainty.prediction import MCPrediction
 
 __all__ = ["DropoutRegressor"]
 
@@ -98,7 +99,7 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
                 raise ValueError(f"length_scale must be None where tau is given, got {self.length_scale!r}")
         elif self.length_scale is not None:
             _positive(self.length_scale, "length_scale")
-            alpha = _arrays.real(self.alpha, "alpha", low=0)
+            alpha = check.real(self.alpha, "alpha", low=0)
             if not (alpha and isinstance(self._rate(), Real) and 0 < self._rate() < 1):
                 raise ValueError("length_scale must be None, or dropout one rate between 0 and 1 for all layers that have it, and alpha positive, "
                                  f"got dropout={self.dropout!r} and alpha={self.alpha!r}")
@@ -157,7 +158,7 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
 
 
 def _positive(value, name):
-    return _arrays.real(value, name, low=0, open_low=True)
+    return check.real(value, name, low=0, open_low=True)
 
 
 def _half_squares(output, target):

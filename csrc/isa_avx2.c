@@ -1,4 +1,0 @@
-#include "simd/avx2.h"
-#include "isa.inc"
-
-const fd_table fd_table_avx2 = FD_TABLE;

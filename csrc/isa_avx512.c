@@ -1,4 +1,0 @@
-#include "simd/avx512.h"
-#include "isa.inc"
-
-const fd_table fd_table_avx512 = FD_TABLE;

@@ -1,4 +1,0 @@
-#include "simd/neon.h"
-#include "isa.inc"
-
-const fd_table fd_table_neon = FD_TABLE;

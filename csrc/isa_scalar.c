@@ -1,4 +1,0 @@
-#include "simd/scalar.h"
-#include "isa.inc"
-
-const fd_table fd_table_scalar = FD_TABLE;

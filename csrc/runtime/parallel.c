@@ -1,0 +1,153 @@
+#define _GNU_SOURCE
+#include "runtime/parallel.h"
+#include "fastdrop.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define FD_HAS_FORK 1
+#endif
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+static atomic_int pool_taken;   /* one caller at a time */
+static atomic_int wanted_threads;
+static int pool_lost;            /* a forked child has no threads of libgomp's, whoever used them, and would wait for ever */
+static char *kept;               /* the pool owner's workspace */
+static size_t kept_bytes;
+static int (*interrupt_hook)(void);
+
+#ifdef FD_HAS_FORK
+static void in_child(void) {
+    pool_lost = 1;
+    if (atomic_exchange(&pool_taken, 0)) { /* its owner did not come along, and may just have been exchanging this */
+        kept = NULL;
+        kept_bytes = 0;
+    }
+}
+static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
+static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+#endif
+
+int fd_has_openmp(void) {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+static int default_threads(void) {
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+void fd_set_threads(int n) { atomic_store(&wanted_threads, n < 1 ? 1 : fd_has_openmp() ? n : 1); }
+
+int fd_get_threads(void) {
+    int n = atomic_load(&wanted_threads);
+    if (n == 0) {
+        n = default_threads();
+        fd_set_threads(n);
+    }
+    return n;
+}
+
+void fd_set_interrupt_hook(int (*hook)(void)) {
+    interrupt_hook = hook;
+#ifdef FD_HAS_FORK
+    pthread_once(&watch_once, watch_forks); /* a binding starts here: before any fork that matters */
+#endif
+}
+int fd_interrupted(void) { return interrupt_hook && interrupt_hook(); }
+
+static char *allocate(size_t bytes) {
+    char *p = NULL;
+    const size_t huge = (size_t)2 << 20, align = bytes >= huge ? huge : FD_CACHE_LINE;
+    bytes = (bytes + align - 1) / align * align;
+    p = aligned_alloc(align, bytes);
+#if defined(__linux__)
+    if (p && align == huge) madvise(p, bytes, MADV_HUGEPAGE); /* packed panels: fewer TLB misses */
+#endif
+    return p;
+}
+
+int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes) {
+#ifdef FD_HAS_FORK
+    pthread_once(&watch_once, watch_forks);
+#endif
+    int free_now = 0;
+    region->owns_pool = atomic_compare_exchange_strong(&pool_taken, &free_now, 1);
+    region->threads = region->owns_pool && !pool_lost ? (int)fd_min(wanted, fd_get_threads()) : 1;
+    region->stride = (workspace_bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
+    region->workspace = NULL;
+    const size_t bytes = region->stride * (size_t)region->threads;
+    if (bytes == 0) return FD_OK;
+    if (!region->owns_pool) {
+        region->workspace = allocate(bytes);
+    } else {
+        if (kept_bytes < bytes) {
+            free(kept);
+            kept = allocate(bytes);
+            kept_bytes = kept ? bytes : 0;
+        }
+        region->workspace = kept;
+    }
+    if (region->workspace) return FD_OK;
+    fd_end(region);
+    return FD_NO_MEMORY;
+}
+
+void fd_end(fd_region *region) {
+    if (region->owns_pool) atomic_store(&pool_taken, 0);
+    else free(region->workspace);
+}
+
+/* Subnormals cost up to 100 times a normal number; the caller's mode comes back after the task. */
+static void run_flushed(const fd_region *region, int thread, fd_task task, void *context) {
+#if defined(__x86_64__) || defined(__i386__)
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040u); /* flush to zero, subnormals are zero */
+    task(region, thread, context);
+    _mm_setcsr(before);
+#elif defined(__aarch64__)
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | (uint64_t)1 << 24));
+    task(region, thread, context);
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#else
+    task(region, thread, context);
+#endif
+}
+
+static void run_one(const fd_region *region, int thread, fd_task task, void *context, int flush) {
+    if (flush) run_flushed(region, thread, task, context);
+    else task(region, thread, context);
+}
+
+void fd_run(const fd_region *region, fd_task task, void *context, int flush) {
+#ifdef _OPENMP
+    if (region->threads > 1) {
+#pragma omp parallel num_threads(region->threads)
+        {
+            const int team = omp_get_num_threads(); /* may be fewer than asked for */
+            for (int t = omp_get_thread_num(); t < region->threads; t += team)
+                run_one(region, t, task, context, flush);
+        }
+        return;
+    }
+#endif
+    for (int t = 0; t < region->threads; t++) run_one(region, t, task, context, flush);
+}

@@ -1,0 +1,1 @@
+"""Tensors, the tape of backward, Monte Carlo passes and lazy products."""

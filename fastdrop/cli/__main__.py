@@ -1,0 +1,7 @@
+"""python -m fastdrop.cli"""
+
+import sys
+
+from fastdrop.cli import main
+
+sys.exit(main())

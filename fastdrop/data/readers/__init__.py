@@ -1,0 +1,1 @@
+"""Readers of files: CSV, JSON lines, .npy and .npz, in blocks of rows."""

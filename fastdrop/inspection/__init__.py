@@ -1,0 +1,7 @@
+"""Inspect a model with dropout: warnings, layers and rates, pictures of masks, batch norm statistics."""
+
+from fastdrop.inspection.diagnose import diagnose
+from fastdrop.inspection.plot_masks import plot_masks
+from fastdrop.inspection.recalibrate_batchnorm import recalibrate_batchnorm
+
+__all__ = ["diagnose", "plot_masks", "recalibrate_batchnorm"]

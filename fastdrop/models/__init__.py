@@ -1,0 +1,5 @@
+"""Ready-made models."""
+
+from fastdrop.models.mlp import ACTIVATIONS, mlp
+
+__all__ = ["ACTIVATIONS", "mlp"]

@@ -1,0 +1,18 @@
+"""Monte Carlo dropout and what its passes say: prediction intervals, calibration, temperature scaling."""
+
+from fastdrop.uncertainty.calibration import Calibration, calibration
+from fastdrop.uncertainty.intervals import IntervalCalibration
+from fastdrop.uncertainty.monte_carlo import MCWarning, mc_predict
+from fastdrop.uncertainty.prediction import MCPrediction
+from fastdrop.uncertainty.temperature import Temperature, temperature_scaling
+
+__all__ = [
+    "Calibration",
+    "IntervalCalibration",
+    "MCPrediction",
+    "MCWarning",
+    "Temperature",
+    "calibration",
+    "mc_predict",
+    "temperature_scaling",
+]
