@@ -49,7 +49,7 @@ def config() -> dict:
         "compiled": ", ".join(name if here else f"{name} (not on this machine)" for name, here in _core.compiled_isas()),
         "OpenMP": "yes" if _core.has_openmp() else "no (one thread)",
         "threads": get_num_threads(),
-        "core": _core.__file__,
+        "core": _core.binding.__file__,
     }
 
 

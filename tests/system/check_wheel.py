@@ -14,6 +14,10 @@ import fastdrop as fd
 from fastdrop import nn, optim
 
 
+def folder_of_package():
+    return pathlib.Path(fd.__file__).parent.as_posix()
+
+
 def main():
     fd.manual_seed(0)
     x = np.random.default_rng(0).normal(size=(64, 20)).astype(np.float32)
@@ -39,6 +43,7 @@ def main():
         [sys.executable, "-m", "fastdrop", "info"], capture_output=True, text=True, check=True
     ).stdout
     print(said)
+    assert f"{folder_of_package()}/_core/binding." in said, said
     assert f"fastdrop         {fd.__version__}" in said, said
     isas = ", ".join(fd.available_isas())
     print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}; instruction sets: {isas}")
