@@ -58,22 +58,36 @@ MACHINE = target_machine()
 ISA_FLAGS = {"scalar": []}
 if MACHINE == "x86_64":
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
-    ISA_FLAGS["avx512"] = [*ISA_FLAGS["avx2"], "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+    ISA_FLAGS["avx512"] = [
+        *ISA_FLAGS["avx2"],
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512dq",
+        "-mavx512vl",
+    ]
 elif MACHINE == "arm64":
     ISA_FLAGS["neon"] = []
 MACHINE_MACROS = {"x86_64": [("FD_X86", None)], "arm64": [("FD_ARM64", None)]}.get(MACHINE, [])
 
-# For gcc and clang. Elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small.
+# For gcc and clang. Elementwise kernels give the same bits on every instruction set only without
+# contraction (a*b + c in one rounding). -g0 makes the wheel four times smaller.
 FLAGS = ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
 OPENMP = {"darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
 
 
 def files_below(folder, suffixes):
-    return sorted(os.path.join(base, name) for base, _, names in os.walk(folder) for name in names if name.endswith(suffixes))
+    return sorted(
+        os.path.join(base, name)
+        for base, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(suffixes)
+    )
 
 
 # everything in csrc but the tables of kernels, which have flags of their own
-DRIVERS = [path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"]
+DRIVERS = [
+    path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"
+]
 INCLUDE = ["csrc", "csrc/include"]
 
 
@@ -83,8 +97,12 @@ class BuildCore(build_ext):
             self.add_openmp(ext)
         for isa, flags in ISA_FLAGS.items():
             ext.extra_objects += self.compiler.compile(
-                [f"csrc/isa/{isa}.c"], output_dir=self.build_temp, include_dirs=INCLUDE, depends=ext.depends,
-                extra_postargs=ext.extra_compile_args + flags)
+                [f"csrc/isa/{isa}.c"],
+                output_dir=self.build_temp,
+                include_dirs=INCLUDE,
+                depends=ext.depends,
+                extra_postargs=ext.extra_compile_args + flags,
+            )
         super().build_extension(ext)
 
     def add_openmp(self, ext):
@@ -94,9 +112,15 @@ class BuildCore(build_ext):
         try:
             source = os.path.join(folder, "probe.c")
             with open(source, "w") as file:
-                file.write("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-            objects = self.compiler.compile([source], output_dir=folder, extra_postargs=compile_flags)
-            self.compiler.link_executable(objects, os.path.join(folder, "probe"), extra_postargs=link_flags)
+                file.write(
+                    "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+                )
+            objects = self.compiler.compile(
+                [source], output_dir=folder, extra_postargs=compile_flags
+            )
+            self.compiler.link_executable(
+                objects, os.path.join(folder, "probe"), extra_postargs=link_flags
+            )
         except Exception as error:  # distutils raises many kinds
             print(f"fastdrop: no OpenMP here ({error}); building for one thread", file=sys.stderr)
             return
@@ -113,7 +137,10 @@ setup(
             ["fastdrop/_core/binding.pyx", *DRIVERS],
             include_dirs=[*INCLUDE, numpy.get_include()],
             depends=files_below("csrc", (".h", ".inc", ".c")),
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")]
+            define_macros=[
+                ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+                ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+            ]
             + MACHINE_MACROS,
             extra_compile_args=FLAGS + os.environ.get("FASTDROP_CFLAGS", "").split(),
             extra_link_args=os.environ.get("FASTDROP_LDFLAGS", "").split(),

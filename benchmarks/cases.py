@@ -32,25 +32,86 @@ for _n in (512, 1024, 2048, 4096):
     case(f"matmul {_n}^3", cases.matmul, _n, _n, _n, quick=_n == 1024, more=peers.matmul)
 for _batch in (32, 128, 1024):
     for _k in (784, 1024):
-        case(f"matmul x w^T {_batch}x1024x{_k}", cases.matmul, _batch, 1024, _k, False, True, quick=_batch == 128, more=peers.matmul)
-    case(f"matmul dy w {_batch}x1024x1024", cases.matmul, _batch, 1024, 1024, quick=_batch == 128, more=peers.matmul)
+        case(
+            f"matmul x w^T {_batch}x1024x{_k}",
+            cases.matmul,
+            _batch,
+            1024,
+            _k,
+            False,
+            True,
+            quick=_batch == 128,
+            more=peers.matmul,
+        )
+    case(
+        f"matmul dy w {_batch}x1024x1024",
+        cases.matmul,
+        _batch,
+        1024,
+        1024,
+        quick=_batch == 128,
+        more=peers.matmul,
+    )
     for _k in (784, 1024):
-        case(f"matmul dy^T x 1024x{_k}x{_batch}", cases.matmul, 1024, _k, _batch, True, quick=False, more=peers.matmul)
-case("matmul x w^T 128x2048x2048", cases.matmul, 128, 2048, 2048, False, True, quick=False, more=peers.matmul)
+        case(
+            f"matmul dy^T x 1024x{_k}x{_batch}",
+            cases.matmul,
+            1024,
+            _k,
+            _batch,
+            True,
+            quick=False,
+            more=peers.matmul,
+        )
+case(
+    "matmul x w^T 128x2048x2048",
+    cases.matmul,
+    128,
+    2048,
+    2048,
+    False,
+    True,
+    quick=False,
+    more=peers.matmul,
+)
 case("matmul dy w 128x2048x2048", cases.matmul, 128, 2048, 2048, quick=False, more=peers.matmul)
-case("matmul dy^T x 2048x2048x128", cases.matmul, 2048, 2048, 128, True, quick=False, more=peers.matmul)
+case(
+    "matmul dy^T x 2048x2048x128",
+    cases.matmul,
+    2048,
+    2048,
+    128,
+    True,
+    quick=False,
+    more=peers.matmul,
+)
 
 for _batch in (128, 1024):
     case(f"linear relu dropout {_batch}x1024x1024", cases.linear, _batch, 1024, quick=_batch == 128)
 
 for _hidden in (512, 1024, 2048):
     for _batch in (32, 128, 1024):
-        case(f"mlp step h={_hidden} batch={_batch}", cases.mlp_step, _hidden, _batch, quick=(_hidden, _batch) == (1024, 128),
-             more=peers.mlp_steps)
+        case(
+            f"mlp step h={_hidden} batch={_batch}",
+            cases.mlp_step,
+            _hidden,
+            _batch,
+            quick=(_hidden, _batch) == (1024, 128),
+            more=peers.mlp_steps,
+        )
 case("mlp step h=16 batch=1", cases.mlp_step, 16, 1, more=peers.mlp_steps)
 
-for _build in (family.spatial, family.alpha, family.gaussian, family.path, family.block, family.concrete, family.connect_pass,
-               family.connect_sample, family.residual):
+for _build in (
+    family.spatial,
+    family.alpha,
+    family.gaussian,
+    family.path,
+    family.block,
+    family.concrete,
+    family.connect_pass,
+    family.connect_sample,
+    family.residual,
+):
     case(f"family {_build.__name__}", _build, quick=False)
 for _batch in (1, 32, 128):
     case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)

@@ -25,14 +25,13 @@ def step_memory(library: str, hidden: int, batch: int) -> float:
     import numpy as np
 
     from fastdrop import nn
-    from fastdrop.bench.cases import RATES
-    from fastdrop.bench.cases import mlp
-    from fastdrop.bench.cases import torch
-    from fastdrop.bench.cases import training_step
+    from fastdrop.bench.cases import RATES, mlp, torch, training_step
 
     layers = nn if library == "fastdrop" else torch().nn
     rng = np.random.default_rng(0)
-    training_step(mlp(layers, 8, RATES), rng.random((2, 784), np.float32), np.zeros(2, np.int64))()  # threads and libraries are up
+    training_step(
+        mlp(layers, 8, RATES), rng.random((2, 784), np.float32), np.zeros(2, np.int64)
+    )()  # threads and libraries are up
     x, y = rng.random((batch, 784), np.float32), rng.integers(0, 10, batch)
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the high-water mark begins here
@@ -47,14 +46,25 @@ def main() -> int:
     if len(sys.argv) == 4:
         print(step_memory(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
         return 0
-    print("peak memory of a training step of 784-h-h-10 with dropout, MiB (parameters, gradients and momentum alone in brackets)")
+    print(
+        "peak memory of a training step of 784-h-h-10 with dropout, MiB (parameters, gradients and momentum alone in brackets)"
+    )
     for hidden, batch in SHAPES:
-        run = [subprocess.run([sys.executable, "-m", "benchmarks.memory", library, str(hidden), str(batch)], check=True,
-                              capture_output=True, text=True) for library in ("fastdrop", "torch")]
+        run = [
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.memory", library, str(hidden), str(batch)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            for library in ("fastdrop", "torch")
+        ]
         ours, theirs = (float(r.stdout) for r in run)
         least = 3 * 4 * (784 * hidden + hidden * hidden + 10 * hidden + 2 * hidden + 10) / 2**20
-        print(f"h = {hidden:4}, batch {batch:4}: fastdrop {ours:6.1f}, PyTorch {theirs:6.1f}, PyTorch / fastdrop {theirs / ours:.2f} ({least:.1f})",
-              flush=True)
+        print(
+            f"h = {hidden:4}, batch {batch:4}: fastdrop {ours:6.1f}, PyTorch {theirs:6.1f}, PyTorch / fastdrop {theirs / ours:.2f} ({least:.1f})",
+            flush=True,
+        )
     return 0
 
 

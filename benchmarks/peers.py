@@ -45,7 +45,11 @@ def dropout(x, p) -> dict:
         from jax import numpy as jnp
 
         jx, key = jnp.asarray(x), jax.random.key(1)
-        jitted = jax.jit(lambda key, array: jnp.where(jax.random.bernoulli(key, 1 - p, array.shape), array / (1 - p), 0.0))
+        jitted = jax.jit(
+            lambda key, array: jnp.where(
+                jax.random.bernoulli(key, 1 - p, array.shape), array / (1 - p), 0.0
+            )
+        )
         candidates["JAX"] = lambda: jitted(key, jx).block_until_ready()
     return candidates
 
@@ -57,9 +61,16 @@ def matmul(a, b) -> dict:
     import jax
     from jax import numpy as jnp
 
-    stored = [jnp.asarray(array if array.flags.c_contiguous else np.ascontiguousarray(array.T)) for array in (a, b)]
-    turned = [not array.flags.c_contiguous for array in (a, b)]  # as training has it: transposed where it is used
-    function = jax.jit(lambda left, right: (left.T if turned[0] else left) @ (right.T if turned[1] else right))
+    stored = [
+        jnp.asarray(array if array.flags.c_contiguous else np.ascontiguousarray(array.T))
+        for array in (a, b)
+    ]
+    turned = [
+        not array.flags.c_contiguous for array in (a, b)
+    ]  # as training has it: transposed where it is used
+    function = jax.jit(
+        lambda left, right: (left.T if turned[0] else left) @ (right.T if turned[1] else right)
+    )
     return {"JAX": lambda: function(*stored).block_until_ready()}
 
 
@@ -69,7 +80,9 @@ def mlp_steps(x, y, hidden) -> dict:
     for suffix, rates in (("", cases.RATES), (", no dropout", (0, 0, 0))):
         if compiled():
             model = cases.mlp(torch.nn, hidden, rates)
-            candidates["PyTorch compiled" + suffix] = cases.training_step(model, x, y, compiled=torch.compile)
+            candidates["PyTorch compiled" + suffix] = cases.training_step(
+                model, x, y, compiled=torch.compile
+            )
         if jax_has_our_threads():
             candidates["JAX" + suffix] = jax_training_step((784, hidden, hidden, 10), rates, x, y)
     return candidates
@@ -82,7 +95,13 @@ def jax_training_step(sizes, rates, x, y, lr=0.01):
 
     rng = np.random.default_rng(0)
     shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
-    weights = [(jnp.asarray(rng.uniform(-1, 1, (i, o)).astype(np.float32) / i**0.5), jnp.zeros(o, jnp.float32)) for i, o in shapes]
+    weights = [
+        (
+            jnp.asarray(rng.uniform(-1, 1, (i, o)).astype(np.float32) / i**0.5),
+            jnp.zeros(o, jnp.float32),
+        )
+        for i, o in shapes
+    ]
     x, y = jnp.asarray(x), jnp.asarray(y)
 
     def loss_of(weights, key):

@@ -1,4 +1,5 @@
-/* Multiply-adds from registers alone: what a core can do at most. Compiled by roofline.py for the instruction set in force. */
+/* Multiply-adds from registers alone: what a core can do at most. Compiled by roofline.py for the
+ * instruction set in force. */
 #include <stddef.h>
 
 #if defined(__AVX512F__)
@@ -10,7 +11,8 @@ typedef float vec __attribute__((vector_size(16)));
 #endif
 enum { CHAINS = 12 }; /* more than latency times multiply-adds a cycle */
 
-/* Does rounds * CHAINS vector multiply-adds; returns how many floating-point operations that were. */
+/* Does rounds * CHAINS vector multiply-adds; returns how many floating-point operations that were.
+ */
 double multiply_adds(ptrdiff_t rounds, float *out) {
     vec sum[CHAINS], x, y;
     for (size_t l = 0; l < sizeof x / sizeof *out; l++) x[l] = 0.5f, y[l] = out[0];

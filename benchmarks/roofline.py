@@ -12,21 +12,21 @@ import os
 
 os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # before the libraries are loaded
 
-import argparse  # noqa: E402
-import ctypes  # noqa: E402
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-import tempfile  # noqa: E402
-import threading  # noqa: E402
-import time  # noqa: E402
-from pathlib import Path  # noqa: E402
-from statistics import median  # noqa: E402
+import argparse
+import ctypes
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from statistics import median
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import fastdrop as fd  # noqa: E402
-from fastdrop import _core, bench  # noqa: E402
-from fastdrop import kernels as K  # noqa: E402
+import fastdrop as fd
+from fastdrop import _core, bench
+from fastdrop import kernels as K
 
 FLAGS = {"avx512": ["-mavx512f", "-mfma"], "avx2": ["-mavx2", "-mfma"], "neon": [], "scalar": []}
 
@@ -36,16 +36,34 @@ def peak(threads: int) -> float:
     source = Path(__file__).with_name("roofline.c")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "roofline.so")
-        subprocess.run([os.environ.get("CC", "cc"), "-O2", "-ffp-contract=fast", "-fPIC", "-shared", *FLAGS[fd.runtime.isa()],
-                        "-o", library, source], check=True)
+        subprocess.run(
+            [
+                os.environ.get("CC", "cc"),
+                "-O2",
+                "-ffp-contract=fast",
+                "-fPIC",
+                "-shared",
+                *FLAGS[fd.runtime.isa()],
+                "-o",
+                library,
+                source,
+            ],
+            check=True,
+        )
         multiply_adds = ctypes.CDLL(str(library)).multiply_adds
     multiply_adds.restype = ctypes.c_double
     rounds = ctypes.c_ssize_t(20_000_000)
     rates = []
     for _ in range(7):
         done = []
-        workers = [threading.Thread(target=lambda: done.append(multiply_adds(rounds, ctypes.byref(ctypes.c_float(0.25)))))
-                   for _ in range(threads)]
+        workers = [
+            threading.Thread(
+                target=lambda: done.append(
+                    multiply_adds(rounds, ctypes.byref(ctypes.c_float(0.25)))
+                )
+            )
+            for _ in range(threads)
+        ]
         start = time.perf_counter()
         for worker in workers:
             worker.start()
@@ -61,11 +79,27 @@ def floats(*shape):
 
 def products():
     """(name, function, operations)"""
-    for m, n, k, ta, tb in ((1024, 1024, 1024, 0, 0), (2048, 2048, 2048, 0, 0), (128, 1024, 1024, 0, 1), (128, 1024, 1024, 0, 0),
-                            (1024, 1024, 128, 1, 0), (32, 1024, 1024, 0, 1), (32, 1024, 1024, 0, 0), (1024, 1024, 32, 1, 0)):
-        a, b, c = floats(*((k, m) if ta else (m, k))), floats(*((n, k) if tb else (k, n))), np.empty((m, n), np.float32)
+    for m, n, k, ta, tb in (
+        (1024, 1024, 1024, 0, 0),
+        (2048, 2048, 2048, 0, 0),
+        (128, 1024, 1024, 0, 1),
+        (128, 1024, 1024, 0, 0),
+        (1024, 1024, 128, 1, 0),
+        (32, 1024, 1024, 0, 1),
+        (32, 1024, 1024, 0, 0),
+        (1024, 1024, 32, 1, 0),
+    ):
+        a, b, c = (
+            floats(*((k, m) if ta else (m, k))),
+            floats(*((n, k) if tb else (k, n))),
+            np.empty((m, n), np.float32),
+        )
         name = f"{m}x{n}x{k} {'x w^T' if tb else 'dy^T x' if ta else 'a b'}"
-        yield name, lambda a=a, ta=ta, b=b, tb=tb, c=c: _core.gemm(c, a, bool(ta), b, bool(tb)), 2.0 * m * n * k
+        yield (
+            name,
+            lambda a=a, ta=ta, b=b, tb=tb, c=c: _core.gemm(c, a, bool(ta), b, bool(tb)),
+            2.0 * m * n * k,
+        )
 
 
 def passes():
@@ -76,16 +110,32 @@ def passes():
     yield "dropout p = 0.5", lambda: K.dropout(x, 0.5, seed=1, out=y), 2 * size
     yield "dropout p = 0.1", lambda: K.dropout(x, 0.1, seed=1, out=y), 2 * size
     yield "ReLU", lambda: _core.act(y, x, _core.ACT_RELU, 0.0), 2 * size
-    yield "backward of ReLU and dropout, bias gradient", lambda: _core.act_backward(y, x, z, _core.ACT_RELU, 0.0, bias), 3 * size
-    yield "SGD with momentum", lambda: _core.sgd(y, x, z, 1e-6, 0.9, 0.0, 0.0, False, False), 5 * size
+    yield (
+        "backward of ReLU and dropout, bias gradient",
+        lambda: _core.act_backward(y, x, z, _core.ACT_RELU, 0.0, bias),
+        3 * size,
+    )
+    yield (
+        "SGD with momentum",
+        lambda: _core.sgd(y, x, z, 1e-6, 0.9, 0.0, 0.0, False, False),
+        5 * size,
+    )
     w, g, m, v = (floats(n // 2, n) for _ in range(4))
-    yield "Adam", lambda: _core.adam(w, g, m, v, 1e-6, 0.9, 0.999, 1e-8, 0.0, False, 10), 7 * size // 2
+    yield (
+        "Adam",
+        lambda: _core.adam(w, g, m, v, 1e-6, 0.9, 0.999, 1e-8, 0.0, False, 10),
+        7 * size // 2,
+    )
     yield "sum of squares", lambda: _core.sumsq(x), size
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.roofline", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     x = floats(64 << 20)
     y = np.empty_like(x)
@@ -94,15 +144,25 @@ def main(arguments=None) -> int:
         most = peak(threads)
         copy = bench.compare({"copy": lambda: _core.scale(y, x, 2.0)})["copy"]["median"]
         bandwidth = 2 * x.nbytes / copy
-        print(f"\n{fd.runtime.isa()}, {threads} thread{'s' * (threads > 1)}: {most / 1e9:.0f} GFLOP/s from registers, "
-              f"{bandwidth / 1e9:.1f} GB/s in a scaled copy of {x.nbytes >> 20} MiB")
+        print(
+            f"\n{fd.runtime.isa()}, {threads} thread{'s' * (threads > 1)}: {most / 1e9:.0f} GFLOP/s from registers, "
+            f"{bandwidth / 1e9:.1f} GB/s in a scaled copy of {x.nbytes >> 20} MiB"
+        )
         for name, function, operations in products():
             t = bench.compare({name: function})[name]["median"]
-            print(f"  {name:<46}{operations / t / 1e9:8.0f} GFLOP/s {operations / t / most:6.0%} of the multiply-adds", flush=True)
+            print(
+                f"  {name:<46}{operations / t / 1e9:8.0f} GFLOP/s {operations / t / most:6.0%} of the multiply-adds",
+                flush=True,
+            )
         for name, function, moved in passes():
-            figures = bench.compare({"copy": lambda: _core.scale(y, x, 2.0), name: function}, pairs=9)
+            figures = bench.compare(
+                {"copy": lambda: _core.scale(y, x, 2.0), name: function}, pairs=9
+            )
             t, c = figures[name]["median"], figures["copy"]["median"]
-            print(f"  {name:<46}{moved / t / 1e9:8.1f} GB/s    {moved / t / (2 * x.nbytes / c):6.0%} of the copy's", flush=True)
+            print(
+                f"  {name:<46}{moved / t / 1e9:8.1f} GB/s    {moved / t / (2 * x.nbytes / c):6.0%} of the copy's",
+                flush=True,
+            )
     return 0
 
 

@@ -23,8 +23,13 @@ from fastdrop import bench
 
 CAPS = {
     "avx512": {},
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
-             "OPENBLAS_CORETYPE": "Haswell", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
 }
 
 
@@ -32,22 +37,47 @@ def commit() -> str:
     """The commit being measured, with a + when the tree has changes."""
     root = Path(__file__).resolve().parent.parent
     try:
-        name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+        name = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
 def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="the rows that matter most, fewer pairs")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="the rows that matter most, fewer pairs"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains TEXT")
-    parser.add_argument("--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)")
-    parser.add_argument("--pairs", type=int, default=None, help="rounds of each case (default: 15, with --quick 9)")
-    parser.add_argument("--peers", choices=("eager", "all"), default="eager", help="all: PyTorch compiled and JAX as well")
-    parser.add_argument("--isa", choices=tuple(CAPS), help="force it on fastdrop, and on the others what they have closest to it")
+    parser.add_argument(
+        "--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=None, help="rounds of each case (default: 15, with --quick 9)"
+    )
+    parser.add_argument(
+        "--peers",
+        choices=("eager", "all"),
+        default="eager",
+        help="all: PyTorch compiled and JAX as well",
+    )
+    parser.add_argument(
+        "--isa",
+        choices=tuple(CAPS),
+        help="force it on fastdrop, and on the others what they have closest to it",
+    )
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     forced = {"FASTDROP_ISA": options.isa, **CAPS[options.isa]} if options.isa else {}
@@ -65,7 +95,9 @@ def main(arguments=None) -> int:
         bench.set_threads(threads)
         for name, build in cases.CASES.items():
             if options.only in name and (build.quick or not options.quick):
-                rows += bench.measure(build(), pairs, say=lambda line: print(line, flush=True), name=name)
+                rows += bench.measure(
+                    build(), pairs, say=lambda line: print(line, flush=True), name=name
+                )
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     return 0

@@ -1,6 +1,6 @@
 """Markdown of JSON files that benchmarks.run wrote: a table for each set of candidates.
 
-    python -m benchmarks.table FILE ...
+python -m benchmarks.table FILE ...
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ def tables(paths: list[Path]) -> str:
         content = json.loads(path.read_text())
         machine = content["machine"]
         rows += content["rows"]
-        lines.append(f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, {machine['compiler']}  ")
+        lines.append(
+            f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, {machine['compiler']}  "
+        )
     cases: dict[tuple, dict] = {}
     for row in rows:
         cases.setdefault((row["case"], row["threads"]), {})[row["candidate"]] = row
@@ -28,7 +30,11 @@ def tables(paths: list[Path]) -> str:
         kinds.setdefault(tuple(figures), []).append((*key, figures))
     for names, entries in kinds.items():
         ours, *others = names
-        lines += ["", f"| case | threads | {ours} | " + " | ".join(others) + " |", "|---|---|---|" + "---|" * len(others)]
+        lines += [
+            "",
+            f"| case | threads | {ours} | " + " | ".join(others) + " |",
+            "|---|---|---|" + "---|" * len(others),
+        ]
         for case, threads, figures in entries:
             ratios = " | ".join(f"{figures[name]['ratio']:.2f}" for name in others)
             lines.append(f"| {case} | {threads} | {seconds(figures[ours]['median'])} | {ratios} |")

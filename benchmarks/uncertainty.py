@@ -12,13 +12,8 @@ import numpy as np
 
 import fastdrop as fd
 from fastdrop.bench import cases
+from fastdrop.bench.cases import HIDDEN, SAMPLES, STEADY, Case, images, uncertain_mlp
 from fastdrop.uncertainty import monte_carlo
-from fastdrop.bench.cases import HIDDEN
-from fastdrop.bench.cases import SAMPLES
-from fastdrop.bench.cases import STEADY
-from fastdrop.bench.cases import Case
-from fastdrop.bench.cases import images
-from fastdrop.bench.cases import uncertain_mlp
 
 torch = cases.torch()
 
@@ -42,10 +37,16 @@ def shared(batch: int) -> Case:
         finally:
             monte_carlo.THINS = True
 
-    candidates = {"fastdrop, thinned": thinned, "fastdrop, all units": whole,
-                  "fastdrop, masks of their own": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}
-    return Case(f"{SAMPLES} Monte Carlo passes with shared masks, batch {batch}, p = 0.5", candidates,
-                lambda: _require(np.abs(thinned().mean - whole().mean).max() < 1e-5, "the thinned network"))
+    candidates = {
+        "fastdrop, thinned": thinned,
+        "fastdrop, all units": whole,
+        "fastdrop, masks of their own": lambda: fd.mc_predict(model, x, SAMPLES, seed=1),
+    }
+    return Case(
+        f"{SAMPLES} Monte Carlo passes with shared masks, batch {batch}, p = 0.5",
+        candidates,
+        lambda: _require(np.abs(thinned().mean - whole().mean).max() < 1e-5, "the thinned network"),
+    )
 
 
 def latency() -> Case:
@@ -82,19 +83,27 @@ def _onnx(weights):
         return None
     nodes, last = [], "x"
     for i in range(3):
-        nodes.append(helper.make_node("Gemm", [last, f"p{2 * i}", f"p{2 * i + 1}"], [f"z{i}"], transB=1))
+        nodes.append(
+            helper.make_node("Gemm", [last, f"p{2 * i}", f"p{2 * i + 1}"], [f"z{i}"], transB=1)
+        )
         last = f"z{i}"
         if i < 2:
             nodes.append(helper.make_node("Relu", [last], [f"h{i}"]))
             last = f"h{i}"
-    graph = helper.make_graph(nodes, "mlp", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 784])],
-                              [helper.make_tensor_value_info(last, TensorProto.FLOAT, [None, 10])],
-                              [numpy_helper.from_array(array, f"p{i}") for i, array in enumerate(weights)])
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 784])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, [None, 10])],
+        [numpy_helper.from_array(array, f"p{i}") for i, array in enumerate(weights)],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = fd.get_num_threads(), 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 _FASTDROP = """
@@ -124,16 +133,28 @@ def start() -> Case:
     np.savez(place / "model.npz", **model.state_dict())
     np.save(place / "x.npy", x)
     # both with compiled bytecode, as installed packages have it
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(place / "bytecode"), "FASTDROP_NUM_THREADS": str(fd.get_num_threads()),
-                   "OPENBLAS_NUM_THREADS": str(fd.get_num_threads()), "PYTHONPATH": str(Path(fd.__file__).parents[1])}
+    environment = {
+        **os.environ,
+        "PYTHONPYCACHEPREFIX": str(place / "bytecode"),
+        "FASTDROP_NUM_THREADS": str(fd.get_num_threads()),
+        "OPENBLAS_NUM_THREADS": str(fd.get_num_threads()),
+        "PYTHONPATH": str(Path(fd.__file__).parents[1]),
+    }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def script(text, weights):
         (place / f"{weights}.py").write_text(text)
         command = [sys.executable, "-P", place / f"{weights}.py", place / weights, place / "x.npy"]
-        return lambda: subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
+        return lambda: (
+            subprocess.run(
+                command, env=environment, capture_output=True, check=True, text=True
+            ).stdout
+        )
 
-    candidates = {"fastdrop": script(_FASTDROP, "model.safetensors"), "NumPy": script(_NUMPY, "model.npz")}
+    candidates = {
+        "fastdrop": script(_FASTDROP, "model.safetensors"),
+        "NumPy": script(_NUMPY, "model.npz"),
+    }
     expected = f"{fd.predict(model, x).argmax()}\n"
 
     def check():

@@ -46,7 +46,10 @@ def config() -> dict:
         "numpy": np.__version__,
         "compiler": _core.compiler(),
         "instruction set": isa(),
-        "compiled": ", ".join(name if here else f"{name} (not on this machine)" for name, here in _core.compiled_isas()),
+        "compiled": ", ".join(
+            name if here else f"{name} (not on this machine)"
+            for name, here in _core.compiled_isas()
+        ),
         "OpenMP": "yes" if _core.has_openmp() else "no (one thread)",
         "threads": get_num_threads(),
         "core": _core.binding.__file__,
@@ -81,7 +84,9 @@ def _from_environment() -> None:
         try:
             set_num_threads(int(threads))
         except ValueError:
-            raise ImportError(f"FASTDROP_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, got {threads!r}") from None
+            raise ImportError(
+                f"FASTDROP_NUM_THREADS must be an integer from 1 to {MAX_THREADS}, got {threads!r}"
+            ) from None
 
 
 def _register_with_threadpoolctl(threadpoolctl) -> None:
@@ -90,7 +95,7 @@ def _register_with_threadpoolctl(threadpoolctl) -> None:
     class FastdropController(threadpoolctl.LibController):
         user_api = "fastdrop"
         internal_api = "fastdrop"
-        filename_prefixes = ("_core",)
+        filename_prefixes = ("binding",)
         check_symbols = ("fd_get_threads",)
 
         def get_num_threads(self):

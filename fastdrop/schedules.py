@@ -114,7 +114,9 @@ def rate(p, name: str = "p"):
 def to_dict(schedule: Schedule) -> dict:
     """JSON-able, for `from_dict`; ValueError for a class of the user's own."""
     if type(schedule) not in _KINDS.values():
-        raise ValueError(f"only {', '.join(_KINDS)} can be written to a file, not a {type(schedule).__name__}")
+        raise ValueError(
+            f"only {', '.join(_KINDS)} can be written to a file, not a {type(schedule).__name__}"
+        )
     return {"schedule": type(schedule).__name__, **asdict(schedule)}
 
 

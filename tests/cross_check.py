@@ -18,19 +18,36 @@ AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 TARGETS = {
     "x86_64": (["gcc"], "FD_X86", {"scalar": [], "avx2": AVX2, "avx512": AVX512}, []),
-    "aarch64": (["aarch64-linux-gnu-gcc"], "FD_ARM64", {"scalar": [], "neon": []},
-                ["qemu-aarch64", "-cpu", "cortex-a53", "-L", "/usr/aarch64-linux-gnu"]),
+    "aarch64": (
+        ["aarch64-linux-gnu-gcc"],
+        "FD_ARM64",
+        {"scalar": [], "neon": []},
+        ["qemu-aarch64", "-cpu", "cortex-a53", "-L", "/usr/aarch64-linux-gnu"],
+    ),
 }
 
 
 def build(compiler, macro, isas, folder):
-    flags = ["-std=c11", "-O2", "-ffp-contract=off", "-fopenmp", f"-D{macro}", f"-I{CORE}", f"-I{CORE / 'include'}"]
+    flags = [
+        "-std=c11",
+        "-O2",
+        "-ffp-contract=off",
+        "-fopenmp",
+        f"-D{macro}",
+        f"-I{CORE}",
+        f"-I{CORE / 'include'}",
+    ]
     objects = []
-    for source, extra in [(CORE / f"isa/{i}.c", f) for i, f in isas.items()] + [(d, []) for d in DRIVERS]:
+    for source, extra in [(CORE / f"isa/{i}.c", f) for i, f in isas.items()] + [
+        (d, []) for d in DRIVERS
+    ]:
         objects.append(folder / f"{source.parent.name}_{source.stem}.o")
         subprocess.run([*compiler, *flags, *extra, "-c", source, "-o", objects[-1]], check=True)
     program = folder / "cross_check"
-    subprocess.run([*compiler, *flags, ROOT / "tests/csrc/cross_check.c", *objects, "-lm", "-o", program], check=True)
+    subprocess.run(
+        [*compiler, *flags, ROOT / "tests/csrc/cross_check.c", *objects, "-lm", "-o", program],
+        check=True,
+    )
     return program
 
 
@@ -53,9 +70,15 @@ def main():
     reference = next(iter(answers))
     failed = False
     for key, lines in answers.items():
-        different = [line for line, other in zip(lines, answers[reference], strict=True) if line != other or "WRONG" in line]
+        different = [
+            line
+            for line, other in zip(lines, answers[reference], strict=True)
+            if line != other or "WRONG" in line
+        ]
         failed |= bool(different)
-        print(f"{' '.join(key)}: {len(lines)} answers, {len(different)} differ from {' '.join(reference)}")
+        print(
+            f"{' '.join(key)}: {len(lines)} answers, {len(different)} differ from {' '.join(reference)}"
+        )
         print("".join(f"    {line}\n" for line in different[:10]), end="")
     sys.exit(failed)
 

@@ -15,11 +15,15 @@ PAPERS = (mnist, concrete, sparse, features, uci_gal, ood, calibration)
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.papers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.papers", description=__doc__.splitlines()[0]
+    )
     commands = parser.add_subparsers(dest="paper", required=True)
     for paper in PAPERS:
         about = paper.__doc__.splitlines()[0]
-        command = commands.add_parser(paper.__name__.rpartition(".")[2], help=about, description=about)
+        command = commands.add_parser(
+            paper.__name__.rpartition(".")[2], help=about, description=about
+        )
         paper.arguments(command)
         command.set_defaults(run=paper.run)
     options = parser.parse_args(arguments)

@@ -31,14 +31,25 @@ def clothes():
 
 def _images(name: str):
     with np.load(data_folder() / name / f"{name}.npz") as file:
-        images = [(file[k].reshape(-1, 784) / np.float32(255)).astype(np.float32) for k in ("x_train", "x_test")]
-        return images[0], file["y_train"].astype(np.int64), images[1], file["y_test"].astype(np.int64)
+        images = [
+            (file[k].reshape(-1, 784) / np.float32(255)).astype(np.float32)
+            for k in ("x_train", "x_test")
+        ]
+        return (
+            images[0],
+            file["y_train"].astype(np.int64),
+            images[1],
+            file["y_test"].astype(np.int64),
+        )
 
 
 def test_error(model, x, y) -> float:
     """Errors in percent, in evaluation mode."""
     model.eval()
     with fd.no_grad():
-        wrong = sum(int((model(x[i:i + 1000]).numpy().argmax(1) != y[i:i + 1000]).sum()) for i in range(0, len(x), 1000))
+        wrong = sum(
+            int((model(x[i : i + 1000]).numpy().argmax(1) != y[i : i + 1000]).sum())
+            for i in range(0, len(x), 1000)
+        )
     model.train()
     return 100.0 * wrong / len(x)

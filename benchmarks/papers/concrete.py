@@ -26,15 +26,28 @@ def concrete_rates(n: int, seed: int, options) -> list[float]:
     x = rng.standard_normal((n, 1)).astype(np.float32)
     y = (2 * x + 8 + rng.standard_normal((n, 1))).astype(np.float32)
     h = options.hidden
-    model = nn.Sequential(nn.ConcreteDropout(0.1), nn.Linear(1, h), nn.ReLU(), nn.ConcreteDropout(0.1), nn.Linear(h, h), nn.ReLU(),
-                          nn.ConcreteDropout(0.1), nn.Linear(h, h), nn.ReLU(), nn.ConcreteDropout(0.1), nn.Linear(h, 2))
+    model = nn.Sequential(
+        nn.ConcreteDropout(0.1),
+        nn.Linear(1, h),
+        nn.ReLU(),
+        nn.ConcreteDropout(0.1),
+        nn.Linear(h, h),
+        nn.ReLU(),
+        nn.ConcreteDropout(0.1),
+        nn.Linear(h, h),
+        nn.ReLU(),
+        nn.ConcreteDropout(0.1),
+        nn.Linear(h, 2),
+    )
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     epochs = batches(x, y, options.batch_size, reuse=True)
     done = 0
     while done < options.steps:
         for xb, yb in epochs:
             out = model(xb)  # mean and log variance
-            loss = F.gaussian_nll_loss(out[:, :1], yb, fd.exp(out[:, 1:])) + nn.concrete_regularizer(model, n, options.length_scale)
+            loss = F.gaussian_nll_loss(
+                out[:, :1], yb, fd.exp(out[:, 1:])
+            ) + nn.concrete_regularizer(model, n, options.length_scale)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -43,9 +56,16 @@ def concrete_rates(n: int, seed: int, options) -> list[float]:
 
 
 def run(options) -> None:
-    print(f"published: Gal, Hron, Kendall (2017), figure 2: the more data, the lower the rates of the hidden layers; here {options.hidden} units, "
-          f"batches of {options.batch_size}, {options.steps} steps of Adam, l = {options.length_scale}, sigma = 1")
+    print(
+        f"published: Gal, Hron, Kendall (2017), figure 2: the more data, the lower the rates of the hidden layers; here {options.hidden} units, "
+        f"batches of {options.batch_size}, {options.steps} steps of Adam, l = {options.length_scale}, sigma = 1"
+    )
     for n in map(int, options.points.split(",")):
-        rates = np.array([concrete_rates(n, seed, options) for seed in map(int, options.seeds.split(","))])
-        print(f"  N = {n:6}: mean rates (input, hidden 1 to 3) {', '.join(f'{p:.3f}' for p in rates.mean(0))}; "
-              f"hidden {rates[:, 1:].mean():.3f} (seeds {', '.join(f'{p:.3f}' for p in rates[:, 1:].mean(1))})", flush=True)
+        rates = np.array(
+            [concrete_rates(n, seed, options) for seed in map(int, options.seeds.split(","))]
+        )
+        print(
+            f"  N = {n:6}: mean rates (input, hidden 1 to 3) {', '.join(f'{p:.3f}' for p in rates.mean(0))}; "
+            f"hidden {rates[:, 1:].mean():.3f} (seeds {', '.join(f'{p:.3f}' for p in rates[:, 1:].mean(1))})",
+            flush=True,
+        )

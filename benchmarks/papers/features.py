@@ -6,9 +6,8 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import mnist_arrays, test_error
+from fastdrop import nn, optim
 from fastdrop.bench import cases
-from fastdrop import nn
-from fastdrop import optim
 from fastdrop.data import batches
 from fastdrop.nn import functional as F
 
@@ -21,8 +20,10 @@ def arguments(parser) -> None:
 
 def run(options) -> None:
     x, y, x_test, y_test = mnist_arrays()
-    print(f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, SGD 0.05, momentum 0.9; "
-          "first hidden layer on the test set")
+    print(
+        f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, SGD 0.05, momentum 0.9; "
+        "first hidden layer on the test set"
+    )
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
         figures = []
         for seed in map(int, options.seeds.split(",")):
@@ -40,7 +41,17 @@ def run(options) -> None:
             alive = hidden[:, hidden.std(0) > 0]
             correlation = np.abs(np.corrcoef(alive.T))
             k = len(correlation)
-            figures.append((hidden.mean(), (hidden > 0).mean(), (correlation.sum() - k) / (k * (k - 1)), test_error(model, x_test, y_test)))
+            figures.append(
+                (
+                    hidden.mean(),
+                    (hidden > 0).mean(),
+                    (correlation.sum() - k) / (k * (k - 1)),
+                    test_error(model, x_test, y_test),
+                )
+            )
         mean, spread = np.mean(figures, 0), np.std(figures, 0)
-        print(f"  {name}: mean activation {mean[0]:.3f} ({spread[0]:.3f}), share of active units {mean[1]:.3f} ({spread[1]:.3f}), "
-              f"mean absolute correlation of two units {mean[2]:.3f} ({spread[2]:.3f}), test error {mean[3]:.2f} %", flush=True)
+        print(
+            f"  {name}: mean activation {mean[0]:.3f} ({spread[0]:.3f}), share of active units {mean[1]:.3f} ({spread[1]:.3f}), "
+            f"mean absolute correlation of two units {mean[2]:.3f} ({spread[2]:.3f}), test error {mean[3]:.2f} %",
+            flush=True,
+        )

@@ -7,9 +7,8 @@ import time
 
 import fastdrop as fd
 from benchmarks.papers.common import mnist_arrays, test_error
+from fastdrop import nn, optim
 from fastdrop.bench import cases
-from fastdrop import nn
-from fastdrop import optim
 from fastdrop.data import batches
 from fastdrop.nn import functional as F
 
@@ -32,7 +31,9 @@ def train_mnist(seed, rates, options, data):
     fd.manual_seed(seed)
     model = cases.mlp(nn, 1024, rates)
     max_norm = options.max_norm if any(rates) else None  # the comparison is the plain network
-    optimizer = optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm)
+    optimizer = optim.SGD(
+        model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm
+    )
     epochs = batches(x, y, options.batch_size, drop_last=True, reuse=True)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * len(epochs))
     seconds = []
@@ -46,8 +47,11 @@ def train_mnist(seed, rates, options, data):
             schedule.step()
         seconds.append(time.perf_counter() - start)
         if (epoch + 1) % 10 == 0:
-            print(f"    seed {seed}, epoch {epoch + 1}: test error {test_error(model, x_test, y_test):.2f} %, "
-                  f"{statistics.median(seconds):.2f} s an epoch", flush=True)
+            print(
+                f"    seed {seed}, epoch {epoch + 1}: test error {test_error(model, x_test, y_test):.2f} %, "
+                f"{statistics.median(seconds):.2f} s an epoch",
+                flush=True,
+            )
     return test_error(model, x_test, y_test), statistics.median(seconds)
 
 
@@ -63,7 +67,7 @@ def torch_epoch(rates, options, data) -> float:
         start = time.perf_counter()
         order = torch.randperm(len(x))
         for i in range(0, len(x) - options.batch_size + 1, options.batch_size):
-            rows = order[i:i + options.batch_size]
+            rows = order[i : i + options.batch_size]
             loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -80,13 +84,17 @@ def torch_epoch(rates, options, data) -> float:
 def run(options) -> None:
     data = mnist_arrays()
     print(f"published: {PUBLISHED}")
-    print(f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} (cosine to 0), momentum "
-          f"{options.momentum}, max-norm {options.max_norm}; {fd.isa()}, {fd.get_num_threads()} threads")
+    print(
+        f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} (cosine to 0), momentum "
+        f"{options.momentum}, max-norm {options.max_norm}; {fd.isa()}, {fd.get_num_threads()} threads"
+    )
     results = {}
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
         if name == "no dropout" and options.skip_plain:
             continue
-        runs = [train_mnist(seed, rates, options, data) for seed in map(int, options.seeds.split(","))]
+        runs = [
+            train_mnist(seed, rates, options, data) for seed in map(int, options.seeds.split(","))
+        ]
         errors = [error for error, _ in runs]
         results[name] = statistics.mean(errors)
         spread = f" (standard deviation {statistics.stdev(errors):.2f})" if len(errors) > 1 else ""
@@ -94,7 +102,10 @@ def run(options) -> None:
         if torch := cases.torch():
             torch.set_num_threads(fd.get_num_threads())
             torch_time = f"; PyTorch's epoch {torch_epoch(rates, options, data):.2f} s"
-        print(f"  {name}: test error {results[name]:.2f} %{spread}, seeds {', '.join(f'{e:.2f}' for e in errors)}; "
-              f"epoch {statistics.median(t for _, t in runs):.2f} s{torch_time}", flush=True)
+        print(
+            f"  {name}: test error {results[name]:.2f} %{spread}, seeds {', '.join(f'{e:.2f}' for e in errors)}; "
+            f"epoch {statistics.median(t for _, t in runs):.2f} s{torch_time}",
+            flush=True,
+        )
     if len(results) == 2:
         print(f"  dropout gains {results['no dropout'] - results['dropout']:.2f} points")

@@ -13,12 +13,10 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import clothes, mnist_arrays
+from fastdrop import nn, optim
+from fastdrop._utils.plotting import figure, save
 from fastdrop.bench import cases
-from fastdrop import nn
-from fastdrop import optim
 from fastdrop.functional.arithmetic import softmax_of
-from fastdrop._utils.plotting import figure
-from fastdrop._utils.plotting import save
 from fastdrop.uncertainty.prediction import entropy_of
 
 PASSES = ("mutual information", "predictive entropy", "variation ratio", "1 - mean confidence")
@@ -29,10 +27,16 @@ def arguments(parser) -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--rates", default="0.2,0.5,0.5", help="dropout on the input and on each hidden layer (default 0.2,0.5,0.5)")
+    parser.add_argument(
+        "--rates",
+        default="0.2,0.5,0.5",
+        help="dropout on the input and on each hidden layer (default 0.2,0.5,0.5)",
+    )
     parser.add_argument("--samples", type=int, default=50, help="Monte Carlo passes (default 50)")
     parser.add_argument("--json", help="file for the figures of each seed")
-    parser.add_argument("--plot", help="file for a picture of the first seed's scores (PNG, PDF or SVG)")
+    parser.add_argument(
+        "--plot", help="file for a picture of the first seed's scores (PNG, PDF or SVG)"
+    )
 
 
 def ranks(values) -> np.ndarray:
@@ -50,31 +54,62 @@ def auroc(inside, outside) -> float:
 def roc(inside, outside) -> tuple[np.ndarray, np.ndarray]:
     """Shares of `inside` and of `outside` at or above each threshold, from the highest threshold down."""
     thresholds = np.unique(np.concatenate([inside, outside]))[::-1]
-    shares = [1 - np.searchsorted(np.sort(scores), thresholds, side="left") / len(scores) for scores in (inside, outside)]
+    shares = [
+        1 - np.searchsorted(np.sort(scores), thresholds, side="left") / len(scores)
+        for scores in (inside, outside)
+    ]
     return tuple(np.concatenate([[0.0], share]) for share in shares)
 
 
-def scores(model, x, samples: int, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def scores(
+    model, x, samples: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Scores of x (N, 784), high where the network is unsure; and the class probabilities that the passes and the weight-scaled pass give."""
     mc = fd.mc_predict(model, x, samples, seed, output="softmax", progress=False)
     with fd.no_grad():
         scaled = softmax_of(model(x).numpy().astype(np.float64), -1)
-    found = (mc.mutual_information, mc.entropy, mc.variation_ratio, 1 - mc.mean.max(1), 1 - scaled.max(1), entropy_of(scaled))
-    return dict(zip(PASSES + SCALED, found, strict=True)), {"passes": mc.mean, "weight-scaled": scaled}
+    found = (
+        mc.mutual_information,
+        mc.entropy,
+        mc.variation_ratio,
+        1 - mc.mean.max(1),
+        1 - scaled.max(1),
+        entropy_of(scaled),
+    )
+    return dict(zip(PASSES + SCALED, found, strict=True)), {
+        "passes": mc.mean,
+        "weight-scaled": scaled,
+    }
 
 
 def run(options) -> None:
     x, y, x_test, y_test = mnist_arrays()
     others, rates = clothes()[2], tuple(map(float, options.rates.split(",")))
-    print(f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of batches of 128, Adam 1e-3; "
-          f"{options.samples} passes; AUROC of {len(x_test)} digits against {len(others)} clothes, mean (each seed); "
-          f"{fd.isa()}, {fd.get_num_threads()} threads")
-    rows, errors, drawn = {name: [] for name in PASSES + SCALED}, {"passes": [], "weight-scaled": []}, None
+    print(
+        f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of batches of 128, Adam 1e-3; "
+        f"{options.samples} passes; AUROC of {len(x_test)} digits against {len(others)} clothes, mean (each seed); "
+        f"{fd.isa()}, {fd.get_num_threads()} threads"
+    )
+    rows, errors, drawn = (
+        {name: [] for name in PASSES + SCALED},
+        {"passes": [], "weight-scaled": []},
+        None,
+    )
     for seed in map(int, options.seeds.split(",")):
         fd.manual_seed(seed)
         model = cases.mlp(nn, options.hidden, rates)
-        fd.fit(model, (x, y), optimizer=optim.Adam(model.parameters(), lr=1e-3), epochs=options.epochs, batch_size=128, progress=False)
-        (inside, probabilities), (outside, _) = scores(model, x_test, options.samples, seed), scores(model, others, options.samples, seed)
+        fd.fit(
+            model,
+            (x, y),
+            optimizer=optim.Adam(model.parameters(), lr=1e-3),
+            epochs=options.epochs,
+            batch_size=128,
+            progress=False,
+        )
+        (inside, probabilities), (outside, _) = (
+            scores(model, x_test, options.samples, seed),
+            scores(model, others, options.samples, seed),
+        )
         for name, found in rows.items():
             found.append(auroc(inside[name], outside[name]))
         for name, p in probabilities.items():
@@ -83,14 +118,20 @@ def run(options) -> None:
     for name, found in rows.items():
         print(f"  {name:24} {np.mean(found):.4f} ({', '.join(f'{value:.4f}' for value in found)})")
     for name, found in errors.items():
-        print(f"  test error on digits, {name}: {np.mean(found):.2f} % ({', '.join(f'{value:.2f}' for value in found)})")
+        print(
+            f"  test error on digits, {name}: {np.mean(found):.2f} % ({', '.join(f'{value:.2f}' for value in found)})"
+        )
     for label, found in zip(("digits", "clothes"), drawn, strict=True):
         sure = (found["variation ratio"] == 0) & (found["1 - mean confidence"] < 0.01)
-        print(f"  first seed, {label}: mean predictive entropy {found['predictive entropy'].mean():.3f}, of it mutual information "
-              f"{found['mutual information'].mean():.3f} (95 % quantile {np.quantile(found['mutual information'], 0.95):.3f}); "
-              f"one class in all passes, with more than 0.99: {sure.sum()} of {len(sure)}")
+        print(
+            f"  first seed, {label}: mean predictive entropy {found['predictive entropy'].mean():.3f}, of it mutual information "
+            f"{found['mutual information'].mean():.3f} (95 % quantile {np.quantile(found['mutual information'], 0.95):.3f}); "
+            f"one class in all passes, with more than 0.99: {sure.sum()} of {len(sure)}"
+        )
     if options.json:
-        Path(options.json).write_text(json.dumps({"auroc": rows, "test error": errors}, indent=1) + "\n")
+        Path(options.json).write_text(
+            json.dumps({"auroc": rows, "test error": errors}, indent=1) + "\n"
+        )
     if options.plot:
         plot(*drawn, options.plot)
 
@@ -101,19 +142,33 @@ def plot(inside, outside, path) -> None:
     for i, name in enumerate(("mutual information", "predictive entropy", "softmax entropy")):
         axes = picture.add_subplot(1, 4, i + 1)
         top = max(inside[name].max(), outside[name].max())
-        for label, found, colour in (("digits", inside, "tab:blue"), ("clothes", outside, "tab:orange")):
+        for label, found, colour in (
+            ("digits", inside, "tab:blue"),
+            ("clothes", outside, "tab:orange"),
+        ):
             axes.hist(found[name], bins=40, range=(0, top), color=colour, alpha=0.6, label=label)
         axes.set_yscale("log")
-        axes.set_title(name + (", one scaled pass" if name in SCALED else ", passes"), fontsize="small")
+        axes.set_title(
+            name + (", one scaled pass" if name in SCALED else ", passes"), fontsize="small"
+        )
         axes.set_xlabel("nats", fontsize="small")
         axes.tick_params(labelsize="x-small")
         if i == 0:
             axes.set_ylabel("images", fontsize="small")
             axes.legend(fontsize="x-small")
     axes = picture.add_subplot(1, 4, 4)
-    for name in ("mutual information", "predictive entropy", "variation ratio", "1 - softmax confidence"):
-        axes.plot(*roc(inside[name], outside[name]), "--" if name in SCALED else "-", linewidth=1,
-                  label=f"{name} ({auroc(inside[name], outside[name]):.3f})")
+    for name in (
+        "mutual information",
+        "predictive entropy",
+        "variation ratio",
+        "1 - softmax confidence",
+    ):
+        axes.plot(
+            *roc(inside[name], outside[name]),
+            "--" if name in SCALED else "-",
+            linewidth=1,
+            label=f"{name} ({auroc(inside[name], outside[name]):.3f})",
+        )
     axes.set_title("ROC (AUROC)", fontsize="small")
     axes.set_xlabel("share of digits above the threshold", fontsize="small")
     axes.set_ylabel("share of clothes above it", fontsize="small")

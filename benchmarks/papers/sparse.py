@@ -19,11 +19,19 @@ def arguments(parser) -> None:
 
 def run(options) -> None:
     x, y, x_test, y_test = mnist_arrays()
-    print(f"published: Molchanov, Ashukha, Vetrov (2017): 1.92 % at 68 times; here {options.epochs} epochs of batches of {options.batch_size}, "
-          f"Adam {options.lr} falling to 0, KL warmed up over {options.warm_up} epochs")
+    print(
+        f"published: Molchanov, Ashukha, Vetrov (2017): 1.92 % at 68 times; here {options.epochs} epochs of batches of {options.batch_size}, "
+        f"Adam {options.lr} falling to 0, KL warmed up over {options.warm_up} epochs"
+    )
     for seed in map(int, options.seeds.split(",")):
         fd.manual_seed(seed)
-        model = nn.Sequential(nn.VariationalLinear(784, 300), nn.ReLU(), nn.VariationalLinear(300, 100), nn.ReLU(), nn.VariationalLinear(100, 10))
+        model = nn.Sequential(
+            nn.VariationalLinear(784, 300),
+            nn.ReLU(),
+            nn.VariationalLinear(300, 100),
+            nn.ReLU(),
+            nn.VariationalLinear(100, 10),
+        )
         optimizer = optim.Adam(model.parameters(), lr=options.lr)
         epochs = batches(x, y, options.batch_size, drop_last=True, reuse=True)
         total, step = options.epochs * len(epochs), 0
@@ -38,9 +46,17 @@ def run(options) -> None:
                 decay.step()
                 step += 1
             if (epoch + 1) % 10 == 0 or epoch + 1 == options.epochs:
-                pruned = nn.Sequential(*(layer.prune() if isinstance(layer, nn.VariationalLinear) else layer for layer in model)).eval()
+                pruned = nn.Sequential(
+                    *(
+                        layer.prune() if isinstance(layer, nn.VariationalLinear) else layer
+                        for layer in model
+                    )
+                ).eval()
                 left = [layer.nonzeros for layer in pruned if isinstance(layer, nn.SparseLinear)]
                 weights = 784 * 300 + 300 * 100 + 100 * 10
-                print(f"  seed {seed}, epoch {epoch + 1}: pruned network {test_error(pruned, x_test, y_test):.2f} % "
-                      f"at {weights / sum(left):.0f} times "
-                      f"(weights left {', '.join(map(str, left))} of {weights})", flush=True)
+                print(
+                    f"  seed {seed}, epoch {epoch + 1}: pruned network {test_error(pruned, x_test, y_test):.2f} % "
+                    f"at {weights / sum(left):.0f} times "
+                    f"(weights left {', '.join(map(str, left))} of {weights})",
+                    flush=True,
+                )

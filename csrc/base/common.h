@@ -1,4 +1,5 @@
-/* Floor 0: what every C file shares. Sizes are ptrdiff_t, sizes in elements unless a name says bytes. */
+/* Floor 0: what every C file shares. Sizes are ptrdiff_t, sizes in elements unless a name says
+ * bytes. */
 #ifndef FD_COMMON_H
 #define FD_COMMON_H
 
@@ -22,17 +23,20 @@
 
 #define FD_CACHE_LINE 64
 
-/* The set bits of each number below 16 in order, filled up with zeros: how four lanes close their gaps. */
-#define FD_KEPT_LANES                                                                                                  \
-    {{0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {2, 0, 0, 0}, {0, 2, 0, 0}, {1, 2, 0, 0}, {0, 1, 2, 0},   \
-     {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0}, {2, 3, 0, 0}, {0, 2, 3, 0}, {1, 2, 3, 0}, {0, 1, 2, 3}}
+/* The set bits of each number below 16 in order, filled up with zeros: how four lanes close their
+ * gaps. */
+#define FD_KEPT_LANES                                                                              \
+    {{0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {2, 0, 0, 0}, {0, 2, 0, 0},           \
+     {1, 2, 0, 0}, {0, 1, 2, 0}, {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0},           \
+     {2, 3, 0, 0}, {0, 2, 3, 0}, {1, 2, 3, 0}, {0, 1, 2, 3}}
 
 FD_INLINE ptrdiff_t fd_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 FD_INLINE ptrdiff_t fd_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 FD_INLINE ptrdiff_t fd_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 FD_INLINE ptrdiff_t fd_round_up(ptrdiff_t a, ptrdiff_t b) { return fd_ceil_div(a, b) * b; }
 
-/* Start of piece t when n things are cut into `pieces` nearly equal ones, each start a multiple of `unit`. */
+/* Start of piece t when n things are cut into `pieces` nearly equal ones, each start a multiple of
+ * `unit`. */
 FD_INLINE ptrdiff_t fd_cut(ptrdiff_t n, ptrdiff_t pieces, ptrdiff_t t, ptrdiff_t unit) {
     return fd_min(n, fd_ceil_div(n, unit) * t / pieces * unit);
 }

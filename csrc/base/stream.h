@@ -10,7 +10,9 @@ FD_INLINE uint32_t fd_row_number(const fd_stream *s, ptrdiff_t i) {
     return s->by_sub ? s->sub + (uint32_t)i : s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
 }
 
-FD_INLINE uint32_t fd_draw_number(const fd_stream *s, ptrdiff_t i) { return s->draws ? s->draws[i] : s->draw; }
+FD_INLINE uint32_t fd_draw_number(const fd_stream *s, ptrdiff_t i) {
+    return s->draws ? s->draws[i] : s->draw;
+}
 
 /* The stream of the rows from `row` on */
 FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A stream of the mask contract: counter (block, sub, row, draw) under key. The rows of an array are the contract's rows, row i
-   with the number row0 + i, or rows[i] where that is not NULL, of draw `draw`, or draws[i] (Monte Carlo passes side by side); or,
-   by_sub, its second coordinate: sub + i, all in row row0 (the rows of a weight matrix, the channels of a sample). */
+/* A stream of the mask contract: counter (block, sub, row, draw) under key. The rows of an array
+   are the contract's rows, row i with the number row0 + i, or rows[i] where that is not NULL, of
+   draw `draw`, or draws[i] (Monte Carlo passes side by side); or, by_sub, its second coordinate:
+   sub + i, all in row row0 (the rows of a weight matrix, the channels of a sample). */
 typedef struct {
     uint32_t key[2];
     uint32_t sub, draw;
@@ -16,11 +17,16 @@ typedef struct {
     int by_sub;
 } fd_stream;
 
-enum { FD_GROUP = 128, FD_GROUP_WORDS = 4, FD_PLANES = 32 }; /* units, words and bit planes of a group */
+enum {
+    FD_GROUP = 128,
+    FD_GROUP_WORDS = 4,
+    FD_PLANES = 32
+}; /* units, words and bit planes of a group */
 #define FD_KEEP_ALL ((uint64_t)1 << 32)
 
-/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none); x becomes x * scale + shift where kept, fill where
-   dropped. With shift 0 nothing is added: -0 stays -0. stream NULL: no dropout. */
+/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none); x becomes x * scale +
+   shift where kept, fill where dropped. With shift 0 nothing is added: -0 stays -0. stream NULL: no
+   dropout. */
 typedef struct {
     const fd_stream *stream;
     uint64_t q;
@@ -29,9 +35,20 @@ typedef struct {
 
 enum { FD_BITS_PAD = 2 }; /* words that must be readable after packed bits that a kernel reads */
 
-enum fd_activation { FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU, FD_ACTIVATIONS };
+enum fd_activation {
+    FD_NONE,
+    FD_RELU,
+    FD_LEAKY_RELU,
+    FD_SIGMOID,
+    FD_TANH,
+    FD_SELU,
+    FD_SILU,
+    FD_GELU,
+    FD_ACTIVATIONS
+};
 
-/* Sparse weights, outs x ins: the nonzeros of row o are values[j], in columns[j], for starts[o] <= j < starts[o + 1]. */
+/* Sparse weights, outs x ins: the nonzeros of row o are values[j], in columns[j], for starts[o] <=
+ * j < starts[o + 1]. */
 typedef struct {
     ptrdiff_t outs, ins;
     const float *values;

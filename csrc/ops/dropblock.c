@@ -1,10 +1,13 @@
-/* Floor 3: DropBlock (Ghiasi et al., 2018). A map's seeds are keep bits that are not set, one for each place where a block fits. They
-   grow to blocks by shifts and ors of the whole map as one string of bits, one axis after the other, doubling: the mask of a sample is
-   bits in the first caches, never floats. The factor of what is kept needs the count of a sample, or of the batch: where a thread has whole
-   samples, masks are made once, else once to count and once to apply. */
+/* Floor 3: DropBlock (Ghiasi et al., 2018). A map's seeds are keep bits that are not set, one for
+   each place where a block fits. They grow to blocks by shifts and ors of the whole map as one
+   string of bits, one axis after the other, doubling: the mask of a sample is bits in the first
+   caches, never floats. The factor of what is kept needs the count of a sample, or of the batch:
+   where a thread has whole samples, masks are made once, else once to count and once to apply. */
 #include "runtime/chunks.h"
 
-enum { BITS_AT_ONCE = 1 << 17 }; /* keep bits made at a time, where maps are small: vectors are full */
+enum {
+    BITS_AT_ONCE = 1 << 17
+}; /* keep bits made at a time, where maps are small: vectors are full */
 
 typedef struct {
     float *y;
@@ -12,13 +15,14 @@ typedef struct {
     const fd_table *k;
     const fd_blocks *b;
     fd_drop d;
-    ptrdiff_t maps;               /* masks of a sample: channels, or 1 when coupled */
-    ptrdiff_t grid[3], groups;    /* places for seeds along each axis; groups of their keep bits */
+    ptrdiff_t maps;            /* masks of a sample: channels, or 1 when coupled */
+    ptrdiff_t grid[3], groups; /* places for seeds along each axis; groups of their keep bits */
     ptrdiff_t elements, map_words, at_once;
-    ptrdiff_t begin, end;         /* the chunk, in samples (whole_samples) or in maps */
-    int64_t *kept;                /* per sample, or NULL: thread by thread */
+    ptrdiff_t begin, end; /* the chunk, in samples (whole_samples) or in maps */
+    int64_t *kept;        /* per sample, or NULL: thread by thread */
     int apply, nt;
-    int few; /* seeds: their blocks are drawn one by one, which is then less work than growing the whole map */
+    int few; /* seeds: their blocks are drawn one by one, which is then less work than growing the
+                whole map */
 } block_work;
 
 typedef struct {
@@ -39,13 +43,15 @@ static void or_shifted(uint64_t *map, ptrdiff_t words, ptrdiff_t s) {
         for (ptrdiff_t i = words - 1; i >= whole; i--) map[i] |= map[i - whole];
         return;
     }
-    for (ptrdiff_t i = words - 1; i > whole; i--) map[i] |= map[i - whole] << part | map[i - whole - 1] >> (64 - part);
+    for (ptrdiff_t i = words - 1; i > whole; i--)
+        map[i] |= map[i - whole] << part | map[i - whole - 1] >> (64 - part);
     if (whole < words) map[whole] |= map[0] << part;
 }
 
 /* Each bit becomes `block` bits, `step` apart. */
 static void grow(uint64_t *map, ptrdiff_t words, ptrdiff_t step, ptrdiff_t block) {
-    for (ptrdiff_t done = 1, by; done < block; done += by) or_shifted(map, words, (by = fd_min(done, block - done)) * step);
+    for (ptrdiff_t done = 1, by; done < block; done += by)
+        or_shifted(map, words, (by = fd_min(done, block - done)) * step);
 }
 
 /* A block (at most 64 wide) with its first corner at element `at` */
@@ -60,15 +66,18 @@ static void draw_block(const block_work *w, uint64_t *map, ptrdiff_t at) {
         }
 }
 
-/* The mask of one map from its keep bits: packed, 1 = kept, in C order. Returns how many are kept. A block fits where its seed
-   is, so no shift carries a bit over the end of its row, plane or map. */
+/* The mask of one map from its keep bits: packed, 1 = kept, in C order. Returns how many are kept.
+   A block fits where its seed is, so no shift carries a bit over the end of its row, plane or map.
+ */
 static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep) {
     const ptrdiff_t *size = w->b->size, *block = w->b->block, words = fd_ceil_div(w->elements, 64);
     const ptrdiff_t places = w->grid[0] * w->grid[1] * w->grid[2];
-    ptrdiff_t row = 0, end = w->grid[2], shift = 0; /* of the grid: its row, where it ends, a place's position in the map less its own */
+    ptrdiff_t row = 0, end = w->grid[2], shift = 0; /* of the grid: its row, where it ends, a
+                                                       place's position in the map less its own */
     int any = 0;
     memset(map, 0, (size_t)w->map_words * 8);
-    for (ptrdiff_t i = 0; i < places; i += 32) { /* seeds are rare: bit by bit is four times as fast as row by row */
+    for (ptrdiff_t i = 0; i < places;
+         i += 32) { /* seeds are rare: bit by bit is four times as fast as row by row */
         const ptrdiff_t n = fd_min(32, places - i);
         for (uint32_t seeds = ~keep[i / 32] & ~(uint32_t)0 >> (32 - n); seeds; seeds &= seeds - 1) {
             const ptrdiff_t place = i + __builtin_ctz(seeds);
@@ -92,30 +101,37 @@ static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep
     return w->elements - dropped;
 }
 
-/* The masks of maps [map0, map0 + maps) of a sample, packed one after the other; how many elements they keep. */
-static int64_t make_maps(const block_work *w, const block_buffers *buf, ptrdiff_t sample, ptrdiff_t map0, ptrdiff_t maps) {
+/* The masks of maps [map0, map0 + maps) of a sample, packed one after the other; how many elements
+ * they keep. */
+static int64_t make_maps(const block_work *w, const block_buffers *buf, ptrdiff_t sample,
+                         ptrdiff_t map0, ptrdiff_t maps) {
     const fd_stream inside = fd_in_sample(w->d.stream, sample);
     int64_t kept = 0;
     for (ptrdiff_t m = 0; m < maps; m += w->at_once) {
         const ptrdiff_t n = fd_min(w->at_once, maps - m);
         w->k->keep_bits(buf->keep, &inside, map0 + m, n, 0, w->groups, w->d.q);
         for (ptrdiff_t i = 0; i < n; i++)
-            kept += make_map(w, buf->map + (m + i) * w->map_words, buf->keep + i * w->groups * FD_GROUP_WORDS);
+            kept += make_map(w, buf->map + (m + i) * w->map_words,
+                             buf->keep + i * w->groups * FD_GROUP_WORDS);
     }
     return kept;
 }
 
 /* One map's mask to a map (or, coupled, to all maps of the sample) */
-static void apply_map(const block_work *w, const uint64_t *map, ptrdiff_t sample, ptrdiff_t channel, ptrdiff_t channels, const fd_drop *d) {
+static void apply_map(const block_work *w, const uint64_t *map, ptrdiff_t sample, ptrdiff_t channel,
+                      ptrdiff_t channels, const fd_drop *d) {
     for (ptrdiff_t c = channel; c < channel + channels; c++) {
         const ptrdiff_t at = (sample * w->b->channels + c) * w->elements;
         if (d->scale == 0.0f) w->k->fill(w->y + at, w->elements, 0.0f, w->nt); /* nothing is kept */
-        else w->k->apply_bits(w->y + at, w->x + at, (const uint32_t *)(const void *)map, 0, w->elements, d, w->nt);
+        else
+            w->k->apply_bits(w->y + at, w->x + at, (const uint32_t *)(const void *)map, 0,
+                             w->elements, d, w->nt);
     }
 }
 
 static float factor(const block_work *w, int64_t kept, ptrdiff_t samples) {
-    return kept ? (float)((double)samples * (double)w->maps * (double)w->elements / (double)kept) : 0.0f;
+    return kept ? (float)((double)samples * (double)w->maps * (double)w->elements / (double)kept)
+                : 0.0f;
 }
 
 static void whole_samples(const fd_region *region, int thread, void *context) {
@@ -127,7 +143,8 @@ static void whole_samples(const fd_region *region, int thread, void *context) {
     for (ptrdiff_t s = s0; s < s1; s++) {
         fd_drop d = w->d;
         d.scale = factor(w, make_maps(w, &buf, s, 0, w->maps), 1);
-        for (ptrdiff_t m = 0; m < w->maps; m++) apply_map(w, buf.map + m * w->map_words, s, m, w->b->coupled ? w->b->channels : 1, &d);
+        for (ptrdiff_t m = 0; m < w->maps; m++)
+            apply_map(w, buf.map + m * w->map_words, s, m, w->b->coupled ? w->b->channels : 1, &d);
     }
     if (w->nt) w->k->stream_end();
 }
@@ -140,10 +157,12 @@ static void some_maps(const fd_region *region, int thread, void *context) {
     const ptrdiff_t end = w->begin + fd_cut(w->end - w->begin, region->threads, thread + 1, 1);
     int64_t *own = w->kept + thread, kept = 0;
     while (at < end) {
-        const ptrdiff_t s = at / w->maps, m = at % w->maps, n = fd_min(fd_min(end - at, w->maps - m), w->at_once);
+        const ptrdiff_t s = at / w->maps, m = at % w->maps,
+                        n = fd_min(fd_min(end - at, w->maps - m), w->at_once);
         kept += make_maps(w, &buf, s, m, n);
         for (ptrdiff_t i = 0; w->apply && i < n; i++)
-            apply_map(w, buf.map + i * w->map_words, s, m + i, w->b->coupled ? w->b->channels : 1, &w->d);
+            apply_map(w, buf.map + i * w->map_words, s, m + i, w->b->coupled ? w->b->channels : 1,
+                      &w->d);
         at += n;
     }
     *own = kept;
@@ -154,14 +173,16 @@ static void some_maps(const fd_region *region, int thread, void *context) {
 static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, int64_t *kept) {
     enum { MOST = 4096 };
     int64_t by_thread[MOST];
-    const ptrdiff_t each = w->elements * (w->b->coupled ? w->b->channels : 1), chunk = fd_max(1, FD_CHUNK / each);
+    const ptrdiff_t each = w->elements * (w->b->coupled ? w->b->channels : 1),
+                    chunk = fd_max(1, FD_CHUNK / each);
     *kept = 0;
     w->kept = by_thread;
     w->apply = apply;
     for (w->begin = begin; w->begin < end; w->begin = w->end) {
         w->end = fd_min(end, w->begin + chunk);
         fd_region region;
-        const ptrdiff_t wanted = fd_min(fd_min(fd_worth((w->end - w->begin) * each, FD_GRAIN), w->end - w->begin), MOST);
+        const ptrdiff_t wanted = fd_min(
+            fd_min(fd_worth((w->end - w->begin) * each, FD_GRAIN), w->end - w->begin), MOST);
         int status = fd_begin(&region, wanted, carve(w, NULL, NULL, w->at_once));
         if (status != FD_OK) return status;
         fd_run(&region, some_maps, w, 0);
@@ -172,17 +193,27 @@ static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, in
     return FD_OK;
 }
 
-int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, const fd_stream *stream, uint64_t q) {
+int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b,
+                 const fd_stream *stream, uint64_t q) {
     const ptrdiff_t elements = b->size[0] * b->size[1] * b->size[2], each = b->channels * elements;
     if (rows == 0 || each == 0) return FD_OK;
-    if (q == 0 || q >= FD_KEEP_ALL) return fd_dropout(y, x, rows, each, (fd_drop){.stream = stream, .q = q, .scale = 1.0f});
-    block_work w = {.y = y, .x = x, .k = fd_kernels(), .b = b, .d = {.stream = stream, .q = q}, .elements = elements,
+    if (q == 0 || q >= FD_KEEP_ALL)
+        return fd_dropout(y, x, rows, each, (fd_drop){.stream = stream, .q = q, .scale = 1.0f});
+    block_work w = {.y = y,
+                    .x = x,
+                    .k = fd_kernels(),
+                    .b = b,
+                    .d = {.stream = stream, .q = q},
+                    .elements = elements,
                     .nt = y != x && fd_past_caches(rows * each) && elements >= 256,
-                    .maps = b->coupled ? 1 : b->channels, .map_words = elements / 64 + 2};
+                    .maps = b->coupled ? 1 : b->channels,
+                    .map_words = elements / 64 + 2};
     for (int i = 0; i < 3; i++) w.grid[i] = b->size[i] - b->block[i] + 1;
     w.groups = fd_ceil_div(w.grid[0] * w.grid[1] * w.grid[2], FD_GROUP);
-    const double seeds = (double)(FD_KEEP_ALL - q) / (double)FD_KEEP_ALL * (double)(w.grid[0] * w.grid[1] * w.grid[2]);
-    w.few = b->block[2] <= 64 && seeds * (double)(b->block[0] * b->block[1]) < (double)elements / 16.0;
+    const double seeds = (double)(FD_KEEP_ALL - q) / (double)FD_KEEP_ALL *
+                         (double)(w.grid[0] * w.grid[1] * w.grid[2]);
+    w.few = b->block[2] <= 64 &&
+            seeds * (double)(b->block[0] * b->block[1]) < (double)elements / 16.0;
     w.at_once = fd_max(1, fd_min(w.maps, BITS_AT_ONCE / (w.groups * FD_GROUP)));
     int64_t kept;
     if (b->batch) {
@@ -195,7 +226,8 @@ int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b, c
     for (ptrdiff_t s = 0, end; s < rows; s = end) {
         end = fd_min(rows, s + chunk);
         fd_region region;
-        int status = fd_begin(&region, fd_worth((end - s) * each, FD_GRAIN), carve(&w, NULL, NULL, w.maps));
+        int status = fd_begin(&region, fd_worth((end - s) * each, FD_GRAIN),
+                              carve(&w, NULL, NULL, w.maps));
         if (status != FD_OK) return status;
         const int whole = region.threads == 1 || end - s >= 4 * region.threads;
         if (whole) {

@@ -1,25 +1,27 @@
-/* Floor 3: DropConnect with one mask a sample (Wan et al., 2013): the 3-d mask is never made. A few rows of weights stay in the first
-   caches while the samples pass; the bits of (sample, these rows) are made when they meet. (One mask a pass is the product's packer.) */
+/* Floor 3: DropConnect with one mask a sample (Wan et al., 2013): the 3-d mask is never made. A few
+   rows of weights stay in the first caches while the samples pass; the bits of (sample, these rows)
+   are made when they meet. (One mask a pass is the product's packer.) */
 #include "runtime/cpu.h"
 #include "fastdrop.h"
 #include "runtime/parallel.h"
 
 enum {
-    OUTS = 16,        /* rows of weights at a time: their bits fill Philox' vectors */
-    GRAIN = 1 << 17,  /* weights x samples worth a thread: about 5 us */
-    CHUNK = 1 << 27   /* weights x samples between two looks for an interrupt */
+    OUTS = 16,       /* rows of weights at a time: their bits fill Philox' vectors */
+    GRAIN = 1 << 17, /* weights x samples worth a thread: about 5 us */
+    CHUNK = 1 << 27  /* weights x samples between two looks for an interrupt */
 };
 
 typedef struct {
     const fd_connection *c;
     const fd_table *k;
-    float *y, *db;      /* y, dx or dw */
-    const float *x, *w; /* x or dy; w or x */
+    float *y, *db;                /* y, dx or dw */
+    const float *x, *w;           /* x or dy; w or x */
     ptrdiff_t groups, begin, end; /* the chunk, in samples or outputs */
 } connect_work;
 
 /* The bits of a sample's rows [o0, o0 + outs) of weights, groups words each */
-static void make_bits(const connect_work *w, uint32_t *bits, ptrdiff_t sample, ptrdiff_t o0, ptrdiff_t outs) {
+static void make_bits(const connect_work *w, uint32_t *bits, ptrdiff_t sample, ptrdiff_t o0,
+                      ptrdiff_t outs) {
     const fd_drop *d = &w->c->drop;
     if (d->q == 0 || d->q >= FD_KEEP_ALL) {
         memset(bits, d->q ? 0xFF : 0, (size_t)(outs * w->groups) * 16);
@@ -31,7 +33,8 @@ static void make_bits(const connect_work *w, uint32_t *bits, ptrdiff_t sample, p
 
 static int keeps(const uint32_t *bits, ptrdiff_t unit) { return bits[unit / 32] >> unit % 32 & 1; }
 
-static void part(const connect_work *w, const fd_region *region, int thread, ptrdiff_t *from, ptrdiff_t *to, ptrdiff_t unit) {
+static void part(const connect_work *w, const fd_region *region, int thread, ptrdiff_t *from,
+                 ptrdiff_t *to, ptrdiff_t unit) {
     *from = w->begin + fd_cut(w->end - w->begin, region->threads, thread, unit);
     *to = w->begin + fd_cut(w->end - w->begin, region->threads, thread + 1, unit);
 }
@@ -49,12 +52,14 @@ static void forward_task(const fd_region *region, int thread, void *context) {
         for (ptrdiff_t n = n0; n < n1; n++) {
             float *y = w->y + n * c->outs + o;
             make_bits(w, bits, n, o, outs);
-            w->k->masked_dots(y, w->x + n * c->ins, w->w + o * c->ins, c->ins, bits, w->groups * FD_GROUP_WORDS, outs, c->ins);
+            w->k->masked_dots(y, w->x + n * c->ins, w->w + o * c->ins, c->ins, bits,
+                              w->groups * FD_GROUP_WORDS, outs, c->ins);
             for (ptrdiff_t i = 0; i < outs; i++) {
                 const float *b = c->bias ? c->bias + o + i : NULL;
                 y[i] *= c->drop.scale;
                 if (b && !c->mask_bias) y[i] += *b;
-                else if (b && keeps(bits + i * w->groups * FD_GROUP_WORDS, c->ins)) y[i] += *b * c->drop.scale;
+                else if (b && keeps(bits + i * w->groups * FD_GROUP_WORDS, c->ins))
+                    y[i] += *b * c->drop.scale;
             }
         }
     }
@@ -77,7 +82,8 @@ static void dx_task(const fd_region *region, int thread, void *context) {
             float a[OUTS];
             scaled(a, w->x + n * c->outs + o, outs, c->drop.scale);
             make_bits(w, bits, n, o, outs);
-            w->k->masked_rows(w->y + n * c->ins, a, w->w + o * c->ins, c->ins, bits, w->groups * FD_GROUP_WORDS, outs, c->ins);
+            w->k->masked_rows(w->y + n * c->ins, a, w->w + o * c->ins, c->ins, bits,
+                              w->groups * FD_GROUP_WORDS, outs, c->ins);
         }
 }
 
@@ -96,7 +102,8 @@ static void dw_task(const fd_region *region, int thread, void *context) {
             const float *dy = w->x + n * c->outs + o;
             scaled(a, dy, outs, c->drop.scale);
             make_bits(w, bits, n, o, outs);
-            w->k->masked_outer(w->y + o * c->ins, c->ins, a, w->w + n * c->ins, bits, w->groups * FD_GROUP_WORDS, outs, c->ins);
+            w->k->masked_outer(w->y + o * c->ins, c->ins, a, w->w + n * c->ins, bits,
+                               w->groups * FD_GROUP_WORDS, outs, c->ins);
             for (ptrdiff_t i = 0; w->db && i < outs; i++) {
                 if (!c->mask_bias) w->db[o + i] += dy[i];
                 else if (keeps(bits + i * w->groups * FD_GROUP_WORDS, c->ins)) w->db[o + i] += a[i];
@@ -113,8 +120,11 @@ static int run(connect_work *w, fd_task task, ptrdiff_t count, ptrdiff_t unit, p
     for (w->begin = 0; w->begin < count; w->begin = w->end) {
         w->end = fd_min(count, w->begin + chunk);
         fd_region region;
-        const ptrdiff_t wanted = fd_min(fd_worth((w->end - w->begin) * each, GRAIN), fd_ceil_div(w->end - w->begin, unit));
-        int status = fd_begin(&region, wanted, (size_t)(OUTS * w->groups * FD_GROUP_WORDS + FD_BITS_PAD) * sizeof(uint32_t));
+        const ptrdiff_t wanted = fd_min(fd_worth((w->end - w->begin) * each, GRAIN),
+                                        fd_ceil_div(w->end - w->begin, unit));
+        int status = fd_begin(&region, wanted,
+                              (size_t)(OUTS * w->groups * FD_GROUP_WORDS + FD_BITS_PAD) *
+                                  sizeof(uint32_t));
         if (status != FD_OK) return status;
         fd_run(&region, task, w, 1);
         fd_end(&region);
@@ -134,7 +144,8 @@ int fd_dropconnect_dx(float *dx, const float *dy, const float *weight, const fd_
     return run(&w, dx_task, c->rows, 1, c->outs * c->ins);
 }
 
-int fd_dropconnect_dw(float *dw, float *db, const float *dy, const float *x, const fd_connection *c) {
+int fd_dropconnect_dw(float *dw, float *db, const float *dy, const float *x,
+                      const fd_connection *c) {
     connect_work w = {.c = c, .y = dw, .db = db, .x = dy, .w = x};
     return run(&w, dw_task, c->outs, OUTS, c->rows * c->ins);
 }

@@ -1,6 +1,7 @@
-/* Floor 3: dropout with one decision for all elements along some axes (a noise shape): whole channels, whole time steps, whole
-   samples. Neighbouring axes of a kind are one; what is left alternates between shared and not. A sample's mask is made a piece at
-   a time, then the axes are walked: the last one is either a run of one decision, or a piece of ordinary dropout. */
+/* Floor 3: dropout with one decision for all elements along some axes (a noise shape): whole
+   channels, whole time steps, whole samples. Neighbouring axes of a kind are one; what is left
+   alternates between shared and not. A sample's mask is made a piece at a time, then the axes are
+   walked: the last one is either a run of one decision, or a piece of ordinary dropout. */
 #include "runtime/chunks.h"
 
 enum {
@@ -15,10 +16,11 @@ typedef struct {
     const float *x;
     const fd_drop *d;
     int axes;
-    ptrdiff_t length[FD_MOST_AXES], elements[FD_MOST_AXES], units[FD_MOST_AXES]; /* .. of one step along the axis; units 0: shared */
-    ptrdiff_t inner;       /* units below the first axis */
-    ptrdiff_t at_once;     /* steps along the first axis whose units are made at a time */
-    ptrdiff_t begin, end;  /* the chunk, in steps along the first axis counted over all rows */
+    ptrdiff_t length[FD_MOST_AXES], elements[FD_MOST_AXES],
+        units[FD_MOST_AXES]; /* .. of one step along the axis; units 0: shared */
+    ptrdiff_t inner;         /* units below the first axis */
+    ptrdiff_t at_once;       /* steps along the first axis whose units are made at a time */
+    ptrdiff_t begin, end;    /* the chunk, in steps along the first axis counted over all rows */
     int nt;
 } shared_work;
 
@@ -31,13 +33,15 @@ static void run(const shared_work *w, float *y, const float *x, ptrdiff_t n, int
     } else {
         uint32_t all[SPREAD / 32 + FD_BITS_PAD];
         memset(all, 0xFF, sizeof(all));
-        for (ptrdiff_t i = 0; i < n; i += SPREAD) w->k->apply_bits(y + i, x + i, all, 0, fd_min(SPREAD, n - i), w->d, 0);
+        for (ptrdiff_t i = 0; i < n; i += SPREAD)
+            w->k->apply_bits(y + i, x + i, all, 0, fd_min(SPREAD, n - i), w->d, 0);
     }
 }
 
-/* `runs` runs of n < SHORT elements, each with one decision: its bit n times, then as ordinary dropout. (Run by run, channels of three
-   elements took 26 copies.) */
-static void short_runs(const shared_work *w, float *y, const float *x, ptrdiff_t runs, ptrdiff_t n, const uint32_t *bits, ptrdiff_t bit) {
+/* `runs` runs of n < SHORT elements, each with one decision: its bit n times, then as ordinary
+   dropout. (Run by run, channels of three elements took 26 copies.) */
+static void short_runs(const shared_work *w, float *y, const float *x, ptrdiff_t runs, ptrdiff_t n,
+                       const uint32_t *bits, ptrdiff_t bit) {
     const uint64_t run = (UINT64_C(1) << n) - 1;
     for (ptrdiff_t done = 0, some; done < runs; done += some) {
         uint64_t wide[SPREAD / 64 + 2], word = 0;
@@ -55,12 +59,14 @@ static void short_runs(const shared_work *w, float *y, const float *x, ptrdiff_t
         }
         wide[full] = word;
         wide[full + 1] = 0;
-        w->k->apply_bits(y + done * n, x + done * n, (const uint32_t *)(const void *)wide, 0, some * n, w->d, 0);
+        w->k->apply_bits(y + done * n, x + done * n, (const uint32_t *)(const void *)wide, 0,
+                         some * n, w->d, 0);
     }
 }
 
 /* `steps` steps along an axis from element `at` of the sample on; the first unit is at bit `bit` */
-static void walk(const shared_work *w, float *y, const float *x, int axis, ptrdiff_t steps, ptrdiff_t at, ptrdiff_t bit, const uint32_t *bits) {
+static void walk(const shared_work *w, float *y, const float *x, int axis, ptrdiff_t steps,
+                 ptrdiff_t at, ptrdiff_t bit, const uint32_t *bits) {
     const int last = axis == w->axes - 1;
     if (axis == w->axes - 2 && !w->units[axis + 1] && w->length[axis + 1] < SHORT) {
         short_runs(w, y + at, x + at, steps, w->length[axis + 1], bits, bit);
@@ -70,11 +76,14 @@ static void walk(const shared_work *w, float *y, const float *x, int axis, ptrdi
         w->k->apply_bits(y + at, x + at, bits, bit, steps, w->d, w->nt);
     } else {
         for (ptrdiff_t i = 0; i < steps; i++)
-            walk(w, y, x, axis + 1, w->length[axis + 1], at + i * w->elements[axis], bit + i * w->units[axis], bits);
+            walk(w, y, x, axis + 1, w->length[axis + 1], at + i * w->elements[axis],
+                 bit + i * w->units[axis], bits);
     }
 }
 
-static ptrdiff_t bits_words(ptrdiff_t units) { return (units / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD; }
+static ptrdiff_t bits_words(ptrdiff_t units) {
+    return (units / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD;
+}
 
 static void shared_task(const fd_region *region, int thread, void *context) {
     const shared_work *w = context;
@@ -86,18 +95,22 @@ static void shared_task(const fd_region *region, int thread, void *context) {
         const ptrdiff_t row = at / w->length[0], i = at % w->length[0];
         const ptrdiff_t steps = fd_min(fd_min(end - at, w->length[0] - i), w->at_once);
         const ptrdiff_t unit0 = i * w->units[0], units = w->units[0] ? steps * w->inner : w->inner;
-        const ptrdiff_t group = unit0 / FD_GROUP, groups = (unit0 + units - 1) / FD_GROUP - group + 1;
+        const ptrdiff_t group = unit0 / FD_GROUP,
+                        groups = (unit0 + units - 1) / FD_GROUP - group + 1;
         w->k->keep_bits(bits, w->d->stream, row, 1, group, groups, w->d->q);
-        walk(w, w->y + row * sample, w->x + row * sample, 0, steps, i * w->elements[0], unit0 - group * FD_GROUP, bits);
+        walk(w, w->y + row * sample, w->x + row * sample, 0, steps, i * w->elements[0],
+             unit0 - group * FD_GROUP, bits);
         at += steps;
     }
     if (w->nt) w->k->stream_end();
 }
 
-int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length, const int *shared, fd_drop drop) {
+int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length,
+                      const int *shared, fd_drop drop) {
     ptrdiff_t units = 1;
     for (int i = 0; i < axes; i++) units *= length[i];
-    if (!drop.stream || drop.q == 0 || drop.q >= FD_KEEP_ALL || rows == 0 || units == 0) return fd_dropout(y, x, rows, units, drop);
+    if (!drop.stream || drop.q == 0 || drop.q >= FD_KEEP_ALL || rows == 0 || units == 0)
+        return fd_dropout(y, x, rows, units, drop);
     shared_work w = {.k = fd_kernels(), .y = y, .x = x, .d = &drop};
     int kinds[FD_MOST_AXES];
     for (int i = 0; i < axes; i++) {
@@ -116,13 +129,15 @@ int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const 
         if (!kinds[i]) inner *= w.length[i];
     }
     w.at_once = w.units[0] ? fd_max(1, UNITS / w.inner) : w.length[0];
-    w.nt = y != x && fd_past_caches(rows * units) && w.length[w.axes - 1] >= 256; /* ends of runs are no whole cache lines */
+    w.nt = y != x && fd_past_caches(rows * units) &&
+           w.length[w.axes - 1] >= 256; /* ends of runs are no whole cache lines */
     const ptrdiff_t most = w.units[0] ? fd_min(w.at_once, w.length[0]) * w.inner : w.inner;
     const ptrdiff_t total = rows * w.length[0], chunk = fd_max(1, FD_CHUNK / w.elements[0]);
     for (w.begin = 0; w.begin < total; w.begin = w.end) {
         w.end = fd_min(total, w.begin + chunk);
         fd_region region;
-        const ptrdiff_t worth = fd_min(fd_worth((w.end - w.begin) * w.elements[0], FD_GRAIN), w.end - w.begin);
+        const ptrdiff_t worth = fd_min(fd_worth((w.end - w.begin) * w.elements[0], FD_GRAIN),
+                                       w.end - w.begin);
         int status = fd_begin(&region, worth, (size_t)bits_words(most) * sizeof(uint32_t));
         if (status != FD_OK) return status;
         fd_run(&region, shared_task, &w, 0);

@@ -13,14 +13,16 @@ void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domai
     key[1] = c[1];
 }
 
-/* keep_bits for every q; bits past `units` of the last group are cleared by the caller that stores them */
-static void any_keep_bits(const fd_table *k, uint32_t *bits, const fd_stream *s, ptrdiff_t row, ptrdiff_t rows,
-                          ptrdiff_t group, ptrdiff_t groups, uint64_t q) {
+/* keep_bits for every q; bits past `units` of the last group are cleared by the caller that stores
+ * them */
+static void any_keep_bits(const fd_table *k, uint32_t *bits, const fd_stream *s, ptrdiff_t row,
+                          ptrdiff_t rows, ptrdiff_t group, ptrdiff_t groups, uint64_t q) {
     if (q > 0 && q < FD_KEEP_ALL) k->keep_bits(bits, s, row, rows, group, groups, q);
     else memset(bits, q ? 0xFF : 0, (size_t)(rows * groups) * 16);
 }
 
-static void keep_bits_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+static void keep_bits_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                            ptrdiff_t units) {
     const ptrdiff_t group = unit0 / FD_GROUP, groups = fd_ceil_div(units, FD_GROUP);
     uint32_t *bits = (uint32_t *)w->y + (row * w->groups + group) * FD_GROUP_WORDS;
     any_keep_bits(w->k, bits, w->s, row, rows, group, groups, w->q);
@@ -38,7 +40,8 @@ int fd_keep_bits(uint32_t *bits, const fd_stream *s, ptrdiff_t rows, ptrdiff_t u
     return fd_for_pieces(&w, rows, 0);
 }
 
-static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                            ptrdiff_t units) {
     enum { AT_ONCE = 32 };
     uint32_t bits[AT_ONCE * FD_GROUP_WORDS];
     for (ptrdiff_t r = row; r < row + rows; r++)
@@ -49,7 +52,8 @@ static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, 
             const uint8_t *bytes = (const uint8_t *)bits;
             ptrdiff_t i = 0;
             for (; i + 8 <= n; i += 8) { /* bit j of the byte into byte j, then to 0 or 1 */
-                uint64_t v = bytes[i / 8] * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+                uint64_t v = bytes[i / 8] * UINT64_C(0x0101010101010101) &
+                             UINT64_C(0x8040201008040201);
                 v = (v + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101);
                 memcpy(mask + i, &v, 8);
             }
@@ -62,11 +66,15 @@ int fd_keep_mask(uint8_t *mask, const fd_stream *s, ptrdiff_t rows, ptrdiff_t un
     return fd_for_pieces(&w, rows, 0);
 }
 
-static void uniform_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
-    for (ptrdiff_t r = row; r < row + rows; r++) w->k->uniform((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
+static void uniform_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                          ptrdiff_t units) {
+    for (ptrdiff_t r = row; r < row + rows; r++)
+        w->k->uniform((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
 }
-static void normal_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
-    for (ptrdiff_t r = row; r < row + rows; r++) w->k->normal((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
+static void normal_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                         ptrdiff_t units) {
+    for (ptrdiff_t r = row; r < row + rows; r++)
+        w->k->normal((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
 }
 
 int fd_uniform(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
@@ -79,11 +87,13 @@ int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
 }
 
 /* Bit u of the word of plane j is bit 31 - j of unit u's uniform. */
-static void keep_uniforms_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units) {
+static void keep_uniforms_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                                ptrdiff_t units) {
     uint32_t planes[FD_PLANES * FD_GROUP_WORDS];
     for (ptrdiff_t r = row; r < row + rows; r++)
         for (ptrdiff_t u = unit0; u < unit0 + units; u++) {
-            if (u % FD_GROUP == 0) w->k->words(planes, w->s, r, (uint64_t)(u / FD_GROUP) * FD_PLANES, FD_PLANES);
+            if (u % FD_GROUP == 0)
+                w->k->words(planes, w->s, r, (uint64_t)(u / FD_GROUP) * FD_PLANES, FD_PLANES);
             uint32_t value = 0;
             for (int j = 0; j < FD_PLANES; j++)
                 value |= (planes[j * FD_GROUP_WORDS + (u >> 5 & 3)] >> (u & 31) & 1) << (31 - j);

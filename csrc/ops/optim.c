@@ -5,7 +5,10 @@
 
 #include <math.h>
 
-enum { GRAIN = 16384, BLOCK = 65536 /* elements of one partial sum: fixed, so that threads do not change the result */ };
+enum {
+    GRAIN = 16384,
+    BLOCK = 65536 /* elements of one partial sum: fixed, so that threads do not change the result */
+};
 
 typedef struct {
     const fd_table *k;
@@ -27,8 +30,9 @@ static int over_threads(fd_task task, update_work *w, ptrdiff_t work, ptrdiff_t 
 }
 
 /* The part [at, at + n) of a flat array that is this thread's. */
-#define MY_PART(total)                                                                                                 \
-    const ptrdiff_t at = fd_cut(total, region->threads, thread, 64), n = fd_cut(total, region->threads, thread + 1, 64) - at; \
+#define MY_PART(total)                                                                             \
+    const ptrdiff_t at = fd_cut(total, region->threads, thread, 64),                               \
+                    n = fd_cut(total, region->threads, thread + 1, 64) - at;                       \
     if (n <= 0) return;
 
 static void col_sum_task(const fd_region *region, int thread, void *context) {
@@ -46,7 +50,8 @@ int fd_col_sum(float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols) {
 static void sumsq_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     double *partial = (double *)region->workspace; /* shared: thread 0's stretch holds all blocks */
-    const ptrdiff_t blocks = fd_ceil_div(w->n, BLOCK), end = fd_cut(blocks, region->threads, thread + 1, 1);
+    const ptrdiff_t blocks = fd_ceil_div(w->n, BLOCK),
+                    end = fd_cut(blocks, region->threads, thread + 1, 1);
     for (ptrdiff_t b = fd_cut(blocks, region->threads, thread, 1); b < end; b++)
         partial[b] = w->k->sumsq(w->g + b * BLOCK, fd_min(BLOCK, w->n - b * BLOCK));
 }
@@ -57,7 +62,8 @@ int fd_sumsq(double *out, const float *x, ptrdiff_t n) {
     *out = 0.0;
     if (n == 0) return FD_OK;
     fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(n, GRAIN), blocks), (size_t)blocks * sizeof(double));
+    int status = fd_begin(&region, fd_min(fd_worth(n, GRAIN), blocks),
+                          (size_t)blocks * sizeof(double));
     if (status != FD_OK) return status;
     fd_run(&region, sumsq_task, &w, 1);
     for (ptrdiff_t b = 0; b < blocks; b++) *out += ((const double *)region.workspace)[b];
@@ -83,39 +89,54 @@ int fd_max_norm_rows(float *p, ptrdiff_t rows, ptrdiff_t cols, float c) {
 static void sgd_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     MY_PART(w->n)
-    w->k->sgd(w->p + at, w->g + at, w->a ? w->a + at : NULL, n, w->f[0], w->f[1], w->f[2], w->f[3], w->i[0], w->i[1]);
+    w->k->sgd(w->p + at, w->g + at, w->a ? w->a + at : NULL, n, w->f[0], w->f[1], w->f[2], w->f[3],
+              w->i[0], w->i[1]);
 }
 
-int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum, float dampening,
-           float weight_decay, int nesterov, int first) {
-    update_work w = {.p = p, .g = g, .a = buf, .n = n, .f = {lr, momentum, dampening, weight_decay}, .i = {nesterov, first}};
+int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum,
+           float dampening, float weight_decay, int nesterov, int first) {
+    update_work w = {.p = p,
+                     .g = g,
+                     .a = buf,
+                     .n = n,
+                     .f = {lr, momentum, dampening, weight_decay},
+                     .i = {nesterov, first}};
     return over_threads(sgd_task, &w, n, n);
 }
 
 static void adam_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     MY_PART(w->n)
-    w->k->adam(w->p + at, w->g + at, w->a + at, w->b + at, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4], w->f[5], w->f[6],
-               w->f[7]);
+    w->k->adam(w->p + at, w->g + at, w->a + at, w->b + at, n, w->f[0], w->f[1], w->f[2], w->f[3],
+               w->f[4], w->f[5], w->f[6], w->f[7]);
 }
 
-int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size, double beta1, double beta2,
-            float eps, float l2, float shrink, float v_scale) {
-    update_work w = {.p = p, .g = g, .a = m, .b = v, .n = n,
-                     .f = {step_size, (float)(1.0 - beta1), (float)beta2, (float)(1.0 - beta2), eps, l2, shrink, v_scale}};
+int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size,
+            double beta1, double beta2, float eps, float l2, float shrink, float v_scale) {
+    update_work w = {.p = p,
+                     .g = g,
+                     .a = m,
+                     .b = v,
+                     .n = n,
+                     .f = {step_size, (float)(1.0 - beta1), (float)beta2, (float)(1.0 - beta2), eps,
+                           l2, shrink, v_scale}};
     return over_threads(adam_task, &w, n, n);
 }
 
 static void rmsprop_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     MY_PART(w->n)
-    w->k->rmsprop(w->p + at, w->g + at, w->a + at, w->b ? w->b + at : NULL, n, w->f[0], w->f[1], w->f[2], w->f[3], w->f[4],
-                  w->f[5]);
+    w->k->rmsprop(w->p + at, w->g + at, w->a + at, w->b ? w->b + at : NULL, n, w->f[0], w->f[1],
+                  w->f[2], w->f[3], w->f[4], w->f[5]);
 }
 
-int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, double alpha, float eps,
-               float weight_decay, float momentum) {
-    update_work w = {.p = p, .g = g, .a = v, .b = buf, .n = n,
+int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, double alpha,
+               float eps, float weight_decay, float momentum) {
+    update_work w = {.p = p,
+                     .g = g,
+                     .a = v,
+                     .b = buf,
+                     .n = n,
                      .f = {lr, (float)alpha, (float)(1.0 - alpha), eps, weight_decay, momentum}};
     return over_threads(rmsprop_task, &w, n, n);
 }

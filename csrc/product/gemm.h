@@ -5,7 +5,8 @@
 #include "fastdrop.h"
 #include "runtime/parallel.h"
 
-/* A product without dropout, by the calling thread alone; room: cache-line aligned, as many bytes as fd_gemm_room says. */
+/* A product without dropout, by the calling thread alone; room: cache-line aligned, as many bytes
+ * as fd_gemm_room says. */
 size_t fd_gemm_room(const fd_product *p);
 void fd_gemm_alone(const fd_product *p, char *room);
 

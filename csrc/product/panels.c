@@ -3,7 +3,10 @@
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
 
-enum { GRAIN = 1 << 16, CHUNK = 1 << 24 }; /* elements worth a thread; between two looks for an interrupt */
+enum {
+    GRAIN = 1 << 16,
+    CHUNK = 1 << 24
+}; /* elements worth a thread; between two looks for an interrupt */
 
 typedef struct {
     const fd_table *k;
@@ -20,7 +23,8 @@ static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, flo
     const fd_panels *p = work->p;
     assert(p->bits ? p->k <= p->units : p->k == p->units && p->scale == 1.0f);
     const fd_table *k = work->k;
-    const ptrdiff_t width = k->tile_n, columns = fd_round_up(p->n, width), piece = fd_piece_of_k(p->k);
+    const ptrdiff_t width = k->tile_n, columns = fd_round_up(p->n, width),
+                    piece = fd_piece_of_k(p->k);
     for (ptrdiff_t j = first * width; j < end * width; j += width) {
         const ptrdiff_t n = fd_min(width, p->n - j);
         const float *from = p->w + j * p->units;
@@ -36,19 +40,25 @@ static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, flo
         }
         for (ptrdiff_t pc = 0; pc < p->k; pc += piece) {
             const ptrdiff_t kc = fd_min(piece, p->k - pc);
-            k->pack_panels_t(work->to + fd_panel_at(pc, kc, j, columns), kc * width, from + pc, ld, kc, n);
+            k->pack_panels_t(work->to + fd_panel_at(pc, kc, j, columns), kc * width, from + pc, ld,
+                             kc, n);
         }
     }
 }
 
 static void pack_task(const fd_region *region, int thread, void *context) {
     const pack_work *work = context;
-    const ptrdiff_t first = work->begin + fd_cut(work->end - work->begin, region->threads, thread, 1);
-    const ptrdiff_t end = work->begin + fd_cut(work->end - work->begin, region->threads, thread + 1, 1);
-    pack_some(work, first, end, (float *)(void *)(region->workspace + (size_t)thread * region->stride));
+    const ptrdiff_t first = work->begin +
+                            fd_cut(work->end - work->begin, region->threads, thread, 1);
+    const ptrdiff_t end = work->begin +
+                          fd_cut(work->end - work->begin, region->threads, thread + 1, 1);
+    pack_some(work, first, end,
+              (float *)(void *)(region->workspace + (size_t)thread * region->stride));
 }
 
-ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k) { return fd_round_up(n, fd_kernels()->tile_n) * k + FD_PANELS_PAD; }
+ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k) {
+    return fd_round_up(n, fd_kernels()->tile_n) * k + FD_PANELS_PAD;
+}
 
 size_t fd_pack_room(const fd_panels *p) {
     return p->rows || p->bits ? (size_t)(fd_kernels()->tile_n * stage_ld(p->k)) * sizeof(float) : 0;
@@ -62,11 +72,13 @@ void fd_pack_alone(float *panels, const fd_panels *p, char *room) {
 int fd_pack(float *panels, const fd_panels *p) {
     pack_work work = {.k = fd_kernels(), .p = p, .to = panels};
     if (p->n == 0 || p->k == 0) return FD_OK;
-    const ptrdiff_t width = work.k->tile_n, total = fd_ceil_div(p->n, width), chunk = fd_max(8, CHUNK / (width * p->units));
+    const ptrdiff_t width = work.k->tile_n, total = fd_ceil_div(p->n, width),
+                    chunk = fd_max(8, CHUNK / (width * p->units));
     for (work.begin = 0; work.begin < total; work.begin = work.end) {
         work.end = fd_min(total, work.begin + chunk);
         fd_region region;
-        int status = fd_begin(&region, fd_worth((work.end - work.begin) * width * p->k, GRAIN), fd_pack_room(p));
+        int status = fd_begin(&region, fd_worth((work.end - work.begin) * width * p->k, GRAIN),
+                              fd_pack_room(p));
         if (status != FD_OK) return status;
         fd_run(&region, pack_task, &work, 1);
         fd_end(&region);

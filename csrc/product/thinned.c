@@ -1,12 +1,16 @@
-/* Floor 3: thinned networks, a pass with its own masks a task: a thread compresses, packs and multiplies on its own, so passes need not
-   wait for each other (with a region for each step, a busy neighbour on one of two cores made 50 passes take 180 ms instead of 18). */
+/* Floor 3: thinned networks, a pass with its own masks a task: a thread compresses, packs and
+   multiplies on its own, so passes need not wait for each other (with a region for each step, a
+   busy neighbour on one of two cores made 50 passes take 180 ms instead of 18). */
 #include "runtime/cpu.h"
 #include "fastdrop.h"
 #include "product/gemm.h"
 #include "product/panels.h"
 #include "runtime/parallel.h"
 
-enum { GRAIN = 1 << 19, ROWS_GRAIN = 1 << 16 }; /* multiply-adds, and elements of rows, worth a thread */
+enum {
+    GRAIN = 1 << 19,
+    ROWS_GRAIN = 1 << 16
+};                                /* multiply-adds, and elements of rows, worth a thread */
 static const double CHUNK = 2e10; /* multiply-adds between two looks for an interrupt */
 
 typedef struct {
@@ -15,13 +19,22 @@ typedef struct {
     size_t pack_room, bias_room, panels_room;
 } thin_work;
 
-/* The next pass that no thread has. Passes keep different numbers of units, so each thread takes another when it is done with one. */
+/* The next pass that no thread has. Passes keep different numbers of units, so each thread takes
+ * another when it is done with one. */
 static ptrdiff_t take(ptrdiff_t *next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
-static size_t lines(size_t bytes) { return (bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE; }
+static size_t lines(size_t bytes) {
+    return (bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
+}
 
 static fd_product product_of(const fd_thin *t, ptrdiff_t pass) {
-    fd_product p = {.m = t->samples, .n = t->n[pass], .k = t->k[pass], .repeat = 1, .tb = 1, .act = t->act, .alpha = t->alpha};
+    fd_product p = {.m = t->samples,
+                    .n = t->n[pass],
+                    .k = t->k[pass],
+                    .repeat = 1,
+                    .tb = 1,
+                    .act = t->act,
+                    .alpha = t->alpha};
     p.c = t->y + t->y_at[pass];
     p.ldc = t->ldy ? t->ldy : p.n;
     p.a = t->x + t->x_at[pass];
@@ -64,20 +77,27 @@ int fd_thin_layer(const fd_thin *t) {
     for (ptrdiff_t pass = 0; pass < t->passes; pass++) {
         const fd_panels packed = panels_of(t, pass);
         const fd_product p = product_of(t, pass);
-        assert((t->bits ? 32 * t->words >= t->ins : p.k == t->ins) && (t->rows || p.n == t->outs) && (!t->ldy || t->ldy >= p.n));
-        w.pack_room = (size_t)fd_max((ptrdiff_t)w.pack_room, (ptrdiff_t)lines(fd_pack_room(&packed)));
-        w.panels_room = (size_t)fd_max((ptrdiff_t)w.panels_room, (ptrdiff_t)lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
+        assert((t->bits ? 32 * t->words >= t->ins : p.k == t->ins) && (t->rows || p.n == t->outs) &&
+               (!t->ldy || t->ldy >= p.n));
+        w.pack_room = (size_t)fd_max((ptrdiff_t)w.pack_room,
+                                     (ptrdiff_t)lines(fd_pack_room(&packed)));
+        w.panels_room = (size_t)fd_max(
+            (ptrdiff_t)w.panels_room,
+            (ptrdiff_t)lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
         gemm_room = (size_t)fd_max((ptrdiff_t)gemm_room, (ptrdiff_t)lines(fd_gemm_room(&p)));
         widest = fd_max(widest, p.n);
-        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) * (double)(p.m + 16); /* packing an element is worth 16 products */
+        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) *
+                (double)(p.m + 16); /* packing an element is worth 16 products */
     }
     w.bias_room = lines((size_t)(widest + 64) * sizeof(float));
-    const ptrdiff_t chunk = fd_max(8, (ptrdiff_t)(CHUNK / fd_max(1, (ptrdiff_t)(work / (double)fd_max(1, t->passes)))));
+    const ptrdiff_t chunk = fd_max(
+        8, (ptrdiff_t)(CHUNK / fd_max(1, (ptrdiff_t)(work / (double)fd_max(1, t->passes)))));
     for (w.next = 0; w.next < t->passes; w.next = w.end) {
         w.end = fd_min(t->passes, w.next + chunk);
         fd_region region;
         const ptrdiff_t wanted = fd_min(w.end - w.next, (ptrdiff_t)(work / GRAIN) + 1);
-        int status = fd_begin(&region, wanted, w.panels_room + w.bias_room + w.pack_room + gemm_room);
+        int status = fd_begin(&region, wanted,
+                              w.panels_room + w.bias_room + w.pack_room + gemm_room);
         if (status != FD_OK) return status;
         fd_run(&region, layer_task, &w, 1);
         fd_end(&region);
@@ -100,7 +120,8 @@ static void rows_task(const fd_region *region, int thread, void *context) {
     (void)region, (void)thread;
     for (ptrdiff_t pass; (pass = take(&w->next)) < t->passes;)
         for (ptrdiff_t i = 0; i < t->samples; i++)
-            k->compress(w->to + t->x_at[pass] + i * t->k[pass], w->from + pass * w->step + i * w->ld, t->bits + pass * t->words, t->ins,
+            k->compress(w->to + t->x_at[pass] + i * t->k[pass],
+                        w->from + pass * w->step + i * w->ld, t->bits + pass * t->words, t->ins,
                         t->k[pass], 1.0f);
 }
 
@@ -108,7 +129,8 @@ int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, con
     rows_work w = {.t = t, .from = from, .to = to, .ld = ld, .step = step};
     assert(t->bits && 32 * t->words >= t->ins);
     fd_region region;
-    int status = fd_begin(&region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, ROWS_GRAIN)), 0);
+    int status = fd_begin(
+        &region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, ROWS_GRAIN)), 0);
     if (status != FD_OK) return status;
     fd_run(&region, rows_task, &w, 0);
     fd_end(&region);

@@ -12,7 +12,8 @@ static void run_pieces(const fd_region *region, int thread, void *context) {
             at += left / w->groups * w->groups;
         } else {
             const ptrdiff_t groups = fd_min(left, w->groups - group);
-            w->piece(w, row, 1, group * FD_GROUP, fd_min(groups * FD_GROUP, w->units - group * FD_GROUP));
+            w->piece(w, row, 1, group * FD_GROUP,
+                     fd_min(groups * FD_GROUP, w->units - group * FD_GROUP));
             at += groups;
         }
     }

@@ -1,5 +1,5 @@
-/* Floor 3: elementwise work: a rows x units array cut into pieces for threads, at whole groups of units, and into chunks between which
-   an interrupt is noticed. */
+/* Floor 3: elementwise work: a rows x units array cut into pieces for threads, at whole groups of
+   units, and into chunks between which an interrupt is noticed. */
 #ifndef FD_PIECES_H
 #define FD_PIECES_H
 
@@ -14,11 +14,13 @@ enum {
 
 /* What a piece may need; one struct for all elementwise tasks. */
 typedef struct piece_work {
-    void (*piece)(const struct piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0, ptrdiff_t units);
+    void (*piece)(const struct piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
+                  ptrdiff_t units);
     const fd_table *k;
     void *y;
     const float *x, *saved;
-    ptrdiff_t units, groups, begin, end; /* units a row, groups a row, the chunk in groups counted over all rows */
+    ptrdiff_t units, groups, begin,
+        end; /* units a row, groups a row, the chunk in groups counted over all rows */
     const fd_stream *s;
     uint64_t q;
     fd_drop drop;

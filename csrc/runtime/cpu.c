@@ -9,7 +9,9 @@ extern const fd_table fd_table_scalar;
 #if defined(FD_X86)
 extern const fd_table fd_table_avx2, fd_table_avx512;
 
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -62,7 +64,8 @@ int fd_set_isa(const char *name) {
     return FD_UNKNOWN_ISA;
 }
 
-/* Linux tells in files; sysconf adds the third caches of all parts of an AMD processor up, of which a core has one. */
+/* Linux tells in files; sysconf adds the third caches of all parts of an AMD processor up, of which
+ * a core has one. */
 static int read_line(char *to, int room, const char *format, int index) {
     char path[80];
     snprintf(path, sizeof path, format, index);
@@ -74,10 +77,14 @@ static int read_line(char *to, int room, const char *format, int index) {
 
 static ptrdiff_t cache_from_files(int level) {
     char line[32];
-    for (int i = 0; read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/level", i); i++) {
+    for (int i = 0;
+         read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/level", i); i++) {
         if (atoi(line) != level) continue;
-        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/type", i) || line[0] == 'I') continue;
-        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i)) continue;
+        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/type", i) ||
+            line[0] == 'I')
+            continue;
+        if (!read_line(line, sizeof line, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i))
+            continue;
         char *unit;
         const long size = strtol(line, &unit, 10);
         return (ptrdiff_t)size << (*unit == 'K' ? 10 : *unit == 'M' ? 20 : 0);
@@ -89,12 +96,16 @@ ptrdiff_t fd_cache_bytes(int level) {
     static _Atomic ptrdiff_t known[4];
     ptrdiff_t bytes = atomic_load_explicit(&known[level], memory_order_relaxed);
     if (bytes) return bytes;
-    static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20, 32 << 20}; /* where the system does not say */
+    static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20,
+                                       32 << 20}; /* where the system does not say */
     bytes = cache_from_files(level);
     if (bytes <= 0) bytes = usual[level];
     atomic_store(&known[level], bytes);
     return bytes;
 }
 
-/* Larger than half the last cache: the next reader would miss anyway, and a streaming store need not read the line first. */
-int fd_past_caches(ptrdiff_t elements) { return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2; }
+/* Larger than half the last cache: the next reader would miss anyway, and a streaming store need
+ * not read the line first. */
+int fd_past_caches(ptrdiff_t elements) {
+    return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2;
+}

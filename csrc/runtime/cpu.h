@@ -4,8 +4,9 @@
 
 #include "kernels/table.h"
 
-const fd_table *fd_kernels(void); /* the table in force */
+const fd_table *fd_kernels(void);    /* the table in force */
 ptrdiff_t fd_cache_bytes(int level); /* of this machine's data caches: 1, 2 (a core's) or 3 */
-int fd_past_caches(ptrdiff_t elements); /* whether an output of so many floats is stored past them */
+int fd_past_caches(
+    ptrdiff_t elements); /* whether an output of so many floats is stored past them */
 
 #endif

@@ -18,17 +18,20 @@
 #include <sys/mman.h>
 #endif
 
-static atomic_int pool_taken;   /* one caller at a time */
+static atomic_int pool_taken; /* one caller at a time */
 static atomic_int wanted_threads;
-static int pool_lost;            /* a forked child has no threads of libgomp's, whoever used them, and would wait for ever */
-static char *kept;               /* the pool owner's workspace */
+static int pool_lost; /* a forked child has no threads of libgomp's, whoever used them, and would
+                         wait for ever */
+static char *kept;    /* the pool owner's workspace */
 static size_t kept_bytes;
 static int (*interrupt_hook)(void);
 
 #ifdef FD_HAS_FORK
 static void in_child(void) {
     pool_lost = 1;
-    if (atomic_exchange(&pool_taken, 0)) { /* its owner did not come along, and may just have been exchanging this */
+    if (atomic_exchange(
+            &pool_taken,
+            0)) { /* its owner did not come along, and may just have been exchanging this */
         kept = NULL;
         kept_bytes = 0;
     }
@@ -67,7 +70,8 @@ int fd_get_threads(void) {
 void fd_set_interrupt_hook(int (*hook)(void)) {
     interrupt_hook = hook;
 #ifdef FD_HAS_FORK
-    pthread_once(&watch_once, watch_forks); /* a binding starts here: before any fork that matters */
+    pthread_once(&watch_once,
+                 watch_forks); /* a binding starts here: before any fork that matters */
 #endif
 }
 int fd_interrupted(void) { return interrupt_hook && interrupt_hook(); }

@@ -22,7 +22,8 @@ FD_INLINE __m256i vu_first(ptrdiff_t n) { /* lanes < n all ones */
 }
 FD_INLINE vf vf_load_n(const float *p, ptrdiff_t n) { return _mm256_maskload_ps(p, vu_first(n)); }
 FD_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
-FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) { /* by hand: vmaskmovps stores are microcoded on Zen */
+FD_INLINE void vf_store_n(float *p, vf v,
+                          ptrdiff_t n) { /* by hand: vmaskmovps stores are microcoded on Zen */
     float t[8];
     _mm256_storeu_ps(t, v);
     for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
@@ -44,7 +45,8 @@ FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 FD_INLINE vf vf_keep(vm m, vf a) { return _mm256_and_ps(m, a); }
 FD_INLINE vm vm_bits(uint32_t w) { /* spread the byte, single out each lane's bit, compare */
     const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)w), bit), bit));
+    return _mm256_castsi256_ps(
+        _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)w), bit), bit));
 }
 
 FD_INLINE vu vu_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -81,8 +83,10 @@ FD_INLINE void vf_transpose(vf *r) {
     }
 }
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
-    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7); /* even lanes low, odd lanes high */
-    vf x = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), even), y = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + 8), even);
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5,
+                                           7); /* even lanes low, odd lanes high */
+    vf x = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), even),
+       y = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + 8), even);
     *a = _mm256_permute2f128_ps(x, y, 0x20);
     *b = _mm256_permute2f128_ps(x, y, 0x31);
 }
@@ -94,7 +98,8 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
 
 FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     static const int32_t lanes[16][4] = FD_KEPT_LANES;
-    const __m128i lo = _mm_loadu_si128((const __m128i *)lanes[w & 15]), hi = _mm_loadu_si128((const __m128i *)lanes[w >> 4]);
+    const __m128i lo = _mm_loadu_si128((const __m128i *)lanes[w & 15]),
+                  hi = _mm_loadu_si128((const __m128i *)lanes[w >> 4]);
     const ptrdiff_t first = __builtin_popcount(w & 15);
     _mm_storeu_ps(p, _mm_permutevar_ps(_mm256_castps256_ps128(v), lo));
     _mm_storeu_ps(p + first, _mm_permutevar_ps(_mm256_extractf128_ps(v, 1), hi));
@@ -110,21 +115,35 @@ FD_INLINE vw vw_hi(vw a) { return _mm256_srli_epi64(a, 32); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
-    /* words 0,1 and 2,3 of a block meet in a 64-bit lane, then the two lanes of each block side by side */
+    /* words 0,1 and 2,3 of a block meet in a 64-bit lane, then the two lanes of each block side by
+     * side */
     __m256i x = _mm256_blend_epi32(c0, _mm256_slli_epi64(c1, 32), 0xAA);
     __m256i y = _mm256_blend_epi32(c2, _mm256_slli_epi64(c3, 32), 0xAA);
-    __m256i lo = _mm256_unpacklo_epi64(x, y), hi = _mm256_unpackhi_epi64(x, y); /* blocks 0, 2 and 1, 3 */
+    __m256i lo = _mm256_unpacklo_epi64(x, y),
+            hi = _mm256_unpackhi_epi64(x, y); /* blocks 0, 2 and 1, 3 */
     vb v = {_mm256_permute2x128_si256(lo, hi, 0x20), _mm256_permute2x128_si256(lo, hi, 0x31)};
     return v;
 }
-FD_INLINE vb vb_fill(uint32_t w) { vb v = {vu_set1(w), vu_set1(w)}; return v; }
-FD_INLINE vb vb_and(vb x, vb y) { vb v = {vu_and(x.a, y.a), vu_and(x.b, y.b)}; return v; }
-FD_INLINE vb vb_or(vb x, vb y) { vb v = {vu_or(x.a, y.a), vu_or(x.b, y.b)}; return v; }
+FD_INLINE vb vb_fill(uint32_t w) {
+    vb v = {vu_set1(w), vu_set1(w)};
+    return v;
+}
+FD_INLINE vb vb_and(vb x, vb y) {
+    vb v = {vu_and(x.a, y.a), vu_and(x.b, y.b)};
+    return v;
+}
+FD_INLINE vb vb_or(vb x, vb y) {
+    vb v = {vu_or(x.a, y.a), vu_or(x.b, y.b)};
+    return v;
+}
 FD_INLINE vb vb_andnot(vb x, vb y) {
     vb v = {_mm256_andnot_si256(x.a, y.a), _mm256_andnot_si256(x.b, y.b)};
     return v;
 }
-FD_INLINE int vb_any(vb x) { __m256i o = vu_or(x.a, x.b); return !_mm256_testz_si256(o, o); }
+FD_INLINE int vb_any(vb x) {
+    __m256i o = vu_or(x.a, x.b);
+    return !_mm256_testz_si256(o, o);
+}
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     _mm256_storeu_si256((__m256i *)p, v.a);
     _mm256_storeu_si256((__m256i *)(p + 8), v.b);

@@ -1,4 +1,5 @@
-/* The vocabulary (documented in scalar.h) for AVX-512 F, BW, DQ, VL: 16 floats, 8 Philox blocks a vector. */
+/* The vocabulary (documented in scalar.h) for AVX-512 F, BW, DQ, VL: 16 floats, 8 Philox blocks a
+ * vector. */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -18,7 +19,9 @@ typedef struct {
 
 FD_INLINE __mmask16 vm_first(ptrdiff_t n) { return (__mmask16)((1u << n) - 1u); } /* lanes < n */
 FD_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
-FD_INLINE vf vf_load_n(const float *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps(vm_first(n), p); }
+FD_INLINE vf vf_load_n(const float *p, ptrdiff_t n) {
+    return _mm512_maskz_loadu_ps(vm_first(n), p);
+}
 FD_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) { _mm512_mask_storeu_ps(p, vm_first(n), v); }
 FD_INLINE void vf_stream(float *p, vf v) { _mm512_stream_ps(p, v); }
@@ -36,7 +39,8 @@ FD_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 FD_INLINE vm vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 FD_INLINE vf vf_keep(vm m, vf a) {
-    /* Not merged into a masked load: those defeat the prefetcher of Zen 5 (dropout of 64 MiB 5.8 ms, so 2.7 ms). */
+    /* Not merged into a masked load: those defeat the prefetcher of Zen 5 (dropout of 64 MiB 5.8
+     * ms, so 2.7 ms). */
     __asm__("" : "+v"(a));
     return _mm512_maskz_mov_ps(m, a);
 }
@@ -63,16 +67,20 @@ FD_INLINE void vf_transpose(vf *r) {
         t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
     }
     FD_UNROLL(4)
-    for (int i = 0; i < 4; i++) { /* rows 4i..4i+3: u[4i + c] holds columns c, c + 4, c + 8, c + 12 */
+    for (int i = 0; i < 4;
+         i++) { /* rows 4i..4i+3: u[4i + c] holds columns c, c + 4, c + 8, c + 12 */
         u[4 * i] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
         u[4 * i + 1] = _mm512_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
         u[4 * i + 2] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
         u[4 * i + 3] = _mm512_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
     }
     FD_UNROLL(4)
-    for (int c = 0; c < 4; c++) { /* 128-bit pieces of u[c], u[4 + c], u[8 + c], u[12 + c], transposed 4 x 4 */
-        vf p = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), q = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xDD);
-        vf v = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88), w = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xDD);
+    for (int c = 0; c < 4;
+         c++) { /* 128-bit pieces of u[c], u[4 + c], u[8 + c], u[12 + c], transposed 4 x 4 */
+        vf p = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88),
+           q = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xDD);
+        vf v = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88),
+           w = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xDD);
         r[c] = _mm512_shuffle_f32x4(p, v, 0x88);
         r[8 + c] = _mm512_shuffle_f32x4(p, v, 0xDD);
         r[4 + c] = _mm512_shuffle_f32x4(q, w, 0x88);
@@ -80,7 +88,8 @@ FD_INLINE void vf_transpose(vf *r) {
     }
 }
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28,
+                                           30);
     vf x = _mm512_loadu_ps(p), y = _mm512_loadu_ps(p + 16);
     *a = _mm512_permutex2var_ps(x, even, y);
     *b = _mm512_permutex2var_ps(x, _mm512_add_epi32(even, _mm512_set1_epi32(1)), y);
@@ -88,10 +97,12 @@ FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
 FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
     const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     _mm512_storeu_ps(p, _mm512_permutex2var_ps(a, first, b));
-    _mm512_storeu_ps(p + 16, _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b));
+    _mm512_storeu_ps(p + 16,
+                     _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(8)), b));
 }
 
-FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) { /* in a register: to memory it is microcoded on Zen */
+FD_INLINE ptrdiff_t
+vf_store_kept(float *p, vf v, uint32_t w) { /* in a register: to memory it is microcoded on Zen */
     _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)w, v));
     return __builtin_popcount(w);
 }
@@ -105,21 +116,35 @@ FD_INLINE vw vw_hi(vw a) { return _mm512_srli_epi64(a, 32); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
-    /* words 0,1 and 2,3 of a block meet in a 64-bit lane, then the two lanes of each block side by side */
-    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    /* words 0,1 and 2,3 of a block meet in a 64-bit lane, then the two lanes of each block side by
+     * side */
+    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11),
+                  high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
     __m512i x = _mm512_mask_blend_epi32(0xAAAA, c0, _mm512_slli_epi64(c1, 32));
     __m512i y = _mm512_mask_blend_epi32(0xAAAA, c2, _mm512_slli_epi64(c3, 32));
     vb v = {_mm512_permutex2var_epi64(x, low, y), _mm512_permutex2var_epi64(x, high, y)};
     return v;
 }
-FD_INLINE vb vb_fill(uint32_t w) { vb v = {vu_set1(w), vu_set1(w)}; return v; }
-FD_INLINE vb vb_and(vb x, vb y) { vb v = {vu_and(x.a, y.a), vu_and(x.b, y.b)}; return v; }
-FD_INLINE vb vb_or(vb x, vb y) { vb v = {vu_or(x.a, y.a), vu_or(x.b, y.b)}; return v; }
+FD_INLINE vb vb_fill(uint32_t w) {
+    vb v = {vu_set1(w), vu_set1(w)};
+    return v;
+}
+FD_INLINE vb vb_and(vb x, vb y) {
+    vb v = {vu_and(x.a, y.a), vu_and(x.b, y.b)};
+    return v;
+}
+FD_INLINE vb vb_or(vb x, vb y) {
+    vb v = {vu_or(x.a, y.a), vu_or(x.b, y.b)};
+    return v;
+}
 FD_INLINE vb vb_andnot(vb x, vb y) {
     vb v = {_mm512_andnot_si512(x.a, y.a), _mm512_andnot_si512(x.b, y.b)};
     return v;
 }
-FD_INLINE int vb_any(vb x) { __m512i o = vu_or(x.a, x.b); return _mm512_test_epi32_mask(o, o) != 0; }
+FD_INLINE int vb_any(vb x) {
+    __m512i o = vu_or(x.a, x.b);
+    return _mm512_test_epi32_mask(o, o) != 0;
+}
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     _mm512_storeu_si512(p, v.a);
     _mm512_storeu_si512(p + 16, v.b);

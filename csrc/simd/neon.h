@@ -1,4 +1,5 @@
-/* The vocabulary (documented in scalar.h) for NEON on AArch64: 4 floats, 2 Philox blocks a vector. */
+/* The vocabulary (documented in scalar.h) for NEON on AArch64: 4 floats, 2 Philox blocks a vector.
+ */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -40,9 +41,13 @@ FD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 FD_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
-FD_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); } /* as x86: b when either is NaN */
+FD_INLINE vf vf_min(vf a, vf b) {
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+} /* as x86: b when either is NaN */
 FD_INLINE vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-FD_INLINE vf vf_keep(vm m, vf a) { return vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))); }
+FD_INLINE vf vf_keep(vm m, vf a) {
+    return vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a)));
+}
 FD_INLINE vm vm_bits(uint32_t w) {
     static const uint32_t bit[4] = {1, 2, 4, 8};
     return vtstq_u32(vdupq_n_u32(w), vld1q_u32(bit));
@@ -80,8 +85,10 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
 
 FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     static const uint32_t lanes[16][4] = FD_KEPT_LANES;
-    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(lanes[w]), 0x04040404); /* a lane is four bytes */
-    vst1q_f32(p, vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes))));
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(lanes[w]),
+                                         0x04040404); /* a lane is four bytes */
+    vst1q_f32(
+        p, vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes))));
     return __builtin_popcount(w);
 }
 
@@ -95,14 +102,27 @@ FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return veorq_u64(veorq_u64(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
     /* narrow to the low words, then zip: (c0,c1) and (c2,c3) of block 0, of block 1 */
-    uint32x2x2_t p = vzip_u32(vmovn_u64(c0), vmovn_u64(c1)), q = vzip_u32(vmovn_u64(c2), vmovn_u64(c3));
+    uint32x2x2_t p = vzip_u32(vmovn_u64(c0), vmovn_u64(c1)),
+                 q = vzip_u32(vmovn_u64(c2), vmovn_u64(c3));
     vb v = {vcombine_u32(p.val[0], q.val[0]), vcombine_u32(p.val[1], q.val[1])};
     return v;
 }
-FD_INLINE vb vb_fill(uint32_t w) { vb v = {vdupq_n_u32(w), vdupq_n_u32(w)}; return v; }
-FD_INLINE vb vb_and(vb x, vb y) { vb v = {vandq_u32(x.a, y.a), vandq_u32(x.b, y.b)}; return v; }
-FD_INLINE vb vb_or(vb x, vb y) { vb v = {vorrq_u32(x.a, y.a), vorrq_u32(x.b, y.b)}; return v; }
-FD_INLINE vb vb_andnot(vb x, vb y) { vb v = {vbicq_u32(y.a, x.a), vbicq_u32(y.b, x.b)}; return v; }
+FD_INLINE vb vb_fill(uint32_t w) {
+    vb v = {vdupq_n_u32(w), vdupq_n_u32(w)};
+    return v;
+}
+FD_INLINE vb vb_and(vb x, vb y) {
+    vb v = {vandq_u32(x.a, y.a), vandq_u32(x.b, y.b)};
+    return v;
+}
+FD_INLINE vb vb_or(vb x, vb y) {
+    vb v = {vorrq_u32(x.a, y.a), vorrq_u32(x.b, y.b)};
+    return v;
+}
+FD_INLINE vb vb_andnot(vb x, vb y) {
+    vb v = {vbicq_u32(y.a, x.a), vbicq_u32(y.b, x.b)};
+    return v;
+}
 FD_INLINE int vb_any(vb x) { return vmaxvq_u32(vorrq_u32(x.a, x.b)) != 0; }
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     vst1q_u32(p, v.a);

@@ -1,10 +1,12 @@
-/* The SIMD vocabulary, in plain C: one lane a vector. This file documents the words; avx2.h, avx512.h and neon.h
-   say the same ones wider. Nothing here contracts a*b+c except vf_fma (and here not even that: without hardware FMA
-   it is two roundings), so elementwise kernels give the same bits in every vocabulary.
+/* The SIMD vocabulary, in plain C: one lane a vector. This file documents the words; avx2.h,
+   avx512.h and neon.h say the same ones wider. Nothing here contracts a*b+c except vf_fma (and here
+   not even that: without hardware FMA it is two roundings), so elementwise kernels give the same
+   bits in every vocabulary.
 
    vf  FD_VL float32 lanes            vu  the same lanes as uint32
-   vm  a truth value for each lane    vw  FD_WL lanes of 64 bits; only the low 32 bits of a product's factors count
-   vb  FD_WL blocks of 128 random bits, side by side as they lie in packed keep bits */
+   vm  a truth value for each lane    vw  FD_WL lanes of 64 bits; only the low 32 bits of a
+   product's factors count vb  FD_WL blocks of 128 random bits, side by side as they lie in packed
+   keep bits */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -12,10 +14,10 @@
 
 #define FD_ISA_NAME "scalar"
 enum {
-    FD_VL = 1,      /* floats a vector */
-    FD_WL = 1,      /* Philox blocks a vector */
-    FD_FLIGHT = 2,  /* vectors of blocks in flight: hides the multiply latency */
-    FD_MR = 4,      /* register tile of the matrix product: FD_MR rows by FD_NV vectors */
+    FD_VL = 1,     /* floats a vector */
+    FD_WL = 1,     /* Philox blocks a vector */
+    FD_FLIGHT = 2, /* vectors of blocks in flight: hides the multiply latency */
+    FD_MR = 4,     /* register tile of the matrix product: FD_MR rows by FD_NV vectors */
     FD_NV = 4
 };
 #define FD_FOR_EACH_MR(X) X(1) X(2) X(3) X(4)
@@ -43,20 +45,30 @@ FD_INLINE vf vf_sub(vf a, vf b) { return a - b; }
 FD_INLINE vf vf_mul(vf a, vf b) { return a * b; }
 FD_INLINE vf vf_div(vf a, vf b) { return a / b; }
 FD_INLINE vf vf_sqrt(vf a) { return sqrtf(a); }
-FD_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }      /* one rounding where the hardware has it */
-FD_INLINE vf vf_min(vf a, vf b) { return a < b ? a : b; }        /* b when either is NaN */
-FD_INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; }        /* b when either is NaN */
-FD_INLINE vm vf_gt(vf a, vf b) { return a > b; }                 /* false with NaN */
-FD_INLINE vm vf_le(vf a, vf b) { return a <= b; }                /* false with NaN */
+FD_INLINE vf vf_fma(vf a, vf b, vf c) {
+    return a * b + c;
+} /* one rounding where the hardware has it */
+FD_INLINE vf vf_min(vf a, vf b) { return a < b ? a : b; } /* b when either is NaN */
+FD_INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; } /* b when either is NaN */
+FD_INLINE vm vf_gt(vf a, vf b) { return a > b; }          /* false with NaN */
+FD_INLINE vm vf_le(vf a, vf b) { return a <= b; }         /* false with NaN */
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
-FD_INLINE vf vf_keep(vm m, vf a) { return m ? a : 0.0f; }        /* +0 where m is false */
-FD_INLINE vm vm_bits(uint32_t w) { return w & 1u; }              /* lane i is true when bit i of w is set */
+FD_INLINE vf vf_keep(vm m, vf a) { return m ? a : 0.0f; } /* +0 where m is false */
+FD_INLINE vm vm_bits(uint32_t w) { return w & 1u; } /* lane i is true when bit i of w is set */
 
 /* the same lanes as integers */
 FD_INLINE vu vu_load(const uint32_t *p) { return *p; }
 FD_INLINE vu vu_set1(uint32_t x) { return x; }
-FD_INLINE vu vu_of_bits(vf a) { vu u; memcpy(&u, &a, 4); return u; }
-FD_INLINE vf vf_of_bits(vu u) { vf a; memcpy(&a, &u, 4); return a; }
+FD_INLINE vu vu_of_bits(vf a) {
+    vu u;
+    memcpy(&u, &a, 4);
+    return u;
+}
+FD_INLINE vf vf_of_bits(vu u) {
+    vf a;
+    memcpy(&a, &u, 4);
+    return a;
+}
 FD_INLINE vf vf_of_int(vu a) { return (float)(int32_t)a; } /* signed to float */
 FD_INLINE vu vu_add(vu a, vu b) { return a + b; }
 FD_INLINE vu vu_sub(vu a, vu b) { return a - b; }
@@ -69,23 +81,32 @@ FD_INLINE vu vu_xor(vu a, vu b) { return a ^ b; }
 /* transposes the FD_VL x FD_VL matrix whose rows are r[0..FD_VL) */
 FD_INLINE void vf_transpose(vf *r) { (void)r; }
 
-/* the lanes whose bit of w is set, one after another; writes up to FD_VL floats from p on and returns how many count. The bits
-   above FD_VL must be zero. */
+/* the lanes whose bit of w is set, one after another; writes up to FD_VL floats from p on and
+   returns how many count. The bits above FD_VL must be zero. */
 FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     *p = v;
     return (ptrdiff_t)w;
 }
 
-/* pairs: a = lanes 0, 2, 4, .. and b = lanes 1, 3, 5, .. of 2*FD_VL floats in memory (de-interleaving load) */
-FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) { *a = p[0]; *b = p[1]; }
-FD_INLINE void vf_store_pairs(float *p, vf a, vf b) { p[0] = a; p[1] = b; }
+/* pairs: a = lanes 0, 2, 4, .. and b = lanes 1, 3, 5, .. of 2*FD_VL floats in memory
+ * (de-interleaving load) */
+FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
+    *a = p[0];
+    *b = p[1];
+}
+FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
+    p[0] = a;
+    p[1] = b;
+}
 
 /* Philox lanes */
 FD_INLINE vw vw_set1(uint64_t x) { return x; }
 FD_INLINE vw vw_load(const uint64_t *p) { return *p; }
 FD_INLINE vw vw_iota(void) { return 0; } /* 0, 1, 2, .. */
 FD_INLINE vw vw_add(vw a, vw b) { return a + b; }
-FD_INLINE vw vw_mul(vw a, vw b) { return (uint64_t)(uint32_t)a * (uint32_t)b; } /* low halves, 64-bit product */
+FD_INLINE vw vw_mul(vw a, vw b) {
+    return (uint64_t)(uint32_t)a * (uint32_t)b;
+} /* low halves, 64-bit product */
 FD_INLINE vw vw_hi(vw a) { return a >> 32; }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return a ^ b ^ c; }
 
@@ -98,9 +119,18 @@ FD_INLINE vb vb_fill(uint32_t w) { /* every word w */
     vb v = {w | (uint64_t)w << 32, w | (uint64_t)w << 32};
     return v;
 }
-FD_INLINE vb vb_and(vb x, vb y) { vb v = {x.a & y.a, x.b & y.b}; return v; }
-FD_INLINE vb vb_or(vb x, vb y) { vb v = {x.a | y.a, x.b | y.b}; return v; }
-FD_INLINE vb vb_andnot(vb x, vb y) { vb v = {~x.a & y.a, ~x.b & y.b}; return v; } /* ~x & y */
+FD_INLINE vb vb_and(vb x, vb y) {
+    vb v = {x.a & y.a, x.b & y.b};
+    return v;
+}
+FD_INLINE vb vb_or(vb x, vb y) {
+    vb v = {x.a | y.a, x.b | y.b};
+    return v;
+}
+FD_INLINE vb vb_andnot(vb x, vb y) {
+    vb v = {~x.a & y.a, ~x.b & y.b};
+    return v;
+} /* ~x & y */
 FD_INLINE int vb_any(vb x) { return (x.a | x.b) != 0; }
 FD_INLINE void vb_store(uint32_t *p, vb v) { memcpy(p, &v, 16); }
 

@@ -33,7 +33,9 @@ def atomic_write(path):
     if mode is not None and not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "cannot write to something that is not a regular file", path)
     temporary = os.path.join(folder, f".{name[:50]}.{os.urandom(4).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:

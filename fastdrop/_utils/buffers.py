@@ -12,10 +12,12 @@ from sys import getrefcount
 
 import numpy as np
 
-SMALLEST = 4096   # elements; below, allocation is cheap
-SHAPES = 64       # different shapes kept
-EACH = 16         # arrays kept of a shape
-BYTES = 1 << 30   # kept by a thread; beyond any limit all are let go and the next step keeps what it uses
+SMALLEST = 4096  # elements; below, allocation is cheap
+SHAPES = 64  # different shapes kept
+EACH = 16  # arrays kept of a shape
+BYTES = (
+    1 << 30
+)  # kept by a thread; beyond any limit all are let go and the next step keeps what it uses
 
 _HUGE = 1 << 21  # bytes of a large page
 
@@ -25,9 +27,11 @@ def on_large_pages(length: int) -> np.ndarray:
     single row needs fewer address translations (7 MB of panels, not in the caches: 104 us instead of 121)."""
     if length * 4 < _HUGE // 2:
         return np.empty(length, np.float32)
-    room = np.empty(max(length * 4 + _HUGE, 2 * _HUGE), np.uint8)  # from 4 MiB on NumPy asks the system for large pages
+    room = np.empty(
+        max(length * 4 + _HUGE, 2 * _HUGE), np.uint8
+    )  # from 4 MiB on NumPy asks the system for large pages
     start = -room.ctypes.data % _HUGE
-    return room[start:start + length * 4].view(np.float32)
+    return room[start : start + length * 4].view(np.float32)
 
 
 class _Pool(threading.local):

@@ -42,7 +42,9 @@ def check_ending(path: str, name: str) -> None:
     """
     known = figure(1, 1).canvas.get_supported_filetypes()
     if os.path.splitext(path)[1].removeprefix(".").lower() not in known:
-        raise ValueError(f"{name} must end in .png, .pdf, .svg or another kind of picture that matplotlib knows, got {path!r}")
+        raise ValueError(
+            f"{name} must end in .png, .pdf, .svg or another kind of picture that matplotlib knows, got {path!r}"
+        )
 
 
 def diagonal(axes, x: str, y: str, title: str) -> None:
@@ -51,9 +53,3 @@ def diagonal(axes, x: str, y: str, title: str) -> None:
     axes.set(xlabel=x, ylabel=y, title=title, xlim=(0, 1), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-
-
-
-
-
-

@@ -14,7 +14,9 @@ def _no_twins(pairs):
     result = dict(pairs)
     if len(result) != len(pairs):
         seen = set()
-        raise ValueError(f"the key {next(key for key, _ in pairs if key in seen or seen.add(key))!r} occurs twice")
+        raise ValueError(
+            f"the key {next(key for key, _ in pairs if key in seen or seen.add(key))!r} occurs twice"
+        )
     return result
 
 

@@ -34,7 +34,9 @@ def as_array(value, name: str) -> np.ndarray:
     whose mask would be lost, are refused."""
     masked = sys.modules.get("numpy.ma")  # who has a masked array has loaded it
     if masked and isinstance(value, masked.MaskedArray):
-        raise TypeError(f"{name} must be an array without a mask (numpy.ma.filled makes one), got a masked array of shape {value.shape}")
+        raise TypeError(
+            f"{name} must be an array without a mask (numpy.ma.filled makes one), got a masked array of shape {value.shape}"
+        )
     try:
         return np.asarray(value)
     except ValueError:
@@ -46,7 +48,9 @@ def empty(shape: tuple, dtype, names: str) -> np.ndarray:
     try:
         return np.empty(shape, dtype)
     except ValueError:
-        raise ValueError(f"{names} must stay within what can be addressed, got shape {shape}") from None
+        raise ValueError(
+            f"{names} must stay within what can be addressed, got shape {shape}"
+        ) from None
 
 
 def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> np.ndarray:
@@ -54,14 +58,22 @@ def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> n
 
     float64, float16 and integers are converted once, here. bool, complex, object and strings are refused.
     """
-    array = x if type(x) is np.ndarray else as_array(getattr(x, "data", x) if hasattr(x, "_node") else x, name)
+    array = (
+        x
+        if type(x) is np.ndarray
+        else as_array(getattr(x, "data", x) if hasattr(x, "_node") else x, name)
+    )
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
     if ndim is not None and array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape {array.shape}")
+        raise ValueError(
+            f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape {array.shape}"
+        )
     if array.ndim < minimum_ndim:
-        raise ValueError(f"{name} must have at least {minimum_ndim} dimension{'s' * (minimum_ndim != 1)}, "
-                         f"got shape {array.shape}")
+        raise ValueError(
+            f"{name} must have at least {minimum_ndim} dimension{'s' * (minimum_ndim != 1)}, "
+            f"got shape {array.shape}"
+        )
     if array.dtype != np.float32 or not array.dtype.isnative:
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
@@ -70,16 +82,27 @@ def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> n
     return array
 
 
-def real(value, name: str, *, low: float = -np.inf, high: float = np.inf,
-         open_low: bool = False, open_high: bool = False) -> float:
+def real(
+    value,
+    name: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
     """A finite real number in an interval."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.floating, np.integer)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (Real, np.floating, np.integer)
+    ):
         raise TypeError(f"{name} must be a real number, got {describe(value)}")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond float64
         number = np.inf if value > 0 else -np.inf
-    inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
+    inside = (number > low if open_low else number >= low) and (
+        number < high if open_high else number <= high
+    )
     if not inside or number in (np.inf, -np.inf):  # NaN is never inside
         interval = f"{'(' if open_low or low == -np.inf else '['}{low:g}, {high:g}{')' if open_high or high == np.inf else ']'}"
         raise ValueError(f"{name} must be a finite number in {interval}, got {describe(value)}")
@@ -128,7 +151,9 @@ def flag(value, name: str) -> bool:
 def choice(value, name: str, allowed):
     """One of a few names."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {describe(value)}")
+        raise TypeError(
+            f"{name} must be one of {', '.join(map(repr, allowed))}, got {describe(value)}"
+        )
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
@@ -142,30 +167,42 @@ def labels(y, name: str, classes: int | None = None) -> np.ndarray:
     if array.ndim != 1:
         raise ValueError(f"{name} must have 1 dimension, got shape {array.shape}")
     array = np.ascontiguousarray(array, dtype=np.int64)
-    if classes is not None and array.size and not (0 <= array.min() and array.max() < classes):
-        raise ValueError(f"{name} must hold class numbers from 0 to {classes - 1}, "
-                         f"got {array.min()} to {array.max()}")
+    if classes is not None and array.size and not (array.min() >= 0 and array.max() < classes):
+        raise ValueError(
+            f"{name} must hold class numbers from 0 to {classes - 1}, "
+            f"got {array.min()} to {array.max()}"
+        )
     return array
 
 
 def row_numbers(rows, row0: int, name: str = "rows"):
     """`rows` as (count, None) for a count from row0 on, or (count, uint32 array) for a list of row numbers."""
-    if type(rows) is int or (not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0):
+    if type(rows) is int or (
+        not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0
+    ):
         count = integer(rows, name, 0, 2**32)
         if count and row0 + count - 1 > U32_MAX:
-            raise ValueError(f"row0 + {name} must not pass row {U32_MAX}, got row0={row0} and {name}={count}")
+            raise ValueError(
+                f"row0 + {name} must not pass row {U32_MAX}, got row0={row0} and {name}={count}"
+            )
         return count, None
     array = as_array(rows, name)
     if array.size == 0 and array.ndim == 1:
         return 0, np.empty(0, np.uint32)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be a count or an array of integer row numbers, got {describe(array)}")
+        raise TypeError(
+            f"{name} must be a count or an array of integer row numbers, got {describe(array)}"
+        )
     if array.ndim != 1:
-        raise ValueError(f"{name} must be a count or a 1-d array of row numbers, got shape {array.shape}")
+        raise ValueError(
+            f"{name} must be a count or a 1-d array of row numbers, got shape {array.shape}"
+        )
     if row0:
         raise ValueError(f"row0 must be 0 when {name} lists row numbers, got {row0}")
     if int(array.min()) < 0 or int(array.max()) > U32_MAX:
-        raise ValueError(f"{name} must hold row numbers from 0 to {U32_MAX}, got {array.min()} to {array.max()}")
+        raise ValueError(
+            f"{name} must hold row numbers from 0 to {U32_MAX}, got {array.min()} to {array.max()}"
+        )
     return array.size, np.ascontiguousarray(array, dtype=np.uint32)
 
 
@@ -182,7 +219,9 @@ def apart(arrays: list, targets: list) -> list:
     return [array.copy() if shares(array) else array for array in arrays]
 
 
-def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True) -> np.ndarray:
+def output(
+    out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True
+) -> np.ndarray:
     """Where a result goes: a new float32 array, or the user's, checked.
 
     The user's must be a writable float32 array of this shape, each element in a place of its own. It may be exactly an
@@ -200,15 +239,23 @@ def output(out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias:
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writable, got a read-only array")
     if not out.flags.c_contiguous and _folds(out):
-        raise ValueError(f"{name} must have a place in memory for each element, got shape {out.shape} with strides {out.strides}")
+        raise ValueError(
+            f"{name} must have a place in memory for each element, got shape {out.shape} with strides {out.strides}"
+        )
     for array in inputs:
         if array is None or array.size == 0 or not np.may_share_memory(out, array):
             continue
-        same = (out.__array_interface__["data"][0] == array.__array_interface__["data"][0]
-                and out.strides == array.strides and out.shape == array.shape and out.dtype == array.dtype)
+        same = (
+            out.__array_interface__["data"][0] == array.__array_interface__["data"][0]
+            and out.strides == array.strides
+            and out.shape == array.shape
+            and out.dtype == array.dtype
+        )
         if not (same and may_alias) and _overlap(out, array):
-            raise ValueError(f"{name} must not overlap an input"
-                             f"{' (the input itself is allowed)' if may_alias else ''}, got overlapping memory")
+            raise ValueError(
+                f"{name} must not overlap an input"
+                f"{' (the input itself is allowed)' if may_alias else ''}, got overlapping memory"
+            )
     return out
 
 
@@ -223,7 +270,9 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
 def _folds(array: np.ndarray) -> bool:
     """Whether strides may put two elements in one place: an axis that steps by less than those inside it reach."""
     reach = array.itemsize
-    for stride, length in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
+    for stride, length in sorted(
+        (abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1
+    ):
         if stride < reach:
             return array.size > 0
         reach += stride * (length - 1)
@@ -237,7 +286,11 @@ def finite_array(array, name: str) -> np.ndarray:
         raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
-    if array.dtype.kind == "f" and array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+    if (
+        array.dtype.kind == "f"
+        and array.size
+        and not (np.isfinite(array.min()) and np.isfinite(array.max()))
+    ):
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
         raise ValueError(f"{name} must be finite, got NaN or infinity (first in row {row})")
     return array

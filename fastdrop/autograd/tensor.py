@@ -26,7 +26,7 @@ FEW_ROWS = 128  # of a product; with more, packing costs little beside it
 
 class _Mode(threading.local):
     grad = True
-    passes = 0   # Monte Carlo passes side by side, 0 outside
+    passes = 0  # Monte Carlo passes side by side, 0 outside
     carrying = 0  # depth of functions that may read tensors of them
 
 
@@ -80,7 +80,9 @@ class Node:
 
 
 def _freed(grad):
-    raise RuntimeError("the graph was freed by an earlier backward(); call backward(retain_graph=True) there to use it twice")
+    raise RuntimeError(
+        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to use it twice"
+    )
 
 
 class Tensor:
@@ -180,7 +182,11 @@ class Tensor:
         return self
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.data, dtype=dtype, copy=copy) if copy is not None else np.asarray(self.data, dtype=dtype)
+        return (
+            np.array(self.data, dtype=dtype, copy=copy)
+            if copy is not None
+            else np.asarray(self.data, dtype=dtype)
+        )
 
     def __float__(self):
         return self.item()
@@ -229,10 +235,14 @@ class Tensor:
             Keep the graph for another backward.
         """
         if not self.requires_grad:
-            raise RuntimeError("backward() needs a tensor that requires a gradient; no input of this one does")
+            raise RuntimeError(
+                "backward() needs a tensor that requires a gradient; no input of this one does"
+            )
         if gradient is None:
             if self.numel() != 1:
-                raise RuntimeError(f"backward() without gradient= needs a single element, got shape {self.shape}")
+                raise RuntimeError(
+                    f"backward() without gradient= needs a single element, got shape {self.shape}"
+                )
             gradient = np.ones(self.shape, np.float32)
         else:
             gradient = check.floats(gradient, "gradient")
@@ -336,7 +346,12 @@ class Parameter(Tensor):
             return None
         self._panels = place = [isa, None]
         array = self._data
-        if array.ndim != 2 or array.base is not None or getrefcount(array) > _alone or not math.isfinite(_core.sumsq(array)):
+        if (
+            array.ndim != 2
+            or array.base is not None
+            or getrefcount(array) > _alone
+            or not math.isfinite(_core.sumsq(array))
+        ):
             self._panels = None
             return None
         panels = on_large_pages(_core.panels_length(*array.shape))
@@ -353,14 +368,21 @@ class Parameter(Tensor):
     def grad(self, value):
         old = self._grad
         Tensor.grad.fset(self, value)
-        if value is None and old is not None and old.data.flags.owndata and old.data.flags.writeable:
+        if (
+            value is None
+            and old is not None
+            and old.data.flags.owndata
+            and old.data.flags.writeable
+        ):
             self._spare = [old.data]
 
     def gradient_into(self, write) -> None:
         """Call write(out, accumulate) with the gradient's own memory: no fresh pages, no second copy."""
         if self._grad is not None:
             if self._grad.shape != self._data.shape:
-                raise ValueError(f"grad must have its parameter's shape {self._data.shape}, got {self._grad.shape}")
+                raise ValueError(
+                    f"grad must have its parameter's shape {self._data.shape}, got {self._grad.shape}"
+                )
             write(self._grad.data, True)
             return
         out = idle(self._spare)
@@ -392,7 +414,9 @@ def _own(array: np.ndarray) -> np.ndarray:
     return array if array.flags.writeable else array.copy()
 
 
-_alone = Parameter(np.empty(1))._holders()  # measured where only the parameter and a local variable hold the array
+_alone = Parameter(
+    np.empty(1)
+)._holders()  # measured where only the parameter and a local variable hold the array
 
 
 class PassTensor(Tensor):

@@ -26,11 +26,23 @@ class Kept:
         stream, q, self.scale = drop
         words = 4 * -(-units // 128)
         mask = np.full((passes, units), q > 0)
-        self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[:passes * words].reshape(passes, words)
+        self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[
+            : passes * words
+        ].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
             # rows n * T + t: the first T are all passes of sample 0, whose masks are everybody's
-            one = Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain,
-                         stream.rows[:passes].copy(), stream.by_sub, stream.draws[:passes].copy())
+            one = Stream(
+                stream.seed,
+                stream.site,
+                stream.call,
+                stream.draw,
+                0,
+                stream.sub,
+                stream.domain,
+                stream.rows[:passes].copy(),
+                stream.by_sub,
+                stream.draws[:passes].copy(),
+            )
             _core.keep_mask(mask, one, q)
             _core.keep_bits(self.bits, one, units, q)
         self.counts = mask.sum(1, dtype=np.int64)
@@ -64,20 +76,53 @@ class Parts:
         """All units of rows n * T + t."""
         samples, units = x.shape[0] // passes, x.shape[1]
         parts = cls(samples, np.full(passes, units, np.int64), None)
-        np.copyto(parts.flat[:x.size].reshape(passes, samples, units), x.reshape(samples, passes, units).swapaxes(0, 1))
+        np.copyto(
+            parts.flat[: x.size].reshape(passes, samples, units),
+            x.reshape(samples, passes, units).swapaxes(0, 1),
+        )
         return parts
 
     def kept_outputs(self, w, b, kind: int, alpha: float, kept: Kept) -> Parts:
         """act(x w^T + b), only the outputs that are kept."""
         parts = Parts(self.samples, kept.counts, kept)
-        self._layer(w, b, kind, alpha, parts.flat, parts.starts, kept.counts, 0, kept.units, kept.starts)
+        self._layer(
+            w, b, kind, alpha, parts.flat, parts.starts, kept.counts, 0, kept.units, kept.starts
+        )
         return parts
 
     def all_outputs(self, w, b, kind: int, alpha: float, out) -> None:
         """act(x w^T + b) into the rows n * T + t of out."""
         passes, n = len(self.counts), out.shape[1]
-        self._layer(w, b, kind, alpha, out, np.arange(passes, dtype=np.int64) * n, np.full(passes, n, np.int64), passes * n, None, None)
+        self._layer(
+            w,
+            b,
+            kind,
+            alpha,
+            out,
+            np.arange(passes, dtype=np.int64) * n,
+            np.full(passes, n, np.int64),
+            passes * n,
+            None,
+            None,
+        )
 
     def _layer(self, w, b, kind, alpha, y, y_at, n, ldy, rows, rows_at):
         bits, scale = (None, 1.0) if self.kept is None else (self.kept.bits, self.kept.scale)
-        _core.thin_layer(w, b, kind, alpha, self.samples, self.flat, self.starts, self.counts, bits, scale, y, y_at, n, ldy, rows, rows_at)
+        _core.thin_layer(
+            w,
+            b,
+            kind,
+            alpha,
+            self.samples,
+            self.flat,
+            self.starts,
+            self.counts,
+            bits,
+            scale,
+            y,
+            y_at,
+            n,
+            ldy,
+            rows,
+            rows_at,
+        )

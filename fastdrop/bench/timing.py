@@ -21,12 +21,25 @@ from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop.bench import cases
 
-__all__ = ["compare", "machine", "measure", "plot", "quick_table", "rerun", "seconds", "set_threads"]
+__all__ = [
+    "compare",
+    "machine",
+    "measure",
+    "plot",
+    "quick_table",
+    "rerun",
+    "seconds",
+    "set_threads",
+]
 
-_WARM_UP = 0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
+_WARM_UP = (
+    0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
+)
 
 
-def compare(candidates: dict, pairs: int = 15, reference: str | None = None, least: float = cases.SHORTEST) -> dict[str, dict[str, float]]:
+def compare(
+    candidates: dict, pairs: int = 15, reference: str | None = None, least: float = cases.SHORTEST
+) -> dict[str, dict[str, float]]:
     """Time functions in turn in this process, in each round in another order.
 
     (Who always follows the same neighbour pays for it: for its threads that still spin, for the caches it leaves.)
@@ -47,10 +60,18 @@ def compare(candidates: dict, pairs: int = 15, reference: str | None = None, lea
     dict : for each candidate "median" seconds a call; "ratio", the median over the rounds of its time by the
         reference's in the same round; "low" and "high", the quartiles of that ratio.
     """
-    if not isinstance(candidates, dict) or not candidates or not all(map(callable, candidates.values())):
-        raise TypeError(f"candidates must be a dict of names and functions, got {check.describe(candidates)}")
+    if (
+        not isinstance(candidates, dict)
+        or not candidates
+        or not all(map(callable, candidates.values()))
+    ):
+        raise TypeError(
+            f"candidates must be a dict of names and functions, got {check.describe(candidates)}"
+        )
     pairs = check.integer(pairs, "pairs", 1)
-    reference = check.choice(next(iter(candidates)) if reference is None else reference, "reference", candidates)
+    reference = check.choice(
+        next(iter(candidates)) if reference is None else reference, "reference", candidates
+    )
     calls = {}
     for name, function in candidates.items():
         function()
@@ -98,7 +119,11 @@ def machine() -> dict:
         names = []
     name = names[0] if names else platform.processor() or platform.machine()
     torch = cases.torch()
-    return {"cpu": f"{name}, {os.cpu_count()} cores", **runtime.config(), "torch": torch.__version__ if torch else "not installed"}
+    return {
+        "cpu": f"{name}, {os.cpu_count()} cores",
+        **runtime.config(),
+        "torch": torch.__version__ if torch else "not installed",
+    }
 
 
 def set_threads(n: int) -> None:
@@ -126,7 +151,9 @@ def rerun(arguments: list[str], environment: dict | None = None) -> int | None:
     int, the other process' exit status; or None: this process will do
     """
     wanted = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
-    wanted |= {name: value for name, value in (environment or {}).items() if os.environ.get(name) != value}
+    wanted |= {
+        name: value for name, value in (environment or {}).items() if os.environ.get(name) != value
+    }
     if not wanted:
         return None
     return subprocess.run([sys.executable, *arguments], env={**os.environ, **wanted}).returncode
@@ -146,9 +173,18 @@ def measure(case: cases.Case, pairs: int = 15, say=print, name: str | None = Non
     reference, slowest = next(iter(figures)), max(figure["median"] for figure in figures.values())
     for candidate, figure in figures.items():
         rate = f"{case.operations / figure['median'] / 1e9:6.0f} GFLOP/s" if case.operations else ""
-        times = f"{figure['ratio']:.2f} times ours ({figure['low']:.2f} to {figure['high']:.2f})" if candidate != reference else ""
-        say(f"  {candidate:<22}{seconds(figure['median']):>9}{rate}  {_bar(figure['median'] / slowest)} {times}".rstrip())
-    return [{"case": name or case.about, "threads": threads, "candidate": candidate, **figure} for candidate, figure in figures.items()]
+        times = (
+            f"{figure['ratio']:.2f} times ours ({figure['low']:.2f} to {figure['high']:.2f})"
+            if candidate != reference
+            else ""
+        )
+        say(
+            f"  {candidate:<22}{seconds(figure['median']):>9}{rate}  {_bar(figure['median'] / slowest)} {times}".rstrip()
+        )
+    return [
+        {"case": name or case.about, "threads": threads, "candidate": candidate, **figure}
+        for candidate, figure in figures.items()
+    ]
 
 
 def _bar(fraction: float, width: int = 20) -> str:
@@ -177,22 +213,32 @@ def plot(rows: list[dict], path) -> None:
     grid = picture.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, ((case, threads), own) in zip(grid, panels.items(), strict=True):
         unit = own[0]["median"]
-        bars = axes.barh([row["candidate"] for row in own], [row["median"] / unit for row in own],
-                         color=["C0" if row["candidate"].startswith("fastdrop") else "0.7" for row in own])
+        bars = axes.barh(
+            [row["candidate"] for row in own],
+            [row["median"] / unit for row in own],
+            color=["C0" if row["candidate"].startswith("fastdrop") else "0.7" for row in own],
+        )
         axes.bar_label(bars, [seconds(row["median"]) for row in own], padding=3, fontsize="x-small")
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_xticks([])
         axes.tick_params(labelsize="x-small", length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title(f"{case} ({threads} thread{'s' * (threads > 1)})", fontsize="small", loc="left")
+        axes.set_title(
+            f"{case} ({threads} thread{'s' * (threads > 1)})", fontsize="small", loc="left"
+        )
     plotting.save(picture, path)
 
 
 _QUICK = (
-    (cases.dropout, 4096, 0.5), (cases.dropout, 4096, 0.1), (cases.dropout, 256, 0.5),
-    (cases.matmul, 1024, 1024, 1024), (cases.linear, 128, 1024), (cases.mlp_step, 1024, 128),
-    (cases.mlp_step, 512, 32), (cases.monte_carlo, 1),
+    (cases.dropout, 4096, 0.5),
+    (cases.dropout, 4096, 0.1),
+    (cases.dropout, 256, 0.5),
+    (cases.matmul, 1024, 1024, 1024),
+    (cases.linear, 128, 1024),
+    (cases.mlp_step, 1024, 128),
+    (cases.mlp_step, 512, 32),
+    (cases.monte_carlo, 1),
 )
 
 

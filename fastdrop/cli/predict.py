@@ -21,12 +21,29 @@ def add_arguments(sub) -> None:
     """The options of the command."""
     sub.add_argument("model", help="what 'fastdrop train' or fastdrop.save wrote")
     sub.add_argument("input", help="samples, one a row; - for standard input")
-    sub.add_argument("--out", metavar="FILE", help="write to a .csv, .jsonl, .npy (numbers alone) or .npz file instead, all of it or nothing")
+    sub.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write to a .csv, .jsonl, .npy (numbers alone) or .npz file instead, all of it or nothing",
+    )
     sub.add_argument("--format", choices=["csv", "jsonl"], help="of standard output (default: csv)")
-    sub.add_argument("--softmax", action="store_true", help="raw outputs are scores of classes: give classes and probabilities")
-    sub.add_argument("--mc", type=int, metavar="T", help="how sure the model is, from T passes with dropout (50 is a good number)")
+    sub.add_argument(
+        "--softmax",
+        action="store_true",
+        help="raw outputs are scores of classes: give classes and probabilities",
+    )
+    sub.add_argument(
+        "--mc",
+        type=int,
+        metavar="T",
+        help="how sure the model is, from T passes with dropout (50 is a good number)",
+    )
     sub.add_argument("--seed", type=int, metavar="N", help="of the passes' masks (default: 0)")
-    sub.add_argument("--masks", choices=["per_sample", "shared"], help="of the passes: each row its own, or one for all (default: per_sample)")
+    sub.add_argument(
+        "--masks",
+        choices=["per_sample", "shared"],
+        help="of the passes: each row its own, or one for all (default: per_sample)",
+    )
 
 
 def run(options) -> int:
@@ -38,16 +55,28 @@ def run(options) -> int:
     kind = _checked(options)
     model, info = io.load_with_info(options.model)
     if not isinstance(model, Module):
-        raise ValueError(f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save")
+        raise ValueError(
+            f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save"
+        )
     preparation = _preparation(info, model, options.model)
     start = np.zeros((1, preparation.features), np.float32)
     shape = _shape_of_outputs(model, start, options.model)
     if options.softmax:
         _take_for_scores(preparation, shape, options.model)
-    wanted = 1 if preparation.target is not None else None if preparation.classes is None else len(preparation.classes)
+    wanted = (
+        1
+        if preparation.target is not None
+        else None
+        if preparation.classes is None
+        else len(preparation.classes)
+    )
     if wanted is not None and shape != (wanted,):
-        raise ValueError(f"{options.model!r} must give {wanted} numbers a sample, got shape {shape}")
-    nothing = {name: rows[:0] for name, rows in _answer(model, start, 0, preparation, options).items()}
+        raise ValueError(
+            f"{options.model!r} must give {wanted} numbers a sample, got shape {shape}"
+        )
+    nothing = {
+        name: rows[:0] for name, rows in _answer(model, start, 0, preparation, options).items()
+    }
     done = 0
     with answers(options.out, kind, preparation.classes) as to:
         for x in preparation.blocks(options.input):
@@ -64,7 +93,9 @@ def _checked(options) -> str:
     from fastdrop._utils import validation as check
 
     atomic_write_.apart({"--out": options.out, "the model": options.model})
-    atomic_write_.apart({"--out": options.out, "the input": None if options.input == "-" else options.input})
+    atomic_write_.apart(
+        {"--out": options.out, "the input": None if options.input == "-" else options.input}
+    )
     if options.mc is None:
         for name in ("seed", "masks"):
             if getattr(options, name) is not None:
@@ -74,11 +105,15 @@ def _checked(options) -> str:
         check.integer(options.seed or 0, "--seed", 0, check.U64_MAX)
     if options.out is None:
         return options.format or "csv"
-    kind = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}.get(os.path.splitext(options.out)[1])
+    kind = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}.get(
+        os.path.splitext(options.out)[1]
+    )
     if kind is None:
         raise ValueError(f"--out must end in .csv, .jsonl, .npy or .npz, got {options.out!r}")
     if options.format is not None:
-        raise ValueError("--format is for standard output; the ending of --out says what the file will be")
+        raise ValueError(
+            "--format is for standard output; the ending of --out says what the file will be"
+        )
     return kind
 
 
@@ -90,12 +125,23 @@ def _preparation(info, model, path: str):
     if info is None:
         first = next((module for module in model.modules() if isinstance(module, Linear)), None)
         if first is None:
-            raise ValueError(f"{path!r} does not begin with a dense layer: its samples cannot come from a table")
+            raise ValueError(
+                f"{path!r} does not begin with a dense layer: its samples cannot come from a table"
+            )
         return Preparation(first.in_features)
     try:
         return Preparation.from_dict(info)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:  # a description that `fastdrop train` did not write
-        raise ValueError(f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})") from None
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+    ) as error:  # a description that `fastdrop train` did not write
+        raise ValueError(
+            f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _shape_of_outputs(model, start, path: str) -> tuple:
@@ -105,14 +151,18 @@ def _shape_of_outputs(model, start, path: str) -> tuple:
     try:
         return predict(model, start).shape[1:]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path!r} does not take samples of {start.shape[1]} numbers: {error}") from None
+        raise ValueError(
+            f"{path!r} does not take samples of {start.shape[1]} numbers: {error}"
+        ) from None
 
 
 def _take_for_scores(preparation, shape: tuple, path: str) -> None:
     if preparation.classes is not None or preparation.target is not None:
         raise ValueError(f"--softmax is for raw outputs; {path!r} knows what it predicts")
     if len(shape) != 1 or shape[0] < 2:
-        raise ValueError(f"--softmax needs two or more scores a sample, {path!r} gives outputs of shape {shape}")
+        raise ValueError(
+            f"--softmax needs two or more scores a sample, {path!r} gives outputs of shape {shape}"
+        )
     preparation.classes = list(range(shape[0]))
 
 
@@ -128,21 +178,37 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
     else:
         from fastdrop.uncertainty.monte_carlo import mc_predict
 
-        mc = mc_predict(model, x, options.mc, options.seed or 0, masks=options.masks or "per_sample", row0=row0, progress=False,
-                        output="raw" if preparation.classes is None else "softmax")
+        mc = mc_predict(
+            model,
+            x,
+            options.mc,
+            options.seed or 0,
+            masks=options.masks or "per_sample",
+            row0=row0,
+            progress=False,
+            output="raw" if preparation.classes is None else "softmax",
+        )
         outputs = mc.mean
     outputs = outputs.reshape(len(x), -1)
     finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():
-        raise ValueError(f"the model's output for sample {row0 + finite.argmin()} (from 0) is not finite")
+        raise ValueError(
+            f"the model's output for sample {row0 + finite.argmin()} (from 0) is not finite"
+        )
     if preparation.classes is not None:
         if mc is not None:
             extra = {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
-        return {"prediction": _labels(preparation.classes)[outputs.argmax(axis=1)], "probability": outputs, **extra}
+        return {
+            "prediction": _labels(preparation.classes)[outputs.argmax(axis=1)],
+            "probability": outputs,
+            **extra,
+        }
     if preparation.target is None:
         return {"prediction": outputs} | ({} if mc is None else {"std": mc.std.reshape(len(x), -1)})
     if mc is None:
-        return {"prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean}  # float64: the target's units may need it
+        return {
+            "prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean
+        }  # float64: the target's units may need it
     mc = mc.rescale(preparation.target.scale, preparation.target.mean)
     return {"prediction": mc.mean[:, 0], "std": mc.std[:, 0]}
 

@@ -15,7 +15,12 @@ from fastdrop.optim import lr_scheduler
 from fastdrop.train import evaluate, fit
 
 _CHOICE = {"auto": None, "yes": True, "no": False}
-_OPTIMIZERS = {"adam": (optim.Adam, 1e-3), "adamw": (optim.AdamW, 1e-3), "rmsprop": (optim.RMSprop, 1e-3), "sgd": (optim.SGD, 0.1)}  # rates
+_OPTIMIZERS = {
+    "adam": (optim.Adam, 1e-3),
+    "adamw": (optim.AdamW, 1e-3),
+    "rmsprop": (optim.RMSprop, 1e-3),
+    "sgd": (optim.SGD, 0.1),
+}  # rates
 
 
 @dataclass
@@ -34,7 +39,13 @@ class Task:
 
     def network(self, dropout, options):
         """A fresh network."""
-        return models.mlp(self.preparation.features, options.hidden, self.outputs, dropout=dropout, activation=options.activation)
+        return models.mlp(
+            self.preparation.features,
+            options.hidden,
+            self.outputs,
+            dropout=dropout,
+            activation=options.activation,
+        )
 
     def learn(self, dropout, seed: int, options):
         """One network, trained from its seed: (model, history)."""
@@ -49,18 +60,34 @@ class Task:
                 raise ValueError("--label-smoothing is for classification, the target is a number")
             loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
         history = fit(
-            model, self.train, loss=loss, optimizer=optimizer, epochs=options.epochs, batch_size=options.batch_size,
+            model,
+            self.train,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
             validation=self.test if options.validation is None else options.validation,
-            scheduler=schedule(optimizer, steps, options), scheduler_every="step", early_stopping=options.early_stopping,
-            clip_norm=options.clip_norm, max_norm=options.max_norm, mixup=options.mixup,
-            checkpoint=options.checkpoint, checkpoint_every=options.checkpoint_every or "epoch", resume=options.resume,
-            progress=not options.quiet)
+            scheduler=schedule(optimizer, steps, options),
+            scheduler_every="step",
+            early_stopping=options.early_stopping,
+            clip_norm=options.clip_norm,
+            max_norm=options.max_norm,
+            mixup=options.mixup,
+            checkpoint=options.checkpoint,
+            checkpoint_every=options.checkpoint_every or "epoch",
+            resume=options.resume,
+            progress=not options.quiet,
+        )
         return model, history
 
     def error(self, model) -> float:
         """On the test data: wrong answers in percent, or the root mean squared error in the target's own units."""
         figures = evaluate(model, self.test)
-        return 100 * (1 - figures["accuracy"]) if self.preparation.classes else figures["rmse"] * float(self.preparation.target.scale)
+        return (
+            100 * (1 - figures["accuracy"])
+            if self.preparation.classes
+            else figures["rmse"] * float(self.preparation.target.scale)
+        )
 
 
 def digits() -> Task:
@@ -75,7 +102,9 @@ def digits() -> Task:
         ) from None
     x, y = load_digits(return_X_y=True)
     train, test = Dataset(x, y, range(10)).split(0.3)
-    preparation = Preparation(64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes)  # 0..16 -> [0, 1]
+    preparation = Preparation(
+        64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes
+    )  # 0..16 -> [0, 1]
     return Task("digits", preparation.dataset(train), preparation.dataset(test), preparation)
 
 
@@ -86,16 +115,30 @@ def from_file(options) -> Task:
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, test = load_csv(path, target=_column(options.target), task=options.task, ignore=map(_column, options.ignore),
-                               header=_CHOICE[options.header]), None
+        train, test = (
+            load_csv(
+                path,
+                target=_column(options.target),
+                task=options.task,
+                ignore=map(_column, options.ignore),
+                header=_CHOICE[options.header],
+            ),
+            None,
+        )
     else:
-        raise ValueError(f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}")
+        raise ValueError(
+            f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}"
+        )
     if train.x.ndim != 2 or not train.x.shape[1]:
-        raise ValueError(f"{path!r} must hold samples of at least one number, got shape {train.x.shape}")
+        raise ValueError(
+            f"{path!r} must hold samples of at least one number, got shape {train.x.shape}"
+        )
     if test is None:
         train, test = split(train, options.test_fraction)
     if train.classes is not None and len(train.classes) < 2:
-        raise ValueError(f"{path!r} must have at least two classes to tell apart, got {train.classes}")
+        raise ValueError(
+            f"{path!r} must have at least two classes to tell apart, got {train.classes}"
+        )
     if not train.is_classification and train.y.ndim != 1:
         raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
     preparation = Preparation.of(train, _CHOICE[options.standardize])
@@ -112,9 +155,16 @@ def _column(text: str):
 
 def _optimizer(model, options):
     kind, rate = _OPTIMIZERS[options.optimizer]
-    keywords = {"lr": rate if options.lr is None else options.lr, "weight_decay": options.weight_decay}
+    keywords = {
+        "lr": rate if options.lr is None else options.lr,
+        "weight_decay": options.weight_decay,
+    }
     if options.optimizer in ("sgd", "rmsprop"):
-        keywords["momentum"] = (0.9 if options.optimizer == "sgd" else 0.0) if options.momentum is None else options.momentum
+        keywords["momentum"] = (
+            (0.9 if options.optimizer == "sgd" else 0.0)
+            if options.momentum is None
+            else options.momentum
+        )
     elif options.momentum is not None:
         raise ValueError(f"--momentum is for sgd and rmsprop, not for {options.optimizer}")
     if options.nesterov:
@@ -128,13 +178,25 @@ def schedule(optimizer, steps: int, options):
     """The learning rate's course over all epochs of so many steps: a rise, then the schedule; None where it stays."""
     total, rise = max(options.epochs * steps, 1), round(options.warmup * steps)
     if not 0 <= rise < total:
-        raise ValueError(f"--warmup must be between 0 and the {options.epochs} epochs of the run, got {options.warmup}")
+        raise ValueError(
+            f"--warmup must be between 0 and the {options.epochs} epochs of the run, got {options.warmup}"
+        )
     rest = total - rise
-    parts = [] if not rise else [lr_scheduler.LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise)]
+    parts = (
+        []
+        if not rise
+        else [lr_scheduler.LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise)]
+    )
     if options.schedule == "cosine":
         parts.append(lr_scheduler.CosineAnnealingLR(optimizer, rest))
     elif options.schedule == "step":
         parts.append(lr_scheduler.MultiStepLR(optimizer, [rest // 2, rest * 3 // 4], 0.1))
     elif options.schedule == "exponential":
         parts.append(lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / rest)))
-    return lr_scheduler.SequentialLR(optimizer, parts, [rise]) if len(parts) == 2 else parts[0] if parts else None
+    return (
+        lr_scheduler.SequentialLR(optimizer, parts, [rise])
+        if len(parts) == 2
+        else parts[0]
+        if parts
+        else None
+    )

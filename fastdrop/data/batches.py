@@ -15,21 +15,27 @@ from fastdrop.data.dataset import Dataset
 __all__ = ["Batches", "batches"]
 
 
-
 class Batches:
     """Batches of a data set; each loop over it is one epoch in a new order. Made by `batches`."""
 
-    def __init__(self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False, weights=None):
+    def __init__(
+        self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False, weights=None
+    ):
         data = Dataset(x, y)
         self.x = check.floats(data.x, "x")
         self.y = data.y if data.y is None or data.is_classification else check.floats(data.y, "y")
         self.weights = weights  # a third part of the batches of `fit`: float32 (N,), or None
         self.batch_size = check.integer(batch_size, "batch_size", 1)
-        self.shuffle, self.drop_last = check.flag(shuffle, "shuffle"), check.flag(drop_last, "drop_last")
+        self.shuffle, self.drop_last = (
+            check.flag(shuffle, "shuffle"),
+            check.flag(drop_last, "drop_last"),
+        )
         self.reuse = check.flag(reuse, "reuse")
         if not len(self):
-            raise ValueError(f"x must hold at least one batch, got {len(self.x)} samples for batch_size={batch_size} "
-                             f"and drop_last={drop_last}")
+            raise ValueError(
+                f"x must hold at least one batch, got {len(self.x)} samples for batch_size={batch_size} "
+                f"and drop_last={drop_last}"
+            )
 
     def __len__(self):
         whole, rest = divmod(len(self.x), self.batch_size)
@@ -54,15 +60,27 @@ class Batches:
             else:
                 rows = order[begin:end]
                 if not self.reuse or buffers[0] is None:
-                    buffers = [np.empty((min(size, len(source)), *source.shape[1:]), source.dtype) for source in sources]
+                    buffers = [
+                        np.empty((min(size, len(source)), *source.shape[1:]), source.dtype)
+                        for source in sources
+                    ]
                 # One gather a batch, into the old pages where reuse allows; "clip" because "raise" gathers into a copy.
-                parts = [np.take(source, rows, axis=0, out=buffer[:end - begin], mode="clip")
-                         for source, buffer in zip(sources, buffers)]
+                parts = [
+                    np.take(source, rows, axis=0, out=buffer[: end - begin], mode="clip")
+                    for source, buffer in zip(sources, buffers)
+                ]
             yield tuple(parts) if len(parts) > 1 else parts[0]
 
 
-def batches(x, y=None, batch_size: int = 128, *, shuffle: bool = True, drop_last: bool = False,
-            reuse: bool = False) -> Batches:
+def batches(
+    x,
+    y=None,
+    batch_size: int = 128,
+    *,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    reuse: bool = False,
+) -> Batches:
     """Batches of arrays: ``for xb, yb in batches(x, y, 64): ...`` is one epoch.
 
     Parameters
@@ -84,5 +102,3 @@ def batches(x, y=None, batch_size: int = 128, *, shuffle: bool = True, drop_last
     Batches : has a length, and can be looped over again for the next epoch.
     """
     return Batches(x, y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=reuse)
-
-

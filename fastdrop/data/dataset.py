@@ -13,8 +13,6 @@ from fastdrop._utils.validation import finite_array
 __all__ = ["Dataset", "as_dataset", "split"]
 
 
-
-
 class Dataset:
     """Samples and their targets.
 
@@ -48,8 +46,10 @@ class Dataset:
         self.x = finite_array(x, "x")
         self.y = None if y is None else finite_array(y, "y")
         if self.y is not None and len(self.y) != len(self.x):
-            raise ValueError(f"y must have one row for each of the {len(self.x)} samples of x, "
-                             f"got shape {self.y.shape}")
+            raise ValueError(
+                f"y must have one row for each of the {len(self.x)} samples of x, "
+                f"got shape {self.y.shape}"
+            )
         if classes is not None:
             classes = list(classes)
             if self.y is None or not self.is_classification:
@@ -74,14 +74,18 @@ class Dataset:
 
     def take(self, rows) -> Dataset:
         """The samples of these row numbers (or of a slice)."""
-        taken = Dataset(self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin)
+        taken = Dataset(
+            self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin
+        )
         return taken if self.sample_weight is None else taken.weighted(self.sample_weight[rows])
 
     def weighted(self, sample_weight) -> Dataset:
         """The same samples with weights (N,), at least 0: a sample of weight 2 counts as if it stood there twice."""
         weight = finite_array(sample_weight, "sample_weight")
         if weight.shape != (len(self),):
-            raise ValueError(f"sample_weight must have one number for each of the {len(self)} samples, got shape {weight.shape}")
+            raise ValueError(
+                f"sample_weight must have one number for each of the {len(self)} samples, got shape {weight.shape}"
+            )
         if len(weight) and weight.min() < 0:
             raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
         data = copy.copy(self)
@@ -101,8 +105,10 @@ def as_dataset(data, name: str = "data", sample_weight=None) -> Dataset:
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from None
     if not isinstance(data, Dataset):
-        raise TypeError(f"{name} must be a pair (x, y) of arrays or a fastdrop.data.Dataset, "
-                        f"got {check.describe(data)}")
+        raise TypeError(
+            f"{name} must be a pair (x, y) of arrays or a fastdrop.data.Dataset, "
+            f"got {check.describe(data)}"
+        )
     if data.y is None:
         raise ValueError(f"{name} must have targets y, got samples alone")
     if not len(data):

@@ -12,12 +12,13 @@ import math
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.data import Dataset, Standardizer
+from fastdrop.data.dataset import Dataset
 from fastdrop.data.readers import npz
 from fastdrop.data.readers.columns import Encoder, check_columns
 from fastdrop.data.readers.npy import npy_rows
 from fastdrop.data.readers.rows import text_rows
 from fastdrop.data.readers.source import kind_of, opened
+from fastdrop.data.standardize import Standardizer
 
 __all__ = ["Preparation"]
 
@@ -43,29 +44,54 @@ class Preparation:
     """
 
     def __init__(self, features: int, origin=None, inputs=None, classes=None, target=None):
-        self.features, self.origin, self.inputs, self.classes, self.target = features, origin, inputs, classes, target
+        self.features, self.origin, self.inputs, self.classes, self.target = (
+            features,
+            origin,
+            inputs,
+            classes,
+            target,
+        )
 
     @classmethod
     def of(cls, train: Dataset, standardize: bool | None = None) -> Preparation:
         """Learn it from training data. Without `standardize`: everything but pixels, which lie in [0, 1] already."""
         if standardize is None:
             standardize = not (train.origin or {}).get("pixels", False)
-        return cls(train.x.shape[1], train.origin, Standardizer.fit(train.x) if standardize else None,
-                   train.classes, None if train.is_classification else Standardizer.fit(train.y))
+        return cls(
+            train.x.shape[1],
+            train.origin,
+            Standardizer.fit(train.x) if standardize else None,
+            train.classes,
+            None if train.is_classification else Standardizer.fit(train.y),
+        )
 
     def samples(self, x) -> np.ndarray:
         """Samples as the model sees them, float32 (N, features)."""
         x = np.asarray(x)
-        if (self.origin or {}).get("pixels") and x.dtype.kind in "fiu" and x.dtype != np.uint8 and x.size and not 0 <= x.min() <= x.max() <= 1:
-            raise ValueError(f"the model takes pixels: uint8 from 0 to 255, or numbers from 0 to 1, got {x.min():g} to {x.max():g}")
+        if (
+            (self.origin or {}).get("pixels")
+            and x.dtype.kind in "fiu"
+            and x.dtype != np.uint8
+            and x.size
+            and not 0 <= x.min() <= x.max() <= 1
+        ):
+            raise ValueError(
+                f"the model takes pixels: uint8 from 0 to 255, or numbers from 0 to 1, got {x.min():g} to {x.max():g}"
+            )
         x = npz.pixels(x, flatten=True)
         if x.ndim != 2 or x.shape[1] != self.features:
-            raise ValueError(f"the model takes samples of {self.features} numbers, got an array of shape {x.shape}")
+            raise ValueError(
+                f"the model takes samples of {self.features} numbers, got an array of shape {x.shape}"
+            )
         return Dataset(x).x.astype(np.float32) if self.inputs is None else self.inputs.transform(x)
 
     def dataset(self, data: Dataset) -> Dataset:
         """Samples and targets as the model sees them."""
-        return Dataset(self.samples(data.x), data.y if self.target is None else self.target.transform(data.y), data.classes)
+        return Dataset(
+            self.samples(data.x),
+            data.y if self.target is None else self.target.transform(data.y),
+            data.classes,
+        )
 
     def blocks(self, path: str):
         """The samples of a file, or of standard input ("-"), as the model sees them: float32 arrays of at most 4096 rows, one after the other.
@@ -78,13 +104,15 @@ class Preparation:
             for block in self._read(source, path, rows):
                 finite = np.isfinite(block).all(axis=1)
                 with np.errstate(over="ignore"):
-                    x = self.samples(block if finite.all() else block[:finite.argmin()])
+                    x = self.samples(block if finite.all() else block[: finite.argmin()])
                 finite = np.isfinite(x).all(axis=1)
                 good = len(x) if finite.all() else finite.argmin()
                 if good:
                     yield x[:good]
                 if good < len(block):
-                    raise ValueError(f"{source.name!r}, sample {done + good} (from 0): expected finite numbers that float32 can hold")
+                    raise ValueError(
+                        f"{source.name!r}, sample {done + good} (from 0): expected finite numbers that float32 can hold"
+                    )
                 done += good
 
     def _read(self, source, path: str, rows: int):
@@ -95,35 +123,56 @@ class Preparation:
         elif kind == "npz":
             x = self._from_archive(source, path)
             for start in range(0, len(x), rows):
-                yield x[start:start + rows]
+                yield x[start : start + rows]
         else:
             columns = self.origin if (self.origin or {}).get("kind") == "csv" else None
             yield from _table(source, Encoder(columns, self.features, source.name), rows)
 
     def _from_archive(self, source, path: str) -> np.ndarray:
         alone = source.is_file and isinstance(source.file, io.BufferedReader) and path != "-"
-        found = npz.read_npz(path, choose=_only_samples) if alone else npz.read_npz(io.BytesIO(source.read()), source.name, _only_samples)
+        found = (
+            npz.read_npz(path, choose=_only_samples)
+            if alone
+            else npz.read_npz(io.BytesIO(source.read()), source.name, _only_samples)
+        )
         x = next(iter(found.values()))
         if x.ndim == 0 or math.prod(x.shape[1:]) != self.features or x.dtype.kind not in "fiu":
-            raise ValueError(f"the model takes samples of {self.features} numbers, {source.name!r} holds {check.describe(x)}")
+            raise ValueError(
+                f"the model takes samples of {self.features} numbers, {source.name!r} holds {check.describe(x)}"
+            )
         return x.reshape(len(x), self.features)
 
     def to_dict(self) -> dict:
         """JSON-able; `from_dict` gives the same back."""
-        return {"features": self.features, "origin": self.origin, "classes": self.classes,
-                "inputs": None if self.inputs is None else self.inputs.to_dict(),
-                "target": None if self.target is None else self.target.to_dict()}
+        return {
+            "features": self.features,
+            "origin": self.origin,
+            "classes": self.classes,
+            "inputs": None if self.inputs is None else self.inputs.to_dict(),
+            "target": None if self.target is None else self.target.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, state) -> Preparation:
         """From what `to_dict` gave, believing nothing: KeyError, TypeError or ValueError where something is amiss."""
-        features, origin, classes = check.integer(state["features"], "features", 1), state["origin"], state["classes"]
-        inputs, target = (None if state[name] is None else Standardizer.from_dict(state[name]) for name in ("inputs", "target"))
+        features, origin, classes = (
+            check.integer(state["features"], "features", 1),
+            state["origin"],
+            state["classes"],
+        )
+        inputs, target = (
+            None if state[name] is None else Standardizer.from_dict(state[name])
+            for name in ("inputs", "target")
+        )
         if inputs is not None and inputs.mean.shape != (features,):
             raise ValueError(f"inputs must have shape ({features},), got {inputs.mean.shape}")
         if target is not None and (target.mean.shape != () or classes is not None):
             raise ValueError("target must be one number, and there must be no classes beside it")
-        if classes is not None and not (isinstance(classes, list) and classes and all(type(label) in (str, int, float) for label in classes)):
+        if classes is not None and not (
+            isinstance(classes, list)
+            and classes
+            and all(type(label) in (str, int, float) for label in classes)
+        ):
             raise TypeError(f"classes must be a list of labels, got {check.describe(classes)}")
         if origin is not None and not isinstance(origin, dict):
             raise TypeError(f"origin must be a dict, got {check.describe(origin)}")
@@ -166,4 +215,6 @@ def _only_samples(names) -> list:
             return [name]
     if len(names) == 1:
         return list(names)
-    raise ValueError(f"it must hold an array x, x_test, or one alone; it holds {', '.join(sorted(names)) or 'nothing'}")
+    raise ValueError(
+        f"it must hold an array x, x_test, or one alone; it holds {', '.join(sorted(names)) or 'nothing'}"
+    )

@@ -56,7 +56,11 @@ class _Csv:
             writer.writerow(_header(block, self._classes))
             self._begun = True
         for row in _rows(block, str):
-            writer.writerow(field for value in row.values() for field in (value if isinstance(value, list) else [value]))
+            writer.writerow(
+                field
+                for value in row.values()
+                for field in (value if isinstance(value, list) else [value])
+            )
         self._file.write(text.getvalue().encode())
         self._file.flush()
 
@@ -126,17 +130,27 @@ def _header(block: dict, classes) -> list:
         elif name == "probability":
             names += map(str, classes)
         else:
-            names += [f"{'output' if name == 'prediction' else name} {i}" for i in range(value.shape[1])]
+            names += [
+                f"{'output' if name == 'prediction' else name} {i}" for i in range(value.shape[1])
+            ]
     return names
 
 
 def _rows(block: dict, kind):
     """Each sample's values, floats as `kind` (str or float): 7 digits of a prediction, 6 of everything else."""
-    columns = [[_shown(row, f".{7 if name == 'prediction' else 6}g", kind) for row in value.tolist()] if value.dtype.kind == "f" else value.tolist()
-               for name, value in block.items()]
+    columns = [
+        [_shown(row, f".{7 if name == 'prediction' else 6}g", kind) for row in value.tolist()]
+        if value.dtype.kind == "f"
+        else value.tolist()
+        for name, value in block.items()
+    ]
     for row in zip(*columns, strict=True):
         yield dict(zip(block, row, strict=True))
 
 
 def _shown(value, form: str, kind):
-    return [kind(format(number, form)) for number in value] if isinstance(value, list) else kind(format(value, form))
+    return (
+        [kind(format(number, form)) for number in value]
+        if isinstance(value, list)
+        else kind(format(value, form))
+    )

@@ -27,7 +27,12 @@ def _fold(grad: np.ndarray, shape: tuple) -> np.ndarray:
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)
-    grad = grad.sum(axis=(*range(extra), *(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1)))
+    grad = grad.sum(
+        axis=(
+            *range(extra),
+            *(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1),
+        )
+    )
     return grad.reshape(shape)
 
 
@@ -77,7 +82,9 @@ def div(input, other) -> Tensor:
 
     def backward(g):
         dx = g / y
-        return _fold(dx, x.shape) if a.requires_grad else None, _fold(-dx * quotient, y.shape) if b.requires_grad else None
+        return _fold(dx, x.shape) if a.requires_grad else None, _fold(
+            -dx * quotient, y.shape
+        ) if b.requires_grad else None
 
     return record(quotient, (a, b), backward)
 
@@ -89,7 +96,7 @@ def neg(input) -> Tensor:
     return record(-a.data, (a,), lambda g: (-g,))
 
 
-def pow(input, exponent) -> Tensor:  # noqa: A001 (PyTorch's name)
+def pow(input, exponent) -> Tensor:
     """input ** exponent, broadcast; NaN below 0 where the exponent is no integer, and in its gradient."""
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = a.data, b.data
@@ -113,24 +120,36 @@ def matmul(input, other) -> Tensor:
     x, y = a.data, b.data
     if x.ndim == 2 and y.ndim == 2:
         if x.shape[1] != y.shape[0]:
-            raise ValueError(f"other must have {x.shape[1]} rows to match input's columns, got shape {y.shape}")
+            raise ValueError(
+                f"other must have {x.shape[1]} rows to match input's columns, got shape {y.shape}"
+            )
 
         def product(left, tl, right, tr, shape):
             out = empty(shape)
             _core.gemm(out, left, tl, right, tr)
             return out
 
-        return record(product(x, False, y, False, (x.shape[0], y.shape[1])), (a, b), lambda g: (
-            product(_dense(g), False, y, True, x.shape) if a.requires_grad else None,
-            product(x, True, _dense(g), False, y.shape) if b.requires_grad else None))
+        return record(
+            product(x, False, y, False, (x.shape[0], y.shape[1])),
+            (a, b),
+            lambda g: (
+                product(_dense(g), False, y, True, x.shape) if a.requires_grad else None,
+                product(x, True, _dense(g), False, y.shape) if b.requires_grad else None,
+            ),
+        )
     try:
         result = np.matmul(x, y)
     except ValueError as error:
-        raise ValueError(f"other must match input's last axis, got shapes {x.shape} and {y.shape}") from error
+        raise ValueError(
+            f"other must match input's last axis, got shapes {x.shape} and {y.shape}"
+        ) from error
 
     def backward(g):
         wide_x, wide_y = (x[None, :] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
-        g = g.reshape(np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2]) + (wide_x.shape[-2], wide_y.shape[-1]))
+        g = g.reshape(
+            np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2])
+            + (wide_x.shape[-2], wide_y.shape[-1])
+        )
         dx = _fold(np.matmul(g, np.swapaxes(wide_y, -1, -2)), wide_x.shape).reshape(x.shape)
         dy = _fold(np.matmul(np.swapaxes(wide_x, -1, -2), g), wide_y.shape).reshape(y.shape)
         return dx, dy
@@ -176,14 +195,14 @@ def sqrt(input) -> Tensor:
 
 
 @carries
-def abs(input) -> Tensor:  # noqa: A001
+def abs(input) -> Tensor:
     """|x|, with gradient 0 at 0."""
     a = as_tensor(input, "input")
     x = a.data
     return record(np.abs(x), (a,), lambda g: (g * np.sign(x),))
 
 
-def clamp(input, min=None, max=None) -> Tensor:  # noqa: A002
+def clamp(input, min=None, max=None) -> Tensor:
     """x limited to [min, max]; the gradient passes where x lies inside, ends included."""
     a = as_tensor(input, "input")
     if min is None and max is None:
@@ -191,7 +210,11 @@ def clamp(input, min=None, max=None) -> Tensor:  # noqa: A002
     low = -np.inf if min is None else float(min)
     high = np.inf if max is None else float(max)
     x = a.data
-    return record(np.minimum(np.maximum(x, np.float32(low)), np.float32(high)), (a,), lambda g: (g * ((x >= low) & (x <= high)),))
+    return record(
+        np.minimum(np.maximum(x, np.float32(low)), np.float32(high)),
+        (a,),
+        lambda g: (g * ((x >= low) & (x <= high)),),
+    )
 
 
 def maximum(input, other) -> Tensor:
@@ -292,13 +315,16 @@ def _restore(g, axes, keepdim):
     return g if keepdim else np.expand_dims(g, axes)
 
 
-def sum(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
+def sum(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:
     """Sum over dim (all axes when None)."""
     a = as_tensor(input, "input")
     keepdim, axes = keepdim or keepdims, _axes(axis if dim is None else dim, a.ndim)
     shape = a.shape
-    return record(a.data.sum(axis=axes, keepdims=keepdim), (a,),
-                  lambda g: (np.broadcast_to(_restore(g, axes, keepdim), shape),))
+    return record(
+        a.data.sum(axis=axes, keepdims=keepdim),
+        (a,),
+        lambda g: (np.broadcast_to(_restore(g, axes, keepdim), shape),),
+    )
 
 
 def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:
@@ -312,13 +338,24 @@ def mean(input, dim=None, keepdim: bool = False, *, axis=None, keepdims: bool = 
     return record(y, (a,), lambda g: (np.broadcast_to(_restore(g / count, axes, keepdim), shape),))
 
 
-def var(input, dim=None, correction: int = 1, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:
+def var(
+    input,
+    dim=None,
+    correction: int = 1,
+    keepdim: bool = False,
+    *,
+    axis=None,
+    keepdims: bool = False,
+) -> Tensor:
     """Sum of squared deviations over (count - correction)."""
     a = as_tensor(input, "input")
     axes = _axes(axis if dim is None else dim, a.ndim)
     deviation = sub(a, mean(a, axes, True))
     count = np.prod([a.shape[i] for i in axes], dtype=np.int64)
-    return div(sum(mul(deviation, deviation), axes, keepdim or keepdims), np.float32(max_of(count - correction, 0)))
+    return div(
+        sum(mul(deviation, deviation), axes, keepdim or keepdims),
+        np.float32(max_of(count - correction, 0)),
+    )
 
 
 def max_of(a, b):
@@ -326,12 +363,22 @@ def max_of(a, b):
     return a if a > b else b
 
 
-def std(input, dim=None, correction: int = 1, keepdim: bool = False, *, axis=None, keepdims: bool = False) -> Tensor:
+def std(
+    input,
+    dim=None,
+    correction: int = 1,
+    keepdim: bool = False,
+    *,
+    axis=None,
+    keepdims: bool = False,
+) -> Tensor:
     """Square root of `var`."""
     return sqrt(var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims))
 
 
-Extreme = namedtuple("Extreme", ["values", "indices"])  # what max and min return along one axis, as PyTorch's do
+Extreme = namedtuple(
+    "Extreme", ["values", "indices"]
+)  # what max and min return along one axis, as PyTorch's do
 
 
 def _extreme(input, dim, keepdim, reduce, name) -> Tensor:
@@ -345,7 +392,11 @@ def _extreme(input, dim, keepdim, reduce, name) -> Tensor:
         hit = (x == y).astype(np.float32)
         return (hit / hit.sum(axis=axes, keepdims=True) * _restore(g, axes, keepdim),)
 
-    return record(y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]), (a,), backward)
+    return record(
+        y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]),
+        (a,),
+        backward,
+    )
 
 
 def amax(input, dim=None, keepdim: bool = False) -> Tensor:
@@ -358,13 +409,13 @@ def amin(input, dim=None, keepdim: bool = False) -> Tensor:
     return _extreme(input, dim, keepdim, np.min, "amin")
 
 
-def max(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
+def max(input, dim: int | None = None, keepdim: bool = False):
     """The maximum of all elements; with dim the pair (values, indices) along it, indices an integer array."""
     values = _extreme(input, dim, keepdim, np.max, "max")
     return values if dim is None else Extreme(values, argmax(input, dim, keepdim))
 
 
-def min(input, dim: int | None = None, keepdim: bool = False):  # noqa: A001
+def min(input, dim: int | None = None, keepdim: bool = False):
     """The minimum of all elements; with dim the pair (values, indices) along it, indices an integer array."""
     values = _extreme(input, dim, keepdim, np.min, "min")
     return values if dim is None else Extreme(values, _place(input, dim, keepdim, np.argmin))
@@ -396,7 +447,9 @@ def reshape(input, *shape) -> Tensor:
     try:
         array = a.data.reshape(target)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"shape must hold the {a.numel()} elements of shape {a.shape}, got {target}") from None
+        raise type(error)(
+            f"shape must hold the {a.numel()} elements of shape {a.shape}, got {target}"
+        ) from None
     return _view(array, a, a.shape)
 
 
@@ -407,24 +460,34 @@ def flatten(input, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = _axes(start_dim, len(shape))[0], _axes(end_dim, len(shape))[0]
     if end < start:
         raise ValueError(f"end_dim must not come before start_dim, got {start_dim} and {end_dim}")
-    merged = int(np.prod(shape[start:end + 1], dtype=np.int64))
-    return a if start == end and a.shape else reshape(a, (*shape[:start], merged, *shape[end + 1:]))
+    merged = int(np.prod(shape[start : end + 1], dtype=np.int64))
+    return (
+        a if start == end and a.shape else reshape(a, (*shape[:start], merged, *shape[end + 1 :]))
+    )
 
 
 def permute(input, *dims) -> Tensor:
     """Axes in another order."""
     a = as_tensor(input, "input")
-    order = _axes(dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims, a.ndim)
+    order = _axes(
+        dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims, a.ndim
+    )
     if len(order) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
-    return record(np.ascontiguousarray(a.data.transpose(order)), (a,), lambda g: (g.transpose(np.argsort(order)),))
+    return record(
+        np.ascontiguousarray(a.data.transpose(order)),
+        (a,),
+        lambda g: (g.transpose(np.argsort(order)),),
+    )
 
 
 def transpose(input, dim0: int, dim1: int) -> Tensor:
     """Two axes swapped."""
     a = as_tensor(input, "input")
     i, j = _axis(dim0, a.ndim), _axis(dim1, a.ndim)
-    return record(np.ascontiguousarray(np.swapaxes(a.data, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),))
+    return record(
+        np.ascontiguousarray(np.swapaxes(a.data, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),)
+    )
 
 
 def squeeze(input, dim=None) -> Tensor:
@@ -446,7 +509,9 @@ def getitem(input, index) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     index = tuple(i.data.astype(np.int64) if isinstance(i, Tensor) else i for i in parts)
     shape = a.shape
-    plain = all(i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index)
+    plain = all(
+        i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index
+    )
 
     def backward(g):
         dx = np.zeros(shape, np.float32)
@@ -467,10 +532,20 @@ def cat(tensors, dim: int = 0) -> Tensor:
     shape = parts[0].shape
     axis = _axis(dim, len(shape))
     for t in parts:
-        if t.ndim != len(shape) or t.shape[:axis] != shape[:axis] or t.shape[axis + 1:] != shape[axis + 1:]:
-            raise ValueError(f"tensors must have one shape but for axis {axis}, got {shape} and {t.shape}")
+        if (
+            t.ndim != len(shape)
+            or t.shape[:axis] != shape[:axis]
+            or t.shape[axis + 1 :] != shape[axis + 1 :]
+        ):
+            raise ValueError(
+                f"tensors must have one shape but for axis {axis}, got {shape} and {t.shape}"
+            )
     cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
-    return record(np.concatenate([t.data for t in parts], axis), parts, lambda g: tuple(np.split(g, cuts, axis)))
+    return record(
+        np.concatenate([t.data for t in parts], axis),
+        parts,
+        lambda g: tuple(np.split(g, cuts, axis)),
+    )
 
 
 def stack(tensors, dim: int = 0) -> Tensor:
@@ -494,13 +569,45 @@ def _install() -> None:
     for name, function in operators.items():
         setattr(Tensor, f"__{name}__", function)
         setattr(Tensor, f"__r{name}__", _reversed(function))
-    for name, ufunc in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
-                        "ne": np.not_equal}.items():
+    for name, ufunc in {
+        "lt": np.less,
+        "le": np.less_equal,
+        "gt": np.greater,
+        "ge": np.greater_equal,
+        "eq": np.equal,
+        "ne": np.not_equal,
+    }.items():
         setattr(Tensor, f"__{name}__", _compared(ufunc))
     Tensor.__neg__, Tensor.__getitem__ = neg, getitem
-    for function in (add, sub, mul, div, pow, matmul, exp, log, sqrt, abs, clamp, softmax, log_softmax, sum, mean, var, std,
-                     argmax, reshape, flatten, permute, transpose, squeeze, unsqueeze,
-                     fused.relu, fused.sigmoid, fused.tanh):
+    for function in (
+        add,
+        sub,
+        mul,
+        div,
+        pow,
+        matmul,
+        exp,
+        log,
+        sqrt,
+        abs,
+        clamp,
+        softmax,
+        log_softmax,
+        sum,
+        mean,
+        var,
+        std,
+        argmax,
+        reshape,
+        flatten,
+        permute,
+        transpose,
+        squeeze,
+        unsqueeze,
+        fused.relu,
+        fused.sigmoid,
+        fused.tanh,
+    ):
         setattr(Tensor, function.__name__, function)
     Tensor.max, Tensor.min, Tensor.view = max, min, reshape
     Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))

@@ -23,8 +23,17 @@ from fastdrop.kernels.matmul import ACTIVATIONS
 __all__ = ["dropconnect_gaussian", "dropconnect_linear"]
 
 
-def dropconnect_linear(input, weight, bias=None, p: float = 0.5, training: bool = True, *, per_sample: bool = False, mask_bias: bool = False,
-                       layer=None) -> Tensor:
+def dropconnect_linear(
+    input,
+    weight,
+    bias=None,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    per_sample: bool = False,
+    mask_bias: bool = False,
+    layer=None,
+) -> Tensor:
     """y = x (W * M * 2^32 / q)^T + b in training, x W^T + b in evaluation.
 
     Parameters
@@ -52,7 +61,9 @@ def dropconnect_linear(input, weight, bias=None, p: float = 0.5, training: bool 
     x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
     b = None if bias is None else as_tensor(bias, "bias")
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[1]:
-        raise ValueError(f"input must have shape (samples, {w.shape[-1]}) to match weight {w.shape}, got {x.shape}")
+        raise ValueError(
+            f"input must have shape (samples, {w.shape[-1]}) to match weight {w.shape}, got {x.shape}"
+        )
     if b is not None and b.shape != w.shape[:1]:
         raise ValueError(f"bias must have shape {w.shape[:1]} to match weight, got {b.shape}")
     q = _core.keep_threshold(p)
@@ -82,7 +93,9 @@ def _per_sample(x, w, b, drop, mask_bias):
 
 def _per_pass(x, w, b, drop, mask_bias):
     read, weights = x.data, w.data
-    bias = None if b is None else masked_bias(b.data, *drop, weights.shape[1]) if mask_bias else b.data
+    bias = (
+        None if b is None else masked_bias(b.data, *drop, weights.shape[1]) if mask_bias else b.data
+    )
     y = empty((x.shape[0], w.shape[0]))
     _core.gemm(y, read, False, weights, True, bias, b_drop=drop)
 
@@ -101,7 +114,9 @@ def _per_pass(x, w, b, drop, mask_bias):
             db = empty(b.shape)
             _core.col_sum(db, g)
             if mask_bias:
-                db = np.where(bias_kept(*drop[:2], *weights.shape), db * np.float32(drop[2]), np.float32(0))
+                db = np.where(
+                    bias_kept(*drop[:2], *weights.shape), db * np.float32(drop[2]), np.float32(0)
+                )
         return dx, dw, db
 
     return record(y, (x, w) if b is None else (x, w, b), backward)
@@ -122,8 +137,20 @@ def drop_weights(weight, p, layer, offset: int = 0) -> Tensor:
     return record(dropped(w.data), (w,), lambda g: (dropped(g),))
 
 
-def dropconnect_gaussian(input, weight, bias=None, p: float = 0.5, activation: str | None = None, samples: int = 100, *, mask_bias: bool = False,
-                         negative_slope: float = 0.01, seed: int | None = None, row0: int | None = None, layer=None) -> Tensor:
+def dropconnect_gaussian(
+    input,
+    weight,
+    bias=None,
+    p: float = 0.5,
+    activation: str | None = None,
+    samples: int = 100,
+    *,
+    mask_bias: bool = False,
+    negative_slope: float = 0.01,
+    seed: int | None = None,
+    row0: int | None = None,
+    layer=None,
+) -> Tensor:
     """Wan's inference: the mean over draws of act(N(mu, v)), mu = x W^T + b, v = (1 - k) / k x^2 (W^2)^T, k = q / 2^32.
 
     What a unit of a DropConnect layer receives is a sum of many masked terms, close to normal; draws of it cost no products.
@@ -154,8 +181,14 @@ def dropconnect_gaussian(input, weight, bias=None, p: float = 0.5, activation: s
     """
     p, samples = check.rate(p), check.integer(samples, "samples", 1)
     if p == 1.0:
-        raise ValueError("p must be below 1 for Gaussian inference, whose variance is p / (1 - p) ..., got 1.0")
-    kind = None if activation is None else ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
+        raise ValueError(
+            "p must be below 1 for Gaussian inference, whose variance is p / (1 - p) ..., got 1.0"
+        )
+    kind = (
+        None
+        if activation is None
+        else ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
+    )
     if kind is None:
         return linear(input, weight, bias).detach()
     mean, deviation = _normal_units(input, weight, bias, p, mask_bias)
@@ -165,14 +198,25 @@ def dropconnect_gaussian(input, weight, bias=None, p: float = 0.5, activation: s
     total = np.zeros(mean.shape, np.float64)
     z = empty(mean.shape)
     for t in range(samples):
-        _core.normal(z, Stream(seed, base.site, base.call, t, row0, 0, 2 + random.MONTE_CARLO, rows))
+        _core.normal(
+            z, Stream(seed, base.site, base.call, t, row0, 0, 2 + random.MONTE_CARLO, rows)
+        )
         total += _drawn(z, mean, deviation, kind, negative_slope)
     return Tensor(total / samples)
 
 
 @carries
-def dropconnect_gaussian_pass(input, weight, bias=None, p: float = 0.5, activation: str | None = None, *, mask_bias: bool = False,
-                              negative_slope: float = 0.01, layer=None) -> Tensor:
+def dropconnect_gaussian_pass(
+    input,
+    weight,
+    bias=None,
+    p: float = 0.5,
+    activation: str | None = None,
+    *,
+    mask_bias: bool = False,
+    negative_slope: float = 0.01,
+    layer=None,
+) -> Tensor:
     """One draw of act(N(mu, v)), as `dropconnect_gaussian` averages them: what a Monte Carlo pass computes."""
     kind = NONE if activation is None else ACTIVATIONS[activation]
     x = as_tensor(input, "input")
@@ -211,7 +255,11 @@ def _drawn(z, mean, deviation, kind, negative_slope):
 
 def targeted_candidates(weight: np.ndarray, share: float, kind: str) -> np.ndarray:
     """Which weights targeted dropout may drop: the floor(share * fan_in) of least magnitude in each row, or whole rows of least norm."""
-    size = np.abs(weight) if kind == "weight" else np.sqrt((weight.astype(np.float64) ** 2).sum(1))[None, :]
+    size = (
+        np.abs(weight)
+        if kind == "weight"
+        else np.sqrt((weight.astype(np.float64) ** 2).sum(1))[None, :]
+    )
     count = int(np.floor(round(share * size.shape[1], 9)))
     chosen = np.zeros(size.shape, np.bool_)
     if count:
@@ -231,4 +279,6 @@ def targeted_weights(weight, share: float, p: float, kind: str, training: bool, 
             _core.keep_mask(kept, random.stream_for(layer, 1, shared=True), _core.keep_threshold(p))
             kept = kept.T
         stay = stay | kept
-    return record(np.where(stay, w.data, np.float32(0)), (w,), lambda g: (np.where(stay, g, np.float32(0)),))
+    return record(
+        np.where(stay, w.data, np.float32(0)), (w,), lambda g: (np.where(stay, g, np.float32(0)),)
+    )

@@ -12,8 +12,16 @@ from fastdrop.kernels.tokens import samples_of, token_factors, whole_tokens
 __all__ = ["embedding"]
 
 
-def embedding(input, weight, padding_idx: int | None = None, p: float = 0.0, training: bool = True, *, per_sample: bool = False,
-              layer=None) -> Tensor:
+def embedding(
+    input,
+    weight,
+    padding_idx: int | None = None,
+    p: float = 0.0,
+    training: bool = True,
+    *,
+    per_sample: bool = False,
+    layer=None,
+) -> Tensor:
     """Rows of weight by token number; in training whole word types dropped, kept ones times 2^32 / q.
 
     One decision a token number and pass (or, per_sample, sample), applied at every occurrence.
@@ -53,7 +61,9 @@ def embedding(input, weight, padding_idx: int | None = None, p: float = 0.0, tra
     if p > 0.0 and random.draws(training):
         q = _core.keep_threshold(p)
         samples = samples_of(tokens) if per_sample else 1
-        factor = token_factors(tokens, words, random.stream_for(layer, samples, shared=not per_sample), q, per_sample)
+        factor = token_factors(
+            tokens, words, random.stream_for(layer, samples, shared=not per_sample), q, per_sample
+        )
 
     def backward(g):
         rows = g.reshape(-1, width) if g.size else g.reshape(tokens.size, width)
@@ -67,7 +77,9 @@ def embedding(input, weight, padding_idx: int | None = None, p: float = 0.0, tra
     return record(y, (w,), backward)
 
 
-def sum_by_token(tokens: np.ndarray, rows: np.ndarray, words: int, without: int | None) -> np.ndarray:
+def sum_by_token(
+    tokens: np.ndarray, rows: np.ndarray, words: int, without: int | None
+) -> np.ndarray:
     """out[t] = the sum of the rows whose token is t, in the order in which they come; 0 for the token `without`."""
     out = np.zeros((words, rows.shape[1]), np.float32)
     if len(tokens):

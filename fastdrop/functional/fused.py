@@ -36,7 +36,10 @@ from fastdrop.autograd.tensor import (
 from fastdrop.kernels.elementwise import shared_axes
 
 NONE, RELU, LEAKY_RELU, SIGMOID, TANH, SELU, SILU, GELU = range(8)
-_FROM_INPUT = (SILU, GELU)  # their backward needs the input, so they cannot hide in a product that is recorded
+_FROM_INPUT = (
+    SILU,
+    GELU,
+)  # their backward needs the input, so they cannot hide in a product that is recorded
 _NO_DROP = (None, _core.KEEP_ALL, 1.0)
 
 
@@ -47,14 +50,30 @@ class _Dense:
     all samples of a pass.
     """
 
-    __slots__ = ("alpha", "b", "drop", "kind", "out", "read", "recorded", "repeat", "shape", "thin", "w", "x", "x_drop")
+    __slots__ = (
+        "alpha",
+        "b",
+        "drop",
+        "kind",
+        "out",
+        "read",
+        "recorded",
+        "repeat",
+        "shape",
+        "thin",
+        "w",
+        "x",
+        "x_drop",
+    )
 
     def __init__(self, x, x_drop, w, b, kind=NONE, alpha=0.0, drop=None, repeat=1, thin=0):
         self.x, self.x_drop, self.w, self.b = x, x_drop, w, b
         self.kind, self.alpha, self.drop, self.repeat, self.thin = kind, alpha, drop, repeat, thin
         self.recorded = True
         self.out = None
-        self.shape = (*x.shape[:-1], w.shape[0]) if repeat == 1 else (x.shape[0] * repeat, w.shape[0])
+        self.shape = (
+            (*x.shape[:-1], w.shape[0]) if repeat == 1 else (x.shape[0] * repeat, w.shape[0])
+        )
 
     def inputs(self):
         return (self.x, self.w) if self.b is None else (self.x, self.w, self.b)
@@ -76,9 +95,26 @@ class _Dense:
                 self.read = x, w  # backward needs these, whatever becomes of the tensors
             else:
                 # passes of one sample leave out what its zeros meet, which pays for packing whatever their number
-                panels = self.w.panels(1 if self.repeat > 1 else len(rows)) if type(self.w) is Parameter else None
+                panels = (
+                    self.w.panels(1 if self.repeat > 1 else len(rows))
+                    if type(self.w) is Parameter
+                    else None
+                )
                 w = self.w.data if panels is None else None
-            _core.gemm(rows, x, False, w, True, b, self.kind, self.alpha, self.drop, self.x_drop, repeat=self.repeat, panels=panels)
+            _core.gemm(
+                rows,
+                x,
+                False,
+                w,
+                True,
+                b,
+                self.kind,
+                self.alpha,
+                self.drop,
+                self.x_drop,
+                repeat=self.repeat,
+                panels=panels,
+            )
             self.out = out
         return self.out
 
@@ -86,14 +122,21 @@ class _Dense:
         """What the passes keep of x where its masks hold for all samples of a pass; else None."""
         if not self.thin:
             return None
-        below = [self]  # and what stands before it, down to where a mask meets all units; without recursion, however deep
+        below = [
+            self
+        ]  # and what stands before it, down to where a mask meets all units; without recursion, however deep
         while (last := below[-1]).x_drop is None:
             p = last.x._pending
             if not (type(p) is _Dense and p.thin and p.drop is not None and p.out is None):
                 break
             below.append(p)
         if last.x_drop is not None:
-            parts = thinned.Parts.of(last.x.data, thinned.Kept(last.x_drop, last.x.shape[1], last.thin), last.thin, last.repeat > 1)
+            parts = thinned.Parts.of(
+                last.x.data,
+                thinned.Kept(last.x_drop, last.x.shape[1], last.thin),
+                last.thin,
+                last.repeat > 1,
+            )
         elif last is self:
             return None
         else:
@@ -105,7 +148,13 @@ class _Dense:
     def _kept_outputs(self, parts):
         """The outputs that `drop` keeps, of each pass, from what the passes keep of x."""
         b = None if self.b is None else self.b.data
-        return parts.kept_outputs(self._weight(), b, self.kind, self.alpha, thinned.Kept(self.drop, self.shape[1], self.thin))
+        return parts.kept_outputs(
+            self._weight(),
+            b,
+            self.kind,
+            self.alpha,
+            thinned.Kept(self.drop, self.shape[1], self.thin),
+        )
 
     def _weight(self):
         """The weight's array for reading at once, which leaves a Parameter's panels where they are."""
@@ -115,7 +164,9 @@ class _Dense:
         out, (x_read, w_read) = self.run(), self.read
         w, b = self.w, self.b
         if w.shape != w_read.shape:
-            raise RuntimeError(f"weight must keep its shape {w_read.shape} from forward to backward, got {w.shape}")
+            raise RuntimeError(
+                f"weight must keep its shape {w_read.shape} from forward to backward, got {w.shape}"
+            )
         wants_b = b is not None and b.requires_grad
         dz, db = grad, None
         if self.kind != NONE or self.drop is not None:
@@ -130,8 +181,11 @@ class _Dense:
         rows, x = _rows(dz), self.x
         dw = dx = None
         if w.requires_grad:
+
             def write(out, accumulate):
-                _core.gemm(out, rows, True, x_read, False, b_drop=self.x_drop, accumulate=accumulate)
+                _core.gemm(
+                    out, rows, True, x_read, False, b_drop=self.x_drop, accumulate=accumulate
+                )
 
             if isinstance(w, Parameter) and w._node is None:
                 w.gradient_into(write)
@@ -152,7 +206,14 @@ class _Pointwise:
     __slots__ = ("alpha", "drop", "kind", "out", "read", "recorded", "repeat", "shape", "thin", "z")
 
     def __init__(self, z, kind=NONE, alpha=0.0, drop=None, repeat=1, thin=0):
-        self.z, self.kind, self.alpha, self.drop, self.repeat, self.thin = z, kind, alpha, drop, repeat, thin
+        self.z, self.kind, self.alpha, self.drop, self.repeat, self.thin = (
+            z,
+            kind,
+            alpha,
+            drop,
+            repeat,
+            thin,
+        )
         self.out = None
         self.shape = z.shape if repeat == 1 else (z.shape[0] * repeat, *z.shape[1:])
 
@@ -161,7 +222,9 @@ class _Pointwise:
 
     def run(self):
         if self.out is None:
-            z = self.read = self.z.data if self.repeat == 1 else np.repeat(self.z.data, self.repeat, axis=0)
+            z = self.read = (
+                self.z.data if self.repeat == 1 else np.repeat(self.z.data, self.repeat, axis=0)
+            )
             out = empty(z.shape)
             if self.drop is None:
                 _core.act(out, z, self.kind, self.alpha)
@@ -179,14 +242,27 @@ class _Pointwise:
         else:
             out = self.run()
             saved = self.read if self.kind in _FROM_INPUT else out
-            _core.act_backward(_samples(dz), _samples(grad), _samples(saved), self.kind, self.alpha, None, *(self.drop or _NO_DROP))
+            _core.act_backward(
+                _samples(dz),
+                _samples(grad),
+                _samples(saved),
+                self.kind,
+                self.alpha,
+                None,
+                *(self.drop or _NO_DROP),
+            )
         return (dz,)
 
 
 def _rows(array):
     """As (rows, features)."""
-    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1]) if array.size else array.reshape(
-        _count(array.shape[:-1]), array.shape[-1])
+    return (
+        array
+        if array.ndim == 2
+        else array.reshape(-1, array.shape[-1])
+        if array.size
+        else array.reshape(_count(array.shape[:-1]), array.shape[-1])
+    )
 
 
 def _samples(array):
@@ -222,7 +298,9 @@ def _may_extend(t, inputs) -> bool:
 def finish_pass(ps) -> None:
     """Run every recipe of the pass that somebody could still read: outputs, and tensors that were kept."""
     with reading_passes():
-        for reference in reversed(ps.pending):  # what a thinned network did not need is gone when its turn comes
+        for reference in reversed(
+            ps.pending
+        ):  # what a thinned network did not need is gone when its turn comes
             t = reference()
             if t is not None:
                 t.data  # noqa: B018
@@ -255,11 +333,19 @@ def linear(input, weight, bias=None) -> Tensor:
     if len(w_shape) != 2:
         raise ValueError(f"weight must have 2 dimensions, got shape {w_shape}")
     if not shape or shape[-1] != w_shape[1]:
-        raise ValueError(f"input must have {w_shape[1]} features along its last axis to match weight, got shape {shape}")
+        raise ValueError(
+            f"input must have {w_shape[1]} features along its last axis to match weight, got shape {shape}"
+        )
     if b is not None and b.shape != w_shape[:1]:
         raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
     x_drop, p, repeat, thin_, passes = None, x._pending, 1, 0, type(x) is PassTensor
-    if type(p) is _Pointwise and p.kind == NONE and p.drop is not None and len(shape) == 2 and _may_extend(x, (p.z,)):
+    if (
+        type(p) is _Pointwise
+        and p.kind == NONE
+        and p.drop is not None
+        and len(shape) == 2
+        and _may_extend(x, (p.z,))
+    ):
         x, x_drop, repeat, thin_ = p.z, p.drop, p.repeat, p.thin
     if type(p) is _Dense and p.thin and p.drop is not None:
         thin_ = p.thin  # what its masks keep is all that is needed of it
@@ -277,7 +363,11 @@ def activation(input, kind: int, alpha: float = 0.0) -> Tensor:
     if type(p) is _Dense and p.kind == NONE and p.drop is None:
         inputs = p.inputs()
         if _may_extend(z, inputs) and (kind not in _FROM_INPUT or not wants_grad(*inputs)):
-            return _result(_Dense(p.x, p.x_drop, p.w, p.b, kind, alpha, repeat=p.repeat, thin=p.thin), inputs, type(z) is PassTensor)
+            return _result(
+                _Dense(p.x, p.x_drop, p.w, p.b, kind, alpha, repeat=p.repeat, thin=p.thin),
+                inputs,
+                type(z) is PassTensor,
+            )
     z.data  # noqa: B018 (the same)
     return _result(_Pointwise(z, kind, alpha), (z,), type(z) is PassTensor)
 
@@ -324,7 +414,16 @@ def gelu(input, approximate: str = "none") -> Tensor:
 
 
 @carries
-def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False, *, inverted: bool = True, share=(), layer=None) -> Tensor:
+def dropout(
+    input,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    inverted: bool = True,
+    share=(),
+    layer=None,
+) -> Tensor:
     """Dropout: y = x * 2^32 / q where kept, +0 where dropped; in evaluation the input itself.
 
     Parameters
@@ -361,7 +460,9 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
         return x
     q = _core.keep_threshold(p)
     samples, repeat = x.shape[0] if x.ndim > 1 else 1, 1
-    if random.side_by_side() and type(x) is not PassTensor:  # the first stochastic layer: passes part here
+    if (
+        random.side_by_side() and type(x) is not PassTensor
+    ):  # the first stochastic layer: passes part here
         repeat = random.side_by_side()
         if x.ndim < 2 or samples != random.current().samples:
             raise CannotCarry("dropout of something else than the samples")
@@ -376,9 +477,15 @@ def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False,
         x = _complete(x)
     elif r is not None and r.drop is None and _may_extend(x, r.inputs()):
         if type(r) is _Pointwise:
-            return _result(_Pointwise(r.z, r.kind, r.alpha, drop, r.repeat, thin_), r.inputs(), passes > 0)
+            return _result(
+                _Pointwise(r.z, r.kind, r.alpha, drop, r.repeat, thin_), r.inputs(), passes > 0
+            )
         if len(r.shape) == 2:
-            return _result(_Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat, r.thin or thin_), r.inputs(), passes > 0)
+            return _result(
+                _Dense(r.x, r.x_drop, r.w, r.b, r.kind, r.alpha, drop, r.repeat, r.thin or thin_),
+                r.inputs(),
+                passes > 0,
+            )
     x.data  # noqa: B018
     return _result(_Pointwise(x, NONE, 0.0, drop, repeat, thin_), (x,), passes > 0)
 

@@ -16,7 +16,15 @@ from fastdrop.functional.fused import linear
 __all__ = ["concrete_dropout", "variational_linear"]
 
 
-def concrete_dropout(input, logit, temperature: float = 0.1, training: bool = True, *, channelwise: bool = False, layer=None) -> Tensor:
+def concrete_dropout(
+    input,
+    logit,
+    temperature: float = 0.1,
+    training: bool = True,
+    *,
+    channelwise: bool = False,
+    layer=None,
+) -> Tensor:
     """y = x (1 - z) / (1 - p), z = sigmoid((logit + log u - log(1 - u)) / t), p = sigmoid(logit), differentiable in both.
 
     Parameters
@@ -56,7 +64,9 @@ def concrete_dropout(input, logit, temperature: float = 0.1, training: bool = Tr
 
     def backward(g):
         dx, sums = empty(read.shape), np.empty(samples, np.float64)
-        _core.concrete_backward(dx, sums, g.reshape(read.shape), read, stream, value, temperature, p)
+        _core.concrete_backward(
+            dx, sums, g.reshape(read.shape), read, stream, value, temperature, p
+        )
         return dx.reshape(x.shape), np.full(theta.shape, sums.sum(), np.float32)
 
     return record(y.reshape(x.shape), (x, theta), backward)
@@ -111,7 +121,11 @@ def kl_sparse(log_alpha) -> Tensor:
     """
     a = as_tensor(log_alpha, "log_alpha")
     s = _sigmoid(np.float32(_K2) + np.float32(_K3) * a.data)
-    values = np.float32(_K1) - np.float32(_K1) * s + np.float32(0.5) * np.logaddexp(np.float32(0), -a.data)
+    values = (
+        np.float32(_K1)
+        - np.float32(_K1) * s
+        + np.float32(0.5) * np.logaddexp(np.float32(0), -a.data)
+    )
 
     def backward(g):
         return (-(np.float32(_K1 * _K3) * s * (1 - s) + np.float32(0.5) * _sigmoid(-a.data)) * g,)

@@ -68,7 +68,9 @@ def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0) -> Te
     x, t = _same_shape(input, target)
     d = x.data - t.data
     size = np.abs(d)
-    values = np.where(size <= delta, np.float32(0.5) * d * d, np.float32(delta) * (size - np.float32(0.5 * delta)))
+    values = np.where(
+        size <= delta, np.float32(0.5) * d * d, np.float32(delta) * (size - np.float32(0.5 * delta))
+    )
 
     def gradients(f):
         g = np.clip(d, -np.float32(delta), np.float32(delta)) * f
@@ -80,10 +82,16 @@ def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0) -> Te
 def smooth_l1_loss(input, target, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere (Girshick, 2015); l1_loss for beta = 0."""
     beta = check.real(beta, "beta", low=0.0)
-    return l1_loss(input, target, reduction) if beta == 0.0 else div(huber_loss(input, target, reduction, beta), beta)
+    return (
+        l1_loss(input, target, reduction)
+        if beta == 0.0
+        else div(huber_loss(input, target, reduction, beta), beta)
+    )
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, reduction: str = "mean", pos_weight=None) -> Tensor:
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, reduction: str = "mean", pos_weight=None
+) -> Tensor:
     """-weight (pos_weight t log s + (1 - t) log(1 - s)), s = sigmoid(input), without overflow.
 
     Parameters
@@ -101,9 +109,13 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction: str 
     try:
         values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
     except ValueError as error:
-        raise ValueError(f"weight and pos_weight must broadcast to input's shape {x.shape}: {error}") from None
+        raise ValueError(
+            f"weight and pos_weight must broadcast to input's shape {x.shape}: {error}"
+        ) from None
     if values.shape != x.shape:
-        raise ValueError(f"weight and pos_weight must broadcast to input's shape {x.shape}, got a result of shape {values.shape}")
+        raise ValueError(
+            f"weight and pos_weight must broadcast to input's shape {x.shape}, got a result of shape {values.shape}"
+        )
 
     def gradients(f):
         s = np.exp(-softplus)
@@ -114,7 +126,9 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction: str 
     return _reduced(values, (x, t), gradients, reduction)
 
 
-def gaussian_nll_loss(input, target, var, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> Tensor:
+def gaussian_nll_loss(
+    input, target, var, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
     """(log v + (input - target)^2 / v) / 2, v = max(var, eps); + log(2 pi) / 2 if full (Nix and Weigend, 1994)."""
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = _same_shape(input, target)
@@ -123,9 +137,13 @@ def gaussian_nll_loss(input, target, var, full: bool = False, eps: float = 1e-6,
     if v.data.size and v.data.min() < 0:
         raise ValueError(f"var must not be negative, got {v.data.min()}")
     if v.shape not in (x.shape, x.shape[:-1] + (1,)) and v.shape != ():
-        raise ValueError(f"var must have input's shape {x.shape} (or one value a row), got {v.shape}")
+        raise ValueError(
+            f"var must have input's shape {x.shape} (or one value a row), got {v.shape}"
+        )
     d, safe = x.data - t.data, np.maximum(v.data, eps)
-    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
+    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + np.float32(
+        0.5 * np.log(2 * np.pi) if full else 0.0
+    )
 
     def gradients(f):
         g = d / safe * f
@@ -177,15 +195,21 @@ def _labels(target, shape):
     if isinstance(target, Tensor):  # fd.tensor made its whole numbers float32
         whole = np.rint(target.data)
         if not (np.array_equal(whole, target.data) and np.isfinite(whole).all()):
-            raise TypeError(f"target must hold whole class numbers, got {check.describe(target.data)} with others")
+            raise TypeError(
+                f"target must hold whole class numbers, got {check.describe(target.data)} with others"
+            )
         target = whole.astype(np.int64)
     t = check.labels(target, "target", shape[1])
     if len(t) != shape[0]:
-        raise ValueError(f"target must have one label for each of the {shape[0]} samples, got {len(t)}")
+        raise ValueError(
+            f"target must have one label for each of the {shape[0]} samples, got {len(t)}"
+        )
     return t
 
 
-def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    input, target, weight=None, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Tensor:
     """-sum_c weight_c t_c log softmax(input)_c, t the labels one-hot (or given distributions), smoothed.
 
     Parameters
@@ -227,7 +251,9 @@ def cross_entropy(input, target, weight=None, reduction: str = "mean", label_smo
     else:
         share = check.floats(given, "target", ndim=2)
         if share.shape != x.shape:
-            raise ValueError(f"target must have input's shape {x.shape} to hold class probabilities, got {share.shape}")
+            raise ValueError(
+                f"target must have input's shape {x.shape} to hold class probabilities, got {share.shape}"
+            )
         total = len(share)
     if total is None:
         total = len(share)

@@ -16,8 +16,21 @@ from fastdrop.kernels.dropblock import NORMALIZE, block_and_threshold
 from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_sigma
 from fastdrop.kernels.masks import smallest
 
-__all__ = ["alpha_dropout", "drop_block1d", "drop_block2d", "drop_block3d", "drop_path", "dropout1d", "dropout2d", "dropout3d",
-           "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise", "patch_dropout", "token_dropout"]
+__all__ = [
+    "alpha_dropout",
+    "drop_block1d",
+    "drop_block2d",
+    "drop_block3d",
+    "drop_path",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "feature_alpha_dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "patch_dropout",
+    "token_dropout",
+]
 
 
 # ---- whole channels ----
@@ -31,9 +44,11 @@ def channel_dropout(input, p, training, axes: int, unbatched: bool, layer=None) 
     if x.ndim == axes + 1 and unbatched:
         if check.rate(p) == 0.0 or not random.draws(training):
             return x
-        return channel_dropout(x.reshape(1, *x.shape), p, training, axes, False, layer).reshape(x.shape)
+        return channel_dropout(x.reshape(1, *x.shape), p, training, axes, False, layer).reshape(
+            x.shape
+        )
     if x.ndim != axes + 2:
-        other = " or (C" + _LAYOUTS[axes][len("(N, C"):] if unbatched else ""
+        other = " or (C" + _LAYOUTS[axes][len("(N, C") :] if unbatched else ""
         raise ValueError(f"input must have shape {_LAYOUTS[axes]}{other}, got {x.shape}")
     return dropout(x, p, training, share=range(2, x.ndim), layer=layer)
 
@@ -54,10 +69,23 @@ def dropout3d(input, p: float = 0.5, training: bool = True, inplace: bool = Fals
 
 
 @carries
-def drop_block(input, p, block_size, axes: int, training: bool = True, *, couple_channels: bool = False, normalize: str = "sample",
-               layer=None) -> Tensor:
+def drop_block(
+    input,
+    p,
+    block_size,
+    axes: int,
+    training: bool = True,
+    *,
+    couple_channels: bool = False,
+    normalize: str = "sample",
+    layer=None,
+) -> Tensor:
     """DropBlock of maps with so many axes (`fastdrop.kernels.dropblock`); in evaluation the input itself."""
-    p, block_size, x = check.rate(p), check.integer(block_size, "block_size", 1), as_tensor(input, "input")
+    p, block_size, x = (
+        check.rate(p),
+        check.integer(block_size, "block_size", 1),
+        as_tensor(input, "input"),
+    )
     batch = check.choice(normalize, "normalize", NORMALIZE) == "batch"
     if x.ndim != axes + 2:
         raise ValueError(f"input must have shape {_LAYOUTS[axes]}, got {x.shape}")
@@ -75,17 +103,38 @@ def drop_block(input, p, block_size, axes: int, training: bool = True, *, couple
     return record(dropped(x.data), (x,), lambda g: (dropped(g),))
 
 
-def drop_block1d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+def drop_block1d(
+    input,
+    p: float,
+    block_size: int,
+    inplace: bool = False,
+    eps: float = 1e-6,
+    training: bool = True,
+) -> Tensor:
     """DropBlock of (N, C, L) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
     return drop_block(input, p, block_size, 1, training)
 
 
-def drop_block2d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+def drop_block2d(
+    input,
+    p: float,
+    block_size: int,
+    inplace: bool = False,
+    eps: float = 1e-6,
+    training: bool = True,
+) -> Tensor:
     """DropBlock of (N, C, H, W) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
     return drop_block(input, p, block_size, 2, training)
 
 
-def drop_block3d(input, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True) -> Tensor:
+def drop_block3d(
+    input,
+    p: float,
+    block_size: int,
+    inplace: bool = False,
+    eps: float = 1e-6,
+    training: bool = True,
+) -> Tensor:
     """DropBlock of (N, C, D, H, W) (Ghiasi et al., 2018). `inplace` and `eps` are accepted for torchvision's sake and change nothing."""
     return drop_block(input, p, block_size, 3, training)
 
@@ -93,7 +142,9 @@ def drop_block3d(input, p: float, block_size: int, inplace: bool = False, eps: f
 # ---- SELU networks ----
 
 
-def alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False, *, layer=None) -> Tensor:
+def alpha_dropout(
+    input, p: float = 0.5, training: bool = False, inplace: bool = False, *, layer=None
+) -> Tensor:
     """y = a x + b where kept, a alpha' + b where dropped: keeps mean 0 and variance 1 (`fastdrop.kernels.alpha_dropout`).
 
     Parameters
@@ -113,7 +164,9 @@ def alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool =
     return _alpha(input, p, training, False, layer)
 
 
-def feature_alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False, *, layer=None) -> Tensor:
+def feature_alpha_dropout(
+    input, p: float = 0.5, training: bool = False, inplace: bool = False, *, layer=None
+) -> Tensor:
     """`alpha_dropout` of whole channels of (N, C, ...)."""
     return _alpha(input, p, training, True, layer)
 
@@ -127,7 +180,13 @@ def _alpha(input, p, training, channels, layer):
         return x
     q, x = _core.keep_threshold(p), parted(x)
     stream = random.stream_for(layer, x.shape[0] if x.ndim > 1 else 1, carries=True)
-    return masked(x, stream, q, *alpha_constants(q), (False,) + (True,) * (x.ndim - 2) if channels and x.ndim > 2 else None)
+    return masked(
+        x,
+        stream,
+        q,
+        *alpha_constants(q),
+        (False,) + (True,) * (x.ndim - 2) if channels and x.ndim > 2 else None,
+    )
 
 
 # ---- noise ----
@@ -153,7 +212,9 @@ def gaussian_dropout(input, p: float = 0.5, training: bool = True, *, layer=None
 
 def gaussian_noise(input, sigma: float = 0.1, training: bool = True, *, layer=None) -> Tensor:
     """y = x + sigma z, z standard normal; in evaluation the input itself. sigma >= 0, in x's units."""
-    return _noise(input, check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX), training, False, layer)
+    return _noise(
+        input, check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX), training, False, layer
+    )
 
 
 @carries
@@ -178,7 +239,15 @@ def _noise(input, sigma, training, relative, layer):
 
 
 @carries
-def drop_path(input, p: float = 0.0, training: bool = True, mode: str = "row", scale_by_keep: bool = True, *, layer=None) -> Tensor:
+def drop_path(
+    input,
+    p: float = 0.0,
+    training: bool = True,
+    mode: str = "row",
+    scale_by_keep: bool = True,
+    *,
+    layer=None,
+) -> Tensor:
     """Stochastic depth: whole samples (mode "row") or the whole batch ("batch") dropped, kept ones times 2^32 / q.
 
     Parameters
@@ -199,12 +268,16 @@ def drop_path(input, p: float = 0.0, training: bool = True, mode: str = "row", s
     p, x = check.rate(p), as_tensor(input, "input")
     check.choice(mode, "mode", ("row", "batch"))
     if x.ndim < 2:
-        raise ValueError(f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}")
+        raise ValueError(
+            f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
+        )
     if not random.draws(training) or p == 0.0:
         return x
     q, x = _core.keep_threshold(p), parted(x)
     stream = random.stream_for(layer, x.shape[0], shared=mode == "batch", carries=True)
-    return masked(x, stream, q, _core.keep_scale(q) if scale_by_keep else 1.0, share=(True,) * (x.ndim - 1))
+    return masked(
+        x, stream, q, _core.keep_scale(q) if scale_by_keep else 1.0, share=(True,) * (x.ndim - 1)
+    )
 
 
 def token_dropout(input, p: float = 0.5, training: bool = True, *, layer=None) -> Tensor:
@@ -220,7 +293,15 @@ def tokens_kept(length: int, p: float) -> int:
     return min(length, max(1, math.floor(round(length * (1.0 - p), 9))))
 
 
-def patch_dropout(input, p: float = 0.5, training: bool = True, prefix_tokens: int = 1, *, return_indices: bool = False, layer=None):
+def patch_dropout(
+    input,
+    p: float = 0.5,
+    training: bool = True,
+    prefix_tokens: int = 1,
+    *,
+    return_indices: bool = False,
+    layer=None,
+):
     """Keeps max(1, floor(L (1 - p))) of L tokens of each sample, in their order; not rescaled.
 
     Parameters
@@ -246,14 +327,18 @@ def patch_dropout(input, p: float = 0.5, training: bool = True, prefix_tokens: i
     p, x = check.rate(p), as_tensor(input, "input")
     prefix = check.integer(prefix_tokens, "prefix_tokens", 0)
     if x.ndim < 2 or x.shape[1] < prefix:
-        raise ValueError(f"input must have shape (N, prefix_tokens + L, ...) with prefix_tokens = {prefix}, got {x.shape}")
+        raise ValueError(
+            f"input must have shape (N, prefix_tokens + L, ...) with prefix_tokens = {prefix}, got {x.shape}"
+        )
     samples, length = x.shape[0], x.shape[1] - prefix
     if not random.draws(training) or p == 0.0 or length == 0:
         return (x, None) if return_indices else x
     u = np.empty((samples, length), np.uint32)
     _core.keep_uniforms(u, random.stream_for(layer, samples))
     kept = smallest(u, tokens_kept(length, p))
-    index = np.concatenate([np.broadcast_to(np.arange(prefix), (samples, prefix)), kept + prefix], axis=1)
+    index = np.concatenate(
+        [np.broadcast_to(np.arange(prefix), (samples, prefix)), kept + prefix], axis=1
+    )
     rows = np.arange(samples)[:, None]
 
     def backward(g):
@@ -279,7 +364,9 @@ def gather_rows(x: Tensor, rows: np.ndarray) -> Tensor:
 def add_to_rows(x: Tensor, y: Tensor, rows: np.ndarray, scale: float) -> Tensor:
     """x, with scale * y added to these rows, each at most once."""
     if y.shape != (len(rows), *x.shape[1:]):
-        raise ValueError(f"the branch must keep its input's shape: {x.shape} + {y.shape} for {len(rows)} rows")
+        raise ValueError(
+            f"the branch must keep its input's shape: {x.shape} + {y.shape} for {len(rows)} rows"
+        )
     scale = np.float32(scale)
     out = x.data.copy()
     out[rows] += y.data * scale

@@ -7,10 +7,23 @@ from fastdrop.autograd.tensor import as_tensor, no_grad
 from fastdrop.nn.evaluating import evaluating
 
 ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)
-CHANNELS = (nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d, nn.FeatureAlphaDropout, nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d)
+CHANNELS = (
+    nn.SpatialDropout1d,
+    nn.SpatialDropout2d,
+    nn.SpatialDropout3d,
+    nn.FeatureAlphaDropout,
+    nn.DropBlock1d,
+    nn.DropBlock2d,
+    nn.DropBlock3d,
+)
 PLAIN = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)  # neither learn nor drop
 OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)  # to which MOST does not apply
-MOST = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}  # the highest rates that are recommended
+MOST = {
+    "input": 0.2,
+    "dense": 0.5,
+    "channels": 0.3,
+    "embedding": 0.1,
+}  # the highest rates that are recommended
 
 
 def places(model, data) -> list[tuple]:
@@ -19,14 +32,25 @@ def places(model, data) -> list[tuple]:
     Not among them: rates that follow a schedule or are learned, and those of targeted, token and patch dropout.
     """
     order = [module for module, _ in traced(model, data)]
-    at_input = {id(module) for i, module in enumerate(order) if all(isinstance(before, PLAIN) for before in order[:i])}
-    return [(name, module, kind_of(module, id(module) in at_input)) for name, module in model.named_modules()
-            if drops(module) and not isinstance(module, (*OTHER_RATES, nn.ConcreteDropout)) and not callable(_own_rate(module))]
+    at_input = {
+        id(module)
+        for i, module in enumerate(order)
+        if all(isinstance(before, PLAIN) for before in order[:i])
+    }
+    return [
+        (name, module, kind_of(module, id(module) in at_input))
+        for name, module in model.named_modules()
+        if drops(module)
+        and not isinstance(module, (*OTHER_RATES, nn.ConcreteDropout))
+        and not callable(_own_rate(module))
+    ]
 
 
 def registered(model):
     """(layer, None) of every module without children, in registration order."""
-    return [(module, None) for module in model.modules() if not any(True for _ in module.children())]
+    return [
+        (module, None) for module in model.modules() if not any(True for _ in module.children())
+    ]
 
 
 def traced(model, data):
@@ -35,7 +59,14 @@ def traced(model, data):
 
     def wrapped(module, forward):
         def call(*args, **kwargs):
-            calls.append((module, as_tensor(args[0], "input").shape if args and not isinstance(args[0], (str, bytes)) else None))
+            calls.append(
+                (
+                    module,
+                    as_tensor(args[0], "input").shape
+                    if args and not isinstance(args[0], (str, bytes))
+                    else None,
+                )
+            )
             return forward(*args, **kwargs)
 
         return call
@@ -73,10 +104,21 @@ def rate_of(module):
 
 def drops(module) -> bool:
     """Whether a layer has a rate, and it is above 0."""
-    return bool(module.n_sites) and not isinstance(module, (nn.GaussianNoise, nn.VariationalLinear)) and bool(rate_of(module))
+    return (
+        bool(module.n_sites)
+        and not isinstance(module, (nn.GaussianNoise, nn.VariationalLinear))
+        and bool(rate_of(module))
+    )
 
 
 def kind_of(module, at_input):
     """Which of the recommended rates is meant for a layer."""
-    return ("embedding" if isinstance(module, nn.Embedding) else "channels" if isinstance(module, CHANNELS)
-            else "input" if at_input and isinstance(module, ELEMENTWISE) else "dense")
+    return (
+        "embedding"
+        if isinstance(module, nn.Embedding)
+        else "channels"
+        if isinstance(module, CHANNELS)
+        else "input"
+        if at_input and isinstance(module, ELEMENTWISE)
+        else "dense"
+    )

@@ -61,10 +61,19 @@ def plot_masks(layer, shape, path=None, *, draws: int = 3, seed: int = 0):
         raise TypeError(f"layer must be a Module, got {check.describe(layer)}")
     draws = check.integer(draws, "draws", 1, 64)
     images = [as_image(drawn_mask(layer, tuple(shape), draw, seed)) for draw in range(draws)]
-    picture = plotting.figure(2.2 * draws + 0.2, 2.2 * images[0].shape[0] / max(images[0].shape[1], 1) + 0.4)
+    picture = plotting.figure(
+        2.2 * draws + 0.2, 2.2 * images[0].shape[0] / max(images[0].shape[1], 1) + 0.4
+    )
     for i, image in enumerate(images):
         axes = picture.add_subplot(1, draws, i + 1)
-        axes.imshow(image, cmap="gray", vmin=0, vmax=max(float(np.abs(image).max()), 1e-6), interpolation="nearest", aspect="auto")
+        axes.imshow(
+            image,
+            cmap="gray",
+            vmin=0,
+            vmax=max(float(np.abs(image).max()), 1e-6),
+            interpolation="nearest",
+            aspect="auto",
+        )
         axes.set_xticks([])
         axes.set_yticks([])
     picture.suptitle(f"{type(layer).__name__}({layer.extra_repr()})", fontsize="small")
@@ -86,5 +95,5 @@ def as_image(values: np.ndarray) -> np.ndarray:
     tiled = np.full((down * (shape[-2] + 1), across * (shape[-1] + 1)), line, np.float32)
     for i, one in enumerate(maps):
         y, x = i // across * (shape[-2] + 1), i % across * (shape[-1] + 1)
-        tiled[y:y + shape[-2], x:x + shape[-1]] = one
+        tiled[y : y + shape[-2], x : x + shape[-1]] = one
     return tiled[:-1, :-1]

@@ -32,10 +32,22 @@ def recalibrate_batchnorm(model, batches):
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {check.describe(model)}")
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None]
+    norms = [
+        m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None
+    ]
     if not norms:
         raise ValueError("model must have a batch norm with running statistics")
-    before = [(m, m.training, m.momentum, m.running_mean.data.copy(), m.running_var.data.copy(), m.num_batches_tracked.copy()) for m in norms]
+    before = [
+        (
+            m,
+            m.training,
+            m.momentum,
+            m.running_mean.data.copy(),
+            m.running_var.data.copy(),
+            m.num_batches_tracked.copy(),
+        )
+        for m in norms
+    ]
     done = False
     try:
         with evaluating(model), no_grad():
@@ -55,5 +67,9 @@ def recalibrate_batchnorm(model, batches):
             object.__setattr__(norm, "training", training)
             norm.momentum = momentum
             if not done:
-                norm.running_mean.data[...], norm.running_var.data[...], norm.num_batches_tracked[...] = average, variance, tracked
+                (
+                    norm.running_mean.data[...],
+                    norm.running_var.data[...],
+                    norm.num_batches_tracked[...],
+                ) = average, variance, tracked
     return model

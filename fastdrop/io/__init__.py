@@ -4,4 +4,14 @@ from fastdrop.io.checkpoint import load_checkpoint, save_checkpoint
 from fastdrop.io.model_file import load, load_with_info, read_info, save
 from fastdrop.io.safetensors import load_file, read_file, save_file
 
-__all__ = ["load", "load_checkpoint", "load_file", "load_with_info", "read_file", "read_info", "save", "save_checkpoint", "save_file"]
+__all__ = [
+    "load",
+    "load_checkpoint",
+    "load_file",
+    "load_with_info",
+    "read_file",
+    "read_info",
+    "save",
+    "save_checkpoint",
+    "save_file",
+]

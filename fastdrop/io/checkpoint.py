@@ -75,13 +75,17 @@ def read_checkpoint(path) -> dict:
     try:
         content = strict_json(metadata[_FORMAT])
         if content["version"] != _VERSION:
-            raise ValueError(f"version {content['version']}, this fastdrop reads version {_VERSION}")
+            raise ValueError(
+                f"version {content['version']}, this fastdrop reads version {_VERSION}"
+            )
         tree = _unpack(content["tree"], tensors)
         for part in ("model", "draws", "optimizer", "scheduler", "random", "extra"):
             tree[part]
         return tree
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path!r} is no checkpoint that can be read ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"{path!r} is no checkpoint that can be read ({type(error).__name__}: {error})"
+        ) from None
 
 
 def restore(tree: dict, path: str, model, optimizer=None, scheduler=None) -> None:
@@ -90,9 +94,13 @@ def restore(tree: dict, path: str, model, optimizer=None, scheduler=None) -> Non
     parts = [(model, "model"), (optimizer, "optimizer"), (scheduler, "scheduler")]
     for part, name in parts:
         if part is not None and tree[name] is None:
-            raise ValueError(f"{path!r} holds no state of {'an' if name[0] in 'aeiou' else 'a'} {name}")
+            raise ValueError(
+                f"{path!r} holds no state of {'an' if name[0] in 'aeiou' else 'a'} {name}"
+            )
     if not tree["draws"].keys() <= modules.keys():
-        raise ValueError(f"{path!r} does not fit the model: it has no module {min(tree['draws'].keys() - modules.keys())!r}")
+        raise ValueError(
+            f"{path!r} does not fit the model: it has no module {min(tree['draws'].keys() - modules.keys())!r}"
+        )
     before = [(part, _copied(part.state_dict())) for part, _ in parts if part is not None]
     draws = {name: module.draw for name, module in modules.items()}
     run = random.get_state()
@@ -113,7 +121,9 @@ def restore(tree: dict, path: str, model, optimizer=None, scheduler=None) -> Non
             module.draw = draws[module_name]
         random.set_state(run)
         if isinstance(error, (ValueError, KeyError, TypeError, RuntimeError, AttributeError)):
-            raise ValueError(f"{path!r} does not fit the {name}: {error.args[0] if error.args else error}") from None
+            raise ValueError(
+                f"{path!r} does not fit the {name}: {error.args[0] if error.args else error}"
+            ) from None
         raise
 
 
@@ -131,7 +141,9 @@ def _pack(value, path: str, tensors: dict):
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
-        value = float(value)  # JSON holds the shortest text that gives the same float64, and no NaN or infinity
+        value = float(
+            value
+        )  # JSON holds the shortest text that gives the same float64, and no NaN or infinity
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.ndarray) or hasattr(value, "_node"):
         while path in tensors:  # keys 1 and "1", or "a.b" beside a dict in "a"
@@ -141,13 +153,21 @@ def _pack(value, path: str, tensors: dict):
     if isinstance(value, dict):
         pairs = value.items()
         if not all(isinstance(key, (str, int)) and not isinstance(key, bool) for key in value):
-            raise TypeError(f"{path or 'a checkpoint'} must have keys of text or integers, got {check.describe(value)}")
-        return {"dict": [[key, _pack(item, f"{path}.{key}".lstrip("."), tensors)] for key, item in pairs]}
+            raise TypeError(
+                f"{path or 'a checkpoint'} must have keys of text or integers, got {check.describe(value)}"
+            )
+        return {
+            "dict": [
+                [key, _pack(item, f"{path}.{key}".lstrip("."), tensors)] for key, item in pairs
+            ]
+        }
     if isinstance(value, (list, tuple)):
         items = [_pack(item, f"{path}.{i}".lstrip("."), tensors) for i, item in enumerate(value)]
         return {"tuple": items} if isinstance(value, tuple) else items
-    raise TypeError(f"{path or 'a checkpoint'} must be numbers, text, arrays, dicts, lists or tuples, "
-                    f"got {check.describe(value)}")
+    raise TypeError(
+        f"{path or 'a checkpoint'} must be numbers, text, arrays, dicts, lists or tuples, "
+        f"got {check.describe(value)}"
+    )
 
 
 def _unpack(value, tensors: dict):
@@ -156,7 +176,7 @@ def _unpack(value, tensors: dict):
         return [_unpack(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
-    (kind, content), = value.items()
+    ((kind, content),) = value.items()
     if kind == "array":
         return tensors[content]
     if kind == "float":

@@ -19,8 +19,15 @@ _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
 _DENSE = ("in_features", "out_features")
 # Sizes whose product a layer's weights have at least; what makes norms have any; SparseLinear has arrays of each of its sizes.
-_SIZES = {"Linear": _DENSE, "DropConnectLinear": _DENSE, "TargetedLinear": _DENSE, "VariationalLinear": _DENSE,
-          "Embedding": ("num_embeddings", "embedding_dim"), "BatchNorm1d": ("num_features",), "LayerNorm": ("normalized_shape",)}
+_SIZES = {
+    "Linear": _DENSE,
+    "DropConnectLinear": _DENSE,
+    "TargetedLinear": _DENSE,
+    "VariationalLinear": _DENSE,
+    "Embedding": ("num_embeddings", "embedding_dim"),
+    "BatchNorm1d": ("num_features",),
+    "LayerNorm": ("normalized_shape",),
+}
 _NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}
 _SPARSE = ("nonzeros", "out_features")
 
@@ -47,8 +54,14 @@ def save(model, path, *, info=None) -> None:
         save_file(model, path)
         return
     kind = type(model)
-    about = {"version": _VERSION, "class": f"{kind.__module__}.{kind.__qualname__}", "training": model.training,
-             "architecture": None, "why": None, "info": info}
+    about = {
+        "version": _VERSION,
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "training": model.training,
+        "architecture": None,
+        "why": None,
+        "info": info,
+    }
     try:
         about["architecture"] = architecture(model)
     except ValueError as error:
@@ -113,7 +126,9 @@ def _built(about: dict, path: str, numbers: int):
     """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away. `numbers`: how many the file holds."""
     least = _least_numbers(about["architecture"])
     if least > numbers:  # before memory is asked for that no weights will fill
-        raise ValueError(f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}")
+        raise ValueError(
+            f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}"
+        )
     try:
         if about["architecture"] is not None:
             with nn.init.skipped():
@@ -125,8 +140,10 @@ def _built(about: dict, path: str, numbers: int):
     except ValueError as error:
         raise ValueError(f"{path!r}: {error}") from None
     name = about["class"].rpartition(".")[2]
-    raise ValueError(f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
-                     f"build one and pass it, fastdrop.load({path!r}, model={name}(...))")
+    raise ValueError(
+        f"{path!r} holds the weights of a {name}, not how to build it ({about['why']}): "
+        f"build one and pass it, fastdrop.load({path!r}, model={name}(...))"
+    )
 
 
 def _least_numbers(spec) -> int:
@@ -136,7 +153,9 @@ def _least_numbers(spec) -> int:
     if not isinstance(spec, dict):
         return 0
     kind, own, given = str(spec.get("class")), 0, spec.get("arguments")
-    if isinstance(given, dict) and not (kind in _NORMS and not any(given.get(name, True) for name in _NORMS[kind])):
+    if isinstance(given, dict) and not (
+        kind in _NORMS and not any(given.get(name, True) for name in _NORMS[kind])
+    ):
         own = _product(given.get(name) for name in _SIZES.get(kind, ()))
         own += sum(_product([given.get(name)]) for name in _SPARSE if kind == "SparseLinear")
     return own + sum(map(_least_numbers, spec.values()))
@@ -145,7 +164,9 @@ def _least_numbers(spec) -> int:
 def _product(sizes) -> int:
     """Of sizes as a file has them; 0 where there are none, or one is no size."""
     sizes = [size for some in sizes for size in (some if isinstance(some, list) else [some])]
-    return math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
+    return (
+        math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
+    )
 
 
 def _defined(name: str):
@@ -154,29 +175,49 @@ def _defined(name: str):
     while stack:
         kind = stack.pop()
         stack += kind.__subclasses__()
-        if found is None and f"{kind.__module__}.{kind.__qualname__}" == name and not name.startswith("fastdrop."):
+        if (
+            found is None
+            and f"{kind.__module__}.{kind.__qualname__}" == name
+            and not name.startswith("fastdrop.")
+        ):
             found = kind  # the one defined last: a notebook's cell may have run twice
     if found is None:
         return None
     parameters = inspect.signature(found).parameters.values()
-    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needed = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     return None if needed else found
 
 
 def _about(path: str, metadata: dict) -> dict | None:
     """What the metadata say about the model, checked; None for a file without."""
     if metadata.get("format") == "fastdrop.checkpoint":
-        raise ValueError(f"{path!r} is a checkpoint of a training run: read it with fastdrop.load_checkpoint")
+        raise ValueError(
+            f"{path!r} is a checkpoint of a training run: read it with fastdrop.load_checkpoint"
+        )
     if _KEY not in metadata:
         return None
     try:
         about = strict_json(metadata[_KEY])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path!r}: bad description of the model ({error})") from None
-    kinds = {"version": int, "class": str, "training": bool, "architecture": (dict, type(None)), "why": (str, type(None)),
-             "info": object}
-    if not isinstance(about, dict) or not all(key in about and isinstance(about[key], kind) for key, kind in kinds.items()):
+    kinds = {
+        "version": int,
+        "class": str,
+        "training": bool,
+        "architecture": (dict, type(None)),
+        "why": (str, type(None)),
+        "info": object,
+    }
+    if not isinstance(about, dict) or not all(
+        key in about and isinstance(about[key], kind) for key, kind in kinds.items()
+    ):
         raise ValueError(f"{path!r}: bad description of the model")
     if about["version"] != _VERSION:
-        raise ValueError(f"{path!r} is of version {about['version']}, this fastdrop reads version {_VERSION}")
+        raise ValueError(
+            f"{path!r} is of version {about['version']}, this fastdrop reads version {_VERSION}"
+        )
     return about

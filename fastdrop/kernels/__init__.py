@@ -18,25 +18,54 @@ The same coordinates give the same bits for any number of threads, instruction s
 Arrays of float64, float16 or integers are converted to float32 once; bool, complex and object arrays are refused.
 """
 
-from fastdrop.kernels.dropblock import dropblock
-from fastdrop.kernels.dropblock import dropblock_backward
-from fastdrop.kernels.dropblock import dropblock_mask
-from fastdrop.kernels.dropconnect import dropconnect_linear
-from fastdrop.kernels.dropconnect import dropconnect_mask
+from fastdrop.kernels.dropblock import dropblock, dropblock_backward, dropblock_mask
+from fastdrop.kernels.dropconnect import dropconnect_linear, dropconnect_mask
 from fastdrop.kernels.elementwise import (
-    alpha_dropout, alpha_dropout_backward, drop_path, dropout, dropout_backward, feature_alpha_dropout, gaussian_dropout, gaussian_noise,
-    spatial_dropout, token_dropout,
+    alpha_dropout,
+    alpha_dropout_backward,
+    drop_path,
+    dropout,
+    dropout_backward,
+    feature_alpha_dropout,
+    gaussian_dropout,
+    gaussian_noise,
+    spatial_dropout,
+    token_dropout,
 )
 from fastdrop.kernels.learned import concrete_dropout, sparse_linear
 from fastdrop.kernels.masks import keep_bits, keep_mask, keep_uniforms, normal, uniform
-from fastdrop.kernels.matmul import ACTIVATIONS  # noqa: F401
-from fastdrop.kernels.matmul import linear  # noqa: F401
-from fastdrop.kernels.matmul import matmul  # noqa: F401
+from fastdrop.kernels.matmul import (
+    ACTIVATIONS,  # noqa: F401
+    linear,
+    matmul,
+)
 from fastdrop.kernels.tokens import embedding_dropout, patch_indices
 
 __all__ = [
-    "alpha_dropout", "alpha_dropout_backward", "concrete_dropout", "drop_path", "dropblock", "dropblock_backward", "dropblock_mask",
-    "dropconnect_linear", "dropconnect_mask", "dropout", "dropout_backward", "embedding_dropout", "feature_alpha_dropout",
-    "gaussian_dropout", "gaussian_noise", "keep_bits", "keep_mask", "keep_uniforms", "linear", "matmul", "normal", "patch_indices",
-    "sparse_linear", "spatial_dropout", "token_dropout", "uniform",
+    "alpha_dropout",
+    "alpha_dropout_backward",
+    "concrete_dropout",
+    "drop_path",
+    "dropblock",
+    "dropblock_backward",
+    "dropblock_mask",
+    "dropconnect_linear",
+    "dropconnect_mask",
+    "dropout",
+    "dropout_backward",
+    "embedding_dropout",
+    "feature_alpha_dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "keep_bits",
+    "keep_mask",
+    "keep_uniforms",
+    "linear",
+    "matmul",
+    "normal",
+    "patch_indices",
+    "sparse_linear",
+    "spatial_dropout",
+    "token_dropout",
+    "uniform",
 ]

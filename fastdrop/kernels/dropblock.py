@@ -23,12 +23,31 @@ def block_and_threshold(p: float, block_size: int, size: tuple) -> tuple[tuple, 
     block = tuple(min(block_size, n) for n in size)
     if not math.prod(size):
         return block, _core.KEEP_ALL
-    gamma = p / math.prod(block) * math.prod(size) / math.prod(n - b + 1 for n, b in zip(size, block, strict=True))
+    gamma = (
+        p
+        / math.prod(block)
+        * math.prod(size)
+        / math.prod(n - b + 1 for n, b in zip(size, block, strict=True))
+    )
     return block, _core.keep_threshold(min(gamma, 1.0))
 
 
-def dropblock(x, p, block_size, *, couple_channels=False, normalize="sample", seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None,
-              out=None):
+def dropblock(
+    x,
+    p,
+    block_size,
+    *,
+    couple_channels=False,
+    normalize="sample",
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    out=None,
+):
     """DropBlock: blocks of neighbouring elements dropped, the rest times (number of elements / number kept).
 
     Seeds are drawn with probability gamma = p / b^d * prod size_i / prod (size_i - b + 1) at the places where a whole block fits, and
@@ -58,19 +77,68 @@ def dropblock(x, p, block_size, *, couple_channels=False, normalize="sample", se
     ----------
     Ghiasi, Lin, Le, "DropBlock: a regularization method for convolutional networks", NeurIPS 2018.
     """
-    return _dropblock(x, "x", p, block_size, couple_channels, normalize, (seed, site, draw, row0, sub, call), rows, out)
+    return _dropblock(
+        x,
+        "x",
+        p,
+        block_size,
+        couple_channels,
+        normalize,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        out,
+    )
 
 
-def dropblock_backward(dy, p, block_size, *, couple_channels=False, normalize="sample", seed=0, site=0, draw=0, row0=0, sub=0, call=0,
-                       rows=None, out=None):
+def dropblock_backward(
+    dy,
+    p,
+    block_size,
+    *,
+    couple_channels=False,
+    normalize="sample",
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    out=None,
+):
     """The gradient of `dropblock`: the same mask and factor, made again, on dy."""
-    return _dropblock(dy, "dy", p, block_size, couple_channels, normalize, (seed, site, draw, row0, sub, call), rows, out)
+    return _dropblock(
+        dy,
+        "dy",
+        p,
+        block_size,
+        couple_channels,
+        normalize,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        out,
+    )
 
 
-def dropblock_mask(shape, p, block_size, *, couple_channels=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
+def dropblock_mask(
+    shape, p, block_size, *, couple_channels=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0
+):
     """What `dropblock` keeps, as a bool array of this shape (N, C, ...)."""
     ones = np.ones(shape, np.float32)
-    return _dropblock(ones, "shape", p, block_size, couple_channels, "sample", (seed, site, draw, row0, sub, call), None, ones) > 0
+    return (
+        _dropblock(
+            ones,
+            "shape",
+            p,
+            block_size,
+            couple_channels,
+            "sample",
+            (seed, site, draw, row0, sub, call),
+            None,
+            ones,
+        )
+        > 0
+    )
 
 
 def _dropblock(x, name, p, block_size, couple_channels, normalize, where, rows, out):
@@ -79,8 +147,20 @@ def _dropblock(x, name, p, block_size, couple_channels, normalize, where, rows, 
     batch = check.choice(normalize, "normalize", NORMALIZE) == "batch"
     shape = shape_of(x, name)
     if not 3 <= len(shape) <= 5:
-        raise ValueError(f"{name} must have shape (N, C, L), (N, C, H, W) or (N, C, D, H, W), got {shape}")
+        raise ValueError(
+            f"{name} must have shape (N, C, L), (N, C, H, W) or (N, C, D, H, W), got {shape}"
+        )
     if where[4]:
-        raise ValueError(f"sub must be 0: DropBlock's second coordinate is the channel, got {where[4]!r}")
+        raise ValueError(
+            f"sub must be 0: DropBlock's second coordinate is the channel, got {where[4]!r}"
+        )
     block, q = block_and_threshold(p, block_size, shape[2:])
-    return elementwise(x, name, lambda y, samples, stream: _core.dropblock(y, samples, stream, q, block, coupled, batch), 0, where, rows, out)
+    return elementwise(
+        x,
+        name,
+        lambda y, samples, stream: _core.dropblock(y, samples, stream, q, block, coupled, batch),
+        0,
+        where,
+        rows,
+        out,
+    )

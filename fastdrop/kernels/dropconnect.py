@@ -14,7 +14,16 @@ __all__ = ["dropconnect_linear", "dropconnect_mask"]
 
 def weight_stream(stream: Stream) -> Stream:
     """The same key for one mask a pass: row 4294967295, the rows of the weights as second coordinate."""
-    return Stream(stream.seed, stream.site, stream.call, stream.draw, check.SHARED_ROW, 0, stream.domain, by_sub=True)
+    return Stream(
+        stream.seed,
+        stream.site,
+        stream.call,
+        stream.draw,
+        check.SHARED_ROW,
+        0,
+        stream.domain,
+        by_sub=True,
+    )
 
 
 def bias_kept(stream: Stream, q: int, outs: int, ins: int) -> np.ndarray:
@@ -29,8 +38,23 @@ def masked_bias(b: np.ndarray, stream: Stream, q: int, scale: float, ins: int) -
     return np.where(bias_kept(stream, q, len(b), ins), b * np.float32(scale), np.float32(0))
 
 
-def dropconnect_linear(x, w, b=None, *, p, per_sample=False, mask_bias=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None,
-                       out=None):
+def dropconnect_linear(
+    x,
+    w,
+    b=None,
+    *,
+    p,
+    per_sample=False,
+    mask_bias=False,
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    out=None,
+):
     """A dense layer with dropped weights: y = x (W * M * 2^32 / q)^T + b.
 
     One mask a pass (row 4294967295), drawn where the product packs the weights; or, per_sample, one for each sample (row = sample), never
@@ -78,31 +102,52 @@ def dropconnect_linear(x, w, b=None, *, p, per_sample=False, mask_bias=False, se
         if b.shape != (len(w),):
             raise ValueError(f"b must have shape {(len(w),)} to match w, got {b.shape}")
     if sub:
-        raise ValueError(f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}")
+        raise ValueError(
+            f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}"
+        )
     _, stream = stream_of(0, sample_rows(x, rows), seed, site, draw, row0, sub, call)
     target = check.output(out, (len(x), len(w)), *memory(*given, x, w, b, rows), may_alias=False)
-    y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(target.shape, np.float32)
+    y = (
+        target
+        if target.flags.c_contiguous and target.flags.aligned
+        else np.empty(target.shape, np.float32)
+    )
     q = _core.keep_threshold(p)
     if per_sample:
         _core.dropconnect(y, x, w, b, mask_bias, (stream, q, _core.keep_scale(q)))
     else:
         stream = weight_stream(stream)
-        bias = masked_bias(b, stream, q, _core.keep_scale(q), x.shape[1]) if b is not None and mask_bias else b
+        bias = (
+            masked_bias(b, stream, q, _core.keep_scale(q), x.shape[1])
+            if b is not None and mask_bias
+            else b
+        )
         _core.gemm(y, x, False, w, True, bias=bias, b_drop=(stream, q, _core.keep_scale(q)))
     if y is not target:
         target[...] = y
     return target
 
 
-def dropconnect_mask(out_features, in_features, p, *, samples=None, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
+def dropconnect_mask(
+    out_features, in_features, p, *, samples=None, seed=0, site=0, draw=0, row0=0, sub=0, call=0
+):
     """What `dropconnect_linear` keeps: bool (out_features, in_features), or for so many samples (samples, out_features, in_features)."""
-    outs, ins = check.integer(out_features, "out_features"), check.integer(in_features, "in_features")
+    outs, ins = (
+        check.integer(out_features, "out_features"),
+        check.integer(in_features, "in_features"),
+    )
     q = _core.keep_threshold(check.rate(p))
     if sub:
-        raise ValueError(f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}")
-    count, stream = stream_of(0, 1 if samples is None else samples, seed, site, draw, row0, sub, call)
+        raise ValueError(
+            f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}"
+        )
+    count, stream = stream_of(
+        0, 1 if samples is None else samples, seed, site, draw, row0, sub, call
+    )
     mask = check.empty((count, outs, ins), np.bool_, "the mask's axes")
     for i in range(count):
         row = check.SHARED_ROW if samples is None else stream.row0 + i
-        _core.keep_mask(mask[i], Stream(stream.seed, stream.site, stream.call, stream.draw, row, by_sub=True), q)
+        _core.keep_mask(
+            mask[i], Stream(stream.seed, stream.site, stream.call, stream.draw, row, by_sub=True), q
+        )
     return mask[0] if samples is None else mask

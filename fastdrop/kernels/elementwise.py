@@ -10,8 +10,18 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop.kernels.masks import for_all_rows, memory, sample_rows, stream_of
 
-__all__ = ["alpha_dropout", "alpha_dropout_backward", "drop_path", "dropout", "dropout_backward", "feature_alpha_dropout", "gaussian_dropout",
-           "gaussian_noise", "spatial_dropout", "token_dropout"]
+__all__ = [
+    "alpha_dropout",
+    "alpha_dropout_backward",
+    "drop_path",
+    "dropout",
+    "dropout_backward",
+    "feature_alpha_dropout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "spatial_dropout",
+    "token_dropout",
+]
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 ALPHA_PRIME = -1.7580993408473766  # -scale * alpha of SELU: what its negative side saturates to
@@ -27,7 +37,11 @@ def elementwise(x, name, run, domain, where, rows, out, *, minimum_ndim=1, whole
     if whole_batch:
         stream = for_all_rows(stream, len(samples))
     target = check.output(out, x.shape, *memory(given, x, rows))
-    y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(x.shape, np.float32)
+    y = (
+        target
+        if target.flags.c_contiguous and target.flags.aligned
+        else np.empty(x.shape, np.float32)
+    )
     run(y[np.newaxis] if x.ndim == 1 else y, samples, stream)
     if y is not target:
         target[...] = y
@@ -45,7 +59,9 @@ def shared_axes(share, ndim: int):
     if not axes:
         return False, None
     if ndim < 2:
-        raise ValueError("share needs an array of samples, (samples, ...); a 1-d array is one sample")
+        raise ValueError(
+            "share needs an array of samples, (samples, ...); a 1-d array is one sample"
+        )
     return 0 in axes, tuple(axis in axes for axis in range(1, ndim))
 
 
@@ -62,11 +78,27 @@ def alpha_constants(q: int) -> tuple[float, float, float]:
 def gaussian_sigma(p: float) -> float:
     """sqrt(p / (1 - p)), the standard deviation of Gaussian dropout's factor."""
     if p == 1.0:
-        raise ValueError("p must be below 1 for Gaussian dropout, whose variance is p / (1 - p), got 1.0")
+        raise ValueError(
+            "p must be below 1 for Gaussian dropout, whose variance is p / (1 - p), got 1.0"
+        )
     return math.sqrt(p / (1.0 - p))
 
 
-def dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, inverted=True, share=(), out=None):
+def dropout(
+    x,
+    p,
+    *,
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    inverted=True,
+    share=(),
+    out=None,
+):
     """Dropout: y = x * 2^32 / q where kept, +0 where dropped (whatever x is there, NaN and inf included).
 
     Parameters
@@ -102,8 +134,21 @@ def dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, i
     return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, inverted, share, out)
 
 
-def dropout_backward(dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, inverted=True, share=(),
-                     out=None):
+def dropout_backward(
+    dy,
+    p,
+    *,
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    inverted=True,
+    share=(),
+    out=None,
+):
     """The gradient of `dropout`: dx = dy * 2^32 / q where kept, +0 where dropped. The mask is computed again.
 
     Parameters and errors as for `dropout`, with dy in place of x.
@@ -115,9 +160,21 @@ def _dropout(x, name, p, where, rows, inverted, share, out):
     """Dropout forward and backward: the same function of an array that errors call `name`."""
     q = _core.keep_threshold(check.rate(p))
     scale = _core.keep_scale(q) if check.flag(inverted, "inverted") else 1.0
-    whole_batch, flags = (False, None) if type(share) is tuple and not share else shared_axes(share, len(shape_of(x, name)))
-    return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, share=flags), 0, where, rows, out,
-                       whole_batch=whole_batch)
+    whole_batch, flags = (
+        (False, None)
+        if type(share) is tuple and not share
+        else shared_axes(share, len(shape_of(x, name)))
+    )
+    return elementwise(
+        x,
+        name,
+        lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, share=flags),
+        0,
+        where,
+        rows,
+        out,
+        whole_batch=whole_batch,
+    )
 
 
 def spatial_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -140,7 +197,16 @@ def spatial_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows
     """
     if len(shape_of(x, "x")) < 2:
         raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, 'x')}")
-    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
+    return _dropout(
+        x,
+        "x",
+        p,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        True,
+        range(2, len(shape_of(x, "x"))),
+        out,
+    )
 
 
 def token_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -159,10 +225,33 @@ def token_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=N
     """
     if len(shape_of(x, "x")) < 2:
         raise ValueError(f"x must have shape (samples, tokens, ...), got {shape_of(x, 'x')}")
-    return _dropout(x, "x", p, (seed, site, draw, row0, sub, call), rows, True, range(2, len(shape_of(x, "x"))), out)
+    return _dropout(
+        x,
+        "x",
+        p,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        True,
+        range(2, len(shape_of(x, "x"))),
+        out,
+    )
 
 
-def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
+def drop_path(
+    x,
+    p,
+    *,
+    mode="row",
+    scale_by_keep=True,
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    out=None,
+):
     """Stochastic depth: whole samples dropped (mode "row"), or the whole batch ("batch"); kept ones times 2^32 / q.
 
     Parameters
@@ -192,8 +281,12 @@ def drop_path(x, p, *, mode="row", scale_by_keep=True, seed=0, site=0, draw=0, r
         _core.dropout(as_rows(y), as_rows(samples), stream, q, scale, share=(True,))
 
     if len(shape_of(x, "x")) < 2:
-        raise ValueError(f"x must have shape (samples, ...) with at least 2 dimensions, got {shape_of(x, 'x')}")
-    return elementwise(x, "x", run, 0, (seed, site, draw, row0, sub, call), rows, out, whole_batch=mode == "batch")
+        raise ValueError(
+            f"x must have shape (samples, ...) with at least 2 dimensions, got {shape_of(x, 'x')}"
+        )
+    return elementwise(
+        x, "x", run, 0, (seed, site, draw, row0, sub, call), rows, out, whole_batch=mode == "batch"
+    )
 
 
 def as_rows(array):
@@ -224,12 +317,16 @@ def alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=N
     return _alpha(x, "x", p, (seed, site, draw, row0, sub, call), rows, (), out, False)
 
 
-def alpha_dropout_backward(dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, share=(), out=None):
+def alpha_dropout_backward(
+    dy, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, share=(), out=None
+):
     """The gradient of `alpha_dropout`: dx = a dy where kept, +0 where dropped; with share=range(2, ndim) of `feature_alpha_dropout`."""
     return _alpha(dy, "dy", p, (seed, site, draw, row0, sub, call), rows, share, out, True)
 
 
-def feature_alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
+def feature_alpha_dropout(
+    x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None
+):
     """`alpha_dropout` of whole channels: one decision for x[n, c, ...].
 
     Parameters
@@ -245,7 +342,16 @@ def feature_alpha_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0
     """
     if len(shape_of(x, "x")) < 2:
         raise ValueError(f"x must have shape (samples, channels, ...), got {shape_of(x, 'x')}")
-    return _alpha(x, "x", p, (seed, site, draw, row0, sub, call), rows, range(2, len(shape_of(x, "x"))), out, False)
+    return _alpha(
+        x,
+        "x",
+        p,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        range(2, len(shape_of(x, "x"))),
+        out,
+        False,
+    )
 
 
 def _alpha(x, name, p, where, rows, share, out, backward):
@@ -254,8 +360,16 @@ def _alpha(x, name, p, where, rows, share, out, backward):
     if backward:
         shift = fill = 0.0
     whole_batch, flags = shared_axes(share, len(shape_of(x, name)))
-    return elementwise(x, name, lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, shift, fill, flags), 0, where, rows, out,
-                       whole_batch=whole_batch)
+    return elementwise(
+        x,
+        name,
+        lambda y, samples, stream: _core.dropout(y, samples, stream, q, scale, shift, fill, flags),
+        0,
+        where,
+        rows,
+        out,
+        whole_batch=whole_batch,
+    )
 
 
 def gaussian_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -282,7 +396,15 @@ def gaussian_dropout(x, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, row
     Srivastava et al., JMLR 15, 2014, section 10.
     """
     sigma = gaussian_sigma(check.rate(p))
-    return elementwise(x, "x", lambda y, samples, stream: _core.noise(y, samples, stream, sigma, True), 2, (seed, site, draw, row0, sub, call), rows, out)
+    return elementwise(
+        x,
+        "x",
+        lambda y, samples, stream: _core.noise(y, samples, stream, sigma, True),
+        2,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        out,
+    )
 
 
 def gaussian_noise(x, sigma, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
@@ -301,4 +423,12 @@ def gaussian_noise(x, sigma, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, r
     float32 array of x's shape
     """
     sigma = check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
-    return elementwise(x, "x", lambda y, samples, stream: _core.noise(y, samples, stream, sigma, False), 2, (seed, site, draw, row0, sub, call), rows, out)
+    return elementwise(
+        x,
+        "x",
+        lambda y, samples, stream: _core.noise(y, samples, stream, sigma, False),
+        2,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        out,
+    )

@@ -14,7 +14,9 @@ from fastdrop.kernels.masks import memory
 __all__ = ["concrete_dropout", "sparse_linear"]
 
 
-def concrete_dropout(x, p, temperature=0.1, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None):
+def concrete_dropout(
+    x, p, temperature=0.1, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None, out=None
+):
     """Concrete dropout: y = x (1 - z) / (1 - p), z = sigmoid((logit p + log u - log(1 - u)) / t), u uniform (domain 1).
 
     Parameters
@@ -37,17 +39,34 @@ def concrete_dropout(x, p, temperature=0.1, *, seed=0, site=0, draw=0, row0=0, s
     p = check.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
     temperature = check.real(temperature, "temperature", low=0.0, open_low=True)
     logit = math.log(p) - math.log1p(-p)
-    return elementwise(x, "x", lambda y, samples, stream: _core.concrete(y, samples, stream, logit, temperature, p), 1,
-                       (seed, site, draw, row0, sub, call), rows, out)
+    return elementwise(
+        x,
+        "x",
+        lambda y, samples, stream: _core.concrete(y, samples, stream, logit, temperature, p),
+        1,
+        (seed, site, draw, row0, sub, call),
+        rows,
+        out,
+    )
 
 
 def check_csr(values, columns, starts, ins: int) -> int:
     """How many outputs these nonzeros have; ValueError where they are no sparse matrix with `ins` columns."""
     outs = len(starts) - 1
-    if outs < 0 or starts[0] != 0 or starts[-1] != len(columns) or len(columns) != len(values) or (np.diff(starts) < 0).any():
-        raise ValueError(f"starts must rise from 0 to the {len(values)} values and columns, got {check.describe(starts)}")
+    if (
+        outs < 0
+        or starts[0] != 0
+        or starts[-1] != len(columns)
+        or len(columns) != len(values)
+        or (np.diff(starts) < 0).any()
+    ):
+        raise ValueError(
+            f"starts must rise from 0 to the {len(values)} values and columns, got {check.describe(starts)}"
+        )
     if len(columns) and columns.view(np.uint32).max() >= ins:
-        raise ValueError(f"columns must be below {ins}, the features of the input, got {columns.view(np.uint32).max()}")
+        raise ValueError(
+            f"columns must be below {ins}, the features of the input, got {columns.view(np.uint32).max()}"
+        )
     return outs
 
 
@@ -82,7 +101,11 @@ def sparse_linear(x, values, columns, starts, b=None, *, out=None):
         if b.shape != (outs,):
             raise ValueError(f"b must have shape {(outs,)} to match starts, got {b.shape}")
     target = check.output(out, (len(x), outs), *memory(*given, x, values, b), may_alias=False)
-    y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(target.shape, np.float32)
+    y = (
+        target
+        if target.flags.c_contiguous and target.flags.aligned
+        else np.empty(target.shape, np.float32)
+    )
     _core.sparse_linear(y, x, values, columns, starts, b)
     if y is not target:
         target[...] = y

@@ -16,14 +16,23 @@ def stream_of(domain, rows, seed, site, draw, row0, sub, call) -> tuple[int, Str
     row0 = check.integer(row0, "row0")
     count, numbers = check.row_numbers(rows, row0)
     return count, Stream(
-        check.integer(seed, "seed", 0, check.U64_MAX), check.integer(site, "site"), check.integer(call, "call"),
-        check.integer(draw, "draw"), row0, check.integer(sub, "sub"), domain, numbers)
+        check.integer(seed, "seed", 0, check.U64_MAX),
+        check.integer(site, "site"),
+        check.integer(call, "call"),
+        check.integer(draw, "draw"),
+        row0,
+        check.integer(sub, "sub"),
+        domain,
+        numbers,
+    )
 
 
 def for_all_rows(stream: Stream, samples: int) -> Stream:
     """The same key with the row of the whole batch for each sample."""
     rows = np.full(samples, check.SHARED_ROW, np.uint32)
-    return Stream(stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain, rows)
+    return Stream(
+        stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain, rows
+    )
 
 
 def sample_rows(x, rows):
@@ -33,7 +42,9 @@ def sample_rows(x, rows):
         return count
     numbers = check.as_array(rows, "rows")
     if numbers.shape != (count,):
-        raise ValueError(f"rows must list one row number for each of the {count} samples, got {check.describe(rows)}")
+        raise ValueError(
+            f"rows must list one row number for each of the {count} samples, got {check.describe(rows)}"
+        )
     return numbers
 
 

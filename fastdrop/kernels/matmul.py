@@ -11,15 +11,27 @@ from fastdrop.kernels.masks import memory, sample_rows, stream_of
 __all__ = ["linear", "matmul"]
 
 ACTIVATIONS = {
-    "relu": _core.ACT_RELU, "leaky_relu": _core.ACT_LEAKY_RELU, "sigmoid": _core.ACT_SIGMOID, "tanh": _core.ACT_TANH,
-    "selu": _core.ACT_SELU, "silu": _core.ACT_SILU, "gelu": _core.ACT_GELU,
+    "relu": _core.ACT_RELU,
+    "leaky_relu": _core.ACT_LEAKY_RELU,
+    "sigmoid": _core.ACT_SIGMOID,
+    "tanh": _core.ACT_TANH,
+    "selu": _core.ACT_SELU,
+    "silu": _core.ACT_SILU,
+    "gelu": _core.ACT_GELU,
 }
 
 
 def _operand(x, name):
     """A 2-d operand as (C-contiguous array, is it transposed): a transposed view is used where it lies."""
-    if type(x) is np.ndarray and x.ndim == 2 and x.dtype == np.float32 and not x.flags.c_contiguous \
-            and x.flags.f_contiguous and x.flags.aligned and x.dtype.isnative:
+    if (
+        type(x) is np.ndarray
+        and x.ndim == 2
+        and x.dtype == np.float32
+        and not x.flags.c_contiguous
+        and x.flags.f_contiguous
+        and x.flags.aligned
+        and x.dtype.isnative
+    ):
         return x.T, True
     return check.floats(x, name, ndim=2), False
 
@@ -52,15 +64,36 @@ def matmul(a, b, *, out=None):
     if k != k_b:
         raise ValueError(f"b must have {k} rows to match a's columns, got shape {(k_b, n)}")
     target = check.output(out, (m, n), *memory(given_a, given_b, a, b), may_alias=False)
-    c = target if target.flags.c_contiguous and target.flags.aligned else np.empty((m, n), np.float32)
+    c = (
+        target
+        if target.flags.c_contiguous and target.flags.aligned
+        else np.empty((m, n), np.float32)
+    )
     _core.gemm(c, a, ta, b, tb)
     if c is not target:
         target[...] = c
     return target
 
 
-def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0=0, sub=0, call=0, rows=None,
-           negative_slope=0.01, input_p=0.0, input_site=0, out=None):
+def linear(
+    x,
+    w,
+    b=None,
+    *,
+    activation=None,
+    p=0.0,
+    seed=0,
+    site=0,
+    draw=0,
+    row0=0,
+    sub=0,
+    call=0,
+    rows=None,
+    negative_slope=0.01,
+    input_p=0.0,
+    input_site=0,
+    out=None,
+):
     """A dense layer in one pass: y = dropout(act(dropout(x) w^T + b)).
 
     Bias, activation and dropout happen where the product's tiles leave the registers, dropout of the input where the
@@ -96,7 +129,11 @@ def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0
     """
     p, input_p = check.rate(p), check.rate(input_p, "input_p")
     site, input_site = check.integer(site, "site"), check.integer(input_site, "input_site")
-    kind = _core.ACT_NONE if activation is None else ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
+    kind = (
+        _core.ACT_NONE
+        if activation is None
+        else ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
+    )
     slope = check.real(negative_slope, "negative_slope")
     given = (x, w, b)
     x = check.floats(x, "x", ndim=2)
@@ -109,7 +146,9 @@ def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0
         if b.shape != (n,):
             raise ValueError(f"b must have shape {(n,)} to match w, got {b.shape}")
     if p and input_p and site == input_site:
-        raise ValueError(f"input_site must differ from site when both p and input_p are positive, got {site} for both")
+        raise ValueError(
+            f"input_site must differ from site when both p and input_p are positive, got {site} for both"
+        )
     numbers = sample_rows(x, rows)
     _, stream = stream_of(0, numbers, seed, site, draw, row0, sub, call)
     drop = input_drop = None
@@ -121,8 +160,23 @@ def linear(x, w, b=None, *, activation=None, p=0.0, seed=0, site=0, draw=0, row0
         input_stream = stream_of(0, numbers, seed, input_site, draw, row0, sub, call)[1]
         input_drop = (input_stream, q, _core.keep_scale(q))
     target = check.output(out, (x.shape[0], n), *memory(*given, x, w, b, rows), may_alias=False)
-    y = target if target.flags.c_contiguous and target.flags.aligned else np.empty(target.shape, np.float32)
-    _core.gemm(y, x, False, w, not w_transposed, bias=b, act=kind, alpha=slope, drop=drop, a_drop=input_drop)
+    y = (
+        target
+        if target.flags.c_contiguous and target.flags.aligned
+        else np.empty(target.shape, np.float32)
+    )
+    _core.gemm(
+        y,
+        x,
+        False,
+        w,
+        not w_transposed,
+        bias=b,
+        act=kind,
+        alpha=slope,
+        drop=drop,
+        a_drop=input_drop,
+    )
     if y is not target:
         target[...] = y
     return target

@@ -14,13 +14,17 @@ __all__ = ["embedding_dropout", "patch_indices"]
 def whole_tokens(value, words: int, name: str = "input") -> np.ndarray:
     """Token numbers as intp, each at least 0 and below `words`."""
     tokens = check.as_array(value, name)
-    if tokens.dtype.kind == "f" and tokens.size and np.array_equal(np.rint(tokens), tokens):  # a tensor's
+    if (
+        tokens.dtype.kind == "f" and tokens.size and np.array_equal(np.rint(tokens), tokens)
+    ):  # a tensor's
         tokens = tokens.astype(np.int64)
     if tokens.dtype.kind not in "iu" and tokens.size:
         raise TypeError(f"{name} must hold whole token numbers, got {check.describe(tokens)}")
     tokens = tokens.astype(np.intp)
     if tokens.size and not (tokens.min() >= 0 and tokens.max() < words):
-        raise ValueError(f"{name} must hold token numbers from 0 to {words - 1}, got {tokens.min()} to {tokens.max()}")
+        raise ValueError(
+            f"{name} must hold token numbers from 0 to {words - 1}, got {tokens.min()} to {tokens.max()}"
+        )
     return tokens
 
 
@@ -36,10 +40,16 @@ def token_factors(tokens, words: int, stream, q: int, per_sample: bool) -> np.nd
     factors = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
     if not per_sample or tokens.ndim < 2:
         return factors[0][tokens]
-    return np.take_along_axis(factors, tokens.reshape(len(tokens), -1) if tokens.size else np.zeros((len(tokens), 0), np.intp), 1).reshape(tokens.shape)
+    return np.take_along_axis(
+        factors,
+        tokens.reshape(len(tokens), -1) if tokens.size else np.zeros((len(tokens), 0), np.intp),
+        1,
+    ).reshape(tokens.shape)
 
 
-def embedding_dropout(tokens, weight, p, *, per_sample=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
+def embedding_dropout(
+    tokens, weight, p, *, per_sample=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0
+):
     """Rows of weight by token number, whole word types dropped (+0), kept ones times 2^32 / q.
 
     Parameters
@@ -59,10 +69,14 @@ def embedding_dropout(tokens, weight, p, *, per_sample=False, seed=0, site=0, dr
     p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
     weight = check.floats(weight, "weight", ndim=2)
     tokens = whole_tokens(tokens, len(weight), "tokens")
-    _, stream = stream_of(0, samples_of(tokens) if per_sample else 1, seed, site, draw, row0, sub, call)
+    _, stream = stream_of(
+        0, samples_of(tokens) if per_sample else 1, seed, site, draw, row0, sub, call
+    )
     if not per_sample:
         stream = for_all_rows(stream, 1)
-    factor = token_factors(tokens, len(weight), stream, _core.keep_threshold(p), per_sample)[..., None]
+    factor = token_factors(tokens, len(weight), stream, _core.keep_threshold(p), per_sample)[
+        ..., None
+    ]
     with np.errstate(invalid="ignore"):
         return np.where(factor != 0, weight[tokens] * factor, np.float32(0))
 

@@ -7,11 +7,20 @@ from fastdrop._utils import validation as check
 
 __all__ = ["ACTIVATIONS", "mlp"]
 
-ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "selu": nn.SELU,
-               "silu": nn.SiLU, "gelu": nn.GELU}
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
 
 
-def mlp(in_features: int, hidden, out_features: int, *, dropout=0.0, activation: str = "relu") -> nn.Sequential:
+def mlp(
+    in_features: int, hidden, out_features: int, *, dropout=0.0, activation: str = "relu"
+) -> nn.Sequential:
     """Dropout, then (Linear, activation, Dropout) for each hidden layer, then Linear.
 
     Parameters
@@ -41,23 +50,13 @@ def mlp(in_features: int, hidden, out_features: int, *, dropout=0.0, activation:
     if hasattr(dropout, "__iter__") and not isinstance(dropout, (str, bytes)):
         rates = [schedules.rate(p, "dropout") for p in dropout]
         if len(rates) != len(widths):
-            raise ValueError(f"dropout must be one rate, or {len(widths)} (the input and {len(widths) - 1} hidden layers), "
-                             f"got {len(rates)}")
+            raise ValueError(
+                f"dropout must be one rate, or {len(widths)} (the input and {len(widths) - 1} hidden layers), "
+                f"got {len(rates)}"
+            )
     else:
         rates = [0.0] + [schedules.rate(dropout, "dropout")] * (len(widths) - 1)
     layers = [nn.Dropout(rates[0])] if rates[0] else []
     for before, width, p in zip(widths, widths[1:], rates[1:]):
         layers += [nn.Linear(before, width), act()] + ([nn.Dropout(p)] if p else [])
     return nn.Sequential(*layers, nn.Linear(widths[-1], out_features))
-
-
-
-
-
-
-
-
-
-
-
-

@@ -1,42 +1,109 @@
 """Layers, under the names and with the arguments of torch.nn."""
 
+from fastdrop.autograd.tensor import Parameter
 from fastdrop.nn import functional, init, utils
-from fastdrop.nn.activation import GELU, SELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
-from fastdrop.nn.dropblock import DropBlock1d
-from fastdrop.nn.dropblock import DropBlock2d
-from fastdrop.nn.dropblock import DropBlock3d
-from fastdrop.nn.dropconnect import DropConnectLinear
-from fastdrop.nn.dropconnect import TargetedLinear
-from fastdrop.nn.dropconnect import WeightDrop
-from fastdrop.nn.container import ModuleList, Sequential
-from fastdrop.nn.dropout import (
-    AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1d,
-    SpatialDropout2d, SpatialDropout3d,
+from fastdrop.nn.activation import (
+    GELU,
+    SELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
 )
+from fastdrop.nn.container import ModuleList, Sequential
+from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
+from fastdrop.nn.dropconnect import DropConnectLinear, TargetedLinear, WeightDrop
+from fastdrop.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1d,
+    SpatialDropout2d,
+    SpatialDropout3d,
+)
+from fastdrop.nn.droppath import DropPath, PatchDropout, Residual, TokenDropout, drop_path_rates
 from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.learned import ConcreteDropout, VariationalLinear, concrete_regularizer, kl
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.loss import (
-    BCEWithLogitsLoss, CrossEntropyLoss, GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    GaussianNLLLoss,
+    HuberLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
 )
 from fastdrop.nn.module import Module
-from fastdrop.nn.normalization import BatchNorm1d
-from fastdrop.nn.normalization import LayerNorm
-from fastdrop.nn.droppath import DropPath
-from fastdrop.nn.droppath import PatchDropout
-from fastdrop.nn.droppath import Residual
-from fastdrop.nn.droppath import TokenDropout
-from fastdrop.nn.droppath import drop_path_rates
+from fastdrop.nn.normalization import BatchNorm1d, LayerNorm
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
-from fastdrop.autograd.tensor import Parameter
 
 __all__ = [
-    "AlphaDropout", "BCEWithLogitsLoss", "BatchNorm1d", "ConcreteDropout", "CrossEntropyLoss", "DropBlock1d", "DropBlock2d",
-    "DropBlock3d", "DropConnectLinear", "DropPath", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
-    "FeatureAlphaDropout", "Flatten", "GELU", "GaussianDropout", "GaussianNLLLoss", "GaussianNoise", "HuberLoss", "Identity",
-    "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "ModuleList", "NLLLoss", "Parameter",
-    "PatchDropout", "ReLU", "Residual", "SELU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "SparseLinear",
-    "SpatialDropout1d", "SpatialDropout2d", "SpatialDropout3d", "Tanh", "TargetedLinear", "TokenDropout", "VariationalLinear",
-    "WeightDrop", "concrete_regularizer", "drop_path_rates", "functional", "init", "kl", "utils",
+    "GELU",
+    "SELU",
+    "AlphaDropout",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "ConcreteDropout",
+    "CrossEntropyLoss",
+    "DropBlock1d",
+    "DropBlock2d",
+    "DropBlock3d",
+    "DropConnectLinear",
+    "DropPath",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "FeatureAlphaDropout",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNLLLoss",
+    "GaussianNoise",
+    "HuberLoss",
+    "Identity",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "Module",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "PatchDropout",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "SparseLinear",
+    "SpatialDropout1d",
+    "SpatialDropout2d",
+    "SpatialDropout3d",
+    "Tanh",
+    "TargetedLinear",
+    "TokenDropout",
+    "VariationalLinear",
+    "WeightDrop",
+    "concrete_regularizer",
+    "drop_path_rates",
+    "functional",
+    "init",
+    "kl",
+    "utils",
 ]

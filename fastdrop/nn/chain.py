@@ -13,9 +13,21 @@ from fastdrop.functional import fused
 from fastdrop.nn import activation, dropout
 from fastdrop.nn.linear import Linear
 
-_ACTIVATIONS = {activation.ReLU: fused.RELU, activation.LeakyReLU: fused.LEAKY_RELU, activation.Sigmoid: fused.SIGMOID, activation.Tanh: fused.TANH,
-                activation.SELU: fused.SELU, activation.SiLU: fused.SILU, activation.GELU: fused.GELU}
-_QUIET = (dropout.Dropout, dropout.AlphaDropout, dropout.GaussianDropout, dropout.GaussianNoise)  # the identity in evaluation
+_ACTIVATIONS = {
+    activation.ReLU: fused.RELU,
+    activation.LeakyReLU: fused.LEAKY_RELU,
+    activation.Sigmoid: fused.SIGMOID,
+    activation.Tanh: fused.TANH,
+    activation.SELU: fused.SELU,
+    activation.SiLU: fused.SILU,
+    activation.GELU: fused.GELU,
+}
+_QUIET = (
+    dropout.Dropout,
+    dropout.AlphaDropout,
+    dropout.GaussianDropout,
+    dropout.GaussianNoise,
+)  # the identity in evaluation
 
 
 class Chain:
@@ -30,7 +42,9 @@ class Chain:
     def __init__(self, steps, quiet):
         self.steps, self.quiet = steps, quiet
         self.slopes = [act for _, kind, act in steps if kind == fused.LEAKY_RELU]
-        self.plan = None  # layers for the core, what they hold of weights and biases, the instruction set
+        self.plan = (
+            None  # layers for the core, what they hold of weights and biases, the instruction set
+        )
 
     @classmethod
     def of(cls, modules) -> Chain | None:
@@ -38,7 +52,9 @@ class Chain:
         steps, quiet = [], []
         for module in modules:
             kind = type(module)
-            if module is not None and "forward" in module.__dict__:  # somebody's own, put on this one
+            if (
+                module is not None and "forward" in module.__dict__
+            ):  # somebody's own, put on this one
                 return None
             if kind is Linear:
                 steps.append((module, fused.NONE, None))
@@ -68,7 +84,17 @@ class Chain:
         for weight, bias, kind, alpha in arguments:
             y = empty((x.shape[0], weight.shape[0]))
             panels = weight.panels(x.shape[0])
-            _core.gemm(y, x, False, weight.data if panels is None else None, True, bias, kind, alpha, panels=panels)
+            _core.gemm(
+                y,
+                x,
+                False,
+                weight.data if panels is None else None,
+                True,
+                bias,
+                kind,
+                alpha,
+                panels=panels,
+            )
             x = y
         return x
 
@@ -96,11 +122,20 @@ class Chain:
         for weight, *_ in arguments:
             panels.append(weight.panels(rows))
             places.append(weight._panels)
-        if all(array is not None and place is not None and place[1] is array for array, place in zip(panels, places, strict=True)):
-            layers = tuple((array, weight.shape[1], weight.shape[0], bias, kind, alpha)
-                           for array, (weight, bias, kind, alpha) in zip(panels, arguments, strict=True))
-            held = tuple((weight, place, layer._parameters.get("bias"), bias)
-                         for (weight, bias, _, _), place, (layer, _, _) in zip(arguments, places, self.steps, strict=True))
+        if all(
+            array is not None and place is not None and place[1] is array
+            for array, place in zip(panels, places, strict=True)
+        ):
+            layers = tuple(
+                (array, weight.shape[1], weight.shape[0], bias, kind, alpha)
+                for array, (weight, bias, kind, alpha) in zip(panels, arguments, strict=True)
+            )
+            held = tuple(
+                (weight, place, layer._parameters.get("bias"), bias)
+                for (weight, bias, _, _), place, (layer, _, _) in zip(
+                    arguments, places, self.steps, strict=True
+                )
+            )
             self.plan = layers, held, _core.isa()
 
     @staticmethod

@@ -78,7 +78,10 @@ class Sequential(_Numbered):
         return cls(OrderedDict(items))
 
     def __call__(self, input):
-        if not (self.training or is_grad_enabled() or random.is_busy()) and (y := self.evaluated(as_tensor(input, "input").data)) is not None:
+        if (
+            not (self.training or is_grad_enabled() or random.is_busy())
+            and (y := self.evaluated(as_tensor(input, "input").data)) is not None
+        ):
             return wrap(y)
         return super().__call__(input)
 

@@ -37,7 +37,15 @@ _DOC = """In training blocks of neighbouring elements of {layout} dropped, the r
 class _DropBlock(Module):
     n_sites = 1
 
-    def __init__(self, p: float, block_size: int, inplace: bool = False, *, couple_channels: bool = False, normalize: str = "sample"):
+    def __init__(
+        self,
+        p: float,
+        block_size: int,
+        inplace: bool = False,
+        *,
+        couple_channels: bool = False,
+        normalize: str = "sample",
+    ):
         super().__init__()
         self.p = schedules.rate(p)
         self.block_size = check.integer(block_size, "block_size", 1)
@@ -46,11 +54,21 @@ class _DropBlock(Module):
         self.normalize = check.choice(normalize, "normalize", NORMALIZE)
 
     def forward(self, input):
-        return stochastic.drop_block(input, random.rate_now(self.p), self.block_size, self.axes, self.training,
-                                     couple_channels=self.couple_channels, normalize=self.normalize, layer=self)
+        return stochastic.drop_block(
+            input,
+            random.rate_now(self.p),
+            self.block_size,
+            self.axes,
+            self.training,
+            couple_channels=self.couple_channels,
+            normalize=self.normalize,
+            layer=self,
+        )
 
     def extra_repr(self):
-        more = (", couple_channels=True" if self.couple_channels else "") + (", normalize='batch'" if self.normalize == "batch" else "")
+        more = (", couple_channels=True" if self.couple_channels else "") + (
+            ", normalize='batch'" if self.normalize == "batch" else ""
+        )
         return f"p={self.p}, block_size={self.block_size}{more}"
 
 

@@ -43,31 +43,81 @@ class DropConnectLinear(Linear):
 
     n_sites = 1
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, p: float = 0.5, per_sample: bool = False,
-                 mask_bias: bool = False, activation: str | None = None, inference: str = "weights", samples: int = 100):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        p: float = 0.5,
+        per_sample: bool = False,
+        mask_bias: bool = False,
+        activation: str | None = None,
+        inference: str = "weights",
+        samples: int = 100,
+    ):
         super().__init__(in_features, out_features, bias)
         self.p = schedules.rate(p)
         self.per_sample = check.flag(per_sample, "per_sample")
         self.mask_bias = check.flag(mask_bias, "mask_bias")
-        self.activation = activation if activation is None else check.choice(activation, "activation", ACTIVATIONS)
+        self.activation = (
+            activation
+            if activation is None
+            else check.choice(activation, "activation", ACTIVATIONS)
+        )
         self.inference = check.choice(inference, "inference", ("weights", "gaussian"))
         self.samples = check.integer(samples, "samples", 1)
 
     def forward(self, input):
         p = random.rate_now(self.p)
         if self.inference == "gaussian" and random.is_monte_carlo() and p < 1.0:
-            return dropconnect.dropconnect_gaussian_pass(input, self.weight, self.bias, p, self.activation, mask_bias=self.mask_bias, layer=self)
+            return dropconnect.dropconnect_gaussian_pass(
+                input,
+                self.weight,
+                self.bias,
+                p,
+                self.activation,
+                mask_bias=self.mask_bias,
+                layer=self,
+            )
         if self.inference == "gaussian" and not random.draws(self.training):
-            return dropconnect.dropconnect_gaussian(input, self.weight, self.bias, p, self.activation, self.samples, mask_bias=self.mask_bias,
-                                                layer=self)
-        y = dropconnect.dropconnect_linear(input, self.weight, self.bias, p, self.training, per_sample=self.per_sample, mask_bias=self.mask_bias,
-                                       layer=self)
-        return y if self.activation is None else fused.activation(y, ACTIVATIONS[self.activation], 0.01)
+            return dropconnect.dropconnect_gaussian(
+                input,
+                self.weight,
+                self.bias,
+                p,
+                self.activation,
+                self.samples,
+                mask_bias=self.mask_bias,
+                layer=self,
+            )
+        y = dropconnect.dropconnect_linear(
+            input,
+            self.weight,
+            self.bias,
+            p,
+            self.training,
+            per_sample=self.per_sample,
+            mask_bias=self.mask_bias,
+            layer=self,
+        )
+        return (
+            y
+            if self.activation is None
+            else fused.activation(y, ACTIVATIONS[self.activation], 0.01)
+        )
 
     def extra_repr(self):
         more = [f"p={self.p}", f"per_sample={self.per_sample}"]
-        more += [f"{name}={getattr(self, name)!r}" for name, usual in (("mask_bias", False), ("activation", None), ("inference", "weights"))
-                 if getattr(self, name) != usual]
+        more += [
+            f"{name}={getattr(self, name)!r}"
+            for name, usual in (
+                ("mask_bias", False),
+                ("activation", None),
+                ("inference", "weights"),
+            )
+            if getattr(self, name) != usual
+        ]
         return ", ".join([super().extra_repr(), *more])
 
 
@@ -97,9 +147,13 @@ class WeightDrop(Module):
             raise TypeError(f"module must be a Module, got {check.describe(module)}")
         for name in names:
             if not isinstance(module._parameters.get(name), Parameter):
-                raise ValueError(f"weights must name parameters of the module ({', '.join(module._parameters)}), got {name!r}")
+                raise ValueError(
+                    f"weights must name parameters of the module ({', '.join(module._parameters)}), got {name!r}"
+                )
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"weights must name one or more parameters, each once, got {weights!r}")
+            raise ValueError(
+                f"weights must name one or more parameters, each once, got {weights!r}"
+            )
         self.module = module
         self.weights = names
         self.p = schedules.rate(p)
@@ -148,14 +202,30 @@ class TargetedLinear(Linear):
 
     n_sites = 1
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, targeted: float = 0.5, p: float = 0.5, kind: str = "weight"):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        targeted: float = 0.5,
+        p: float = 0.5,
+        kind: str = "weight",
+    ):
         super().__init__(in_features, out_features, bias)
         self.targeted = schedules.rate(targeted, "targeted")
         self.p = schedules.rate(p)
         self.kind = check.choice(kind, "kind", ("weight", "unit"))
 
     def _weight(self):
-        return dropconnect.targeted_weights(self.weight, random.rate_now(self.targeted), random.rate_now(self.p), self.kind, self.training, self)
+        return dropconnect.targeted_weights(
+            self.weight,
+            random.rate_now(self.targeted),
+            random.rate_now(self.p),
+            self.kind,
+            self.training,
+            self,
+        )
 
     def forward(self, input):
         return fused.linear(input, self._weight(), self.bias)
@@ -166,7 +236,9 @@ class TargetedLinear(Linear):
             raise ValueError("targeted must be given: this layer's is a schedule")
         gamma = self.targeted if targeted is None else check.rate(targeted, "targeted")
         stay = ~dropconnect.targeted_candidates(self.weight.data, gamma, self.kind)
-        return SparseLinear.from_dense(self.weight.data * stay, None if self.bias is None else self.bias.data)
+        return SparseLinear.from_dense(
+            self.weight.data * stay, None if self.bias is None else self.bias.data
+        )
 
     def extra_repr(self):
         return f"{super().extra_repr()}, targeted={self.targeted}, p={self.p}, kind={self.kind!r}"

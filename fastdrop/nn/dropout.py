@@ -42,11 +42,19 @@ class Dropout(Module):
         self.share = tuple(check.integer(axis, "share", -63, 63) for axis in axes)
 
     def forward(self, input):
-        return fused.dropout(input, random.rate_now(self.p), self.training, inverted=self.inverted, share=self.share,
-                             layer=self)
+        return fused.dropout(
+            input,
+            random.rate_now(self.p),
+            self.training,
+            inverted=self.inverted,
+            share=self.share,
+            layer=self,
+        )
 
     def extra_repr(self):
-        more = ("" if self.inverted else ", inverted=False") + (f", share={self.share}" if self.share else "")
+        more = ("" if self.inverted else ", inverted=False") + (
+            f", share={self.share}" if self.share else ""
+        )
         return f"p={self.p}, inplace={self.inplace}{more}"
 
 
@@ -66,7 +74,9 @@ class _Rate(Module):
 
 class _Spatial(_Rate):
     def forward(self, input):
-        return stochastic.channel_dropout(input, random.rate_now(self.p), self.training, self.axes, self.unbatched, self)
+        return stochastic.channel_dropout(
+            input, random.rate_now(self.p), self.training, self.axes, self.unbatched, self
+        )
 
 
 class SpatialDropout1d(_Spatial):
@@ -159,7 +169,9 @@ class FeatureAlphaDropout(_Rate):
     """
 
     def forward(self, input):
-        return stochastic.feature_alpha_dropout(input, random.rate_now(self.p), self.training, layer=self)
+        return stochastic.feature_alpha_dropout(
+            input, random.rate_now(self.p), self.training, layer=self
+        )
 
 
 class GaussianDropout(_Rate):
@@ -183,7 +195,9 @@ class GaussianDropout(_Rate):
             gaussian_sigma(self.p)
 
     def forward(self, input):
-        return stochastic.gaussian_dropout(input, random.rate_now(self.p), self.training, layer=self)
+        return stochastic.gaussian_dropout(
+            input, random.rate_now(self.p), self.training, layer=self
+        )
 
 
 class GaussianNoise(Module):

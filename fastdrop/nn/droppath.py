@@ -43,7 +43,9 @@ class _Path(Module):
         self.scale_by_keep = check.flag(scale_by_keep, "scale_by_keep")
 
     def extra_repr(self):
-        return f"p={self.p}, mode={self.mode!r}{'' if self.scale_by_keep else ', scale_by_keep=False'}"
+        return (
+            f"p={self.p}, mode={self.mode!r}{'' if self.scale_by_keep else ', scale_by_keep=False'}"
+        )
 
 
 class DropPath(_Path):
@@ -69,7 +71,9 @@ class DropPath(_Path):
         self._take(p, mode, scale_by_keep)
 
     def forward(self, input):
-        return stochastic.drop_path(input, random.rate_now(self.p), self.training, self.mode, self.scale_by_keep, layer=self)
+        return stochastic.drop_path(
+            input, random.rate_now(self.p), self.training, self.mode, self.scale_by_keep, layer=self
+        )
 
 
 class Residual(_Path):
@@ -93,7 +97,14 @@ class Residual(_Path):
     He et al., "Deep residual learning for image recognition", CVPR 2016. Huang et al., ECCV 2016.
     """
 
-    def __init__(self, branch: Module, p: float = 0.0, mode: str = "row", scale_by_keep: bool = True, shortcut: Module | None = None):
+    def __init__(
+        self,
+        branch: Module,
+        p: float = 0.0,
+        mode: str = "row",
+        scale_by_keep: bool = True,
+        shortcut: Module | None = None,
+    ):
         super().__init__()
         self._take(p, mode, scale_by_keep)
         self.add_module("branch", branch)
@@ -109,12 +120,16 @@ class Residual(_Path):
         if not random.draws(self.training) or p == 0.0:
             return around + self.branch(x)
         if x.ndim < 2:
-            raise ValueError(f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}")
+            raise ValueError(
+                f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
+            )
         kept, scale = stochastic.path_mask(x.shape[0], p, self.mode, self)
         rows = np.flatnonzero(kept)
         scale = scale if self.scale_by_keep else 1.0
         if self._needs_all():
-            return stochastic.add_to_rows(around, stochastic.gather_rows(self.branch(x), rows), rows, scale)
+            return stochastic.add_to_rows(
+                around, stochastic.gather_rows(self.branch(x), rows), rows, scale
+            )
         if not len(rows):
             return around
         if len(rows) == len(kept):
@@ -168,7 +183,9 @@ class PatchDropout(Module):
         self.prefix_tokens = check.integer(prefix_tokens, "prefix_tokens", 0)
 
     def forward(self, input):
-        return stochastic.patch_dropout(input, random.rate_now(self.p), self.training, self.prefix_tokens, layer=self)
+        return stochastic.patch_dropout(
+            input, random.rate_now(self.p), self.training, self.prefix_tokens, layer=self
+        )
 
     def extra_repr(self):
         return f"p={self.p}, prefix_tokens={self.prefix_tokens}"

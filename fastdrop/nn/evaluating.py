@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from fastdrop import nn
 from fastdrop._utils import validation as check
+from fastdrop.nn.module import Module
 
 
-def checked_model(model) -> nn.Module:
-    if not isinstance(model, nn.Module):
+def checked_model(model) -> Module:
+    if not isinstance(model, Module):
         raise TypeError(f"model must be a Module, got {check.describe(model)}")
     return model
 
@@ -17,7 +17,9 @@ def checked_model(model) -> nn.Module:
 _lock = threading.Lock()
 
 
-_held: dict[nn.Module, int] = {}  # modules to put back into training mode, and how many predictions still use them
+_held: dict[
+    Module, int
+] = {}  # modules to put back into training mode, and how many predictions still use them
 
 
 class evaluating:  # noqa: N801 (a context manager)
@@ -25,13 +27,17 @@ class evaluating:  # noqa: N801 (a context manager)
 
     __slots__ = ("model", "modules")
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Module):
         self.model = model
 
     def __enter__(self):
         with _lock:
             held = _held
-            self.modules = [module for module in self.model.modules() if module.training or (held and module in held)]
+            self.modules = [
+                module
+                for module in self.model.modules()
+                if module.training or (held and module in held)
+            ]
             for module in self.modules:
                 _held[module] = _held.get(module, 0) + 1
                 object.__setattr__(module, "training", False)

@@ -67,13 +67,21 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     a, b = check.real(a, "a"), check.real(b, "b")
     if b < a:
         raise ValueError(f"b must not be less than a, got a={a} and b={b}")
-    return tensor if _local.skips else _fill(tensor, random.generator("init").uniform(a, b, _shape(tensor)))
+    return (
+        tensor
+        if _local.skips
+        else _fill(tensor, random.generator("init").uniform(a, b, _shape(tensor)))
+    )
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Normal with this mean and standard deviation."""
     mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
-    return tensor if _local.skips else _fill(tensor, random.generator("init").normal(mean, std, _shape(tensor)))
+    return (
+        tensor
+        if _local.skips
+        else _fill(tensor, random.generator("init").normal(mean, std, _shape(tensor)))
+    )
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -99,21 +107,29 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    return normal_(tensor, 0.0, check.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor)))))
+    return normal_(
+        tensor, 0.0, check.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor))))
+    )
 
 
 def _kaiming(tensor, a, mode, nonlinearity):
     fans = dict(zip(("fan_in", "fan_out"), _fans(tensor), strict=True))
-    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fans[check.choice(mode, "mode", tuple(fans))]))
+    return calculate_gain(nonlinearity, a) / math.sqrt(
+        max(1, fans[check.choice(mode, "mode", tuple(fans))])
+    )
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
     """Uniform in +-gain sqrt(3 / fan) (He et al., 2015); a is the slope of leaky_relu."""
     bound = math.sqrt(3.0) * _kaiming(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
     """Normal with standard deviation gain / sqrt(fan) (He et al., 2015); a is the slope of leaky_relu."""
     return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity))
 

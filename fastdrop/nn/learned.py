@@ -50,7 +50,12 @@ class ConcreteDropout(Module):
         super().__init__()
         self.p = check.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
         self.channelwise = check.flag(channelwise, "channelwise")
-        self.temperature = check.real((2 / 3 if channelwise else 0.1) if temperature is None else temperature, "temperature", low=0.0, open_low=True)
+        self.temperature = check.real(
+            (2 / 3 if channelwise else 0.1) if temperature is None else temperature,
+            "temperature",
+            low=0.0,
+            open_low=True,
+        )
         self.logit = Parameter(np.array([math.log(self.p) - math.log1p(-self.p)], np.float32))
 
     @property
@@ -58,9 +63,18 @@ class ConcreteDropout(Module):
         return 1.0 / (1.0 + math.exp(-float(self.logit.data[0])))
 
     def forward(self, input):
-        return learned.concrete_dropout(input, self.logit, self.temperature, self.training, channelwise=self.channelwise, layer=self)
+        return learned.concrete_dropout(
+            input,
+            self.logit,
+            self.temperature,
+            self.training,
+            channelwise=self.channelwise,
+            layer=self,
+        )
 
-    def regularizer(self, weight, features: int, samples: int, length_scale: float = 1e-2) -> Tensor:
+    def regularizer(
+        self, weight, features: int, samples: int, length_scale: float = 1e-2
+    ) -> Tensor:
         """w sum W^2 / (1 - p) + d D (p log p + (1 - p) log(1 - p)), w = l^2 / (2 N), d = 1 / N, beside a mean negative log likelihood.
 
         Parameters
@@ -79,7 +93,10 @@ class ConcreteDropout(Module):
         q = 1.0 - p
         entropy = p * log(p + _TINY) + q * log(q + _TINY)
         scale = check.real(length_scale, "length_scale", low=0.0) ** 2 / (2 * n)
-        return ((weight * weight).sum() * scale / q + entropy * (check.integer(features, "features", 0) / n)).sum()
+        return (
+            (weight * weight).sum() * scale / q
+            + entropy * (check.integer(features, "features", 0) / n)
+        ).sum()
 
     def extra_repr(self):
         return f"p={self.p}, temperature={self.temperature}, channelwise={self.channelwise}"
@@ -111,7 +128,11 @@ def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2
             part = waiting.regularizer(module.weight, module.in_features, samples, length_scale)
             total, waiting = part if total is None else total + part, None
     if waiting is not None or total is None:
-        raise ValueError("model must have a dense layer after each ConcreteDropout" if waiting is not None else "model must have a ConcreteDropout")
+        raise ValueError(
+            "model must have a dense layer after each ConcreteDropout"
+            if waiting is not None
+            else "model must have a ConcreteDropout"
+        )
     return total
 
 
@@ -146,8 +167,16 @@ class VariationalLinear(Module):
 
     n_sites = 1
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, alpha: str = "weight", prior: str = "sparse",
-                 threshold: float = 3.0):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        alpha: str = "weight",
+        prior: str = "sparse",
+        threshold: float = 3.0,
+    ):
         super().__init__()
         dense = Linear(in_features, out_features, bias)
         self.in_features, self.out_features = dense.in_features, dense.out_features
@@ -155,12 +184,20 @@ class VariationalLinear(Module):
         self.prior = check.choice(prior, "prior", ("sparse", "kingma"))
         self.threshold = check.real(threshold, "threshold")
         self.weight, self.bias = dense.weight, dense.bias
-        shape = {"weight": self.weight.shape, "neuron": (self.out_features, 1), "layer": (1, 1)}[alpha]
-        self.log_sigma2 = Parameter(np.full(shape, -10.0 if alpha == "weight" else -4.0, np.float32))
+        shape = {"weight": self.weight.shape, "neuron": (self.out_features, 1), "layer": (1, 1)}[
+            alpha
+        ]
+        self.log_sigma2 = Parameter(
+            np.full(shape, -10.0 if alpha == "weight" else -4.0, np.float32)
+        )
 
     def log_alpha(self) -> Tensor:
         """log alpha, within +-8; at most 0 for Kingma's approximation."""
-        a = learned.log_alpha_of(self.weight, self.log_sigma2) if self.alpha == "weight" else clamp(self.log_sigma2, -8.0, 8.0)
+        a = (
+            learned.log_alpha_of(self.weight, self.log_sigma2)
+            if self.alpha == "weight"
+            else clamp(self.log_sigma2, -8.0, 8.0)
+        )
         return clamp(a, None, 0.0) if self.prior == "kingma" else a
 
     def kl(self) -> Tensor:
@@ -178,16 +215,23 @@ class VariationalLinear(Module):
 
     def prune(self) -> SparseLinear:
         """The layer of evaluation, with its nonzero weights alone."""
-        return SparseLinear.from_dense(np.where(self._kept(), self.weight.data, np.float32(0)), None if self.bias is None else self.bias.data)
+        return SparseLinear.from_dense(
+            np.where(self._kept(), self.weight.data, np.float32(0)),
+            None if self.bias is None else self.bias.data,
+        )
 
     def forward(self, input):
         if random.draws(self.training):
-            return learned.variational_linear(input, self.weight, self.log_alpha(), self.bias, layer=self)
+            return learned.variational_linear(
+                input, self.weight, self.log_alpha(), self.bias, layer=self
+            )
         return fused.linear(input, self.weight * self._kept().astype(np.float32), self.bias)
 
     def extra_repr(self):
-        return (f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, alpha={self.alpha!r}, "
-                f"prior={self.prior!r}")
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, alpha={self.alpha!r}, "
+            f"prior={self.prior!r}"
+        )
 
 
 def kl(model: Module) -> Tensor:

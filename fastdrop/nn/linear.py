@@ -34,7 +34,9 @@ class Linear(Module):
         self.in_features = check.integer(in_features, "in_features", 0)
         self.out_features = check.integer(out_features, "out_features", 0)
         self.weight = Parameter(np.empty((out_features, in_features), np.float32))
-        self.bias = Parameter(np.empty(out_features, np.float32)) if check.flag(bias, "bias") else None
+        self.bias = (
+            Parameter(np.empty(out_features, np.float32)) if check.flag(bias, "bias") else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

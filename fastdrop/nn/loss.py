@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastdrop import functional
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
+from fastdrop.functional.loss import REDUCTIONS
 from fastdrop.nn.module import Module
 
 
 class _Loss(Module):
     def __init__(self, reduction: str = "mean"):
         super().__init__()
-        self.reduction = check.choice(reduction, "reduction", functional.REDUCTIONS)
+        self.reduction = check.choice(reduction, "reduction", REDUCTIONS)
 
     def __call__(self, *args):  # a loss draws nothing: no forward pass to open
         return self.forward(*args)
@@ -74,7 +75,9 @@ class CrossEntropyLoss(_Weighted):
         self.label_smoothing = check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
 
     def forward(self, input, target):
-        return functional.cross_entropy(input, target, self.weight, self.reduction, self.label_smoothing)
+        return functional.cross_entropy(
+            input, target, self.weight, self.reduction, self.label_smoothing
+        )
 
 
 class BCEWithLogitsLoss(_Weighted):
@@ -82,10 +85,14 @@ class BCEWithLogitsLoss(_Weighted):
 
     def __init__(self, weight=None, reduction: str = "mean", pos_weight=None):
         super().__init__(weight, reduction)
-        self.register_buffer("pos_weight", None if pos_weight is None else as_tensor(pos_weight, "pos_weight"))
+        self.register_buffer(
+            "pos_weight", None if pos_weight is None else as_tensor(pos_weight, "pos_weight")
+        )
 
     def forward(self, input, target):
-        return functional.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+        return functional.binary_cross_entropy_with_logits(
+            input, target, self.weight, self.reduction, self.pos_weight
+        )
 
 
 class GaussianNLLLoss(_Loss):

@@ -67,7 +67,9 @@ class Module:
         try:
             version, sites, n_sites = self._sites
         except AttributeError:
-            raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() first") from None
+            raise AttributeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() first"
+            ) from None
         if version != _structure:
             sites, n_sites = self._number_sites()
         counts = self.training and not random.draw_is_fixed()
@@ -103,13 +105,17 @@ class Module:
         tables = self.__dict__.get("_modules")
         if isinstance(value, (Module, Parameter)):
             if tables is None:
-                raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}")
+                raise AttributeError(
+                    f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}"
+                )
             table = self._modules if isinstance(value, Module) else self._parameters
             if name not in table:  # else it keeps its place in the order
                 self._forget(name)
             table[name] = value
             _changed()
-        elif tables is not None and (name in tables or name in self._parameters or name in self._buffers):
+        elif tables is not None and (
+            name in tables or name in self._parameters or name in self._buffers
+        ):
             if value is None:
                 for table in (self._modules, self._parameters, self._buffers):
                     if name in table:
@@ -131,7 +137,9 @@ class Module:
             if entries is not None and name in entries:
                 return entries[name]
         if "_modules" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}.__init__ must call super().__init__() before {name} is used")
+            raise AttributeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before {name} is used"
+            )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name):
@@ -196,7 +204,11 @@ class Module:
                 continue
             seen.add(module)
             yield name, module
-            stack += [(f"{name}.{key}" if name else key, child) for key, child in reversed(module._modules.items()) if child is not None]
+            stack += [
+                (f"{name}.{key}" if name else key, child)
+                for key, child in reversed(module._modules.items())
+                if child is not None
+            ]
 
     def modules(self):
         """This module and all below, each once, in registration order."""
@@ -278,9 +290,14 @@ class Module:
 
     def state_dict(self) -> OrderedDict:
         """Name -> array of all parameters and buffers, under PyTorch's keys. The arrays are the module's own."""
-        return OrderedDict((key, value.data if isinstance(value, Tensor) else value) for key, value in self._state())
+        return OrderedDict(
+            (key, value.data if isinstance(value, Tensor) else value)
+            for key, value in self._state()
+        )
 
-    def load_state_dict(self, state_dict: Mapping, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping, strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy arrays (NumPy's, tensors of fastdrop or of PyTorch) into parameters and buffers.
 
         Parameters
@@ -300,28 +317,43 @@ class Module:
             them exactly. Nothing is changed then.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping of names to arrays, got {check.describe(state_dict)}")
+            raise TypeError(
+                f"state_dict must be a mapping of names to arrays, got {check.describe(state_dict)}"
+            )
         own = dict(self._state())
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         if strict and (missing or unexpected):
-            raise KeyError(f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}")
+            raise KeyError(
+                f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}"
+            )
         targets, values, taken = [], [], []
         for key, place in own.items():
             if key not in state_dict:
                 continue
             target = place.data if isinstance(place, Tensor) else place
             value = _array_of(state_dict[key], f"state_dict[{key!r}]")
-            if value.dtype.kind not in "fiu" and not (value.dtype.kind == "b" and target.dtype.kind == "b"):
+            if value.dtype.kind not in "fiu" and not (
+                value.dtype.kind == "b" and target.dtype.kind == "b"
+            ):
                 raise TypeError(f"state_dict[{key!r}] must hold numbers, got dtype {value.dtype}")
             if value.shape != target.shape:
-                raise ValueError(f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}")
+                raise ValueError(
+                    f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}"
+                )
             if target.dtype.kind in "iub":
                 with np.errstate(invalid="ignore"):
                     cast = value.astype(target.dtype)
                 if not np.array_equal(cast, value):
-                    raise ValueError(f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {check.describe(value)}")
-            if assign and isinstance(place, Parameter) and value.dtype == np.float32 and value.flags.carray:
+                    raise ValueError(
+                        f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {check.describe(value)}"
+                    )
+            if (
+                assign
+                and isinstance(place, Parameter)
+                and value.dtype == np.float32
+                and value.flags.carray
+            ):
                 taken.append((place, value))
                 continue
             targets.append(target)

@@ -38,7 +38,9 @@ class SparseLinear(Module):
         self.register_buffer("columns", np.zeros(self.nonzeros, np.int32))
         self.register_buffer("starts", np.full(self.out_features + 1, self.nonzeros, np.int64))
         self.starts[0] = 0
-        self.register_buffer("bias", np.zeros(self.out_features, np.float32) if check.flag(bias, "bias") else None)
+        self.register_buffer(
+            "bias", np.zeros(self.out_features, np.float32) if check.flag(bias, "bias") else None
+        )
 
     @classmethod
     def from_dense(cls, weight, bias=None) -> SparseLinear:
@@ -61,7 +63,9 @@ class SparseLinear(Module):
         dense = Linear(self.in_features, self.out_features, self.bias is not None)
         w = np.zeros((self.out_features, self.in_features), np.float32)
         check_csr(self.values.data, self.columns, self.starts, self.in_features)
-        w[np.repeat(np.arange(self.out_features), np.diff(self.starts)), self.columns] = self.values.data
+        w[np.repeat(np.arange(self.out_features), np.diff(self.starts)), self.columns] = (
+            self.values.data
+        )
         dense.weight = Parameter(w)
         if self.bias is not None:
             dense.bias = Parameter(self.bias.data.copy())
@@ -70,13 +74,27 @@ class SparseLinear(Module):
     def forward(self, input) -> Tensor:
         x = as_tensor(input, "input")
         if not x.shape or x.shape[-1] != self.in_features:
-            raise ValueError(f"input must have {self.in_features} features along its last axis, got shape {x.shape}")
-        if check_csr(self.values.data, self.columns, self.starts, self.in_features) != self.out_features:
-            raise ValueError(f"starts must have {self.out_features + 1} elements, got {len(self.starts)}")
+            raise ValueError(
+                f"input must have {self.in_features} features along its last axis, got shape {x.shape}"
+            )
+        if (
+            check_csr(self.values.data, self.columns, self.starts, self.in_features)
+            != self.out_features
+        ):
+            raise ValueError(
+                f"starts must have {self.out_features + 1} elements, got {len(self.starts)}"
+            )
         rows = x.data.reshape(int(np.prod(x.shape[:-1])), self.in_features)
         y = np.empty((len(rows), self.out_features), np.float32)
-        _core.sparse_linear(y, rows, self.values.data, self.columns, self.starts, None if self.bias is None else self.bias.data)
+        _core.sparse_linear(
+            y,
+            rows,
+            self.values.data,
+            self.columns,
+            self.starts,
+            None if self.bias is None else self.bias.data,
+        )
         return wrap(y.reshape(*x.shape[:-1], self.out_features))
 
     def extra_repr(self):
-        return (f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, nonzeros={self.nonzeros}")
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}, nonzeros={self.nonzeros}"

@@ -17,7 +17,9 @@ def _parameters(parameters) -> list[Tensor]:
     if isinstance(parameters, Module):
         return list(parameters.parameters())
     if not isinstance(parameters, Iterable):
-        raise TypeError(f"parameters must be a Tensor, a Module or an iterable of Tensors, got {check.describe(parameters)}")
+        raise TypeError(
+            f"parameters must be a Tensor, a Module or an iterable of Tensors, got {check.describe(parameters)}"
+        )
     found = list(parameters)
     for p in found:
         if not isinstance(p, Tensor):

@@ -31,25 +31,52 @@ class Adam(Optimizer):
     decoupled = False
     state_keys = ("step", "exp_avg", "exp_avg_sq")
 
-    def __init__(self, params, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0, *,
-                 max_norm: float | None = None):
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_norm=max_norm))
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-3,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        max_norm: float | None = None,
+    ):
+        super().__init__(
+            params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_norm=max_norm)
+        )
 
     def _check(self, group):
         super()._check(group)
         if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-            raise TypeError(f"betas must be a pair of numbers, got {check.describe(group['betas'])}")
+            raise TypeError(
+                f"betas must be a pair of numbers, got {check.describe(group['betas'])}"
+            )
         for i, beta in enumerate(group["betas"]):
             check.real(beta, f"betas[{i}]", low=0.0, high=1.0, open_high=True)
         check.real(group["eps"], "eps", low=0.0)
 
     def _update(self, p, g, state, group):
         if not state:
-            state["step"], state["exp_avg"], state["exp_avg_sq"] = 0, np.zeros_like(p), np.zeros_like(p)
+            state["step"], state["exp_avg"], state["exp_avg_sq"] = (
+                0,
+                np.zeros_like(p),
+                np.zeros_like(p),
+            )
         state["step"] += 1
         beta1, beta2 = group["betas"]
-        _core.adam(p, g, state["exp_avg"], state["exp_avg_sq"], group["lr"], beta1, beta2, group["eps"],
-                   group["weight_decay"], self.decoupled, state["step"])
+        _core.adam(
+            p,
+            g,
+            state["exp_avg"],
+            state["exp_avg_sq"],
+            group["lr"],
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            self.decoupled,
+            state["step"],
+        )
 
 
 class AdamW(Adam):
@@ -62,6 +89,14 @@ class AdamW(Adam):
 
     decoupled = True
 
-    def __init__(self, params, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2, *,
-                 max_norm: float | None = None):
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-3,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        max_norm: float | None = None,
+    ):
         super().__init__(params, lr, betas, eps, weight_decay, max_norm=max_norm)

@@ -62,7 +62,9 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict) -> None:
         values = {key: state_dict[key] for key in self._kept}
         if len(values.get("base_lrs", self.base_lrs)) != len(self.base_lrs):
-            raise ValueError(f"state_dict must be of {len(self.base_lrs)} groups, got {len(values['base_lrs'])}")
+            raise ValueError(
+                f"state_dict must be of {len(self.base_lrs)} groups, got {len(values['base_lrs'])}"
+            )
         for key, value in values.items():
             setattr(self, key, value)
         self._set()
@@ -73,7 +75,9 @@ class LambdaLR(LRScheduler):
 
     def __init__(self, optimizer, lr_lambda):
         if not callable(lr_lambda):
-            raise TypeError(f"lr_lambda must be a function of the step, got {check.describe(lr_lambda)}")
+            raise TypeError(
+                f"lr_lambda must be a function of the step, got {check.describe(lr_lambda)}"
+            )
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
@@ -119,26 +123,40 @@ class ExponentialLR(LRScheduler):
 class CosineAnnealingLR(LRScheduler):
     """eta_min + (lr - eta_min) (1 + cos(pi step / T_max)) / 2 (Loshchilov and Hutter, 2017, without restarts)."""
 
-    def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):  # noqa: N803 (PyTorch's name)
+    def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):
         self.T_max = check.integer(T_max, "T_max", 1)
         self.eta_min = check.real(eta_min, "eta_min", low=0.0)
         super().__init__(optimizer)
 
     def lr_at(self, step, base):
-        return self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * step / self.T_max)) / 2.0
+        return (
+            self.eta_min
+            + (base - self.eta_min) * (1.0 + math.cos(math.pi * step / self.T_max)) / 2.0
+        )
 
 
 class LinearLR(LRScheduler):
     """From start_factor to end_factor in a straight line over total_iters steps, then constant: a warm-up."""
 
-    def __init__(self, optimizer, start_factor: float = 1.0 / 3.0, end_factor: float = 1.0, total_iters: int = 5):
-        self.start_factor = check.real(start_factor, "start_factor", low=0.0, high=1.0, open_low=True)
+    def __init__(
+        self,
+        optimizer,
+        start_factor: float = 1.0 / 3.0,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+    ):
+        self.start_factor = check.real(
+            start_factor, "start_factor", low=0.0, high=1.0, open_low=True
+        )
         self.end_factor = check.real(end_factor, "end_factor", low=0.0, high=1.0)
         self.total_iters = check.integer(total_iters, "total_iters", 1)
         super().__init__(optimizer)
 
     def factor(self, step):
-        return self.start_factor + (self.end_factor - self.start_factor) * min(step, self.total_iters) / self.total_iters
+        return (
+            self.start_factor
+            + (self.end_factor - self.start_factor) * min(step, self.total_iters) / self.total_iters
+        )
 
 
 class SequentialLR(LRScheduler):
@@ -148,7 +166,9 @@ class SequentialLR(LRScheduler):
         self.schedulers = list(schedulers)
         self.milestones = [check.integer(m, "milestones", 1) for m in milestones]
         if len(self.milestones) != len(self.schedulers) - 1 or not self.schedulers:
-            raise ValueError(f"milestones must be one fewer than schedulers, got {len(self.milestones)} and {len(self.schedulers)}")
+            raise ValueError(
+                f"milestones must be one fewer than schedulers, got {len(self.milestones)} and {len(self.schedulers)}"
+            )
         if self.milestones != sorted(set(self.milestones)):
             raise ValueError(f"milestones must increase, got {self.milestones}")
         for s in self.schedulers:
@@ -181,8 +201,18 @@ class ReduceLROnPlateau:
         Lower limit, and the smallest change that is made.
     """
 
-    def __init__(self, optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
-                 threshold_mode: str = "rel", cooldown: int = 0, min_lr: float = 0.0, eps: float = 1e-8):
+    def __init__(
+        self,
+        optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+    ):
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
         self.optimizer = optimizer
@@ -192,7 +222,10 @@ class ReduceLROnPlateau:
         self.threshold = check.real(threshold, "threshold", low=0.0)
         self.threshold_mode = check.choice(threshold_mode, "threshold_mode", ("rel", "abs"))
         self.cooldown = check.integer(cooldown, "cooldown")
-        self.min_lr, self.eps = check.real(min_lr, "min_lr", low=0.0), check.real(eps, "eps", low=0.0)
+        self.min_lr, self.eps = (
+            check.real(min_lr, "min_lr", low=0.0),
+            check.real(eps, "eps", low=0.0),
+        )
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
 

@@ -39,7 +39,9 @@ class Optimizer:
         self.state: dict[Tensor, dict] = {}
         self.param_groups: list[dict] = []
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise TypeError(f"params must be an iterable of Parameters or of dicts, got {check.describe(params)}")
+            raise TypeError(
+                f"params must be an iterable of Parameters or of dicts, got {check.describe(params)}"
+            )
         groups = list(params)
         if not groups:
             raise ValueError("params must hold at least one parameter, got none")
@@ -49,19 +51,29 @@ class Optimizer:
     def add_param_group(self, param_group: dict) -> None:
         """Add parameters with options of their own."""
         if not isinstance(param_group, dict) or "params" not in param_group:
-            raise TypeError(f"param_group must be a dict with 'params', got {check.describe(param_group)}")
+            raise TypeError(
+                f"param_group must be a dict with 'params', got {check.describe(param_group)}"
+            )
         unknown = [key for key in param_group if key != "params" and key not in self.defaults]
         if unknown:
-            raise ValueError(f"param_group may set {', '.join(self.defaults)}; got {', '.join(unknown)}")
+            raise ValueError(
+                f"param_group may set {', '.join(self.defaults)}; got {', '.join(unknown)}"
+            )
         params = param_group["params"]
-        params = [params] if isinstance(params, Tensor) else [p[1] if isinstance(p, tuple) else p for p in params]
+        params = (
+            [params]
+            if isinstance(params, Tensor)
+            else [p[1] if isinstance(p, tuple) else p for p in params]
+        )
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"params must hold Parameters, got {check.describe(p)}")
             if not p.is_leaf:
                 raise ValueError("params must hold leaf tensors, got the result of an operation")
             if not p.data.flags.writeable:
-                raise ValueError("params must hold tensors that can be written, got a read-only array")
+                raise ValueError(
+                    "params must hold tensors that can be written, got a read-only array"
+                )
         taken = {id(p) for group in self.param_groups for p in group["params"]}
         if len({id(p) for p in params}) < len(params) or any(id(p) in taken for p in params):
             raise ValueError("params must hold each parameter once, got one twice")
@@ -95,11 +107,15 @@ class Optimizer:
                 if p.grad is None:
                     continue
                 if p.grad.shape != p.shape:
-                    raise ValueError(f"grad must have its parameter's shape {p.shape}, got {p.grad.shape}")
+                    raise ValueError(
+                        f"grad must have its parameter's shape {p.shape}, got {p.grad.shape}"
+                    )
                 state = self.state.setdefault(p, {})
                 for key, value in state.items():
                     if isinstance(value, np.ndarray) and value.shape != p.shape:
-                        raise ValueError(f"the state's {key} must have its parameter's shape {p.shape}, got {value.shape}")
+                        raise ValueError(
+                            f"the state's {key} must have its parameter's shape {p.shape}, got {value.shape}"
+                        )
                 self._update(p.data, p.grad.data, state, group)
                 if max_norm is not None and p.ndim == 2:
                     _core.max_norm_rows(p.data, max_norm)
@@ -109,10 +125,15 @@ class Optimizer:
 
     def state_dict(self) -> dict:
         """Options of the groups and state of the parameters, which are numbered in order, as PyTorch numbers them."""
-        number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
+        number = {
+            p: i for i, p in enumerate(p for group in self.param_groups for p in group["params"])
+        }
         return {
             "state": {number[p]: dict(state) for p, state in self.state.items()},
-            "param_groups": [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups],
+            "param_groups": [
+                {**group, "params": [number[p] for p in group["params"]]}
+                for group in self.param_groups
+            ],
         }
 
     def load_state_dict(self, state_dict: dict) -> None:
@@ -120,9 +141,14 @@ class Optimizer:
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in groups] != sizes:
-            raise ValueError(f"state_dict must have groups of {sizes} parameters, got {[len(g['params']) for g in groups]}")
+            raise ValueError(
+                f"state_dict must have groups of {sizes} parameters, got {[len(g['params']) for g in groups]}"
+            )
         params = [p for group in self.param_groups for p in group["params"]]
-        new_groups = [{**mine, **given, "params": mine["params"]} for mine, given in zip(self.param_groups, groups, strict=True)]
+        new_groups = [
+            {**mine, **given, "params": mine["params"]}
+            for mine, given in zip(self.param_groups, groups, strict=True)
+        ]
         for group in new_groups:
             self._check(group)
         new_state = {}
@@ -136,11 +162,18 @@ class Optimizer:
     def _checked_state(self, entries, shape: tuple, whose: str) -> dict:
         """A copy of one parameter's state, which must be empty or what this class makes."""
         if not isinstance(entries, Mapping):
-            raise TypeError(f"state_dict's state {whose} must be a dict, got {check.describe(entries)}")
-        if entries and not set(self.state_keys) <= entries.keys() <= {*self.state_keys, *self.optional_keys}:
-            raise ValueError(f"state_dict's state {whose} must hold {', '.join(self.state_keys) or 'nothing'}"
-                             f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
-                             f"got {', '.join(map(str, entries))}")
+            raise TypeError(
+                f"state_dict's state {whose} must be a dict, got {check.describe(entries)}"
+            )
+        if entries and not set(self.state_keys) <= entries.keys() <= {
+            *self.state_keys,
+            *self.optional_keys,
+        }:
+            raise ValueError(
+                f"state_dict's state {whose} must hold {', '.join(self.state_keys) or 'nothing'}"
+                f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
+                f"got {', '.join(map(str, entries))}"
+            )
         copied = {}
         for key, value in entries.items():
             name = f"state_dict's {key} {whose}"
@@ -155,5 +188,8 @@ class Optimizer:
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            lines.append(f"  group {i}: " + ", ".join(f"{key}={value}" for key, value in group.items() if key != "params"))
+            lines.append(
+                f"  group {i}: "
+                + ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
+            )
         return "\n".join([*lines, ")"])

@@ -26,10 +26,28 @@ class RMSprop(Optimizer):
 
     state_keys, optional_keys = ("square_avg",), ("momentum_buffer",)
 
-    def __init__(self, params, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
-                 momentum: float = 0.0, *, max_norm: float | None = None):
-        super().__init__(params, dict(lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum,
-                                      max_norm=max_norm))
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        *,
+        max_norm: float | None = None,
+    ):
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                alpha=alpha,
+                eps=eps,
+                weight_decay=weight_decay,
+                momentum=momentum,
+                max_norm=max_norm,
+            ),
+        )
 
     def _check(self, group):
         super()._check(group)
@@ -45,4 +63,14 @@ class RMSprop(Optimizer):
             buf = state.get("momentum_buffer")
             if buf is None:
                 buf = state["momentum_buffer"] = np.zeros_like(p)
-        _core.rmsprop(p, g, state["square_avg"], buf, group["lr"], group["alpha"], group["eps"], group["weight_decay"], group["momentum"])
+        _core.rmsprop(
+            p,
+            g,
+            state["square_avg"],
+            buf,
+            group["lr"],
+            group["alpha"],
+            group["eps"],
+            group["weight_decay"],
+            group["momentum"],
+        )

@@ -28,18 +28,40 @@ class SGD(Optimizer):
 
     optional_keys = ("momentum_buffer",)
 
-    def __init__(self, params, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False, *, max_norm: float | None = None):
-        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
-                                      nesterov=nesterov, max_norm=max_norm))
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        max_norm: float | None = None,
+    ):
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                momentum=momentum,
+                dampening=dampening,
+                weight_decay=weight_decay,
+                nesterov=nesterov,
+                max_norm=max_norm,
+            ),
+        )
 
     def _check(self, group):
         super()._check(group)
         check.real(group["momentum"], "momentum", low=0.0)
         check.real(group["dampening"], "dampening")
-        if check.flag(group["nesterov"], "nesterov") and (group["momentum"] == 0 or group["dampening"] != 0):
-            raise ValueError("nesterov needs a positive momentum and no dampening, "
-                             f"got momentum={group['momentum']} and dampening={group['dampening']}")
+        if check.flag(group["nesterov"], "nesterov") and (
+            group["momentum"] == 0 or group["dampening"] != 0
+        ):
+            raise ValueError(
+                "nesterov needs a positive momentum and no dampening, "
+                f"got momentum={group['momentum']} and dampening={group['dampening']}"
+            )
 
     def _update(self, p, g, state, group):
         buf, first = None, False
@@ -48,4 +70,14 @@ class SGD(Optimizer):
             first = buf is None
             if first:
                 buf = state["momentum_buffer"] = np.empty_like(p)
-        _core.sgd(p, g, buf, group["lr"], group["momentum"], group["dampening"], group["weight_decay"], group["nesterov"], first)
+        _core.sgd(
+            p,
+            g,
+            buf,
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            group["nesterov"],
+            first,
+        )

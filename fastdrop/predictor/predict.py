@@ -29,16 +29,22 @@ def predict(model, x, batch_size: int = 1024) -> np.ndarray:
     checked_model(model)
     x = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
     size = check.integer(batch_size, "batch_size", 1)
-    if isinstance(model, nn.Sequential) and len(x) <= size and (result := model.evaluated(x)) is not None:
+    if (
+        isinstance(model, nn.Sequential)
+        and len(x) <= size
+        and (result := model.evaluated(x)) is not None
+    ):
         return result
     result = None
     with evaluating(model), no_grad():
         for i in range(0, max(len(x), 1), size):
-            piece = x if len(x) <= size else x[i:i + size]
+            piece = x if len(x) <= size else x[i : i + size]
             output = model(piece)
             if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(piece):
-                raise TypeError(f"model must return a Tensor with one row for each sample, got {check.describe(output)}")
+                raise TypeError(
+                    f"model must return a Tensor with one row for each sample, got {check.describe(output)}"
+                )
             if result is None:
                 result = np.empty((len(x), *output.shape[1:]), np.float32)
-            result[i:i + size] = output.data
+            result[i : i + size] = output.data
     return result

@@ -13,15 +13,17 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from fastdrop._utils import validation as check
 from fastdrop._core import Stream
+from fastdrop._utils import validation as check
 
 
 class CannotCarry(RuntimeError):
     """An operation that is not known to work row by row met Monte Carlo passes side by side."""
 
 
-MONTE_CARLO = 16  # added to a domain: pass t of a prediction never repeats the masks of training step t
+MONTE_CARLO = (
+    16  # added to a domain: pass t of a prediction never repeats the masks of training step t
+)
 
 
 class _Run:
@@ -84,8 +86,11 @@ def generator(name: str) -> np.random.Generator:
 def get_state() -> dict:
     """Everything that `set_state` needs to continue the run's randomness, as JSON-able values."""
     run = _now()
-    return {"seed": run.seed, "free_draw": run.free_draw,
-            "generators": {name: g.bit_generator.state for name, g in sorted(run.generators.items())}}
+    return {
+        "seed": run.seed,
+        "free_draw": run.free_draw,
+        "generators": {name: g.bit_generator.state for name, g in sorted(run.generators.items())},
+    }
 
 
 def set_state(state: dict) -> None:
@@ -117,15 +122,33 @@ def own_run(start):
 
 def used_up() -> RuntimeError:
     """What is raised instead of drawing the masks of draw 0 again."""
-    return RuntimeError("draws must stay below 2**32, and all of this seed are used up: "
-                        "go on with another one (fastdrop.manual_seed) and set the module's draw to 0")
+    return RuntimeError(
+        "draws must stay below 2**32, and all of this seed are used up: "
+        "go on with another one (fastdrop.manual_seed) and set the module's draw to 0"
+    )
 
 
 class Pass:
     """One forward pass of an outermost module: its draw, its sites, how often each was used."""
 
-    __slots__ = ("asked", "calls", "draw", "known", "masks", "n_sites", "numbers", "passes", "pending", "row0", "rows", "samples", "seed", "sites",
-                 "step", "thins")
+    __slots__ = (
+        "asked",
+        "calls",
+        "draw",
+        "known",
+        "masks",
+        "n_sites",
+        "numbers",
+        "passes",
+        "pending",
+        "row0",
+        "rows",
+        "samples",
+        "seed",
+        "sites",
+        "step",
+        "thins",
+    )
 
     def __init__(self, draw: int, sites: dict, n_sites: int):
         overrides = _local.overrides
@@ -136,7 +159,9 @@ class Pass:
         self.known, self.asked, self.numbers = known.pop() if known else None, 0, {}
         self.seed = overrides["seed"] if "seed" in overrides else _now().seed
         self.draw = overrides.get("draw", draw)
-        self.step = draw if self.masks is not None else self.draw  # of schedules: passes in training so far
+        self.step = (
+            draw if self.masks is not None else self.draw
+        )  # of schedules: passes in training so far
         self.row0 = overrides.get("row0", 0)
         self.rows = overrides.get("rows")
         self.sites = sites
@@ -150,7 +175,11 @@ class Pass:
         if shared:
             rows = np.full(self.samples, check.SHARED_ROW, np.uint32)
         else:
-            rows = np.arange(self.row0, self.row0 + self.samples, dtype=np.uint32) if self.rows is None else self.rows
+            rows = (
+                np.arange(self.row0, self.row0 + self.samples, dtype=np.uint32)
+                if self.rows is None
+                else self.rows
+            )
         return np.repeat(rows, self.passes), np.tile(draws, self.samples)
 
     def once(self, shape: tuple, compute) -> np.ndarray:
@@ -160,8 +189,17 @@ class Pass:
             self.known[i:] = [compute()]
         return self.known[i]
 
-    def stream(self, site: int, samples: int, domain: int = 0, sub: int = 0, *, shared: bool = False, by_sub: bool = False,
-               carries: bool = False) -> Stream:
+    def stream(
+        self,
+        site: int,
+        samples: int,
+        domain: int = 0,
+        sub: int = 0,
+        *,
+        shared: bool = False,
+        by_sub: bool = False,
+        carries: bool = False,
+    ) -> Stream:
         """The key of the next use of `site` for so many samples; `shared` = one row for the whole batch; `by_sub` = one row for
         the whole batch whose array's rows (of a weight matrix) are the second coordinate.
 
@@ -186,9 +224,13 @@ class Pass:
         elif shared:
             row0, rows = 0, np.full(samples, check.SHARED_ROW, np.uint32)
         elif rows is not None and len(rows) != samples:
-            raise ValueError(f"input must have the {len(rows)} samples that mask_state(rows=...) numbers, got {samples}")
+            raise ValueError(
+                f"input must have the {len(rows)} samples that mask_state(rows=...) numbers, got {samples}"
+            )
         elif samples > 2**32 - row0:
-            raise ValueError(f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, got {samples}")
+            raise ValueError(
+                f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, got {samples}"
+            )
         call = self.calls.get(site, 0)
         self.calls[site] = call + 1
         return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws)
@@ -220,8 +262,17 @@ class forward_pass:  # noqa: N801 (a context manager; as a generator it costs 2 
         _local.pass_ = self.before
 
 
-def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: int = 0, shared: bool = False, by_sub: bool = False,
-               carries: bool = False) -> Stream:
+def stream_for(
+    layer,
+    samples: int,
+    domain: int = 0,
+    sub: int = 0,
+    *,
+    offset: int = 0,
+    shared: bool = False,
+    by_sub: bool = False,
+    carries: bool = False,
+) -> Stream:
     """The key of the next random decision of `layer` (or, with None, of functional code) for so many samples (`Pass.stream`).
 
     Inside a pass a layer has its site (plus `offset` for layers with several); functional calls share the first site
@@ -230,16 +281,24 @@ def stream_for(layer, samples: int, domain: int = 0, sub: int = 0, *, offset: in
     ps = _local.pass_
     if ps is None:
         run = _now()
-        stream = Pass(run.free_draw, {}, 0).stream(offset, samples, domain, sub, shared=shared, by_sub=by_sub)
+        stream = Pass(run.free_draw, {}, 0).stream(
+            offset, samples, domain, sub, shared=shared, by_sub=by_sub
+        )
         run.free_draw += 1
         return stream
     site = ps.n_sites if layer is None else ps.sites.get(id(layer))
     if site is None:
-        raise RuntimeError(f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
-                           "assign it as an attribute, or put it into a ModuleList, before the call")
+        raise RuntimeError(
+            f"{type(layer).__name__} must be part of the module that was called, which numbers the sites of its layers: "
+            "assign it as an attribute, or put it into a ModuleList, before the call"
+        )
     if ps.passes and not carries:
-        raise CannotCarry(f"{'a function' if layer is None else type(layer).__name__} is not computed for several passes at once")
-    return ps.stream(site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries)
+        raise CannotCarry(
+            f"{'a function' if layer is None else type(layer).__name__} is not computed for several passes at once"
+        )
+    return ps.stream(
+        site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries
+    )
 
 
 def side_by_side() -> int:
@@ -261,7 +320,9 @@ def rate_now(p) -> float:
 
 
 @contextmanager
-def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | None = None, rows=None):
+def mask_state(
+    *, seed: int | None = None, draw: int | None = None, row0: int | None = None, rows=None
+):
     """Fix the seed, draw or row numbers of the forward passes opened inside.
 
     For micro-batches (the same draw, row0 = where the piece begins), recomputation (the same draw again) and
@@ -294,8 +355,17 @@ def mask_state(*, seed: int | None = None, draw: int | None = None, row0: int | 
 
 
 @contextmanager
-def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, samples: int = 0, rows=None,
-                thins: bool = False, known: list | None = None):
+def monte_carlo(
+    draw: int,
+    seed: int,
+    row0: int,
+    masks: str,
+    passes: int = 0,
+    samples: int = 0,
+    rows=None,
+    thins: bool = False,
+    known: list | None = None,
+):
     """Passes opened inside are pass `draw` of a Monte Carlo prediction: dropout draws in evaluation mode too. With `passes`
     they are so many passes from `draw` on, side by side, of so many samples. `rows`: a number for each sample, instead of row0. thins: with
     shared masks, products leave out what is dropped.
@@ -309,8 +379,17 @@ def monte_carlo(draw: int, seed: int, row0: int, masks: str, passes: int = 0, sa
     A pass that is open (a prediction inside another module's forward) waits until the end.
     """
     before = _local.overrides, _local.pass_
-    _local.overrides = {"draw": draw, "seed": seed, "row0": row0, "masks": masks, "passes": passes, "samples": samples,
-                        "rows": rows, "thins": thins, "known": [] if known is None else [known]}
+    _local.overrides = {
+        "draw": draw,
+        "seed": seed,
+        "row0": row0,
+        "masks": masks,
+        "passes": passes,
+        "samples": samples,
+        "rows": rows,
+        "thins": thins,
+        "known": [] if known is None else [known],
+    }
     _local.pass_ = None
     try:
         yield

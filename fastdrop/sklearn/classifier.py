@@ -96,7 +96,7 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
     _y_checks: dict = {}
     _score = "val_accuracy"
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):  # noqa: N803
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
         """One epoch over these data, with the optimiser where it was; the first call decides the standardisation.
 
         Parameters
@@ -115,10 +115,14 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
         found, numbers = np.unique(y, return_inverse=True)
         if not known:
             if len(found) < 2:
-                raise ValueError(f"y must hold at least two classes, got one class: {found.tolist()[0]!r}")
+                raise ValueError(
+                    f"y must hold at least two classes, got one class: {found.tolist()[0]!r}"
+                )
             self.classes_ = found
         elif not np.isin(found, self.classes_).all():
-            raise ValueError(f"y must hold classes among those of the first fit, {self.classes_}, got {found}")
+            raise ValueError(
+                f"y must hold classes among those of the first fit, {self.classes_}, got {found}"
+            )
         return np.searchsorted(self.classes_, found)[numbers].astype(np.int64)
 
     def _loss(self, weighted):
@@ -128,12 +132,12 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
     def _n_outputs(self):
         return len(self.classes_)
 
-    def predict(self, X):  # noqa: N803
+    def predict(self, X):
         """The likeliest label of each sample, by `predict_proba`: (N,)."""
         chosen = self._outputs(X).argmax(1)
         return self.classes_[chosen]
 
-    def predict_proba(self, X):  # noqa: N803
+    def predict_proba(self, X):
         """Probability of each class from one pass with all units (Srivastava's weight scaling): float64 (N, classes).
 
         The average over random thinned networks is ``predict_uncertainty(X).mean``: it takes mc_samples times as long, and is less sure
@@ -141,11 +145,11 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
         """
         return softmax_of(self._outputs(X), 1)
 
-    def predict_log_proba(self, X):  # noqa: N803
+    def predict_log_proba(self, X):
         """The logarithm of `predict_proba`, finite also where that rounds to 0."""
         return log_softmax_of(self._outputs(X), 1)
 
-    def predict_uncertainty(self, X, **options) -> MCPrediction:  # noqa: N803
+    def predict_uncertainty(self, X, **options) -> MCPrediction:
         """How sure the network is, from mc_samples passes with random masks, which follow from `random_state`.
 
         Parameters

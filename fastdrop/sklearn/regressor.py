@@ -53,16 +53,56 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
     _y_checks = {"multi_output": True, "y_numeric": True}
     _score = "val_r2"
 
-    def __init__(self, hidden_layer_sizes=(100,), activation="relu", *, dropout=0.5, solver="adam", alpha=0.0001, max_norm=None,
-                 batch_size="auto", learning_rate_init=0.001, max_iter=200, shuffle=True, random_state=None, tol=1e-4, verbose=False,
-                 warm_start=False, momentum=0.9, nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1,
-                 n_iter_no_change=10, standardize=True, mc_samples=50, tau=None, length_scale=None):
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        dropout=0.5,
+        solver="adam",
+        alpha=0.0001,
+        max_norm=None,
+        batch_size="auto",
+        learning_rate_init=0.001,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        standardize=True,
+        mc_samples=50,
+        tau=None,
+        length_scale=None,
+    ):
         super().__init__(
-            hidden_layer_sizes, activation, dropout=dropout, solver=solver, alpha=alpha, max_norm=max_norm, batch_size=batch_size,
-            learning_rate_init=learning_rate_init, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol,
-            verbose=verbose, warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, n_iter_no_change=n_iter_no_change,
-            standardize=standardize, mc_samples=mc_samples)
+            hidden_layer_sizes,
+            activation,
+            dropout=dropout,
+            solver=solver,
+            alpha=alpha,
+            max_norm=max_norm,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            standardize=standardize,
+            mc_samples=mc_samples,
+        )
         self.tau = tau
         self.length_scale = length_scale
 
@@ -71,7 +111,7 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         tags.target_tags.multi_output = True
         return tags
 
-    def partial_fit(self, X, y, sample_weight=None):  # noqa: N803
+    def partial_fit(self, X, y, sample_weight=None):
         """One epoch over these data, with the optimiser where it was; the first call decides the standardisation."""
         return self._train(X, y, sample_weight, go_on=hasattr(self, "model_"), partial=True)
 
@@ -81,7 +121,9 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         y = real(y.astype(np.uint8) if y.dtype == bool else y, "y")
         outputs = 1 if y.ndim == 1 else y.shape[1]
         if known and hasattr(self, "model_") and outputs != self._n_outputs:
-            raise ValueError(f"y must have the {self._n_outputs} targets of the first fit, got {outputs}")
+            raise ValueError(
+                f"y must have the {self._n_outputs} targets of the first fit, got {outputs}"
+            )
         self._n_outputs, self._flat = outputs, y.ndim == 1
         return y.reshape(len(y), -1)
 
@@ -90,33 +132,47 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
 
     def _stopping(self, held_out):
         weight = None if held_out is None or len(held_out) < 3 else held_out[2]
-        return super()._stopping(held_out) | {"metrics": {"r2": lambda output, target: r2_score(target, output, sample_weight=weight)}}
+        return super()._stopping(held_out) | {
+            "metrics": {"r2": lambda output, target: r2_score(target, output, sample_weight=weight)}
+        }
 
-    def _train(self, X, y, sample_weight, **options):  # noqa: N803
+    def _train(self, X, y, sample_weight, **options):
         if self.tau is not None:
             _positive(self.tau, "tau")
             if self.length_scale is not None:
-                raise ValueError(f"length_scale must be None where tau is given, got {self.length_scale!r}")
+                raise ValueError(
+                    f"length_scale must be None where tau is given, got {self.length_scale!r}"
+                )
         elif self.length_scale is not None:
             _positive(self.length_scale, "length_scale")
             alpha = check.real(self.alpha, "alpha", low=0)
             if not (alpha and isinstance(self._rate(), Real) and 0 < self._rate() < 1):
-                raise ValueError("length_scale must be None, or dropout one rate between 0 and 1 for all layers that have it, and alpha positive, "
-                                 f"got dropout={self.dropout!r} and alpha={self.alpha!r}")
+                raise ValueError(
+                    "length_scale must be None, or dropout one rate between 0 and 1 for all layers that have it, and alpha positive, "
+                    f"got dropout={self.dropout!r} and alpha={self.alpha!r}"
+                )
         return super()._train(X, y, sample_weight, **options)
 
     def _rate(self):
         """The one rate of all layers with dropout, or None."""
-        rates = [p for p in (self.dropout if np.iterable(self.dropout) else [self.dropout]) if p != 0]
+        rates = [
+            p for p in (self.dropout if np.iterable(self.dropout) else [self.dropout]) if p != 0
+        ]
         return rates[0] if rates and all(p == rates[0] for p in rates) else None
 
     def _trained(self, samples, batch):
         self.tau_ = self.tau
         if self.length_scale is not None:
-            tau = self.length_scale**2 * (1 - self._rate()) * batch / (samples * self.alpha) / self._target.scale**2
+            tau = (
+                self.length_scale**2
+                * (1 - self._rate())
+                * batch
+                / (samples * self.alpha)
+                / self._target.scale**2
+            )
             self.tau_ = tau.item() if self._flat else tau
 
-    def predict(self, X, return_std=False):  # noqa: N803
+    def predict(self, X, return_std=False):
         """The targets: (N,), or (N, targets) where y had two axes.
 
         Parameters
@@ -129,9 +185,11 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         if not return_std:
             return self._shaped(self._outputs(X) * self._target.scale + self._target.mean)
         found = self.predict_uncertainty(X)
-        return self._shaped(found.mean), self._shaped(np.sqrt(found.variance if self.tau_ is None else found.total_variance))
+        return self._shaped(found.mean), self._shaped(
+            np.sqrt(found.variance if self.tau_ is None else found.total_variance)
+        )
 
-    def predict_uncertainty(self, X, **options) -> MCPrediction:  # noqa: N803
+    def predict_uncertainty(self, X, **options) -> MCPrediction:
         """How sure the network is, as `DropoutClassifier.predict_uncertainty`, in y's units.
 
         Parameters
@@ -147,8 +205,12 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         """
         check_is_fitted(self, "model_")
         tau = options.pop("tau", None)
-        if options.get("tolerance") is not None:  # one for all targets: what is enough for the one of the largest unit
-            options["tolerance"] = _positive(options["tolerance"], "tolerance") / self._target.scale.max()
+        if (
+            options.get("tolerance") is not None
+        ):  # one for all targets: what is enough for the one of the largest unit
+            options["tolerance"] = (
+                _positive(options["tolerance"], "tolerance") / self._target.scale.max()
+            )
         found = self._passes(X, "raw", options).rescale(self._target.scale, self._target.mean)
         found.tau = self.tau_ if tau is None else _positive(tau, "tau")
         return found

@@ -32,7 +32,9 @@ class EarlyStopping:
         check.integer(self.patience, "patience", 1)
         check.real(self.min_delta, "min_delta", low=0.0)
         if not isinstance(self.monitor, str):
-            raise TypeError(f"monitor must be the name of a figure, got {check.describe(self.monitor)}")
+            raise TypeError(
+                f"monitor must be the name of a figure, got {check.describe(self.monitor)}"
+            )
         if self.mode is not None:
             check.choice(self.mode, "mode", ("min", "max"))
 

@@ -11,10 +11,31 @@ from fastdrop.train.loop import Run
 __all__ = ["EarlyStopping", "Epoch", "History", "evaluate", "fit", "predict"]
 
 
-def fit(model, data, *, loss=None, optimizer=None, epochs: int = 10, batch_size: int = 128, validation=None, scheduler=None,
-        scheduler_every: str = "epoch", early_stopping=None, clip_norm: float | None = None, max_norm: float | None = None,
-        mixup: float = 0.0, metrics=None, shuffle: bool = True, drop_last: bool = False, checkpoint=None,
-        checkpoint_every: str | int = "epoch", resume: bool = False, progress: bool = True, callbacks=(), sample_weight=None) -> History:
+def fit(
+    model,
+    data,
+    *,
+    loss=None,
+    optimizer=None,
+    epochs: int = 10,
+    batch_size: int = 128,
+    validation=None,
+    scheduler=None,
+    scheduler_every: str = "epoch",
+    early_stopping=None,
+    clip_norm: float | None = None,
+    max_norm: float | None = None,
+    mixup: float = 0.0,
+    metrics=None,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    checkpoint=None,
+    checkpoint_every: str | int = "epoch",
+    resume: bool = False,
+    progress: bool = True,
+    callbacks=(),
+    sample_weight=None,
+) -> History:
     """Train a model.
 
     All randomness follows from `fastdrop.manual_seed`. The model is in evaluation mode afterwards: what comes next is its

@@ -63,7 +63,9 @@ def plot_curves(histories: dict[str, History], path, held_out: str = "validation
         matplotlib is not installed.
     """
     names = {name for history in histories.values() for name in history}
-    panels = [name for name in ("loss", "accuracy", "rmse") if name in names or f"val_{name}" in names]
+    panels = [
+        name for name in ("loss", "accuracy", "rmse") if name in names or f"val_{name}" in names
+    ]
     picture = plotting.figure(4.8 * max(len(panels), 1), 3.8)
     for i, panel in enumerate(panels):
         axes, top = picture.add_subplot(1, len(panels), i + 1), 0.0
@@ -73,8 +75,14 @@ def plot_curves(histories: dict[str, History], path, held_out: str = "validation
                     values = history[name]
                     if panel == "accuracy":
                         values = [100 * (1 - value) for value in values]
-                    top = max(top, *values[len(values) // 10:])
-                    axes.plot(range(1, len(values) + 1), values, style, color=f"C{number}", label=f"{label} {what}".strip())
+                    top = max(top, *values[len(values) // 10 :])
+                    axes.plot(
+                        range(1, len(values) + 1),
+                        values,
+                        style,
+                        color=f"C{number}",
+                        label=f"{label} {what}".strip(),
+                    )
         axes.set_xlabel("epoch")
         axes.set_ylabel("error (%)" if panel == "accuracy" else panel)
         axes.set_ylim(0, 1.05 * top or 1)
@@ -107,7 +115,9 @@ class Progress:
                 from tqdm import tqdm
             except ImportError:
                 return
-            self.bar = tqdm(total=epochs * steps, initial=done, unit="step", leave=False, dynamic_ncols=True)
+            self.bar = tqdm(
+                total=epochs * steps, initial=done, unit="step", leave=False, dynamic_ncols=True
+            )
 
     def say(self, text: str) -> None:
         """A line of its own."""

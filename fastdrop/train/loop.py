@@ -27,16 +27,34 @@ __all__ = ["Run"]
 _VALIDATION_BATCH = 1024
 
 
-
-
-
-
 class Run:
     """One call of `fit`: its checked arguments, its state, its steps."""
 
-    def __init__(self, model, data, loss, optimizer, epochs, batch_size, validation, scheduler, scheduler_every,
-                 early_stopping, clip_norm, max_norm, mixup, metrics, shuffle, drop_last, checkpoint, checkpoint_every, resume,
-                 progress, callbacks, sample_weight):
+    def __init__(
+        self,
+        model,
+        data,
+        loss,
+        optimizer,
+        epochs,
+        batch_size,
+        validation,
+        scheduler,
+        scheduler_every,
+        early_stopping,
+        clip_norm,
+        max_norm,
+        mixup,
+        metrics,
+        shuffle,
+        drop_last,
+        checkpoint,
+        checkpoint_every,
+        resume,
+        progress,
+        callbacks,
+        sample_weight,
+    ):
         self.model = checked_model(model)
         data = as_dataset(data, sample_weight=sample_weight)
         self.optimizer = optim.Adam(model.parameters()) if optimizer is None else optimizer
@@ -44,24 +62,36 @@ class Run:
             raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
         self.epochs = check.integer(epochs, "epochs")
         self.scheduler = scheduler
-        if scheduler is not None and not (hasattr(scheduler, "step") and hasattr(scheduler, "state_dict")):
-            raise TypeError(f"scheduler must be a learning rate scheduler, got {check.describe(scheduler)}")
+        if scheduler is not None and not (
+            hasattr(scheduler, "step") and hasattr(scheduler, "state_dict")
+        ):
+            raise TypeError(
+                f"scheduler must be a learning rate scheduler, got {check.describe(scheduler)}"
+            )
         if scheduler is not None and scheduler.optimizer is not self.optimizer:
             raise ValueError("scheduler must be made for the optimizer that is passed")
         self.plateau = isinstance(scheduler, ReduceLROnPlateau)
         self.by_step = check.choice(scheduler_every, "scheduler_every", ("epoch", "step")) == "step"
         if self.plateau and self.by_step:
-            raise ValueError("scheduler_every must be 'epoch' for ReduceLROnPlateau, which looks at an epoch's loss")
+            raise ValueError(
+                "scheduler_every must be 'epoch' for ReduceLROnPlateau, which looks at an epoch's loss"
+            )
         if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
             early_stopping = EarlyStopping(check.integer(early_stopping, "early_stopping", 1))
         if early_stopping is not None and validation is None:
             raise ValueError("early_stopping needs validation data, got validation=None")
         self.early = early_stopping
-        self.clip_norm = None if clip_norm is None else check.real(clip_norm, "clip_norm", low=0, open_low=True)
-        self.max_norm = None if max_norm is None else check.real(max_norm, "max_norm", low=0, open_low=True)
+        self.clip_norm = (
+            None if clip_norm is None else check.real(clip_norm, "clip_norm", low=0, open_low=True)
+        )
+        self.max_norm = (
+            None if max_norm is None else check.real(max_norm, "max_norm", low=0, open_low=True)
+        )
         self.mixup = check.real(mixup, "mixup", low=0)
         if self.mixup and data.sample_weight is not None:
-            raise ValueError(f"mixup must be 0 beside sample_weight, got {mixup}: a mixed sample has no weight of its own")
+            raise ValueError(
+                f"mixup must be 0 beside sample_weight, got {mixup}: a mixed sample has no weight of its own"
+            )
         self.objective = Objective(loss, data, metrics)
         self.callbacks = [callbacks] if callable(callbacks) else list(callbacks)
         if not all(map(callable, self.callbacks)):
@@ -81,22 +111,35 @@ class Run:
         tree = None
         if self.path is not None and os.path.lexists(self.path):
             if not resume:
-                raise FileExistsError(f"the checkpoint {self.path!r} exists: continue it with resume=True, or remove it")
+                raise FileExistsError(
+                    f"the checkpoint {self.path!r} exists: continue it with resume=True, or remove it"
+                )
             tree = read_checkpoint(self.path)
         before = random.get_state()
         try:
             if tree is not None:
-                random.set_state(self._mine(tree)["start"])  # so that a split off validation set is the same one
+                random.set_state(
+                    self._mine(tree)["start"]
+                )  # so that a split off validation set is the same one
             self.start = random.get_state()
             if isinstance(validation, Real):
                 data, validation = data.split(validation)
             elif validation is not None:
                 validation = as_dataset(validation, "validation")
                 if validation.is_classification != data.is_classification:
-                    raise ValueError("validation must have targets like the data's: class numbers, or real numbers")
+                    raise ValueError(
+                        "validation must have targets like the data's: class numbers, or real numbers"
+                    )
             self.validation = None if validation is None else as_arrays(validation)
-            self.batches = Batches(data.x, data.y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=True,
-                                   weights=None if data.sample_weight is None else mean_one(data.sample_weight))
+            self.batches = Batches(
+                data.x,
+                data.y,
+                batch_size,
+                shuffle=shuffle,
+                drop_last=drop_last,
+                reuse=True,
+                weights=None if data.sample_weight is None else mean_one(data.sample_weight),
+            )
             if tree is not None:
                 self._resume(tree)
         except BaseException:
@@ -129,7 +172,11 @@ class Run:
             self.step += 1
             self.total_steps += 1
             self.progress.step()
-            if self.every != "epoch" and self.total_steps - self.saved_at >= self.every and self.step < len(self.batches):
+            if (
+                self.every != "epoch"
+                and self.total_steps - self.saved_at >= self.every
+                and self.step < len(self.batches)
+            ):
                 self._save()
         took = time.perf_counter() - started
         self.epoch, self.step, self.order = self.epoch + 1, 0, None
@@ -140,7 +187,9 @@ class Run:
         figures |= {"lr": float(self.optimizer.param_groups[0]["lr"]), "time": took}
         self.history.add(figures)
         if self.scheduler is not None and not self.by_step:
-            self.scheduler.step(*([figures.get("val_loss", figures["loss"])] if self.plateau else []))
+            self.scheduler.step(
+                *([figures.get("val_loss", figures["loss"])] if self.plateau else [])
+            )
         if self.early is not None:
             self._look_for_the_best(figures)
         event = Epoch(self.epoch, figures, self.model, self.optimizer, self.history)
@@ -149,7 +198,9 @@ class Run:
         self.history.stopped |= bool(event.stop)
         self.progress.epoch(self.epoch, figures)
         ends = self.epoch == self.epochs or self.history.stopped
-        if self.path is not None and (self.every == "epoch" or ends or self.total_steps - self.saved_at >= self.every):
+        if self.path is not None and (
+            self.every == "epoch" or ends or self.total_steps - self.saved_at >= self.every
+        ):
             self._save()
         self.model.train()  # a callback may have evaluated it
 
@@ -162,7 +213,8 @@ class Run:
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss became {value} in epoch {self.epoch + 1}, step {self.step + 1} (lr = "
-                f"{self.optimizer.param_groups[0]['lr']:g}): try a lower learning rate, clip_norm, or standardised data")
+                f"{self.optimizer.param_groups[0]['lr']:g}): try a lower learning rate, clip_norm, or standardised data"
+            )
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
@@ -173,7 +225,9 @@ class Run:
         if self.scheduler is not None and self.by_step:
             self.scheduler.step()
         # Under mixup the sample with the larger share is the one to be right about.
-        score, count = self.objective.score(output, yb if mix is None or mix[2] >= 0.5 else yb[mix[1]], weight)
+        score, count = self.objective.score(
+            output, yb if mix is None or mix[2] >= 0.5 else yb[mix[1]], weight
+        )
         rows = len(yb) if weight is None else float(weight.sum(dtype=np.float64))
         for i, part in enumerate((value * len(yb), rows, score, count)):
             self.sums[i] += part
@@ -199,11 +253,15 @@ class Run:
 
     def _look_for_the_best(self, figures: dict) -> None:
         if self.early.monitor not in figures:
-            raise ValueError(f"early_stopping must monitor one of {', '.join(figures)}, got {self.early.monitor!r}")
+            raise ValueError(
+                f"early_stopping must monitor one of {', '.join(figures)}, got {self.early.monitor!r}"
+            )
         value = figures[self.early.monitor]
         if self.early.improves(value, self.best):
             self.best, self.waited, self.history.best_epoch = value, 0, self.epoch
-            self.best_weights = {name: np.array(array) for name, array in self.model.state_dict().items()}
+            self.best_weights = {
+                name: np.array(array) for name, array in self.model.state_dict().items()
+            }
         else:
             self.waited += 1
             self.history.stopped |= self.waited >= self.early.patience
@@ -212,19 +270,39 @@ class Run:
 
     def _save(self) -> None:
         self.saved_at = self.total_steps
-        save_checkpoint(self.path, self.model, self.optimizer, self.scheduler, extra={"fit": {
-            **self._place(), "start": self.start,
-            "epoch": self.epoch, "step": self.step, "total_steps": self.total_steps,
-            "order": self.order if self.step else None, "sums": self.sums,
-            "best": self.best, "waited": self.waited, "best_weights": self.best_weights,
-            "history": dict(self.history), "best_epoch": self.history.best_epoch, "stopped": self.history.stopped,
-        }})
+        save_checkpoint(
+            self.path,
+            self.model,
+            self.optimizer,
+            self.scheduler,
+            extra={
+                "fit": {
+                    **self._place(),
+                    "start": self.start,
+                    "epoch": self.epoch,
+                    "step": self.step,
+                    "total_steps": self.total_steps,
+                    "order": self.order if self.step else None,
+                    "sums": self.sums,
+                    "best": self.best,
+                    "waited": self.waited,
+                    "best_weights": self.best_weights,
+                    "history": dict(self.history),
+                    "best_epoch": self.history.best_epoch,
+                    "stopped": self.history.stopped,
+                }
+            },
+        )
 
     def _place(self) -> dict:
         """What must be the same for a place in the data, and the state of optimiser and schedule, to mean the same."""
-        return {"rows": len(self.batches.x), "batch_size": self.batches.batch_size, "drop_last": self.batches.drop_last,
-                "optimizer": type(self.optimizer).__name__,
-                "scheduler": None if self.scheduler is None else type(self.scheduler).__name__}
+        return {
+            "rows": len(self.batches.x),
+            "batch_size": self.batches.batch_size,
+            "drop_last": self.batches.drop_last,
+            "optimizer": type(self.optimizer).__name__,
+            "scheduler": None if self.scheduler is None else type(self.scheduler).__name__,
+        }
 
     def _mine(self, tree: dict) -> dict:
         """What `fit` put into the checkpoint."""
@@ -237,9 +315,20 @@ class Run:
         mine = self._mine(tree)
         for name, now in self._place().items():
             if mine[name] != now:
-                raise ValueError(f"the checkpoint {self.path!r} was made with {name} = {mine[name]}, this run has {now}")
+                raise ValueError(
+                    f"the checkpoint {self.path!r} was made with {name} = {mine[name]}, this run has {now}"
+                )
         restore(tree, self.path, self.model, self.optimizer, self.scheduler)
-        for name in ("epoch", "step", "total_steps", "order", "sums", "best", "waited", "best_weights"):
+        for name in (
+            "epoch",
+            "step",
+            "total_steps",
+            "order",
+            "sums",
+            "best",
+            "waited",
+            "best_weights",
+        ):
             setattr(self, name, mine[name])
         self.saved_at = self.total_steps
         self.history = History(mine["history"])

@@ -17,8 +17,18 @@ from fastdrop.train.evaluate import as_arrays, evaluate
 
 __all__ = ["Trial", "Tuning", "tune_rates"]
 
-_NOT_HERE = ("validation", "epochs", "progress", "callbacks", "checkpoint", "checkpoint_every", "resume", "scheduler", "scheduler_every",
-             "early_stopping")
+_NOT_HERE = (
+    "validation",
+    "epochs",
+    "progress",
+    "callbacks",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+    "scheduler",
+    "scheduler_every",
+    "early_stopping",
+)
 
 
 @dataclass(frozen=True)
@@ -89,15 +99,51 @@ class Tuning:
 
     def table(self) -> str:
         """The trials, one a line; a star at the best."""
-        rows = [("rate", f"training {self.measure}", f"validation {self.measure}", "gap", "the network", "decision")]
-        rows += [(f"{t.rate:g}{'*' if t is self.best else ''}", f"{t.training[self.measure]:.4g}", f"{t.validation[self.measure]:.4g}",
-                  f"{t.gap:.3g}", t.verdict, t.decision) for t in self.trials]
+        rows = [
+            (
+                "rate",
+                f"training {self.measure}",
+                f"validation {self.measure}",
+                "gap",
+                "the network",
+                "decision",
+            )
+        ]
+        rows += [
+            (
+                f"{t.rate:g}{'*' if t is self.best else ''}",
+                f"{t.training[self.measure]:.4g}",
+                f"{t.validation[self.measure]:.4g}",
+                f"{t.gap:.3g}",
+                t.verdict,
+                t.decision,
+            )
+            for t in self.trials
+        ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
 
 
-def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float = 0.1, highest: float = 0.5, epochs: int = 15,
-               max_trials: int = 8, gaps=None, seed: int = 0, loss=None, optimizer=None, progress: bool = True, **options) -> Tuning:
+def tune_rates(
+    build,
+    data,
+    *,
+    validation=0.2,
+    start: float = 0.2,
+    step: float = 0.1,
+    highest: float = 0.5,
+    epochs: int = 15,
+    max_trials: int = 8,
+    gaps=None,
+    seed: int = 0,
+    loss=None,
+    optimizer=None,
+    progress: bool = True,
+    **options,
+) -> Tuning:
     """Search the dropout rate of a network.
 
     Train with the rate `start`; where the network overfits go on with a rate higher by `step`, where it underfits with a lower one. It
@@ -150,19 +196,32 @@ def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float =
     highest = check.rate(highest, "highest")
     start = check.real(start, "start", low=0.0, high=highest)
     step = check.real(step, "step", low=0.0, high=1.0, open_low=True)
-    epochs, max_trials = check.integer(epochs, "epochs", 1), check.integer(max_trials, "max_trials", 1)
+    epochs, max_trials = (
+        check.integer(epochs, "epochs", 1),
+        check.integer(max_trials, "max_trials", 1),
+    )
     gaps = None if gaps is None else _limits(gaps)
     seed = check.integer(seed, "seed", 0, check.U64_MAX)
     if optimizer is not None and (isinstance(optimizer, type) or not callable(optimizer)):
-        raise TypeError(f"optimizer must be a function that makes one for a model, got {check.describe(optimizer)}")
+        raise TypeError(
+            f"optimizer must be a function that makes one for a model, got {check.describe(optimizer)}"
+        )
     if refused := sorted(set(options) & set(_NOT_HERE)):
-        raise TypeError(f"options must be some that make sense for every trial of a search, got {', '.join(refused)}")
+        raise TypeError(
+            f"options must be some that make sense for every trial of a search, got {', '.join(refused)}"
+        )
     if not callable(build):
-        raise TypeError(f"build must be a function rate -> Module, or a Module, got {check.describe(build)}")
+        raise TypeError(
+            f"build must be a function rate -> Module, or a Module, got {check.describe(build)}"
+        )
     data = as_dataset(data)
     with random.own_run(seed):
         if isinstance(validation, Real):
-            train, held = data.split(check.real(validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True))
+            train, held = data.split(
+                check.real(
+                    validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True
+                )
+            )
         else:
             train, held = data, as_dataset(validation, "validation")
         if isinstance(build, nn.Module):
@@ -174,8 +233,16 @@ def tune_rates(build, data, *, validation=0.2, start: float = 0.2, step: float =
                 model = build(rate)
                 if not isinstance(model, nn.Module):
                     raise TypeError(f"build must return a Module, got {check.describe(model)}")
-                fit(model, train, loss=loss, optimizer=None if optimizer is None else optimizer(model), epochs=epochs, progress=False,
-                    callbacks=lambda event: meter.advance(1), **options)
+                fit(
+                    model,
+                    train,
+                    loss=loss,
+                    optimizer=None if optimizer is None else optimizer(model),
+                    epochs=epochs,
+                    progress=False,
+                    callbacks=lambda event: meter.advance(1),
+                    **options,
+                )
                 return model, evaluate(model, train, loss=loss), evaluate(model, held, loss=loss)
 
             return _search(run, start, step, highest, max_trials, gaps)
@@ -207,7 +274,9 @@ def _decide(rate, verdict, better, tried, step, highest, max_trials):
         return None, "stop: no better than the best before"
     if verdict == "fits":
         return None, "stop: neither overfits nor underfits"
-    following = round(rate + (step if verdict == "overfits" else -step), 9)  # 0.1 + 0.2 is 0.3 again
+    following = round(
+        rate + (step if verdict == "overfits" else -step), 9
+    )  # 0.1 + 0.2 is 0.3 again
     following = min(max(following, 0.0), highest)
     if following == rate:
         return None, "stop: the range ends"
@@ -222,7 +291,9 @@ def _copies(model, x):
     """A function rate -> copy of the model with this rate; x are a few samples."""
     shares = {name: MOST[kind] / MOST["dense"] for name, _, kind in places(model, x)}
     if not shares:
-        raise ValueError("build must have a layer with a rate above 0, which is no schedule (Dropout(0.2), ...): there is nothing to tune")
+        raise ValueError(
+            "build must have a layer with a rate above 0, which is no schedule (Dropout(0.2), ...): there is nothing to tune"
+        )
 
     def build(rate):
         made = copy.deepcopy(model)
@@ -235,8 +306,11 @@ def _copies(model, x):
 
 
 def _rates(model) -> dict:
-    found = {name: getattr(module, rate_name(module), None) for name, module in model.named_modules()
-             if module.n_sites and not isinstance(module, nn.ConcreteDropout)}
+    found = {
+        name: getattr(module, rate_name(module), None)
+        for name, module in model.named_modules()
+        if module.n_sites and not isinstance(module, nn.ConcreteDropout)
+    }
     return {name: p for name, p in found.items() if isinstance(p, float)}
 
 

@@ -67,8 +67,10 @@ class Calibration:
     area: float
 
     def __repr__(self):
-        return (f"Calibration({len(self.coverage)} inputs: accuracy {self.accuracy:.4g}, confidence {self.confidence:.4g}, ECE {self.ece:.4g}, "
-                f"MCE {self.mce:.4g}, NLL {self.nll:.4g}, Brier {self.brier:.4g}, area under accuracy-coverage {self.area:.4g})")
+        return (
+            f"Calibration({len(self.coverage)} inputs: accuracy {self.accuracy:.4g}, confidence {self.confidence:.4g}, ECE {self.ece:.4g}, "
+            f"MCE {self.mce:.4g}, NLL {self.nll:.4g}, Brier {self.brier:.4g}, area under accuracy-coverage {self.area:.4g})"
+        )
 
     def plot(self, path=None):
         """Draw the reliability diagram, and accuracy against coverage beside it.
@@ -91,13 +93,45 @@ class Calibration:
         left, right = picture.add_subplot(1, 2, 1), picture.add_subplot(1, 2, 2)
         full = self.bin_count > 0
         middles, widths = (self.edges[:-1] + self.edges[1:])[full] / 2, np.diff(self.edges)[full]
-        left.bar(middles, self.bin_accuracy[full], widths, color="C0", alpha=0.4, edgecolor="C0", label="accuracy")
-        left.bar(middles, self.bin_count[full] / self.bin_count.sum(), 0.3 * widths, color="0.4", label="share of inputs")  # hides no accuracy
-        left.plot(self.bin_confidence[full], self.bin_accuracy[full], "o", color="C0", markersize=3, clip_on=False)
+        left.bar(
+            middles,
+            self.bin_accuracy[full],
+            widths,
+            color="C0",
+            alpha=0.4,
+            edgecolor="C0",
+            label="accuracy",
+        )
+        left.bar(
+            middles,
+            self.bin_count[full] / self.bin_count.sum(),
+            0.3 * widths,
+            color="0.4",
+            label="share of inputs",
+        )  # hides no accuracy
+        left.plot(
+            self.bin_confidence[full],
+            self.bin_accuracy[full],
+            "o",
+            color="C0",
+            markersize=3,
+            clip_on=False,
+        )
         plotting.diagonal(left, "confidence", "accuracy", f"ECE {self.ece:.3f}, MCE {self.mce:.3f}")
         right.plot(self.coverage, self.covered_accuracy)
-        right.axhline(self.accuracy, color="0.4", linestyle="--", linewidth=1, label=f"accuracy of all, {self.accuracy:.3f}")
-        right.set(xlabel="coverage (the most certain inputs)", ylabel="accuracy", title=f"area {self.area:.3f}", xlim=(0, 1))
+        right.axhline(
+            self.accuracy,
+            color="0.4",
+            linestyle="--",
+            linewidth=1,
+            label=f"accuracy of all, {self.accuracy:.3f}",
+        )
+        right.set(
+            xlabel="coverage (the most certain inputs)",
+            ylabel="accuracy",
+            title=f"area {self.area:.3f}",
+            xlim=(0, 1),
+        )
         right.grid(alpha=0.3)
         right.legend(fontsize="small")
         if path is not None:
@@ -105,7 +139,9 @@ class Calibration:
         return picture
 
 
-def calibration(prediction, y, bins: int = 15, *, strategy: str = "uniform", uncertainty=None) -> Calibration | IntervalCalibration:
+def calibration(
+    prediction, y, bins: int = 15, *, strategy: str = "uniform", uncertainty=None
+) -> Calibration | IntervalCalibration:
     """Compare what was predicted with what came.
 
     Parameters
@@ -142,7 +178,13 @@ def calibration(prediction, y, bins: int = 15, *, strategy: str = "uniform", unc
     check.choice(strategy, "strategy", ("uniform", "quantile"))
     pair = mean_and_std(prediction)
     if pair is None:
-        return _of_classes(prediction.mean if isinstance(prediction, MCPrediction) else prediction, y, bins, strategy, uncertainty)
+        return _of_classes(
+            prediction.mean if isinstance(prediction, MCPrediction) else prediction,
+            y,
+            bins,
+            strategy,
+            uncertainty,
+        )
     if strategy != "uniform" or uncertainty is not None:
         raise ValueError("strategy and uncertainty must be left out for a regression")
     return of_intervals(*pair, y, bins)
@@ -152,40 +194,61 @@ def class_scores(scores, y, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores (N, C) as float64 and class numbers (N,), checked; N >= 1, C >= 2."""
     scores = real(scores, name)
     if scores.ndim != 2 or scores.shape[1] < 2 or not len(scores):
-        raise ValueError(f"{name} must have shape (N, C) with at least one row and two classes, got {scores.shape}")
+        raise ValueError(
+            f"{name} must have shape (N, C) with at least one row and two classes, got {scores.shape}"
+        )
     y = check.labels(y, "y", scores.shape[1])
     if len(y) != len(scores):
-        raise ValueError(f"y must have one class number for each of the {len(scores)} rows of {name}, got {len(y)}")
+        raise ValueError(
+            f"y must have one class number for each of the {len(scores)} rows of {name}, got {len(y)}"
+        )
     return scores.astype(np.float64), y
 
 
 def _of_classes(p, y, bins, strategy, uncertainty):
     p, y = class_scores(p, y, "prediction")
     if p.min() < 0 or np.abs(p.sum(1) - 1).max() > _SUM:
-        raise ValueError("prediction must hold probabilities, rows that add up to 1 (of logits, fd.softmax makes them), "
-                         f"got rows that add up to {p.sum(1).min():.4g} to {p.sum(1).max():.4g} with values from {p.min():.4g}")
+        raise ValueError(
+            "prediction must hold probabilities, rows that add up to 1 (of logits, fd.softmax makes them), "
+            f"got rows that add up to {p.sum(1).min():.4g} to {p.sum(1).max():.4g} with values from {p.min():.4g}"
+        )
     confidence, right = p.max(1), p.argmax(1) == y
     grid = np.linspace(0.0, 1.0, bins + 1)
     edges = grid if strategy == "uniform" else np.quantile(confidence, grid)
     place = np.searchsorted(edges[1:-1], confidence)  # the left-most: bins are closed on the right
     count = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
-        mean_confidence, mean_right = (np.bincount(place, values, bins) / count for values in (confidence, right))
+        mean_confidence, mean_right = (
+            np.bincount(place, values, bins) / count for values in (confidence, right)
+        )
     gaps = np.where(count > 0, np.abs(mean_right - mean_confidence), 0.0)
-    covered = _covered(right, -confidence if uncertainty is None else _one_each(uncertainty, len(y)))
+    covered = _covered(
+        right, -confidence if uncertainty is None else _one_each(uncertainty, len(y))
+    )
     truth = p[np.arange(len(y)), y]
     return Calibration(
-        accuracy=float(right.mean()), confidence=float(confidence.mean()), ece=float((gaps * count).sum() / len(y)), mce=float(gaps.max()),
+        accuracy=float(right.mean()),
+        confidence=float(confidence.mean()),
+        ece=float((gaps * count).sum() / len(y)),
+        mce=float(gaps.max()),
         nll=float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()) + 0.0,  # no -0
         brier=float((np.square(p).sum(1) - 2 * truth + 1).mean()),
-        edges=edges, bin_confidence=mean_confidence, bin_accuracy=mean_right, bin_count=count,
-        coverage=np.arange(1, len(y) + 1) / len(y), covered_accuracy=covered, area=float(covered.mean()))
+        edges=edges,
+        bin_confidence=mean_confidence,
+        bin_accuracy=mean_right,
+        bin_count=count,
+        coverage=np.arange(1, len(y) + 1) / len(y),
+        covered_accuracy=covered,
+        area=float(covered.mean()),
+    )
 
 
 def _one_each(uncertainty, n):
     uncertainty = real(uncertainty, "uncertainty")
     if uncertainty.shape != (n,):
-        raise ValueError(f"uncertainty must have shape ({n},), one number for each input, got {uncertainty.shape}")
+        raise ValueError(
+            f"uncertainty must have shape ({n},), one number for each input, got {uncertainty.shape}"
+        )
     return uncertainty
 
 

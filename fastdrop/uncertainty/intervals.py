@@ -51,8 +51,15 @@ class IntervalCalibration:
         """Draw the observed share against the nominal level; as `Calibration.plot`."""
         picture = plotting.figure(4.8, 4.2)
         axes = picture.add_subplot()
-        axes.plot([0, *self.levels, 1], [0, *self.observed, 1], "o-", markersize=3, label="observed")
-        plotting.diagonal(axes, "probability of the interval", "share of y within it", f"mean error {self.error:.3f}")
+        axes.plot(
+            [0, *self.levels, 1], [0, *self.observed, 1], "o-", markersize=3, label="observed"
+        )
+        plotting.diagonal(
+            axes,
+            "probability of the interval",
+            "share of y within it",
+            f"mean error {self.error:.3f}",
+        )
         if path is not None:
             plotting.save(picture, path)
         return picture
@@ -66,24 +73,37 @@ def mean_and_std(prediction):
         try:
             return prediction.mean, np.sqrt(prediction.total_variance)
         except AttributeError:
-            raise ValueError("prediction must know the noise of y (mc_predict(..., tau=), or a model that predicts it, output='gaussian'), "
-                             f"got {check.describe(prediction)}; or pass (mean, std)") from None
+            raise ValueError(
+                "prediction must know the noise of y (mc_predict(..., tau=), or a model that predicts it, output='gaussian'), "
+                f"got {check.describe(prediction)}; or pass (mean, std)"
+            ) from None
     return prediction if isinstance(prediction, tuple) and len(prediction) == 2 else None
 
 
 def of_intervals(mean, std, y, bins) -> IntervalCalibration:
     """The figures, from arrays as the user passed them."""
-    mean, std, y = (real(values, name).astype(np.float64) for values, name in ((mean, "mean"), (std, "std"), (y, "y")))
+    mean, std, y = (
+        real(values, name).astype(np.float64)
+        for values, name in ((mean, "mean"), (std, "std"), (y, "y"))
+    )
     if y.ndim == 1 and mean.shape == (len(y), 1):
         y = y[:, None]
     if mean.size == 0 or not mean.shape == std.shape == y.shape:
-        raise ValueError(f"mean, std and y must have one shape, not empty, got {mean.shape}, {std.shape} and {y.shape}")
+        raise ValueError(
+            f"mean, std and y must have one shape, not empty, got {mean.shape}, {std.shape} and {y.shape}"
+        )
     if std.min() <= 0:
         raise ValueError(f"std must be positive, got {std.min():g}")
     levels = np.arange(1, bins) / bins
     away = np.abs(y - mean) / std
-    observed = np.array([np.mean(away <= NormalDist().inv_cdf((1 + level) / 2)) for level in levels])
+    observed = np.array(
+        [np.mean(away <= NormalDist().inv_cdf((1 + level) / 2)) for level in levels]
+    )
     return IntervalCalibration(
-        levels, observed, error=float(np.abs(observed - levels).mean()),
+        levels,
+        observed,
+        error=float(np.abs(observed - levels).mean()),
         nll=float((0.5 * np.square(away) + np.log(std)).mean() + 0.5 * math.log(2 * math.pi)),
-        rmse=float(np.sqrt(np.square(y - mean).mean())), std=float(np.sqrt(np.square(std).mean())))
+        rmse=float(np.sqrt(np.square(y - mean).mean())),
+        std=float(np.sqrt(np.square(std).mean())),
+    )

@@ -24,16 +24,31 @@ from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
-THINS = True  # whether shared masks compute thinned networks; tests and benchmarks compare with False
+THINS = (
+    True  # whether shared masks compute thinned networks; tests and benchmarks compare with False
+)
 
 
 class MCWarning(UserWarning):
     """A model's passes are computed one by one, which takes longer; or some stayed less sure than asked for."""
 
 
-def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_sample", batch_size: int = 4096, output: str = "auto",
-               tolerance: float | None = None, max_samples: int = 10_000, keep: bool = False, tau: float | None = None, row0: int = 0,
-               progress: bool = True) -> MCPrediction:
+def mc_predict(
+    model,
+    x,
+    samples: int = 50,
+    seed: int = 0,
+    *,
+    masks: str = "per_sample",
+    batch_size: int = 4096,
+    output: str = "auto",
+    tolerance: float | None = None,
+    max_samples: int = 10_000,
+    keep: bool = False,
+    tau: float | None = None,
+    row0: int = 0,
+    progress: bool = True,
+) -> MCPrediction:
     """Predict with T random thinned networks: the mean is the prediction, the spread how unsure the network is.
 
     Pass t of sample n draws its masks at (seed, draw t, row n) in the Monte Carlo domain of the mask contract: the result is
@@ -95,28 +110,64 @@ def mc_predict(model, x, samples: int = 50, seed: int = 0, *, masks: str = "per_
     if random.side_by_side():
         raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
-        raise ValueError("model must have a stochastic layer (Dropout, ...): without one all passes are the same")
-    samples, seed = check.integer(samples, "samples", 1), check.integer(seed, "seed", 0, check.U64_MAX)
+        raise ValueError(
+            "model must have a stochastic layer (Dropout, ...): without one all passes are the same"
+        )
+    samples, seed = (
+        check.integer(samples, "samples", 1),
+        check.integer(seed, "seed", 0, check.U64_MAX),
+    )
     batch_size = check.integer(batch_size, "batch_size", 1)
     check.choice(masks, "masks", ("per_sample", "shared"))
     check.choice(output, "output", ("auto", "softmax", "raw", "gaussian"))
-    tolerance = None if tolerance is None else check.real(tolerance, "tolerance", low=0, open_low=True)
+    tolerance = (
+        None if tolerance is None else check.real(tolerance, "tolerance", low=0, open_low=True)
+    )
     max_samples = check.integer(max_samples, "max_samples", 1)
     keep, progress = check.flag(keep, "keep"), check.flag(progress, "progress")
     if keep and tolerance is not None:
-        raise ValueError("keep must be False with tolerance=, which makes different numbers of passes")
+        raise ValueError(
+            "keep must be False with tolerance=, which makes different numbers of passes"
+        )
     tau = None if tau is None else check.real(tau, "tau", low=0, open_low=True)
     x = check.floats(x, "x", minimum_ndim=1)
     row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(x)))
     with evaluating(model), no_grad(), Meter(len(x) * samples, "pass", progress) as meter:
-        plan = _Plan(_Passes(model, seed, masks, THINS and masks == "shared"), x, row0, samples, batch_size, keep, tolerance, max_samples, meter)
+        plan = _Plan(
+            _Passes(model, seed, masks, THINS and masks == "shared"),
+            x,
+            row0,
+            samples,
+            batch_size,
+            keep,
+            tolerance,
+            max_samples,
+            meter,
+        )
         pieces = plan.pieces(output)
-    joined = {name: _joined([getattr(piece, name) for piece in pieces])
-              for name in ("counts", "mean", "variance", "entropies", "votes", "noise", "passes", "log_variances")}
+    joined = {
+        name: _joined([getattr(piece, name) for piece in pieces])
+        for name in (
+            "counts",
+            "mean",
+            "variance",
+            "entropies",
+            "votes",
+            "noise",
+            "passes",
+            "log_variances",
+        )
+    }
     if tolerance is not None and pieces and any(piece.unsure for piece in pieces):
-        warnings.warn(f"after max_samples = {max_samples} passes the mean of {sum(piece.unsure for piece in pieces)} inputs is less sure than "
-                      f"tolerance = {tolerance:g}", MCWarning, stacklevel=2)
-    return MCPrediction(samples, joined.pop("counts"), joined.pop("mean"), joined.pop("variance"), tau=tau, **joined)
+        warnings.warn(
+            f"after max_samples = {max_samples} passes the mean of {sum(piece.unsure for piece in pieces)} inputs is less sure than "
+            f"tolerance = {tolerance:g}",
+            MCWarning,
+            stacklevel=2,
+        )
+    return MCPrediction(
+        samples, joined.pop("counts"), joined.pop("mean"), joined.pop("variance"), tau=tau, **joined
+    )
 
 
 def _joined(parts):
@@ -143,7 +194,11 @@ class _Passes:
                 reason = f"side by side they end in {type(error).__name__}: {error}"
             outputs = self._one_by_one(x, row0, rows, first, count)
             self.one_by_one = True
-            warnings.warn(f"mc_predict computes the passes of this model one by one: {reason}", MCWarning, stacklevel=6)
+            warnings.warn(
+                f"mc_predict computes the passes of this model one by one: {reason}",
+                MCWarning,
+                stacklevel=6,
+            )
             return outputs
         return self._one_by_one(x, row0, rows, first, count)
 
@@ -155,20 +210,29 @@ class _Passes:
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _side_by_side(self, x, row0, rows, first, count, known):
-        with random.monte_carlo(first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known), side_by_side(count):
+        with (
+            random.monte_carlo(
+                first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known
+            ),
+            side_by_side(count),
+        ):
             y = self.model(x)
             with reading_passes():
                 array = one_row_each(y, len(x) * (count if type(y) is PassTensor else 1)).data
         if type(y) is PassTensor:
             return array.reshape(len(x), count, *array.shape[1:]).astype(np.float64)
-        return np.repeat(array[:, None], count, axis=1).astype(np.float64)  # nothing was drawn (p = 0)
+        return np.repeat(array[:, None], count, axis=1).astype(
+            np.float64
+        )  # nothing was drawn (p = 0)
 
 
 def one_row_each(y, rows: int) -> Tensor:
     """A model's output, which must have so many rows."""
     y = as_tensor(y, "the model's output")
     if y.ndim == 0 or y.shape[0] != rows:
-        raise ValueError(f"model must return one row for each of {rows} samples, got an output of shape {y.shape}")
+        raise ValueError(
+            f"model must return one row for each of {rows} samples, got an output of shape {y.shape}"
+        )
     return y
 
 
@@ -176,8 +240,19 @@ class _Plan:
     """Which passes of which samples are computed together."""
 
     def __init__(self, passes, x, row0, samples, batch_size, keep, tolerance, max_samples, meter):
-        self.passes, self.x, self.row0, self.samples, self.batch_size = passes, x, row0, samples, batch_size
-        self.keep, self.tolerance, self.max_samples, self.meter = keep, tolerance, max_samples, meter
+        self.passes, self.x, self.row0, self.samples, self.batch_size = (
+            passes,
+            x,
+            row0,
+            samples,
+            batch_size,
+        )
+        self.keep, self.tolerance, self.max_samples, self.meter = (
+            keep,
+            tolerance,
+            max_samples,
+            meter,
+        )
         # One mask for many samples pays; masks of their own are as cheap for few samples with all their passes.
         self.rows = batch_size if passes.masks == "shared" else max(1, batch_size // samples)
 
@@ -185,7 +260,7 @@ class _Plan:
         """All samples, a piece at a time; from the start again with the softmax when probabilities were followed by others."""
         pieces = []
         for start in range(0, max(len(self.x), 1), self.rows):
-            piece = self._piece(self.x[start:start + self.rows], self.row0 + start, output)
+            piece = self._piece(self.x[start : start + self.rows], self.row0 + start, output)
             if piece is None:
                 return self.pieces("softmax")
             output = piece.output
@@ -203,7 +278,9 @@ class _Plan:
             sums.add(y, first)
         if self.tolerance is not None:
             done, rows = self.samples, np.arange(row0, row0 + len(x), dtype=np.uint32)
-            while (unsure := np.flatnonzero(sums.error() > self.tolerance)).size and done < self.max_samples:
+            while (
+                unsure := np.flatnonzero(sums.error() > self.tolerance)
+            ).size and done < self.max_samples:
                 more = min(self.samples, self.max_samples - done)
                 for first, y in self._blocks(x[unsure], 0, rows[unsure], done, more):
                     sums.add(y, first, unsure)
@@ -221,16 +298,24 @@ class _Plan:
 
 
 def what_to_average(first, output: str) -> str | None:
-    """"softmax", "raw", "gaussian", or "shares" (probabilities as they are), from what was asked for and one pass of the first piece;
+    """ "softmax", "raw", "gaussian", or "shares" (probabilities as they are), from what was asked for and one pass of the first piece;
     None where "shares" was decided before and does not hold here."""
     several = first.ndim == 2 and first.shape[1] > 1
     if output == "softmax" and not several:
-        raise ValueError(f"output='softmax' needs two or more scores a sample, got outputs of shape {first.shape}")
+        raise ValueError(
+            f"output='softmax' needs two or more scores a sample, got outputs of shape {first.shape}"
+        )
     if output == "gaussian" and (first.ndim < 2 or first.shape[-1] % 2):
-        raise ValueError(f"output='gaussian' needs means and as many log variances along the last axis, got outputs of shape {first.shape}")
+        raise ValueError(
+            f"output='gaussian' needs means and as many log variances along the last axis, got outputs of shape {first.shape}"
+        )
     if output in ("auto", "shares"):
-        shares = several and bool((first >= 0).all() and np.abs(first.sum(1) - 1).max(initial=0) < 1e-4)
-        return "shares" if shares else None if output == "shares" else "softmax" if several else "raw"
+        shares = several and bool(
+            (first >= 0).all() and np.abs(first.sum(1) - 1).max(initial=0) < 1e-4
+        )
+        return (
+            "shares" if shares else None if output == "shares" else "softmax" if several else "raw"
+        )
     return output
 
 
@@ -241,10 +326,14 @@ class _Sums:
     def __init__(self, output, samples, keep):
         self.output, self.samples, self.keep = output, samples, keep
         self.of_classes, self.predicts_noise = output in ("softmax", "shares"), output == "gaussian"
-        self.base = self.entropies = self.votes = self.noise = self.passes = self.log_variances = None
+        self.base = self.entropies = self.votes = self.noise = self.passes = self.log_variances = (
+            None
+        )
         self.unsure = 0
 
-    @np.errstate(over="ignore", invalid="ignore")  # infinite and undefined outputs are values, not warnings
+    @np.errstate(
+        over="ignore", invalid="ignore"
+    )  # infinite and undefined outputs are values, not warnings
     def add(self, y, first, rows=slice(None)):
         """Passes (n, count, ...) from number `first` on, of all samples or of those at `rows`."""
         log_variances = None
@@ -256,19 +345,23 @@ class _Sums:
             self._begin(y)
         n, count = y.shape[:2]
         if self.keep:
-            self.passes[:, first:first + count] = y
+            self.passes[:, first : first + count] = y
             if self.predicts_noise:
-                self.log_variances[:, first:first + count] = log_variances
-        figures = np.empty((n, count + 1, self.totals.shape[1]))  # the sums so far, then what each pass adds to them
+                self.log_variances[:, first : first + count] = log_variances
+        figures = np.empty(
+            (n, count + 1, self.totals.shape[1])
+        )  # the sums so far, then what each pass adds to them
         figures[:, 0] = self.totals[rows]
         size = self.base.shape[1]
-        difference, squares, more = (figures[:, 1:, i:i + size] for i in (0, size, 2 * size))
+        difference, squares, more = (figures[:, 1:, i : i + size] for i in (0, size, 2 * size))
         np.subtract(y.reshape(n, count, size), self.base[rows][:, None], out=difference)
         np.multiply(difference, difference, out=squares)
         if self.of_classes:
             more[..., 0] = entropy_of(y)
             numbers = np.arange(len(self.votes))[rows][:, None] * size + y.argmax(-1)
-            self.votes += np.bincount(numbers.reshape(-1), minlength=self.votes.size).reshape(self.votes.shape)
+            self.votes += np.bincount(numbers.reshape(-1), minlength=self.votes.size).reshape(
+                self.votes.shape
+            )
         elif self.predicts_noise:
             np.exp(log_variances.reshape(more.shape), out=more)
         self.totals[rows] = np.add.accumulate(figures, axis=1, out=figures)[:, -1]
@@ -276,8 +369,16 @@ class _Sums:
 
     def _begin(self, y):
         self.shape = (len(y), *y.shape[2:])
-        self.base = y[:, 0].reshape(len(y), -1) if len(y) else np.empty((0, math.prod(self.shape[1:])))
-        self.totals = np.zeros((len(y), 2 * self.base.shape[1] + (1 if self.of_classes else self.base.shape[1] if self.predicts_noise else 0)))
+        self.base = (
+            y[:, 0].reshape(len(y), -1) if len(y) else np.empty((0, math.prod(self.shape[1:])))
+        )
+        self.totals = np.zeros(
+            (
+                len(y),
+                2 * self.base.shape[1]
+                + (1 if self.of_classes else self.base.shape[1] if self.predicts_noise else 0),
+            )
+        )
         self.counts = np.zeros(len(y), np.int64)
         if self.of_classes:
             self.votes = np.zeros(self.base.shape, np.int64)
@@ -289,7 +390,7 @@ class _Sums:
     def _moments(self):
         size, n = self.base.shape[1], self.counts[:, None]
         mean = self.totals[:, :size] / n
-        return mean, np.maximum(self.totals[:, size:2 * size] / n - mean * mean, 0.0)
+        return mean, np.maximum(self.totals[:, size : 2 * size] / n - mean * mean, 0.0)
 
     def error(self):
         """Standard error of the mean of each sample, the largest of its outputs."""
@@ -299,8 +400,11 @@ class _Sums:
     def finish(self) -> _Sums:
         """With the sums turned into averages."""
         mean, variance = self._moments()
-        self.mean, self.variance = (self.base + mean).reshape(self.shape), variance.reshape(self.shape)
-        rest = self.totals[:, 2 * self.base.shape[1]:] / self.counts[:, None]
+        self.mean, self.variance = (
+            (self.base + mean).reshape(self.shape),
+            variance.reshape(self.shape),
+        )
+        rest = self.totals[:, 2 * self.base.shape[1] :] / self.counts[:, None]
         if self.of_classes:
             self.entropies = rest[:, 0]
         elif self.predicts_noise:

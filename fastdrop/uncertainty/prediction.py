@@ -44,7 +44,20 @@ class MCPrediction:
     deep learning for computer vision?", NIPS 2017.
     """
 
-    def __init__(self, samples, counts, mean, variance, *, entropies=None, votes=None, noise=None, tau=None, passes=None, log_variances=None):
+    def __init__(
+        self,
+        samples,
+        counts,
+        mean,
+        variance,
+        *,
+        entropies=None,
+        votes=None,
+        noise=None,
+        tau=None,
+        passes=None,
+        log_variances=None,
+    ):
         self.samples, self.counts, self.mean, self.variance = samples, counts, mean, variance
         self._entropies, self._votes, self._noise, self.tau = entropies, votes, noise, tau
         self.passes, self._log_variances = passes, log_variances
@@ -73,7 +86,9 @@ class MCPrediction:
 
     def _of_classes(self, what):
         if not self.is_classification:
-            raise AttributeError(f"{what} is of classifications; these outputs were taken as they are (output='raw')")
+            raise AttributeError(
+                f"{what} is of classifications; these outputs were taken as they are (output='raw')"
+            )
 
     @property
     def entropy(self):
@@ -99,7 +114,9 @@ class MCPrediction:
 
     def _of_numbers(self, what):
         if self.is_classification:
-            raise AttributeError(f"{what} is of regressions; these outputs are probabilities of classes")
+            raise AttributeError(
+                f"{what} is of regressions; these outputs are probabilities of classes"
+            )
 
     @property
     def epistemic(self):
@@ -112,7 +129,9 @@ class MCPrediction:
         if self._noise is not None:
             return self._noise
         if self.tau is None:
-            raise AttributeError("aleatoric needs the noise of y: mc_predict(..., tau=), or a model that predicts it (output='gaussian')")
+            raise AttributeError(
+                "aleatoric needs the noise of y: mc_predict(..., tau=), or a model that predicts it (output='gaussian')"
+            )
         return np.full_like(self.variance, 1.0 / self.tau)
 
     @property
@@ -143,11 +162,19 @@ class MCPrediction:
         if not (scale != 0).all():
             raise ValueError(f"scale must not be 0, got {check.describe(scale)}")
         return MCPrediction(
-            self.samples, self.counts, scale * self.mean + shift, scale * scale * self.variance,
+            self.samples,
+            self.counts,
+            scale * self.mean + shift,
+            scale * scale * self.variance,
             noise=None if self._noise is None else scale * scale * self._noise,
             tau=None if self.tau is None else self.tau / scale**2,
-            passes=None if self.passes is None else (scale * self.passes + shift).astype(np.float32),
-            log_variances=None if self._log_variances is None else self._log_variances + 2 * np.log(np.abs(scale)))
+            passes=None
+            if self.passes is None
+            else (scale * self.passes + shift).astype(np.float32),
+            log_variances=None
+            if self._log_variances is None
+            else self._log_variances + 2 * np.log(np.abs(scale)),
+        )
 
     def _units(self, value, name):
         """One finite number, or one for each of the outputs."""
@@ -160,7 +187,9 @@ class MCPrediction:
         except ValueError:
             fits = False
         if not fits:
-            raise ValueError(f"{name} must be one number or broadcast against an output of shape {one}, got {check.describe(value)}")
+            raise ValueError(
+                f"{name} must be one number or broadcast against an output of shape {one}, got {check.describe(value)}"
+            )
         return (array.reshape(()) if array.size == 1 else array).astype(np.float64)
 
     # ---- both ----
@@ -202,19 +231,25 @@ class MCPrediction:
             if y.dtype.kind not in "iu" or y.shape != (len(self),):
                 raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
             if y.size and not 0 <= y.min() <= y.max() < self.mean.shape[1]:
-                raise ValueError(f"y must be class numbers from 0 to {self.mean.shape[1] - 1}, got {check.describe(y)}")
+                raise ValueError(
+                    f"y must be class numbers from 0 to {self.mean.shape[1] - 1}, got {check.describe(y)}"
+                )
             return np.log(np.maximum(self.mean[np.arange(len(y)), y], np.finfo(np.float64).tiny))
         passes = self._kept("log_likelihood of a regression").astype(np.float64)
         if y.shape == (len(self),) and self.mean.shape == (len(self), 1):
             y = y[:, None]
         if y.dtype.kind not in "fiu" or y.shape != self.mean.shape:
-            raise ValueError(f"y must be numbers of shape {self.mean.shape}, got {check.describe(y)}")
+            raise ValueError(
+                f"y must be numbers of shape {self.mean.shape}, got {check.describe(y)}"
+            )
         if self._log_variances is not None and tau is None:
             log_variances = self._log_variances.astype(np.float64)
         else:
             tau = self.tau if tau is None else check.real(tau, "tau", low=0, open_low=True)
             if tau is None:
-                raise ValueError("tau must be given, here or to mc_predict: the precision of the noise of y")
+                raise ValueError(
+                    "tau must be given, here or to mc_predict: the precision of the noise of y"
+                )
             log_variances = np.full_like(passes, -np.log(tau))
         with np.errstate(all="ignore"):  # a density of 0 is a value
             distances = (y[:, None] - passes) * np.exp(-0.5 * log_variances)

@@ -128,5 +128,7 @@ def _below_top(z) -> np.ndarray:
     with np.errstate(over="ignore"):
         u = z - z.max(1, keepdims=True).astype(np.float64)
     if not u.min() > -_HUGE:
-        raise ValueError(f"logits must differ by less than {_HUGE:g}, got values from {z.min():g} to {z.max():g}")
+        raise ValueError(
+            f"logits must differ by less than {_HUGE:g}, got values from {z.min():g} to {z.max():g}"
+        )
     return u

@@ -10,13 +10,21 @@ from helpers import twin
 
 import fastdrop as fd
 import fastdrop.nn.functional as F
-from fastdrop.functional import fused
-from fastdrop import nn
 from fastdrop import kernels as K
+from fastdrop import nn
+from fastdrop.functional import fused
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((9, 20)).astype(np.float32)
-ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "selu": nn.SELU, "silu": nn.SiLU, "gelu": nn.GELU}
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
 KIND = {name: K.ACTIVATIONS[name] for name in ACTIVATIONS}
 
 
@@ -57,7 +65,9 @@ def apart(model, x, kind, p=0.4, inverted=True):
     """Values and gradients of dropout(act(x w^T + b)) in float64, with the mask of site 0."""
     w, b = (q.data.astype(np.float64) for q in model.parameters())
     z = x.astype(np.float64) @ w.T + b
-    kept = twin.dropout(np.ones((len(x), 30), np.float32), p, seed=0, site=0, draw=model.draw, inverted=inverted).astype(np.float64)
+    kept = twin.dropout(
+        np.ones((len(x), 30), np.float32), p, seed=0, site=0, draw=model.draw, inverted=inverted
+    ).astype(np.float64)
     dz = kept * twin.act_derivative(z, kind)
     return twin.act(z, kind) * kept, dz.T @ x, dz.sum(0), dz @ w
 
@@ -65,7 +75,11 @@ def apart(model, x, kind, p=0.4, inverted=True):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("written", [False, True])
 def test_values_gradients_and_kernel_calls(name, written, monkeypatch):
-    model = Written(getattr(F, name)) if written else nn.Sequential(nn.Linear(20, 30), ACTIVATIONS[name](), nn.Dropout(0.4))
+    model = (
+        Written(getattr(F, name))
+        if written
+        else nn.Sequential(nn.Linear(20, 30), ACTIVATIONS[name](), nn.Dropout(0.4))
+    )
     y, dw, db, dx = apart(model, X, KIND[name])
     calls = Calls(monkeypatch)
     x = fd.tensor(X, requires_grad=True)
@@ -74,7 +88,11 @@ def test_values_gradients_and_kernel_calls(name, written, monkeypatch):
     assert forward == (["gemm"] if name not in ("silu", "gelu") else ["gemm", "act_dropout"])
     out.sum().backward()
     backward = calls.taken()
-    assert backward == (["act_backward", "gemm", "gemm"] if len(forward) == 1 else ["act_backward", "col_sum", "gemm", "gemm"])
+    assert backward == (
+        ["act_backward", "gemm", "gemm"]
+        if len(forward) == 1
+        else ["act_backward", "col_sum", "gemm", "gemm"]
+    )
     w, b = model.parameters()
     for ours, exact in ((out.data, y), (w.grad.data, dw), (b.grad.data, db), (x.grad.data, dx)):
         assert np.abs(ours - exact).max() < 5e-5
@@ -113,7 +131,11 @@ def test_nothing_but_the_key_is_kept():
     model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.5))
     out = model(X)
     recipe = out._node.backward.__self__
-    arrays = [getattr(recipe, name) for name in recipe.__slots__ if isinstance(getattr(recipe, name), np.ndarray)]
+    arrays = [
+        getattr(recipe, name)
+        for name in recipe.__slots__
+        if isinstance(getattr(recipe, name), np.ndarray)
+    ]
     assert len(arrays) == 1 and arrays[0] is out.data
     assert type(recipe.drop[0]) is fd._core.Stream
 
@@ -135,20 +157,29 @@ def test_an_intermediate_that_is_read_computes_itself():
     w, b = (q.data.astype(np.float64) for q in model.parameters())
     z = X @ w.T + b
     assert np.abs(h - z).max() < 1e-5 and np.abs(model.a.data - np.maximum(z, 0)).max() < 1e-5
-    second = twin.dropout(np.ones((9, 30), np.float32), 0.4, call=1)  # the layer's second use in the pass
+    second = twin.dropout(
+        np.ones((9, 30), np.float32), 0.4, call=1
+    )  # the layer's second use in the pass
     assert np.abs(one.data - np.maximum(z, 0) * second).max() < 1e-5
     dropped = twin.dropout(X, 0.4).astype(np.float64)
     assert np.abs(two.data - (dropped @ w.T + b + dropped.sum())).max() < 1e-4
     for p in model.parameters():
         p.data[...] = 0  # what was kept does not change with the weights after the pass
-    assert np.abs(model.h.data - z).max() < 1e-5 and np.array_equal(model.d.data, twin.dropout(X, 0.4))
+    assert np.abs(model.h.data - z).max() < 1e-5 and np.array_equal(
+        model.d.data, twin.dropout(X, 0.4)
+    )
 
 
 def test_keys_do_not_depend_on_fusion():
     class Model(nn.Module):
         def __init__(self, read):
             super().__init__()
-            self.fc, self.drop, self.last, self.read = nn.Linear(20, 30), nn.Dropout(0.4), nn.Dropout(0.2), read
+            self.fc, self.drop, self.last, self.read = (
+                nn.Linear(20, 30),
+                nn.Dropout(0.4),
+                nn.Dropout(0.2),
+                read,
+            )
 
         def forward(self, x):
             h = F.relu(self.fc(x))
@@ -195,7 +226,11 @@ def test_rates_and_the_standard_form(p, inverted):
 
 def test_identity_is_the_same_object():
     x = fd.tensor(X)
-    assert nn.Dropout(0.5).eval()(x) is x and nn.Dropout(0.0)(x) is x and F.dropout(x, 0.5, training=False) is x
+    assert (
+        nn.Dropout(0.5).eval()(x) is x
+        and nn.Dropout(0.0)(x) is x
+        and F.dropout(x, 0.5, training=False) is x
+    )
 
 
 def test_an_exception_leaves_the_pass_and_the_draw():
@@ -266,17 +301,43 @@ def test_row_numbers_must_fit_the_batch():
 
 
 def test_a_whole_network_is_a_product_a_layer(monkeypatch):
-    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 25), nn.Tanh(), nn.Dropout(0.5), nn.Linear(25, 3))
+    model = nn.Sequential(
+        nn.Dropout(0.2),
+        nn.Linear(20, 30),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(30, 25),
+        nn.Tanh(),
+        nn.Dropout(0.5),
+        nn.Linear(25, 3),
+    )
     calls = Calls(monkeypatch)
     out = model(X)
     assert calls.taken() == ["gemm"] * 3
     out.sum().backward()
-    assert calls.taken() == ["col_sum", "gemm", "gemm", "act_backward", "gemm", "gemm", "act_backward", "gemm"]
+    assert calls.taken() == [
+        "col_sum",
+        "gemm",
+        "gemm",
+        "act_backward",
+        "gemm",
+        "gemm",
+        "act_backward",
+        "gemm",
+    ]
     model[1].weight.requires_grad_(False)
     out = model(X)
     calls.taken()
     out.sum().backward()
-    assert calls.taken() == ["col_sum", "gemm", "gemm", "act_backward", "gemm", "gemm", "act_backward"]
+    assert calls.taken() == [
+        "col_sum",
+        "gemm",
+        "gemm",
+        "act_backward",
+        "gemm",
+        "gemm",
+        "act_backward",
+    ]
     model.requires_grad_(False)
     assert not model(X).requires_grad
 
@@ -285,10 +346,15 @@ def test_a_whole_network_is_a_product_a_layer(monkeypatch):
 @pytest.mark.parametrize("units", [1, 31, 257])
 def test_fused_is_the_functions_apart(samples, units, isa, each_thread_count):
     """Functions outside any pass run one by one; the mask is the kernel's, the gradient by the rules of differentiation."""
-    x, model = RNG.standard_normal((samples, 70)).astype(np.float32), nn.Sequential(nn.Linear(70, units), nn.ReLU(), nn.Dropout(0.3))
+    x, model = (
+        RNG.standard_normal((samples, 70)).astype(np.float32),
+        nn.Sequential(nn.Linear(70, units), nn.ReLU(), nn.Dropout(0.3)),
+    )
     weights = RNG.standard_normal((samples, units)).astype(np.float32)
     w, b = model.parameters()
-    kept = K.keep_mask(samples, units, 0.3, site=0, draw=0) * np.float32(fd._core.keep_scale(fd._core.keep_threshold(0.3)))
+    kept = K.keep_mask(samples, units, 0.3, site=0, draw=0) * np.float32(
+        fd._core.keep_scale(fd._core.keep_threshold(0.3))
+    )
     z = F.linear(x, w.detach(), b.detach()).data
     expected, dz = np.maximum(z, 0) * kept, weights * kept * (z > 0)
     bits = set()
@@ -298,7 +364,10 @@ def test_fused_is_the_functions_apart(samples, units, isa, each_thread_count):
         inside = fd.tensor(x, requires_grad=True)
         out = model(inside)
         out.backward(weights)
-        assert np.array_equal(out.data == 0, expected == 0) and np.abs(out.data - expected).max() < 1e-5
+        assert (
+            np.array_equal(out.data == 0, expected == 0)
+            and np.abs(out.data - expected).max() < 1e-5
+        )
         for ours, exact in ((w.grad, dz.T @ x), (b.grad, dz.sum(0)), (inside.grad, dz @ w.data)):
             assert np.abs(ours.data - exact).max() < 1e-4 * max(1, np.abs(exact).max())
         bits.add(b"".join(t.data.tobytes() for t in (out, w.grad, b.grad, inside.grad)))
@@ -317,14 +386,19 @@ def test_two_that_use_one_pending_tensor(monkeypatch):
 
     model, x = Fork(), fd.tensor(X, requires_grad=True)
     w, b = (q.data.astype(np.float64) for q in model.parameters())
-    one, two = (twin.dropout(np.ones((9, 30), np.float32), 0.4, call=call).astype(np.float64) for call in (0, 1))
+    one, two = (
+        twin.dropout(np.ones((9, 30), np.float32), 0.4, call=call).astype(np.float64)
+        for call in (0, 1)
+    )
     z = X @ w.T + b
     s = 1 / (1 + np.exp(-z))
     out = model(x)
     out.sum().backward()
     dz = one * (1 - np.tanh(z) ** 2) + two * (s * (1 - s) * z + s)
     assert np.abs(out.data - (one * np.tanh(z) + two * s * z)).max() < 1e-5
-    for ours, exact in zip((x.grad, *(p.grad for p in model.parameters())), (dz @ w, dz.T @ X, dz.sum(0)), strict=True):
+    for ours, exact in zip(
+        (x.grad, *(p.grad for p in model.parameters())), (dz @ w, dz.T @ X, dz.sum(0)), strict=True
+    ):
         assert np.abs(ours.data - exact).max() < 1e-4
 
 
@@ -333,7 +407,9 @@ def reachable(start):
     found, seen, stack = [], set(), [start]
     while stack:
         thing = stack.pop()
-        if id(thing) in seen or isinstance(thing, (type, types.ModuleType, types.BuiltinFunctionType)):
+        if id(thing) in seen or isinstance(
+            thing, (type, types.ModuleType, types.BuiltinFunctionType)
+        ):
             continue
         seen.add(id(thing))
         if isinstance(thing, np.ndarray):
@@ -347,17 +423,31 @@ def reachable(start):
 
 def test_no_mask_hangs_on_the_graph():
     x = RNG.standard_normal((50, 300)).astype(np.float32)
-    model = nn.Sequential(nn.Dropout(0.2), nn.Linear(300, 400), nn.ReLU(), nn.Dropout(0.5), nn.Linear(400, 200), nn.GELU(), nn.Dropout(0.5), nn.Linear(200, 3))
+    model = nn.Sequential(
+        nn.Dropout(0.2),
+        nn.Linear(300, 400),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(400, 200),
+        nn.GELU(),
+        nn.Dropout(0.5),
+        nn.Linear(200, 3),
+    )
     arrays = reachable(model(x)._node)
     assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
     sizes = sorted(a.size for a in arrays if a.base is None or a.base.size != a.size)
     weights = [p.data.size for p in model.parameters()]
-    assert sizes == sorted([*weights, x.size, 50 * 400, 50 * 200, 50 * 200, 50 * 3])  # GELU's input and output, each other layer's output
+    assert sizes == sorted(
+        [*weights, x.size, 50 * 400, 50 * 200, 50 * 200, 50 * 3]
+    )  # GELU's input and output, each other layer's output
 
 
 def test_samples_of_any_shape_before_a_dense_layer():
     x = RNG.standard_normal((4, 5, 20)).astype(np.float32)
-    model, inside = nn.Sequential(nn.Dropout(0.4), nn.Linear(20, 6)), fd.tensor(x, requires_grad=True)
+    model, inside = (
+        nn.Sequential(nn.Dropout(0.4), nn.Linear(20, 6)),
+        fd.tensor(x, requires_grad=True),
+    )
     w, b = (q.data.astype(np.float64) for q in model.parameters())
     kept = twin.dropout(np.ones_like(x), 0.4).astype(np.float64)
     out = model(inside)
@@ -374,12 +464,17 @@ def test_one_sample_without_a_batch():
     out = model(X[0])
     assert out.shape == (30,) and np.abs(out.data - np.maximum(w @ X[0] + b, 0) * kept).max() < 1e-5
     out.sum().backward()
-    assert np.abs(model[0].weight.grad.data - np.outer(kept * (w @ X[0] + b > 0), X[0])).max() < 1e-5
+    assert (
+        np.abs(model[0].weight.grad.data - np.outer(kept * (w @ X[0] + b > 0), X[0])).max() < 1e-5
+    )
 
 
 @pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
 def test_the_standard_form_before_a_dense_layer(p):
-    model, x = nn.Sequential(nn.Dropout(p, inverted=False), nn.Linear(20, 30)), fd.tensor(X, requires_grad=True)
+    model, x = (
+        nn.Sequential(nn.Dropout(p, inverted=False), nn.Linear(20, 30)),
+        fd.tensor(X, requires_grad=True),
+    )
     w, b = (q.data.astype(np.float64) for q in model.parameters())
     kept = twin.dropout(np.ones_like(X), p, inverted=False).astype(np.float64)
     out = model(x)
@@ -389,11 +484,17 @@ def test_the_standard_form_before_a_dense_layer(p):
     x.grad = None
     out = model.eval()(x)
     out.sum().backward()
-    assert np.abs(out.data - (X * (1 - p) @ w.T + b)).max() < 1e-5 and np.abs(x.grad.data - (1 - p) * w.sum(0)).max() < 1e-5
+    assert (
+        np.abs(out.data - (X * (1 - p) @ w.T + b)).max() < 1e-5
+        and np.abs(x.grad.data - (1 - p) * w.sum(0)).max() < 1e-5
+    )
 
 
 def test_a_fused_graph_may_be_used_twice():
-    model, x = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 30), nn.Sigmoid(), nn.Dropout(0.4)), fd.tensor(X, requires_grad=True)
+    model, x = (
+        nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 30), nn.Sigmoid(), nn.Dropout(0.4)),
+        fd.tensor(X, requires_grad=True),
+    )
     loss = model(x).sum()
     loss.backward(retain_graph=True)
     once = [t.grad.data.copy() for t in (x, *model.parameters())]
@@ -462,11 +563,20 @@ def test_an_inner_module_is_part_of_the_outermost_pass(monkeypatch):
     out = model(X)
     assert calls.taken() == ["gemm"] and model.draw == 1 and inner.draw == 5
     w, b = (q.data for q in inner.parameters())
-    kept = twin.dropout(np.ones((9, 30), np.float32), 0.5, site=1, draw=0)  # the first dropout has site 0, though it draws nothing
+    kept = twin.dropout(
+        np.ones((9, 30), np.float32), 0.5, site=1, draw=0
+    )  # the first dropout has site 0, though it draws nothing
     assert np.abs(out.data - np.maximum(X @ w.T + b, 0) * kept).max() < 1e-5
     out = inner(X)
     assert inner.draw == 6
-    assert np.abs(out.data - np.maximum(X @ w.T + b, 0) * twin.dropout(np.ones((9, 30), np.float32), 0.5, site=0, draw=5)).max() < 1e-5
+    assert (
+        np.abs(
+            out.data
+            - np.maximum(X @ w.T + b, 0)
+            * twin.dropout(np.ones((9, 30), np.float32), 0.5, site=0, draw=5)
+        ).max()
+        < 1e-5
+    )
 
 
 def test_data_replaced_between_forward_and_backward():

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import _core
+from fastdrop import _core, nn
 from fastdrop.uncertainty import monte_carlo
-from fastdrop import nn
 
 RNG = np.random.default_rng(0)
-SHAPES = [(1, 1024, 784), (3, 37, 1000), (50, 10, 1024), (200, 1025, 385), (5, 7, 0), (2, 33, 16), (4, 0, 9), (1, 1, 1)]
+SHAPES = [
+    (1, 1024, 784),
+    (3, 37, 1000),
+    (50, 10, 1024),
+    (200, 1025, 385),
+    (5, 7, 0),
+    (2, 33, 16),
+    (4, 0, 9),
+    (1, 1, 1),
+]
 
 
 def floats(*shape):
@@ -42,32 +50,99 @@ def test_thinned_layers(shape, share, each_isa):
     kept, chosen = RNG.random((passes, ins)) < share, RNG.random((passes, outs)) < share
     bits = np.zeros(passes * 4 * -(-ins // 128) + 2, np.uint32)[:-2].reshape(passes, -1)
     for t in range(passes):
-        bits[t].view(np.uint8)[:-(-ins // 8)] = np.packbits(kept[t], bitorder="little")
+        bits[t].view(np.uint8)[: -(-ins // 8)] = np.packbits(kept[t], bitorder="little")
     k, n, every = kept.sum(1), chosen.sum(1), np.full(passes, outs)
     x_at, y_at, rows_at = (np.cumsum(size) - size for size in (samples * k, samples * n, n))
     rows = np.nonzero(chosen)[1].astype(np.int32)
     wide = np.einsum("sti,oi->tso", x.astype(np.float64) * kept, 2.0 * w) + b
-    bound = np.einsum("sti,oi->tso", np.abs(x).astype(np.float64) * kept, 2.0 * np.abs(w)) + np.abs(b)
+    bound = np.einsum("sti,oi->tso", np.abs(x).astype(np.float64) * kept, 2.0 * np.abs(w)) + np.abs(
+        b
+    )
     for _ in each_isa():
         thin = np.full(samples * k.sum() + 20, np.float32(77))
-        _core.thin_rows(thin[10:-10], x.reshape(samples * passes, ins), passes * ins, ins, samples, x_at, k, bits)
+        _core.thin_rows(
+            thin[10:-10],
+            x.reshape(samples * passes, ins),
+            passes * ins,
+            ins,
+            samples,
+            x_at,
+            k,
+            bits,
+        )
         assert (thin[:10] == 77).all() and (thin[-10:] == 77).all()
         for t in range(passes):
-            assert np.array_equal(thin[10 + x_at[t]:][:samples * k[t]], x[:, t][:, kept[t]].reshape(-1))
+            assert np.array_equal(
+                thin[10 + x_at[t] :][: samples * k[t]], x[:, t][:, kept[t]].reshape(-1)
+            )
         flat = np.full(samples * n.sum() + 20, np.float32(77))
-        _core.thin_layer(w, b, 1, 0.0, samples, thin[10:], x_at, k, bits, 2.0, flat[10:], y_at, n, 0, rows, rows_at)
+        _core.thin_layer(
+            w,
+            b,
+            1,
+            0.0,
+            samples,
+            thin[10:],
+            x_at,
+            k,
+            bits,
+            2.0,
+            flat[10:],
+            y_at,
+            n,
+            0,
+            rows,
+            rows_at,
+        )
         apart = np.full((samples, passes, outs), np.float32(77))
-        _core.thin_layer(w, b, 0, 0.0, samples, thin[10:], x_at, k, bits, 2.0, apart.reshape(-1, max(1, outs)), np.arange(passes) * outs, every, passes * outs, None, None)
-        assert (flat[:10] == 77).all() and (flat[10 + samples * n.sum():] == 77).all()
+        _core.thin_layer(
+            w,
+            b,
+            0,
+            0.0,
+            samples,
+            thin[10:],
+            x_at,
+            k,
+            bits,
+            2.0,
+            apart.reshape(-1, max(1, outs)),
+            np.arange(passes) * outs,
+            every,
+            passes * outs,
+            None,
+            None,
+        )
+        assert (flat[:10] == 77).all() and (flat[10 + samples * n.sum() :] == 77).all()
         for t in range(passes):
-            part = flat[10 + y_at[t]:][:samples * n[t]].reshape(samples, n[t])
-            assert (np.abs(part - np.maximum(wide[t], 0)[:, chosen[t]]) <= 1e-6 * bound[t][:, chosen[t]]).all()
+            part = flat[10 + y_at[t] :][: samples * n[t]].reshape(samples, n[t])
+            assert (
+                np.abs(part - np.maximum(wide[t], 0)[:, chosen[t]]) <= 1e-6 * bound[t][:, chosen[t]]
+            ).all()
             assert (np.abs(apart[:, t] - wide[t]) <= 1e-6 * bound[t]).all()
         if outs:
-            _core.thin_layer(w, None, 0, 0.0, samples, x.swapaxes(0, 1).reshape(-1).copy(), np.arange(passes) * samples * ins, np.full(passes, ins), None, 1.0,
-                             apart.reshape(-1, outs), np.arange(passes) * outs, every, passes * outs, None, None)
+            _core.thin_layer(
+                w,
+                None,
+                0,
+                0.0,
+                samples,
+                x.swapaxes(0, 1).reshape(-1).copy(),
+                np.arange(passes) * samples * ins,
+                np.full(passes, ins),
+                None,
+                1.0,
+                apart.reshape(-1, outs),
+                np.arange(passes) * outs,
+                every,
+                passes * outs,
+                None,
+                None,
+            )
             full = x.astype(np.float64) @ w.T
-            assert (np.abs(apart - full) <= 1e-6 * (np.abs(x).astype(np.float64) @ np.abs(w).T)).all()
+            assert (
+                np.abs(apart - full) <= 1e-6 * (np.abs(x).astype(np.float64) @ np.abs(w).T)
+            ).all()
 
 
 def test_nothing_is_kept_that_somebody_could_change():
@@ -86,7 +161,11 @@ def test_nothing_is_kept_that_somebody_could_change():
     assert weight._panels is not None and np.array_equal(predict(), first)
     held = weight.data  # whoever asks may write, now or later
     assert weight._panels is None
-    for change in (lambda: np.multiply(held, 2, out=held), lambda: held.__setitem__((0, 0), 9), lambda: layer.load_state_dict({"weight": held + 1, "bias": layer.bias.data})):
+    for change in (
+        lambda: np.multiply(held, 2, out=held),
+        lambda: held.__setitem__((0, 0), 9),
+        lambda: layer.load_state_dict({"weight": held + 1, "bias": layer.bias.data}),
+    ):
         change()
         assert np.abs(predict() - exact()).max() < 1e-4 and weight._panels is None
     view = held[1:]
@@ -123,7 +202,9 @@ def test_another_instruction_set_packs_again(each_isa):
     with fd.no_grad():
         for _ in each_isa():
             wide = x.astype(np.float64) @ layer.weight._data.T + layer.bias._data
-            assert np.abs(layer(x).data - wide).max() < 1e-4 and np.array_equal(layer(x).data, layer(np.repeat(x, 200, 0)).data[:1])
+            assert np.abs(layer(x).data - wide).max() < 1e-4 and np.array_equal(
+                layer(x).data, layer(np.repeat(x, 200, 0)).data[:1]
+            )
 
 
 class Branches(nn.Module):
@@ -131,7 +212,14 @@ class Branches(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.first, self.norm, self.a, self.b, self.last, self.drop = nn.Linear(12, 60), nn.LayerNorm(60), nn.Linear(60, 50), nn.Linear(60, 50), nn.Linear(50, 3), nn.Dropout(0.4)
+        self.first, self.norm, self.a, self.b, self.last, self.drop = (
+            nn.Linear(12, 60),
+            nn.LayerNorm(60),
+            nn.Linear(60, 50),
+            nn.Linear(60, 50),
+            nn.Linear(50, 3),
+            nn.Dropout(0.4),
+        )
 
     def forward(self, x):
         h = self.drop(fd.relu(self.first(self.drop(x))))
@@ -146,19 +234,36 @@ def deep(*rates):
     return nn.Sequential(*layers, nn.Linear(40, 2, bias=False))
 
 
-@pytest.mark.parametrize("build", [lambda: deep(0.5, 0.5), lambda: deep(0.1, 0.9, 0.3), lambda: deep(0.5, 1.0, 0.5), lambda: deep(0.0, 0.5), lambda: nn.Sequential(nn.Dropout(0.2), deep(0.5, 0.5)),
-                                   lambda: nn.Sequential(deep(0.3), nn.Dropout(0.5)), Branches], ids=["two", "three", "nothing kept", "p = 0", "input", "last", "branches"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: deep(0.5, 0.5),
+        lambda: deep(0.1, 0.9, 0.3),
+        lambda: deep(0.5, 1.0, 0.5),
+        lambda: deep(0.0, 0.5),
+        lambda: nn.Sequential(nn.Dropout(0.2), deep(0.5, 0.5)),
+        lambda: nn.Sequential(deep(0.3), nn.Dropout(0.5)),
+        Branches,
+    ],
+    ids=["two", "three", "nothing kept", "p = 0", "input", "last", "branches"],
+)
 def test_thinned_networks_equal_whole_ones(build, monkeypatch):
     fd.manual_seed(1)
     model, x = build().eval(), floats(37, 12)
     options = {"samples": 9, "seed": 3, "masks": "shared", "output": "raw", "keep": True}
     thin = fd.mc_predict(model, x, **options)
     for batch_size in (1, 10, 37, 100):
-        assert np.array_equal(fd.mc_predict(model, x, batch_size=batch_size, **options).passes, thin.passes)
-    assert np.array_equal(fd.mc_predict(model, x, **{**options, "samples": 1}).passes, thin.passes[:, :1])
+        assert np.array_equal(
+            fd.mc_predict(model, x, batch_size=batch_size, **options).passes, thin.passes
+        )
+    assert np.array_equal(
+        fd.mc_predict(model, x, **{**options, "samples": 1}).passes, thin.passes[:, :1]
+    )
     monkeypatch.setattr(monte_carlo, "THINS", False)
     whole = fd.mc_predict(model, x, **options)
-    assert np.abs(thin.passes - whole.passes).max() < 1e-5 and (thin.std.max() > 0 or "1.0" in repr(model))
+    assert np.abs(thin.passes - whole.passes).max() < 1e-5 and (
+        thin.std.max() > 0 or "1.0" in repr(model)
+    )
 
 
 def test_dropped_units_are_not_multiplied(monkeypatch):
@@ -168,11 +273,25 @@ def test_dropped_units_are_not_multiplied(monkeypatch):
         seen.append((samples, k.tolist(), n.tolist()))
         return layer(w, b, kind, alpha, samples, x, x_at, k, bits, scale, y, y_at, n, *more)
 
-    model = nn.Sequential(nn.Linear(12, 400), nn.ReLU(), nn.Dropout(0.5), nn.Linear(400, 300), nn.ReLU(), nn.Dropout(0.5), nn.Linear(300, 3))
+    model = nn.Sequential(
+        nn.Linear(12, 400),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(400, 300),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(300, 3),
+    )
     monkeypatch.setattr(_core, "thin_layer", spy)
     fd.mc_predict(model, floats(20, 12), 6, masks="shared")
     (samples, k, n), (_, k_last, n_last) = seen
-    assert samples == 20 and k_last == n and n_last == [3] * 6 and all(150 < count < 250 for count in k) and all(110 < count < 190 for count in n)
+    assert (
+        samples == 20
+        and k_last == n
+        and n_last == [3] * 6
+        and all(150 < count < 250 for count in k)
+        and all(110 < count < 190 for count in n)
+    )
 
 
 def test_thinned_networks_on_any_number_of_threads():
@@ -182,7 +301,9 @@ def test_thinned_networks_on_any_number_of_threads():
         found = []
         for threads in (1, 2, 3):
             fd.set_num_threads(threads)
-            found.append(fd.mc_predict(model, x, 30, masks="shared", output="raw", keep=True).passes)
+            found.append(
+                fd.mc_predict(model, x, 30, masks="shared", output="raw", keep=True).passes
+            )
     finally:
         fd.set_num_threads(before)
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
@@ -196,12 +317,23 @@ def test_what_comes_before_the_first_dropout_is_computed_once(masks, monkeypatch
         seen.append((a.shape[1], c.shape[1]))
         return gemm(c, a, ta, b, *arguments, **options)
 
-    model = nn.Sequential(nn.Linear(12, 21), nn.ReLU(), nn.Linear(21, 22), nn.Tanh(), nn.Dropout(0.5), nn.Linear(22, 3)).eval()
+    model = nn.Sequential(
+        nn.Linear(12, 21),
+        nn.ReLU(),
+        nn.Linear(21, 22),
+        nn.Tanh(),
+        nn.Dropout(0.5),
+        nn.Linear(22, 3),
+    ).eval()
     x = floats(20, 12)
     expected = fd.mc_predict(model, x, 40, masks=masks, output="raw")
     monkeypatch.setattr(_core, "gemm", spy)
-    found = fd.mc_predict(model, x, 40, masks=masks, output="raw", batch_size=60)  # per_sample: a sample at a time; shared: three passes
-    assert np.array_equal(found.mean, expected.mean) and np.array_equal(found.variance, expected.variance)
+    found = fd.mc_predict(
+        model, x, 40, masks=masks, output="raw", batch_size=60
+    )  # per_sample: a sample at a time; shared: three passes
+    assert np.array_equal(found.mean, expected.mean) and np.array_equal(
+        found.variance, expected.variance
+    )
     assert seen.count((12, 21)) == seen.count((21, 22)) == (1 if masks == "shared" else 20)
 
 
@@ -229,7 +361,9 @@ def test_panels_are_not_kept_when_another_thread_asks_for_the_array_meanwhile(wh
         with fd.no_grad():
             model(x)
             monkeypatch.undo()
-            assert np.abs(model(x).data - (3 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
+            assert (
+                np.abs(model(x).data - (3 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
+            )
 
 
 def test_panels_are_not_kept_of_an_array_that_is_being_replaced():
@@ -248,7 +382,12 @@ def test_panels_are_not_kept_of_an_array_that_is_being_replaced():
 
 def test_several_threads_call_one_small_path():
     """While another one changes the weights: no call fails, and afterwards no panels or plans are stale."""
-    model, x, failures, stop = nn.Sequential(nn.Linear(60, 200), nn.ReLU(), nn.Linear(200, 3)).eval(), floats(2, 60), [], threading.Event()
+    model, x, failures, stop = (
+        nn.Sequential(nn.Linear(60, 200), nn.ReLU(), nn.Linear(200, 3)).eval(),
+        floats(2, 60),
+        [],
+        threading.Event(),
+    )
 
     def predicts():
         try:
@@ -287,11 +426,25 @@ def test_the_small_path_sees_what_becomes_of_a_model():
             model(x)
         layer.register_parameter("weight", nn.Parameter(np.ones((3, 8))))
         assert np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5
-        for module, own in ((layer, lambda x: fd.tensor(np.full((2, 3), -5.0))), (model[1], lambda x: x * 2), (model, lambda x: x)):
+        for module, own in (
+            (layer, lambda x: fd.tensor(np.full((2, 3), -5.0))),
+            (model[1], lambda x: x * 2),
+            (model, lambda x: x),
+        ):
             module.forward = own  # a user's, on this one
-            assert np.array_equal(model(x).data, np.full((2, 3), -10.0) if module is model[1] else x if module is model else np.zeros((2, 3)))
+            assert np.array_equal(
+                model(x).data,
+                np.full((2, 3), -10.0)
+                if module is model[1]
+                else x
+                if module is model
+                else np.zeros((2, 3)),
+            )
         del model.forward, model[1].forward, layer.forward
-        assert np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5 and model._chain[1] is not None
+        assert (
+            np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5
+            and model._chain[1] is not None
+        )
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9, 1.0])
@@ -302,7 +455,25 @@ def test_zeros_of_a_repeated_row_change_no_bit(samples, repeat, zeros, each_isa)
     x, w, b, rows = x.astype(np.float32), floats(300, 1000), floats(300), samples * repeat
     x[0, :5] = (-0.0, 1e-40, -1e-42, np.inf, np.nan) if zeros == 0.3 else 0
     q = _core.keep_threshold(0.5)
-    drop = [(_core.Stream(1, site, 0, 0, 0, 0, 16, np.arange(rows, dtype=np.uint32), False, np.arange(rows, dtype=np.uint32)), q, 2.0) for site in (0, 1)]
+    drop = [
+        (
+            _core.Stream(
+                1,
+                site,
+                0,
+                0,
+                0,
+                0,
+                16,
+                np.arange(rows, dtype=np.uint32),
+                False,
+                np.arange(rows, dtype=np.uint32),
+            ),
+            q,
+            2.0,
+        )
+        for site in (0, 1)
+    ]
     before = fd.get_num_threads()
     try:
         for _ in each_isa():
@@ -312,7 +483,9 @@ def test_zeros_of_a_repeated_row_change_no_bit(samples, repeat, zeros, each_isa)
             _core.gemm(expected, x, False, w, True, b, 1, 0.0, *drop, repeat=repeat)
             for threads in (1, 2, 3):
                 fd.set_num_threads(threads)
-                _core.gemm(found, x, False, None, True, b, 1, 0.0, *drop, repeat=repeat, panels=panels)
+                _core.gemm(
+                    found, x, False, None, True, b, 1, 0.0, *drop, repeat=repeat, panels=panels
+                )
                 assert np.array_equal(expected, found, equal_nan=True)
     finally:
         fd.set_num_threads(before)
@@ -324,4 +497,7 @@ def test_weights_that_are_not_finite_keep_no_panels(bad):
     model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 2)).eval()
     model[3].weight.data[0, 0] = bad
     model[0].bias.data[0] = -100  # unit 0 is 0 after ReLU
-    assert np.isnan(fd.mc_predict(model, floats(3, 8), 20, output="raw").mean[:, 0]).all() and model[3].weight._panels is None
+    assert (
+        np.isnan(fd.mc_predict(model, floats(3, 8), 20, output="raw").mean[:, 0]).all()
+        and model[3].weight._panels is None
+    )

@@ -50,15 +50,26 @@ for optimizer in optimizers:
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or not COMPILER, reason="preloads a library into glibc")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not COMPILER, reason="preloads a library into glibc"
+)
 def test_a_step_allocates_nothing(tmp_path):
     """None by the core or OpenMP, none of 16 KiB or more by anybody, once the first steps have kept their buffers."""
     if "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"):
         pytest.skip("not glibc")
     library = tmp_path / "count.so"
-    subprocess.run([COMPILER, "-O1", "-fPIC", "-shared", "-o", library, HERE / "count_allocations.c", "-ldl"], check=True)
-    run = subprocess.run([sys.executable, "-c", STEPS], env={**os.environ, "LD_PRELOAD": str(library)}, check=True,
-                         capture_output=True, text=True, timeout=120)
+    subprocess.run(
+        [COMPILER, "-O1", "-fPIC", "-shared", "-o", library, HERE / "count_allocations.c", "-ldl"],
+        check=True,
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", STEPS],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     control, first, *steady = [tuple(map(int, line.split())) for line in run.stdout.splitlines()]
     assert control[0] == 0 and control[2] >= 7
     assert first[0] >= 1 and first[2] >= 5  # the workspace; activations, gradients, momentum

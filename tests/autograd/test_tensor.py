@@ -25,79 +25,101 @@ INDEX = np.array([0, 2, 2, 1])
 MASK = A > 0
 
 
-@pytest.mark.parametrize(("function", "twin", "arrays"), [
-    (lambda a, b: a + b, np.add, (A, B)),
-    (lambda a, b: a + b, np.add, (A, floats(4))),
-    (lambda a, b: a - b, np.subtract, (floats(3, 1), floats(4))),
-    (lambda a, b: a * b, np.multiply, (A, floats(1, 1))),
-    (lambda a, b: a * b, np.multiply, (A, np.array(2.0))),
-    (lambda a, b: a / b, np.divide, (A, POSITIVE)),
-    (lambda a, b: a / b, np.divide, (floats(2, 3, 4), floats(3, 1, low=1.0))),
-    (lambda a: 2 - a, lambda a: 2 - a, (A,)),
-    (lambda a: 3 / a, lambda a: 3 / a, (POSITIVE,)),
-    (lambda a: -a, np.negative, (A,)),
-    (lambda a: a**3, lambda a: a**3, (A,)),
-    (lambda a, b: a**b, np.power, (POSITIVE, B)),
-    (lambda a: 2**a, lambda a: 2**a, (A,)),
-    (lambda a, b: a @ b, np.matmul, (A, floats(4, 5))),
-    (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, seed=1))),
-    (lambda a, b: a @ b, np.matmul, (A, floats(4))),
-    (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, 2))),
-    (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(2, 4, 2))),
-    (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(4, 2))),
-    (lambda a: a.exp(), np.exp, (A,)),
-    (lambda a: a.log(), np.log, (POSITIVE,)),
-    (lambda a: a.sqrt(), np.sqrt, (POSITIVE,)),
-    (lambda a: a.abs(), np.abs, (A,)),
-    (lambda a: a.tanh(), np.tanh, (A,)),
-    (lambda a: a.sigmoid(), lambda a: 1 / (1 + np.exp(-a)), (A,)),
-    (lambda a: a.relu(), lambda a: np.maximum(a, 0), (A,)),
-    (lambda a: a.clamp(-0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
-    (fd.maximum, np.maximum, (A, B)),
-    (lambda a: a.softmax(-1), lambda a: softmax(a, -1), (A,)),
-    (lambda a: a.softmax(0), lambda a: softmax(a, 0), (A,)),
-    (lambda a: a.log_softmax(1), lambda a: np.log(softmax(a, 1)), (A,)),
-    (lambda a: a.sum(), np.sum, (A,)),
-    (lambda a: a.sum(0), lambda a: a.sum(0), (A,)),
-    (lambda a: a.sum(dim=(0, 2), keepdim=True), lambda a: a.sum((0, 2), keepdims=True), (floats(2, 3, 4),)),
-    (lambda a: a.sum(axis=-1, keepdims=True), lambda a: a.sum(-1, keepdims=True), (A,)),
-    (lambda a: a.mean(), np.mean, (A,)),
-    (lambda a: a.mean(1), lambda a: a.mean(1), (A,)),
-    (lambda a: a.var(0), lambda a: a.var(0, ddof=1), (A,)),
-    (lambda a: a.std(), lambda a: a.std(ddof=1), (A,)),
-    (lambda a: a.max(1)[0], lambda a: a.max(1), (A,)),
-    (lambda a: a.min(), np.min, (A,)),
-    (lambda a: a.max(0, keepdim=True).values, lambda a: a.max(0, keepdims=True), (A,)),
-    (lambda a: fd.amin(a, (0, 1)), np.min, (A,)),
-    (lambda a: a * (a > 0), lambda a: np.maximum(a, 0), (A,)),
-    (lambda a: MASK - a, lambda a: MASK - a, (A,)),
-    (lambda a: a.reshape(2, -1), lambda a: a.reshape(2, -1), (A,)),
-    (lambda a: a.view((6, 2)), lambda a: a.reshape(6, 2), (A,)),
-    (lambda a: a.flatten(1), lambda a: a.reshape(2, 12), (floats(2, 3, 4),)),
-    (lambda a: a.permute(2, 0, 1), lambda a: a.transpose(2, 0, 1), (floats(2, 3, 4),)),
-    (lambda a: a.transpose(0, 1), lambda a: a.T, (A,)),
-    (lambda a: a.T, lambda a: a.T, (A,)),
-    (lambda a: a.unsqueeze(1), lambda a: a[:, None], (A,)),
-    (lambda a: a.squeeze(), np.squeeze, (floats(1, 3, 1),)),
-    (lambda a: a[1], lambda a: a[1], (A,)),
-    (lambda a: a[1:, ::2], lambda a: a[1:, ::2], (A,)),
-    (lambda a: a[None, ..., -1], lambda a: a[None, ..., -1], (A,)),
-    (lambda a: a[INDEX], lambda a: a[INDEX], (A,)),
-    (lambda a: a[INDEX, 1], lambda a: a[INDEX, 1], (A,)),
-    (lambda a: a[MASK], lambda a: a[MASK], (A,)),
-    (lambda a, b: fd.cat([a, b, a], 1), lambda a, b: np.concatenate([a, b, a], 1), (A, B)),
-    (lambda a, b: fd.stack([a, b]), lambda a, b: np.stack([a, b]), (A, B)),
-    (lambda a: a.clone() * a.detach(), lambda a: a * A.astype(np.float32), (A,)),
-    (lambda a: (a * a + a).sum() * a, lambda a: (a * a + a).sum() * a, (floats(3),)),
-])
+@pytest.mark.parametrize(
+    ("function", "twin", "arrays"),
+    [
+        (lambda a, b: a + b, np.add, (A, B)),
+        (lambda a, b: a + b, np.add, (A, floats(4))),
+        (lambda a, b: a - b, np.subtract, (floats(3, 1), floats(4))),
+        (lambda a, b: a * b, np.multiply, (A, floats(1, 1))),
+        (lambda a, b: a * b, np.multiply, (A, np.array(2.0))),
+        (lambda a, b: a / b, np.divide, (A, POSITIVE)),
+        (lambda a, b: a / b, np.divide, (floats(2, 3, 4), floats(3, 1, low=1.0))),
+        (lambda a: 2 - a, lambda a: 2 - a, (A,)),
+        (lambda a: 3 / a, lambda a: 3 / a, (POSITIVE,)),
+        (lambda a: -a, np.negative, (A,)),
+        (lambda a: a**3, lambda a: a**3, (A,)),
+        (lambda a, b: a**b, np.power, (POSITIVE, B)),
+        (lambda a: 2**a, lambda a: 2**a, (A,)),
+        (lambda a, b: a @ b, np.matmul, (A, floats(4, 5))),
+        (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, seed=1))),
+        (lambda a, b: a @ b, np.matmul, (A, floats(4))),
+        (lambda a, b: a @ b, np.matmul, (floats(4), floats(4, 2))),
+        (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(2, 4, 2))),
+        (lambda a, b: a @ b, np.matmul, (floats(2, 3, 4), floats(4, 2))),
+        (lambda a: a.exp(), np.exp, (A,)),
+        (lambda a: a.log(), np.log, (POSITIVE,)),
+        (lambda a: a.sqrt(), np.sqrt, (POSITIVE,)),
+        (lambda a: a.abs(), np.abs, (A,)),
+        (lambda a: a.tanh(), np.tanh, (A,)),
+        (lambda a: a.sigmoid(), lambda a: 1 / (1 + np.exp(-a)), (A,)),
+        (lambda a: a.relu(), lambda a: np.maximum(a, 0), (A,)),
+        (lambda a: a.clamp(-0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
+        (fd.maximum, np.maximum, (A, B)),
+        (lambda a: a.softmax(-1), lambda a: softmax(a, -1), (A,)),
+        (lambda a: a.softmax(0), lambda a: softmax(a, 0), (A,)),
+        (lambda a: a.log_softmax(1), lambda a: np.log(softmax(a, 1)), (A,)),
+        (lambda a: a.sum(), np.sum, (A,)),
+        (lambda a: a.sum(0), lambda a: a.sum(0), (A,)),
+        (
+            lambda a: a.sum(dim=(0, 2), keepdim=True),
+            lambda a: a.sum((0, 2), keepdims=True),
+            (floats(2, 3, 4),),
+        ),
+        (lambda a: a.sum(axis=-1, keepdims=True), lambda a: a.sum(-1, keepdims=True), (A,)),
+        (lambda a: a.mean(), np.mean, (A,)),
+        (lambda a: a.mean(1), lambda a: a.mean(1), (A,)),
+        (lambda a: a.var(0), lambda a: a.var(0, ddof=1), (A,)),
+        (lambda a: a.std(), lambda a: a.std(ddof=1), (A,)),
+        (lambda a: a.max(1)[0], lambda a: a.max(1), (A,)),
+        (lambda a: a.min(), np.min, (A,)),
+        (lambda a: a.max(0, keepdim=True).values, lambda a: a.max(0, keepdims=True), (A,)),
+        (lambda a: fd.amin(a, (0, 1)), np.min, (A,)),
+        (lambda a: a * (a > 0), lambda a: np.maximum(a, 0), (A,)),
+        (lambda a: MASK - a, lambda a: MASK - a, (A,)),
+        (lambda a: a.reshape(2, -1), lambda a: a.reshape(2, -1), (A,)),
+        (lambda a: a.view((6, 2)), lambda a: a.reshape(6, 2), (A,)),
+        (lambda a: a.flatten(1), lambda a: a.reshape(2, 12), (floats(2, 3, 4),)),
+        (lambda a: a.permute(2, 0, 1), lambda a: a.transpose(2, 0, 1), (floats(2, 3, 4),)),
+        (lambda a: a.transpose(0, 1), lambda a: a.T, (A,)),
+        (lambda a: a.T, lambda a: a.T, (A,)),
+        (lambda a: a.unsqueeze(1), lambda a: a[:, None], (A,)),
+        (lambda a: a.squeeze(), np.squeeze, (floats(1, 3, 1),)),
+        (lambda a: a[1], lambda a: a[1], (A,)),
+        (lambda a: a[1:, ::2], lambda a: a[1:, ::2], (A,)),
+        (lambda a: a[None, ..., -1], lambda a: a[None, ..., -1], (A,)),
+        (lambda a: a[INDEX], lambda a: a[INDEX], (A,)),
+        (lambda a: a[INDEX, 1], lambda a: a[INDEX, 1], (A,)),
+        (lambda a: a[MASK], lambda a: a[MASK], (A,)),
+        (lambda a, b: fd.cat([a, b, a], 1), lambda a, b: np.concatenate([a, b, a], 1), (A, B)),
+        (lambda a, b: fd.stack([a, b]), lambda a, b: np.stack([a, b]), (A, B)),
+        (lambda a: a.clone() * a.detach(), lambda a: a * A.astype(np.float32), (A,)),
+        (lambda a: (a * a + a).sum() * a, lambda a: (a * a + a).sum() * a, (floats(3),)),
+    ],
+)
 def test_values_and_gradients(function, twin, arrays):
     check(function, twin, *arrays)
 
 
 def test_construction_and_conversion():
-    for given in ([1, 2], (1.5, 2), np.float64([1, 2]), np.float16([1, 2]), np.arange(2), np.array([1, 2], ">f4"), fd.tensor([1, 2])):
+    for given in (
+        [1, 2],
+        (1.5, 2),
+        np.float64([1, 2]),
+        np.float16([1, 2]),
+        np.arange(2),
+        np.array([1, 2], ">f4"),
+        fd.tensor([1, 2]),
+    ):
         t = fd.tensor(given)
-        assert t.data.dtype == np.float32 and t.dtype == np.float32 and t.shape == (2,) and t.ndim == 1 and t.numel() == 2 and t.size(0) == 2
+        assert (
+            t.data.dtype == np.float32
+            and t.dtype == np.float32
+            and t.shape == (2,)
+            and t.ndim == 1
+            and t.numel() == 2
+            and t.size(0) == 2
+        )
     source = np.ones(3, np.float32)
     assert not np.shares_memory(fd.tensor(source).data, source) and fd.Tensor(source).data is source
     for wrong in (np.array([True]), np.array([1j]), np.array([None]), "abc"):
@@ -106,8 +128,19 @@ def test_construction_and_conversion():
     with pytest.raises(TypeError, match="requires_grad"):
         fd.tensor([1.0], requires_grad=1)
     t = fd.tensor([[1.5]], requires_grad=True)
-    assert t.item() == 1.5 and float(t) == 1.5 and int(t) == 1 and bool(t) and t.tolist() == [[1.5]] and len(t) == 1
-    assert repr(t) == "tensor([[1.5]], requires_grad=True)" and np.asarray(t).dtype == np.float32 and t.is_leaf
+    assert (
+        t.item() == 1.5
+        and float(t) == 1.5
+        and int(t) == 1
+        and bool(t)
+        and t.tolist() == [[1.5]]
+        and len(t) == 1
+    )
+    assert (
+        repr(t) == "tensor([[1.5]], requires_grad=True)"
+        and np.asarray(t).dtype == np.float32
+        and t.is_leaf
+    )
     assert [row.item() for row in t] == [1.5]
     with pytest.raises(ValueError, match="one element"):
         fd.tensor([1.0, 2.0]).item()
@@ -121,7 +154,12 @@ def test_numpy_on_the_left():
 
 def test_comparisons_are_arrays():
     t = fd.tensor([1.0, 2.0, 3.0])
-    for result, expected in ((t > 2, [0, 0, 1]), (t <= 2, [1, 1, 0]), (t == fd.tensor([1.0, 0.0, 3.0]), [1, 0, 1]), (t != 1, [0, 1, 1])):
+    for result, expected in (
+        (t > 2, [0, 0, 1]),
+        (t <= 2, [1, 1, 0]),
+        (t == fd.tensor([1.0, 0.0, 3.0]), [1, 0, 1]),
+        (t != 1, [0, 1, 1]),
+    ):
         assert result.dtype == bool and result.tolist() == [bool(e) for e in expected]
     assert t.argmax() == 2
     values, places = fd.tensor(A).max(1)
@@ -220,7 +258,11 @@ def test_buffers_that_are_kept_are_bounded(monkeypatch):
     monkeypatch.setattr(buffers, "BYTES", 100_000)
     buffers._pool.by_shape.clear()
     buffers._pool.bytes = 0
-    held = [buffers.empty((64, 65)) for _ in range(20)] + [buffers.empty((n, 100)) for n in range(50, 150)] + [buffers.empty((999, 100))]
+    held = (
+        [buffers.empty((64, 65)) for _ in range(20)]
+        + [buffers.empty((n, 100)) for n in range(50, 150)]
+        + [buffers.empty((999, 100))]
+    )
     assert len({a.ctypes.data for a in held}) == len(held)
     kept = sum(a.nbytes for arrays in buffers._pool.by_shape.values() for a in arrays)
     assert kept == buffers._pool.bytes <= 100_000
@@ -240,17 +282,33 @@ def test_buffers_are_used_again_only_when_nobody_holds_them():
 def test_copies_and_pickles():
     p = fd.Parameter([1.0, 2.0])
     for copied in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
-        assert type(copied) is fd.Parameter and copied.requires_grad and copied.tolist() == [1.0, 2.0]
+        assert (
+            type(copied) is fd.Parameter and copied.requires_grad and copied.tolist() == [1.0, 2.0]
+        )
         copied.data[0] = 5
     assert p.tolist() == [1.0, 2.0]
     with pytest.raises(RuntimeError, match="leaf"):
         copy.deepcopy(p * 2)
 
 
-@pytest.mark.parametrize(("call", "word"), [
-    (lambda t: t.sum(3), "dim"), (lambda t: t.sum((0, 0)), "dim"), (lambda t: t.reshape(5), "shape"), (lambda t: t.permute(0), "dims"),
-    (lambda t: t @ t, "other"), (lambda t: t.clamp(), "min"), (lambda t: fd.tensor(np.empty((0, 2))).max(), "max"), (lambda t: fd.cat([]), "tensors"),
-    (lambda t: fd.cat([t, t[0]]), "tensors"), (lambda t: fd.cat([t[0, 0]]), "dim"), (lambda t: t[0, 0].transpose(0, 1), "dim"), (lambda t: t.flatten(1, 0), "end_dim"), (lambda t: t.softmax(2), "dim")])
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda t: t.sum(3), "dim"),
+        (lambda t: t.sum((0, 0)), "dim"),
+        (lambda t: t.reshape(5), "shape"),
+        (lambda t: t.permute(0), "dims"),
+        (lambda t: t @ t, "other"),
+        (lambda t: t.clamp(), "min"),
+        (lambda t: fd.tensor(np.empty((0, 2))).max(), "max"),
+        (lambda t: fd.cat([]), "tensors"),
+        (lambda t: fd.cat([t, t[0]]), "tensors"),
+        (lambda t: fd.cat([t[0, 0]]), "dim"),
+        (lambda t: t[0, 0].transpose(0, 1), "dim"),
+        (lambda t: t.flatten(1, 0), "end_dim"),
+        (lambda t: t.softmax(2), "dim"),
+    ],
+)
 def test_errors_name_the_argument(call, word):
     with pytest.raises(ValueError, match=word):
         call(fd.tensor(A))
@@ -265,16 +323,29 @@ def test_empty_tensors():
 
 def test_edges_have_torchs_values_and_no_warnings():
     for function, value, grad in (
-            (lambda x: 1 / x, np.inf, -np.inf), (lambda x: x**0, 1, 0), (lambda x: x**2, 0, 0), (lambda x: x**3, 0, 0),
-            (lambda x: fd.pow(0.0, x), 1, 0), (lambda x: x.log(), -np.inf, np.inf), (lambda x: x.sqrt(), 0, np.inf), (lambda x: x.abs(), 0, 0)):
+        (lambda x: 1 / x, np.inf, -np.inf),
+        (lambda x: x**0, 1, 0),
+        (lambda x: x**2, 0, 0),
+        (lambda x: x**3, 0, 0),
+        (lambda x: fd.pow(0.0, x), 1, 0),
+        (lambda x: x.log(), -np.inf, np.inf),
+        (lambda x: x.sqrt(), 0, np.inf),
+        (lambda x: x.abs(), 0, 0),
+    ):
         x = fd.tensor(0.0, requires_grad=True)
         y = function(x)
         y.backward()
         assert y.item() == value and x.grad.item() == grad and type(x.grad.data) is np.ndarray
     for scores in ([np.inf, 1.0], [-np.inf, -np.inf]):
-        assert np.isnan(fd.softmax(scores).data).all() and np.isnan(fd.log_softmax(scores).data).any()
+        assert (
+            np.isnan(fd.softmax(scores).data).all() and np.isnan(fd.log_softmax(scores).data).any()
+        )
     assert fd.softmax([-np.inf, 1.0]).tolist() == [0.0, 1.0]
-    for call in (lambda x: x.std(), lambda x: (x * 3e38).sum() * 3e38, lambda x: (x / 0).sum() - x.sum()):  # undefined gradients are no warnings
+    for call in (
+        lambda x: x.std(),
+        lambda x: (x * 3e38).sum() * 3e38,
+        lambda x: (x / 0).sum() - x.sum(),
+    ):  # undefined gradients are no warnings
         x = fd.tensor([1.0, 1.0], requires_grad=True)
         with np.errstate(all="ignore"):
             y = call(x)
@@ -304,7 +375,11 @@ BY_NAME = {  # every differentiable function of the top level: arguments beside 
     "pow": ((), np.power, (POSITIVE, floats(4))),
     "relu": ((), lambda a: np.maximum(a, 0), (A,)),
     "reshape": (((-1, 6),), lambda a: a.reshape(-1, 6), (A,)),
-    "selu": ((), lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * (np.exp(a) - 1)), (A,)),
+    "selu": (
+        (),
+        lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * (np.exp(a) - 1)),
+        (A,),
+    ),
     "sigmoid": ((), lambda a: 1 / (1 + np.exp(-a)), (A,)),
     "softmax": ((-2,), lambda a: softmax(a, 0), (A,)),
     "sqrt": ((), np.sqrt, (POSITIVE,)),
@@ -330,29 +405,45 @@ def test_no_function_is_forgotten():
     assert set(BY_NAME) | elsewhere | {"argmax", "dropout"} == set(fd.functional.TOP_LEVEL)
 
 
-@pytest.mark.parametrize(("function", "twin", "arrays"), [
-    (lambda a, b: fd.cat((a, b), -2), lambda a, b: np.concatenate([a, b]), (floats(2, 4), floats(5, 4))),
-    (lambda a, b: fd.stack((a, b, a), -1), lambda a, b: np.stack([a, b, a], -1), (A, B)),
-    (lambda a: fd.cat([a, floats(3, 0)], 1), lambda a: a, (A,)),
-    (lambda a: a[::-1, -3:-1], lambda a: a[::-1, -3:-1], (A,)),
-    (lambda a: a[:, INDEX], lambda a: a[:, INDEX], (A,)),
-    (lambda a: a[INDEX, :, None], lambda a: a[INDEX, :, None], (A,)),
-    (lambda a: a[[0, 0, -1], [1, 1, -1]], lambda a: a[[0, 0, -1], [1, 1, -1]], (A,)),
-    (lambda a: a[fd.tensor([2, 0, 2])], lambda a: a[[2, 0, 2]], (A,)),
-    (lambda a: a[MASK[:, 0]], lambda a: a[MASK[:, 0]], (A,)),
-    (lambda a: a[A < -100], lambda a: a[A < -100], (A,)),
-    (lambda a: a[1][2], lambda a: a[1, 2], (A,)),
-    (lambda a: a[0:0], lambda a: a[0:0], (A,)),
-    (lambda a: a[...], lambda a: a, (np.array(1.5),)),
-    (lambda a: a + a * a.detach(), lambda a: a + a * np.float32(0.5), (np.array(0.5),)),
-    (lambda a: fd.stack(list(a)).sum(0), lambda a: a.sum(0), (A,)),
-    (lambda a: a.softmax() + a.log_softmax(0), lambda a: np.ones(()) + 0 * a, (np.array(1.0),)),
-])
+@pytest.mark.parametrize(
+    ("function", "twin", "arrays"),
+    [
+        (
+            lambda a, b: fd.cat((a, b), -2),
+            lambda a, b: np.concatenate([a, b]),
+            (floats(2, 4), floats(5, 4)),
+        ),
+        (lambda a, b: fd.stack((a, b, a), -1), lambda a, b: np.stack([a, b, a], -1), (A, B)),
+        (lambda a: fd.cat([a, floats(3, 0)], 1), lambda a: a, (A,)),
+        (lambda a: a[::-1, -3:-1], lambda a: a[::-1, -3:-1], (A,)),
+        (lambda a: a[:, INDEX], lambda a: a[:, INDEX], (A,)),
+        (lambda a: a[INDEX, :, None], lambda a: a[INDEX, :, None], (A,)),
+        (lambda a: a[[0, 0, -1], [1, 1, -1]], lambda a: a[[0, 0, -1], [1, 1, -1]], (A,)),
+        (lambda a: a[fd.tensor([2, 0, 2])], lambda a: a[[2, 0, 2]], (A,)),
+        (lambda a: a[MASK[:, 0]], lambda a: a[MASK[:, 0]], (A,)),
+        (lambda a: a[A < -100], lambda a: a[A < -100], (A,)),
+        (lambda a: a[1][2], lambda a: a[1, 2], (A,)),
+        (lambda a: a[0:0], lambda a: a[0:0], (A,)),
+        (lambda a: a[...], lambda a: a, (np.array(1.5),)),
+        (lambda a: a + a * a.detach(), lambda a: a + a * np.float32(0.5), (np.array(0.5),)),
+        (lambda a: fd.stack(list(a)).sum(0), lambda a: a.sum(0), (A,)),
+        (lambda a: a.softmax() + a.log_softmax(0), lambda a: np.ones(()) + 0 * a, (np.array(1.0),)),
+    ],
+)
 def test_places_and_lists(function, twin, arrays):
     check(function, twin, *arrays)
 
 
-@pytest.mark.parametrize("extreme", [lambda t: t.max(), lambda t: t.max(0)[0], lambda t: fd.amax(t, 0), lambda t: -(-t).min(), lambda t: fd.maximum(t[:2], t[2:]).max()])
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        lambda t: t.max(),
+        lambda t: t.max(0)[0],
+        lambda t: fd.amax(t, 0),
+        lambda t: -(-t).min(),
+        lambda t: fd.maximum(t[:2], t[2:]).max(),
+    ],
+)
 def test_ties_share_the_gradient(extreme):
     t = fd.tensor([2.0, 2.0, 1.0, 2.0], requires_grad=True)
     extreme(t).backward()
@@ -361,7 +452,13 @@ def test_ties_share_the_gradient(extreme):
 
 def test_arguments_that_are_no_axis():
     for call in (fd.max, fd.min, fd.argmax):
-        for wrong, error in ((2, ValueError), (-3, ValueError), ((0, 1), TypeError), (1.0, TypeError), (True, TypeError)):
+        for wrong, error in (
+            (2, ValueError),
+            (-3, ValueError),
+            ((0, 1), TypeError),
+            (1.0, TypeError),
+            (True, TypeError),
+        ):
             with pytest.raises(error, match="dim"):
                 call(A, wrong)
 
@@ -424,7 +521,11 @@ def test_arrays_that_must_not_be_written(tmp_path):
     for _ in range(2):
         fd.functional.linear(np.ones((2, 4)), p).sum().backward()
     fd.optim.SGD([p], lr=0.1).step()
-    assert p.grad.tolist() == [[5.0] * 4] * 3 and np.allclose(p.data, 0.5) and np.array_equal(held, np.ones((3, 4)))
+    assert (
+        p.grad.tolist() == [[5.0] * 4] * 3
+        and np.allclose(p.data, 0.5)
+        and np.array_equal(held, np.ones((3, 4)))
+    )
     p.data = held
     p.data[0] = 0
     assert held.all()
@@ -437,7 +538,11 @@ def test_arrays_that_must_not_be_written(tmp_path):
 
 def test_arrays_in_and_out():
     t = fd.Tensor(np.ones((2, 3), np.float32), requires_grad=True)
-    assert t.numpy() is t.data and np.asarray(t) is t.data and np.asarray(t, np.float64).dtype == np.float64
+    assert (
+        t.numpy() is t.data
+        and np.asarray(t) is t.data
+        and np.asarray(t, np.float64).dtype == np.float64
+    )
     copied = np.array(t)
     assert not np.shares_memory(copied, t.data) and np.array_equal(np.exp(t), np.exp(t.data))
     t.data = [[1, 2, 3]]
@@ -447,13 +552,24 @@ def test_arrays_in_and_out():
     assert t.tolist() == [[1.0, 2.0, 3.0]]
     for layout in (np.asfortranarray(A), A[::-1], A.T, A[:, 1::2], np.broadcast_to(A[0], (3, 4))):
         made = fd.tensor(layout)
-        assert made.data.flags.c_contiguous and made.data.flags.writeable and np.array_equal(made.data, layout.astype(np.float32))
-    for bad in (lambda: len(fd.tensor(1.0)), lambda: list(fd.tensor(1.0)), lambda: hash(fd.tensor([1.0])) and fd.tensor(1.0) + "a", lambda: fd.tensor(1.0) @ None):
+        assert (
+            made.data.flags.c_contiguous
+            and made.data.flags.writeable
+            and np.array_equal(made.data, layout.astype(np.float32))
+        )
+    for bad in (
+        lambda: len(fd.tensor(1.0)),
+        lambda: list(fd.tensor(1.0)),
+        lambda: hash(fd.tensor([1.0])) and fd.tensor(1.0) + "a",
+        lambda: fd.tensor(1.0) @ None,
+    ):
         with pytest.raises(TypeError):
             bad()
     with pytest.raises(ValueError, match="one element"):
         bool(fd.tensor([1.0, 0.0]))
-    assert "Parameter containing" in repr(fd.Parameter([1.0])) and "requires_grad" not in repr(fd.tensor([1.0]))
+    assert "Parameter containing" in repr(fd.Parameter([1.0])) and "requires_grad" not in repr(
+        fd.tensor([1.0])
+    )
 
 
 def test_shared_parameters_stay_shared_in_a_copy():

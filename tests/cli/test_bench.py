@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastdrop import bench
-from fastdrop.bench import cases
+from fastdrop.bench import cases, timing
 
 
 def test_candidates_are_timed_in_turn(monkeypatch):
@@ -24,24 +24,35 @@ def test_candidates_are_timed_in_turn(monkeypatch):
         return call
 
     figures = bench.compare({"a": candidate("a", 0.01), "b": candidate("b", 0.03)}, pairs=4)
-    rounds = {tuple(order[i:i + 2]) for i in range(len(order) - 8, len(order), 2)}
+    rounds = {tuple(order[i : i + 2]) for i in range(len(order) - 8, len(order), 2)}
     assert rounds == {("a", "b"), ("b", "a")}
     assert figures["a"] == pytest.approx({"median": 0.01, "ratio": 1, "low": 1, "high": 1})
     assert figures["b"] == pytest.approx({"median": 0.03, "ratio": 3, "low": 3, "high": 3})
     order.clear()
-    figures = bench.compare({"a": candidate("a", 1e-3), "b": candidate("b", 0.03)}, pairs=1, reference="b")
+    figures = bench.compare(
+        {"a": candidate("a", 1e-3), "b": candidate("b", 0.03)}, pairs=1, reference="b"
+    )
     assert sorted(order[-3:]) == ["a", "a", "b"]  # short ones are repeated
-    assert figures["a"]["ratio"] == pytest.approx(1 / 30) and figures["a"]["median"] == pytest.approx(1e-3)
+    assert figures["a"]["ratio"] == pytest.approx(1 / 30) and figures["a"][
+        "median"
+    ] == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("arguments", [({},), ([print],), ({"a": 3},), ({"a": print}, 0), ({"a": print}, 1, "b")])
+@pytest.mark.parametrize(
+    "arguments", [({},), ([print],), ({"a": 3},), ({"a": print}, 0), ({"a": print}, 1, "b")]
+)
 def test_compare_refuses(arguments):
     with pytest.raises((TypeError, ValueError), match="candidates|pairs|reference"):
         bench.compare(*arguments)
 
 
 def test_seconds():
-    assert [bench.seconds(t) for t in (2.5, 0.0123, 4.56e-6, 7e-9)] == ["2.5 s", "12.3 ms", "4.56 µs", "7 ns"]
+    assert [bench.seconds(t) for t in (2.5, 0.0123, 4.56e-6, 7e-9)] == [
+        "2.5 s",
+        "12.3 ms",
+        "4.56 µs",
+        "7 ns",
+    ]
 
 
 def test_measure_checks_times_and_prints(monkeypatch):
@@ -55,26 +66,42 @@ def test_measure_checks_times_and_prints(monkeypatch):
         return call
 
     checked, lines = [], []
-    case = cases.Case("work", {"fastdrop": takes(0.01), "other": takes(0.04)}, lambda: checked.append(1), operations=1e9)
+    case = cases.Case(
+        "work",
+        {"fastdrop": takes(0.01), "other": takes(0.04)},
+        lambda: checked.append(1),
+        operations=1e9,
+    )
     rows = bench.measure(case, pairs=3, say=lines.append, name="w")
     assert checked == [1]
-    assert [(row["case"], row["candidate"], row["ratio"]) for row in rows] == [("w", "fastdrop", 1), ("w", "other", pytest.approx(4))]
+    assert [(row["case"], row["candidate"], row["ratio"]) for row in rows] == [
+        ("w", "fastdrop", 1),
+        ("w", "other", pytest.approx(4)),
+    ]
     title, ours, theirs = lines
-    assert "work" in title and "100 GFLOP/s" in ours and "25 GFLOP/s" in theirs and "4.00 times ours (4.00 to 4.00)" in theirs
+    assert (
+        "work" in title
+        and "100 GFLOP/s" in ours
+        and "25 GFLOP/s" in theirs
+        and "4.00 times ours (4.00 to 4.00)" in theirs
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_bars_are_as_long_as_their_share(encoding, monkeypatch):
     monkeypatch.setattr(sys, "stdout", type("terminal", (), {"encoding": encoding}))
-    bars = [bench._bar(share, width=8) for share in (1.0, 0.5, 1e-9)]
+    bars = [timing._bar(share, width=8) for share in (1.0, 0.5, 1e-9)]
     assert [len(bar) for bar in bars] == [8, 8, 8]
     assert [len(bar.strip()) for bar in bars] == [8, 4, 1]
     assert "".join(bars).isascii() == (encoding == "ascii")
 
 
 def test_a_picture_of_rows(tmp_path):
-    rows = [{"case": "c", "threads": t, "candidate": name, "median": m, "ratio": 1, "low": 1, "high": 1}
-            for t in (1, 2) for name, m in (("fastdrop", 0.1), ("other", 0.3))]
+    rows = [
+        {"case": "c", "threads": t, "candidate": name, "median": m, "ratio": 1, "low": 1, "high": 1}
+        for t in (1, 2)
+        for name, m in (("fastdrop", 0.1), ("other", 0.3))
+    ]
     bench.plot(rows, tmp_path / "bars.svg")
     text = (tmp_path / "bars.svg").read_text()
     assert "<svg" in text
@@ -84,8 +111,14 @@ def test_a_picture_of_rows(tmp_path):
 
 def test_a_new_process_only_where_the_environment_differs(monkeypatch):
     started = []
-    monkeypatch.setattr(subprocess, "run", lambda command, env: started.append((command, env)) or subprocess.CompletedProcess(command, 3))
-    for name, value in bench._PATIENCE.items():
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, env: (
+            started.append((command, env)) or subprocess.CompletedProcess(command, 3)
+        ),
+    )
+    for name, value in timing._PATIENCE.items():
         monkeypatch.setenv(name, value)
     assert bench.rerun(["-c", "pass"]) is None and not started
     monkeypatch.setenv("FASTDROP_ISA", "scalar")
@@ -94,12 +127,22 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT")
     assert bench.rerun(["-c", "pass"]) == 3
     assert [env["FASTDROP_ISA"] for _, env in started] == ["avx2", "scalar"]
-    assert started[1][1]["GOMP_SPINCOUNT"] == bench._PATIENCE["GOMP_SPINCOUNT"] and started[0][0] == [sys.executable, "-c", "pass"]
+    assert started[1][1]["GOMP_SPINCOUNT"] == timing._PATIENCE["GOMP_SPINCOUNT"] and started[0][
+        0
+    ] == [sys.executable, "-c", "pass"]
 
 
-@pytest.mark.parametrize("build", [lambda: cases.dropout(64, 0.3), lambda: cases.matmul(20, 30, 40, True),
-                                   lambda: cases.matmul(20, 30, 40, False, True), lambda: cases.linear(8, 128),
-                                   lambda: cases.mlp_step(16, 4)], ids=["dropout", "matmul", "matmul^T", "linear", "mlp"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: cases.dropout(64, 0.3),
+        lambda: cases.matmul(20, 30, 40, True),
+        lambda: cases.matmul(20, 30, 40, False, True),
+        lambda: cases.linear(8, 128),
+        lambda: cases.mlp_step(16, 4),
+    ],
+    ids=["dropout", "matmul", "matmul^T", "linear", "mlp"],
+)
 def test_cases_do_what_they_check(build):
     case = build()
     case.check()
@@ -111,5 +154,7 @@ def test_a_wrong_result_is_not_timed(monkeypatch):
     case = cases.matmul(20, 30, 40)
     right = cases.kernels.matmul
     monkeypatch.setattr(cases.kernels, "matmul", lambda a, b: right(a, b) + np.float32(1e-3))
-    with pytest.raises(RuntimeError, match="the matrix product gives wrong results on this machine"):
+    with pytest.raises(
+        RuntimeError, match="the matrix product gives wrong results on this machine"
+    ):
         bench.measure(case, say=pytest.fail)

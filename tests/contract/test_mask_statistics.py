@@ -55,11 +55,19 @@ def test_neighbours_do_not_correlate(p):
 def test_long_walks_along_a_coordinate(coordinate):
     """400 consecutive values: each unit's rate, its runs, and the correlation of all pairs of values."""
     n, units = 400, 512
-    walk = np.concatenate([K.keep_mask(1, units, 0.5, **{"seed": 77, coordinate: 1000 + i}) for i in range(n)]).astype(np.float64) * 2 - 1
+    walk = (
+        np.concatenate(
+            [K.keep_mask(1, units, 0.5, **{"seed": 77, coordinate: 1000 + i}) for i in range(n)]
+        ).astype(np.float64)
+        * 2
+        - 1
+    )
     assert np.abs(walk.sum(0)).max() < math.sqrt(n) * (math.sqrt(2 * math.log(units)) + Z)
     changes = (walk[1:] != walk[:-1]).sum()
     assert abs(changes - (n - 1) * units / 2) < Z * math.sqrt((n - 1) * units) / 2
-    pairs = (walk @ walk.T)[np.triu_indices(n, 1)] / math.sqrt(units)  # standard normals, uncorrelated
+    pairs = (walk @ walk.T)[np.triu_indices(n, 1)] / math.sqrt(
+        units
+    )  # standard normals, uncorrelated
     assert np.abs(pairs).max() < math.sqrt(2 * math.log(pairs.size)) + Z
     assert abs((pairs**2).mean() - 1) < Z * math.sqrt(2 / pairs.size)
 
@@ -68,7 +76,10 @@ def test_domains_do_not_correlate():
     """Keep bits of training and of Monte Carlo passes, uniform and normal numbers, all with the same coordinates."""
     shape = 300, 1000
     kept, again = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
-    uniform, normal = K.uniform(*shape, seed=5, site=3).astype(np.float64), K.normal(*shape, seed=5, site=3).astype(np.float64)
+    uniform, normal = (
+        K.uniform(*shape, seed=5, site=3).astype(np.float64),
+        K.normal(*shape, seed=5, site=3).astype(np.float64),
+    )
     for out, domain in ((kept, 0), (again, 16)):
         _core.keep_mask(out, _core.Stream(5, 3, domain=domain), _core.keep_threshold(0.5))
     standard = [kept * 2.0 - 1, again * 2.0 - 1, (uniform - 0.5) * math.sqrt(12), normal]
@@ -95,7 +106,9 @@ def test_runs(p):
     bits = K.keep_mask(1, 2_000_000, p, seed=31)[0]
     pq = p * (1 - p)
     ends = np.flatnonzero(bits[1:] != bits[:-1])
-    assert abs(ends.size - (bits.size - 1) * 2 * pq) < Z * math.sqrt(bits.size * (4 * pq - 12 * pq**2))
+    assert abs(ends.size - (bits.size - 1) * 2 * pq) < Z * math.sqrt(
+        bits.size * (4 * pq - 12 * pq**2)
+    )
     lengths = np.diff(ends)[bits[ends[1:]]]  # of what is kept: geometric
     counts = np.bincount(lengths, minlength=2)[1:]
     expected = lengths.size * p * (1 - p) ** np.arange(counts.size)
@@ -107,7 +120,7 @@ def test_runs(p):
 def test_uniform_and_normal_moments():
     u, n = K.uniform(100, 20000, seed=1), K.normal(100, 20000, seed=1)
     size = u.size
-    assert 0 < u.min() and u.max() < 1
+    assert u.min() > 0 and u.max() < 1
     assert abs(u.mean(dtype=np.float64) - 0.5) < Z * math.sqrt(1 / 12 / size)
     counts = np.histogram(u, 1000, (0, 1))[0]
     chi = ((counts - size / 1000) ** 2 / (size / 1000)).sum()
@@ -116,4 +129,6 @@ def test_uniform_and_normal_moments():
     assert abs(wide.mean()) < Z / math.sqrt(size) and abs(wide.var() - 1) < Z * math.sqrt(2 / size)
     assert abs((wide**4).mean() - 3) < Z * math.sqrt(96 / size)
     assert abs((wide[:, :-1] * wide[:, 1:]).mean()) < Z / math.sqrt(size)
-    assert abs((u[:, :-1].astype(np.float64) - 0.5).ravel() @ (u[:, 1:].ravel() - 0.5) / size) < Z / 12 / math.sqrt(size)
+    assert abs(
+        (u[:, :-1].astype(np.float64) - 0.5).ravel() @ (u[:, 1:].ravel() - 0.5) / size
+    ) < Z / 12 / math.sqrt(size)

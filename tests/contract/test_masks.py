@@ -7,9 +7,9 @@ import pathlib
 import subprocess
 import sys
 
-from helpers import mask_reference as reference
 import numpy as np
 import pytest
+from helpers import mask_reference as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,10 +25,14 @@ UNITS = (1, 2, 31, 32, 33, 127, 128, 129, 255, 256, 300, 511, 640, 1000, 1024, 1
 
 
 def slow(rows, units, p, row0=0, **stream):
-    return reference.keep_mask(np.arange(rows, dtype=np.uint64) + np.uint64(row0), units, p, **stream)
+    return reference.keep_mask(
+        np.arange(rows, dtype=np.uint64) + np.uint64(row0), units, p, **stream
+    )
 
 
-@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda c: f"{c['rows']}x{c['units']} p={c['p']}")
+@pytest.mark.parametrize(
+    "case", VECTORS["cases"], ids=lambda c: f"{c['rows']}x{c['units']} p={c['p']}"
+)
 def test_frozen_answers(case, isa, each_thread_count):
     where = {name: case[name] for name in COORDINATES}
     for _ in each_thread_count():
@@ -48,12 +52,18 @@ def test_the_reference_gives_the_published_philox_answers():
     answers = [  # Salmon et al., SC'11, kat_vectors
         ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
         ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-        ([0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0], "d16cfe09 94fdcceb 5001e420 24126ea1"),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
     ]
     for counter, key, words in answers:
         out = reference.philox4x32(np.array(counter, np.uint32), np.array(key, np.uint32))
         assert [f"{w:08x}" for w in out] == words.split()
-    assert list(reference.stream_key(42, 7, 0, 1)) == VECTORS["stream_key_seed42_site7_domain0_call1"]
+    assert (
+        list(reference.stream_key(42, 7, 0, 1)) == VECTORS["stream_key_seed42_site7_domain0_call1"]
+    )
 
 
 def test_the_kernels_use_the_frozen_stream_key(isa):
@@ -61,7 +71,9 @@ def test_the_kernels_use_the_frozen_stream_key(isa):
     key = np.array(VECTORS["stream_key_seed42_site7_domain0_call1"], np.uint32)
     out = np.empty((1, 40), np.float32)
     _core.uniform(out, _core.Stream(42, 7, 1, draw=6, row0=9, sub=8, domain=0))
-    words = reference.philox4x32(np.array([[block, 8, 9, 6] for block in range(10)], np.uint32), key)
+    words = reference.philox4x32(
+        np.array([[block, 8, 9, 6] for block in range(10)], np.uint32), key
+    )
     assert np.array_equal(out[0], ((words >> 9) * 2.0**-23 + 2.0**-24).ravel().astype(np.float32))
 
 
@@ -69,23 +81,47 @@ def test_the_kernels_use_the_frozen_stream_key(isa):
 def test_every_rate_and_width(p, isa):
     for units in UNITS:
         where = dict(seed=units, site=3, draw=units % 7, sub=units % 3, call=1)
-        assert np.array_equal(K.keep_mask(3, units, p, row0=11, **where), slow(3, units, p, row0=11, **where)), units
+        assert np.array_equal(
+            K.keep_mask(3, units, p, row0=11, **where), slow(3, units, p, row0=11, **where)
+        ), units
 
 
 @pytest.mark.parametrize("p", RATES)
 def test_every_width(p, isa):
-    whole = reference.keep_uniform32([5, 2**32 - 1], 1104, **EVERYWHERE) < reference.keep_threshold(p)  # a prefix is a narrower mask
-    edges = sorted({n for multiple in range(0, 1101, 32) for n in (multiple - 1, multiple, multiple + 1) if 0 < n <= 1100} | set(range(1, 70)))
+    whole = reference.keep_uniform32([5, 2**32 - 1], 1104, **EVERYWHERE) < reference.keep_threshold(
+        p
+    )  # a prefix is a narrower mask
+    edges = sorted(
+        {
+            n
+            for multiple in range(0, 1101, 32)
+            for n in (multiple - 1, multiple, multiple + 1)
+            if 0 < n <= 1100
+        }
+        | set(range(1, 70))
+    )
     for units in edges:
-        assert np.array_equal(K.keep_mask([5, 2**32 - 1], units, p, **EVERYWHERE), whole[:, :units]), units
+        assert np.array_equal(
+            K.keep_mask([5, 2**32 - 1], units, p, **EVERYWHERE), whole[:, :units]
+        ), units
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(rows=st.integers(1, 9), units=st.integers(1, 400), p=st.floats(0, 1), seed=st.integers(0, 2**64 - 1),
-       site=st.integers(0, 2**32 - 1), draw=st.integers(0, 2**32 - 1), sub=st.integers(0, 2**32 - 1),
-       call=st.integers(0, 2**32 - 1), row0=st.integers(0, 2**32 - 10))
+@given(
+    rows=st.integers(1, 9),
+    units=st.integers(1, 400),
+    p=st.floats(0, 1),
+    seed=st.integers(0, 2**64 - 1),
+    site=st.integers(0, 2**32 - 1),
+    draw=st.integers(0, 2**32 - 1),
+    sub=st.integers(0, 2**32 - 1),
+    call=st.integers(0, 2**32 - 1),
+    row0=st.integers(0, 2**32 - 10),
+)
 def test_any_coordinates(rows, units, p, row0, **where):
-    assert np.array_equal(K.keep_mask(rows, units, p, row0=row0, **where), slow(rows, units, p, row0=row0, **where))
+    assert np.array_equal(
+        K.keep_mask(rows, units, p, row0=row0, **where), slow(rows, units, p, row0=row0, **where)
+    )
 
 
 def test_threads_rows_and_splits_do_not_matter(isa, each_thread_count):
@@ -113,11 +149,17 @@ def test_large_enough_for_several_threads_and_pieces(isa, each_thread_count):
 def test_packed_bits(units, isa):
     bits = K.keep_bits(5, units, 0.3, seed=2)
     assert bits.dtype == np.uint32 and bits.shape == (5, 4 * -(-units // 128))
-    unpacked = np.unpackbits(bits.astype("<u4").view(np.uint8).reshape(5, -1), axis=1, bitorder="little")
+    unpacked = np.unpackbits(
+        bits.astype("<u4").view(np.uint8).reshape(5, -1), axis=1, bitorder="little"
+    )
     assert np.array_equal(unpacked[:, :units], slow(5, units, 0.3, seed=2))
     assert not unpacked[:, units:].any()
     assert not K.keep_bits(5, units, 1.0).any()
-    ones = np.unpackbits(K.keep_bits(5, units, 0.0).astype("<u4").view(np.uint8).reshape(5, -1), axis=1, bitorder="little")
+    ones = np.unpackbits(
+        K.keep_bits(5, units, 0.0).astype("<u4").view(np.uint8).reshape(5, -1),
+        axis=1,
+        bitorder="little",
+    )
     assert ones[:, :units].all() and not ones[:, units:].any()
 
 
@@ -129,7 +171,9 @@ def test_packed_bits_on_several_threads(p, isa, each_thread_count):
     expected = np.packbits(expected, axis=1, bitorder="little").view("<u4")
     for _ in each_thread_count():
         assert np.array_equal(K.keep_bits(70, 3001, p, row0=3, seed=2, draw=1), expected)
-        assert np.array_equal(K.keep_bits(np.arange(72, 2, -1), 3001, p, seed=2, draw=1), expected[::-1])
+        assert np.array_equal(
+            K.keep_bits(np.arange(72, 2, -1), 3001, p, seed=2, draw=1), expected[::-1]
+        )
 
 
 def test_masks_are_nested():
@@ -147,10 +191,16 @@ def test_the_shared_row_and_the_last_row():
 
 
 def test_monte_carlo_numbers_are_other_streams(isa):
-    for draws, domain, oracle, error in ((_core.uniform, 17, reference.uniform23, 0.0), (_core.normal, 18, reference.normal, 1e-6)):
+    for draws, domain, oracle, error in (
+        (_core.uniform, 17, reference.uniform23, 0.0),
+        (_core.normal, 18, reference.normal, 1e-6),
+    ):
         out = np.empty((4, 601), np.float32)
         draws(out, _core.Stream(7, 1, 0, 3, 0, 0, domain))
-        assert np.abs(out - oracle(np.arange(4), 601, seed=7, site=1, draw=3, domain=domain)).max() <= error
+        assert (
+            np.abs(out - oracle(np.arange(4), 601, seed=7, site=1, draw=3, domain=domain)).max()
+            <= error
+        )
 
 
 def test_monte_carlo_domains_are_other_streams(isa):
@@ -164,8 +214,16 @@ def test_monte_carlo_domains_are_other_streams(isa):
 def test_uniform_and_normal(units, isa, each_thread_count):
     numbers = np.arange(6)
     for _ in each_thread_count():
-        assert np.array_equal(K.uniform(6, units, seed=3, site=2), reference.uniform23(numbers, units, seed=3, site=2))
-        assert np.abs(K.normal(6, units, seed=3, site=2) - reference.normal(numbers, units, seed=3, site=2)).max() < 1e-6
+        assert np.array_equal(
+            K.uniform(6, units, seed=3, site=2), reference.uniform23(numbers, units, seed=3, site=2)
+        )
+        assert (
+            np.abs(
+                K.normal(6, units, seed=3, site=2)
+                - reference.normal(numbers, units, seed=3, site=2)
+            ).max()
+            < 1e-6
+        )
 
 
 def test_uniform_and_normal_on_several_threads_and_cut(isa, each_thread_count):
@@ -187,17 +245,32 @@ def test_normal_is_within_a_millionth_everywhere(isa):
 
 @pytest.mark.parametrize("name", fastdrop.available_isas())
 def test_environment_forces_the_instruction_set(name):
-    code = ("import fastdrop, hashlib; from fastdrop import kernels as K; "
-            "print(fastdrop.isa(), fastdrop.get_num_threads(), hashlib.sha256(K.keep_mask(9, 999, 0.3, seed=8).tobytes()).hexdigest())")
-    result = subprocess.run([sys.executable, "-c", code], env={**os.environ, "FASTDROP_ISA": name, "FASTDROP_NUM_THREADS": "1"},
-                            capture_output=True, text=True, check=True)
+    code = (
+        "import fastdrop, hashlib; from fastdrop import kernels as K; "
+        "print(fastdrop.isa(), fastdrop.get_num_threads(), hashlib.sha256(K.keep_mask(9, 999, 0.3, seed=8).tobytes()).hexdigest())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FASTDROP_ISA": name, "FASTDROP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     digest = hashlib.sha256(slow(9, 999, 0.3, seed=8).tobytes()).hexdigest()
     assert result.stdout.split() == [name, "1", digest]
 
 
-@pytest.mark.parametrize(("variable", "value"), [("FASTDROP_ISA", "mmx"), ("FASTDROP_NUM_THREADS", "many"), ("FASTDROP_NUM_THREADS", "0")])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("FASTDROP_ISA", "mmx"), ("FASTDROP_NUM_THREADS", "many"), ("FASTDROP_NUM_THREADS", "0")],
+)
 def test_wrong_environment_is_an_error(variable, value):
-    result = subprocess.run([sys.executable, "-c", "import fastdrop"], env={**os.environ, variable: value}, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", "import fastdrop"],
+        env={**os.environ, variable: value},
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode != 0
     assert variable in result.stderr and value in result.stderr
 

@@ -1,5 +1,5 @@
-/* Preloaded, this counts the heap allocations that a library makes between two calls of a host: malloc and its kin in
-   front of glibc's own, told apart by the address that called. */
+/* Preloaded, this counts the heap allocations that a library makes between two calls of a host:
+   malloc and its kin in front of glibc's own, told apart by the address that called. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,10 +7,12 @@
 #include <stddef.h>
 #include <string.h>
 
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+    *__libc_memalign(size_t, size_t);
 
 static atomic_int counting;
-static atomic_long core, openmp, large; /* calls from the core, from libgomp; from anybody for LARGE bytes or more */
+static atomic_long core, openmp,
+    large; /* calls from the core, from libgomp; from anybody for LARGE bytes or more */
 enum { LARGE = 4096 * 4 };
 
 static __thread int inside;
@@ -21,18 +23,33 @@ static void count(const void *caller, size_t bytes) {
     Dl_info info;
     if (bytes >= LARGE) atomic_fetch_add(&large, 1);
     if (dladdr(caller, &info) && info.dli_fname) {
-        if (strstr(info.dli_fname, "/_core.")) atomic_fetch_add(&core, 1);
+        if (strstr(info.dli_fname, "/_core/binding.")) atomic_fetch_add(&core, 1);
         if (strstr(info.dli_fname, "libgomp")) atomic_fetch_add(&openmp, 1);
     }
     inside = 0;
 }
 
 #define CALLER __builtin_return_address(0)
-void *malloc(size_t n) { count(CALLER, n); return __libc_malloc(n); }
-void *calloc(size_t a, size_t b) { count(CALLER, a * b); return __libc_calloc(a, b); }
-void *realloc(void *p, size_t n) { count(CALLER, n); return __libc_realloc(p, n); }
-void *aligned_alloc(size_t a, size_t n) { count(CALLER, n); return __libc_memalign(a, n); }
-void *memalign(size_t a, size_t n) { count(CALLER, n); return __libc_memalign(a, n); }
+void *malloc(size_t n) {
+    count(CALLER, n);
+    return __libc_malloc(n);
+}
+void *calloc(size_t a, size_t b) {
+    count(CALLER, a * b);
+    return __libc_calloc(a, b);
+}
+void *realloc(void *p, size_t n) {
+    count(CALLER, n);
+    return __libc_realloc(p, n);
+}
+void *aligned_alloc(size_t a, size_t n) {
+    count(CALLER, n);
+    return __libc_memalign(a, n);
+}
+void *memalign(size_t a, size_t n) {
+    count(CALLER, n);
+    return __libc_memalign(a, n);
+}
 int posix_memalign(void **p, size_t a, size_t n) {
     count(CALLER, n);
     *p = __libc_memalign(a, n);

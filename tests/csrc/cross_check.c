@@ -1,5 +1,6 @@
-/* Prints a hash of what the core computes, a line a case: the masks and the elementwise kernels must print the same on
-   every architecture and instruction set; products are checked here against double precision. Run by cross_check.py. */
+/* Prints a hash of what the core computes, a line a case: the masks and the elementwise kernels
+   must print the same on every architecture and instruction set; products are checked here against
+   double precision. Run by cross_check.py. */
 #include "fastdrop.h"
 
 #include <math.h>
@@ -57,7 +58,8 @@ static void family(void) {
     const ptrdiff_t length[] = {CHANNELS, MAP};
     for (int which = 0; which < 4; which++) {
         const int shared[] = {which & 1, which >> 1};
-        fd_dropout_shared(y, x, ROWS, 2, length, shared, (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
+        fd_dropout_shared(y, x, ROWS, 2, length, shared,
+                          (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
         line("shared", which, 0, y, N * sizeof *y);
         const fd_blocks blocks = {CHANNELS, {1, SIDE, SIDE}, {1, 4, 4}, which & 1, which >> 1};
         fd_dropblock(y, x, ROWS, &blocks, &s, 4252017623u);
@@ -78,7 +80,8 @@ static void family(void) {
 
 static void elementwise(void) {
     enum { ROWS = 5, COLS = 333, N = ROWS * COLS };
-    float *x = numbers(N, 2), *dy = numbers(N, 3), *y = malloc(N * sizeof *y), *dz = malloc(N * sizeof *dz), db[COLS];
+    float *x = numbers(N, 2), *dy = numbers(N, 3), *y = malloc(N * sizeof *y),
+          *dz = malloc(N * sizeof *dz), db[COLS];
     fd_stream s = {{1, 2}, 0, 1, 0, NULL};
     const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
     for (int kind = 0; kind < FD_ACTIVATIONS; kind++) {
@@ -105,21 +108,33 @@ static void elementwise(void) {
 }
 
 static void products(void) {
-    static const ptrdiff_t sizes[][3] = {{1, 1, 1}, {7, 33, 5}, {40, 70, 400}, {129, 50, 31}, {3, 300, 0}};
+    static const ptrdiff_t sizes[][3] = {
+        {1, 1, 1}, {7, 33, 5}, {40, 70, 400}, {129, 50, 31}, {3, 300, 0}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int ta = 0; ta < 2; ta++)
             for (int tb = 0; tb < 2; tb++) {
                 const ptrdiff_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
-                float *a = numbers(m * k, 6), *b = numbers(k * n, 7), *c = malloc((size_t)(m * n) * sizeof *c);
-                const fd_product p = {.c = c, .a = a, .b = b, .m = m, .n = n, .k = k, .ldc = n, .lda = ta ? m : k,
-                                      .ldb = tb ? k : n, .ta = ta, .tb = tb};
+                float *a = numbers(m * k, 6), *b = numbers(k * n, 7),
+                      *c = malloc((size_t)(m * n) * sizeof *c);
+                const fd_product p = {.c = c,
+                                      .a = a,
+                                      .b = b,
+                                      .m = m,
+                                      .n = n,
+                                      .k = k,
+                                      .ldc = n,
+                                      .lda = ta ? m : k,
+                                      .ldb = tb ? k : n,
+                                      .ta = ta,
+                                      .tb = tb};
                 fd_gemm(&p);
                 double worst = 0.0;
                 for (ptrdiff_t r = 0; r < m; r++)
                     for (ptrdiff_t j = 0; j < n; j++) {
                         double sum = 0.0, bound = 1e-30;
                         for (ptrdiff_t l = 0; l < k; l++) {
-                            const double t = (double)a[ta ? l * m + r : r * k + l] * (double)b[tb ? j * k + l : l * n + j];
+                            const double t = (double)a[ta ? l * m + r : r * k + l] *
+                                             (double)b[tb ? j * k + l : l * n + j];
                             sum += t;
                             bound += fabs(t);
                         }
@@ -130,10 +145,12 @@ static void products(void) {
             }
 }
 
-/* Thinned networks: what three passes keep of five samples' rows, which must be the same everywhere, and the layer that reads it. */
+/* Thinned networks: what three passes keep of five samples' rows, which must be the same
+ * everywhere, and the layer that reads it. */
 static void thinned(void) {
     enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
-    float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9), *kept = malloc(PASSES * SAMPLES * INS * sizeof *kept);
+    float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
+          *kept = malloc(PASSES * SAMPLES * INS * sizeof *kept);
     float *y = malloc(PASSES * SAMPLES * OUTS * sizeof *y);
     uint32_t *bits = malloc((PASSES * WORDS + 2) * sizeof *bits);
     static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
@@ -146,8 +163,20 @@ static void thinned(void) {
             for (int i = 0; i < INS; i++) k[t] += bits[t * WORDS + i / 32] >> i % 32 & 1;
             x_at[t] = at, y_at[t] = t * SAMPLES * OUTS, n[t] = OUTS;
         }
-        const fd_thin thin = {.passes = PASSES, .samples = SAMPLES, .outs = OUTS, .ins = INS, .w = w, .x = kept, .x_at = x_at, .k = k, .bits = bits,
-                              .words = WORDS, .scale = 2.0f, .y = y, .y_at = y_at, .n = n};
+        const fd_thin thin = {.passes = PASSES,
+                              .samples = SAMPLES,
+                              .outs = OUTS,
+                              .ins = INS,
+                              .w = w,
+                              .x = kept,
+                              .x_at = x_at,
+                              .k = k,
+                              .bits = bits,
+                              .words = WORDS,
+                              .scale = 2.0f,
+                              .y = y,
+                              .y_at = y_at,
+                              .n = n};
         fd_thin_rows(kept, x, INS, 0, &thin);
         line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
         fd_thin_layer(&thin);
@@ -157,11 +186,13 @@ static void thinned(void) {
                 for (int j = 0; j < OUTS; j++) {
                     double sum = 0.0, bound = 1e-30;
                     for (int l = 0; l < INS; l++) {
-                        const double product = (bits[t * WORDS + l / 32] >> l % 32 & 1) * 2.0 * (double)x[r * INS + l] * (double)w[j * INS + l];
+                        const double product = (bits[t * WORDS + l / 32] >> l % 32 & 1) * 2.0 *
+                                               (double)x[r * INS + l] * (double)w[j * INS + l];
                         sum += product;
                         bound += fabs(product);
                     }
-                    worst = fmax(worst, fabs(sum - (double)y[(t * SAMPLES + r) * OUTS + j]) / bound);
+                    worst = fmax(worst,
+                                 fabs(sum - (double)y[(t * SAMPLES + r) * OUTS + j]) / bound);
                 }
         printf("thinned layer %ld %s\n", (long)p, worst < 1e-6 ? "ok" : "WRONG");
     }

@@ -7,16 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastdrop.data.readers import npy
-from fastdrop.data.readers import source
-from fastdrop.data.readers.npy import Growing
-from fastdrop.data.readers.npy import npy_rows
-from fastdrop.data.readers.rows import csv_rows
-from fastdrop.data.readers.rows import json_rows
-from fastdrop.data.readers.source import Lines
-from fastdrop.data.readers.source import Source
-from fastdrop.data.readers.source import kind_of
-from fastdrop.data.readers.source import opened
+from fastdrop.data.readers import npy, source
+from fastdrop.data.readers.npy import Growing, npy_rows
+from fastdrop.data.readers.rows import csv_rows, json_rows
+from fastdrop.data.readers.source import Lines, Source, kind_of, opened
 
 
 class Trickle(io.RawIOBase):
@@ -51,7 +45,11 @@ def test_rows_do_not_depend_on_how_the_bytes_come(size):
     assert not source.is_file
     assert list(csv_rows(Lines(source))) == ROWS
     lines = '{"a": 1, "b": "ü"}\n\n{"b": null, "a": -1e5}'.encode()
-    assert list(json_rows(Lines(pipe(lines, size)))) == [(1, ["a", "b"]), (1, ["1", "ü"]), (3, ["-1e5", ""])]
+    assert list(json_rows(Lines(pipe(lines, size)))) == [
+        (1, ["a", "b"]),
+        (1, ["1", "ü"]),
+        (3, ["-1e5", ""]),
+    ]
 
 
 def test_what_is_here_is_given_out_before_one_waits():
@@ -69,12 +67,20 @@ def test_columns_by_name_are_picked_from_objects():
         next(rows)
 
 
-@pytest.mark.parametrize("data, words", [
-    (b"1,2\n3,4,5\n", "line 2: 3 fields, the first line has 2"), (b'1,2\n"3,4\n5,6\n', "line 3: unexpected end"),
-    (b"1,2\n3,\xff\n", "line 2: no UTF-8"), (b'1,2\n3,"4"5\n', "line 2:"), (b'1\n"' + b"x" * 200_000 + b'"\n', "field larger"),
-])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b"1,2\n3,4,5\n", "line 2: 3 fields, the first line has 2"),
+        (b'1,2\n"3,4\n5,6\n', "line 3: unexpected end"),
+        (b"1,2\n3,\xff\n", "line 2: no UTF-8"),
+        (b'1,2\n3,"4"5\n', "line 2:"),
+        (b'1\n"' + b"x" * 200_000 + b'"\n', "field larger"),
+    ],
+)
 def test_a_bad_line_is_named(data, words):
-    with pytest.raises(ValueError, match=f"'pipe', {'.*' if 'field larger' in words else ''}{words}"):
+    with pytest.raises(
+        ValueError, match=f"'pipe', {'.*' if 'field larger' in words else ''}{words}"
+    ):
         list(csv_rows(Lines(pipe(data, 7 if len(data) < 100 else 5000))))
 
 
@@ -84,12 +90,27 @@ def test_a_line_without_end(monkeypatch):
         list(csv_rows(Lines(pipe(b"1\n" + b"7" * 5000, 100))))
 
 
-@pytest.mark.parametrize("name, data, kind", [
-    ("stdin", b"\x93NUMPY", "npy"), ("stdin", b"PK\x03\x04", "npz"), ("stdin", b" \n[1]", "json"), ("stdin", b"\xef\xbb\xbf{}", "json"),
-    ("stdin", b"PK,1\n", "csv"), ("stdin", b"1,2", "csv"), ("stdin", b"", "csv"), ("stdin", b"\n\n", "csv"), ("x.csv", b"[a],b\n", "csv"),
-    ("x.csv.gz", b"{a},b\n", "csv"), ("x.npy", b"1,2\n", "npy"), ("x.jsonl", b"1,2\n", "json"), ("x.ndjson.gz", b"", "json"), ("x.npz", b"", "npz"),
-    ("/dev/fd/63", b'{"a": 1}', "json"), ("x.data", b"\x93NUMPY", "npy"),
-])
+@pytest.mark.parametrize(
+    "name, data, kind",
+    [
+        ("stdin", b"\x93NUMPY", "npy"),
+        ("stdin", b"PK\x03\x04", "npz"),
+        ("stdin", b" \n[1]", "json"),
+        ("stdin", b"\xef\xbb\xbf{}", "json"),
+        ("stdin", b"PK,1\n", "csv"),
+        ("stdin", b"1,2", "csv"),
+        ("stdin", b"", "csv"),
+        ("stdin", b"\n\n", "csv"),
+        ("x.csv", b"[a],b\n", "csv"),
+        ("x.csv.gz", b"{a},b\n", "csv"),
+        ("x.npy", b"1,2\n", "npy"),
+        ("x.jsonl", b"1,2\n", "json"),
+        ("x.ndjson.gz", b"", "json"),
+        ("x.npz", b"", "npz"),
+        ("/dev/fd/63", b'{"a": 1}', "json"),
+        ("x.data", b"\x93NUMPY", "npy"),
+    ],
+)
 def test_kinds_are_told_from_names_and_first_bytes(name, data, kind):
     for size in (1, 100):
         source = Source(Trickle(data, size), name)
@@ -107,7 +128,10 @@ def test_packed_and_torn(tmp_path):
         assert source.is_file and len(list(csv_rows(Lines(source)))) == 1000
     for torn in (whole[:-9], whole[:20], b"1,2\n", whole[:-4] + b"oops"):
         path.write_bytes(torn)
-        with pytest.raises(ValueError, match="t.csv.gz' cannot be unpacked"), opened(str(path)) as source:
+        with (
+            pytest.raises(ValueError, match="t.csv.gz' cannot be unpacked"),
+            opened(str(path)) as source,
+        ):
             list(csv_rows(Lines(source)))
 
 
@@ -120,11 +144,31 @@ def saved(array, **keywords):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("array", [
-    np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(12, dtype=">f8").reshape(4, 3), np.arange(12, dtype=np.uint8).reshape(4, 1, 3),
-    np.zeros((0, 3)), np.asfortranarray(np.arange(12.0).reshape(4, 3)), np.arange(12, dtype=np.int16).reshape(4, 3, 1).transpose(0, 2, 1),
-    np.zeros((0, 3), order="F"), np.ones((1, 3), order="F"), np.arange(24.0).reshape(2, 3, 4).T[:, :1],
-], ids=["rows", "big-endian", "images", "none", "by columns", "strided", "none by columns", "one by columns", "three axes"])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12, dtype=np.float32).reshape(4, 3),
+        np.arange(12, dtype=">f8").reshape(4, 3),
+        np.arange(12, dtype=np.uint8).reshape(4, 1, 3),
+        np.zeros((0, 3)),
+        np.asfortranarray(np.arange(12.0).reshape(4, 3)),
+        np.arange(12, dtype=np.int16).reshape(4, 3, 1).transpose(0, 2, 1),
+        np.zeros((0, 3), order="F"),
+        np.ones((1, 3), order="F"),
+        np.arange(24.0).reshape(2, 3, 4).T[:, :1],
+    ],
+    ids=[
+        "rows",
+        "big-endian",
+        "images",
+        "none",
+        "by columns",
+        "strided",
+        "none by columns",
+        "one by columns",
+        "three axes",
+    ],
+)
 @pytest.mark.parametrize("rows", [1, 3, 100])
 def test_arrays_in_blocks(tmp_path, array, rows):
     path = tmp_path / "x.npy"
@@ -133,7 +177,9 @@ def test_arrays_in_blocks(tmp_path, array, rows):
     with opened(str(path)) as source:
         blocks = [block.copy() for block in npy_rows(source, width, rows)]
     assert all(0 < len(block) <= rows for block in blocks)
-    np.testing.assert_array_equal(np.concatenate([np.empty((0, width)), *blocks]), array.reshape(len(array), width))
+    np.testing.assert_array_equal(
+        np.concatenate([np.empty((0, width)), *blocks]), array.reshape(len(array), width)
+    )
 
 
 @pytest.mark.parametrize("size", [1, 7, 12, 50, 1000])
@@ -169,23 +215,48 @@ def test_every_torn_array_is_refused(tmp_path):
 
 def header(text, version=b"\x01\x00", data=b""):
     text = text.encode()
-    return b"\x93NUMPY" + version + len(text).to_bytes(2 if version == b"\x01\x00" else 4, "little") + text + data
+    return (
+        b"\x93NUMPY"
+        + version
+        + len(text).to_bytes(2 if version == b"\x01\x00" else 4, "little")
+        + text
+        + data
+    )
 
 
 LIES = {
-    "more rows than there are": header("{'descr': '<f4', 'fortran_order': False, 'shape': (10**9, 3)}".replace("10**9", "1000000000")),
-    "more than can be counted": header("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 3)}" % 2**70),
-    "by columns, more than can be counted": header("{'descr': '<f4', 'fortran_order': True, 'shape': (%d, 3)}" % 2**62),
+    "more rows than there are": header(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (10**9, 3)}".replace(
+            "10**9", "1000000000"
+        )
+    ),
+    "more than can be counted": header(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 3)}" % 2**70
+    ),
+    "by columns, more than can be counted": header(
+        "{'descr': '<f4', 'fortran_order': True, 'shape': (%d, 3)}" % 2**62
+    ),
     "a wide row": header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, %d)}" % 2**62),
     "negative": header("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3)}"),
     "negative twice": header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, -3, -1)}"),
     "no axis": header("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", data=b"1234"),
-    "a list": header("[1]"), "nothing": header(""), "a call": header("__import__('os').system('true')"), "an odd key": header("{[]: 1}"),
-    "other keys": header("{'descr': '<f4', 'shape': (1, 3)}"), "deep": header("(" * 9000), "long": header(" " * 60_000),
+    "a list": header("[1]"),
+    "nothing": header(""),
+    "a call": header("__import__('os').system('true')"),
+    "an odd key": header("{[]: 1}"),
+    "other keys": header("{'descr': '<f4', 'shape': (1, 3)}"),
+    "deep": header("(" * 9000),
+    "long": header(" " * 60_000),
     "unknown dtype": header("{'descr': '<f3', 'fortran_order': False, 'shape': (1, 3)}"),
-    "numbers of Python 2": header("{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 3L)}", data=b"x" * 12),
-    "a header of 4 GB": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}", "version 3": header("{}", b"\x03\x00"), "version 9": header("{}", b"\x09\x00"),
-    "text": saved(np.array([["a", "b", "c"]])), "bools": saved(np.ones((2, 3), bool)), "complex": saved(np.ones((2, 3), complex)),
+    "numbers of Python 2": header(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 3L)}", data=b"x" * 12
+    ),
+    "a header of 4 GB": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}",
+    "version 3": header("{}", b"\x03\x00"),
+    "version 9": header("{}", b"\x09\x00"),
+    "text": saved(np.array([["a", "b", "c"]])),
+    "bools": saved(np.ones((2, 3), bool)),
+    "complex": saved(np.ones((2, 3), complex)),
     "structured": saved(np.zeros(2, [("a", "f4"), ("b", "f4"), ("c", "f4")])),
     "pickled": saved(np.array([[1, None, 2]], object), allow_pickle=True),
 }
@@ -203,7 +274,7 @@ def test_flipped_bytes_of_a_header_never_crash():
     refused = 0
     for place in range(128):
         for value in (0, 7, 39, 57, 255):
-            flipped = whole[:place] + bytes([value]) + whole[place + 1:]
+            flipped = whole[:place] + bytes([value]) + whole[place + 1 :]
             try:
                 assert read(flipped).shape[1] == 3
             except ValueError as error:
@@ -233,7 +304,7 @@ def test_an_array_grows_row_after_row(tmp_path):
             array = Growing(file, dtype, shape)
             array.write(rows[:0])
             for start in range(0, 1000, 170):
-                array.write(rows[start:start + 170])
+                array.write(rows[start : start + 170])
             array.close()
         again = np.load(tmp_path / "a.npy")
         assert again.dtype == rows.dtype
@@ -263,9 +334,13 @@ def test_memory_is_flat():
     assert count == 200_000 and most < 4_000_000
     head = saved(np.zeros((0, 8), np.float32))
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (2_000_000, 8)})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": (2_000_000, 8)}
+    )
     assert len(file.getvalue()) == len(head)
-    count, most = peak(npy_rows(Source(Long(file.getvalue(), b"\0" * 1_000_000, 64), "pipe"), 8, 4096))
+    count, most = peak(
+        npy_rows(Source(Long(file.getvalue(), b"\0" * 1_000_000, 64), "pipe"), 8, 4096)
+    )
     assert count >= 2_000_000 // 4096 and most < 4_000_000
 
 

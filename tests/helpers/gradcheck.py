@@ -34,9 +34,13 @@ def check(function, twin, *arrays, tolerance=2e-4, value_tolerance=2e-5):
     expected = np.asarray(twin(*wide), np.float64)
     assert out.shape == expected.shape, (out.shape, expected.shape)
     assert out.data.dtype == np.float32
-    assert np.abs(out.data - expected).max(initial=0) <= value_tolerance * max(1, np.abs(expected).max(initial=0))
+    assert np.abs(out.data - expected).max(initial=0) <= value_tolerance * max(
+        1, np.abs(expected).max(initial=0)
+    )
     weights = np.random.default_rng(7).standard_normal(out.shape).astype(np.float32)
     out.backward(weights)
     for t, exact in zip(tensors, differences(twin, wide, weights.astype(np.float64)), strict=True):
         assert t.grad is not None and t.grad.shape == t.shape
-        assert np.abs(t.grad.data - exact).max(initial=0) <= tolerance * max(1, np.abs(exact).max(initial=0)), (t.grad.data, exact)
+        assert np.abs(t.grad.data - exact).max(initial=0) <= tolerance * max(
+            1, np.abs(exact).max(initial=0)
+        ), (t.grad.data, exact)

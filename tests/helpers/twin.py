@@ -2,8 +2,9 @@
 
 import math
 
-from helpers import mask_reference as reference
 import numpy as np
+
+from helpers import mask_reference as reference
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -30,7 +31,9 @@ def act(z, kind, alpha=0.01):
             "leaky_relu": lambda: np.where(z > 0, z, alpha * z),
             "sigmoid": lambda: 1 / (1 + np.exp(-z)),
             "tanh": lambda: np.tanh(z),
-            "selu": lambda: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+            "selu": lambda: (
+                SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0)))
+            ),
             "silu": lambda: z / (1 + np.exp(-z)),
             "gelu": lambda: 0.5 * z * (1 + _erf(z / math.sqrt(2))),
         }[name]()
@@ -80,6 +83,10 @@ def rmsprop(p, g, v, buf, lr, alpha, eps, weight_decay, momentum):
 def dropout_shared(x, p, share, row0=0, inverted=True, **stream):
     """Dropout with one decision along the axes (after the sample's) that share names; bit for bit."""
     lengths = [1 if shared else n for n, shared in zip(x.shape[1:], share, strict=True)]
-    kept = reference.keep_mask(np.arange(len(x)) + row0, math.prod(lengths), p, **stream).reshape(len(x), *lengths)
+    kept = reference.keep_mask(np.arange(len(x)) + row0, math.prod(lengths), p, **stream).reshape(
+        len(x), *lengths
+    )
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(kept, x * (reference.keep_scale(p) if inverted else np.float32(1)), np.float32(0))
+        return np.where(
+            kept, x * (reference.keep_scale(p) if inverted else np.float32(1)), np.float32(0)
+        )

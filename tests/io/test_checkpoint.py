@@ -12,14 +12,19 @@ import pytest
 import fastdrop as fd
 from fastdrop import nn, optim
 from fastdrop.io.checkpoint import read_checkpoint
+from fastdrop.io.safetensors import read_file, save_file
 from fastdrop.models import mlp
-from fastdrop.io.safetensors import read_file
-from fastdrop.io.safetensors import save_file
 
 
 def a_run(seed=0, kind=optim.Adam):
     fd.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(fd.schedules.Linear(0.1, 0.6, 6)), nn.Linear(8, 3))
+    model = nn.Sequential(
+        nn.Linear(4, 8),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(fd.schedules.Linear(0.1, 0.6, 6)),
+        nn.Linear(8, 3),
+    )
     optimizer = kind(model.parameters(), lr=0.01)
     return model, optimizer, optim.lr_scheduler.CosineAnnealingLR(optimizer, 20)
 
@@ -40,9 +45,17 @@ def steps(run, count):
 def everything(run):
     model, optimizer, scheduler = run
     return (
-        {name: array.tobytes() for name, array in model.state_dict().items()}, [m.draw for m in model.modules()],
-        repr({k: {n: np.asarray(v).tobytes() for n, v in entry.items()} for k, entry in optimizer.state_dict()["state"].items()}),
-        optimizer.param_groups[0]["lr"], scheduler.state_dict(), fd.random.get_state(),
+        {name: array.tobytes() for name, array in model.state_dict().items()},
+        [m.draw for m in model.modules()],
+        repr(
+            {
+                k: {n: np.asarray(v).tobytes() for n, v in entry.items()}
+                for k, entry in optimizer.state_dict()["state"].items()
+            }
+        ),
+        optimizer.param_groups[0]["lr"],
+        scheduler.state_dict(),
+        fd.random.get_state(),
     )
 
 
@@ -52,7 +65,12 @@ def test_a_run_goes_on_bit_for_bit(tmp_path, kind):
     if kind is optim.SGD:
         run[1].param_groups[0]["momentum"] = 0.9
     steps(run, 3)
-    extra = {"a": [1, 2.5, None, True, "x"], "t": (1, np.arange(3)), 7: {"inf": float("inf")}, "a.b": np.float32(0.1)}
+    extra = {
+        "a": [1, 2.5, None, True, "x"],
+        "t": (1, np.arange(3)),
+        7: {"inf": float("inf")},
+        "a.b": np.float32(0.1),
+    }
     fd.save_checkpoint(tmp_path / "c", *run, extra=extra)
     steps(run, 4)
     expected = everything(run)
@@ -60,7 +78,11 @@ def test_a_run_goes_on_bit_for_bit(tmp_path, kind):
     back = fd.load_checkpoint(tmp_path / "c", *other)
     steps(other, 4)
     assert everything(other) == expected
-    assert back["a"] == extra["a"] and isinstance(back["t"], tuple) and back[7] == {"inf": float("inf")}
+    assert (
+        back["a"] == extra["a"]
+        and isinstance(back["t"], tuple)
+        and back[7] == {"inf": float("inf")}
+    )
     assert back["t"][1].tolist() == [0, 1, 2] and back["a.b"] == np.float32(0.1)
 
 
@@ -83,16 +105,27 @@ def test_keys_that_look_the_same(tmp_path):
 
 
 def test_numbers_that_json_lacks(tmp_path):
-    extra = [float("nan"), float("inf"), -np.inf, np.float32("nan"), {"val_loss": [0.1, float("nan")]}]
+    extra = [
+        float("nan"),
+        float("inf"),
+        -np.inf,
+        np.float32("nan"),
+        {"val_loss": [0.1, float("nan")]},
+    ]
     fd.save_checkpoint(tmp_path / "c", nn.Tanh(), extra=extra)
-    assert str(read_checkpoint(tmp_path / "c")["extra"]) == "[nan, inf, -inf, nan, {'val_loss': [0.1, nan]}]"
+    assert (
+        str(read_checkpoint(tmp_path / "c")["extra"])
+        == "[nan, inf, -inf, nan, {'val_loss': [0.1, nan]}]"
+    )
     tensors, metadata = read_file(tmp_path / "c")
     text = metadata["fastdrop.checkpoint"]
     assert "NaN" not in text and "Infinity" not in text
     for bad in (text.replace('"tree"', '"version": 1, "tree"'), text.replace("0.1", "NaN")):
         assert bad != text
         save_file(tensors, tmp_path / "c", metadata | {"fastdrop.checkpoint": bad})
-        with pytest.raises(ValueError, match="is no checkpoint that can be read .*(occurs twice|NaN is no JSON)"):
+        with pytest.raises(
+            ValueError, match="is no checkpoint that can be read .*(occurs twice|NaN is no JSON)"
+        ):
             read_checkpoint(tmp_path / "c")
 
 
@@ -109,7 +142,9 @@ def test_a_checkpoint_of_something_else_changes_nothing(tmp_path):
     for array in run[0].state_dict().values():
         array += 1
     changed = everything(run)
-    with pytest.raises(ValueError, match="does not fit the optimizer"):  # after the model was filled
+    with pytest.raises(
+        ValueError, match="does not fit the optimizer"
+    ):  # after the model was filled
         fd.load_checkpoint(tmp_path / "groups", *run)
     assert everything(run) == changed != before
 
@@ -117,11 +152,24 @@ def test_a_checkpoint_of_something_else_changes_nothing(tmp_path):
 def test_bad_files(tmp_path):
     model = nn.Linear(2, 2)
     path = tmp_path / "c"
-    for metadata in ({}, {"format": "fastdrop.checkpoint"}, {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": "{"},
-                     {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": '{"version": 2}'},
-                     {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": '{"version": 1, "tree": {"array": "x"}}'},
-                     {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": '{"version": 1, "tree": {"dict": []}}'},
-                     {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": '{"version": 1, "tree": {"code": []}}'}):
+    for metadata in (
+        {},
+        {"format": "fastdrop.checkpoint"},
+        {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": "{"},
+        {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": '{"version": 2}'},
+        {
+            "format": "fastdrop.checkpoint",
+            "fastdrop.checkpoint": '{"version": 1, "tree": {"array": "x"}}',
+        },
+        {
+            "format": "fastdrop.checkpoint",
+            "fastdrop.checkpoint": '{"version": 1, "tree": {"dict": []}}',
+        },
+        {
+            "format": "fastdrop.checkpoint",
+            "fastdrop.checkpoint": '{"version": 1, "tree": {"code": []}}',
+        },
+    ):
         save_file({}, path, metadata)
         with pytest.raises(ValueError, match="no checkpoint"):
             fd.load_checkpoint(path, model)
@@ -168,7 +216,9 @@ def test_killed_while_saving(tmp_path):
     """However often a writer is killed, the checkpoint that is there loads, and is the last finished one or a newer one."""
     path = tmp_path / "c"
     for attempt in range(5):
-        with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True) as writer:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True
+        ) as writer:
             writer.stdout.readline()
             time.sleep(0.003 + 0.013 * attempt)
             writer.kill()

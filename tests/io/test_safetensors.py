@@ -11,9 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from fastdrop.io.safetensors import load_file
-from fastdrop.io.safetensors import read_file
-from fastdrop.io.safetensors import save_file
+from fastdrop.io.safetensors import load_file, read_file, save_file
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 
@@ -21,7 +19,11 @@ DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 def example():
     rng = np.random.default_rng(0)
     tensors = {f"t.{code}": (rng.random((3, 5)) * 100).astype(code) for code in DTYPES}
-    tensors |= {"scalar": np.array(7, np.float32), "empty": np.zeros((0, 4), np.float32), "ü": np.ones(1, np.int8)}
+    tensors |= {
+        "scalar": np.array(7, np.float32),
+        "empty": np.zeros((0, 4), np.float32),
+        "ü": np.ones(1, np.int8),
+    }
     return tensors
 
 
@@ -44,14 +46,20 @@ def test_round_trip(tmp_path):
     assert read_file(path) == ({}, {})
 
 
-@pytest.mark.parametrize("array", [
-    np.arange(12, dtype=np.float32).reshape(3, 4).T,
-    np.arange(24, dtype=np.float32).reshape(4, 6)[::2, ::-3],
-    np.broadcast_to(np.float32(3), (2, 3)),
-    np.arange(6, dtype=">f4").reshape(2, 3),
-    np.arange(6, dtype=">i8")[::-1],
-    np.frombuffer(b"x" + np.arange(5, dtype="<f8").tobytes(), "<f8", offset=1),  # misaligned and read-only
-], ids=["transposed", "strided", "broadcast", "big-endian", "big-endian reversed", "misaligned"])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12, dtype=np.float32).reshape(3, 4).T,
+        np.arange(24, dtype=np.float32).reshape(4, 6)[::2, ::-3],
+        np.broadcast_to(np.float32(3), (2, 3)),
+        np.arange(6, dtype=">f4").reshape(2, 3),
+        np.arange(6, dtype=">i8")[::-1],
+        np.frombuffer(
+            b"x" + np.arange(5, dtype="<f8").tobytes(), "<f8", offset=1
+        ),  # misaligned and read-only
+    ],
+    ids=["transposed", "strided", "broadcast", "big-endian", "big-endian reversed", "misaligned"],
+)
 def test_any_memory_layout(tmp_path, array):
     path = tmp_path / "a.safetensors"
     save_file({"a": array}, path)
@@ -66,7 +74,9 @@ def test_exchange_with_the_package(tmp_path):
 
     path = tmp_path / "a.safetensors"
     save_file(example(), path, {"k": "v"})
-    assert_same(package.load_file(path), {name: example()[name] for name in package.load_file(path)})
+    assert_same(
+        package.load_file(path), {name: example()[name] for name in package.load_file(path)}
+    )
     assert package.load_file(path).keys() == example().keys()
     with safe_open(path, "np") as file:
         assert file.metadata() == {"k": "v"}
@@ -78,7 +88,11 @@ def test_exchange_with_the_package(tmp_path):
 
 def test_bfloat16_is_read_as_float32(tmp_path):
     path = tmp_path / "a.safetensors"
-    write(path, {"a": {"dtype": "BF16", "shape": [3], "data_offsets": [0, 6]}}, np.array([0x3F80, 0xC040, 0x7F80], "<u2").tobytes())
+    write(
+        path,
+        {"a": {"dtype": "BF16", "shape": [3], "data_offsets": [0, 6]}},
+        np.array([0x3F80, 0xC040, 0x7F80], "<u2").tobytes(),
+    )
     np.testing.assert_array_equal(load_file(path)["a"], np.array([1, -3, np.inf], np.float32))
 
 
@@ -89,16 +103,19 @@ def test_saves_tensors(tmp_path):
     np.testing.assert_array_equal(load_file(str(tmp_path / "a"))["a"], np.array([1, 2], np.float32))
 
 
-@pytest.mark.parametrize("tensors, metadata, error, words", [
-    ([1], None, TypeError, "tensors must be a dict"),
-    ({1: np.ones(2)}, None, TypeError, "names in tensors"),
-    ({"__metadata__": np.ones(2)}, None, ValueError, "__metadata__"),
-    ({"a": np.ones(2, complex)}, None, TypeError, r"tensors\['a'\]"),
-    ({"a": np.array([{}])}, None, TypeError, r"tensors\['a'\]"),
-    ({"a": "text"}, None, TypeError, r"tensors\['a'\]"),
-    ({"a": np.ones(2)}, "x", TypeError, "metadata must be"),
-    ({"a": np.ones(2)}, {"k": 1}, TypeError, "metadata must map"),
-])
+@pytest.mark.parametrize(
+    "tensors, metadata, error, words",
+    [
+        ([1], None, TypeError, "tensors must be a dict"),
+        ({1: np.ones(2)}, None, TypeError, "names in tensors"),
+        ({"__metadata__": np.ones(2)}, None, ValueError, "__metadata__"),
+        ({"a": np.ones(2, complex)}, None, TypeError, r"tensors\['a'\]"),
+        ({"a": np.array([{}])}, None, TypeError, r"tensors\['a'\]"),
+        ({"a": "text"}, None, TypeError, r"tensors\['a'\]"),
+        ({"a": np.ones(2)}, "x", TypeError, "metadata must be"),
+        ({"a": np.ones(2)}, {"k": 1}, TypeError, "metadata must map"),
+    ],
+)
 def test_writer_refuses(tmp_path, tensors, metadata, error, words):
     path = tmp_path / "a"
     path.write_bytes(b"before")
@@ -126,17 +143,66 @@ LIES = {
     "not UTF-8": (b'{"\xff": 1}', b"", None, "bad header"),
     "deep nesting": (b'{"a":' + b"[" * 100_000, b"", None, "bad header"),
     "NaN": (b'{"a": NaN}', b"", None, "NaN"),
-    "duplicate names": (b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2), b"x" * 8, None, "'a' occurs twice"),
-    "duplicate keys": (b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', b"x" * 8, None,
-                       "'dtype' occurs twice"),
-    "duplicate metadata": (b'{"__metadata__": {"k": "1", "k": "2"}}', b"", None, "'k' occurs twice"),
-    "metadata twice": (b'{"__metadata__": {}, "__metadata__": {"k": "2"}}', b"", None, "'__metadata__' occurs twice"),
-    "Infinity": (b'{"a": {"dtype": "F32", "shape": [-Infinity], "data_offsets": [0, 8]}}', b"x" * 8, None, "Infinity"),
-    "a number of 5000 digits": (b'{"a": {"dtype": "F32", "shape": [%s], "data_offsets": [0, 8]}}' % (b"9" * 5000), b"x" * 8, None, "bad header"),
-    "a size beyond floats": (b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 8]}}', b"x" * 8, None, "shape"),
-    "offsets of 400 digits": (b'{"a": {"dtype": "U8", "shape": [0], "data_offsets": [%s, %s]}}' % ((b"9" * 400,) * 2), b"", None, "begins at 999"),
-    "shape no list": ({"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}}, b"x" * 8, None, "shape"),
-    "text after the header": (b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}} x', b"1", None, "bad header"),
+    "duplicate names": (
+        b'{"a": %s, "a": %s}' % ((json.dumps(entry()).encode(),) * 2),
+        b"x" * 8,
+        None,
+        "'a' occurs twice",
+    ),
+    "duplicate keys": (
+        b'{"a": {"dtype": "F32", "dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}',
+        b"x" * 8,
+        None,
+        "'dtype' occurs twice",
+    ),
+    "duplicate metadata": (
+        b'{"__metadata__": {"k": "1", "k": "2"}}',
+        b"",
+        None,
+        "'k' occurs twice",
+    ),
+    "metadata twice": (
+        b'{"__metadata__": {}, "__metadata__": {"k": "2"}}',
+        b"",
+        None,
+        "'__metadata__' occurs twice",
+    ),
+    "Infinity": (
+        b'{"a": {"dtype": "F32", "shape": [-Infinity], "data_offsets": [0, 8]}}',
+        b"x" * 8,
+        None,
+        "Infinity",
+    ),
+    "a number of 5000 digits": (
+        b'{"a": {"dtype": "F32", "shape": [%s], "data_offsets": [0, 8]}}' % (b"9" * 5000),
+        b"x" * 8,
+        None,
+        "bad header",
+    ),
+    "a size beyond floats": (
+        b'{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 8]}}',
+        b"x" * 8,
+        None,
+        "shape",
+    ),
+    "offsets of 400 digits": (
+        b'{"a": {"dtype": "U8", "shape": [0], "data_offsets": [%s, %s]}}' % ((b"9" * 400,) * 2),
+        b"",
+        None,
+        "begins at 999",
+    ),
+    "shape no list": (
+        {"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}},
+        b"x" * 8,
+        None,
+        "shape",
+    ),
+    "text after the header": (
+        b'{"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}} x',
+        b"1",
+        None,
+        "bad header",
+    ),
     "metadata not text": ({"__metadata__": {"k": 1}}, b"", None, "__metadata__"),
     "metadata a list": ({"__metadata__": []}, b"", None, "__metadata__"),
     "no dtype": ({"a": {"shape": [2], "data_offsets": [0, 8]}}, b"x" * 8, None, "'a' must have"),
@@ -147,7 +213,12 @@ LIES = {
     "bool size": ({"a": entry((True, 2))}, b"x" * 8, None, "shape"),
     "float size": ({"a": entry((2.0,))}, b"x" * 8, None, "shape"),
     "many dimensions": ({"a": entry((1,) * 33, 0, 4)}, b"x" * 4, None, "shape"),
-    "one offset": ({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8]}}, b"x" * 8, None, "data_offsets"),
+    "one offset": (
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [8]}},
+        b"x" * 8,
+        None,
+        "data_offsets",
+    ),
     "backward offsets": ({"a": entry((2,), 8, 0)}, b"x" * 8, None, "data_offsets"),
     "negative offset": ({"a": entry((2,), -8, 0)}, b"x" * 8, None, "data_offsets"),
     "size disagrees": ({"a": entry((3,))}, b"x" * 8, None, "needs 12 bytes"),
@@ -189,13 +260,17 @@ def test_every_torn_prefix_is_refused(tmp_path):
 def test_flipped_bytes_of_a_header_are_refused_or_harmless(tmp_path):
     """Whatever a header says, what is read is as many bytes as the file holds."""
     path = tmp_path / "whole"
-    save_file({"a": np.arange(5, dtype=np.float32), "b": np.arange(3), "c": np.zeros((2, 0), np.int8)}, path, {"k": "v"})
+    save_file(
+        {"a": np.arange(5, dtype=np.float32), "b": np.arange(3), "c": np.zeros((2, 0), np.int8)},
+        path,
+        {"k": "v"},
+    )
     whole = path.read_bytes()
     length = int.from_bytes(whole[:8], "little")
     refused = 0
     for place in range(8 + length):
         for flip in (1, 2, 8, 64, 128):
-            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1:])
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
             try:
                 tensors, _ = read_file(path)
             except ValueError as error:
@@ -220,9 +295,13 @@ def test_paths(tmp_path):
     with pytest.raises(IsADirectoryError):
         load_file(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="pipe.*not a regular file"):  # and nobody waits for a writer
+    with pytest.raises(
+        ValueError, match="pipe.*not a regular file"
+    ):  # and nobody waits for a writer
         load_file(tmp_path / "pipe")
-    save_file({}, tmp_path / ("a" * 255))  # the longest name there is, and the temporary file beside it
+    save_file(
+        {}, tmp_path / ("a" * 255)
+    )  # the longest name there is, and the temporary file beside it
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"")
     target.chmod(0o640)
@@ -237,8 +316,10 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
     save_file({"a": np.zeros(4)}, path)
     for step in ("fsync", "replace"):
         with monkeypatch.context() as patch:
+
             def fail(*args):
                 raise OSError("disk full")
+
             patch.setattr(os, step, fail)
             with pytest.raises(OSError, match="disk full"):
                 save_file({"a": np.ones(4)}, path)
@@ -261,11 +342,15 @@ def test_killed_while_saving(tmp_path):
     """The file that a killed writer leaves is a whole one, and not older than the last that was finished."""
     path = tmp_path / "a.safetensors"
     for attempt in range(6):
-        with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True) as writer:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, text=True
+        ) as writer:
             writer.stdout.readline()
             time.sleep(0.002 + 0.011 * attempt)
             writer.kill()
             finished = [1, *map(int, writer.stdout.read().split())][-1]
         tensors, metadata = read_file(path)
-        assert (tensors["a"] == int(metadata["n"])).all() and (tensors["b"] == int(metadata["n"])).all()
+        assert (tensors["a"] == int(metadata["n"])).all() and (
+            tensors["b"] == int(metadata["n"])
+        ).all()
         assert int(metadata["n"]) >= finished

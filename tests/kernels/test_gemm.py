@@ -8,12 +8,24 @@ from fastdrop import _core
 
 SIZES = (0, 1, 2, 3, 5, 8, 13, 16, 17, 31, 33, 64, 100, 129, 200, 385, 520)
 SHAPES = [tuple(int(n) for n in row) for row in np.random.default_rng(0).choice(SIZES, (60, 3))] + [
-    (300, 1100, 900), (1, 1000, 784), (1000, 1, 50), (14, 32, 384), (15, 33, 385), (2, 3, 2000), (0, 5, 3), (5, 0, 3), (5, 7, 0)]
+    (300, 1100, 900),
+    (1, 1000, 784),
+    (1000, 1, 50),
+    (14, 32, 384),
+    (15, 33, 385),
+    (2, 3, 2000),
+    (0, 5, 3),
+    (5, 0, 3),
+    (5, 7, 0),
+]
 
 
 def operands(m, n, k, ta=False, tb=False, seed=0):
     rng = np.random.default_rng(seed)
-    a, b = (rng.standard_normal((k, m) if ta else (m, k), dtype=np.float32), rng.standard_normal((n, k) if tb else (k, n), dtype=np.float32))
+    a, b = (
+        rng.standard_normal((k, m) if ta else (m, k), dtype=np.float32),
+        rng.standard_normal((n, k) if tb else (k, n), dtype=np.float32),
+    )
     return a, b
 
 
@@ -27,9 +39,9 @@ def product(a, ta, b, tb, **options):
     """C between canaries."""
     m, n = a.shape[ta], b.shape[1 - tb]
     memory = np.full(m * n + 256, np.float32(77))
-    c = memory[128:128 + m * n].reshape(m, n)
+    c = memory[128 : 128 + m * n].reshape(m, n)
     _core.gemm(c, a, ta, b, tb, **options)
-    assert (memory[:128] == 77).all() and (memory[128 + m * n:] == 77).all()
+    assert (memory[:128] == 77).all() and (memory[128 + m * n :] == 77).all()
     return c
 
 
@@ -72,10 +84,18 @@ def test_options(shape, ta, tb, each_isa):
                 expected = twin.act(wide + bias, kind) * kept.astype(np.float64)
                 assert (np.abs(c - expected) <= 4 * tolerance).all(), (p, kind)
             a_drop, b_drop = dropped(a, p, site=2), dropped(b, p, site=4)
-            assert (np.abs(product(a, ta, b, tb, a_drop=drop(p, site=2)) - exact(a_drop, ta, b, tb)[0]) <= 4 * tolerance).all()
-            assert (np.abs(product(a, ta, b, tb, b_drop=drop(p, site=4)) - exact(a, ta, b_drop, tb)[0]) <= 4 * tolerance).all()
+            assert (
+                np.abs(product(a, ta, b, tb, a_drop=drop(p, site=2)) - exact(a_drop, ta, b, tb)[0])
+                <= 4 * tolerance
+            ).all()
+            assert (
+                np.abs(product(a, ta, b, tb, b_drop=drop(p, site=4)) - exact(a, ta, b_drop, tb)[0])
+                <= 4 * tolerance
+            ).all()
         added = np.full((m, n), 0.5, np.float32)
-        _core.gemm(added, a, ta, b, tb, a_drop=drop(0.3, site=2), b_drop=drop(0.5, site=4), accumulate=True)
+        _core.gemm(
+            added, a, ta, b, tb, a_drop=drop(0.3, site=2), b_drop=drop(0.5, site=4), accumulate=True
+        )
         both = exact(dropped(a, 0.3, site=2), ta, dropped(b, 0.5, site=4), tb)[0] + 0.5
         assert (np.abs(added - both) <= 8 * tolerance + 1e-6).all()
         start = np.random.default_rng(2).standard_normal((m, n)).astype(np.float32)
@@ -88,7 +108,10 @@ def test_options(shape, ta, tb, each_isa):
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_dropped_operands_do_not_leak(ta, tb, poison, isa):
     a, b = operands(20, 30, 600, ta, tb)
-    a_bad, b_bad = (np.where(dropped(np.ones_like(x), 0.4, site=site) != 0, x, np.float32(poison)) for x, site in ((a, 2), (b, 4)))
+    a_bad, b_bad = (
+        np.where(dropped(np.ones_like(x), 0.4, site=site) != 0, x, np.float32(poison))
+        for x, site in ((a, 2), (b, 4))
+    )
     both = dict(a_drop=drop(0.4, site=2), b_drop=drop(0.4, site=4))
     wide, bound = exact(dropped(a, 0.4, site=2), ta, dropped(b, 0.4, site=4), tb)
     c = product(a_bad, ta, b_bad, tb, **both)
@@ -114,10 +137,17 @@ def test_threads_and_cuts_of_the_rows_give_the_same_bits(ta, tb, isa, each_threa
         assert np.array_equal(whole, first)
         for start, stop in ((0, 1), (1, 8), (8, 40), (40, 150)):
             part = np.ascontiguousarray(a[:, start:stop] if ta else a[start:stop])
-            assert np.array_equal(product(part, ta, b, tb, bias=bias, act=1, drop=drop(0.3, row0=start)), whole[start:stop])
+            assert np.array_equal(
+                product(part, ta, b, tb, bias=bias, act=1, drop=drop(0.3, row0=start)),
+                whole[start:stop],
+            )
 
 
-@pytest.mark.parametrize("shape", [(1, 784, 1000), (7, 10, 2000), (64, 500, 37), (33, 31, 385), (200, 1, 129), (13, 260, 520)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 784, 1000), (7, 10, 2000), (64, 500, 37), (33, 31, 385), (200, 1, 129), (13, 260, 520)],
+    ids=str,
+)
 @pytest.mark.parametrize(("ta", "tb"), [(False, False), (False, True), (True, False), (True, True)])
 def test_a_row_does_not_depend_on_the_rows_beside_it(shape, ta, tb, isa, each_thread_count):
     """With every kind of epilogue and dropped operands; rows are also called by their numbers."""
@@ -135,12 +165,20 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(shape, ta, tb, isa, each_th
                 first = whole if first is None else first
                 assert np.array_equal(whole, first)
             for row in {0, m // 2, m - 1}:
-                alone = np.ascontiguousarray(a[:, row:row + 1] if ta else a[row:row + 1])
+                alone = np.ascontiguousarray(a[:, row : row + 1] if ta else a[row : row + 1])
                 if not ta:
                     options["a_drop"] = drop(0.3, site=2, row0=row)
                 stream, q, scale = drop(0.3)
-                listed = _core.Stream(stream.seed, stream.site, 0, stream.draw, rows=np.array([row], np.uint32)), q, scale
-                assert np.array_equal(product(alone, ta, b, tb, drop=listed, **options), whole[row:row + 1])
+                listed = (
+                    _core.Stream(
+                        stream.seed, stream.site, 0, stream.draw, rows=np.array([row], np.uint32)
+                    ),
+                    q,
+                    scale,
+                )
+                assert np.array_equal(
+                    product(alone, ta, b, tb, drop=listed, **options), whole[row : row + 1]
+                )
 
 
 def test_what_stood_in_the_result_does_not_matter(isa):
@@ -156,7 +194,9 @@ def test_a_product_of_length_zero(isa):
     a, b = np.empty((6, 0), np.float32), np.empty((0, 9), np.float32)
     bias = np.linspace(-1, 1, 9, dtype=np.float32)
     kept = dropped(np.ones((6, 9), np.float32), 0.5)
-    assert np.array_equal(product(a, False, b, False, bias=bias, act=1, drop=drop(0.5)), np.maximum(bias, 0) * kept)
+    assert np.array_equal(
+        product(a, False, b, False, bias=bias, act=1, drop=drop(0.5)), np.maximum(bias, 0) * kept
+    )
     c = np.full((6, 9), np.float32(3))
     _core.gemm(c, a, False, b, False, accumulate=True)
     assert (c == 3).all()
@@ -165,10 +205,16 @@ def test_a_product_of_length_zero(isa):
 def test_rows_with_numbers_in_dropped_operands(isa):
     """The rows of the stored operand are the samples, whichever way it is read."""
     numbers = np.random.default_rng(3).permutation(1000).astype(np.uint32)
-    stream, q, scale = _core.Stream(3, 1, rows=numbers), _core.keep_threshold(0.3), _core.keep_scale(_core.keep_threshold(0.3))
+    stream, q, scale = (
+        _core.Stream(3, 1, rows=numbers),
+        _core.keep_threshold(0.3),
+        _core.keep_scale(_core.keep_threshold(0.3)),
+    )
     for ta, tb in ((False, False), (True, True)):
         a, b = operands(45, 60, 410, ta, tb)
-        a_small, b_small = (twin.dropout(x, 0.3, rows=numbers[:len(x)], seed=3, site=1) for x in (a, b))
+        a_small, b_small = (
+            twin.dropout(x, 0.3, rows=numbers[: len(x)], seed=3, site=1) for x in (a, b)
+        )
         wide, bound = exact(a_small, ta, b_small, tb)
         c = product(a, ta, b, tb, a_drop=(stream, q, scale), b_drop=(stream, q, scale))
         assert (np.abs(c - wide) <= 4e-6 * bound).all()

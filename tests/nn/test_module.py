@@ -32,10 +32,33 @@ class Net(nn.Module):
 
 def test_names_and_state():
     model = Net()
-    names = ["fc1.weight", "fc1.bias", "block.0.weight", "block.0.bias", "norm.weight", "norm.bias", "fc2.weight"]
+    names = [
+        "fc1.weight",
+        "fc1.bias",
+        "block.0.weight",
+        "block.0.bias",
+        "norm.weight",
+        "norm.bias",
+        "fc2.weight",
+    ]
     assert [name for name, _ in model.named_parameters()] == names
-    assert list(model.state_dict()) == names[:6] + ["norm.running_mean", "norm.running_var", "norm.num_batches_tracked", "fc2.weight"]
-    assert [name for name, _ in model.named_modules()] == ["", "fc1", "drop1", "block", "block.0", "block.1", "block.2", "norm", "fc2"]
+    assert list(model.state_dict()) == names[:6] + [
+        "norm.running_mean",
+        "norm.running_var",
+        "norm.num_batches_tracked",
+        "fc2.weight",
+    ]
+    assert [name for name, _ in model.named_modules()] == [
+        "",
+        "fc1",
+        "drop1",
+        "block",
+        "block.0",
+        "block.1",
+        "block.2",
+        "norm",
+        "fc2",
+    ]
     assert [name for name, _ in model.named_children()] == ["fc1", "drop1", "block", "norm", "fc2"]
     model.again = model.fc1
     assert len(list(model.parameters())) == 7
@@ -56,8 +79,14 @@ def test_state_goes_in_and_out():
     wrong_kind["fc2.weight"] = np.full((3, 16), "x")
     del missing["fc1.bias"]
     masked = good | {"fc2.weight": np.ma.array(good["fc2.weight"])}
-    for state, error, word in ((wrong_shape, ValueError, "fc2.weight"), (wrong_kind, TypeError, "fc2.weight"), (masked, TypeError, "fc2.weight.*mask"), (missing, KeyError, "fc1.bias"),
-                               ({**good, "extra": np.ones(1)}, KeyError, "extra"), ([], TypeError, "state_dict")):
+    for state, error, word in (
+        (wrong_shape, ValueError, "fc2.weight"),
+        (wrong_kind, TypeError, "fc2.weight"),
+        (masked, TypeError, "fc2.weight.*mask"),
+        (missing, KeyError, "fc1.bias"),
+        ({**good, "extra": np.ones(1)}, KeyError, "extra"),
+        ([], TypeError, "state_dict"),
+    ):
         with pytest.raises(error, match=word):
             two.load_state_dict(state)
         assert all(np.array_equal(value, before[key]) for key, value in two.state_dict().items())
@@ -73,8 +102,15 @@ def test_state_may_come_from_the_arrays_it_goes_to():
     turned = [state["1.weight"], state["2.weight"][::-1].T, state["0.weight"]]
     expected = [value.copy() for value in turned]
     model.load_state_dict(state | dict(zip(names, turned, strict=True)))
-    assert all(np.array_equal(model.state_dict()[name], value) for name, value in zip(names, expected, strict=True))
-    assert all(np.array_equal(value, before[key]) for key, value in model.state_dict().items() if "bias" in key)
+    assert all(
+        np.array_equal(model.state_dict()[name], value)
+        for name, value in zip(names, expected, strict=True)
+    )
+    assert all(
+        np.array_equal(value, before[key])
+        for key, value in model.state_dict().items()
+        if "bias" in key
+    )
     model.load_state_dict(state)
 
 
@@ -100,7 +136,8 @@ def test_modes_apply_repr():
     model.apply(lambda m: seen.append(type(m).__name__))
     assert seen[-1] == "Net" and len(seen) == 9
     assert repr(nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.25))) == (
-        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (1): Dropout(p=0.25, inplace=False)\n)")
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n  (1): Dropout(p=0.25, inplace=False)\n)"
+    )
 
 
 def test_structure_errors():
@@ -116,9 +153,14 @@ def test_structure_errors():
     with pytest.raises(TypeError, match="forward"):
         Unwritten()(X)
     model = Net()
-    for call, error, word in ((lambda: model.add_module("a.b", nn.ReLU()), ValueError, "name"), (lambda: model.add_module("x", 3), TypeError, "module"),
-                              (lambda: model.register_parameter("w", X), TypeError, "param"), (lambda: setattr(model, "fc1", 3), TypeError, "fc1"),
-                              (lambda: model.add_module("forward", nn.ReLU()), KeyError, "forward"), (lambda: model.nothing, AttributeError, "nothing")):
+    for call, error, word in (
+        (lambda: model.add_module("a.b", nn.ReLU()), ValueError, "name"),
+        (lambda: model.add_module("x", 3), TypeError, "module"),
+        (lambda: model.register_parameter("w", X), TypeError, "param"),
+        (lambda: setattr(model, "fc1", 3), TypeError, "fc1"),
+        (lambda: model.add_module("forward", nn.ReLU()), KeyError, "forward"),
+        (lambda: model.nothing, AttributeError, "nothing"),
+    ):
         with pytest.raises(error, match=word):
             call()
     model.fc1 = None
@@ -130,7 +172,13 @@ def test_structure_errors():
 def test_containers():
     layers = [nn.Linear(8, 8), nn.ReLU(), nn.Dropout(0.1)]
     s = nn.Sequential(*layers)
-    assert len(s) == 3 and s[-1] is layers[2] and list(s) == layers and isinstance(s[:2], nn.Sequential) and len(s[:2]) == 2
+    assert (
+        len(s) == 3
+        and s[-1] is layers[2]
+        and list(s) == layers
+        and isinstance(s[:2], nn.Sequential)
+        and len(s[:2]) == 2
+    )
     assert s.append(nn.Identity()) is s and len(s) == 4
     s[1] = nn.Tanh()
     assert isinstance(s[1], nn.Tanh)
@@ -176,7 +224,9 @@ class Masks(nn.Module):
 def test_sites_are_numbered_in_registration_order():
     nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.1))(np.ones((2, 2)))
     shared = nn.Dropout(0.5)
-    model = Masks(nn.Dropout(0.5), nn.Sequential(nn.Linear(100, 100), nn.Dropout(0.5))[1], shared, shared)
+    model = Masks(
+        nn.Dropout(0.5), nn.Sequential(nn.Linear(100, 100), nn.Dropout(0.5))[1], shared, shared
+    )
     for draw in range(3):
         masks = model()
         for mask, (site, call) in zip(masks, [(0, 0), (1, 0), (2, 0), (2, 1)], strict=True):
@@ -192,7 +242,9 @@ def test_functional_dropout_inside_a_pass():
             self.a, self.b = nn.Dropout(0.5), nn.Dropout(0.5)
 
         def forward(self, x):
-            return [fd.functional.dropout(x, 0.5).data != 0 for _ in range(2)] + [self.b(x).data != 0]
+            return [fd.functional.dropout(x, 0.5).data != 0 for _ in range(2)] + [
+                self.b(x).data != 0
+            ]
 
     masks = Model()(np.ones((5, 100)))
     assert np.array_equal(masks[0], K.keep_mask(5, 100, 0.5, site=2))
@@ -227,7 +279,12 @@ def test_draws():
     model.train()
     model.draw = 0
     assert np.array_equal(model()[0], first)
-    for wrong, error in ((-1, ValueError), (2**32 + 1, ValueError), (1.0, TypeError), (True, TypeError)):
+    for wrong, error in (
+        (-1, ValueError),
+        (2**32 + 1, ValueError),
+        (1.0, TypeError),
+        (True, TypeError),
+    ):
         with pytest.raises(error, match="draw"):
             model.draw = wrong
     assert model.draw == 1
@@ -246,7 +303,10 @@ def test_draws_are_used_up_once(tmp_path):
     assert np.array_equal(model.eval()(ones).shape, ones.shape)
     before = fd.random.get_state()
     fd.random.set_state({**before, "free_draw": 2**32 - 1})
-    assert np.array_equal(fd.functional.dropout(ones, 0.5).data, K.dropout(ones, 0.5, draw=2**32 - 1, seed=before["seed"]))
+    assert np.array_equal(
+        fd.functional.dropout(ones, 0.5).data,
+        K.dropout(ones, 0.5, draw=2**32 - 1, seed=before["seed"]),
+    )
     with pytest.raises(RuntimeError, match="draws"):
         fd.functional.dropout(ones, 0.5)
     fd.save_checkpoint(tmp_path / "last", model)
@@ -276,13 +336,20 @@ def test_mask_state():
 
 
 def test_the_same_masks_in_another_process():
-    code = ("import fastdrop as fd, numpy as np, hashlib\n"
-            "from fastdrop import nn\n"
-            "{}fd.manual_seed(12)\n"
-            "m = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 64), nn.Dropout(0.2))\n"
-            "print(hashlib.sha256(b''.join(m(np.ones((4, 8))).data.tobytes() for _ in range(3))).hexdigest())")
+    code = (
+        "import fastdrop as fd, numpy as np, hashlib\n"
+        "from fastdrop import nn\n"
+        "{}fd.manual_seed(12)\n"
+        "m = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 64), nn.Dropout(0.2))\n"
+        "print(hashlib.sha256(b''.join(m(np.ones((4, 8))).data.tobytes() for _ in range(3))).hexdigest())"
+    )
     before = "nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 3))(np.ones((2, 3)))\n"
-    outputs = {subprocess.run([sys.executable, "-c", code.format(extra)], capture_output=True, text=True, check=True).stdout for extra in ("", before)}
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code.format(extra)], capture_output=True, text=True, check=True
+        ).stdout
+        for extra in ("", before)
+    }
     assert len(outputs) == 1 and len(outputs.pop()) == 65
 
 
@@ -326,7 +393,10 @@ def test_linear_layer():
     again = [nn.Linear(8, 5).weight.data for _ in range(2)]
     fd.manual_seed(1)
     assert np.array_equal(again[0], nn.Linear(8, 5).weight.data) and not np.array_equal(*again)
-    assert nn.Linear(8, 5, bias=False).bias is None and nn.Linear(0, 5)(np.empty((2, 0))).shape == (2, 5)
+    assert nn.Linear(8, 5, bias=False).bias is None and nn.Linear(0, 5)(np.empty((2, 0))).shape == (
+        2,
+        5,
+    )
     for wrong in ((-1, 2), (2.0, 2), ("2", 2)):
         with pytest.raises((TypeError, ValueError), match="in_features"):
             nn.Linear(*wrong)
@@ -340,7 +410,11 @@ def test_norm_layers():
     assert np.allclose(layer.running_var.data, 0.8**2 + (1 - 0.8**2) * x.var(0, ddof=1), atol=1e-6)
     assert layer.num_batches_tracked == 2
     layer.eval()
-    assert np.allclose(layer(x).data, (x - layer.running_mean.data) / np.sqrt(layer.running_var.data + 1e-5), atol=1e-5)
+    assert np.allclose(
+        layer(x).data,
+        (x - layer.running_mean.data) / np.sqrt(layer.running_var.data + 1e-5),
+        atol=1e-5,
+    )
     average = nn.BatchNorm1d(5, momentum=None)
     average(x), average(x + 2)
     assert np.allclose(average.running_mean.data, x.mean(0) + 1, atol=1e-6)
@@ -348,18 +422,34 @@ def test_norm_layers():
     with pytest.raises(ValueError, match="input"):
         layer(x[:, :4])
     norm = nn.LayerNorm(5)
-    check(lambda t: norm(t), lambda t: (t - t.mean(-1, keepdims=True)) / np.sqrt(t.var(-1, keepdims=True) + 1e-5), x)
+    check(
+        lambda t: norm(t),
+        lambda t: (t - t.mean(-1, keepdims=True)) / np.sqrt(t.var(-1, keepdims=True) + 1e-5),
+        x,
+    )
     assert nn.Flatten()(np.ones((2, 3, 4))).shape == (2, 12) and nn.Identity()(x).shape == (7, 5)
 
 
 def test_losses_as_layers():
     labels = np.array([0, 2, 1, 1, 0, 2])
     scores = nn.Linear(8, 3)(X)
-    assert nn.CrossEntropyLoss(label_smoothing=0.1)(scores, labels).item() == fd.functional.cross_entropy(scores, labels, label_smoothing=0.1).item()
-    assert nn.NLLLoss(weight=[1, 2, 3], reduction="sum")(scores.log_softmax(1), labels).item() == pytest.approx(
-        fd.functional.nll_loss(scores.log_softmax(1), labels, [1, 2, 3], "sum").item())
-    for layer, args in ((nn.MSELoss(), (X, X + 1)), (nn.L1Loss(), (X, X + 1)), (nn.HuberLoss(delta=0.5), (X, X + 1)), (nn.SmoothL1Loss(beta=2.0), (X, X + 1)),
-                        (nn.BCEWithLogitsLoss(), (X, np.abs(X) % 1)), (nn.GaussianNLLLoss(), (X, X + 1, np.ones_like(X)))):
+    assert (
+        nn.CrossEntropyLoss(label_smoothing=0.1)(scores, labels).item()
+        == fd.functional.cross_entropy(scores, labels, label_smoothing=0.1).item()
+    )
+    assert nn.NLLLoss(weight=[1, 2, 3], reduction="sum")(
+        scores.log_softmax(1), labels
+    ).item() == pytest.approx(
+        fd.functional.nll_loss(scores.log_softmax(1), labels, [1, 2, 3], "sum").item()
+    )
+    for layer, args in (
+        (nn.MSELoss(), (X, X + 1)),
+        (nn.L1Loss(), (X, X + 1)),
+        (nn.HuberLoss(delta=0.5), (X, X + 1)),
+        (nn.SmoothL1Loss(beta=2.0), (X, X + 1)),
+        (nn.BCEWithLogitsLoss(), (X, np.abs(X) % 1)),
+        (nn.GaussianNLLLoss(), (X, X + 1, np.ones_like(X))),
+    ):
         assert layer(*args).shape == ()
     with pytest.raises(ValueError, match="reduction"):
         nn.MSELoss("average")
@@ -382,9 +472,33 @@ def test_a_model_is_freed_without_the_collector():
         gc.enable()
 
 
-@pytest.mark.parametrize("act", [None, nn.ReLU(), nn.LeakyReLU(0.2), nn.LeakyReLU(-0.5), nn.Sigmoid(), nn.Tanh(), nn.SELU(), nn.SiLU(), nn.GELU(), nn.Softmax(-1), nn.BatchNorm1d(6)])
+@pytest.mark.parametrize(
+    "act",
+    [
+        None,
+        nn.ReLU(),
+        nn.LeakyReLU(0.2),
+        nn.LeakyReLU(-0.5),
+        nn.Sigmoid(),
+        nn.Tanh(),
+        nn.SELU(),
+        nn.SiLU(),
+        nn.GELU(),
+        nn.Softmax(-1),
+        nn.BatchNorm1d(6),
+    ],
+)
 def test_the_small_path_gives_the_bits_of_the_long_one(act):
-    layers = [nn.Dropout(0.2), nn.Linear(4, 6), *([act] if act else []), nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 5, bias=False)), nn.ReLU(), nn.ReLU(), nn.AlphaDropout(0.1), nn.Linear(5, 3)]
+    layers = [
+        nn.Dropout(0.2),
+        nn.Linear(4, 6),
+        *([act] if act else []),
+        nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 5, bias=False)),
+        nn.ReLU(),
+        nn.ReLU(),
+        nn.AlphaDropout(0.1),
+        nn.Linear(5, 3),
+    ]
     model = nn.Sequential(*layers).eval()
     x = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
 
@@ -397,7 +511,9 @@ def test_the_small_path_gives_the_bits_of_the_long_one(act):
     expected = long()
     for rows in (slice(0, 1), slice(None)):
         with fd.no_grad():
-            assert np.array_equal(model(x[rows]).data, expected[rows]) and np.array_equal(fd.predict(model, x[rows]), expected[rows])
+            assert np.array_equal(model(x[rows]).data, expected[rows]) and np.array_equal(
+                fd.predict(model, x[rows]), expected[rows]
+            )
     model[1].weight.data[...] *= 2
     with fd.no_grad():
         assert np.array_equal(model(x).data, long())
@@ -425,7 +541,11 @@ def test_the_small_path_is_not_for_other_forwards():
 def test_assigned_state_is_taken_over():
     model, w, b = nn.Linear(3, 2), np.ones((2, 3), np.float32), np.ones(2)
     model.load_state_dict({"weight": w, "bias": b}, assign=True)
-    assert model.weight.data is w and np.array_equal(model.bias.data, b) and model.bias.data.dtype == np.float32
+    assert (
+        model.weight.data is w
+        and np.array_equal(model.bias.data, b)
+        and model.bias.data.dtype == np.float32
+    )
     other = np.zeros((2, 3), np.float32)
     other.flags.writeable = False
     model.load_state_dict({"weight": other, "bias": b}, assign=True)
@@ -437,13 +557,18 @@ def test_assigned_state_is_taken_over():
 
 def test_assigned_arrays_may_be_the_models_own():
     """Also where the array that a parameter takes over is one that others are copied into."""
+
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
             self.a, self.b = nn.Parameter(np.zeros(3)), nn.Parameter(np.ones(3))
             self.register_buffer("c", np.full(3, 7.0))
 
-    for state, expected in (({"a": "c", "b": "a", "c": "b"}, (7, 0, 1)), ({"a": "b", "b": "a", "c": "a"}, (1, 0, 0)), ({"a": "c", "b": "c", "c": "a"}, (7, 7, 0))):
+    for state, expected in (
+        ({"a": "c", "b": "a", "c": "b"}, (7, 0, 1)),
+        ({"a": "b", "b": "a", "c": "a"}, (1, 0, 0)),
+        ({"a": "c", "b": "c", "c": "a"}, (7, 7, 0)),
+    ):
         model = Model()
         own = {name: getattr(model, name).data for name in "abc"}
         model.load_state_dict({name: own[other] for name, other in state.items()}, assign=True)

@@ -6,26 +6,42 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import models, nn, schedules
 from fastdrop import kernels as K
+from fastdrop import models, nn, schedules
+from fastdrop.io import architecture
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 
 
 def test_values():
     ramp = schedules.Linear(0.1, 0.5, steps=4, delay=2)
-    assert [ramp(step) for step in (0, 2, 3, 4, 6, 100)] == pytest.approx([0.1, 0.1, 0.2, 0.3, 0.5, 0.5])
+    assert [ramp(step) for step in (0, 2, 3, 4, 6, 100)] == pytest.approx(
+        [0.1, 0.1, 0.2, 0.3, 0.5, 0.5]
+    )
     assert ramp(6) == 0.5  # exactly
     smooth = schedules.Cosine(0.4, 0.0, steps=4)
-    assert [smooth(step) for step in (0, 1, 2, 4)] == pytest.approx([0.4, 0.2 + 0.2 * math.sqrt(0.5), 0.2, 0.0])
+    assert [smooth(step) for step in (0, 1, 2, 4)] == pytest.approx(
+        [0.4, 0.2 + 0.2 * math.sqrt(0.5), 0.2, 0.0]
+    )
     grown = schedules.Curriculum(0.5, gamma=0.01)
-    assert grown(0) == 0.0 and grown(100) == pytest.approx(0.5 * (1 - math.exp(-1))) and grown(10**6) == 0.5
+    assert (
+        grown(0) == 0.0
+        and grown(100) == pytest.approx(0.5 * (1 - math.exp(-1)))
+        and grown(10**6) == 0.5
+    )
 
 
-@pytest.mark.parametrize("build", [
-    lambda: schedules.Linear(-0.1, 0.5, 3), lambda: schedules.Linear(0.1, 0.5, 0), lambda: schedules.Cosine(0.1, 2, 3),
-    lambda: schedules.Curriculum(0.1, -1.0), lambda: schedules.Linear(0.1, 0.5, 3, delay=-1), lambda: nn.Dropout("0.5"),
-])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: schedules.Linear(-0.1, 0.5, 3),
+        lambda: schedules.Linear(0.1, 0.5, 0),
+        lambda: schedules.Cosine(0.1, 2, 3),
+        lambda: schedules.Curriculum(0.1, -1.0),
+        lambda: schedules.Linear(0.1, 0.5, 3, delay=-1),
+        lambda: nn.Dropout("0.5"),
+    ],
+)
 def test_refused(build):
     with pytest.raises((TypeError, ValueError), match="start|end|steps|delay|gamma|p must"):
         build()
@@ -52,8 +68,15 @@ def test_monte_carlo_uses_the_rate_that_training_has_reached():
     assert np.mean(passes.std) == pytest.approx(math.sqrt(0.3 / 0.7), rel=0.05)
 
 
-@pytest.mark.parametrize("schedule", [schedules.Linear(0.0, 0.5, 100, delay=3), schedules.Cosine(0.2, 0.5, 10), schedules.Curriculum(0.5, 0.1)],
-                         ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        schedules.Linear(0.0, 0.5, 100, delay=3),
+        schedules.Cosine(0.2, 0.5, 10),
+        schedules.Curriculum(0.5, 0.1),
+    ],
+    ids=lambda s: type(s).__name__,
+)
 def test_files_keep_schedules(schedule, tmp_path):
     assert schedules.from_dict(schedules.to_dict(schedule)) == schedule
     model = models.mlp(5, (7,), 2, dropout=schedule)
@@ -62,13 +85,21 @@ def test_files_keep_schedules(schedule, tmp_path):
     assert again[2].p == schedule and repr(again) == repr(model)
 
 
-@pytest.mark.parametrize("spec", [{}, {"schedule": "os.system"}, {"schedule": "Linear"}, {"schedule": ["Linear"]},
-                                  {"schedule": "Linear", "start": 0, "end": 1, "steps": 3, "delay": 0, "more": 1}])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"schedule": "os.system"},
+        {"schedule": "Linear"},
+        {"schedule": ["Linear"]},
+        {"schedule": "Linear", "start": 0, "end": 1, "steps": 3, "delay": 0, "more": 1},
+    ],
+)
 def test_files_with_others_are_refused(spec):
     with pytest.raises(ValueError, match="no schedule"):
         schedules.from_dict(spec)
     with pytest.raises(ValueError, match="no schedule|no layer"):
-        models.build({"class": "Dropout", "arguments": {"p": spec}})
+        architecture.build({"class": "Dropout", "arguments": {"p": spec}})
 
 
 def test_own_schedules_work_but_are_not_written():
@@ -79,4 +110,4 @@ def test_own_schedules_work_but_are_not_written():
     model = nn.Sequential(nn.Dropout(Mine()))
     assert model(np.ones((2, 100), np.float32)).data.min() == 0
     with pytest.raises(ValueError, match="Mine"):
-        models.architecture(model)
+        architecture.architecture(model)

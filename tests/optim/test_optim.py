@@ -11,8 +11,12 @@ from fastdrop import nn, optim
 from fastdrop.optim import lr_scheduler
 
 OPTIMISERS = {
-    "SGD": [{"lr": 0.1}, {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
-            {"lr": 0.1, "momentum": 0.8, "dampening": 0.3}],
+    "SGD": [
+        {"lr": 0.1},
+        {"lr": 0.1, "momentum": 0.9},
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+        {"lr": 0.1, "momentum": 0.8, "dampening": 0.3},
+    ],
     "Adam": [{}, {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1, "eps": 1e-6}],
     "AdamW": [{}, {"lr": 0.01, "weight_decay": 0.3}],
     "RMSprop": [{}, {"lr": 0.003, "alpha": 0.9, "weight_decay": 0.1, "momentum": 0.5, "eps": 1e-5}],
@@ -26,7 +30,10 @@ def parameters(seed=0):
 
 
 def gradients(step):
-    return [np.random.default_rng(100 + step).standard_normal(p.shape).astype(np.float32) for p in parameters()]
+    return [
+        np.random.default_rng(100 + step).standard_normal(p.shape).astype(np.float32)
+        for p in parameters()
+    ]
 
 
 def run(optimizer, params, steps, wrap=np.asarray):
@@ -39,10 +46,18 @@ def run(optimizer, params, steps, wrap=np.asarray):
 @pytest.mark.parametrize(("name", "i"), CASES)
 def test_the_same_as_pytorch(name, i):
     torch = pytest.importorskip("torch")
-    ours, theirs = [fd.Parameter(p) for p in parameters()], [torch.nn.Parameter(torch.from_numpy(np.array(p))) for p in parameters()]
+    ours, theirs = (
+        [fd.Parameter(p) for p in parameters()],
+        [torch.nn.Parameter(torch.from_numpy(np.array(p))) for p in parameters()],
+    )
     options = OPTIMISERS[name][i]
     run(getattr(optim, name)(ours, **options), ours, range(12))
-    run(getattr(torch.optim, name)(theirs, **options), theirs, range(12), lambda g: torch.from_numpy(np.array(g)))
+    run(
+        getattr(torch.optim, name)(theirs, **options),
+        theirs,
+        range(12),
+        lambda g: torch.from_numpy(np.array(g)),
+    )
     for a, b in zip(ours, theirs, strict=True):
         assert np.abs(a.data - b.detach().numpy()).max() < 1e-5
 
@@ -66,7 +81,13 @@ def test_state_continues_bit_for_bit(name, i):
 
 def test_groups_and_max_norm():
     model = nn.Sequential(nn.Linear(7, 13), nn.Linear(13, 2))
-    o = optim.SGD([{"params": model[0].parameters(), "max_norm": 0.5}, {"params": list(model[1].parameters()), "lr": 0.0}], lr=0.1)
+    o = optim.SGD(
+        [
+            {"params": model[0].parameters(), "max_norm": 0.5},
+            {"params": list(model[1].parameters()), "lr": 0.0},
+        ],
+        lr=0.1,
+    )
     before = [p.data.copy() for p in model.parameters()]
     model(np.ones((3, 7))).sum().backward()
     o.step()
@@ -101,17 +122,36 @@ def test_no_arrays_in_the_steady_state(monkeypatch):
 P = fd.Parameter(np.ones((2, 2)))
 
 
-@pytest.mark.parametrize(("call", "error", "word"), [
-    (lambda: optim.SGD([]), ValueError, "params"), (lambda: optim.SGD(P), TypeError, "params"), (lambda: optim.SGD([np.ones(2)]), TypeError, "params"),
-    (lambda: optim.SGD([P, P]), ValueError, "params"), (lambda: optim.SGD([P * 2]), ValueError, "params"), (lambda: optim.SGD([{"params": [P], "rate": 1}]), ValueError, "rate"),
-    (lambda: optim.SGD([P], lr=-1.0), ValueError, "lr"), (lambda: optim.SGD([P], lr="a"), TypeError, "lr"), (lambda: optim.SGD([P], lr=0.1, momentum=-1), ValueError, "momentum"),
-    (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "nesterov"), (lambda: optim.SGD([P], lr=0.1, weight_decay=-0.1), ValueError, "weight_decay"),
-    (lambda: optim.SGD([P], max_norm=0.0), ValueError, "max_norm"), (lambda: optim.Adam([P], betas=(1.0, 0.9)), ValueError, "betas"), (lambda: optim.Adam([P], betas=0.9), TypeError, "betas"),
-    (lambda: optim.Adam([P], eps=-1.0), ValueError, "eps"), (lambda: optim.RMSprop([P], alpha=2.0), ValueError, "alpha"),
-    (lambda: lr_scheduler.StepLR(P, 1), TypeError, "optimizer"), (lambda: lr_scheduler.StepLR(optim.SGD([P]), 0), ValueError, "step_size"),
-    (lambda: lr_scheduler.LinearLR(optim.SGD([P]), 0.0), ValueError, "start_factor"), (lambda: lr_scheduler.CosineAnnealingLR(optim.SGD([P]), 0), ValueError, "T_max"),
-    (lambda: lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), "least"), ValueError, "mode"), (lambda: lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), factor=1.0), ValueError, "factor"),
-    (lambda: nn.utils.clip_grad_norm_([P], -1.0), ValueError, "max_norm"), (lambda: nn.utils.clip_grad_norm_(3, 1.0), TypeError, "parameters"), (lambda: nn.utils.max_norm_([P], 0), ValueError, "c")])
+@pytest.mark.parametrize(
+    ("call", "error", "word"),
+    [
+        (lambda: optim.SGD([]), ValueError, "params"),
+        (lambda: optim.SGD(P), TypeError, "params"),
+        (lambda: optim.SGD([np.ones(2)]), TypeError, "params"),
+        (lambda: optim.SGD([P, P]), ValueError, "params"),
+        (lambda: optim.SGD([P * 2]), ValueError, "params"),
+        (lambda: optim.SGD([{"params": [P], "rate": 1}]), ValueError, "rate"),
+        (lambda: optim.SGD([P], lr=-1.0), ValueError, "lr"),
+        (lambda: optim.SGD([P], lr="a"), TypeError, "lr"),
+        (lambda: optim.SGD([P], lr=0.1, momentum=-1), ValueError, "momentum"),
+        (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "nesterov"),
+        (lambda: optim.SGD([P], lr=0.1, weight_decay=-0.1), ValueError, "weight_decay"),
+        (lambda: optim.SGD([P], max_norm=0.0), ValueError, "max_norm"),
+        (lambda: optim.Adam([P], betas=(1.0, 0.9)), ValueError, "betas"),
+        (lambda: optim.Adam([P], betas=0.9), TypeError, "betas"),
+        (lambda: optim.Adam([P], eps=-1.0), ValueError, "eps"),
+        (lambda: optim.RMSprop([P], alpha=2.0), ValueError, "alpha"),
+        (lambda: lr_scheduler.StepLR(P, 1), TypeError, "optimizer"),
+        (lambda: lr_scheduler.StepLR(optim.SGD([P]), 0), ValueError, "step_size"),
+        (lambda: lr_scheduler.LinearLR(optim.SGD([P]), 0.0), ValueError, "start_factor"),
+        (lambda: lr_scheduler.CosineAnnealingLR(optim.SGD([P]), 0), ValueError, "T_max"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), "least"), ValueError, "mode"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), factor=1.0), ValueError, "factor"),
+        (lambda: nn.utils.clip_grad_norm_([P], -1.0), ValueError, "max_norm"),
+        (lambda: nn.utils.clip_grad_norm_(3, 1.0), TypeError, "parameters"),
+        (lambda: nn.utils.max_norm_([P], 0), ValueError, "c"),
+    ],
+)
 def test_errors_name_the_argument(call, error, word):
     with pytest.raises(error, match=word):
         call()
@@ -125,11 +165,15 @@ def test_clipping():
     assert nn.utils.clip_grad_norm_(params, 100.0) == pytest.approx(exact, rel=1e-6)
     assert np.array_equal(params[0].grad.data, gradients(0)[0])
     nn.utils.clip_grad_norm_(params, 1.0)
-    assert math.sqrt(sum((p.grad.data.astype(np.float64) ** 2).sum() for p in params)) == pytest.approx(1.0, rel=1e-5)
+    assert math.sqrt(
+        sum((p.grad.data.astype(np.float64) ** 2).sum() for p in params)
+    ) == pytest.approx(1.0, rel=1e-5)
     nn.utils.clip_grad_value_(params, 0.05)
     assert max(np.abs(p.grad.data).max() for p in params) <= np.float32(0.05)
     nn.utils.max_norm_(params, 0.7)
-    assert np.linalg.norm(params[0].data, axis=1).max() < 0.7001 and np.array_equal(params[1].data, parameters()[1])
+    assert np.linalg.norm(params[0].data, axis=1).max() < 0.7001 and np.array_equal(
+        params[1].data, parameters()[1]
+    )
     params[0].grad = np.full((13, 7), np.nan)
     with pytest.raises(RuntimeError, match="norm"):
         nn.utils.clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
@@ -139,7 +183,10 @@ SCHEDULES = {
     "StepLR": ({"step_size": 4, "gamma": 0.5}, lambda t: 0.5 ** (t // 4)),
     "MultiStepLR": ({"milestones": [3, 7], "gamma": 0.1}, lambda t: 0.1 ** ((t >= 3) + (t >= 7))),
     "ExponentialLR": ({"gamma": 0.9}, lambda t: 0.9**t),
-    "CosineAnnealingLR": ({"T_max": 12, "eta_min": 0.0}, lambda t: (1 + math.cos(math.pi * t / 12)) / 2),
+    "CosineAnnealingLR": (
+        {"T_max": 12, "eta_min": 0.0},
+        lambda t: (1 + math.cos(math.pi * t / 12)) / 2,
+    ),
     "LinearLR": ({"start_factor": 0.25, "total_iters": 6}, lambda t: 0.25 + 0.75 * min(t, 6) / 6),
     "LambdaLR": ({"lr_lambda": lambda t: 1 / (1 + t)}, lambda t: 1 / (1 + t)),
 }
@@ -150,7 +197,9 @@ def test_schedules(name):
     options, form = SCHEDULES[name]
 
     def rates(steps, library=None):
-        o = (library or fd).optim.SGD([P if library is None else library.nn.Parameter(library.ones(2))], lr=0.2)
+        o = (library or fd).optim.SGD(
+            [P if library is None else library.nn.Parameter(library.ones(2))], lr=0.2
+        )
         s = getattr((library or fd).optim.lr_scheduler, name)(o, **options)
         found = []
         for _ in range(steps):
@@ -164,14 +213,21 @@ def test_schedules(name):
     o = optim.SGD([P], lr=0.2)
     resumed = getattr(lr_scheduler, name)(o, **options)
     resumed.load_state_dict(schedule.state_dict())
-    assert o.param_groups[0]["lr"] == schedule.optimizer.param_groups[0]["lr"] == resumed.get_last_lr()[0]
+    assert (
+        o.param_groups[0]["lr"]
+        == schedule.optimizer.param_groups[0]["lr"]
+        == resumed.get_last_lr()[0]
+    )
     torch = pytest.importorskip("torch")
     assert ours == pytest.approx(rates(12, torch)[0], rel=1e-6)
 
 
 def test_warm_up_then_cosine():
     o = optim.SGD([P], lr=0.2)
-    warm, cosine = lr_scheduler.LinearLR(o, 0.1, total_iters=5), lr_scheduler.CosineAnnealingLR(o, 10)
+    warm, cosine = (
+        lr_scheduler.LinearLR(o, 0.1, total_iters=5),
+        lr_scheduler.CosineAnnealingLR(o, 10),
+    )
     s = lr_scheduler.SequentialLR(o, [warm, cosine], [5])
     found = []
     for _ in range(15):
@@ -189,7 +245,10 @@ def test_plateau():
     for mode, sign in (("min", 1), ("max", -1)):
         options = dict(mode=mode, factor=0.5, patience=2, cooldown=1, threshold=0.01, min_lr=0.02)
         o, t = optim.SGD([P], lr=0.1), torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)
-        ours, theirs = lr_scheduler.ReduceLROnPlateau(o, **options), torch.optim.lr_scheduler.ReduceLROnPlateau(t, **options)
+        ours, theirs = (
+            lr_scheduler.ReduceLROnPlateau(o, **options),
+            torch.optim.lr_scheduler.ReduceLROnPlateau(t, **options),
+        )
         for figure in figures:
             ours.step(sign * figure)
             theirs.step(sign * figure)
@@ -219,12 +278,24 @@ ZEROS = np.zeros((2, 3), np.float32)
 ADAM = {"step": 2, "exp_avg": ZEROS, "exp_avg_sq": ZEROS}
 
 
-@pytest.mark.parametrize(("name", "entries", "error", "word"), [
-    ("Adam", {"step": 2, "exp_avg": ZEROS}, ValueError, "exp_avg_sq"), ("Adam", {**ADAM, "max_exp_avg_sq": ZEROS}, ValueError, "max_exp_avg_sq"),
-    ("Adam", {**ADAM, "step": -1}, ValueError, "step"), ("Adam", {**ADAM, "step": 1.5}, TypeError, "step"), ("Adam", {**ADAM, "step": True}, TypeError, "step"),
-    ("Adam", {**ADAM, "exp_avg": np.float32(0)}, ValueError, "exp_avg of parameter 0"), ("AdamW", {**ADAM, "exp_avg": np.zeros(())}, ValueError, "shape"),
-    ("Adam", {**ADAM, "exp_avg": None}, TypeError, "exp_avg"), ("SGD", {"step": 1}, ValueError, "momentum_buffer"), ("SGD", ADAM, ValueError, "exp_avg"),
-    ("SGD", {"momentum_buffer": ZEROS[:1]}, ValueError, "momentum_buffer"), ("RMSprop", {"momentum_buffer": ZEROS}, ValueError, "square_avg"), ("SGD", [1], TypeError, "dict")])
+@pytest.mark.parametrize(
+    ("name", "entries", "error", "word"),
+    [
+        ("Adam", {"step": 2, "exp_avg": ZEROS}, ValueError, "exp_avg_sq"),
+        ("Adam", {**ADAM, "max_exp_avg_sq": ZEROS}, ValueError, "max_exp_avg_sq"),
+        ("Adam", {**ADAM, "step": -1}, ValueError, "step"),
+        ("Adam", {**ADAM, "step": 1.5}, TypeError, "step"),
+        ("Adam", {**ADAM, "step": True}, TypeError, "step"),
+        ("Adam", {**ADAM, "exp_avg": np.float32(0)}, ValueError, "exp_avg of parameter 0"),
+        ("AdamW", {**ADAM, "exp_avg": np.zeros(())}, ValueError, "shape"),
+        ("Adam", {**ADAM, "exp_avg": None}, TypeError, "exp_avg"),
+        ("SGD", {"step": 1}, ValueError, "momentum_buffer"),
+        ("SGD", ADAM, ValueError, "exp_avg"),
+        ("SGD", {"momentum_buffer": ZEROS[:1]}, ValueError, "momentum_buffer"),
+        ("RMSprop", {"momentum_buffer": ZEROS}, ValueError, "square_avg"),
+        ("SGD", [1], TypeError, "dict"),
+    ],
+)
 def test_state_of_another_making_is_refused(name, entries, error, word):
     p = fd.Parameter(np.ones((2, 3)))
     o = getattr(optim, name)([p], lr=0.25)
@@ -235,8 +306,13 @@ def test_state_of_another_making_is_refused(name, entries, error, word):
     with pytest.raises(error, match=word):
         o.load_state_dict({**given, "state": {0: entries}})
     after = o.state_dict()
-    assert after["param_groups"] == before["param_groups"] and after["state"][0].keys() == before["state"][0].keys()
-    assert all(np.array_equal(after["state"][0][key], value) for key, value in before["state"][0].items())
+    assert (
+        after["param_groups"] == before["param_groups"]
+        and after["state"][0].keys() == before["state"][0].keys()
+    )
+    assert all(
+        np.array_equal(after["state"][0][key], value) for key, value in before["state"][0].items()
+    )
 
 
 def test_loaded_counts_and_arrays_are_the_optimisers_own():
@@ -244,7 +320,11 @@ def test_loaded_counts_and_arrays_are_the_optimisers_own():
     o = optim.Adam([p])
     o.load_state_dict({**o.state_dict(), "state": {0: {**ADAM, "step": count, "exp_avg": mean}}})
     count[...], mean[...] = 9, 9
-    assert type(o.state[p]["step"]) is int and o.state[p]["step"] == 4 and not o.state[p]["exp_avg"].any()
+    assert (
+        type(o.state[p]["step"]) is int
+        and o.state[p]["step"] == 4
+        and not o.state[p]["exp_avg"].any()
+    )
     o.load_state_dict({**o.state_dict(), "state": {0: {}}})
     p.grad = np.ones((2, 3))
     o.step()

@@ -16,8 +16,16 @@ def arrays(n, count, seed=0):
 
 
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize(("momentum", "dampening", "weight_decay", "nesterov", "first"), [
-    (0.0, 0.0, 0.0, False, False), (0.0, 0.0, 0.1, False, False), (0.9, 0.0, 0.0, False, True), (0.9, 0.5, 0.1, False, False), (0.9, 0.0, 0.1, True, False)])
+@pytest.mark.parametrize(
+    ("momentum", "dampening", "weight_decay", "nesterov", "first"),
+    [
+        (0.0, 0.0, 0.0, False, False),
+        (0.0, 0.0, 0.1, False, False),
+        (0.9, 0.0, 0.0, False, True),
+        (0.9, 0.5, 0.1, False, False),
+        (0.9, 0.0, 0.1, True, False),
+    ],
+)
 def test_sgd(n, momentum, dampening, weight_decay, nesterov, first, isa):
     p, g, buf = arrays(n, 3)
     buf = buf if momentum else None
@@ -35,9 +43,15 @@ def test_adam(n, weight_decay, decoupled, isa):
     v = np.abs(v)
     exact = twin.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, 3)
     _core.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, 3)
-    step = 0.01 / (np.sqrt(exact[2]) * math.sqrt((1 - 0.9**3) ** 2 / (1 - 0.999**3)) + 1e-9)  # what an error of m is multiplied by
-    assert (np.abs(p - exact[0]) <= 3e-7 * np.abs(exact[0]) + 1e-6 * step * (1 + np.abs(exact[1]))).all()
-    assert (np.abs(m - exact[1]) <= 1e-6).all() and (np.abs(v - exact[2]) <= 1e-6 * (1 + exact[2])).all()
+    step = 0.01 / (
+        np.sqrt(exact[2]) * math.sqrt((1 - 0.9**3) ** 2 / (1 - 0.999**3)) + 1e-9
+    )  # what an error of m is multiplied by
+    assert (
+        np.abs(p - exact[0]) <= 3e-7 * np.abs(exact[0]) + 1e-6 * step * (1 + np.abs(exact[1]))
+    ).all()
+    assert (np.abs(m - exact[1]) <= 1e-6).all() and (
+        np.abs(v - exact[2]) <= 1e-6 * (1 + exact[2])
+    ).all()
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -53,12 +67,30 @@ def test_rmsprop(n, weight_decay, momentum, isa):
 
 
 TORCH = {  # name -> torch's optimiser, our update of (p, g, two states, step)
-    "sgd": (dict(lr=0.1), lambda p, g, s, t, i: _core.sgd(p, g, None, 0.1, 0.0, 0.0, 0.0, False, False)),
-    "sgd momentum": (dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.02), lambda p, g, s, t, i: _core.sgd(p, g, s, 0.1, 0.9, 0.3, 0.02, False, i == 1)),
-    "sgd nesterov": (dict(lr=0.1, momentum=0.9, nesterov=True), lambda p, g, s, t, i: _core.sgd(p, g, s, 0.1, 0.9, 0.0, 0.0, True, i == 1)),
-    "adam": (dict(lr=0.01, weight_decay=0.02), lambda p, g, s, t, i: _core.adam(p, g, s, t, 0.01, 0.9, 0.999, 1e-8, 0.02, False, i)),
-    "adamw": (dict(lr=0.01, weight_decay=0.02), lambda p, g, s, t, i: _core.adam(p, g, s, t, 0.01, 0.9, 0.999, 1e-8, 0.02, True, i)),
-    "rmsprop": (dict(lr=0.01, momentum=0.5, weight_decay=0.02), lambda p, g, s, t, i: _core.rmsprop(p, g, s, t, 0.01, 0.99, 1e-8, 0.02, 0.5)),
+    "sgd": (
+        dict(lr=0.1),
+        lambda p, g, s, t, i: _core.sgd(p, g, None, 0.1, 0.0, 0.0, 0.0, False, False),
+    ),
+    "sgd momentum": (
+        dict(lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.02),
+        lambda p, g, s, t, i: _core.sgd(p, g, s, 0.1, 0.9, 0.3, 0.02, False, i == 1),
+    ),
+    "sgd nesterov": (
+        dict(lr=0.1, momentum=0.9, nesterov=True),
+        lambda p, g, s, t, i: _core.sgd(p, g, s, 0.1, 0.9, 0.0, 0.0, True, i == 1),
+    ),
+    "adam": (
+        dict(lr=0.01, weight_decay=0.02),
+        lambda p, g, s, t, i: _core.adam(p, g, s, t, 0.01, 0.9, 0.999, 1e-8, 0.02, False, i),
+    ),
+    "adamw": (
+        dict(lr=0.01, weight_decay=0.02),
+        lambda p, g, s, t, i: _core.adam(p, g, s, t, 0.01, 0.9, 0.999, 1e-8, 0.02, True, i),
+    ),
+    "rmsprop": (
+        dict(lr=0.01, momentum=0.5, weight_decay=0.02),
+        lambda p, g, s, t, i: _core.rmsprop(p, g, s, t, 0.01, 0.99, 1e-8, 0.02, 0.5),
+    ),
 }
 
 
@@ -83,13 +115,17 @@ def test_updates_touch_only_their_array(isa, each_thread_count):
     for n in (1, 15, 17, 33333):
         for _ in each_thread_count():
             memory = np.full((4, n + 64), np.float32(77))
-            p, g, m, v = memory[:, 32:32 + n]
-            memory[:, 32:32 + n] = np.abs(arrays(n, 4))
+            p, g, m, v = memory[:, 32 : 32 + n]
+            memory[:, 32 : 32 + n] = np.abs(arrays(n, 4))
             given = g.copy()
             _core.sgd(p, g, m, 0.1, 0.9, 0.0, 0.01, True, False)
             _core.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, 0.01, False, 2)
             _core.rmsprop(p, g, v, m, 0.01, 0.99, 1e-8, 0.01, 0.9)
-            assert (memory[:, :32] == 77).all() and (memory[:, 32 + n:] == 77).all() and np.array_equal(g, given)
+            assert (
+                (memory[:, :32] == 77).all()
+                and (memory[:, 32 + n :] == 77).all()
+                and np.array_equal(g, given)
+            )
 
 
 def test_no_gradient_yet_is_no_step():
@@ -103,7 +139,11 @@ def test_no_gradient_yet_is_no_step():
 @pytest.mark.parametrize("beta", [0.9, 0.999, 0.99999, 0.9999999])
 def test_averages_over_many_steps_take_their_share(beta, isa):
     """1 - beta is not the difference of two float32 numbers."""
-    p, g, m, v, square = np.zeros(20, np.float32), np.ones(20, np.float32), *np.zeros((3, 20), np.float32)
+    p, g, m, v, square = (
+        np.zeros(20, np.float32),
+        np.ones(20, np.float32),
+        *np.zeros((3, 20), np.float32),
+    )
     _core.adam(p, g, m, v, 0.01, beta, beta, 0.0, 0.0, False, 1)
     _core.rmsprop(np.zeros_like(g), g, square, None, 0.01, beta, 1e-8, 0.0, 0.0)
     assert max(np.abs(x / (1 - beta) - 1).max() for x in (m, v, square)) < 2e-7
@@ -138,7 +178,9 @@ def test_updates_have_the_same_bits_everywhere(each_isa, each_thread_count):
             assert all(np.array_equal(a, b) for a, b in zip([p, m, v], first, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (40, 784), (1000, 10), (3, 70001), (0, 5), (5, 0)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 3), (40, 784), (1000, 10), (3, 70001), (0, 5), (5, 0)]
+)
 def test_sums_and_max_norm(shape, isa, each_thread_count):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     wide = x.astype(np.float64)
@@ -146,13 +188,18 @@ def test_sums_and_max_norm(shape, isa, each_thread_count):
     for _ in each_thread_count():
         out = np.empty(shape[1], np.float32)
         _core.col_sum(out, x)
-        assert np.abs(out - wide.sum(0)).max(initial=0) <= 1e-6 * max(1.0, np.abs(wide).sum(0).max(initial=0))
+        assert np.abs(out - wide.sum(0)).max(initial=0) <= 1e-6 * max(
+            1.0, np.abs(wide).sum(0).max(initial=0)
+        )
         total = _core.sumsq(x)
         assert abs(total - (wide**2).sum()) <= 1e-6 * (wide**2).sum()
         limited = x.copy()
         _core.max_norm_rows(limited, 1.5)
         norms = np.sqrt((wide**2).sum(1, keepdims=True))
-        assert np.abs(limited - wide * np.minimum(1, 1.5 / np.maximum(norms, 1e-30))).max(initial=0) < 1e-5
+        assert (
+            np.abs(limited - wide * np.minimum(1, 1.5 / np.maximum(norms, 1e-30))).max(initial=0)
+            < 1e-5
+        )
         small = norms[:, 0] <= 1.5
         assert np.array_equal(limited[small], x[small])
         results = [out, np.float64(total), limited]
@@ -167,4 +214,6 @@ def test_norms_of_numbers_whose_squares_float32_does_not_hold(isa):
     _core.max_norm_rows(x, 2.0)
     np.testing.assert_allclose(np.sqrt((x.astype(np.float64) ** 2).sum(1)), 2.0, rtol=1e-5)
     assert (np.sign(x) == np.array([[1], [-1], [1]])).all()
-    assert np.isinf(_core.sumsq(np.array([np.inf, 1], np.float32))) and np.isnan(_core.sumsq(np.array([np.nan, 1], np.float32)))
+    assert np.isinf(_core.sumsq(np.array([np.inf, 1], np.float32))) and np.isnan(
+        _core.sumsq(np.array([np.nan, 1], np.float32))
+    )

@@ -24,7 +24,11 @@ def test_weight_scaling_is_the_geometric_mean_for_one_softmax_layer():
     log_mean = np.zeros((6, 4))
     for mask in itertools.product((0, 1), repeat=10):
         z = (x * np.array(mask) / (1 - p)) @ w.T + b
-        log_mean += p ** (10 - sum(mask)) * (1 - p) ** sum(mask) * (z - np.log(np.exp(z).sum(1, keepdims=True)))
+        log_mean += (
+            p ** (10 - sum(mask))
+            * (1 - p) ** sum(mask)
+            * (z - np.log(np.exp(z).sum(1, keepdims=True)))
+        )
     geometric = np.exp(log_mean)
     geometric /= geometric.sum(1, keepdims=True)
     np.testing.assert_allclose(F.softmax(layer(x), 1).data, geometric, rtol=1e-5)
@@ -39,8 +43,12 @@ def test_mean_and_variance_of_a_dropped_sum():
         chances.append(p ** (10 - sum(mask)) * (1 - p) ** sum(mask))
     mean = np.dot(chances, values)
     variance = np.dot(chances, (np.array(values) - mean) ** 2)
-    assert mean == pytest.approx(wx.sum()) and variance == pytest.approx(p / (1 - p) * (wx**2).sum())
-    drawn = K.dropout(np.tile(wx.astype(np.float32), (20000, 1)), p, seed=1).sum(1, dtype=np.float64)
+    assert mean == pytest.approx(wx.sum()) and variance == pytest.approx(
+        p / (1 - p) * (wx**2).sum()
+    )
+    drawn = K.dropout(np.tile(wx.astype(np.float32), (20000, 1)), p, seed=1).sum(
+        1, dtype=np.float64
+    )
     assert abs(drawn.mean() - mean) < 6 * np.sqrt(variance / 20000)
     assert drawn.var() == pytest.approx(variance, rel=0.06)
 
@@ -64,6 +72,9 @@ def test_dropout_makes_hidden_units_less_correlated():
         first = next(m for m in model if isinstance(m, nn.Linear))
         hidden = np.maximum(x[1400:] @ first.weight.data.T + first.bias.data, 0)
         correlation = np.abs(np.corrcoef(hidden[:, hidden.std(0) > 0].T))
-        figures[name] = ((hidden > 0).mean(), (correlation.sum() - len(correlation)) / (len(correlation) * (len(correlation) - 1)))
+        figures[name] = (
+            (hidden > 0).mean(),
+            (correlation.sum() - len(correlation)) / (len(correlation) * (len(correlation) - 1)),
+        )
     assert figures["dropout"][0] < figures["none"][0], figures
     assert figures["dropout"][1] < figures["none"][1], figures

@@ -31,7 +31,9 @@ def two_threads():
 
 def works_in_a_fork(expected):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # newer Pythons warn of any fork beside threads
         child = os.fork()
     if child == 0:
         try:
@@ -116,7 +118,13 @@ def test_several_python_threads(two_threads):
 
 
 def run_python(code, **environment):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
 
 
 def test_interrupt():
@@ -173,7 +181,11 @@ with threadpoolctl.threadpool_limits(1):
     assert fastdrop.get_num_threads() == 1
 """
     for first in ("", "import threadpoolctl; import sys; del sys\n"):
-        body = code if not first else first + code.replace('assert "threadpoolctl" not in sys.modules\n', "")
+        body = (
+            code
+            if not first
+            else first + code.replace('assert "threadpoolctl" not in sys.modules\n', "")
+        )
         result = run_python(body)
         assert result.returncode == 0, result.stderr
 
@@ -224,7 +236,13 @@ print(steps(10000) - before)
 
 
 def test_thread_count_is_checked():
-    for wrong, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (10**6, ValueError)):
+    for wrong, error in (
+        (0, ValueError),
+        (-1, ValueError),
+        (1.5, TypeError),
+        ("2", TypeError),
+        (10**6, ValueError),
+    ):
         with pytest.raises(error, match="n must"):
             fd.set_num_threads(wrong)
     fd.show_config()

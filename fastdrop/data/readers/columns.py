@@ -19,7 +19,7 @@ def number_in(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return None if "_" in text or number != number and is_missing(text) else number
+    return None if "_" in text or (number != number and is_missing(text)) else number
 
 
 def is_missing(text: str) -> bool:
@@ -49,31 +49,54 @@ class Encoder:
     def names(self) -> list | None:
         """Of the columns that a row must have; None where they are known by position only."""
         names = (self.columns or {}).get("names")
-        return None if names is None else [names[feature["place"]] for feature in self.columns["features"]]
+        return (
+            None
+            if names is None
+            else [names[feature["place"]] for feature in self.columns["features"]]
+        )
 
     def starts_with_names(self, fields) -> bool:
         """Look at the first row for where the columns are; whether it holds names, and no sample."""
         first = [field.strip() for field in fields]
         if self.columns is None:
             if len(first) != self.width:
-                raise ValueError(f"{self.source!r} has {len(first)} columns, the model takes samples of {self.width} numbers")
+                raise ValueError(
+                    f"{self.source!r} has {len(first)} columns, the model takes samples of {self.width} numbers"
+                )
             self._plan = plan_of([{"place": i, "values": None} for i in range(self.width)])
-            return all(number_in(field) is None for field in first) and not all(map(is_missing, first))  # with a number it is a sample
+            return all(number_in(field) is None for field in first) and not all(
+                map(is_missing, first)
+            )  # with a number it is a sample
         features, names = self.columns["features"], self.columns["names"]
         places = [feature["place"] for feature in features]
         named = names is not None and {names[place] for place in places} <= set(first)
         if named and first != names:
-            twice = next((names[i] for i in places if names.count(names[i]) > 1 or first.count(names[i]) > 1), None)
+            twice = next(
+                (
+                    names[i]
+                    for i in places
+                    if names.count(names[i]) > 1 or first.count(names[i]) > 1
+                ),
+                None,
+            )
             if twice is not None:
-                raise ValueError(f"{self.source!r}: the column {twice!r} occurs twice, here or in the training data")
+                raise ValueError(
+                    f"{self.source!r}: the column {twice!r} occurs twice, here or in the training data"
+                )
             places = [first.index(names[place]) for place in places]
         elif not named and len(first) == self.columns["width"] - 1:
             places = [place - (place > self.columns["target"]) for place in places]
         elif not named and len(first) != self.columns["width"]:
-            raise ValueError(f"{self.source!r} must have {self.columns['width'] - 1} columns (or {self.columns['width']} with the target), "
-                             f"got {len(first)}")
-        self._plan = plan_of([feature | {"place": place} for feature, place in zip(features, places)])
-        if not named and names is not None and set(self.names) & set(first):  # a header that lacks a column, unless it makes a sample
+            raise ValueError(
+                f"{self.source!r} must have {self.columns['width'] - 1} columns (or {self.columns['width']} with the target), "
+                f"got {len(first)}"
+            )
+        self._plan = plan_of(
+            [feature | {"place": place} for feature, place in zip(features, places)]
+        )
+        if (
+            not named and names is not None and set(self.names) & set(first)
+        ):  # a header that lacks a column, unless it makes a sample
             try:
                 self(1, fields)
             except ValueError:
@@ -88,8 +111,16 @@ class Encoder:
 
 def plan_of(features) -> list:
     """For each feature (place, None for numbers or {category: number}, how many categories)."""
-    return [(feature["place"], None, 1) if feature["values"] is None else
-            (feature["place"], {value: i for i, value in enumerate(feature["values"])}, len(feature["values"])) for feature in features]
+    return [
+        (feature["place"], None, 1)
+        if feature["values"] is None
+        else (
+            feature["place"],
+            {value: i for i, value in enumerate(feature["values"])},
+            len(feature["values"]),
+        )
+        for feature in features
+    ]
 
 
 def encoded(plan, line: int, fields, source: str) -> list:
@@ -100,14 +131,18 @@ def encoded(plan, line: int, fields, source: str) -> list:
         if index is None:
             number = number_in(field)
             if number is None or not math.isfinite(number):
-                raise ValueError(f"{source!r}, line {line}, column {place + 1}: expected a finite number, got {_short(field)}"
-                                 + " (a missing value: fill it in or remove the line)" * is_missing(field))
+                raise ValueError(
+                    f"{source!r}, line {line}, column {place + 1}: expected a finite number, got {_short(field)}"
+                    + " (a missing value: fill it in or remove the line)" * is_missing(field)
+                )
             row.append(number)
         else:
             number = index.get(field.strip())
             if number is None:
-                raise ValueError(f"{source!r}, line {line}, column {place + 1}: the category {_short(field)} did not "
-                                 f"occur in the training data")
+                raise ValueError(
+                    f"{source!r}, line {line}, column {place + 1}: the category {_short(field)} did not "
+                    f"occur in the training data"
+                )
             row += [0.0] * width
             row[number - width] = 1.0
     return row
@@ -121,15 +156,27 @@ def _short(field: str) -> str:
 def check_columns(columns, width: int) -> None:
     """KeyError, TypeError or ValueError where this is no description that `load_csv` makes, of samples of so many numbers."""
     total = check.integer(columns["width"], "width", 1)
-    names, features, target = columns["names"], columns["features"], check.integer(columns["target"], "target", 0, total - 1)
-    if names is not None and not (isinstance(names, list) and len(names) == total and all(isinstance(name, str) for name in names)):
+    names, features, target = (
+        columns["names"],
+        columns["features"],
+        check.integer(columns["target"], "target", 0, total - 1),
+    )
+    if names is not None and not (
+        isinstance(names, list)
+        and len(names) == total
+        and all(isinstance(name, str) for name in names)
+    ):
         raise TypeError(f"names must be those of {total} columns, got {check.describe(names)}")
     for feature in features:
         if check.integer(feature["place"], "place", 0, total - 1) == target:
             raise ValueError(f"column {target} is both an input and the target")
         values = feature["values"]
-        if values is not None and not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
+        if values is not None and not (
+            isinstance(values, list) and values and all(isinstance(value, str) for value in values)
+        ):
             raise TypeError(f"values must be a list of texts, got {check.describe(values)}")
-    counted = sum(1 if feature["values"] is None else len(feature["values"]) for feature in features)
+    counted = sum(
+        1 if feature["values"] is None else len(feature["values"]) for feature in features
+    )
     if counted != width:
         raise ValueError(f"the columns make {counted} numbers, the model takes {width}")

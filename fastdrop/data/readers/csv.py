@@ -16,12 +16,15 @@ from fastdrop.data.readers.columns import encoded, is_missing, number_in, plan_o
 from fastdrop.data.readers.rows import text_rows
 from fastdrop.data.readers.source import opened
 
-MAX_CATEGORIES = 100  # a text column with more different values is a name or a sentence, not a category
+MAX_CATEGORIES = (
+    100  # a text column with more different values is a name or a sentence, not a category
+)
 MAX_INTEGER_CLASSES = 20  # a target of integers with more different values is a number, not a class
 
 
-def load_csv(path, *, target: str | int = -1, task: str | None = None, header: bool | None = None,
-             ignore=()) -> Dataset:
+def load_csv(
+    path, *, target: str | int = -1, task: str | None = None, header: bool | None = None, ignore=()
+) -> Dataset:
     """A table of text: numbers, categories, one target column.
 
     Parameters
@@ -67,10 +70,17 @@ def load_csv(path, *, target: str | int = -1, task: str | None = None, header: b
     others = {place, *(_place_of(column, "ignore", names, width, path) for column in ignore)}
     inputs = [i for i in range(width) if i not in others]
     if not inputs:
-        raise ValueError(f"{path!r} must have a target and at least one other column, got {width} column{'s' * (width > 1)}")
+        raise ValueError(
+            f"{path!r} must have a target and at least one other column, got {width} column{'s' * (width > 1)}"
+        )
     fields = list(zip(*(row for _, row in rows)))
-    columns = {"kind": "csv", "names": names, "width": width, "target": place,
-               "features": [_describe_column(fields[i], i, names, rows, path) for i in inputs]}
+    columns = {
+        "kind": "csv",
+        "names": names,
+        "width": width,
+        "target": place,
+        "features": [_describe_column(fields[i], i, names, rows, path) for i in inputs],
+    }
     y, classes = _read_target(fields[place], rows, _column_name(place, names), task, path)
     plan = plan_of(columns["features"])
     x = np.empty((len(rows), sum(width for _, _, width in plan)))
@@ -102,8 +112,10 @@ def _place_of(column, what: str, names, width: int, path: str) -> int:
     """The number of a column from 0 on."""
     if isinstance(column, str):
         if names is None or column not in names:
-            raise ValueError(f"{what} must be one of the columns of {path!r}, got {column!r}; "
-                             f"it has {', '.join(map(repr, names)) if names else 'no header'}")
+            raise ValueError(
+                f"{what} must be one of the columns of {path!r}, got {column!r}; "
+                f"it has {', '.join(map(repr, names)) if names else 'no header'}"
+            )
         return names.index(column)
     return check.integer(column, what, -width, width - 1) % width
 
@@ -114,10 +126,14 @@ def _describe_column(fields, place: int, names, rows, path: str) -> dict:
         return {"place": place, "values": None}
     values = sorted({field.strip() for field in fields})
     if len(values) > MAX_CATEGORIES:
-        odd = next((line, field) for (line, _), field in zip(rows, fields) if number_in(field) is None)
-        raise ValueError(f"{path!r}, {_column_name(place, names)} holds text with {len(values)} different values "
-                         f"(line {odd[0]}: {odd[1].strip()!r}); at most {MAX_CATEGORIES} can be categories: "
-                         f"ignore the column or repair the line")
+        odd = next(
+            (line, field) for (line, _), field in zip(rows, fields) if number_in(field) is None
+        )
+        raise ValueError(
+            f"{path!r}, {_column_name(place, names)} holds text with {len(values)} different values "
+            f"(line {odd[0]}: {odd[1].strip()!r}); at most {MAX_CATEGORIES} can be categories: "
+            f"ignore the column or repair the line"
+        )
     return {"place": place, "values": values}
 
 
@@ -129,15 +145,21 @@ def _read_target(fields, rows, name: str, task, path: str):
     numbers = [number_in(field) for field in fields]
     numeric = None not in numbers
     integers = numeric and all(np.isfinite(n) and n == int(n) for n in numbers)
-    labels = [_integer(field) for field in fields] if integers else [field.strip() for field in fields]
+    labels = (
+        [_integer(field) for field in fields] if integers else [field.strip() for field in fields]
+    )
     if task is None:
         few = integers and len(set(labels)) <= MAX_INTEGER_CLASSES
         task = "classification" if few or not numeric else "regression"
     if check.choice(task, "task", ("classification", "regression")) == "regression":
         if not numeric:
-            line, field = next((line, f) for (line, _), f, n in zip(rows, fields, numbers) if n is None)
-            raise ValueError(f"{path!r}, line {line}: the target of a regression, {name}, must be a number, "
-                             f"got {field.strip()!r}")
+            line, field = next(
+                (line, f) for (line, _), f, n in zip(rows, fields, numbers) if n is None
+            )
+            raise ValueError(
+                f"{path!r}, line {line}: the target of a regression, {name}, must be a number, "
+                f"got {field.strip()!r}"
+            )
         return np.array(numbers), None
     classes = sorted(set(labels))
     index = {label: i for i, label in enumerate(classes)}

@@ -13,7 +13,9 @@ from fastdrop.data.dataset import Dataset
 __all__ = ["load_npz", "pixels", "read_npz"]
 
 
-def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[Dataset, Dataset | None]:
+def load_npz(
+    path, *, flatten: bool = False, task: str | None = None
+) -> tuple[Dataset, Dataset | None]:
     """Training and test data of a NumPy archive.
 
     Parameters
@@ -41,16 +43,23 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
     if len(names) == 2 and ("x_test" in arrays) != ("y_test" in arrays):
         missing.append("x_test" if "y_test" in arrays else "y_test")
     if missing:
-        raise ValueError(f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
-                         f"{', '.join(sorted(arrays)) or 'nothing'}")
-    for y_name in (y_name for _, y_name in names if y_name in arrays and arrays[y_name].dtype.kind == "S"):
+        raise ValueError(
+            f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
+            f"{', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    for y_name in (
+        y_name for _, y_name in names if y_name in arrays and arrays[y_name].dtype.kind == "S"
+    ):
         try:
             arrays[y_name] = np.char.decode(arrays[y_name], "utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{path!r}, {y_name}: no UTF-8 text ({error})") from None
     y = arrays[names[0][1]]
-    task = check.choice(task or ("classification" if y.dtype.kind in "iuUS" else "regression"), "task",
-                          ("classification", "regression"))
+    task = check.choice(
+        task or ("classification" if y.dtype.kind in "iuUS" else "regression"),
+        "task",
+        ("classification", "regression"),
+    )
     classes = np.unique(y) if task == "classification" else None
     parts = []
     for x_name, y_name in names:
@@ -60,8 +69,14 @@ def load_npz(path, *, flatten: bool = False, task: str | None = None) -> tuple[D
         try:
             y = _targets(arrays[y_name], classes)
             x = arrays[x_name]
-            parts.append(Dataset(pixels(x, flatten), y, None if classes is None else classes.tolist(),
-                                 {"kind": "npz", "pixels": x.dtype == np.uint8}))
+            parts.append(
+                Dataset(
+                    pixels(x, flatten),
+                    y,
+                    None if classes is None else classes.tolist(),
+                    {"kind": "npz", "pixels": x.dtype == np.uint8},
+                )
+            )
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path!r}, {x_name} and {y_name}: {error}") from None
     return parts[0], parts[1] if len(parts) == 2 else None
@@ -74,7 +89,9 @@ def read_npz(file, name: str | None = None, choose=None) -> dict[str, np.ndarray
         Which to read; without it all.
     """
     if name is None:
-        with open(file, "rb") as opened:  # opened here: NumPy forgets to close what it finds to be no archive
+        with open(
+            file, "rb"
+        ) as opened:  # opened here: NumPy forgets to close what it finds to be no archive
             return read_npz(opened, os.fsdecode(file), choose)
     try:
         with warnings.catch_warnings():
@@ -87,7 +104,9 @@ def read_npz(file, name: str | None = None, choose=None) -> dict[str, np.ndarray
             names = archive.files if choose is None else choose(archive.files)
             return {key: archive[key] for key in names}
     except Exception as error:  # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail in many ways
-        raise ValueError(f"{name!r} cannot be read as a NumPy archive: {str(error) or type(error).__name__}") from None
+        raise ValueError(
+            f"{name!r} cannot be read as a NumPy archive: {str(error) or type(error).__name__}"
+        ) from None
 
 
 def pixels(x, flatten: bool) -> np.ndarray:

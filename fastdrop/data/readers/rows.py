@@ -23,7 +23,9 @@ def text_rows(source: Source, wanted=None):
         return lines, csv_rows(lines), None
     objects = bool(source.begins_with(b"{"))
     if objects and wanted == []:
-        raise ValueError(f"{source.name!r}: the model knows its inputs by position, not by name: each line must be an array, not an object")
+        raise ValueError(
+            f"{source.name!r}: the model knows its inputs by position, not by name: each line must be an array, not an object"
+        )
     return lines, json_rows(lines, wanted), objects
 
 
@@ -50,7 +52,9 @@ def csv_rows(lines: Lines):
             continue
         width = width or len(row)
         if len(row) != width:
-            raise ValueError(f"{name!r}, line {lines.number}: {len(row)} fields, the first line has {width}")
+            raise ValueError(
+                f"{name!r}, line {lines.number}: {len(row)} fields, the first line has {width}"
+            )
         yield lines.number, row
 
 
@@ -66,9 +70,13 @@ def json_rows(lines: Lines, wanted=None):
             continue
         where = f"{name!r}, line {lines.number}"
         try:
-            value = strict_json(text, parse_int=str, parse_float=str)  # as text: exactly what a CSV file would hold
+            value = strict_json(
+                text, parse_int=str, parse_float=str
+            )  # as text: exactly what a CSV file would hold
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{where}: no JSON ({getattr(error, 'msg', error)})") from None  # without its own count of lines
+            raise ValueError(
+                f"{where}: no JSON ({getattr(error, 'msg', error)})"
+            ) from None  # without its own count of lines
         if width is None:
             if isinstance(value, dict):
                 names = list(value if wanted is None else wanted)
@@ -82,7 +90,9 @@ def json_rows(lines: Lines, wanted=None):
             if missing is not None:
                 raise ValueError(f"{where}: {missing!r} is missing")
             if wanted is None and len(value) != width:
-                raise ValueError(f"{where}: {next(key for key in value if key not in names)!r} is not in the first line")
+                raise ValueError(
+                    f"{where}: {next(key for key in value if key not in names)!r} is not in the first line"
+                )
             value = [value[key] for key in names]
         elif len(value) != width:
             raise ValueError(f"{where}: {len(value)} fields, the first line has {width}")
@@ -96,4 +106,6 @@ def _text(value, where: str, place: int) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    raise ValueError(f"{where}, column {place + 1}: expected a number or text, got {'an array' if isinstance(value, list) else 'an object'}")
+    raise ValueError(
+        f"{where}, column {place + 1}: expected a number or text, got {'an array' if isinstance(value, list) else 'an object'}"
+    )

@@ -58,7 +58,9 @@ class Source:
             found = next((kind for kind in kinds if start.startswith(kind)), None)
             if found:
                 return found
-            undecided = any(kind.startswith(start) for kind in (*kinds, _MARK)) or not self._head.strip()
+            undecided = (
+                any(kind.startswith(start) for kind in (*kinds, _MARK)) or not self._head.strip()
+            )
             if not undecided or len(self._head) > _CHUNK:
                 return b""
             more = self._read1(_CHUNK)
@@ -119,7 +121,9 @@ class Lines:
         try:
             return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self.source.name!r}, line {self.number}: no UTF-8 text ({error})") from None
+            raise ValueError(
+                f"{self.source.name!r}, line {self.number}: no UTF-8 text ({error})"
+            ) from None
 
     def _read(self) -> None:
         chunk = self.source.read1()
@@ -128,9 +132,13 @@ class Lines:
         self._rest_bytes += len(chunk)
         if chunk and b"\n" not in chunk and b"\r" not in chunk:
             if self._rest_bytes > _MAX_LINE:
-                raise ValueError(f"{self.source.name!r}, line {self.number + 1} is longer than {_MAX_LINE} bytes")
+                raise ValueError(
+                    f"{self.source.name!r}, line {self.number + 1} is longer than {_MAX_LINE} bytes"
+                )
             return
-        lines = b"".join(self._rest).splitlines(keepends=True)  # of bytes: at \n, \r and \r\n and nothing else
+        lines = b"".join(self._rest).splitlines(
+            keepends=True
+        )  # of bytes: at \n, \r and \r\n and nothing else
         torn = chunk and not lines[-1].endswith(b"\n")  # a \r may be half an end
         self._rest = [lines.pop()] if torn else []
         self._rest_bytes = sum(map(len, self._rest))
