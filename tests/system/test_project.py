@@ -17,7 +17,7 @@ from fastdrop._utils import optional, plotting
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TESTS = ROOT / "tests"
 in_clone = pytest.mark.skipif(
-    not (ROOT / "pyproject.toml").is_file(), reason="no pyproject.toml beside the tests"
+    not (ROOT / ".github").is_dir(), reason="the tests do not stand in a clone of the repository"
 )
 
 
