@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 __all__ = ["NAME", "core_import_help", "others", "others_text", "version"]
 
@@ -41,13 +42,13 @@ def others(path: list[str] | None = None) -> list[tuple[str, str, str]]:
     found = set()
     for dist in metadata.distributions(path=sys.path if path is None else path):
         name = dist.name
-        if name and _normalized(name) != NAME and _owns_package(dist):
+        if name and _normalized(name) != NAME and _owns_package(dist) and not _build_leftover(dist):
             found.add((name, dist.version or "?", str(dist.locate_file(""))))
     return sorted(found)
 
 
 def others_text(found: list[tuple[str, str, str]]) -> str:
-    """One sentence for each distribution that `others` found, and how to repair the installation."""
+    """What `others` found as a sentence, and how to repair the installation."""
     if not found:
         return ""
     owners = ", ".join(f"{name} {version} in {location}" for name, version, location in found)
@@ -92,3 +93,9 @@ def _owns_package(dist: metadata.Distribution) -> bool:
         return PACKAGE in top_level.split()
     record = dist.read_text("RECORD") or ""
     return any(line.startswith((f"{PACKAGE}/", f'"{PACKAGE}/')) for line in record.splitlines())
+
+
+def _build_leftover(dist: metadata.Distribution) -> bool:
+    """Whether this is the folder fastdrop.egg-info of an old build, beside this package."""
+    beside = Path(str(dist.locate_file(""))).resolve() == Path(__file__).resolve().parents[2]
+    return beside and dist.read_text("SOURCES.txt") is not None  # never in an installed .dist-info

@@ -90,6 +90,20 @@ def test_other_owners_of_the_package(tmp_path):
     assert text.endswith("pip install --force-reinstall --no-deps fastdrop-nn.")
 
 
+def test_the_folder_of_an_old_build_is_no_other_owner(tmp_path, monkeypatch):
+    package = tmp_path / "fastdrop" / "_core"
+    monkeypatch.setattr(distribution, "__file__", str(package / "distribution.py"))
+    info = tmp_path / "fastdrop.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: fastdrop\nVersion: 0.1.0\n")
+    (info / "top_level.txt").write_text("fastdrop\n")
+    assert len(distribution.others([str(tmp_path)])) == 1
+    (info / "SOURCES.txt").write_text("setup.py\n")
+    assert distribution.others([str(tmp_path)]) == []
+    monkeypatch.undo()
+    assert len(distribution.others([str(tmp_path)])) == 1
+
+
 def test_show_config_and_info_name_another_owner(tmp_path):
     folder = fake_distribution(tmp_path, "fastdrop", files=["fastdrop/__init__.py"])
     for code in (
