@@ -13,8 +13,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop.autograd.tensor import FEW_ROWS, Parameter, Tensor
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from fastdrop._utils.typing import Float32Array
 
 
 class DenseStep(NamedTuple):
@@ -59,7 +58,7 @@ class PackedSteps:
             sources.append((weight, place, bias, array))
         return cls(tuple(layers), tuple(sources), _core.isa())
 
-    def run(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    def run(self, x: Float32Array) -> Float32Array | None:
         """The output for x (N, in_features); None for other widths, and once it is not valid."""
         if self.isa != _core.isa() or x.shape[1] != self.columns:
             return None
@@ -69,7 +68,7 @@ class PackedSteps:
         return _core.chain(x, self.layers)
 
 
-def run_steps(x: npt.NDArray[np.float32], steps: list[DenseStep]) -> npt.NDArray[np.float32]:
+def run_steps(x: Float32Array, steps: list[DenseStep]) -> Float32Array:
     """The output for x (N, in_features), one product a step."""
     for weight, bias, activation, alpha in steps:
         y = empty((x.shape[0], weight.shape[0]))

@@ -8,20 +8,20 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
-from fastdrop.kernels.learned import check_csr
+from fastdrop.kernels.sparse import check_csr
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 
 def sparse_linear(
     input: Tensor | ArrayLike,
-    values: npt.NDArray[np.float32],
+    values: Float32Array,
     columns: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
-    bias: npt.NDArray[np.float32] | None,
+    bias: Float32Array | None,
     in_features: int,
     out_features: int,
 ) -> Tensor:

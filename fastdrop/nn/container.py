@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.tensor import Tensor
 
 
@@ -151,7 +148,7 @@ class Sequential(_ModuleSequence):
             return wrap(y)
         return super().__call__(input)
 
-    def evaluated(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    def evaluated(self, x: Float32Array) -> Float32Array | None:
         """The output in evaluation mode by the fast path of prediction.
 
         Parameters

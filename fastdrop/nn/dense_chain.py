@@ -18,9 +18,7 @@ from fastdrop.nn.linear import Linear
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    import numpy.typing as npt
-
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.nn.module import Module
 
 _ACTIVATIONS: dict[type, int] = {
@@ -78,7 +76,7 @@ class DenseChain:
                 return None
         return cls(layers, skipped) if layers else None
 
-    def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    def __call__(self, x: Float32Array) -> Float32Array | None:
         """The output for x (N, in_features).
 
         None where the layers must be called one by one: one of them is not the identity at the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastdrop import functional as F
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.kernels.elementwise import FLOAT_MAX, gaussian_sigma
+from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.dropout import RateLayer
 from fastdrop.nn.module import Module
 

@@ -9,7 +9,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Parameter
 from fastdrop.functional.sparse import sparse_linear
-from fastdrop.kernels.learned import check_csr
+from fastdrop.kernels.sparse import check_csr
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 

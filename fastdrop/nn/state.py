@@ -13,6 +13,7 @@ from fastdrop.autograd.tensor import Parameter, Tensor, wrap
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+
 class IncompatibleKeys(NamedTuple):
     """Result of ``Module.load_state_dict``: the keys that did not match.
 
