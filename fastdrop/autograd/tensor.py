@@ -1,4 +1,4 @@
-"""Tensor: a float32 array, the graph of operations that made it, and backward through it."""
+"""Tensor: a float32 array, the graph of operations that made it, and backward through it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
 holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
