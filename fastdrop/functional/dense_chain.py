@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import FEW_ROWS, Parameter, Tensor
+from fastdrop.autograd.packed_weights import FEW_ROWS
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -21,7 +23,7 @@ class DenseStep(NamedTuple):
 
     weight: Parameter  # (out_features, in_features)
     bias: Tensor | None  # (out_features,)
-    activation: int  # one of the kinds of `fastdrop.functional.fused`
+    activation: int  # RELU, ... of `fastdrop.functional.activation`
     alpha: float  # slope of LEAKY_RELU, not negative; 0 for the others
 
 

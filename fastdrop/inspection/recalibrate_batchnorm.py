@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastdrop import nn
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter
+from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import as_tensor, is_grad_enabled, wrap
+from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.tensor import as_tensor, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.dense_chain import DenseChain
 from fastdrop.nn.module import Module

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastdrop.autograd.tensor import FEW_ROWS, Parameter
-from fastdrop.functional import fused
+from fastdrop.autograd.packed_weights import FEW_ROWS
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.functional.activation import GELU, LEAKY_RELU, NONE, RELU, SELU, SIGMOID, SILU, TANH
 from fastdrop.functional.dense_chain import DenseStep, PackedSteps, run_steps
 from fastdrop.nn import activation, dropout, noise
 from fastdrop.nn.linear import Linear
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from fastdrop.nn.module import Module
 
 _ACTIVATIONS: dict[type, int] = {
-    activation.ReLU: fused.RELU,
-    activation.LeakyReLU: fused.LEAKY_RELU,
-    activation.Sigmoid: fused.SIGMOID,
-    activation.Tanh: fused.TANH,
-    activation.SELU: fused.SELU,
-    activation.SiLU: fused.SILU,
-    activation.GELU: fused.GELU,
+    activation.ReLU: RELU,
+    activation.LeakyReLU: LEAKY_RELU,
+    activation.Sigmoid: SIGMOID,
+    activation.Tanh: TANH,
+    activation.SELU: SELU,
+    activation.SiLU: SILU,
+    activation.GELU: GELU,
 }
 _IDENTITY_IN_EVALUATION = (
     dropout.Dropout,
@@ -54,7 +55,7 @@ class DenseChain:
         self.layers = layers
         self.skipped = skipped
         # A slope may change between calls without notice: such chains are not kept packed.
-        self.has_slopes = any(kind == fused.LEAKY_RELU for _, kind, _ in layers)
+        self.has_slopes = any(kind == LEAKY_RELU for _, kind, _ in layers)
         self.packed: PackedSteps | None = None
 
     @classmethod
@@ -67,7 +68,7 @@ class DenseChain:
             if module is not None and "forward" in module.__dict__:
                 return None  # forward was replaced on this instance
             if type(module) is Linear:
-                layers.append((module, fused.NONE, None))
+                layers.append((module, NONE, None))
             elif kind in _ACTIVATIONS and layers and layers[-1][2] is None:
                 layers[-1] = (layers[-1][0], _ACTIVATIONS[kind], module)
             elif kind in _IDENTITY_IN_EVALUATION:
@@ -101,7 +102,7 @@ class DenseChain:
         steps = []
         for layer, kind, act in self.layers:
             weight, bias = layer._parameters["weight"], layer._parameters.get("bias")
-            alpha = act.negative_slope if kind == fused.LEAKY_RELU else 0.0
+            alpha = act.negative_slope if kind == LEAKY_RELU else 0.0
             if type(weight) is not Parameter or weight.ndim != 2 or alpha < 0.0:
                 return None
             outs, ins = weight.shape

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter
-from fastdrop.functional import dropconnect, fused
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.functional import dropconnect
+from fastdrop.functional.activation import activation
 from fastdrop.kernels.linear import ACTIVATIONS
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module, checked_module
@@ -141,7 +142,7 @@ class DropConnectLinear(Linear):
         return (
             y
             if self.activation is None
-            else fused.activation(y, ACTIVATIONS[self.activation], 0.01)
+            else activation(y, ACTIVATIONS[self.activation], 0.01)
         )
 
     def extra_repr(self) -> str:

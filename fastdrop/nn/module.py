@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor
-from fastdrop.functional import fused
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.pending import finish_pass
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Module:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites) as ps:
             result = self.forward(*args, **kwargs)
-            fused.finish_pass(ps)
+            finish_pass(ps)
         if counts:
             object.__setattr__(self, "_draw", self._draw + 1)
         return result

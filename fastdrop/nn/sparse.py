@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter
+from fastdrop.autograd.parameter import Parameter
 from fastdrop.functional.sparse import sparse_linear
 from fastdrop.kernels.sparse import check_csr
 from fastdrop.nn.linear import Linear

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor, wrap
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     import numpy.typing as npt
