@@ -38,14 +38,10 @@ def available_isas() -> tuple[str, ...]:
 
 def config() -> dict:
     """Version, build and machine, as `show_config` prints them."""
-    from importlib import metadata
+    from fastdrop._core import distribution
 
-    try:
-        version = metadata.version("fastdrop")
-    except metadata.PackageNotFoundError:
-        version = "unknown (not installed)"
     return {
-        "fastdrop": version,
+        "fastdrop": distribution.version(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "compiler": _core.compiler(),
@@ -61,11 +57,18 @@ def config() -> dict:
 
 
 def show_config() -> None:
-    """Print version, compiler, instruction sets and threads."""
+    """Print version, compiler, instruction sets and threads.
+
+    A last line warns about another installed distribution that owns a package `fastdrop`.
+    """
+    from fastdrop._core import distribution
+
     facts = config()
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
+    if others := distribution.others():
+        print(f"warning: {distribution.others_text(others)}")
 
 
 def _from_environment() -> None:

@@ -18,9 +18,10 @@ def load():
     try:
         importlib.import_module("fastdrop._core.binding")
     except ImportError as error:
+        from fastdrop._core.distribution import core_import_help
+
         raise ImportError(
-            f"fastdrop's C core could not be loaded ({error}). In a clone of the repository build it "
-            "first: pip install -e ."
+            f"fastdrop's C core could not be loaded ({error}). {core_import_help(str(error))}"
         ) from error
     finally:
         if ours:

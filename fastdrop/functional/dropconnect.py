@@ -18,7 +18,7 @@ from fastdrop.autograd.tensor import (
 )
 from fastdrop.functional.fused import NONE, linear
 from fastdrop.kernels.dropconnect import bias_kept, masked_bias
-from fastdrop.kernels.matmul import ACTIVATIONS
+from fastdrop.kernels.linear import ACTIVATIONS
 
 __all__ = ["dropconnect_gaussian", "dropconnect_linear"]
 

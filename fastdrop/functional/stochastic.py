@@ -12,9 +12,10 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.tensor import Tensor, as_tensor, carries, record
 from fastdrop.functional.fused import dropout, masked, parted
+from fastdrop.kernels.alpha import alpha_constants
 from fastdrop.kernels.dropblock import NORMALIZE, block_and_threshold
-from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_sigma
-from fastdrop.kernels.masks import smallest
+from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
+from fastdrop.kernels.tokens import smallest
 
 __all__ = [
     "alpha_dropout",

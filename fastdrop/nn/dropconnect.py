@@ -6,7 +6,7 @@ from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Parameter
 from fastdrop.functional import dropconnect, fused
-from fastdrop.kernels.matmul import ACTIVATIONS
+from fastdrop.kernels.linear import ACTIVATIONS
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear

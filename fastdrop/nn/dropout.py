@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.functional import fused, stochastic
-from fastdrop.kernels.elementwise import FLOAT_MAX, gaussian_sigma
+from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
 
 
