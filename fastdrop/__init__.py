@@ -31,7 +31,14 @@ from fastdrop.autograd.tensor import (
     tensor,
 )
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
-from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config  # noqa: E402
+from fastdrop.runtime import (  # noqa: E402
+    available_isas,
+    get_include,
+    get_num_threads,
+    isa,
+    set_num_threads,
+    show_config,
+)
 
 __version__ = "0.1.0"
 

@@ -7,12 +7,9 @@
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
+#include "runtime/tuning.h"
 
-enum {
-    OUTS = 16,       /* rows of weights at a time: their bits fill the vectors of Philox */
-    GRAIN = 1 << 17, /* weights x samples that are worth a thread: about 5 us */
-    CHUNK = 1 << 27  /* weights x samples between two checks for an interrupt */
-};
+enum { OUTS = 16 }; /* rows of weights at a time: their bits fill the vectors of Philox */
 
 typedef struct {
     const void *args; /* of the call */
@@ -122,11 +119,11 @@ static void dw_task(const fd_region *region, int thread, void *context) {
 static int run(connect_work *w, fd_task task, ptrdiff_t count, ptrdiff_t unit, ptrdiff_t each) {
     w->k = fd_kernels();
     w->groups = fd_ceil_div(w->units, FD_GROUP);
-    const ptrdiff_t chunk = fd_round_up(fd_max(unit, CHUNK / fd_max(1, each)), unit);
+    const ptrdiff_t chunk = fd_round_up(fd_max(unit, FD_CONNECT_CHUNK / fd_max(1, each)), unit);
     for (w->begin = 0; w->begin < count; w->begin = w->end) {
         w->end = fd_min(count, w->begin + chunk);
         fd_region region;
-        const ptrdiff_t wanted = fd_min(fd_worth((w->end - w->begin) * each, GRAIN),
+        const ptrdiff_t wanted = fd_min(fd_worth((w->end - w->begin) * each, FD_CONNECT_GRAIN),
                                         fd_ceil_div(w->end - w->begin, unit));
         int status = fd_begin(&region, wanted,
                               (size_t)(OUTS * w->groups * FD_GROUP_WORDS + FD_BITS_PAD) *

@@ -2,10 +2,9 @@
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
+#include "runtime/tuning.h"
 
 #include <math.h>
-
-enum { GRAIN = 16384 }; /* elements that are worth a thread */
 
 typedef struct {
     const fd_table *k;
@@ -16,7 +15,7 @@ typedef struct {
 static int over_threads(fd_task task, const void *args, ptrdiff_t work, ptrdiff_t pieces) {
     update_work w = {fd_kernels(), args};
     fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(work, GRAIN), fd_max(1, pieces)), 0);
+    int status = fd_begin(&region, fd_min(fd_worth(work, FD_GRAIN), fd_max(1, pieces)), 0);
     if (status != FD_OK) return status;
     fd_run(&region, task, &w, 1);
     fd_end(&region);

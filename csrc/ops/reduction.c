@@ -2,11 +2,7 @@
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
-
-enum {
-    GRAIN = 16384, /* elements that are worth a thread */
-    BLOCK = 65536  /* elements of a partial sum: fixed, so that threads do not change the result */
-};
+#include "runtime/tuning.h"
 
 typedef struct {
     const fd_table *k;
@@ -27,7 +23,7 @@ int fd_col_sum(const fd_col_sum_args *args) {
     sum_work w = {fd_kernels(), args};
     const ptrdiff_t most = fd_max(1, fd_ceil_div(args->cols, 64)); /* threads take columns */
     fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(args->rows * args->cols, GRAIN), most), 0);
+    int status = fd_begin(&region, fd_min(fd_worth(args->rows * args->cols, FD_GRAIN), most), 0);
     if (status != FD_OK) return status;
     fd_run(&region, col_sum_task, &w, 1);
     fd_end(&region);
@@ -38,19 +34,20 @@ static void sumsq_task(const fd_region *region, int thread, void *context) {
     const sum_work *w = context;
     const fd_sumsq_args *a = w->args;
     double *partial = (double *)region->workspace; /* the first thread's part holds all blocks */
-    const ptrdiff_t blocks = fd_ceil_div(a->n, BLOCK),
+    const ptrdiff_t blocks = fd_ceil_div(a->n, FD_SUM_BLOCK),
                     end = fd_cut(blocks, region->threads, thread + 1, 1);
     for (ptrdiff_t b = fd_cut(blocks, region->threads, thread, 1); b < end; b++)
-        partial[b] = w->k->sumsq(a->x + b * BLOCK, fd_min(BLOCK, a->n - b * BLOCK));
+        partial[b] = w->k->sumsq(a->x + b * FD_SUM_BLOCK,
+                                 fd_min(FD_SUM_BLOCK, a->n - b * FD_SUM_BLOCK));
 }
 
 int fd_sumsq(const fd_sumsq_args *args) {
     sum_work w = {fd_kernels(), args};
-    const ptrdiff_t n = args->n, blocks = fd_ceil_div(n, BLOCK);
+    const ptrdiff_t n = args->n, blocks = fd_ceil_div(n, FD_SUM_BLOCK);
     *args->out = 0.0;
     if (n == 0) return FD_OK;
     fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(n, GRAIN), blocks),
+    int status = fd_begin(&region, fd_min(fd_worth(n, FD_GRAIN), blocks),
                           (size_t)blocks * sizeof(double));
     if (status != FD_OK) return status;
     fd_run(&region, sumsq_task, &w, 1);

@@ -3,12 +3,9 @@
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
+#include "runtime/tuning.h"
 
-enum {
-    ALONE = 3,       /* fewer samples are taken one by one: a panel would be mostly empty */
-    GRAIN = 1 << 15, /* multiply-adds that are worth a thread */
-    CHUNK = 1 << 27  /* multiply-adds between two checks for an interrupt */
-};
+enum { ALONE = 3 }; /* fewer samples are taken one by one: a panel would be mostly empty */
 
 typedef struct {
     const fd_table *k;
@@ -53,17 +50,17 @@ int fd_sparse_linear(const fd_sparse_linear_args *args) {
                     width = w.k->tile_n;
     fd_region region;
     if (rows < ALONE) {
-        int status = fd_begin(&region, fd_worth(rows * nonzeros, GRAIN), 0);
+        int status = fd_begin(&region, fd_worth(rows * nonzeros, FD_SPARSE_GRAIN), 0);
         if (status != FD_OK) return status;
         fd_run(&region, alone_task, &w, 1);
         fd_end(&region);
         return FD_OK;
     }
     const ptrdiff_t panels = fd_ceil_div(rows, width),
-                    chunk = fd_max(64, CHUNK / fd_max(1, nonzeros));
+                    chunk = fd_max(64, FD_SPARSE_CHUNK / fd_max(1, nonzeros));
     for (w.begin = 0; w.begin < panels; w.begin = w.end) {
         w.end = fd_min(panels, w.begin + chunk);
-        int status = fd_begin(&region, fd_worth((w.end - w.begin) * nonzeros, GRAIN),
+        int status = fd_begin(&region, fd_worth((w.end - w.begin) * nonzeros, FD_SPARSE_GRAIN),
                               (size_t)(weights->ins * width + 64) * sizeof(float));
         if (status != FD_OK) return status;
         fd_run(&region, panels_task, &w, 1);
