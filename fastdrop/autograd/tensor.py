@@ -12,17 +12,19 @@ attaches them to the class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._utils import validation as check
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, FloatArray
     from fastdrop.autograd.pending import Pending
 
-    Operand = "Tensor | npt.ArrayLike"
+    Operand: TypeAlias = "Tensor | ArrayLike"
 
 
 class Node:
@@ -37,9 +39,7 @@ class Node:
 
     __slots__ = ("backward", "inputs")
 
-    def __init__(
-        self, inputs: tuple[Tensor, ...], backward: Callable[[npt.NDArray[np.float32]], Any]
-    ) -> None:
+    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[FloatArray], Any]) -> None:
         self.inputs = inputs
         self.backward = backward
 
@@ -88,13 +88,13 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
     __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
 
-    _data: npt.NDArray[np.float32]  # None while the tensor is pending
+    _data: FloatArray  # None while the tensor is pending
     _grad: Tensor | None
     _node: Node | None
     _pending: Pending | None
     requires_grad: bool
 
-    def __init__(self, data: npt.ArrayLike | Tensor, requires_grad: bool = False) -> None:
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         self._data = check.floats(data, "data")
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
@@ -102,7 +102,7 @@ class Tensor:
     # ---- the array ----
 
     @property
-    def data(self) -> npt.NDArray[np.float32]:
+    def data(self) -> FloatArray:
         """The float32 array itself (not a copy)."""
         if self._pending is not None:
             self._data = self._pending.run()
@@ -149,7 +149,7 @@ class Tensor:
         """Whether no recorded operation made this tensor."""
         return self._node is None
 
-    def numpy(self) -> npt.NDArray[np.float32]:
+    def numpy(self) -> FloatArray:
         """The array (shared, not copied)."""
         return self.data
 
@@ -228,7 +228,7 @@ class Tensor:
     # ---- the graph ----
 
     def backward(
-        self, gradient: npt.ArrayLike | Tensor | None = None, retain_graph: bool = False
+        self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
     ) -> None:
         """Add d self / d leaf to the `grad` of every leaf that requires it.
 
@@ -277,7 +277,7 @@ class Tensor:
             self._walk(self._node, weights, retain_graph)
 
     @staticmethod
-    def _walk(root: Node, gradient: npt.NDArray[np.float32], retain_graph: bool) -> None:
+    def _walk(root: Node, gradient: FloatArray, retain_graph: bool) -> None:
         """Call the backward function of every node, each after all nodes that use its result."""
         order = _inputs_first(root)
         waiting = {root: gradient}
@@ -300,7 +300,7 @@ class Tensor:
             if not retain_graph:
                 node.inputs, node.backward = (), _freed
 
-    def _accumulate(self, part: npt.NDArray[np.float32]) -> None:
+    def _accumulate(self, part: FloatArray) -> None:
         """Add a gradient to `grad`."""
         if self._grad is None:
             self._grad = wrap(np.array(part, np.float32, order="C"))
@@ -415,7 +415,7 @@ def _inputs_first(root: Node) -> list[Node]:
     return order
 
 
-def writeable(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def writeable(array: FloatArray) -> FloatArray:
     """The array itself, or a copy of a read-only one (of a file, of bytes).
 
     The C core does not look at this flag.
@@ -432,7 +432,7 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     return t
 
 
-def _restore(kind: type[Tensor], data: npt.NDArray[np.float32], requires_grad: bool) -> Tensor:
+def _restore(kind: type[Tensor], data: FloatArray, requires_grad: bool) -> Tensor:
     return kind(data, requires_grad)
 
 
@@ -447,7 +447,7 @@ def as_tensor(x: Any, name: str) -> Tensor:
     return x if isinstance(x, Tensor) else wrap(check.floats(x, name))
 
 
-def tensor(data: npt.ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
+def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of the data.
 
     Parameters
