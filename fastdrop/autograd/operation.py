@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.graph import Node
 from fastdrop.autograd.passes import result_kind
-from fastdrop.autograd.tensor import Node, Tensor, wrap
+from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import FloatArray

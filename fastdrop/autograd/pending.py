@@ -22,8 +22,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.graph import Node
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
-from fastdrop.autograd.tensor import Node, Tensor, wrap
+from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:

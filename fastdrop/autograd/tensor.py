@@ -1,4 +1,4 @@
-"""Tensor: a float32 array, the graph of operations that made it, and backward through it.
+"""Tensor: a float32 array that can record the operations on it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
 holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
@@ -11,12 +11,13 @@ attaches them to the class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.graph import Node, run_backward
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,31 +26,6 @@ if TYPE_CHECKING:
     from fastdrop.autograd.pending import Pending
 
     Operand: TypeAlias = "Tensor | ArrayLike"
-
-
-class Node:
-    """One operation of the graph.
-
-    Attributes
-    ----------
-    inputs : tuple of Tensor
-    backward : callable
-        backward(grad) -> the gradient of each input, None for an input without one.
-    """
-
-    __slots__ = ("backward", "inputs")
-
-    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[FloatArray], Any]) -> None:
-        self.inputs = inputs
-        self.backward = backward
-
-
-def _freed(grad: Any) -> Any:
-    """The backward function of a node whose graph was freed."""
-    raise RuntimeError(
-        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to "
-        "use it twice"
-    )
 
 
 class Tensor:
@@ -225,7 +201,7 @@ class Tensor:
         memo[id(self)] = copy
         return copy
 
-    # ---- the graph ----
+    # ---- backward ----
 
     def backward(
         self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
@@ -274,31 +250,7 @@ class Tensor:
             self._accumulate(weights)
             return
         with np.errstate(all="ignore"):  # infinite and undefined gradients are values, not warnings
-            self._walk(self._node, weights, retain_graph)
-
-    @staticmethod
-    def _walk(root: Node, gradient: FloatArray, retain_graph: bool) -> None:
-        """Call the backward function of every node, each after all nodes that use its result."""
-        order = _inputs_first(root)
-        waiting = {root: gradient}
-        while order:
-            node = order.pop()
-            grad = waiting.pop(node, None)
-            if grad is None:
-                continue
-            if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
-                grad = np.asarray(grad, np.float32, order="C")
-            for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
-                if part is None or not tensor.requires_grad:
-                    continue
-                source = tensor._node
-                if source is None:
-                    tensor._accumulate(part)
-                else:
-                    before = waiting.get(source)
-                    waiting[source] = part if before is None else before + part
-            if not retain_graph:
-                node.inputs, node.backward = (), _freed
+            run_backward(self._node, weights, retain_graph)
 
     def _accumulate(self, part: FloatArray) -> None:
         """Add a gradient to `grad`."""
@@ -381,8 +333,14 @@ class Tensor:
             axis: Any = None,
             keepdims: bool = False,
         ) -> Tensor: ...
-        def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
+        @overload
+        def max(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
+        @overload
+        def max(self, dim: int, keepdim: bool = False) -> Extreme: ...
+        @overload
+        def min(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
+        @overload
+        def min(self, dim: int, keepdim: bool = False) -> Extreme: ...
         def argmax(self, dim: int | None = None, keepdim: bool = False) -> npt.NDArray[np.intp]: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def view(self, *shape: Any) -> Tensor: ...
@@ -393,26 +351,18 @@ class Tensor:
         def unsqueeze(self, dim: int) -> Tensor: ...
 
 
-def _inputs_first(root: Node) -> list[Node]:
-    """The nodes below root, each after all its inputs; without recursion."""
-    order: list[Node] = []
-    seen, stack = {root}, [(root, iter(root.inputs))]
-    if root.backward is _freed:
-        _freed(None)
-    while stack:
-        node, inputs = stack[-1]
-        for tensor in inputs:
-            below = tensor._node
-            if below is not None and below not in seen:
-                if below.backward is _freed:
-                    _freed(None)
-                seen.add(below)
-                stack.append((below, iter(below.inputs)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
-    return order
+class Extreme(NamedTuple):
+    """What the methods `max` and `min` give along one axis.
+
+    Attributes
+    ----------
+    values : Tensor
+    indices : int array
+        Positions along the axis.
+    """
+
+    values: Tensor
+    indices: npt.NDArray[np.intp]
 
 
 def writeable(array: FloatArray) -> FloatArray:
