@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy.typing as npt
-
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fastdrop._core import Stream
+    from fastdrop._utils.typing import FloatArray
     from fastdrop.autograd.tensor import Tensor
 
     # A dropout as the core takes it: mask key, keep threshold q, factor of what is kept.
@@ -54,9 +51,7 @@ class Epilogue:
     ) -> None:
         self.bias, self.kind, self.alpha, self.drop = bias, kind, alpha, drop
 
-    def gradients(
-        self, grad: npt.NDArray[np.float32], out: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    def gradients(self, grad: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """The gradients of z and of the bias (None where it wants none), in one pass.
 
         Parameters
@@ -81,7 +76,7 @@ class Epilogue:
         return dz, db
 
 
-def as_rows(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def as_rows(array: FloatArray) -> FloatArray:
     """The array as (rows, features)."""
     if array.ndim == 2:
         return array
@@ -93,6 +88,6 @@ def as_rows(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return array.reshape(rows, array.shape[-1])
 
 
-def as_samples(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def as_samples(array: FloatArray) -> FloatArray:
     """The array with axis 0 as the sample. 0-d and 1-d arrays are one sample."""
     return array if array.ndim > 1 else array.reshape(1, -1)

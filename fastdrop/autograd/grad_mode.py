@@ -49,7 +49,7 @@ class _GradMode(ContextDecorator):
     @overload
     def __new__(cls) -> _GradMode: ...
     @overload
-    def __new__(cls, function: Function) -> Function: ...
+    def __new__(cls, function: Function) -> Function: ...  # type: ignore[misc]
     def __new__(cls, function: Any = None) -> Any:
         mode = super().__new__(cls)
         mode._before = []

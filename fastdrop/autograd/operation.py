@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.graph import Node
 from fastdrop.autograd.passes import result_kind
-from fastdrop.autograd.tensor import Node, Tensor, wrap
+from fastdrop.autograd.tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
 
 
 def record(
     array: Any,
     inputs: tuple[Tensor, ...],
-    backward: Callable[[npt.NDArray[np.float32]], Any],
+    backward: Callable[[FloatArray], Any],
 ) -> Tensor:
     """The tensor of an operation's result, with a node of the graph where one is wanted.
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 from sys import getrefcount
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
 from fastdrop.autograd.tensor import Tensor
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray
 
 FEW_ROWS = 128  # products with more rows gain little: packing costs little beside them
 
@@ -43,12 +45,12 @@ class PackedTensor(Tensor):
 
     _panels: list[Any] | None
 
-    def __init__(self, data: npt.ArrayLike | Tensor, requires_grad: bool = False) -> None:
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         super().__init__(data, requires_grad)
         self._panels = None
 
     @property
-    def data(self) -> npt.NDArray[np.float32]:
+    def data(self) -> FloatArray:
         """The float32 array itself (not a copy). Empties the cache, since the caller may write."""
         array = self._data  # a reference first, then the slot: see "Thread safety" above
         self._panels = None
@@ -59,7 +61,7 @@ class PackedTensor(Tensor):
         _set_data(self, value)
         self._panels = None
 
-    def panels(self, rows: int) -> npt.NDArray[np.float32] | None:
+    def panels(self, rows: int) -> FloatArray | None:
         """The panels of the array (out, in) for a product x w^T.
 
         Parameters

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
 from fastdrop.autograd.tensor import Tensor, wrap, writeable
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray
 
 
 class Parameter(PackedTensor):
@@ -39,9 +41,9 @@ class Parameter(PackedTensor):
 
     __slots__ = ("_spare",)
 
-    _spare: list[npt.NDArray[np.float32]]  # the memory of the last gradient, or nothing
+    _spare: list[FloatArray]  # the memory of the last gradient, or nothing
 
-    def __init__(self, data: npt.ArrayLike | Tensor, requires_grad: bool = True) -> None:
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
         self._data = writeable(self._data)
         self._spare = []
@@ -60,7 +62,7 @@ class Parameter(PackedTensor):
             if array.flags.owndata and array.flags.writeable:
                 self._spare = [array]
 
-    def gradient_into(self, write: Callable[[npt.NDArray[np.float32], bool], None]) -> None:
+    def gradient_into(self, write: Callable[[FloatArray, bool], None]) -> None:
         """Let a function write the gradient into the parameter's own memory.
 
         This needs no fresh memory pages and no second copy.
@@ -90,8 +92,8 @@ class Parameter(PackedTensor):
         write(out, False)
         self._grad = wrap(out)
 
-    def _accumulate(self, part: npt.NDArray[np.float32]) -> None:
-        def write(out: npt.NDArray[np.float32], accumulate: bool) -> None:
+    def _accumulate(self, part: FloatArray) -> None:
+        def write(out: FloatArray, accumulate: bool) -> None:
             if accumulate:
                 np.add(out, part, out=out)
             else:

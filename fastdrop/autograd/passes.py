@@ -20,14 +20,16 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.forward_pass import CannotCarry
 from fastdrop.random.thread_state import thread_state
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,8 +46,8 @@ class PassTensor(Tensor):
 
     __slots__ = ()
 
-    @property
-    def data(self) -> npt.NDArray[np.float32]:
+    @property  # type: ignore[misc]
+    def data(self) -> FloatArray:
         """The float32 array, for operations that carry passes.
 
         Raises

@@ -22,14 +22,13 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.graph import Node
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
-from fastdrop.autograd.tensor import Node, Tensor, wrap
+from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from fastdrop._utils.typing import FloatArray
     from fastdrop.autograd.epilogue import Drop, Epilogue
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.random.forward_pass import ForwardPass
@@ -62,13 +61,13 @@ class Pending:
     epilogue: Epilogue
     thinned_passes: int
     recorded: bool
-    out: npt.NDArray[np.float32] | None
+    out: FloatArray | None
 
-    def run(self) -> npt.NDArray[np.float32]:
+    def run(self) -> FloatArray:
         """The result; computed by the first call."""
         raise NotImplementedError
 
-    def backward(self, grad: npt.NDArray[np.float32]) -> Any:
+    def backward(self, grad: FloatArray) -> Any:
         """The gradient of each input."""
         raise NotImplementedError
 

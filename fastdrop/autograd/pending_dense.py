@@ -13,9 +13,7 @@ from fastdrop.autograd.pending import Pending
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from fastdrop._utils.typing import FloatArray
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.tensor import Tensor
@@ -36,7 +34,7 @@ class PendingDense(Pending):
     __slots__ = ("packer", "saved", "weight")
 
     packer: InputPacker
-    saved: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+    saved: tuple[FloatArray, FloatArray]
 
     def __init__(
         self,
@@ -83,7 +81,7 @@ class PendingDense(Pending):
 
     # ---- forward ----
 
-    def run(self) -> npt.NDArray[np.float32]:
+    def run(self) -> FloatArray:
         if self.out is not None:
             return self.out
         e, packer, weight = self.epilogue, self.packer, self.weight
@@ -91,15 +89,16 @@ class PendingDense(Pending):
         out = empty(self.shape)
         if self.thinned_passes and self._run_thinned(b, out):
             return out
-        x, rows, panels, w = as_rows(packer.x.data), as_rows(out), None, None
+        x, rows = as_rows(packer.x.data), as_rows(out)
+        w = panels = None
         if not self.recorded and type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
             # packing for any number of rows.
             panels = weight.panels(1 if packer.repeat > 1 else len(rows))
         if panels is None:
             w = weight.data
-        if self.recorded:  # backward reads these, even if the tensors get other arrays meanwhile
-            self.saved = x, w
+            if self.recorded:  # backward reads these, even if the tensors get other arrays
+                self.saved = x, w
         _core.gemm(
             rows,
             x,
@@ -119,7 +118,7 @@ class PendingDense(Pending):
 
     # ---- forward in a thinned network ----
 
-    def _run_thinned(self, b: Any, out: npt.NDArray[np.float32]) -> bool:
+    def _run_thinned(self, b: Any, out: FloatArray) -> bool:
         """Compute `out` from the kept units of x alone; False where x is not thinned."""
         x = self._thinned_input()
         if x is None:
@@ -172,14 +171,14 @@ class PendingDense(Pending):
         kept = KeptUnits(e.drop, self.shape[1], self.thinned_passes)
         return x.kept_outputs(self._weight_to_read(), b, e.kind, e.alpha, kept)
 
-    def _weight_to_read(self) -> npt.NDArray[np.float32]:
+    def _weight_to_read(self) -> FloatArray:
         """The weight's array, for reading at once: does not empty a Parameter's panels."""
         w = self.weight
         return w._data if type(w) is Parameter else w.data
 
     # ---- backward ----
 
-    def backward(self, grad: npt.NDArray[np.float32]) -> Any:
+    def backward(self, grad: FloatArray) -> Any:
         out, (x_read, w_read) = self.run(), self.saved
         packer, w = self.packer, self.weight
         if w.shape != w_read.shape:
@@ -191,7 +190,7 @@ class PendingDense(Pending):
         dw = dx = None
         if w.requires_grad:
 
-            def write(to: npt.NDArray[np.float32], accumulate: bool) -> None:
+            def write(to: FloatArray, accumulate: bool) -> None:
                 _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
 
             if isinstance(w, Parameter) and w._node is None:

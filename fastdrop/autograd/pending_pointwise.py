@@ -13,8 +13,7 @@ from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from fastdrop._utils.typing import FloatArray
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
 
@@ -57,7 +56,7 @@ class PendingPointwise(Pending):
             return None
         return InputPacker(self.z, e.drop, self.repeat)
 
-    def run(self) -> npt.NDArray[np.float32]:
+    def run(self) -> FloatArray:
         if self.out is None:
             z = self.z.data
             if self.repeat != 1:
@@ -73,7 +72,7 @@ class PendingPointwise(Pending):
             self.out = out
         return self.out
 
-    def backward(self, grad: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32]]:
+    def backward(self, grad: FloatArray) -> tuple[FloatArray]:
         dz, e = empty(grad.shape), self.epilogue
         if e.kind == NONE:
             assert e.drop is not None

@@ -1,4 +1,4 @@
-"""Tensor: a float32 array, the graph of operations that made it, and backward through it.
+"""Tensor: a float32 array that can record the operations on it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
 holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
@@ -11,45 +11,21 @@ attaches them to the class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.graph import Node, run_backward
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, FloatArray
     from fastdrop.autograd.pending import Pending
 
-    Operand = "Tensor | npt.ArrayLike"
-
-
-class Node:
-    """One operation of the graph.
-
-    Attributes
-    ----------
-    inputs : tuple of Tensor
-    backward : callable
-        backward(grad) -> the gradient of each input, None for an input without one.
-    """
-
-    __slots__ = ("backward", "inputs")
-
-    def __init__(
-        self, inputs: tuple[Tensor, ...], backward: Callable[[npt.NDArray[np.float32]], Any]
-    ) -> None:
-        self.inputs = inputs
-        self.backward = backward
-
-
-def _freed(grad: Any) -> Any:
-    """The backward function of a node whose graph was freed."""
-    raise RuntimeError(
-        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to "
-        "use it twice"
-    )
+    Operand: TypeAlias = "Tensor | ArrayLike"
 
 
 class Tensor:
@@ -88,13 +64,13 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
     __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
 
-    _data: npt.NDArray[np.float32]  # None while the tensor is pending
+    _data: FloatArray  # None while the tensor is pending
     _grad: Tensor | None
     _node: Node | None
     _pending: Pending | None
     requires_grad: bool
 
-    def __init__(self, data: npt.ArrayLike | Tensor, requires_grad: bool = False) -> None:
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         self._data = check.floats(data, "data")
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
@@ -102,7 +78,7 @@ class Tensor:
     # ---- the array ----
 
     @property
-    def data(self) -> npt.NDArray[np.float32]:
+    def data(self) -> FloatArray:
         """The float32 array itself (not a copy)."""
         if self._pending is not None:
             self._data = self._pending.run()
@@ -149,7 +125,7 @@ class Tensor:
         """Whether no recorded operation made this tensor."""
         return self._node is None
 
-    def numpy(self) -> npt.NDArray[np.float32]:
+    def numpy(self) -> FloatArray:
         """The array (shared, not copied)."""
         return self.data
 
@@ -225,10 +201,10 @@ class Tensor:
         memo[id(self)] = copy
         return copy
 
-    # ---- the graph ----
+    # ---- backward ----
 
     def backward(
-        self, gradient: npt.ArrayLike | Tensor | None = None, retain_graph: bool = False
+        self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
     ) -> None:
         """Add d self / d leaf to the `grad` of every leaf that requires it.
 
@@ -274,33 +250,9 @@ class Tensor:
             self._accumulate(weights)
             return
         with np.errstate(all="ignore"):  # infinite and undefined gradients are values, not warnings
-            self._walk(self._node, weights, retain_graph)
+            run_backward(self._node, weights, retain_graph)
 
-    @staticmethod
-    def _walk(root: Node, gradient: npt.NDArray[np.float32], retain_graph: bool) -> None:
-        """Call the backward function of every node, each after all nodes that use its result."""
-        order = _inputs_first(root)
-        waiting = {root: gradient}
-        while order:
-            node = order.pop()
-            grad = waiting.pop(node, None)
-            if grad is None:
-                continue
-            if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
-                grad = np.asarray(grad, np.float32, order="C")
-            for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
-                if part is None or not tensor.requires_grad:
-                    continue
-                source = tensor._node
-                if source is None:
-                    tensor._accumulate(part)
-                else:
-                    before = waiting.get(source)
-                    waiting[source] = part if before is None else before + part
-            if not retain_graph:
-                node.inputs, node.backward = (), _freed
-
-    def _accumulate(self, part: npt.NDArray[np.float32]) -> None:
+    def _accumulate(self, part: FloatArray) -> None:
         """Add a gradient to `grad`."""
         if self._grad is None:
             self._grad = wrap(np.array(part, np.float32, order="C"))
@@ -381,8 +333,14 @@ class Tensor:
             axis: Any = None,
             keepdims: bool = False,
         ) -> Tensor: ...
-        def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
+        @overload
+        def max(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
+        @overload
+        def max(self, dim: int, keepdim: bool = False) -> Extreme: ...
+        @overload
+        def min(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
+        @overload
+        def min(self, dim: int, keepdim: bool = False) -> Extreme: ...
         def argmax(self, dim: int | None = None, keepdim: bool = False) -> npt.NDArray[np.intp]: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def view(self, *shape: Any) -> Tensor: ...
@@ -393,29 +351,21 @@ class Tensor:
         def unsqueeze(self, dim: int) -> Tensor: ...
 
 
-def _inputs_first(root: Node) -> list[Node]:
-    """The nodes below root, each after all its inputs; without recursion."""
-    order: list[Node] = []
-    seen, stack = {root}, [(root, iter(root.inputs))]
-    if root.backward is _freed:
-        _freed(None)
-    while stack:
-        node, inputs = stack[-1]
-        for tensor in inputs:
-            below = tensor._node
-            if below is not None and below not in seen:
-                if below.backward is _freed:
-                    _freed(None)
-                seen.add(below)
-                stack.append((below, iter(below.inputs)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
-    return order
+class Extreme(NamedTuple):
+    """What the methods `max` and `min` give along one axis.
+
+    Attributes
+    ----------
+    values : Tensor
+    indices : int array
+        Positions along the axis.
+    """
+
+    values: Tensor
+    indices: npt.NDArray[np.intp]
 
 
-def writeable(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def writeable(array: FloatArray) -> FloatArray:
     """The array itself, or a copy of a read-only one (of a file, of bytes).
 
     The C core does not look at this flag.
@@ -432,7 +382,7 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     return t
 
 
-def _restore(kind: type[Tensor], data: npt.NDArray[np.float32], requires_grad: bool) -> Tensor:
+def _restore(kind: type[Tensor], data: FloatArray, requires_grad: bool) -> Tensor:
     return kind(data, requires_grad)
 
 
@@ -447,7 +397,7 @@ def as_tensor(x: Any, name: str) -> Tensor:
     return x if isinstance(x, Tensor) else wrap(check.floats(x, name))
 
 
-def tensor(data: npt.ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
+def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of the data.
 
     Parameters

@@ -10,17 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop import _core
 from fastdrop._core import Stream
 from fastdrop._utils.buffers import empty
 
 if TYPE_CHECKING:
-    from fastdrop.autograd.epilogue import Drop
+    import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Sizes = npt.NDArray[np.int64]
+    from fastdrop._utils.typing import FloatArray, IntArray
+    from fastdrop.autograd.epilogue import Drop
 
 
 class KeptUnits:
@@ -42,6 +41,7 @@ class KeptUnits:
 
     def __init__(self, drop: Drop, units: int, passes: int) -> None:
         stream, q, self.scale = drop
+        assert stream is not None
         words = 4 * -(-units // 128)
         mask = np.full((passes, units), q > 0)
         self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[
@@ -64,8 +64,8 @@ class KeptUnits:
             )
             _core.keep_mask(mask, of_first_sample, q)
             _core.keep_bits(self.bits, of_first_sample, units, q)
-        self.counts: Sizes = mask.sum(1, dtype=np.int64)
-        self.starts: Sizes = np.cumsum(self.counts) - self.counts
+        self.counts: IntArray = mask.sum(1, dtype=np.int64)
+        self.starts: IntArray = np.cumsum(self.counts) - self.counts
         self.units = np.nonzero(mask)[1].astype(np.int32)
 
 
@@ -84,15 +84,17 @@ class ThinnedRows:
 
     __slots__ = ("counts", "flat", "kept", "samples", "starts")
 
-    def __init__(self, samples: int, counts: Sizes, kept: KeptUnits | None) -> None:
+    def __init__(self, samples: int, counts: IntArray, kept: KeptUnits | None) -> None:
         self.samples, self.counts, self.kept = samples, counts, kept
         sizes = samples * counts
-        self.starts: Sizes = np.cumsum(sizes) - sizes
+        self.starts: IntArray = np.cumsum(sizes) - sizes
         size = int(sizes.sum())
-        self.flat: Floats = empty((1 << max(0, size - 1).bit_length(),))  # few different lengths
+        self.flat: FloatArray = empty(
+            (1 << max(0, size - 1).bit_length(),)
+        )  # few different lengths
 
     @classmethod
-    def of(cls, x: Floats, kept: KeptUnits, passes: int, repeated: bool) -> ThinnedRows:
+    def of(cls, x: FloatArray, kept: KeptUnits, passes: int, repeated: bool) -> ThinnedRows:
         """The kept units of x.
 
         Row n * T + t of x is pass t of sample n; where `repeated`, row n is sample n in all passes.
@@ -104,7 +106,7 @@ class ThinnedRows:
         return rows
 
     @classmethod
-    def whole(cls, x: Floats, passes: int) -> ThinnedRows:
+    def whole(cls, x: FloatArray, passes: int) -> ThinnedRows:
         """All units of x, whose row n * T + t is pass t of sample n."""
         samples, units = x.shape[0] // passes, x.shape[1]
         rows = cls(samples, np.full(passes, units, np.int64), None)
@@ -115,7 +117,7 @@ class ThinnedRows:
         return rows
 
     def kept_outputs(
-        self, w: Floats, b: Floats | None, kind: int, alpha: float, kept: KeptUnits
+        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, kept: KeptUnits
     ) -> ThinnedRows:
         """act(x w^T + b), only the outputs that are kept."""
         y = ThinnedRows(self.samples, kept.counts, kept)
@@ -123,7 +125,7 @@ class ThinnedRows:
         return y
 
     def all_outputs(
-        self, w: Floats, b: Floats | None, kind: int, alpha: float, out: Floats
+        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, out: FloatArray
     ) -> None:
         """act(x w^T + b) into the rows n * T + t of out."""
         passes, n = len(self.counts), out.shape[1]
@@ -133,16 +135,16 @@ class ThinnedRows:
 
     def _layer(
         self,
-        w: Floats,
-        b: Floats | None,
+        w: FloatArray,
+        b: FloatArray | None,
         kind: int,
         alpha: float,
-        y: Floats,
-        y_starts: Sizes,
-        counts: Sizes,
+        y: FloatArray,
+        y_starts: IntArray,
+        counts: IntArray,
         ldy: int,
         units: npt.NDArray[np.int32] | None,
-        unit_starts: Sizes | None,
+        unit_starts: IntArray | None,
     ) -> None:
         bits, scale = (None, 1.0) if self.kept is None else (self.kept.bits, self.kept.scale)
         _core.thin_layer(

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.functional.pointwise import div, mul, sqrt, sub
 
@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import ArrayLike, FloatArray
     from fastdrop.functional.axes import Dim
-
-
-class Extreme(NamedTuple):
-    """What `max` and `min` give along one axis.
-
-    Attributes
-    ----------
-    values : Tensor
-    indices : int array
-        Positions along the axis.
-    """
-
-    values: Tensor
-    indices: npt.NDArray[np.intp]
 
 
 def _restored(g: FloatArray, axes: tuple[int, ...], keepdim: bool) -> FloatArray:
@@ -295,6 +281,10 @@ def amin(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> T
     return _extreme(input, dim, keepdim, np.min, "amin")
 
 
+@overload
+def max(input: Tensor | ArrayLike, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def max(input: Tensor | ArrayLike, dim: int, keepdim: bool = False) -> Extreme: ...
 def max(
     input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
 ) -> Tensor | Extreme:
@@ -331,6 +321,10 @@ def max(
     return values if dim is None else Extreme(values, argmax(input, dim, keepdim))
 
 
+@overload
+def min(input: Tensor | ArrayLike, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def min(input: Tensor | ArrayLike, dim: int, keepdim: bool = False) -> Extreme: ...
 def min(
     input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
 ) -> Tensor | Extreme:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._core import Stream
 from fastdrop._utils import validation as check
 from fastdrop.random.seeding import current_run
 from fastdrop.random.thread_state import thread_state
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import FloatArray
 
 # Added to the domain of a mask key in Monte Carlo prediction: pass t of a prediction never repeats
 # the masks of training step t.
@@ -90,7 +94,7 @@ class ForwardPass:
         self.masks: str | None = overrides.get("masks")
         self.thinned: bool = overrides.get("thinned", False)
         caches = overrides.get("caches")
-        self.cache: list[npt.NDArray[np.float32]] | None = caches.pop() if caches else None
+        self.cache: list[FloatArray] | None = caches.pop() if caches else None
         self.cache_position = 0
         self.numbers: dict[bool, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]] = {}
         self.seed: int = overrides["seed"] if "seed" in overrides else current_run().seed
@@ -116,9 +120,7 @@ class ForwardPass:
             rows = self.rows
         return np.repeat(rows, passes), np.tile(draws, samples)
 
-    def compute_once(
-        self, shape: tuple[int, ...], compute: Callable[[], npt.NDArray[np.float32]]
-    ) -> npt.NDArray[np.float32]:
+    def compute_once(self, shape: tuple[int, ...], compute: Callable[[], FloatArray]) -> FloatArray:
         """The result of compute(), from the cache if an earlier pass of these samples had it.
 
         The n-th call of a pass finds the n-th result. Every pass asks in the same order.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._utils import validation as check
 from fastdrop.random.thread_state import thread_state
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
 
 
 @contextmanager
@@ -19,7 +23,7 @@ def mask_state(
     seed: int | None = None,
     draw: int | None = None,
     row0: int | None = None,
-    rows: npt.ArrayLike | None = None,
+    rows: ArrayLike | None = None,
 ) -> Iterator[None]:
     """Context manager: fix the seed, the draw or the row numbers of the forward passes inside.
 
