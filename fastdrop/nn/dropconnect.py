@@ -139,11 +139,7 @@ class DropConnectLinear(Linear):
             mask_bias=self.mask_bias,
             layer=self,
         )
-        return (
-            y
-            if self.activation is None
-            else activation(y, ACTIVATIONS[self.activation], 0.01)
-        )
+        return y if self.activation is None else activation(y, ACTIVATIONS[self.activation], 0.01)
 
     def extra_repr(self) -> str:
         more = [f"p={self.p}", f"per_sample={self.per_sample}"]
@@ -167,8 +163,8 @@ class WeightDrop(Module):
     ``module.`` in the state dict. In the mask's coordinates, axis 0 of the weight is sub and the
     position within the rest is the unit (see ``docs/mask-contract.md``).
 
-    Meant for the hidden-to-hidden matrices of recurrent layers, at 0.2 to 0.5; for a dense layer
-    use `DropConnectLinear`, which does not write the masked weights to memory.
+    The paper applies it to the hidden-to-hidden matrices of an LSTM, at 0.5. For a dense layer
+    `DropConnectLinear` is faster: it does not write the masked weights to memory.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ class _Loss(Module):
         self.reduction = check.choice(reduction, "reduction", REDUCTIONS)
 
     def __call__(self, *args: Any) -> Tensor:  # a loss draws nothing: it opens no forward pass
-        return self.forward(*args)
+        result: Tensor = self.forward(*args)
+        return result
 
 
 class _WeightedLoss(_Loss):

@@ -118,8 +118,10 @@ class Module:
     # ---- calling ----
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        result: Tensor
         if random.current() is not None:
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+            return result
         try:
             version, sites, n_sites = self._sites
         except AttributeError:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import nn
+from fastdrop import functional, nn
 from helpers import twin
 from helpers.gradcheck import check
 
@@ -108,3 +108,9 @@ def test_losses_equal_the_functions():
         assert layer(*args).shape == ()
     with pytest.raises(ValueError, match="reduction"):
         nn.MSELoss("average")
+
+
+def test_nn_functional_has_the_functions_of_functional():
+    assert nn.functional.__all__ == functional.__all__
+    for name in functional.__all__:
+        assert getattr(nn.functional, name) is getattr(functional, name)
