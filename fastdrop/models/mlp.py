@@ -1,4 +1,4 @@
-"""mlp: dense networks (multilayer perceptrons) with dropout."""
+"""Dense networks (multilayer perceptrons) with dropout."""
 
 from __future__ import annotations
 

@@ -155,6 +155,7 @@ class Sequential(_ModuleSequence):
         Parameters
         ----------
         x : float32 array (N, in_features)
+            The input, with contiguous memory.
 
         Returns
         -------

@@ -62,10 +62,9 @@ class Module:
     ----------
     training : bool
         Whether the module is in training mode. Set by `train` and `eval`; True at first.
-    draw : int
-        Number of the next forward pass of which this module is the outermost one, in
-        [0, 2**32]. At 2**32 all passes are used up and the next call in training mode raises
-        RuntimeError. It is saved in checkpoints, not in `state_dict`.
+    draw : int in [0, 2**32]
+        Number of the next forward pass of which this module is the outermost one. At 2**32 the
+        next call in training mode raises RuntimeError. Saved in checkpoints, not in `state_dict`.
 
     Examples
     --------
@@ -76,7 +75,6 @@ class Module:
     ...         super().__init__()
     ...         self.left = nn.Linear(4, 8)
     ...         self.right = nn.Linear(3, 8)
-    ...
     ...     def forward(self, a, b):
     ...         return self.left(a) + self.right(b)
     >>> model = TwoInputs()
@@ -364,8 +362,10 @@ class Module:
 
         Parameters
         ----------
-        prefix, recurse
-            As in `named_parameters`.
+        prefix : str
+            Put before every name, with a dot.
+        recurse : bool
+            Include the buffers of submodules.
         """
         return self._named("_buffers", prefix, recurse)
 
@@ -483,8 +483,6 @@ class Module:
             (num_batches_tracked) cannot represent its values. The module is unchanged then.
         """
         return load_arrays(dict(named_state(self)), state_dict, strict, assign)
-
-    # ---- repr ----
 
     def extra_repr(self) -> str:
         """The text between the brackets of repr; layers override it."""

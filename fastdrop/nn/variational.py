@@ -107,7 +107,7 @@ class VariationalLinear(Module):
         )
 
     def log_alpha(self) -> Tensor:
-        """log alpha, clipped to [-8, 8], or to [-8, 0] with ``prior="kingma"``.
+        """Compute log alpha, clipped to [-8, 8], or to [-8, 0] with ``prior="kingma"``.
 
         Returns
         -------
