@@ -18,7 +18,7 @@ tar -C "$root" --exclude=./.git --exclude=./build --exclude=./dist --exclude='*.
 cd "$folder"
 
 sanitizers="-fsanitize=address,undefined"
-flags="-fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1 -UNDEBUG"
+flags="-fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1 -O1 -UNDEBUG"
 FASTDROP_CFLAGS="$sanitizers $flags" FASTDROP_LDFLAGS="$sanitizers" \
     "$python" setup.py -q build_ext --inplace
 
