@@ -24,7 +24,10 @@ FASTDROP_CFLAGS="$sanitizers $flags" FASTDROP_LDFLAGS="$sanitizers" \
 
 export PYTHONPATH="$folder" PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
-LD_PRELOAD=$(for library in libasan libubsan libstdc++; do gcc -print-file-name=$library.so; done)
+LD_PRELOAD=""
+for library in libasan libubsan libstdc++; do
+    LD_PRELOAD+="$(gcc -print-file-name=$library.so) "
+done
 export LD_PRELOAD
 
 # Left out: tests that take too long here, or that count memory, which AddressSanitizer keeps back.
