@@ -233,6 +233,8 @@ def row_numbers(rows: Any, row0: int, name: str = "rows") -> tuple[int, IntArray
 
     `rows` is a count of rows that are numbered from row0 on (None), or the number of each row.
     """
+    if type(rows) is int and rows >= 0 and row0 + rows <= 2**32:
+        return rows, None
     if type(rows) is int or (
         not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0
     ):

@@ -106,7 +106,11 @@ def embedding_dropout(
     --------
     >>> import numpy as np
     >>> from fastdrop import kernels
-    >>> kernels.embedding_dropout([0, 1, 2, 1], np.ones((3, 2)), 0.5, seed=1)
+    >>> kernels.embedding_dropout([0, 1, 2, 1], np.ones((3, 2)), 0.5, seed=2)
+    array([[2., 2.],
+           [2., 2.],
+           [0., 0.],
+           [2., 2.]], dtype=float32)
     """
     p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
     weight = check.floats(weight, "weight", ndim=2)

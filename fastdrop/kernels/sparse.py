@@ -87,6 +87,7 @@ def sparse_linear(
     --------
     >>> from fastdrop import kernels
     >>> kernels.sparse_linear([[1, 2, 3]], values=[10, 1], columns=[0, 2], starts=[0, 1, 2])
+    array([[10.,  3.]], dtype=float32)
     """
     given = (x, values, b)
     x, values = check.floats(x, "x", ndim=2), check.floats(values, "values", ndim=1)
