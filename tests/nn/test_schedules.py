@@ -96,9 +96,9 @@ def test_files_keep_schedules(schedule, tmp_path):
     ],
 )
 def test_files_with_others_are_refused(spec):
-    with pytest.raises(ValueError, match="no schedule"):
+    with pytest.raises(ValueError, match="not a schedule"):
         schedules.from_dict(spec)
-    with pytest.raises(ValueError, match="no schedule|no layer"):
+    with pytest.raises(ValueError, match="not a schedule|no layer"):
         architecture.build({"class": "Dropout", "arguments": {"p": spec}})
 
 
