@@ -1,7 +1,8 @@
 """Gradients against central differences in float64.
 
-`check(function, twin, *arrays)`: function maps tensors to a tensor, twin the float64 arrays to the same values. The values
-must agree, and the gradient of sum(weights * function) with central differences of the twin.
+`check(function, twin, *arrays)`: `function` maps tensors to a tensor; `twin` computes the same from
+float64 arrays. The values must agree, and so must the gradient of sum(weights * function) and the
+central differences of the twin.
 """
 
 import numpy as np
