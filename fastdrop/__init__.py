@@ -29,17 +29,17 @@ except ImportError as error:  # the core is missing, or an environment variable 
     print(f"fastdrop: error: {error}", file=sys.stderr)
     raise SystemExit(2) from None
 
-from fastdrop.autograd.tensor import (  # noqa: E402
-    Parameter,
-    Tensor,
+from fastdrop.autograd.grad_mode import (  # noqa: E402
     enable_grad,
     is_grad_enabled,
     no_grad,
-    tensor,
 )
+from fastdrop.autograd.parameter import Parameter  # noqa: E402
+from fastdrop.autograd.tensor import Tensor, tensor  # noqa: E402
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import (  # noqa: E402
     available_isas,
+    get_include,
     get_num_threads,
     isa,
     set_num_threads,
@@ -55,6 +55,7 @@ __all__ = [
     "available_isas",
     "enable_grad",
     "functional",
+    "get_include",
     "get_num_threads",
     "initial_seed",
     "is_grad_enabled",

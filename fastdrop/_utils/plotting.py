@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import PathLike
 
+from fastdrop._utils.optional import install_hint
+
 __all__ = ["check_ending", "diagonal", "figure", "save"]
 
 
@@ -26,7 +28,8 @@ def figure(width: float, height: float) -> Figure:
         # Not pyplot, which would open windows and keep global state.
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("plotting needs matplotlib: pip install 'fastdrop[train]'") from None
+        hint = install_hint("matplotlib", "train")
+        raise ImportError(f"plotting needs matplotlib ({hint})") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

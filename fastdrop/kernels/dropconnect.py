@@ -175,10 +175,11 @@ def dropconnect_mask(
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     _require_no_sub(key)
     count = key.sample_stream(1 if samples is None else samples)[0]
-    mask = check.empty((count, outs, ins), np.bool_, "the mask's axes")
+    mask: BoolArray = check.empty((count, outs, ins), np.bool_, "the mask's axes")
     if samples is None:
-        _core.keep_mask(mask[0], key.weight_stream(), q)
-        return mask[0]
+        shared: BoolArray = mask[0]
+        _core.keep_mask(shared, key.weight_stream(), q)
+        return shared
     for i in range(count):
         _core.keep_mask(mask[i], key.weight_stream(key.row0 + i), q)
     return mask

@@ -458,7 +458,7 @@ class SequentialLR(LRScheduler):
         if self.milestones != sorted(set(self.milestones)):
             raise ValueError(f"milestones must increase, got {self.milestones}")
         for s in self.schedulers:
-            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:
+            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:  # type: ignore[redundant-expr]
                 raise ValueError("schedulers must be made for the same optimizer")
         # Creating the schedulers has already scaled the learning rates. The first one has kept
         # the initial ones.

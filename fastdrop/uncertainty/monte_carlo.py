@@ -7,19 +7,15 @@ import warnings
 
 import numpy as np
 
-from fastdrop import nn, random
+from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
-from fastdrop.autograd.tensor import (
-    PassTensor,
-    Tensor,
-    as_tensor,
-    no_grad,
-    reading_passes,
-    side_by_side,
-)
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.passes import PassTensor, reading_passes
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
@@ -105,9 +101,8 @@ def mc_predict(
     ----------
     Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
-    if random.side_by_side():
+    checked_module(model, "model")
+    if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
         raise ValueError(
@@ -210,11 +205,16 @@ class _Passes:
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _side_by_side(self, x, row0, rows, first, count, known):
-        with (
-            random.monte_carlo(
-                first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known
-            ),
-            side_by_side(count),
+        with random.monte_carlo(
+            first,
+            self.seed,
+            row0,
+            self.masks,
+            passes=count,
+            samples=len(x),
+            rows=rows,
+            thinned=self.thins,
+            cache=known,
         ):
             y = self.model(x)
             with reading_passes():
