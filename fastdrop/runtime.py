@@ -170,7 +170,7 @@ def _from_environment() -> None:
 def _register_with_threadpoolctl(threadpoolctl: ModuleType) -> None:
     """Register fastdrop's threads, so that threadpoolctl reports and limits them as a BLAS's."""
 
-    class FastdropController(threadpoolctl.LibController):  # type: ignore[misc, name-defined]
+    class FastdropController(threadpoolctl.LibController):  # type: ignore[name-defined]
         user_api = "fastdrop"
         internal_api = "fastdrop"
         filename_prefixes = ("binding",)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import twin
-from helpers.arrays import floats
 
 from fastdrop import kernels as K
+from helpers import twin
+from helpers.arrays import floats
 
 WHERE = dict(seed=5, site=2, draw=3, sub=1, call=1)
 
