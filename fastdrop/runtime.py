@@ -50,9 +50,11 @@ def set_num_threads(n: int) -> None:
     Examples
     --------
     >>> import fastdrop as fd
+    >>> before = fd.get_num_threads()
     >>> fd.set_num_threads(1)
     >>> fd.get_num_threads()
     1
+    >>> fd.set_num_threads(before)
     """
     _core.set_num_threads(check.integer(n, "n", 1, MAX_THREADS))
 

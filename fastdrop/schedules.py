@@ -135,7 +135,7 @@ class Cosine(_Ramp):
     --------
     >>> import fastdrop as fd
     >>> schedule = fd.schedules.Cosine(0.0, 0.5, steps=10)
-    >>> schedule(5), schedule(20)
+    >>> round(schedule(5), 4), schedule(20)
     (0.25, 0.5)
     """
 

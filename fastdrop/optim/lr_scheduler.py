@@ -457,8 +457,9 @@ class SequentialLR(LRScheduler):
             )
         if self.milestones != sorted(set(self.milestones)):
             raise ValueError(f"milestones must increase, got {self.milestones}")
-        for s in self.schedulers:
-            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:  # type: ignore[redundant-expr]
+        candidates: list[Any] = self.schedulers
+        for s in candidates:
+            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:
                 raise ValueError("schedulers must be made for the same optimizer")
         # Creating the schedulers has already scaled the learning rates. The first one has kept
         # the initial ones.

@@ -96,7 +96,8 @@ class Optimizer:
         TypeError, ValueError
             As for the constructor.
         """
-        if not isinstance(param_group, dict) or "params" not in param_group:  # type: ignore[redundant-expr]
+        given: object = param_group
+        if not isinstance(given, dict) or "params" not in given:
             raise TypeError(
                 f"param_group must be a dict with 'params', got {check.describe(param_group)}"
             )
