@@ -605,7 +605,7 @@ GOOD = dict(epochs=1, progress=False)
         (
             {"validation": (np.ones((2, 6)), np.ones(2))},
             ValueError,
-            "validation must have targets like",
+            "validation must have the same kind of targets",
         ),
         ({"early_stopping": 3}, ValueError, "early_stopping needs validation"),
         ({"early_stopping": 0, "validation": 0.5}, ValueError, "early_stopping"),
@@ -648,7 +648,7 @@ GOOD = dict(epochs=1, progress=False)
         (
             {"sample_weight": np.ones(ROWS), "mixup": 0.1},
             ValueError,
-            "mixup must be 0 beside sample_weight",
+            "mixup must be 0 together with sample_weight",
         ),
         (
             {"sample_weight": np.ones(ROWS), "loss": nn.CrossEntropyLoss()},

@@ -5,8 +5,9 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim, random, schedules
-from fastdrop.inspection.diagnose import judge
-from fastdrop.train.tune import Trial, _decide
+from fastdrop.inspection.gap import judge_gap
+from fastdrop.train.trial import Trial
+from fastdrop.train.tune import next_rate
 
 
 def regression(seed=1):
@@ -142,7 +143,7 @@ def test_trials_begin_alike():
             fd.evaluate(model, held) == trial.validation
             and fd.evaluate(model, train) == trial.training
         )
-        assert (trial.gap, trial.verdict) == judge(
+        assert (trial.gap, trial.verdict) == judge_gap(
             "accuracy", trial.training["accuracy"], trial.validation["accuracy"], (-1.0, -0.9)
         )
 
@@ -184,21 +185,21 @@ def test_a_module_is_copied():
 
 
 def test_decisions():
-    assert _decide(0.2, "overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
-    assert _decide(0.3, "underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")
-    assert _decide(0.2, "fits", True, [0.2], 0.1, 0.5, 8) == (
+    assert next_rate("overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
+    assert next_rate("underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")
+    assert next_rate("fits", True, [0.2], 0.1, 0.5, 8) == (
         None,
         "stop: neither overfits nor underfits",
     )
-    assert _decide(0.3, "overfits", False, [0.2, 0.3], 0.1, 0.5, 8) == (
+    assert next_rate("overfits", False, [0.2, 0.3], 0.1, 0.5, 8) == (
         None,
         "stop: no better than the best before",
     )
-    assert _decide(0.3, "underfits", True, [0.2, 0.3], 0.1, 0.5, 8) == (None, "stop: 0.2 was tried")
-    assert _decide(0.5, "overfits", True, [0.4, 0.5], 0.1, 0.5, 8) == (None, "stop: the range ends")
-    assert _decide(0.45, "overfits", True, [0.45], 0.1, 0.5, 8) == (0.5, "raise to 0.5")
-    assert _decide(0.05, "underfits", True, [0.05], 0.1, 0.5, 8) == (0.0, "lower to 0")
-    assert _decide(0.2, "overfits", True, [0.2], 0.1, 0.5, 1) == (
+    assert next_rate("underfits", True, [0.2, 0.3], 0.1, 0.5, 8) == (None, "stop: 0.2 was tried")
+    assert next_rate("overfits", True, [0.4, 0.5], 0.1, 0.5, 8) == (None, "stop: the range ends")
+    assert next_rate("overfits", True, [0.45], 0.1, 0.5, 8) == (0.5, "raise to 0.5")
+    assert next_rate("underfits", True, [0.05], 0.1, 0.5, 8) == (0.0, "lower to 0")
+    assert next_rate("overfits", True, [0.2], 0.1, 0.5, 1) == (
         None,
         "stop: max_trials, 0.3 would be next",
     )
@@ -206,15 +207,15 @@ def test_decisions():
 
 def test_judgement():
     assert (
-        judge("accuracy", 0.99, 0.9) == (pytest.approx(0.09), "overfits")
-        and judge("accuracy", 0.9, 0.9)[1] == "underfits"
+        judge_gap("accuracy", 0.99, 0.9) == (pytest.approx(0.09), "overfits")
+        and judge_gap("accuracy", 0.9, 0.9)[1] == "underfits"
     )
     assert (
-        judge("rmse", 0.5, 1.0) == (0.5, "overfits")
-        and judge("rmse", 0.95, 1.0)[1] == "fits"
-        and judge("rmse", 1.0, 1.0)[1] == "underfits"
+        judge_gap("rmse", 0.5, 1.0) == (0.5, "overfits")
+        and judge_gap("rmse", 0.95, 1.0)[1] == "fits"
+        and judge_gap("rmse", 1.0, 1.0)[1] == "underfits"
     )
-    assert judge("loss", 0.5, 1.0, (0.6, 0.7)) == (0.5, "underfits")
+    assert judge_gap("loss", 0.5, 1.0, (0.6, 0.7)) == (0.5, "underfits")
 
 
 def test_what_it_prints():

@@ -254,13 +254,15 @@ def test_pictures(tmp_path):
     np.testing.assert_allclose(
         picture.axes[1].lines[0].get_ydata(), fd.calibration(p, y).covered_accuracy
     )
-    accuracy, share = picture.axes[
-        0
-    ].containers  # bars: the shares stand within the others and hide none
-    assert len(accuracy) == len(share) and all(
-        a.get_x() < s.get_x() < s.get_x() + s.get_width() < a.get_x() + a.get_width()
-        for a, s in zip(accuracy, share, strict=True)
-    )
+    found = fd.calibration(p, y)
+    full = found.bin_count > 0
+    axes = picture.axes[0]
+    bars = [bar for container in axes.containers for bar in container]  # full bins, thin bins
+    heights = [bar.get_height() for bar in sorted(bars, key=lambda bar: bar.get_x())]
+    np.testing.assert_allclose(heights, found.bin_accuracy[full])
+    counts = [text.get_text() for text in axes.texts]
+    assert counts == [str(count) for count in found.bin_count[full]]
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in picture.axes)
     assert len(fd.calibration(p, y, strategy="quantile").plot().axes) == 2
     assert (
         len(fd.calibration((p, p + 1), p).plot(tmp_path / "i.svg").axes) == 1
