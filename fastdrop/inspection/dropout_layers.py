@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import nn, random
-from fastdrop.autograd.tensor import as_tensor, no_grad
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop import nn, random
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.inspection.dropout_layers import CHANNELS
 
 if TYPE_CHECKING:

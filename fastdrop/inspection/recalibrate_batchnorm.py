@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from fastdrop import nn
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import checked_model, evaluating
 
 if TYPE_CHECKING:

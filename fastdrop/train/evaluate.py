@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import as_dataset
 from fastdrop.nn.evaluating import checked_model, evaluating
 from fastdrop.train.objective import Objective

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.uncertainty.prediction import entropy_of
 
 if TYPE_CHECKING:

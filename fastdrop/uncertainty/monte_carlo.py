@@ -12,13 +12,9 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
-from fastdrop.autograd.tensor import (
-    PassTensor,
-    as_tensor,
-    no_grad,
-    reading_passes,
-    side_by_side,
-)
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.passes import PassTensor, reading_passes
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import checked_model, evaluating
 from fastdrop.uncertainty.moments import PassMoments, choose_output
 from fastdrop.uncertainty.prediction import MCPrediction
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
 
 # Whether products leave out the units that a shared mask drops. Tests and benchmarks turn it off.
-THINS = True
+THINNED = True
 
 
 class MCWarning(UserWarning):
@@ -156,7 +152,7 @@ def mc_predict(
     ((5, 3), (5,))
     """
     checked_model(model)
-    if random.side_by_side():
+    if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
     if not any(m.n_sites for m in model.modules()):
         raise ValueError(
@@ -182,7 +178,7 @@ def mc_predict(
     row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(array)))
     with evaluating(model), no_grad(), Meter(len(array) * samples, "pass", progress) as meter:
         plan = _Plan(
-            _PassRunner(model, seed, masks, THINS and masks == "shared"),
+            _PassRunner(model, seed, masks, THINNED and masks == "shared"),
             array,
             row0,
             samples,
@@ -224,11 +220,11 @@ class _PassRunner:
     """Computes passes: batched as rows of one computation, or one at a time.
 
     After the model has once failed with batched passes, `one_at_a_time` is True for the rest of
-    the prediction. `thins` says whether products leave out the units that a shared mask drops.
+    the prediction. `thinned` says whether products leave out the units that a shared mask drops.
     """
 
-    def __init__(self, model: nn.Module, seed: int, masks: str, thins: bool) -> None:
-        self.model, self.seed, self.masks, self.thins = model, seed, masks, thins
+    def __init__(self, model: nn.Module, seed: int, masks: str, thinned: bool) -> None:
+        self.model, self.seed, self.masks, self.thinned = model, seed, masks, thinned
         self.one_at_a_time = False
 
     def __call__(
@@ -245,7 +241,7 @@ class _PassRunner:
         The samples have the row numbers from row0 on, or `rows`. `cache` is a list, empty in the
         first call with these samples; it keeps what is equal in all passes.
         """
-        if (count > 1 or self.thins) and len(x) and not self.one_at_a_time:
+        if (count > 1 or self.thinned) and len(x) and not self.one_at_a_time:
             try:
                 return self._batched(x, row0, rows, first, count, cache)
             except random.CannotCarry as error:
@@ -290,11 +286,16 @@ class _PassRunner:
     ) -> Float64Array:
         """All passes in one computation, whose row n * count + t is pass first + t of sample n."""
         n = len(x)
-        with (
-            random.monte_carlo(
-                first, self.seed, row0, self.masks, count, n, rows, self.thins, cache
-            ),
-            side_by_side(count),
+        with random.monte_carlo(
+            first,
+            self.seed,
+            row0,
+            self.masks,
+            passes=count,
+            samples=n,
+            rows=rows,
+            thinned=self.thinned,
+            cache=cache,
         ):
             y = self.model(x)
             with reading_passes():

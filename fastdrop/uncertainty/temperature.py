@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.uncertainty.calibration import class_scores
 
 if TYPE_CHECKING:
