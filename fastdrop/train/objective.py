@@ -89,9 +89,12 @@ class Objective:
         target: npt.NDArray[Any],
         weight: npt.NDArray[np.float32] | None = None,
     ) -> Tensor:
-        """The loss of one batch, a Tensor with one element; with weights (N,) the mean of
-        weight * loss."""
+        """The loss of one batch, a Tensor with one element.
+
+        With weights (N,) it is the mean of weight * loss.
+        """
         target = self.match_shape(output, target)
+        value: Any  # what a function of the user returns
         if weight is None:
             value = self.loss(output, target)
             if not isinstance(value, Tensor) or value.numel() != 1:
@@ -136,7 +139,9 @@ class Objective:
         if self.class_numbers or self.distributions:
             if out.ndim != 2:
                 return 0.0, 0
-            values = out.argmax(1) == (target if self.class_numbers else target.argmax(1))
+            values: npt.NDArray[Any] = out.argmax(1) == (
+                target if self.class_numbers else target.argmax(1)
+            )
         elif out.shape != target.shape:
             return 0.0, 0
         elif self.binary:

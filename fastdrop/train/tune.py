@@ -167,13 +167,7 @@ def tune_rates(
         )
     dataset = as_dataset(data)
     with random.own_run(seed):
-        if isinstance(validation, Real):
-            fraction = check.real(
-                validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True
-            )
-            train, held_out = dataset.split(fraction)
-        else:
-            train, held_out = dataset, as_dataset(validation, "validation")
+        train, held_out = _split(dataset, validation)
         if isinstance(build, nn.Module):
             build = _copy_with_rate(build, model_arrays(train.take(slice(0, 2))).x)
         with Meter(max_trials * epochs, "epoch", check.flag(progress, "progress")) as meter:
@@ -197,6 +191,16 @@ def tune_rates(
                 return model, figures, evaluate(model, held_out, loss=loss)
 
             return _search(train_model, start, step, highest, max_trials, limits)
+
+
+def _split(data: Dataset, validation: Any) -> tuple[Dataset, Dataset]:
+    """The training and the validation data."""
+    if isinstance(validation, Real):
+        fraction = check.real(
+            validation, "validation", low=0.0, high=1.0, open_low=True, open_high=True
+        )
+        return data.split(fraction)
+    return data, as_dataset(validation, "validation")
 
 
 def _search(

@@ -1,4 +1,4 @@
-"""The search for dropout rates: its moves, its reasons, its reproducibility."""
+"""The search for dropout rates: its steps, its decisions, its reproducibility."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,10 @@ from fastdrop.train.tune import next_rate
 
 
 def regression(seed=1):
-    """(few, many): y is the sum of four numbers, of which x has 25 noisy copies each. With few samples networks learn the noise."""
+    """(few, many) samples: y is the sum of four numbers, and x has 25 noisy copies of each.
+
+    A network that is trained with few samples learns the noise.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(n):
@@ -81,8 +84,8 @@ def test_underfitting_lowers_the_rate():
     )
 
 
-def test_the_same_again():
-    """Trials, figures and weights are those of the arguments, whatever the run's randomness; which goes on as if nothing had been."""
+def test_the_result_depends_on_the_arguments_only():
+    """Trials and weights are the same for every random state, and the state does not change."""
     data = classes()
     fd.manual_seed(5)
     random.generator("init").random(3)
@@ -102,8 +105,8 @@ def test_the_same_again():
     assert random.get_state() == state
 
 
-def test_trials_begin_alike():
-    """Each trial's model has the same first weights and sees the same split: a trial is a run of `fit` after manual_seed."""
+def test_trials_have_the_same_initial_weights_and_split():
+    """A trial is a run of `fit` after `manual_seed`."""
     data, first = classes(), []
 
     def build(p):
@@ -148,8 +151,11 @@ def test_trials_begin_alike():
         )
 
 
-def test_a_module_is_copied():
-    """Layers get the rate, less where less is recommended; what is switched off, scheduled or another kind of rate stays."""
+def test_a_module_is_copied_and_its_constant_rates_are_set():
+    """Layers get the rate, or a fraction where lower rates are recommended.
+
+    Rates of 0, schedules, and rates with another meaning stay.
+    """
     ramp = schedules.Linear(0.0, 0.3, 100)
     model = nn.Sequential(
         nn.Flatten(),
@@ -184,7 +190,7 @@ def test_a_module_is_copied():
     assert fd.tune_rates(channels, (x, y), epochs=1, max_trials=1).rates == {"0": 0.12}
 
 
-def test_decisions():
+def test_next_rate():
     assert next_rate("overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
     assert next_rate("underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")
     assert next_rate("fits", True, [0.2], 0.1, 0.5, 8) == (
@@ -205,7 +211,7 @@ def test_decisions():
     )
 
 
-def test_judgement():
+def test_judge_gap():
     assert (
         judge_gap("accuracy", 0.99, 0.9) == (pytest.approx(0.09), "overfits")
         and judge_gap("accuracy", 0.9, 0.9)[1] == "underfits"
@@ -218,7 +224,7 @@ def test_judgement():
     assert judge_gap("loss", 0.5, 1.0, (0.6, 0.7)) == (0.5, "underfits")
 
 
-def test_what_it_prints():
+def test_the_table_of_trials():
     tuning = fd.tune_rates(
         lambda p: fd.models.mlp(6, [16], 3, dropout=p),
         classes(200),
@@ -238,7 +244,7 @@ def test_what_it_prints():
         and f"{tuning.trials[0].validation['accuracy']:.4g}" in lines[1]
     )
     assert f"best rate {tuning.rate:g}" in repr(tuning) and isinstance(tuning.best, Trial)
-    shares = np.eye(3, dtype=np.float32)[classes(200)[1]]  # a loss that knows no accuracy
+    shares = np.eye(3, dtype=np.float32)[classes(200)[1]]  # a loss without an accuracy
     plain = fd.tune_rates(
         lambda p: fd.models.mlp(6, [16], 3, dropout=p),
         (classes(200)[0], shares),
@@ -272,12 +278,12 @@ def test_what_it_prints():
         (wide, {"validation": None}, "validation"),
     ],
 )
-def test_what_is_refused(build, options, message):
+def test_wrong_arguments(build, options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fd.tune_rates(build, classes(50), **options)
 
 
-def test_a_model_that_is_not_new():
+def test_build_must_return_a_new_model():
     model = fd.models.mlp(6, [16], 3, dropout=0.2)
     with pytest.raises(ValueError, match="new model"):
         fd.tune_rates(lambda p: model, classes(300), epochs=2, gaps=(-2.0, -1.0), start=0.1)
