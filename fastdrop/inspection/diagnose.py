@@ -15,7 +15,7 @@ from fastdrop.inspection.rules import (
     shortcut_rule,
     weight_decay_rule,
 )
-from fastdrop.nn.evaluating import checked_model
+from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +91,7 @@ def diagnose(
     >>> fd.diagnose(model).codes()
     ['on-output']
     """
-    checked_model(model)
+    checked_module(model, "model")
     calls = registered_layers(model) if data is None else called_layers(model, data)
     matches: Iterable[RuleMatch] = chain(
         order_rules(calls),

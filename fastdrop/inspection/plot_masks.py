@@ -12,6 +12,7 @@ from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.inspection.dropout_layers import CHANNELS
+from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +76,7 @@ def plot_masks(
     >>> len(picture.axes)
     2
     """
-    if not isinstance(layer, nn.Module):
-        raise TypeError(f"layer must be a Module, got {check.describe(layer)}")
+    checked_module(layer, "layer")
     draws = check.integer(draws, "draws", 1, 64)
     masks = [drawn_mask(layer, tuple(shape), draw, seed) for draw in range(draws)]
     images = [as_image(mask) for mask in masks]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fastdrop import nn
 from fastdrop.autograd.grad_mode import no_grad
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def recalibrate_batchnorm(
     >>> model is fd.recalibrate_batchnorm(model, [x[:100], x[100:]])
     True
     """
-    checked_model(model)
+    checked_module(model, "model")
     layers = [
         m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None
     ]

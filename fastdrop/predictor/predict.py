@@ -11,7 +11,8 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -58,7 +59,7 @@ def predict(
     >>> fd.predict(model, np.zeros((5, 4))).shape
     (5, 3)
     """
-    checked_model(model)
+    checked_module(model, "model")
     samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.

@@ -9,7 +9,8 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import as_dataset
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.train.objective import Objective
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def evaluate(
     """
     data = as_dataset(data, sample_weight=sample_weight)
     return evaluate_arrays(
-        checked_model(model),
+        checked_module(model, "model"),
         model_arrays(data),
         Objective(loss, data, metrics),
         check.integer(batch_size, "batch_size", 1),

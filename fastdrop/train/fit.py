@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import optim
 from fastdrop.data.dataset import as_dataset
-from fastdrop.nn.evaluating import checked_model
+from fastdrop.nn.module import checked_module
 from fastdrop.train.history import History
 from fastdrop.train.loop import TrainingRun
 from fastdrop.train.objective import Objective
@@ -162,7 +162,7 @@ def fit(
     >>> list(history)
     ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'lr', 'time']
     """
-    checked_model(model)
+    checked_module(model, "model")
     dataset = as_dataset(data, sample_weight=sample_weight)
     options = FitOptions(
         model=model,

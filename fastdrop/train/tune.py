@@ -17,6 +17,7 @@ from fastdrop._utils.progress import Meter
 from fastdrop.data.dataset import as_dataset
 from fastdrop.inspection.dropout_layers import HIGHEST_RATE, rate_name, tunable_layers
 from fastdrop.inspection.gap import judge_gap
+from fastdrop.nn.module import checked_module
 from fastdrop.train.evaluate import evaluate, model_arrays
 from fastdrop.train.fit import fit
 from fastdrop.train.trial import Trial, Tuning
@@ -174,9 +175,7 @@ def tune_rates(
 
             def train_model(rate: float) -> TrainedModel:
                 random.manual_seed(seed)
-                model = build(rate)
-                if not isinstance(model, nn.Module):
-                    raise TypeError(f"build must return a Module, got {check.describe(model)}")
+                model = checked_module(build(rate), "the result of build")
                 fit(
                     model,
                     train,

@@ -15,7 +15,8 @@ from fastdrop._utils.progress import Meter
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.tensor import as_tensor
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.uncertainty.moments import PassMoments, choose_output
 from fastdrop.uncertainty.prediction import MCPrediction
 
@@ -151,7 +152,7 @@ def mc_predict(
     >>> mc.mean.shape, mc.entropy.shape
     ((5, 3), (5,))
     """
-    checked_model(model)
+    checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
     if not any(m.n_sites for m in model.modules()):

@@ -259,7 +259,7 @@ def test_the_table_of_trials():
     ("build", "options", "message"),
     [
         (3, {}, "build must be a function"),
-        (lambda p: 3, {}, "build must return a Module"),
+        (lambda p: 3, {}, "the result of build must be a Module"),
         (nn.Linear(6, 3), {}, "nothing to tune"),
         (wide, {"start": 0.6}, "start"),
         (wide, {"step": 0.0}, "step"),
