@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,8 @@ def plot_masks(
     images = [as_image(mask) for mask in masks]
     rows, columns = images[0].shape
     height = 2.2 * min(max(rows / max(columns, 1), 0.3), 3.0)
-    picture = plotting.figure(2.4 * draws + 0.6, height + 1.2)
+    width = 2.4 * draws + 0.6
+    picture = plotting.figure(width, height + 1.2)
     x_label, y_label, maps = axis_names(layer, masks[0].shape)
     for i, image in enumerate(images):
         axes = picture.add_subplot(1, draws, i + 1)
@@ -96,20 +98,26 @@ def plot_masks(
         )
         if maps:  # several maps in one image: a number on the axis would mean nothing
             axes.set(xticks=[], yticks=[])
-        elif not y_label:
-            axes.set_yticks([])
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.yaxis.get_major_locator().set_params(integer=True)
+            if not y_label:
+                axes.set_yticks([])
         axes.set_title(f"pass {i}", fontsize="small")
         axes.set_xlabel(x_label, fontsize="small")
         if i == 0:
             axes.set_ylabel(y_label, fontsize="small")
         axes.tick_params(labelsize="x-small")
-    picture.suptitle(_title(layer, masks, maps), fontsize="small")
+    lines = _title(layer, masks, maps)
+    line_length = int(13 * width)  # characters of the small font
+    title = "\n".join(textwrap.fill(line, line_length) for line in lines)
+    picture.suptitle(title, fontsize="small")
     if path is not None:
         plotting.save(picture, path)
     return picture
 
 
-def _title(layer: nn.Module, masks: list[npt.NDArray[np.float32]], maps: str) -> str:
+def _title(layer: nn.Module, masks: list[npt.NDArray[np.float32]], maps: str) -> list[str]:
     """The layer with its options, what an image shows, and what its colours mean."""
     if isinstance(layer, WEIGHT_LAYERS):
         shown = "factor of each weight"
@@ -118,8 +126,8 @@ def _title(layer: nn.Module, masks: list[npt.NDArray[np.float32]], maps: str) ->
     else:
         shown = "output for ones"
     largest = max(float(mask.max(initial=0.0)) for mask in masks)
-    title = f"{type(layer).__name__}({layer.extra_repr()})\n{shown}: black 0, white {largest:.3g}"
-    return f"{title}\n{maps}" if maps else title
+    name = f"{type(layer).__name__}({layer.extra_repr()})"
+    return [name, f"{shown}: black 0, white {largest:.3g}", *([maps] if maps else [])]
 
 
 def axis_names(layer: nn.Module, shape: Shape) -> tuple[str, str, str]:
@@ -160,7 +168,7 @@ def drawn_mask(
                 return _weight_factors(layer)
             if isinstance(layer, nn.Embedding):
                 return (layer(np.arange(layer.num_embeddings)).data != 0).astype(np.float32)
-            y = layer(np.ones(shape, np.float32))
+            y: Any = layer(np.ones(shape, np.float32))  # a tuple from layers that drop tokens
             return (y[0] if isinstance(y, tuple) else y).data
     finally:
         layer.train(training)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    import numpy.typing as npt
+
     from fastdrop._utils.typing import ArrayLike
 
 __all__ = ["recalibrate_batchnorm"]
@@ -71,14 +73,7 @@ def recalibrate_batchnorm(
     if not layers:
         raise ValueError("model must have a batch norm with running statistics")
     before = [
-        (
-            layer,
-            layer.training,
-            layer.momentum,
-            layer.running_mean.data.copy(),
-            layer.running_var.data.copy(),
-            layer.num_batches_tracked.copy(),
-        )
+        (layer, layer.training, layer.momentum, [array.copy() for array in _statistics(layer)])
         for layer in layers
     ]
     done = False
@@ -86,7 +81,7 @@ def recalibrate_batchnorm(
         with evaluating(model), no_grad():
             for layer in layers:
                 layer.momentum = None  # makes the running statistics plain averages
-                layer.num_batches_tracked[...] = 0
+                _statistics(layer)[2][...] = 0
                 object.__setattr__(layer, "training", True)  # this layer alone
             count = 0
             for batch in batches:
@@ -96,11 +91,17 @@ def recalibrate_batchnorm(
                 raise ValueError("batches must have at least one batch")
         done = True
     finally:
-        for layer, training, momentum, mean, variance, tracked in before:
+        for layer, training, momentum, saved in before:
             object.__setattr__(layer, "training", training)
             layer.momentum = momentum
             if not done:
-                layer.running_mean.data[...] = mean
-                layer.running_var.data[...] = variance
-                layer.num_batches_tracked[...] = tracked
+                for array, value in zip(_statistics(layer), saved, strict=True):
+                    array[...] = value
     return model
+
+
+def _statistics(layer: nn.BatchNorm1d) -> list[npt.NDArray[Any]]:
+    """The running mean, the running variance and the number of batches of a layer."""
+    mean, variance, batches = layer.running_mean, layer.running_var, layer.num_batches_tracked
+    assert mean is not None and variance is not None and batches is not None
+    return [mean.data, variance.data, batches]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def predict(
     with evaluating(model), no_grad():
         for i in range(0, max(len(samples), 1), size):
             batch = samples if len(samples) <= size else samples[i : i + size]
-            output = model(batch)
+            output: Any = model(batch)  # what a forward function of the user returns
             if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(batch):
                 raise TypeError(
                     "model must return a Tensor with one row for each sample, "

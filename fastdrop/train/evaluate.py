@@ -143,6 +143,8 @@ def evaluate_arrays(
     rows = len(x) if weights is None else weights.sum(dtype=np.float64)
     figures = objective.figures(total, rows, score, count)
     if objective.metrics:
-        output = np.concatenate(outputs)
-        figures |= {name: float(metric(output, y)) for name, metric in objective.metrics.items()}
+        all_outputs = np.concatenate(outputs)
+        figures |= {
+            name: float(metric(all_outputs, y)) for name, metric in objective.metrics.items()
+        }
     return figures
