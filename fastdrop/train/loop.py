@@ -82,7 +82,7 @@ class TrainingRun:
         data: Dataset = self.options.data
         validation: Any = self.options.validation
         if isinstance(validation, Real):
-            data, validation = data.split(float(validation))
+            data, validation = data.split(validation)
         return data, None if validation is None else model_arrays(validation)
 
     def run(self) -> History:
