@@ -31,11 +31,11 @@ def shared(batch: int) -> Case:
         return fd.mc_predict(model, x, SAMPLES, seed=1, masks="shared")
 
     def whole():
-        monte_carlo.THINS = False
+        monte_carlo.THINNED = False
         try:
             return thinned()
         finally:
-            monte_carlo.THINS = True
+            monte_carlo.THINNED = True
 
     candidates = {
         "fastdrop, thinned": thinned,

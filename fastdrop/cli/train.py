@@ -321,7 +321,7 @@ def _table(errors: dict, task) -> None:
 
 def _curves(histories: dict, path: str, held_out: str) -> None:
     """The picture, or where matplotlib is missing a few lines."""
-    from fastdrop.train.history import line, plot_curves
+    from fastdrop.train.history import format_figures, plot_curves
 
     if not any(history.epochs for history in histories.values()):
         return
@@ -334,7 +334,7 @@ def _curves(histories: dict, path: str, held_out: str) -> None:
             print(f"  {name}")
             for i in sorted({round(k * (history.epochs - 1) / 5) for k in range(6)}):
                 print(
-                    f"    epoch {i + 1}  {line({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}"
+                    f"    epoch {i + 1}  {format_figures({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}"
                 )
 
 

@@ -1,16 +1,20 @@
-"""The search for dropout rates: its moves, its reasons, its reproducibility."""
+"""The search for dropout rates: its steps, its decisions, its reproducibility."""
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim, random, schedules
-from fastdrop.inspection.diagnose import judge
-from fastdrop.train.tune import Trial, _decide
+from fastdrop.inspection.gap import judge_gap
+from fastdrop.train.trial import Trial
+from fastdrop.train.tune import next_rate
 
 
 def regression(seed=1):
-    """(few, many): y is the sum of four numbers, of which x has 25 noisy copies each. With few samples networks learn the noise."""
+    """(few, many) samples: y is the sum of four numbers, and x has 25 noisy copies of each.
+
+    A network that is trained with few samples learns the noise.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(n):
@@ -80,8 +84,8 @@ def test_underfitting_lowers_the_rate():
     )
 
 
-def test_the_same_again():
-    """Trials, figures and weights are those of the arguments, whatever the run's randomness; which goes on as if nothing had been."""
+def test_the_result_depends_on_the_arguments_only():
+    """Trials and weights are the same for every random state, and the state does not change."""
     data = classes()
     fd.manual_seed(5)
     random.generator("init").random(3)
@@ -101,8 +105,8 @@ def test_the_same_again():
     assert random.get_state() == state
 
 
-def test_trials_begin_alike():
-    """Each trial's model has the same first weights and sees the same split: a trial is a run of `fit` after manual_seed."""
+def test_trials_have_the_same_initial_weights_and_split():
+    """A trial is a run of `fit` after `manual_seed`."""
     data, first = classes(), []
 
     def build(p):
@@ -142,13 +146,16 @@ def test_trials_begin_alike():
             fd.evaluate(model, held) == trial.validation
             and fd.evaluate(model, train) == trial.training
         )
-        assert (trial.gap, trial.verdict) == judge(
+        assert (trial.gap, trial.verdict) == judge_gap(
             "accuracy", trial.training["accuracy"], trial.validation["accuracy"], (-1.0, -0.9)
         )
 
 
-def test_a_module_is_copied():
-    """Layers get the rate, less where less is recommended; what is switched off, scheduled or another kind of rate stays."""
+def test_a_module_is_copied_and_its_constant_rates_are_set():
+    """Layers get the rate, or a fraction where lower rates are recommended.
+
+    Rates of 0, schedules, and rates with another meaning stay.
+    """
     ramp = schedules.Linear(0.0, 0.3, 100)
     model = nn.Sequential(
         nn.Flatten(),
@@ -183,41 +190,41 @@ def test_a_module_is_copied():
     assert fd.tune_rates(channels, (x, y), epochs=1, max_trials=1).rates == {"0": 0.12}
 
 
-def test_decisions():
-    assert _decide(0.2, "overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
-    assert _decide(0.3, "underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")
-    assert _decide(0.2, "fits", True, [0.2], 0.1, 0.5, 8) == (
+def test_next_rate():
+    assert next_rate("overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
+    assert next_rate("underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")
+    assert next_rate("fits", True, [0.2], 0.1, 0.5, 8) == (
         None,
         "stop: neither overfits nor underfits",
     )
-    assert _decide(0.3, "overfits", False, [0.2, 0.3], 0.1, 0.5, 8) == (
+    assert next_rate("overfits", False, [0.2, 0.3], 0.1, 0.5, 8) == (
         None,
         "stop: no better than the best before",
     )
-    assert _decide(0.3, "underfits", True, [0.2, 0.3], 0.1, 0.5, 8) == (None, "stop: 0.2 was tried")
-    assert _decide(0.5, "overfits", True, [0.4, 0.5], 0.1, 0.5, 8) == (None, "stop: the range ends")
-    assert _decide(0.45, "overfits", True, [0.45], 0.1, 0.5, 8) == (0.5, "raise to 0.5")
-    assert _decide(0.05, "underfits", True, [0.05], 0.1, 0.5, 8) == (0.0, "lower to 0")
-    assert _decide(0.2, "overfits", True, [0.2], 0.1, 0.5, 1) == (
+    assert next_rate("underfits", True, [0.2, 0.3], 0.1, 0.5, 8) == (None, "stop: 0.2 was tried")
+    assert next_rate("overfits", True, [0.4, 0.5], 0.1, 0.5, 8) == (None, "stop: the range ends")
+    assert next_rate("overfits", True, [0.45], 0.1, 0.5, 8) == (0.5, "raise to 0.5")
+    assert next_rate("underfits", True, [0.05], 0.1, 0.5, 8) == (0.0, "lower to 0")
+    assert next_rate("overfits", True, [0.2], 0.1, 0.5, 1) == (
         None,
         "stop: max_trials, 0.3 would be next",
     )
 
 
-def test_judgement():
+def test_judge_gap():
     assert (
-        judge("accuracy", 0.99, 0.9) == (pytest.approx(0.09), "overfits")
-        and judge("accuracy", 0.9, 0.9)[1] == "underfits"
+        judge_gap("accuracy", 0.99, 0.9) == (pytest.approx(0.09), "overfits")
+        and judge_gap("accuracy", 0.9, 0.9)[1] == "underfits"
     )
     assert (
-        judge("rmse", 0.5, 1.0) == (0.5, "overfits")
-        and judge("rmse", 0.95, 1.0)[1] == "fits"
-        and judge("rmse", 1.0, 1.0)[1] == "underfits"
+        judge_gap("rmse", 0.5, 1.0) == (0.5, "overfits")
+        and judge_gap("rmse", 0.95, 1.0)[1] == "fits"
+        and judge_gap("rmse", 1.0, 1.0)[1] == "underfits"
     )
-    assert judge("loss", 0.5, 1.0, (0.6, 0.7)) == (0.5, "underfits")
+    assert judge_gap("loss", 0.5, 1.0, (0.6, 0.7)) == (0.5, "underfits")
 
 
-def test_what_it_prints():
+def test_the_table_of_trials():
     tuning = fd.tune_rates(
         lambda p: fd.models.mlp(6, [16], 3, dropout=p),
         classes(200),
@@ -237,7 +244,7 @@ def test_what_it_prints():
         and f"{tuning.trials[0].validation['accuracy']:.4g}" in lines[1]
     )
     assert f"best rate {tuning.rate:g}" in repr(tuning) and isinstance(tuning.best, Trial)
-    shares = np.eye(3, dtype=np.float32)[classes(200)[1]]  # a loss that knows no accuracy
+    shares = np.eye(3, dtype=np.float32)[classes(200)[1]]  # a loss without an accuracy
     plain = fd.tune_rates(
         lambda p: fd.models.mlp(6, [16], 3, dropout=p),
         (classes(200)[0], shares),
@@ -252,7 +259,7 @@ def test_what_it_prints():
     ("build", "options", "message"),
     [
         (3, {}, "build must be a function"),
-        (lambda p: 3, {}, "build must return a Module"),
+        (lambda p: 3, {}, "the result of build must be a Module"),
         (nn.Linear(6, 3), {}, "nothing to tune"),
         (wide, {"start": 0.6}, "start"),
         (wide, {"step": 0.0}, "step"),
@@ -271,12 +278,12 @@ def test_what_it_prints():
         (wide, {"validation": None}, "validation"),
     ],
 )
-def test_what_is_refused(build, options, message):
+def test_wrong_arguments(build, options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fd.tune_rates(build, classes(50), **options)
 
 
-def test_a_model_that_is_not_new():
+def test_build_must_return_a_new_model():
     model = fd.models.mlp(6, [16], 3, dropout=0.2)
     with pytest.raises(ValueError, match="new model"):
         fd.tune_rates(lambda p: model, classes(300), epochs=2, gaps=(-2.0, -1.0), start=0.1)
