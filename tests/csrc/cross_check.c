@@ -1,6 +1,6 @@
-/* Prints a hash of what the core computes, a line a case: the masks and the elementwise kernels
-   must print the same on every architecture and instruction set; products are checked here against
-   double precision. Run by cross_check.py. */
+/* Prints a hash of each result of the core. Masks and elementwise kernels must print the same on
+   every architecture and instruction set; products are compared with double precision here. Run by
+   cross_check.py. */
 #include "fastdrop.h"
 
 #include <math.h>
@@ -38,14 +38,16 @@ static void masks(void) {
         for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
             const uint64_t q = (uint64_t)((1.0 - rates[p]) * 4294967296.0 + 0.5);
             const fd_drop drop = {&s, q, (float)(4294967296.0 / (double)q)};
-            fd_keep_mask(mask, &s, rows, units[u], q);
+            fd_keep_mask(&(fd_keep_mask_args){
+                .mask = mask, .stream = &s, .rows = rows, .units = units[u], .q = q});
             line("mask", (long)units[u], (long)p, mask, (size_t)n);
-            fd_dropout(y, x, rows, units[u], drop);
+            fd_dropout(
+                &(fd_dropout_args){.y = y, .x = x, .rows = rows, .units = units[u], .drop = drop});
             line("dropout", (long)units[u], (long)p, y, (size_t)n * sizeof *y);
         }
-        fd_uniform(y, &s, rows, units[u]);
+        fd_uniform(&(fd_uniform_args){.out = y, .stream = &s, .rows = rows, .units = units[u]});
         line("uniform", (long)units[u], 0, y, (size_t)n * sizeof *y);
-        fd_normal(y, &s, rows, units[u]);
+        fd_normal(&(fd_normal_args){.out = y, .stream = &s, .rows = rows, .units = units[u]});
         line("normal", (long)units[u], 0, y, (size_t)n * sizeof *y);
         free(x), free(y), free(mask);
     }
@@ -55,25 +57,49 @@ static void family(void) {
     enum { ROWS = 3, CHANNELS = 5, SIDE = 13, MAP = SIDE * SIDE, N = ROWS * CHANNELS * MAP };
     float *x = numbers(N, 6), *y = malloc(N * sizeof *y);
     fd_stream s = {{1, 2}, 0, 1, 7, NULL};
-    const ptrdiff_t length[] = {CHANNELS, MAP};
     for (int which = 0; which < 4; which++) {
-        const int shared[] = {which & 1, which >> 1};
-        fd_dropout_shared(y, x, ROWS, 2, length, shared,
-                          (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
+        fd_dropout_shared(&(fd_dropout_shared_args){.y = y,
+                                                    .x = x,
+                                                    .rows = ROWS,
+                                                    .axes = 2,
+                                                    .length = {CHANNELS, MAP},
+                                                    .shared = {which & 1, which >> 1},
+                                                    .drop = {&s, 3006477107u, 0.9f, 0.1f, -1.5f}});
         line("shared", which, 0, y, N * sizeof *y);
-        const fd_blocks blocks = {CHANNELS, {1, SIDE, SIDE}, {1, 4, 4}, which & 1, which >> 1};
-        fd_dropblock(y, x, ROWS, &blocks, &s, 4252017623u);
+        fd_dropblock(&(fd_dropblock_args){.y = y,
+                                          .x = x,
+                                          .rows = ROWS,
+                                          .channels = CHANNELS,
+                                          .size = {1, SIDE, SIDE},
+                                          .block = {1, 4, 4},
+                                          .stream = &s,
+                                          .q = 4252017623u,
+                                          .coupled = which & 1,
+                                          .batch = which >> 1});
         line("dropblock", which, 0, y, N * sizeof *y);
-        fd_noise(y, x, &s, ROWS, CHANNELS * MAP, 0.5f, which & 1);
+        fd_noise(&(fd_noise_args){.y = y,
+                                  .x = x,
+                                  .rows = ROWS,
+                                  .units = CHANNELS * MAP,
+                                  .stream = &s,
+                                  .sigma = 0.5f,
+                                  .relative = which & 1});
         line("noise", which, 0, y, N * sizeof *y);
     }
-    fd_concrete_forward(y, x, &s, ROWS, CHANNELS * MAP, (fd_concrete){-0.5f, 10.0f, 1.6f, 0.38f});
+    fd_concrete_forward(&(fd_concrete_forward_args){.y = y,
+                                                    .x = x,
+                                                    .rows = ROWS,
+                                                    .units = CHANNELS * MAP,
+                                                    .stream = &s,
+                                                    .concrete = {-0.5f, 10.0f, 1.6f, 0.38f}});
     line("concrete", 0, 0, y, N * sizeof *y);
     uint32_t *u = malloc(N * sizeof *u);
-    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    const fd_keep_uniforms_args uniforms = {
+        .out = u, .stream = &s, .rows = ROWS, .units = CHANNELS * MAP};
+    fd_keep_uniforms(&uniforms);
     line("uniforms", 0, 0, u, N * sizeof *u);
     s.by_sub = 1;
-    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
+    fd_keep_uniforms(&uniforms);
     line("by sub", 0, 0, u, N * sizeof *u);
     free(x), free(y), free(u);
 }
@@ -86,23 +112,66 @@ static void elementwise(void) {
     const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
     for (int kind = 0; kind < FD_ACTIVATIONS; kind++) {
         const int from_input = kind == FD_SILU || kind == FD_GELU;
-        fd_act(y, x, N, kind, 0.01f);
+        fd_act_backward_args backward = {.dz = dz,
+                                         .db = db,
+                                         .dy = dy,
+                                         .saved = from_input ? x : y,
+                                         .rows = ROWS,
+                                         .cols = COLS,
+                                         .samples = ROWS,
+                                         .drop = none,
+                                         .kind = kind,
+                                         .alpha = 0.01f};
+        fd_act(&(fd_act_args){.y = y, .z = x, .n = N, .kind = kind, .alpha = 0.01f});
         line("act", kind, 0, y, N * sizeof *y);
-        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, none);
+        fd_act_backward(&backward);
         line("act_backward", kind, 0, dz, N * sizeof *dz);
         line("db", kind, 0, db, sizeof db);
-        fd_act_dropout(y, x, ROWS, COLS, kind, 0.01f, drop);
+        fd_act_dropout(&(fd_act_dropout_args){.y = y,
+                                              .z = x,
+                                              .rows = ROWS,
+                                              .units = COLS,
+                                              .drop = drop,
+                                              .kind = kind,
+                                              .alpha = 0.01f});
         line("act_dropout", kind, 0, y, N * sizeof *y);
-        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, drop);
+        backward.drop = drop;
+        fd_act_backward(&backward);
         line("act_dropout_backward", kind, 0, dz, N * sizeof *dz);
     }
     float *m = numbers(N, 4), *v = numbers(N, 5);
     for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
-    fd_sgd(x, dy, m, N, 0.1f, 0.9f, 0.0f, 0.01f, 1, 0);
+    fd_sgd(&(fd_sgd_args){.p = x,
+                          .buf = m,
+                          .g = dy,
+                          .n = N,
+                          .lr = 0.1f,
+                          .momentum = 0.9f,
+                          .weight_decay = 0.01f,
+                          .nesterov = 1});
     line("sgd", 0, 0, x, N * sizeof *x);
-    fd_adam(x, dy, m, v, N, 0.01f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.001f, 1.5f);
+    fd_adam(&(fd_adam_args){.p = x,
+                            .m = m,
+                            .v = v,
+                            .g = dy,
+                            .n = N,
+                            .beta1 = 0.9f,
+                            .beta2 = 0.999f,
+                            .step_size = 0.01f,
+                            .eps = 1e-8f,
+                            .shrink = 0.001f,
+                            .v_scale = 1.5f});
     line("adam", 0, 0, x, N * sizeof *x);
-    fd_rmsprop(x, dy, v, m, N, 0.01f, 0.99f, 1e-8f, 0.01f, 0.9f);
+    fd_rmsprop(&(fd_rmsprop_args){.p = x,
+                                  .v = v,
+                                  .buf = m,
+                                  .g = dy,
+                                  .n = N,
+                                  .alpha = 0.99f,
+                                  .lr = 0.01f,
+                                  .eps = 1e-8f,
+                                  .weight_decay = 0.01f,
+                                  .momentum = 0.9f});
     line("rmsprop", 0, 0, x, N * sizeof *x);
     free(x), free(dy), free(y), free(dz), free(m), free(v);
 }
@@ -145,8 +214,8 @@ static void products(void) {
             }
 }
 
-/* Thinned networks: what three passes keep of five samples' rows, which must be the same
- * everywhere, and the layer that reads it. */
+/* Thinned networks: what three passes keep of the rows of five samples, which must be the same
+   everywhere, and the layer that reads it. */
 static void thinned(void) {
     enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
     float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
@@ -156,7 +225,8 @@ static void thinned(void) {
     static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
     for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
         fd_stream s = {{3, 4}, 0, 0, 0, NULL};
-        fd_keep_bits(bits, &s, PASSES, INS, rates[p]);
+        fd_keep_bits(&(fd_keep_bits_args){
+            .bits = bits, .stream = &s, .rows = PASSES, .units = INS, .q = rates[p]});
         int64_t x_at[PASSES], y_at[PASSES], k[PASSES], n[PASSES], at = 0;
         for (int t = 0; t < PASSES; t++, at += SAMPLES * k[t - 1]) {
             k[t] = 0;
