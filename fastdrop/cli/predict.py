@@ -168,7 +168,7 @@ def _take_for_scores(preparation, shape: tuple, path: str) -> None:
 
 def _answer(model, x, row0: int, preparation, options) -> dict:
     """The columns of the answer to samples that are numbered from row0 on: name -> array with a row for each."""
-    from fastdrop.functional.arithmetic import softmax_of
+    from fastdrop.functional.softmax import softmax_of
     from fastdrop.predictor.predict import predict
 
     mc, extra = None, {}

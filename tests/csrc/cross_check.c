@@ -1,6 +1,6 @@
-/* Prints a hash of each result of the core. Masks and elementwise kernels must print the same on
-   every architecture and instruction set; products are compared with double precision here. Run by
-   cross_check.py. */
+/* Prints one line a case. Masks and elementwise kernels print a hash of their result, which must be
+   the same on every architecture and instruction set. Products are compared here with double
+   precision, and print ok or WRONG. Run by cross_check.py. */
 #include "fastdrop.h"
 
 #include <math.h>
@@ -214,8 +214,8 @@ static void products(void) {
             }
 }
 
-/* Thinned networks: what three passes keep of the rows of five samples, which must be the same
-   everywhere, and the layer that reads it. */
+/* Thinned networks: the units that three passes keep of five samples, which must be the same
+   everywhere, and the layer that reads them. */
 static void thinned(void) {
     enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
     float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
@@ -233,21 +233,30 @@ static void thinned(void) {
             for (int i = 0; i < INS; i++) k[t] += bits[t * WORDS + i / 32] >> i % 32 & 1;
             x_at[t] = at, y_at[t] = t * SAMPLES * OUTS, n[t] = OUTS;
         }
-        const fd_thin thin = {.passes = PASSES,
-                              .samples = SAMPLES,
-                              .outs = OUTS,
-                              .ins = INS,
-                              .w = w,
-                              .x = kept,
-                              .x_at = x_at,
-                              .k = k,
-                              .bits = bits,
-                              .words = WORDS,
-                              .scale = 2.0f,
-                              .y = y,
-                              .y_at = y_at,
-                              .n = n};
-        fd_thin_rows(kept, x, INS, 0, &thin);
+        const fd_thin_layer_args thin = {.passes = PASSES,
+                                         .samples = SAMPLES,
+                                         .outs = OUTS,
+                                         .ins = INS,
+                                         .w = w,
+                                         .x = kept,
+                                         .x_at = x_at,
+                                         .k = k,
+                                         .bits = bits,
+                                         .words = WORDS,
+                                         .scale = 2.0f,
+                                         .y = y,
+                                         .y_at = y_at,
+                                         .n = n};
+        fd_thin_rows(&(fd_thin_rows_args){.y = kept,
+                                          .x = x,
+                                          .bits = bits,
+                                          .y_at = x_at,
+                                          .k = k,
+                                          .passes = PASSES,
+                                          .samples = SAMPLES,
+                                          .ins = INS,
+                                          .words = WORDS,
+                                          .ldx = INS});
         line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
         fd_thin_layer(&thin);
         double worst = 0.0;

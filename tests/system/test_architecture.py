@@ -66,12 +66,20 @@ NAMES = {dotted(path) for path in modules()}
 
 
 def imports(path):
-    """(module, imported name or None, whether at the top of the file) of each import of ours."""
+    """(module, imported name or None, whether at the top of the file) of each import of ours.
+
+    Imports under `if TYPE_CHECKING:` do not run, so they do not count as those at the top.
+    """
     tree = ast.parse(path.read_text())
     functions = [
         n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
+    for_types = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"
+    ]
+    inside = {id(node) for part in (*functions, *for_types) for node in ast.walk(part)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found = [(alias.name, None) for alias in node.names]
