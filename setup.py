@@ -1,19 +1,62 @@
-"""Builds fastdrop._core.binding: one file of kernels an instruction set, each with its own flags, chosen at run time."""
+"""Build fastdrop's C core: one table of kernels an instruction set, chosen at run time.
 
+Each file of kernels has its own compiler flags.
+"""
+
+import itertools
 import os
 import platform
+import shlex
 import shutil
+import subprocess
 import sys
+import sysconfig
 import tempfile
 
 import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-ARM64 = platform.machine().lower() in ("aarch64", "arm64")
+
+def target_machine(environ=os.environ):
+    """The machine to compile for: "x86_64", "arm64" or another name; "" for several at once.
+
+    A cross build names it in ARCHFLAGS (macOS) or _PYTHON_HOST_PLATFORM (crossenv, cibuildwheel).
+    Otherwise the compiler is asked: -dumpmachine prints the machine that its programs run on. The
+    machine that runs the build (platform.machine()) is never asked: it may be another one.
+    """
+    flags = shlex.split(environ.get("ARCHFLAGS", ""))
+    archs = {arch for flag, arch in itertools.pairwise(flags) if flag == "-arch"}
+    if archs:
+        return machine_name(archs.pop()) if len(archs) == 1 else ""
+    named = environ.get("_PYTHON_HOST_PLATFORM")
+    if named:
+        return machine_name(named.rsplit("-", 1)[-1])
+    compiler = shlex.split(environ.get("CC") or sysconfig.get_config_var("CC") or "")
+    if compiler:
+        try:
+            triple = subprocess.run(
+                [*compiler, "-dumpmachine"], capture_output=True, text=True, timeout=60, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.SubprocessError):  # not gcc or clang
+            triple = ""
+        if "-" in triple:
+            return machine_name(triple.split("-")[0])
+    return machine_name(sysconfig.get_platform().rsplit("-", 1)[-1])
+
+
+def machine_name(name):
+    """One spelling for each machine that has kernels of its own."""
+    name = name.lower()
+    return {"amd64": "x86_64", "aarch64": "arm64"}.get(name, name)
+
+
+if sys.platform == "darwin" and sysconfig.get_platform().endswith("universal2"):
+    # A universal Python compiles each file for two machines, which instruction-set flags forbid.
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+MACHINE = target_machine()
 ISA_FLAGS = {"scalar": []}
-if X86:
+if MACHINE == "x86_64":
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
     ISA_FLAGS["avx512"] = [
         *ISA_FLAGS["avx2"],
@@ -22,10 +65,12 @@ if X86:
         "-mavx512dq",
         "-mavx512vl",
     ]
-elif ARM64:
+elif MACHINE == "arm64":
     ISA_FLAGS["neon"] = []
+MACHINE_MACROS = {"x86_64": [("FD_X86", None)], "arm64": [("FD_ARM64", None)]}.get(MACHINE, [])
 
-# For gcc and clang. Elementwise kernels give the same bits everywhere only without contraction; -g0 keeps the wheel small.
+# For gcc and clang. Elementwise kernels give the same bits on every instruction set only without
+# contraction (a*b + c in one rounding). -g0 makes the wheel four times smaller.
 FLAGS = ["-std=c11", "-O2", "-g0", "-ffp-contract=off"]
 OPENMP = {"darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"])}
 
@@ -44,9 +89,37 @@ DRIVERS = [
     path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"
 ]
 INCLUDE = ["csrc", "csrc/include"]
+# The public header and the one that it includes: copied to fastdrop/include, where
+# fastdrop.get_include() finds them.
+HEADERS = {"fastdrop.h": "csrc/include/fastdrop.h", "base/types.h": "csrc/base/types.h"}
 
 
 class BuildCore(build_ext):
+    """Compiles the core and copies the public headers into the package."""
+
+    def run(self):
+        super().run()
+        for built, in_source in self.header_copies().items():
+            self.copy_header(built)
+            if self.inplace:
+                self.copy_header(in_source)
+
+    def header_copies(self):
+        """Path below the build folder -> path below the source folder."""
+        paths = [os.path.join("fastdrop", "include", *name.split("/")) for name in HEADERS]
+        return {os.path.join(self.build_lib, path): path for path in paths}
+
+    def copy_header(self, path):
+        self.mkpath(os.path.dirname(path))
+        name = os.path.relpath(path, path[: path.rindex("include") + len("include")])
+        self.copy_file(HEADERS[name.replace(os.sep, "/")], path)
+
+    def get_outputs(self):
+        return [*super().get_outputs(), *self.header_copies()]
+
+    def get_output_mapping(self):  # an editable installation with links to the source
+        return {**super().get_output_mapping(), **(self.header_copies() if self.inplace else {})}
+
     def build_extension(self, ext):
         if not os.environ.get("FASTDROP_NO_OPENMP"):
             self.add_openmp(ext)
@@ -91,12 +164,15 @@ setup(
             "fastdrop._core.binding",
             ["fastdrop/_core/binding.pyx", *DRIVERS],
             include_dirs=[*INCLUDE, numpy.get_include()],
-            depends=files_below("csrc", (".h", ".inc", ".c")),
+            depends=[
+                *files_below("csrc", (".h", ".inc", ".c")),
+                *files_below("fastdrop/_core", (".pxd", ".pxi")),
+            ],
             define_macros=[
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
                 ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
             ]
-            + ([("FD_X86", None)] if X86 else [("FD_ARM64", None)] if ARM64 else []),
+            + MACHINE_MACROS,
             extra_compile_args=FLAGS + os.environ.get("FASTDROP_CFLAGS", "").split(),
             extra_link_args=os.environ.get("FASTDROP_LDFLAGS", "").split(),
         )

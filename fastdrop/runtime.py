@@ -36,16 +36,33 @@ def available_isas() -> tuple[str, ...]:
     return _core.available_isas()
 
 
+def get_include() -> str:
+    """The folder of the C header `fastdrop.h`, for the include path of a C or C++ compiler.
+
+    The header declares the functions that the shared library of the core exports. `show_config`
+    prints the path of that library.
+
+    Returns
+    -------
+    str
+        Path of a folder inside the package, with `fastdrop.h` and the header that it includes.
+
+    Examples
+    --------
+    >>> import os
+    >>> import fastdrop as fd
+    >>> os.path.isfile(os.path.join(fd.get_include(), "fastdrop.h"))
+    True
+    """
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+
+
 def config() -> dict:
     """Version, build and machine, as `show_config` prints them."""
-    from importlib import metadata
+    from fastdrop._core import distribution
 
-    try:
-        version = metadata.version("fastdrop")
-    except metadata.PackageNotFoundError:
-        version = "unknown (not installed)"
     return {
-        "fastdrop": version,
+        "fastdrop": distribution.version(),
         "python": sys.version.split()[0],
         "numpy": np.__version__,
         "compiler": _core.compiler(),
@@ -61,11 +78,18 @@ def config() -> dict:
 
 
 def show_config() -> None:
-    """Print version, compiler, instruction sets and threads."""
+    """Print version, compiler, instruction sets and threads.
+
+    A last line warns about another installed distribution that owns a package `fastdrop`.
+    """
+    from fastdrop._core import distribution
+
     facts = config()
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
+    if others := distribution.others():
+        print(f"warning: {distribution.others_text(others)}")
 
 
 def _from_environment() -> None:

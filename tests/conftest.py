@@ -4,6 +4,10 @@ import pytest
 
 import fastdrop
 from fastdrop import _core
+from helpers.require_all import (  # noqa: F401 (hooks)
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
 
 
 @pytest.fixture(params=fastdrop.available_isas())

@@ -138,7 +138,10 @@ def run(options) -> None:
 
 def plot(inside, outside, path) -> None:
     """Histograms of three scores on both data sets, and ROC curves."""
-    picture = figure(11, 2.8)
+    picture = figure(12, 3.2)
+    count = (
+        f"{len(inside['softmax entropy']):,} digits, {len(outside['softmax entropy']):,} clothes"
+    )
     for i, name in enumerate(("mutual information", "predictive entropy", "softmax entropy")):
         axes = picture.add_subplot(1, 4, i + 1)
         top = max(inside[name].max(), outside[name].max())
@@ -148,14 +151,12 @@ def plot(inside, outside, path) -> None:
         ):
             axes.hist(found[name], bins=40, range=(0, top), color=colour, alpha=0.6, label=label)
         axes.set_yscale("log")
-        axes.set_title(
-            name + (", one scaled pass" if name in SCALED else ", passes"), fontsize="small"
-        )
-        axes.set_xlabel("nats", fontsize="small")
+        axes.set_title("weight-scaled pass" if name in SCALED else "Monte Carlo", fontsize="small")
+        axes.set_xlabel(f"{name} (nats)", fontsize="small")
+        axes.set_ylabel("number of images in a bin", fontsize="small")
         axes.tick_params(labelsize="x-small")
         if i == 0:
-            axes.set_ylabel("images", fontsize="small")
-            axes.legend(fontsize="x-small")
+            axes.legend(fontsize="x-small", title=count, title_fontsize="xx-small")
     axes = picture.add_subplot(1, 4, 4)
     for name in (
         "mutual information",
@@ -169,9 +170,9 @@ def plot(inside, outside, path) -> None:
             linewidth=1,
             label=f"{name} ({auroc(inside[name], outside[name]):.3f})",
         )
-    axes.set_title("ROC (AUROC)", fontsize="small")
+    axes.set_title("ROC curves (AUROC)", fontsize="small")
     axes.set_xlabel("share of digits above the threshold", fontsize="small")
-    axes.set_ylabel("share of clothes above it", fontsize="small")
+    axes.set_ylabel("share of clothes above the threshold", fontsize="small")
     axes.tick_params(labelsize="x-small")
     axes.legend(fontsize="xx-small", loc="lower right")
     save(picture, path)

@@ -1,4 +1,4 @@
 #include "simd/avx2.h"
-#include "isa/table.inc"
 
-const fd_table fd_table_avx2 = FD_TABLE;
+#define FD_TABLE fd_table_avx2
+#include "isa/table.inc"

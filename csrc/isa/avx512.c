@@ -1,4 +1,4 @@
 #include "simd/avx512.h"
-#include "isa/table.inc"
 
-const fd_table fd_table_avx512 = FD_TABLE;
+#define FD_TABLE fd_table_avx512
+#include "isa/table.inc"

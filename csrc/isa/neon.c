@@ -1,4 +1,4 @@
 #include "simd/neon.h"
-#include "isa/table.inc"
 
-const fd_table fd_table_neon = FD_TABLE;
+#define FD_TABLE fd_table_neon
+#include "isa/table.inc"

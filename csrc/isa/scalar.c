@@ -1,4 +1,4 @@
 #include "simd/scalar.h"
-#include "isa/table.inc"
 
-const fd_table fd_table_scalar = FD_TABLE;
+#define FD_TABLE fd_table_scalar
+#include "isa/table.inc"

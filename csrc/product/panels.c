@@ -1,12 +1,9 @@
-/* Floor 3: panels of a second operand that the caller keeps, whole or thinned. */
+/* fd_pack: packs the second operand of x w^T for the caller to keep, whole or thinned to some rows
+   and columns. panels.h has the layout. */
 #include "product/panels.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
-
-enum {
-    GRAIN = 1 << 16,
-    CHUNK = 1 << 24
-}; /* elements worth a thread; between two looks for an interrupt */
+#include "runtime/tuning.h"
 
 typedef struct {
     const fd_table *k;
@@ -15,10 +12,11 @@ typedef struct {
     ptrdiff_t begin, end; /* the chunk, in panels */
 } pack_work;
 
-/* Rows of floats with room for a vector behind each. */
+/* Floats between staged rows: a vector may be written behind each row. */
 static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, 16) + 16; }
 
-/* Panels [first, end) */
+/* Packs panels [first, end). Rows that are thinned are gathered in the stage first, tile_n rows at
+   a time. */
 static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, float *stage) {
     const fd_panels *p = work->p;
     assert(p->bits ? p->k <= p->units : p->k == p->units && p->scale == 1.0f);
@@ -61,7 +59,8 @@ ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k) {
 }
 
 size_t fd_pack_room(const fd_panels *p) {
-    return p->rows || p->bits ? (size_t)(fd_kernels()->tile_n * stage_ld(p->k)) * sizeof(float) : 0;
+    if (!p->rows && !p->bits) return 0;
+    return (size_t)(fd_kernels()->tile_n * stage_ld(p->k)) * sizeof(float);
 }
 
 void fd_pack_alone(float *panels, const fd_panels *p, char *room) {
@@ -73,11 +72,12 @@ int fd_pack(float *panels, const fd_panels *p) {
     pack_work work = {.k = fd_kernels(), .p = p, .to = panels};
     if (p->n == 0 || p->k == 0) return FD_OK;
     const ptrdiff_t width = work.k->tile_n, total = fd_ceil_div(p->n, width),
-                    chunk = fd_max(8, CHUNK / (width * p->units));
+                    chunk = fd_max(8, FD_PACK_CHUNK / (width * p->units));
     for (work.begin = 0; work.begin < total; work.begin = work.end) {
         work.end = fd_min(total, work.begin + chunk);
         fd_region region;
-        int status = fd_begin(&region, fd_worth((work.end - work.begin) * width * p->k, GRAIN),
+        int status = fd_begin(&region,
+                              fd_worth((work.end - work.begin) * width * p->k, FD_PACK_GRAIN),
                               fd_pack_room(p));
         if (status != FD_OK) return status;
         fd_run(&region, pack_task, &work, 1);

@@ -1,26 +1,24 @@
-/* Floor 3: thinned networks, a pass with its own masks a task: a thread compresses, packs and
-   multiplies on its own, so passes need not wait for each other (with a region for each step, a
-   busy neighbour on one of two cores made 50 passes take 180 ms instead of 18). */
-#include "runtime/cpu.h"
-#include "fastdrop.h"
-#include "product/gemm.h"
-#include "product/panels.h"
-#include "runtime/parallel.h"
+/* Thinned networks: layers that compute with the kept units only, when a whole Monte Carlo pass
+   shares one mask.
 
-enum {
-    GRAIN = 1 << 19,
-    ROWS_GRAIN = 1 << 16
-};                                /* multiply-adds, and elements of rows, worth a thread */
-static const double CHUNK = 2e10; /* multiply-adds between two looks for an interrupt */
+   Each pass is one task. Its thread packs the kept weights and multiplies on its own, so passes do
+   not wait for each other (with one parallel region a step, a busy neighbour on one of two cores
+   made 50 passes take 180 ms instead of 18). */
+#include "fastdrop.h"
+#include "product/dense.h"
+#include "product/panels.h"
+#include "runtime/cpu.h"
+#include "runtime/parallel.h"
+#include "runtime/tuning.h"
 
 typedef struct {
     const fd_thin *t;
-    ptrdiff_t next, end; /* passes that are left */
-    size_t pack_room, bias_room, panels_room;
+    ptrdiff_t next, end;                      /* passes that no thread has taken yet */
+    size_t pack_room, bias_room, panels_room; /* bytes, whole cache lines */
 } thin_work;
 
-/* The next pass that no thread has. Passes keep different numbers of units, so each thread takes
- * another when it is done with one. */
+/* The next pass that no thread has taken. Passes keep different numbers of units, so threads take
+   them one by one. */
 static ptrdiff_t take(ptrdiff_t *next) { return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED); }
 
 static size_t lines(size_t bytes) {
@@ -65,9 +63,13 @@ static void layer_task(const fd_region *region, int thread, void *context) {
             for (ptrdiff_t j = 0; j < p.n; j++) bias[j] = t->bias[packed.rows[j]];
             p.bias = bias;
         }
-        fd_gemm_alone(&p, room + w->pack_room);
+        fd_dense d;
+        fd_dense_start(&d, &p);
+        fd_nest_alone(&d.nest, room + w->pack_room);
     }
 }
+
+static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
 int fd_thin_layer(const fd_thin *t) {
     thin_work w = {.t = t};
@@ -79,23 +81,24 @@ int fd_thin_layer(const fd_thin *t) {
         const fd_product p = product_of(t, pass);
         assert((t->bits ? 32 * t->words >= t->ins : p.k == t->ins) && (t->rows || p.n == t->outs) &&
                (!t->ldy || t->ldy >= p.n));
-        w.pack_room = (size_t)fd_max((ptrdiff_t)w.pack_room,
-                                     (ptrdiff_t)lines(fd_pack_room(&packed)));
-        w.panels_room = (size_t)fd_max(
-            (ptrdiff_t)w.panels_room,
-            (ptrdiff_t)lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
-        gemm_room = (size_t)fd_max((ptrdiff_t)gemm_room, (ptrdiff_t)lines(fd_gemm_room(&p)));
+        fd_dense d;
+        fd_dense_start(&d, &p);
+        w.pack_room = most(w.pack_room, lines(fd_pack_room(&packed)));
+        w.panels_room = most(w.panels_room,
+                             lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
+        gemm_room = most(gemm_room, lines(fd_nest_room(&d.nest)));
         widest = fd_max(widest, p.n);
-        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) *
-                (double)(p.m + 16); /* packing an element is worth 16 products */
+        /* packing an element takes about as long as 16 multiply-adds */
+        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) * (double)(p.m + 16);
     }
     w.bias_room = lines((size_t)(widest + 64) * sizeof(float));
     const ptrdiff_t chunk = fd_max(
-        8, (ptrdiff_t)(CHUNK / fd_max(1, (ptrdiff_t)(work / (double)fd_max(1, t->passes)))));
+        8, (ptrdiff_t)(FD_PRODUCT_CHUNK /
+                       fd_max(1, (ptrdiff_t)(work / (double)fd_max(1, t->passes)))));
     for (w.next = 0; w.next < t->passes; w.next = w.end) {
         w.end = fd_min(t->passes, w.next + chunk);
         fd_region region;
-        const ptrdiff_t wanted = fd_min(w.end - w.next, (ptrdiff_t)(work / GRAIN) + 1);
+        const ptrdiff_t wanted = fd_min(w.end - w.next, (ptrdiff_t)(work / FD_PRODUCT_GRAIN) + 1);
         int status = fd_begin(&region, wanted,
                               w.panels_room + w.bias_room + w.pack_room + gemm_room);
         if (status != FD_OK) return status;
@@ -130,7 +133,7 @@ int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, con
     assert(t->bits && 32 * t->words >= t->ins);
     fd_region region;
     int status = fd_begin(
-        &region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, ROWS_GRAIN)), 0);
+        &region, fd_min(t->passes, fd_worth(t->passes * t->samples * t->ins, FD_ROWS_GRAIN)), 0);
     if (status != FD_OK) return status;
     fd_run(&region, rows_task, &w, 0);
     fd_end(&region);

@@ -1,6 +1,8 @@
-/* Floor 3: see pieces.h. */
+/* See chunks.h. */
 #include "runtime/chunks.h"
 
+/* A thread's part of the chunk, as pieces: the end of a row, whole rows, the beginning of a row.
+   Threads are cut at multiples of 8 groups, 4 KiB of floats. */
 static void run_pieces(const fd_region *region, int thread, void *context) {
     const piece_work *w = context;
     ptrdiff_t at = w->begin + fd_cut(w->end - w->begin, region->threads, thread, 8);

@@ -1,38 +1,40 @@
-/* Floor 3: elementwise work: a rows x units array cut into pieces for threads, at whole groups of
-   units, and into chunks between which an interrupt is noticed. */
-#ifndef FD_PIECES_H
-#define FD_PIECES_H
+/* Elementwise work over a rows x units array, by all threads.
 
-#include "runtime/cpu.h"
+   The array is cut twice. Chunks run one after the other, with a look for an interrupt between
+   them. Each chunk is cut into one piece a thread, at whole groups of FD_GROUP units, so that no
+   two threads need the bits of the same group of a mask. */
+#ifndef FD_RUNTIME_CHUNKS_H
+#define FD_RUNTIME_CHUNKS_H
+
 #include "fastdrop.h"
+#include "runtime/cpu.h"
 #include "runtime/parallel.h"
+#include "runtime/tuning.h"
 
-enum {
-    FD_GRAIN = 16384,  /* elements worth a thread: about 2 us of copying; a region costs 1 us */
-    FD_CHUNK = 1 << 23 /* elements between two looks for an interrupt: 0.2 s of scalar code */
-};
-
-/* What a piece may need; one struct for all elementwise tasks. */
+/* What a piece may need: one struct for all elementwise tasks, of which each fills its part. */
 typedef struct piece_work {
+    /* Called with whole rows [row, row + rows) (unit0 = 0, units = w->units), or with units [unit0,
+       unit0 + units) of one row; unit0 is a multiple of FD_GROUP. */
     void (*piece)(const struct piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
                   ptrdiff_t units);
-    const fd_table *k;
+    const fd_table *k; /* set by fd_for_pieces */
     void *y;
     const float *x, *saved;
-    ptrdiff_t units, groups, begin,
-        end; /* units a row, groups a row, the chunk in groups counted over all rows */
+    ptrdiff_t units, groups; /* of a row; fd_for_pieces sets groups */
+    ptrdiff_t begin, end;    /* the chunk, in groups counted over all rows */
     const fd_stream *s;
     uint64_t q;
     fd_drop drop;
     fd_concrete concrete;
     double *sums;
     float scale, alpha;
-    int kind, nt;
+    int kind, nt; /* nt: stores past the caches; stream_end is called for the thread at the end */
 } piece_work;
 
-/* w->piece on all of rows x w->units; flush: subnormals count as zero meanwhile */
+/* Calls w->piece for all of rows x w->units. flush: subnormals count as zero meanwhile. FD_OK,
+   FD_NO_MEMORY or FD_INTERRUPTED. */
 int fd_for_pieces(piece_work *w, ptrdiff_t rows, int flush);
-/* A flat array as one row, so that pieces are cut anywhere. */
+/* The same for a flat array of n elements: one row, so pieces may be cut at any group. */
 int fd_for_flat(piece_work *w, ptrdiff_t n, int flush);
 
 #endif

@@ -1,3 +1,5 @@
+/* Chooses the table of kernels for this processor and reads its cache sizes. To add an instruction
+   set: a file isa/<name>.c, and a line in `implementations`. */
 #include "runtime/cpu.h"
 #include "fastdrop.h"
 
@@ -21,7 +23,7 @@ extern const fd_table fd_table_neon;
 #endif
 static int always(void) { return 1; }
 
-/* best first */
+/* Best first: the first one that is available is used unless fd_set_isa says otherwise. */
 static const struct {
     const fd_table *table;
     int (*available)(void);
@@ -30,7 +32,7 @@ static const struct {
     {&fd_table_avx512, has_avx512},
     {&fd_table_avx2, has_avx2},
 #elif defined(FD_ARM64)
-    {&fd_table_neon, always}, /* part of the base architecture */
+    {&fd_table_neon, always}, /* NEON is part of AArch64 */
 #endif
     {&fd_table_scalar, always},
 };
@@ -64,8 +66,9 @@ int fd_set_isa(const char *name) {
     return FD_UNKNOWN_ISA;
 }
 
-/* Linux tells in files; sysconf adds the third caches of all parts of an AMD processor up, of which
- * a core has one. */
+/* Reads the first line of a file of /sys. Linux describes the caches there. sysconf is no
+   substitute: on AMD processors it reports the sum of all third caches, of which a core uses one.
+ */
 static int read_line(char *to, int room, const char *format, int index) {
     char path[80];
     snprintf(path, sizeof path, format, index);
@@ -96,16 +99,10 @@ ptrdiff_t fd_cache_bytes(int level) {
     static _Atomic ptrdiff_t known[4];
     ptrdiff_t bytes = atomic_load_explicit(&known[level], memory_order_relaxed);
     if (bytes) return bytes;
-    static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20,
-                                       32 << 20}; /* where the system does not say */
+    /* 32 KiB, 1 MiB, 32 MiB where the system does not say */
+    static const ptrdiff_t usual[4] = {0, 32 << 10, 1 << 20, 32 << 20};
     bytes = cache_from_files(level);
     if (bytes <= 0) bytes = usual[level];
     atomic_store(&known[level], bytes);
     return bytes;
-}
-
-/* Larger than half the last cache: the next reader would miss anyway, and a streaming store need
- * not read the line first. */
-int fd_past_caches(ptrdiff_t elements) {
-    return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2;
 }

@@ -1,12 +1,15 @@
-/* Floor 2: what this processor has: which table of kernels runs, how large the caches are. */
-#ifndef FD_DISPATCH_H
-#define FD_DISPATCH_H
+/* The processor: which table of kernels is active, and how large its caches are. */
+#ifndef FD_RUNTIME_CPU_H
+#define FD_RUNTIME_CPU_H
 
 #include "kernels/table.h"
 
-const fd_table *fd_kernels(void);    /* the table in force */
-ptrdiff_t fd_cache_bytes(int level); /* of this machine's data caches: 1, 2 (a core's) or 3 */
-int fd_past_caches(
-    ptrdiff_t elements); /* whether an output of so many floats is stored past them */
+/* The active table. The first call chooses the best one that the processor has; fd_set_isa changes
+   it. A driver asks once a call and uses that table throughout. */
+const fd_table *fd_kernels(void);
+
+/* The size of this machine's data cache of a level: 1, 2 (one core's) or 3. A common value where
+   the system does not say. Only runtime/tuning.c asks. */
+ptrdiff_t fd_cache_bytes(int level);
 
 #endif

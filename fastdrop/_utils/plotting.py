@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from fastdrop._utils.optional import install_hint
+
 __all__ = ["check_ending", "diagonal", "figure", "save"]
 
 
@@ -20,7 +22,8 @@ def figure(width: float, height: float):
             Figure,  # without pyplot: no window, no global state
         )
     except ImportError:
-        raise ImportError("plotting needs matplotlib: pip install 'fastdrop[train]'") from None
+        hint = install_hint("matplotlib", "train")
+        raise ImportError(f"plotting needs matplotlib ({hint})") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -1,14 +1,18 @@
-"""Type aliases that the whole package shares. Imported by type checkers only."""
+"""Type aliases that annotations of the whole package share."""
 
 from __future__ import annotations
 
 import os
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-ArrayLike = npt.ArrayLike
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-Shape = tuple[int, ...]
-PathLike = str | os.PathLike[str]
+# Anything that np.asarray turns into an array: an array, a number, a (nested) sequence of numbers.
+ArrayLike: TypeAlias = npt.ArrayLike
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
+Shape: TypeAlias = tuple[int, ...]
+PathLike: TypeAlias = str | os.PathLike[str]
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]

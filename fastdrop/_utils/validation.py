@@ -1,8 +1,10 @@
-"""Validation and conversion of what users pass, in one place.
+"""Validation and conversion of arguments.
 
-Everything that comes from outside goes through one of these functions and comes out as what the core asserts:
-C-contiguous float32 arrays, Python floats and ints in range. Errors name the argument, say what was expected and
-what came; nothing is changed when one is raised.
+Every public function passes its arguments through this module. The results are what the C core
+requires: C-contiguous float32 arrays, Python floats, and Python ints in range. An error names the
+argument, what was expected and what was given. A function that raises has changed nothing.
+
+The package imports this module as ``check``.
 """
 
 from __future__ import annotations
@@ -10,32 +12,43 @@ from __future__ import annotations
 import operator
 import sys
 from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import Float32Array, IntArray, Shape
 
 U32_MAX = 0xFFFFFFFF
 U64_MAX = 0xFFFFFFFFFFFFFFFF
 MAX_UNITS = 2**34
-SHARED_ROW = U32_MAX
+SHARED_ROW = U32_MAX  # the row number of a decision that the whole batch shares
 
 
-def describe(value) -> str:
-    """How an error message calls what came."""
+def describe(value: object) -> str:
+    """A value as error messages show it."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
-def as_array(value, name: str) -> np.ndarray:
-    """`value` as NumPy sees it; the same memory where it has some. Nested lists of unequal lengths and masked arrays,
-    whose mask would be lost, are refused."""
-    masked = sys.modules.get("numpy.ma")  # who has a masked array has loaded it
+def as_array(value: Any, name: str) -> npt.NDArray[Any]:
+    """`value` as an array, without a copy where possible. A Tensor gives its own array.
+
+    Masked arrays are refused, because their mask would be lost, and so are nested lists of
+    unequal lengths.
+    """
+    masked = sys.modules.get("numpy.ma")  # there are no masked arrays before it is imported
     if masked and isinstance(value, masked.MaskedArray):
         raise TypeError(
-            f"{name} must be an array without a mask (numpy.ma.filled makes one), got a masked array of shape {value.shape}"
+            f"{name} must be an array without a mask (numpy.ma.filled makes one), "
+            f"got a masked array of shape {value.shape}"
         )
     try:
         return np.asarray(value)
@@ -43,8 +56,8 @@ def as_array(value, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be an array, got {describe(value)}") from None
 
 
-def empty(shape: tuple, dtype, names: str) -> np.ndarray:
-    """A new array; ValueError that names what asks for it when no machine could address it."""
+def empty(shape: Shape, dtype: npt.DTypeLike, names: str) -> npt.NDArray[Any]:
+    """A new array. ValueError, which blames `names`, where the shape exceeds the address space."""
     try:
         return np.empty(shape, dtype)
     except ValueError:
@@ -53,16 +66,13 @@ def empty(shape: tuple, dtype, names: str) -> np.ndarray:
         ) from None
 
 
-def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> np.ndarray:
-    """Real numbers as a C-contiguous, aligned, native float32 array; the same object when it already is one.
+def floats(x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> Float32Array:
+    """Real numbers as a C-contiguous, aligned, native float32 array; x itself if it is one.
 
-    float64, float16 and integers are converted once, here. bool, complex, object and strings are refused.
+    float64, float16 and integers are converted to float32. bool, complex, object and string
+    arrays are refused.
     """
-    array = (
-        x
-        if type(x) is np.ndarray
-        else as_array(getattr(x, "data", x) if hasattr(x, "_node") else x, name)
-    )
+    array = x if type(x) is np.ndarray else as_array(x, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
     if ndim is not None and array.ndim != ndim:
@@ -82,86 +92,27 @@ def floats(x, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> n
     return array
 
 
-def real(
-    value,
-    name: str,
-    *,
-    low: float = -np.inf,
-    high: float = np.inf,
-    open_low: bool = False,
-    open_high: bool = False,
-) -> float:
-    """A finite real number in an interval."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (Real, np.floating, np.integer)
+def finite_array(values: Any, name: str) -> npt.NDArray[Any]:
+    """An array of finite real numbers with at least 1 dimension. Its dtype is kept."""
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
+    # The minimum or the maximum is not finite exactly if an element is not.
+    if (
+        array.dtype.kind == "f"
+        and array.size
+        and not (np.isfinite(array.min()) and np.isfinite(array.max()))
     ):
-        raise TypeError(f"{name} must be a real number, got {describe(value)}")
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond float64
-        number = np.inf if value > 0 else -np.inf
-    inside = (number > low if open_low else number >= low) and (
-        number < high if open_high else number <= high
-    )
-    if not inside or number in (np.inf, -np.inf):  # NaN is never inside
-        interval = f"{'(' if open_low or low == -np.inf else '['}{low:g}, {high:g}{')' if open_high or high == np.inf else ']'}"
-        raise ValueError(f"{name} must be a finite number in {interval}, got {describe(value)}")
-    return number
+        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(f"{name} must be finite, got NaN or infinity (first in row {row})")
+    return array
 
 
-def rate(p, name: str = "p") -> float:
-    """A drop probability: a real number in [0, 1]."""
-    if type(p) is float and 0.0 <= p <= 1.0:
-        return p
-    return real(p, name, low=0.0, high=1.0)
-
-
-def axes(value, name: str, ndim: int) -> tuple[int, ...]:
-    """Axes of an array with so many dimensions, sorted, negative ones counted from the end; each once."""
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        value = (value,)
-    found = sorted(integer(axis, name, -ndim, ndim - 1) % ndim for axis in value)
-    if len(set(found)) < len(found):
-        raise ValueError(f"{name} must name each axis once, got {describe(value)}")
-    return tuple(found)
-
-
-def integer(value, name: str, low: int = 0, high: int = U32_MAX) -> int:
-    """An integer in [low, high]; NumPy integers are fine, bools and floats are not."""
-    if type(value) is int and low <= value <= high:
-        return value
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, got {describe(value)}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
-    if not low <= number <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, got {number}")
-    return number
-
-
-def flag(value, name: str) -> bool:
-    """A bool."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {describe(value)}")
-    return bool(value)
-
-
-def choice(value, name: str, allowed):
-    """One of a few names."""
-    if not isinstance(value, str):
-        raise TypeError(
-            f"{name} must be one of {', '.join(map(repr, allowed))}, got {describe(value)}"
-        )
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-    return value
-
-
-def labels(y, name: str, classes: int | None = None) -> np.ndarray:
-    """Class numbers as a 1-d int64 array, each in [0, classes) when `classes` is given."""
-    array = as_array(getattr(y, "data", y) if hasattr(y, "_node") else y, name)
+def labels(y: Any, name: str, classes: int | None = None) -> npt.NDArray[np.int64]:
+    """Class numbers as a 1-d int64 array, each in [0, classes) if `classes` is given."""
+    array = as_array(y, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integer class numbers, got {describe(array)}")
     if array.ndim != 1:
@@ -175,8 +126,113 @@ def labels(y, name: str, classes: int | None = None) -> np.ndarray:
     return array
 
 
-def row_numbers(rows, row0: int, name: str = "rows"):
-    """`rows` as (count, None) for a count from row0 on, or (count, uint32 array) for a list of row numbers."""
+def linear_shapes(
+    x: Shape, w: Shape, b: Shape | None = None, names: tuple[str, str, str] = ("x", "w", "b")
+) -> None:
+    """Check the shapes of a dense layer: x (..., in), w (out, in), b (out,) or None.
+
+    `names` are the arguments' names in error messages.
+    """
+    if len(w) != 2:
+        raise ValueError(f"{names[1]} must have 2 dimensions, got shape {w}")
+    if not x or x[-1] != w[1]:
+        raise ValueError(
+            f"{names[0]} must have {w[1]} features along its last axis to match {names[1]}, "
+            f"got shape {x}"
+        )
+    if b is not None and b != w[:1]:
+        raise ValueError(f"{names[2]} must have shape {w[:1]} to match {names[1]}, got {b}")
+
+
+def real(
+    value: Any,
+    name: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """A finite real number in the interval from `low` to `high`, as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (Real, np.floating, np.integer)
+    ):
+        raise TypeError(f"{name} must be a real number, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the range of float64
+        number = np.inf if value > 0 else -np.inf  # type: ignore[operator]
+    inside = (number > low if open_low else number >= low) and (
+        number < high if open_high else number <= high
+    )
+    if not inside or number in (np.inf, -np.inf):  # NaN is never inside
+        left = "(" if open_low or low == -np.inf else "["
+        right = ")" if open_high or high == np.inf else "]"
+        raise ValueError(
+            f"{name} must be a finite number in {left}{low:g}, {high:g}{right}, "
+            f"got {describe(value)}"
+        )
+    return number
+
+
+def rate(p: Any, name: str = "p") -> float:
+    """A drop probability: a real number in [0, 1], as a float."""
+    if type(p) is float and 0.0 <= p <= 1.0:
+        return p
+    return real(p, name, low=0.0, high=1.0)
+
+
+def axes(value: Any, name: str, ndim: int) -> tuple[int, ...]:
+    """Different axes of an array with `ndim` dimensions, sorted, each in [0, ndim).
+
+    `value` is one axis or several; negative numbers count from the end.
+    """
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        value = (value,)
+    found = sorted(integer(axis, name, -ndim, ndim - 1) % ndim for axis in value)
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} must name each axis once, got {describe(value)}")
+    return tuple(found)
+
+
+def integer(value: Any, name: str, low: int = 0, high: int = U32_MAX) -> int:
+    """An integer in [low, high]. NumPy integers are accepted, bools and floats are refused."""
+    if type(value) is int and low <= value <= high:
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {describe(value)}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, got {number}")
+    return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False, as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
+    return bool(value)
+
+
+def choice(value: Any, name: str, allowed: Collection[str]) -> str:
+    """One of the allowed strings."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"{name} must be one of {', '.join(map(repr, allowed))}, got {describe(value)}"
+        )
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def row_numbers(rows: Any, row0: int, name: str = "rows") -> tuple[int, IntArray | None]:
+    """(number of rows, row numbers as a uint32 array or None).
+
+    `rows` is a count of rows that are numbered from row0 on (None), or the number of each row.
+    """
     if type(rows) is int or (
         not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0
     ):
@@ -206,27 +262,34 @@ def row_numbers(rows, row0: int, name: str = "rows"):
     return array.size, np.ascontiguousarray(array, dtype=np.uint32)
 
 
-def apart(arrays: list, targets: list) -> list:
-    """The arrays, copied where they may share memory with a target: what is then written to targets changes none of them."""
+def apart(
+    arrays: Sequence[npt.NDArray[Any]], targets: Sequence[npt.NDArray[Any]]
+) -> list[npt.NDArray[Any]]:
+    """The arrays, each copied if it may share memory with a target.
+
+    Writing to the targets then changes none of the arrays.
+    """
+    # Address ranges sorted by start; ends[i] is the highest end of the ranges up to i.
     spans = sorted(np.lib.array_utils.byte_bounds(target) for target in targets)
     starts, ends = [start for start, _ in spans], list(accumulate((end for _, end in spans), max))
 
-    def shares(array):
+    def shares(array: npt.NDArray[Any]) -> bool:
         start, end = np.lib.array_utils.byte_bounds(array)
         before = bisect_left(starts, end)
-        return before and ends[before - 1] > start
+        return before > 0 and ends[before - 1] > start
 
     return [array.copy() if shares(array) else array for array in arrays]
 
 
 def output(
-    out, shape: tuple, *inputs: np.ndarray, name: str = "out", may_alias: bool = True
-) -> np.ndarray:
-    """Where a result goes: a new float32 array, or the user's, checked.
+    out: Any, shape: Shape, *inputs: object, name: str = "out", may_alias: bool = True
+) -> Float32Array:
+    """The array for a result: the caller's `out` after checks, or a new float32 array.
 
-    The user's must be a writable float32 array of this shape, each element in a place of its own. It may be exactly an
-    input (same first byte, same strides) when `may_alias`; any other overlap is refused, and what is too hard to decide
-    counts as one. A non-contiguous `out` is the caller's to copy into.
+    `out` must be a writable float32 array of this shape whose elements do not overlap. With
+    `may_alias` it may be an input itself (same first byte, same strides). Any other overlap with
+    an input is refused, and so is one that is too expensive to rule out. Inputs that are no NumPy
+    arrays are ignored. `out` may be non-contiguous: see `core_buffer`.
     """
     if out is None:
         return empty(shape, np.float32, name)
@@ -240,10 +303,13 @@ def output(
         raise ValueError(f"{name} must be writable, got a read-only array")
     if not out.flags.c_contiguous and _folds(out):
         raise ValueError(
-            f"{name} must have a place in memory for each element, got shape {out.shape} with strides {out.strides}"
+            f"{name} must have a place in memory for each element, "
+            f"got shape {out.shape} with strides {out.strides}"
         )
     for array in inputs:
-        if array is None or array.size == 0 or not np.may_share_memory(out, array):
+        if not isinstance(array, np.ndarray) or not array.size:
+            continue
+        if not np.may_share_memory(out, array):
             continue
         same = (
             out.__array_interface__["data"][0] == array.__array_interface__["data"][0]
@@ -259,16 +325,31 @@ def output(
     return out
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays share a byte; yes, too, where finding out (NP-hard in the number of axes) takes milliseconds."""
+def core_buffer(target: Float32Array) -> Float32Array:
+    """`target` itself if the core can write to it (C-contiguous, aligned), or a new array.
+
+    The caller copies a new array's content to `target`.
+    """
+    flags = target.flags
+    return target if flags.c_contiguous and flags.aligned else np.empty(target.shape, np.float32)
+
+
+def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    """Whether two arrays share a byte. True if the answer would take milliseconds.
+
+    The exact answer is NP-hard in the number of axes.
+    """
     try:
-        return np.shares_memory(a, b, max_work=100_000)
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
 
-def _folds(array: np.ndarray) -> bool:
-    """Whether strides may put two elements in one place: an axis that steps by less than those inside it reach."""
+def _folds(array: npt.NDArray[Any]) -> bool:
+    """Whether the strides may put two elements at one address.
+
+    That is so if an axis has a smaller step than the extent of the axes inside it.
+    """
     reach = array.itemsize
     for stride, length in sorted(
         (abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1
@@ -277,20 +358,3 @@ def _folds(array: np.ndarray) -> bool:
             return array.size > 0
         reach += stride * (length - 1)
     return False
-
-
-def finite_array(array, name: str) -> np.ndarray:
-    """An array of finite real numbers, its dtype kept."""
-    array = as_array(array.data if hasattr(array, "_node") else array, name)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
-    if array.ndim == 0:
-        raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
-    if (
-        array.dtype.kind == "f"
-        and array.size
-        and not (np.isfinite(array.min()) and np.isfinite(array.max()))
-    ):
-        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        raise ValueError(f"{name} must be finite, got NaN or infinity (first in row {row})")
-    return array

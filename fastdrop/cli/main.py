@@ -119,6 +119,7 @@ def _info(options) -> int:
     from importlib import metadata
 
     from fastdrop import available_isas, show_config
+    from fastdrop._utils.optional import install_hint
 
     show_config()
     print("instruction sets that can be forced with FASTDROP_ISA:", ", ".join(available_isas()))
@@ -130,7 +131,7 @@ def _info(options) -> int:
         try:
             version = metadata.version(package)
         except metadata.PackageNotFoundError:
-            version = "not installed (pip install 'fastdrop[train]')"
+            version = f"not installed ({install_hint(package, 'train')})"
         print(f"{package} ({purpose}): {version}")
     return 0
 

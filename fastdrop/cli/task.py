@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdrop import manual_seed, models, nn, optim
+from fastdrop._utils.optional import install_hint
 from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
 from fastdrop.data.preprocessing import Preparation
 from fastdrop.optim import lr_scheduler
@@ -94,9 +95,10 @@ def digits() -> Task:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
+        hint = install_hint("scikit-learn", "train")
         raise ImportError(
-            "training without --data needs scikit-learn for its handwritten digits: "
-            "pip install 'fastdrop[train]', or give --data FILE"
+            f"training without --data needs scikit-learn for its handwritten digits ({hint}); "
+            "or give --data FILE"
         ) from None
     x, y = load_digits(return_X_y=True)
     train, test = Dataset(x, y, range(10)).split(0.3)

@@ -14,7 +14,7 @@ from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.functional.activation import NONE
 from fastdrop.functional.linear import linear
 from fastdrop.kernels.dropconnect import bias_kept, masked_bias
-from fastdrop.kernels.matmul import ACTIVATIONS
+from fastdrop.kernels.linear import ACTIVATIONS
 
 __all__ = ["dropconnect_gaussian", "dropconnect_linear"]
 

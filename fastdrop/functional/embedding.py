@@ -8,7 +8,7 @@ from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.kernels.tokens import samples_of, token_factors, whole_tokens
+from fastdrop.kernels.embedding import samples_of, token_factors, whole_tokens
 
 __all__ = ["embedding"]
 

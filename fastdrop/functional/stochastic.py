@@ -14,9 +14,10 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.dropout import dropout, masked
+from fastdrop.kernels.alpha import alpha_constants
 from fastdrop.kernels.dropblock import NORMALIZE, block_and_threshold
-from fastdrop.kernels.elementwise import FLOAT_MAX, alpha_constants, gaussian_sigma
-from fastdrop.kernels.masks import smallest
+from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
+from fastdrop.kernels.tokens import smallest
 
 __all__ = [
     "alpha_dropout",

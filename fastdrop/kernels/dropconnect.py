@@ -1,153 +1,188 @@
-"""DropConnect on arrays: a dense layer whose weights are dropped."""
+"""DropConnect: a dense layer whose weights are dropped."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._core import Stream
 from fastdrop._utils import validation as check
-from fastdrop.kernels.masks import memory, sample_rows, stream_of
+from fastdrop.kernels.mask_key import MaskKey, sample_rows
+
+if TYPE_CHECKING:
+    from fastdrop._core import Stream
+    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array
 
 __all__ = ["dropconnect_linear", "dropconnect_mask"]
 
 
-def weight_stream(stream: Stream) -> Stream:
-    """The same key for one mask a pass: row 4294967295, the rows of the weights as second coordinate."""
-    return Stream(
-        stream.seed,
-        stream.site,
-        stream.call,
-        stream.draw,
-        check.SHARED_ROW,
-        0,
-        stream.domain,
-        by_sub=True,
-    )
-
-
-def bias_kept(stream: Stream, q: int, outs: int, ins: int) -> np.ndarray:
-    """Whether one mask a pass keeps each bias: unit in_features of its weight row."""
+def bias_kept(stream: Stream, q: int, outs: int, ins: int) -> BoolArray:
+    """Which biases one mask a pass keeps, (outs,): the bit after those of the weight's row."""
     bits = np.empty((outs, 4 * (ins // 128 + 1)), np.uint32)
     _core.keep_bits(bits, stream, ins + 1, q)
     return (bits[:, ins // 32] >> np.uint32(ins % 32) & 1).astype(np.bool_)
 
 
-def masked_bias(b: np.ndarray, stream: Stream, q: int, scale: float, ins: int) -> np.ndarray:
+def masked_bias(b: Float32Array, stream: Stream, q: int, scale: float, ins: int) -> Float32Array:
     """b * scale where kept, 0 elsewhere."""
     return np.where(bias_kept(stream, q, len(b), ins), b * np.float32(scale), np.float32(0))
 
 
 def dropconnect_linear(
-    x,
-    w,
-    b=None,
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
     *,
-    p,
-    per_sample=False,
-    mask_bias=False,
-    seed=0,
-    site=0,
-    draw=0,
-    row0=0,
-    sub=0,
-    call=0,
-    rows=None,
-    out=None,
-):
-    """A dense layer with dropped weights: y = x (W * M * 2^32 / q)^T + b.
+    p: float,
+    per_sample: bool = False,
+    mask_bias: bool = False,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+    rows: ArrayLike | None = None,
+    out: Float32Array | None = None,
+) -> Float32Array:
+    r"""A dense layer with dropped weights.
 
-    One mask a pass (row 4294967295), drawn where the product packs the weights; or, per_sample, one for each sample (row = sample), never
-    made as an array. The second coordinate of the mask is the weight's row (output), the unit its column (input).
+    .. math:: y = x\, (W \odot M \cdot 2^{32} / q)^T + b
+
+    M is the keep mask (1 = kept) and q the keep threshold, as for `dropout`. By default there is
+    one mask a call (row 4294967295), computed while the product packs the weights. With
+    `per_sample` each sample has its own mask, which is never stored. The mask's second
+    coordinate is the row of the weight (its output), the unit the column (its input).
 
     Parameters
     ----------
-    x : array (samples, in_features)
-    w : array (out_features, in_features)
-    b : array (out_features,), optional
+    x : array_like (N, in_features)
+        Input.
+    w : array_like (out_features, in_features)
+        Weight.
+    b : array_like (out_features,), optional
+        Bias.
     p : float in [0, 1]
         Probability to drop a weight.
-    per_sample : bool
-        One mask for each sample, as the paper has it.
-    mask_bias : bool
-        Drop biases as well: unit in_features of their row.
-    seed, site, draw, row0, call : int
-        The mask's coordinates, see the module; sub must be 0.
-    rows : array of int, optional
-        The number of each sample, instead of row0 on.
-    out : float32 array (samples, out_features), optional
-        Must not overlap an input.
+    per_sample : bool, default False
+        True: one mask for each sample, as in the paper.
+    mask_bias : bool, default False
+        True: biases are dropped as well. A bias is unit in_features of its weight row.
+    seed, site, draw, row0, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`).
+    sub : int
+        Must be 0: DropConnect uses the row of the weight as this coordinate.
+    rows : array_like of int (N,), optional
+        The row number of each sample, instead of row0, row0 + 1, ...
+    out : float32 array (N, out_features), optional
+        Array for the result. It must not overlap an input.
 
     Returns
     -------
-    float32 array (samples, out_features)
+    float32 array (N, out_features)
 
     Raises
     ------
     TypeError, ValueError
-        When an argument has the wrong type, shape or range.
+        An argument has the wrong type, shape or range.
 
     References
     ----------
-    Wan et al., "Regularization of neural networks using DropConnect", ICML 2013.
+    L. Wan, M. Zeiler, S. Zhang, Y. LeCun, R. Fergus, "Regularization of neural networks using
+    DropConnect", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import kernels
+    >>> kernels.dropconnect_linear(np.ones((1, 6)), np.ones((3, 6)), p=0.5, seed=1)
     """
     p = check.rate(p)
     per_sample, mask_bias = check.flag(per_sample, "per_sample"), check.flag(mask_bias, "mask_bias")
-    given = (x, w, b)
+    given = (x, w, b, rows)
     x, w = check.floats(x, "x", ndim=2), check.floats(w, "w", ndim=2)
-    if w.shape[1] != x.shape[1]:
-        raise ValueError(f"w must have {x.shape[1]} columns to match x, got shape {w.shape}")
-    if b is not None:
-        b = check.floats(b, "b", ndim=1)
-        if b.shape != (len(w),):
-            raise ValueError(f"b must have shape {(len(w),)} to match w, got {b.shape}")
-    if sub:
-        raise ValueError(
-            f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}"
-        )
-    _, stream = stream_of(0, sample_rows(x, rows), seed, site, draw, row0, sub, call)
-    target = check.output(out, (len(x), len(w)), *memory(*given, x, w, b, rows), may_alias=False)
-    y = (
-        target
-        if target.flags.c_contiguous and target.flags.aligned
-        else np.empty(target.shape, np.float32)
-    )
+    b = None if b is None else check.floats(b, "b", ndim=1)
+    check.linear_shapes(x.shape, w.shape, None if b is None else b.shape)
+    key = _weight_key(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    stream = key.sample_stream(sample_rows(len(x), rows))[1]
+    target = check.output(out, (len(x), len(w)), *given, x, w, b, may_alias=False)
+    y = check.core_buffer(target)
     q = _core.keep_threshold(p)
+    scale = _core.keep_scale(q)
     if per_sample:
-        _core.dropconnect(y, x, w, b, mask_bias, (stream, q, _core.keep_scale(q)))
+        _core.dropconnect(y, x, w, b, mask_bias, (stream, q, scale))
     else:
-        stream = weight_stream(stream)
-        bias = (
-            masked_bias(b, stream, q, _core.keep_scale(q), x.shape[1])
-            if b is not None and mask_bias
-            else b
-        )
-        _core.gemm(y, x, False, w, True, bias=bias, b_drop=(stream, q, _core.keep_scale(q)))
+        stream = key.weight_stream()
+        if b is not None and mask_bias:
+            b = masked_bias(b, stream, q, scale, x.shape[1])
+        _core.gemm(y, x, False, w, True, bias=b, b_drop=(stream, q, scale))
     if y is not target:
         target[...] = y
     return target
 
 
 def dropconnect_mask(
-    out_features, in_features, p, *, samples=None, seed=0, site=0, draw=0, row0=0, sub=0, call=0
-):
-    """What `dropconnect_linear` keeps: bool (out_features, in_features), or for so many samples (samples, out_features, in_features)."""
-    outs, ins = (
-        check.integer(out_features, "out_features"),
-        check.integer(in_features, "in_features"),
-    )
+    out_features: int,
+    in_features: int,
+    p: float,
+    *,
+    samples: int | None = None,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> BoolArray:
+    """The weight mask of `dropconnect_linear`: True where a weight is kept.
+
+    Parameters
+    ----------
+    out_features, in_features : int, at least 0
+        Shape of the weight.
+    p : float in [0, 1]
+        Probability to drop a weight.
+    samples : int, optional
+        None: the one mask of a call. Otherwise the masks of so many samples with `per_sample`.
+    seed, site, draw, row0, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`).
+    sub : int
+        Must be 0: DropConnect uses the row of the weight as this coordinate.
+
+    Returns
+    -------
+    bool array (out_features, in_features), or (samples, out_features, in_features)
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or range.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.dropconnect_mask(2, 4, 0.5, seed=1)
+    """
+    outs = check.integer(out_features, "out_features")
+    ins = check.integer(in_features, "in_features")
     q = _core.keep_threshold(check.rate(p))
-    if sub:
-        raise ValueError(
-            f"sub must be 0: DropConnect's second coordinate is the weight's row, got {sub!r}"
-        )
-    count, stream = stream_of(
-        0, 1 if samples is None else samples, seed, site, draw, row0, sub, call
-    )
+    key = _weight_key(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    count = key.sample_stream(1 if samples is None else samples)[0]
     mask = check.empty((count, outs, ins), np.bool_, "the mask's axes")
+    if samples is None:
+        _core.keep_mask(mask[0], key.weight_stream(), q)
+        return mask[0]
     for i in range(count):
-        row = check.SHARED_ROW if samples is None else stream.row0 + i
-        _core.keep_mask(
-            mask[i], Stream(stream.seed, stream.site, stream.call, stream.draw, row, by_sub=True), q
+        _core.keep_mask(mask[i], key.weight_stream(key.row0 + i), q)
+    return mask
+
+
+def _weight_key(**coordinates: int) -> MaskKey:
+    """The key, whose `sub` must be 0."""
+    key = MaskKey(**coordinates)
+    if key.sub:
+        raise ValueError(
+            f"sub must be 0: DropConnect's second coordinate is the weight's row, got {key.sub!r}"
         )
-    return mask[0] if samples is None else mask
+    return key

@@ -1,148 +1,252 @@
-"""Masks and random numbers as arrays, and the coordinates that every function takes."""
+"""Masks and random numbers as arrays."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._core import Stream
 from fastdrop._utils import validation as check
+from fastdrop.kernels.mask_key import NORMAL, UNIFORM, MaskKey
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray
 
 __all__ = ["keep_bits", "keep_mask", "keep_uniforms", "normal", "uniform"]
 
 
-def stream_of(domain, rows, seed, site, draw, row0, sub, call) -> tuple[int, Stream]:
-    """Row count and validated stream."""
-    row0 = check.integer(row0, "row0")
-    count, numbers = check.row_numbers(rows, row0)
-    return count, Stream(
-        check.integer(seed, "seed", 0, check.U64_MAX),
-        check.integer(site, "site"),
-        check.integer(call, "call"),
-        check.integer(draw, "draw"),
-        row0,
-        check.integer(sub, "sub"),
-        domain,
-        numbers,
-    )
+def keep_mask(
+    rows: int | ArrayLike,
+    units: int,
+    p: float,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> BoolArray:
+    r"""The mask of dropout: True where a unit is kept.
 
+    .. math:: \text{kept} \iff U < q, \qquad q = \lfloor (1 - p)\, 2^{32} + 1/2 \rfloor
 
-def for_all_rows(stream: Stream, samples: int) -> Stream:
-    """The same key with the row of the whole batch for each sample."""
-    rows = np.full(samples, check.SHARED_ROW, np.uint32)
-    return Stream(
-        stream.seed, stream.site, stream.call, stream.draw, 0, stream.sub, stream.domain, rows
-    )
-
-
-def sample_rows(x, rows):
-    """The rows argument of an array's samples: its own count, or the user's list, which must be as long."""
-    count = x.shape[0]
-    if rows is None:
-        return count
-    numbers = check.as_array(rows, "rows")
-    if numbers.shape != (count,):
-        raise ValueError(
-            f"rows must list one row number for each of the {count} samples, got {check.describe(rows)}"
-        )
-    return numbers
-
-
-def memory(*values):
-    """The arrays among an argument and what it was converted to: an output may not lie in either."""
-    return [v for v in values if isinstance(v, np.ndarray)]
-
-
-def smallest(u: np.ndarray, k: int) -> np.ndarray:
-    """(rows, k) columns of the k smallest of each row, ties by column, in the order of the columns."""
-    return np.sort(np.argsort(u, axis=1, kind="stable")[:, :k], axis=1)
-
-
-def keep_mask(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """Which units dropout keeps: True where the unit's 32-bit uniform U < q, q = floor((1 - p) 2^32 + 1/2).
+    where U is the unit's uniform 32-bit integer (`keep_uniforms`).
 
     Parameters
     ----------
-    rows : int or array of int
-        How many rows from row0 on, or the number of each row.
+    rows : int or array_like of int (N,)
+        Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
     units : int in [0, 2**34]
+        Number of units in a row.
     p : float in [0, 1]
-        Probability to drop.
-    seed, site, draw, row0, sub, call : int
-        The mask's coordinates, see the module.
+        Probability to drop a unit.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
     -------
-    bool array (rows, units)
+    bool array (N, units)
 
     Raises
     ------
     TypeError, ValueError
-        When an argument has the wrong type or lies outside its range.
+        An argument has the wrong type or is out of range.
 
     References
     ----------
-    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
-    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+    N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, "Dropout: a simple
+    way to prevent neural networks from overfitting", JMLR 15, 2014.
+
+    J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as
+    1, 2, 3", SC'11, doi:10.1145/2063384.2063405.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.keep_mask(2, 4, 0.5, seed=1)
     """
     p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
-    count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.bool_, "rows and units")
-    _core.keep_mask(out, key, _core.keep_threshold(p))
+    _core.keep_mask(out, stream, _core.keep_threshold(p))
     return out
 
 
-def keep_bits(rows, units, p, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """`keep_mask` packed: unit u is bit ``u & 31`` of word ``u >> 5``, 1 = kept, whole groups of 128 units, tail zero.
+def keep_bits(
+    rows: int | ArrayLike,
+    units: int,
+    p: float,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> IntArray:
+    """`keep_mask` with one bit a unit: unit u is bit ``u & 31`` of word ``u >> 5``, 1 = kept.
+
+    Rows are padded to a multiple of 128 units. The bits of the padding are 0.
+
+    Parameters
+    ----------
+    rows, units, p, seed, site, draw, row0, sub, call
+        As for `keep_mask`.
 
     Returns
     -------
-    uint32 array (rows, 4 * ceil(units / 128))
+    uint32 array (N, 4 * ceil(units / 128))
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `keep_mask`.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.keep_bits(1, 4, 0.5, seed=1)
     """
     p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
-    count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    count, stream = key.sample_stream(rows)
     out = check.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
-    _core.keep_bits(out, key, units, _core.keep_threshold(p))
+    _core.keep_bits(out, stream, units, _core.keep_threshold(p))
     return out
 
 
-def keep_uniforms(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """The 32-bit uniforms U that `keep_mask` compares with q, all planes of them: for choosing k of L without replacement.
+def keep_uniforms(
+    rows: int | ArrayLike,
+    units: int,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> IntArray:
+    """The uniform 32-bit integers U that `keep_mask` compares with its threshold.
+
+    Sorting them chooses k of L units without replacement (see `patch_indices`).
+
+    Parameters
+    ----------
+    rows, units, seed, site, draw, row0, sub, call
+        As for `keep_mask`.
 
     Returns
     -------
-    uint32 array (rows, units)
+    uint32 array (N, units)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `keep_mask`.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.keep_uniforms(1, 3, seed=1)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    count, key = stream_of(0, rows, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.uint32, "rows and units")
-    _core.keep_uniforms(out, key)
+    _core.keep_uniforms(out, stream)
     return out
 
 
-def uniform(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """Uniform numbers in the open interval (0, 1): ``(word >> 9) * 2**-23 + 2**-24`` (domain 1), exact in float32.
+def uniform(
+    rows: int | ArrayLike,
+    units: int,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> Float32Array:
+    r"""Uniform random numbers in the open interval (0, 1), exact in float32.
+
+    .. math:: u = \lfloor \text{word} / 2^9 \rfloor \cdot 2^{-23} + 2^{-24}
+
+    from the 32-bit words of domain 1.
+
+    Parameters
+    ----------
+    rows, units, seed, site, draw, row0, sub, call
+        As for `keep_mask`.
 
     Returns
     -------
-    float32 array (rows, units)
+    float32 array (N, units)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `keep_mask`.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.uniform(1, 3, seed=1).round(3)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    count, key = stream_of(1, rows, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, domain=UNIFORM)
+    count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.float32, "rows and units")
-    _core.uniform(out, key)
+    _core.uniform(out, stream)
     return out
 
 
-def normal(rows, units, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """Standard normal numbers by Box and Muller's method from pairs of uniforms (domain 2), within 1e-6 of float64.
+def normal(
+    rows: int | ArrayLike,
+    units: int,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> Float32Array:
+    """Standard normal random numbers, by the method of Box and Muller.
+
+    They are computed from pairs of uniform numbers of domain 2. The error against a float64
+    computation is at most 1e-6.
+
+    Parameters
+    ----------
+    rows, units, seed, site, draw, row0, sub, call
+        As for `keep_mask`.
 
     Returns
     -------
-    float32 array (rows, units)
+    float32 array (N, units)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `keep_mask`.
+
+    References
+    ----------
+    G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates",
+    Ann. Math. Statist. 29(2), 1958, doi:10.1214/aoms/1177706645.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.normal(1, 3, seed=1).round(3)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    count, key = stream_of(2, rows, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, domain=NORMAL)
+    count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.float32, "rows and units")
-    _core.normal(out, key)
+    _core.normal(out, stream)
     return out

@@ -1,96 +1,134 @@
-"""Token numbers, and which of them word and patch dropout keep."""
+"""Dropout of tokens: whole tokens set to zero, or only a part of the tokens kept."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
-from fastdrop.kernels.masks import for_all_rows, smallest, stream_of
+from fastdrop.kernels.dropout import drop_elements
+from fastdrop.kernels.elementwise import shape_of
+from fastdrop.kernels.mask_key import MaskKey
 
-__all__ = ["embedding_dropout", "patch_indices"]
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray
 
-
-def whole_tokens(value, words: int, name: str = "input") -> np.ndarray:
-    """Token numbers as intp, each at least 0 and below `words`."""
-    tokens = check.as_array(value, name)
-    if (
-        tokens.dtype.kind == "f" and tokens.size and np.array_equal(np.rint(tokens), tokens)
-    ):  # a tensor's
-        tokens = tokens.astype(np.int64)
-    if tokens.dtype.kind not in "iu" and tokens.size:
-        raise TypeError(f"{name} must hold whole token numbers, got {check.describe(tokens)}")
-    tokens = tokens.astype(np.intp)
-    if tokens.size and not (tokens.min() >= 0 and tokens.max() < words):
-        raise ValueError(
-            f"{name} must hold token numbers from 0 to {words - 1}, got {tokens.min()} to {tokens.max()}"
-        )
-    return tokens
+__all__ = ["patch_indices", "token_dropout"]
 
 
-def samples_of(tokens) -> int:
-    """Axis 0 is the sample; a 1-d array is one."""
-    return tokens.shape[0] if tokens.ndim > 1 else 1
+def smallest(u: IntArray, k: int) -> IntArray:
+    """Columns (N, k) of the k smallest values of each row of u, in increasing order.
+
+    Of equal values the one in the lower column comes first.
+    """
+    return np.sort(np.argsort(u, axis=1, kind="stable")[:, :k], axis=1)
 
 
-def token_factors(tokens, words: int, stream, q: int, per_sample: bool) -> np.ndarray:
-    """2^32 / q where the word type is kept, 0 where it is dropped, for each token."""
-    kept = np.empty((samples_of(tokens) if per_sample else 1, words), np.bool_)
-    _core.keep_mask(kept, stream, q)
-    factors = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
-    if not per_sample or tokens.ndim < 2:
-        return factors[0][tokens]
-    return np.take_along_axis(
-        factors,
-        tokens.reshape(len(tokens), -1) if tokens.size else np.zeros((len(tokens), 0), np.intp),
-        1,
-    ).reshape(tokens.shape)
+def token_dropout(
+    x: ArrayLike,
+    p: float,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+    rows: ArrayLike | None = None,
+    out: Float32Array | None = None,
+) -> Float32Array:
+    r"""Dropout of whole tokens: one decision for all elements x[n, l, ...].
 
+    .. math:: y_{nl} = x_{nl} \cdot 2^{32} / q \text{ where kept, } +0 \text{ where dropped}
 
-def embedding_dropout(
-    tokens, weight, p, *, per_sample=False, seed=0, site=0, draw=0, row0=0, sub=0, call=0
-):
-    """Rows of weight by token number, whole word types dropped (+0), kept ones times 2^32 / q.
+    The backward pass is the same function of dy.
 
     Parameters
     ----------
-    tokens : integer array (N, ...)
-    weight : array (words, width)
+    x : array_like (N, L, ...)
+        Samples, tokens, and any further axes.
     p : float in [0, 1]
-    per_sample : bool
-        False: one decision a word type for the whole batch (row 4294967295); True: each sample its own.
-    seed, site, draw, row0, sub, call : int
-        The mask's coordinates, see the module; the unit is the token number.
+        Probability to drop a token.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`); the unit is the token's position.
+    rows : array_like of int (N,), optional
+        The row number of each sample, instead of row0, row0 + 1, ...
+    out : float32 array of x's shape, optional
+        Array for the result; it may be x itself.
 
     Returns
     -------
-    float32 array (N, ..., width)
+    float32 array of x's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type, shape or range, or `out` overlaps x without being x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import kernels
+    >>> kernels.token_dropout(np.ones((1, 3, 2)), 0.5, seed=1)
     """
-    p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
-    weight = check.floats(weight, "weight", ndim=2)
-    tokens = whole_tokens(tokens, len(weight), "tokens")
-    _, stream = stream_of(
-        0, samples_of(tokens) if per_sample else 1, seed, site, draw, row0, sub, call
-    )
-    if not per_sample:
-        stream = for_all_rows(stream, 1)
-    factor = token_factors(tokens, len(weight), stream, _core.keep_threshold(p), per_sample)[
-        ..., None
-    ]
-    with np.errstate(invalid="ignore"):
-        return np.where(factor != 0, weight[tokens] * factor, np.float32(0))
+    ndim = len(shape_of(x, "x", 2, "(samples, tokens, ...)"))
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    return drop_elements(x, "x", p, key, rows, True, range(2, ndim), out)
 
 
-def patch_indices(samples, length, keep, *, seed=0, site=0, draw=0, row0=0, sub=0, call=0):
-    """Which `keep` of `length` tokens patch dropout keeps: those with the smallest U, ties by index, in their order.
+def patch_indices(
+    samples: int | ArrayLike,
+    length: int,
+    keep: int,
+    *,
+    seed: int = 0,
+    site: int = 0,
+    draw: int = 0,
+    row0: int = 0,
+    sub: int = 0,
+    call: int = 0,
+) -> IntArray:
+    """Which `keep` of `length` tokens patch dropout keeps.
+
+    These are the tokens with the smallest uniform numbers U (`keep_uniforms`); of equal numbers
+    the one of the earlier token counts as smaller.
+
+    Parameters
+    ----------
+    samples : int or array_like of int (N,)
+        Number of samples, numbered row0, row0 + 1, ...; or the number of each.
+    length : int in [0, 2**34]
+        Number of tokens of a sample.
+    keep : int in [0, length]
+        How many tokens are kept.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
     -------
-    int array (samples, keep)
+    int array (N, keep): positions of the kept tokens in increasing order
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    References
+    ----------
+    Y. Liu, C. Matsoukas, F. Strand, H. Azizpour, K. Smith, "PatchDropout: economizing vision
+    transformers using patch dropout", WACV 2023, arXiv:2208.07220.
+
+    Examples
+    --------
+    >>> from fastdrop import kernels
+    >>> kernels.patch_indices(2, 8, 3, seed=1)
     """
     length = check.integer(length, "length", 0, check.MAX_UNITS)
     keep = check.integer(keep, "keep", 0, length)
-    count, stream = stream_of(0, samples, seed, site, draw, row0, sub, call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    count, stream = key.sample_stream(samples)
     u = check.empty((count, length), np.uint32, "samples and length")
     _core.keep_uniforms(u, stream)
     return smallest(u, keep)

@@ -8,7 +8,7 @@ from fastdrop.autograd.parameter import Parameter
 from fastdrop.functional import dropconnect
 from fastdrop.functional.activation import activation
 from fastdrop.functional.linear import linear
-from fastdrop.kernels.matmul import ACTIVATIONS
+from fastdrop.kernels.linear import ACTIVATIONS
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear

@@ -6,7 +6,7 @@ from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.functional import stochastic
 from fastdrop.functional.dropout import dropout
-from fastdrop.kernels.elementwise import FLOAT_MAX, gaussian_sigma
+from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
 
 

@@ -7,8 +7,11 @@ goes: pipelines, searches, cross-validation, calibration. What they add is ``dro
 try:
     from sklearn.utils.validation import validate_data  # noqa: F401 (1.6 has it first)
 except ImportError as error:
+    from fastdrop._utils.optional import install_hint
+
     raise ImportError(
-        f"fastdrop.sklearn needs scikit-learn 1.6 or newer ({error}): pip install 'fastdrop[sklearn]'"
+        f"fastdrop.sklearn needs scikit-learn 1.6 or newer ({error}): "
+        + install_hint("'scikit-learn>=1.6'", "sklearn")
     ) from None
 
 from fastdrop.sklearn.classifier import DropoutClassifier

@@ -145,7 +145,7 @@ def test_expectation_over_masks():
 def test_refused():
     x, w = np.zeros((2, 3), np.float32), np.zeros((4, 3), np.float32)
     for call, word in (
-        (lambda: K.dropconnect_linear(x, w[:, :2], p=0.5), "w must"),
+        (lambda: K.dropconnect_linear(x, w[:, :2], p=0.5), "x must"),
         (lambda: K.dropconnect_linear(x, w, np.zeros(3), p=0.5), "b must"),
         (lambda: K.dropconnect_linear(x, w, p=1.5), "p must"),
         (lambda: K.dropconnect_linear(x, w, p=0.5, sub=1), "sub must"),

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import re
 
 import numpy as np
 import pytest
@@ -215,36 +214,3 @@ def test_a_published_split(tmp_path, capsys):
 def test_clothes_are_images():
     x = common.clothes()[2]
     assert x.shape == (10_000, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1
-
-
-def test_the_pages_code_runs():
-    """docs/uncertainty.md, block after block."""
-    page = pathlib.Path(__file__).parents[2] / "docs" / "uncertainty.md"
-    if not page.is_file():
-        pytest.skip("no docs beside the tests")
-    x, y = (
-        RNG.standard_normal((40, 8)).astype(np.float32),
-        RNG.standard_normal((40, 1)).astype(np.float32),
-    )
-    names = {
-        "x": x,
-        "y": y,
-        "labels": np.arange(40) % 3,
-        "x_train": x,
-        "y_train": y,
-        "x_new": x[:5],
-        "y_new": y[:5],
-    }
-    blocks = [
-        re.sub(r"^    ", "", block, flags=re.M)
-        for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", page.read_text(), re.M)
-    ]
-    blocks = [block for block in blocks if "fd.mc_predict" in block]
-    assert len(blocks) == 5
-    for block in blocks:
-        exec(block, names)
-    assert (
-        names["mc"].mean.shape == (40, 3)
-        and (names["low"] <= names["high"]).all()
-        and names["noisy"].min() > 0
-    )

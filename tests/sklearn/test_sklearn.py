@@ -718,4 +718,4 @@ def test_the_door():
     said = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
-    assert "pip install 'fastdrop[sklearn]'" in said
+    assert "pip install 'scikit-learn>=1.6', or pip install 'fastdrop-nn[sklearn]'" in said

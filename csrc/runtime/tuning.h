@@ -1,0 +1,71 @@
+/* Block sizes, thread grains and other tuning constants, in two tables.
+
+   Table 1 holds what changes the order of additions, and so the bits of a result. These values are
+   constants of the instruction set. They must not depend on cache sizes, the number of threads, the
+   batch size or a measurement: the same program must give the same bits on every machine that runs
+   the same instruction set.
+
+   Table 2 holds what changes the speed alone: blocking over the rows and columns of C, work a
+   thread, stores past the caches. Only these may look at the machine's caches, and the functions
+   below are the only place in csrc that does.
+
+   The register tile (FD_MR rows by FD_NV vectors) and the number of Philox blocks in flight
+   (FD_FLIGHT) are compile-time constants of an instruction set and stand in simd/<name>.h. They
+   change no bit: each element of C is one chain of multiply-adds over a piece of k, whatever the
+   tile. */
+#ifndef FD_TUNING_H
+#define FD_TUNING_H
+
+#include "base/common.h"
+
+/* ---- Table 1: fixed, because it changes the order of additions ---- */
+
+enum {
+    /* Longest piece of k, in elements. The sums of the pieces are added one after the other. A tile
+       of A (14 rows of 384 floats: 21 KiB) fits a first cache of 32 KiB. The value is the same for
+       every instruction set; one that needs another value gets a field in fd_table. */
+    FD_PIECE_OF_K = 384,
+    FD_PIECE_UNIT = 16,  /* pieces of k are multiples of this, but for the last */
+    FD_SUM_BLOCK = 65536 /* elements of a partial sum of squares */
+};
+
+/* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
+FD_INLINE ptrdiff_t fd_piece_of_k(ptrdiff_t k) {
+    const ptrdiff_t pieces = fd_max(1, fd_ceil_div(k, FD_PIECE_OF_K));
+    return fd_max(FD_PIECE_UNIT, fd_round_up(fd_ceil_div(k, pieces), FD_PIECE_UNIT));
+}
+
+/* ---- Table 2: free, because it changes no bit ---- */
+
+enum {
+    /* Matrix product: blocking. The buffers of fd_scratch (product/gemm.h) follow from these. */
+    FD_COLUMNS_LEAST = 192, /* columns of B packed at a time, at least */
+    FD_RUN = 8,             /* tiles of a transposed A packed at a time: reads whole cache lines */
+    FD_STAGE = 16,          /* rows of a masked operand made at a time on their way to the packer */
+    FD_TILE_M_MOST = 16,    /* no instruction set has a taller register tile */
+    FD_TILE_N_MOST = 64,    /* nor a wider one */
+
+    /* Work that is worth a thread. A parallel region costs about 1 us. */
+    FD_PRODUCT_GRAIN = 1 << 19, /* multiply-adds: about 10 us */
+    FD_PACK_GRAIN = 1 << 16,    /* elements packed */
+    FD_ROWS_GRAIN = 1 << 16,    /* elements of rows compressed for thinned networks */
+    FD_GRAIN = 16384,           /* elements of elementwise work: about 2 us of copying */
+    FD_CONNECT_GRAIN = 1 << 17, /* weights x samples of DropConnect: about 5 us */
+    FD_SPARSE_GRAIN = 1 << 15,  /* multiply-adds with sparse weights */
+
+    /* Work between two looks for an interrupt (Ctrl-C). */
+    FD_PACK_CHUNK = 1 << 24,    /* elements packed */
+    FD_CONNECT_CHUNK = 1 << 27, /* weights x samples of DropConnect */
+    FD_SPARSE_CHUNK = 1 << 27,  /* multiply-adds with sparse weights */
+    FD_CHUNK = 1 << 23          /* elements of elementwise work: 0.2 s of scalar code */
+};
+#define FD_PRODUCT_CHUNK 2e10 /* multiply-adds with a tile 32 columns wide: 0.1 s */
+
+/* How many columns of B (of `columns` in all) are packed at a time: a multiple of tile_n whose
+   panels fit the second cache. */
+ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n);
+
+/* Whether an output of so many floats is written with stores that bypass the caches. */
+int fd_past_caches(ptrdiff_t elements);
+
+#endif

@@ -1,0 +1,354 @@
+"""The tables of "Coming from PyTorch" and "Coming from scikit-learn" say what is really there.
+
+A name that a page lists as present must exist in fastdrop, and in the other library where that is
+installed. A name that it lists as missing must not exist in fastdrop: whoever adds it moves it to
+another table.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PYTORCH, SKLEARN = DOCS / "coming-from-pytorch.md", DOCS / "coming-from-scikit-learn.md"
+TWINS = {
+    "torch": "fastdrop",
+    "torch.nn": "fastdrop.nn",
+    "torch.nn.functional": "fastdrop.nn.functional",
+    "torch.nn.init": "fastdrop.nn.init",
+    "torch.nn.utils": "fastdrop.nn.utils",
+    "torch.nn.Module": "fastdrop.nn.Module",
+    "torch.optim": "fastdrop.optim",
+    "torch.optim.lr_scheduler": "fastdrop.optim.lr_scheduler",
+    "torch.Tensor": "fastdrop.Tensor",
+    "torch.utils.data": "fastdrop.data",
+}
+NOT_COMPARED = {
+    "input",
+    "args",
+    "kwargs",
+    "self",
+    "_stacklevel",
+}  # positional only, or without a name of their own
+
+pytestmark = pytest.mark.skipif(
+    not PYTORCH.is_file(), reason="the documentation is not beside the tests"
+)
+
+
+def tables(page, heading):
+    """Rows of cells of the tables between this heading and the next one, without the heads."""
+    text = page.read_text(encoding="utf-8")
+    section = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text, re.M | re.S)[1]
+    lines = section.splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    heads = {lines[i - 1] for i, line in enumerate(lines) if line.startswith("|---")}
+    return [
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in rows
+        if row not in heads and not row.startswith("|---")
+    ]
+
+
+def code(cell):
+    """What stands between backticks in a cell."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def found(path):
+    """The object at a dotted path: a module's attribute, or an attribute of a class."""
+    parts = path.removeprefix("fd.").split(".") if path.startswith("fd.") else path.split(".")
+    if path.startswith("fd."):
+        parts = ["fastdrop", *parts]
+    for n in range(len(parts), 0, -1):
+        try:
+            value = importlib.import_module(".".join(parts[:n]))
+        except ImportError:
+            continue
+        for part in parts[n:]:
+            value = getattr(value, part)
+        return value
+    raise ImportError(path)
+
+
+def has(path, name):
+    try:
+        found(f"{path}.{name}")
+    except (AttributeError, ImportError):
+        return False
+    return True
+
+
+def shared_arguments(ours, theirs):
+    """The arguments that both functions have: a list of (name, default) in the order of each.
+
+    None where a function has no signature.
+    """
+    try:
+        signatures = [inspect.signature(f).parameters for f in (ours, theirs)]
+    except (TypeError, ValueError):
+        return None
+    both = (signatures[0].keys() & signatures[1].keys()) - NOT_COMPARED
+    empty = inspect.Parameter.empty
+
+    def of(parameters):
+        defaults = {name: parameters[name].default for name in parameters if name in both}
+        return [
+            (name, None if value is empty or value == () else value)
+            for name, value in defaults.items()
+        ]
+
+    return of(signatures[0]), of(signatures[1])
+
+
+def same_names():
+    return [
+        (name, *code(theirs), *code(ours))
+        for _, names, theirs, ours in tables(PYTORCH, "The same")
+        for name in code(names)
+    ]
+
+
+def missing_names():
+    return [
+        (name, *code(theirs))
+        for _, names, theirs, _ in tables(PYTORCH, "Missing")
+        for name in code(names)
+    ]
+
+
+def missing_arguments():
+    return [
+        (function, name)
+        for functions, names in tables(PYTORCH, "Missing arguments")
+        for function in code(functions)
+        for name in code(names)
+    ]
+
+
+def test_the_tables_are_read():
+    assert len(same_names()) > 180
+    assert len(missing_names()) > 130
+    assert len(missing_arguments()) > 40
+    assert ("Linear", "torch.nn", "fastdrop.nn") in same_names()
+    assert ("LSTM", "torch.nn") in missing_names()
+    assert ("nn.CrossEntropyLoss", "ignore_index") in missing_arguments()
+
+
+def test_names_listed_as_the_same_exist():
+    assert [f"{ours}.{name}" for name, _, ours in same_names() if not has(ours, name)] == []
+    assert {(theirs, ours) for _, theirs, ours in same_names()} <= {
+        *TWINS.items(),
+        ("torch.optim.Optimizer", "fastdrop.optim.Optimizer"),
+    }
+
+
+def test_names_listed_as_missing_do_not_exist():
+    assert [
+        f"{TWINS[theirs]}.{name}" for name, theirs in missing_names() if has(TWINS[theirs], name)
+    ] == []
+
+
+def test_arguments_listed_as_missing_do_not_exist():
+    taken = [
+        (function, name)
+        for function, name in missing_arguments()
+        if name in inspect.signature(found(f"fastdrop.{function}")).parameters
+    ]
+    assert taken == []
+
+
+def test_names_listed_as_different_exist():
+    rows = tables(PYTORCH, "Different")
+    names = [name for _, ours, _ in rows for name in code(ours)]
+    assert len(names) > 15
+    assert [
+        name for name in names if not name.startswith("fd.") or not has(*name.rpartition(".")[::2])
+    ] == []
+
+
+def test_pytorch_has_the_names_of_its_tables():
+    pytest.importorskip("torch")
+    listed = [(theirs, name) for name, theirs, _ in same_names()] + [
+        (theirs, name) for name, theirs in missing_names()
+    ]
+    listed += [
+        name.rpartition(".")[::2]
+        for theirs, _, _ in tables(PYTORCH, "Different")
+        for name in code(theirs)
+    ]
+    assert [f"{path}.{name}" for path, name in listed if not has(path, name)] == []
+    unknown = [
+        (function, name)
+        for function, name in missing_arguments()
+        if name not in inspect.signature(found(f"torch.{function}")).parameters
+    ]
+    assert unknown == []
+
+
+def test_same_names_have_the_same_arguments_as_pytorch():
+    pytest.importorskip("torch")
+    different = []
+    for name, theirs, ours in same_names():
+        if theirs in ("torch", "torch.Tensor"):
+            continue  # written in C++, without signatures, or of a length of its own
+        pair = shared_arguments(getattr(found(ours), name), getattr(found(theirs), name))
+        if pair is not None and pair[0] != pair[1]:
+            different.append((name, *pair))
+    assert different == []
+
+
+def test_the_page_forgets_no_name_that_pytorch_has_too():
+    pytest.importorskip("torch")
+    listed = {(ours, name) for name, _, ours in same_names()}
+    for _, ours, _ in tables(PYTORCH, "Different"):
+        for name in code(ours):
+            path, _, last = name.replace("fd", "fastdrop", 1).rpartition(".")
+            listed.add((path, last))
+    for theirs, ours in TWINS.items():
+        module = found(ours)
+        if inspect.isclass(module) or ours in ("fastdrop", "fastdrop.data"):
+            continue
+        public = getattr(module, "__all__", None) or [
+            n for n in vars(module) if n.endswith("_") and not n.startswith("_")
+        ]
+        forgotten = {
+            n
+            for n in public
+            if has(theirs, n)
+            and (ours, n) not in listed
+            and not inspect.ismodule(getattr(module, n))
+        }
+        assert forgotten == set(), ours
+
+
+def test_the_examples_with_pytorch_run():
+    torch = pytest.importorskip("torch")
+    text = PYTORCH.read_text(encoding="utf-8")
+    names = {}
+    examples = re.findall(r"^```(python|py)\n(.*?)^```", text, re.M | re.S)
+    assert [kind for kind, _ in examples] == ["python", "py"]
+    for kind, example in examples:
+        exec(compile(example, f"{PYTORCH.name} ({kind})", "exec"), names)
+    assert names["torch"] is torch
+    assert set(names["model"].state_dict()) == {"0.weight", "0.bias", "3.weight", "3.bias"}
+
+
+# ---- scikit-learn ----
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Both pairs of estimators, fitted with a validation part: class name -> estimator."""
+    pytest.importorskip("sklearn")
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 4))
+    options = {"hidden_layer_sizes": (4,), "max_iter": 2, "early_stopping": True, "random_state": 0}
+    with pytest.warns(ConvergenceWarning):
+        return {
+            kind.__name__: kind(**options).fit(x, y)
+            for kinds, y in (
+                ((MLPClassifier, DropoutClassifier), x[:, 0] > 0),
+                ((MLPRegressor, DropoutRegressor), x[:, 0]),
+            )
+            for kind in kinds
+        }
+
+
+def pairs(estimators):
+    return [
+        (estimators["DropoutClassifier"], estimators["MLPClassifier"]),
+        (estimators["DropoutRegressor"], estimators["MLPRegressor"]),
+    ]
+
+
+def test_parameters_with_the_defaults_of_scikit_learn(fitted):
+    listed = {
+        code(name)[0]: ast.literal_eval(code(default)[0])
+        for name, default in (row for row in tables(SKLEARN, "The same") if len(row) == 2)
+    }
+    for ours, theirs in pairs(fitted):
+        a, b = type(ours)().get_params(), type(theirs)().get_params()
+        assert listed == {name: a[name] for name in a if name in b}
+        assert listed == {name: b[name] for name in a if name in b}
+
+
+@pytest.mark.parametrize("heading", ["The same", "Only here", "Missing"])
+def test_names_beside_those_of_scikit_learn(fitted, heading):
+    rows = [row for row in tables(SKLEARN, heading) if len(row) == 3]
+    twin = {type(a).__name__: b for pair in pairs(fitted) for a, b in (pair, pair[::-1])}
+    assert {name for _, _, kind in rows for name in code(kind)} <= twin.keys()
+    for what, names, kind in rows:
+        estimator, other = fitted[code(kind)[0]], twin[code(kind)[0]]
+        for name in code(names):
+            if what == "parameters":
+                here, there = name in estimator.get_params(), name in other.get_params()
+            else:
+                here, there = hasattr(estimator, name), hasattr(other, name)
+            assert here, f"{code(kind)[0]} has no {name}"
+            assert there == (heading == "The same"), f"{name} of {type(other).__name__}"
+
+
+def test_the_tables_forget_no_parameter(fitted):
+    for kind, heading in (
+        ("DropoutClassifier", "Only here"),
+        ("DropoutRegressor", "Only here"),
+        ("MLPClassifier", "Missing"),
+        ("MLPRegressor", "Missing"),
+    ):
+        twin = (
+            kind.replace("MLP", "Dropout")
+            if heading == "Missing"
+            else kind.replace("Dropout", "MLP")
+        )
+        listed = {
+            name
+            for what, names, of in (row for row in tables(SKLEARN, heading) if len(row) == 3)
+            if what == "parameters" and code(of) == [kind]
+            for name in code(names)
+        }
+        assert listed == fitted[kind].get_params().keys() - fitted[twin].get_params().keys()
+
+
+def test_what_scikit_learn_takes_and_we_refuse(fitted):
+    kind = type(fitted["DropoutClassifier"])
+    x, y = np.eye(4), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="solver"):
+        kind(solver="lbfgs", max_iter=1).fit(x, y)
+    with pytest.raises(ValueError, match="activation"):
+        kind(activation="identity", max_iter=1).fit(x, y)
+    with pytest.raises(ValueError, match="1d array"):
+        kind(max_iter=1).fit(x, np.stack([y, 1 - y], axis=1))
+
+
+def test_differences_that_the_pytorch_page_names():
+    x = np.array([[np.inf, np.nan]] * 8, np.float32)
+    fd.manual_seed(0)
+    y = fd.nn.Dropout(0.5)(x).numpy()
+    assert (y == 0).any() and np.isinf(y).any() and np.isnan(y).any()
+    with pytest.raises(ValueError, match="shape"):
+        fd.nn.Dropout2d(0.5)(np.ones((2, 3, 4), np.float32))
+    with pytest.raises(ValueError, match="shape"):
+        fd.nn.functional.mse_loss(np.ones((3, 1), np.float32), np.ones(3, np.float32))
+    t = fd.tensor(np.arange(6.0).reshape(2, 3))
+    assert (
+        isinstance(t.data, np.ndarray)
+        and isinstance(t.argmax(1), np.ndarray)
+        and isinstance(t > 0, np.ndarray)
+    )
+    assert t.dtype == np.float32
+    linear = fd.nn.Linear(2, 1)
+    assert linear.state_dict()["weight"] is linear.weight.data
+    assert isinstance(fd.nn.utils.clip_grad_norm_([linear.weight], 1.0), float)
