@@ -5,13 +5,13 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
-from helpers import twin
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
+from helpers import mask_reference as reference
+from helpers import twin
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 

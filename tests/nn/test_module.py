@@ -8,12 +8,12 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from helpers import twin
-from helpers.gradcheck import check
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop import nn
+from helpers import twin
+from helpers.gradcheck import check
 
 X = np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32)
 

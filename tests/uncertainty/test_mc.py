@@ -6,10 +6,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import twin
 
 import fastdrop as fd
 from fastdrop import nn
+from helpers import twin
 
 X = np.random.default_rng(0).standard_normal((23, 8)).astype(np.float32)
 
