@@ -286,7 +286,7 @@ def stream_for(
     if thread_state.batched_passes and not carries:
         raise CannotCarry(
             f"{'a function' if layer is None else type(layer).__name__} "
-            "does not work on batched passes"
+            "is not computed for several passes at once"
         )
     return ps.stream(
         site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries
