@@ -12,6 +12,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
 from fastdrop.io.architecture import architecture, build
 from fastdrop.io.safetensors import load_file, read_file, save_file
+from fastdrop.nn.module import checked_module
 
 __all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
@@ -99,8 +100,8 @@ def load(path, model=None):
 
 def load_with_info(path, model=None) -> tuple:
     """The pair of what `load` gives and the ``info`` that was saved with it (None where there is none); the file is read once."""
-    if model is not None and not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    if model is not None:
+        checked_module(model, "model")
     path = os.fsdecode(path)
     tensors, metadata = read_file(path)
     about = _about(path, metadata)
