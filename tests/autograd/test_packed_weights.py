@@ -13,33 +13,8 @@ from fastdrop import _core, nn
 RNG = np.random.default_rng(0)
 
 
-SHAPES = [
-    (1, 1024, 784),
-    (3, 37, 1000),
-    (50, 10, 1024),
-    (200, 1025, 385),
-    (5, 7, 0),
-    (2, 33, 16),
-    (4, 0, 9),
-    (1, 1, 1),
-]
-
-
 def floats(*shape):
     return RNG.standard_normal(shape, dtype=np.float32)
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_kept_panels_give_the_same_bits(shape, each_isa):
-    m, n, k = shape
-    x, w, b = floats(m, k), floats(n, k), floats(n)
-    for _ in each_isa():
-        panels = np.full(_core.panels_length(n, k), np.float32(np.nan))
-        _core.pack(panels, w)
-        expected, found = np.empty((m, n), np.float32), np.empty((m, n), np.float32)
-        _core.gemm(expected, x, False, w, True, b, 1)
-        _core.gemm(found, x, False, None, True, b, 1, panels=panels)
-        assert np.array_equal(expected, found)
 
 
 def test_panels_are_dropped_when_somebody_can_write_to_the_array():
@@ -204,50 +179,6 @@ def test_tape_free_prediction_notices_changes_of_the_model():
             np.abs(model(x).data - np.maximum(x.sum(1, keepdims=True) + b, 0)).max() < 1e-5
             and model._chain[1] is not None
         )
-
-
-@pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9, 1.0])
-@pytest.mark.parametrize(("samples", "repeat"), [(1, 50), (3, 17), (2, 5), (5, 14)])
-def test_skipping_zeros_of_repeated_rows_changes_no_bit(samples, repeat, zeros, each_isa):
-    """Products with panels skip the zeros of a repeated row: the same bits as without panels."""
-    x = floats(samples, 1000) * (RNG.random((samples, 1000)) >= zeros)
-    x, w, b, rows = x.astype(np.float32), floats(300, 1000), floats(300), samples * repeat
-    x[0, :5] = (-0.0, 1e-40, -1e-42, np.inf, np.nan) if zeros == 0.3 else 0
-    q = _core.keep_threshold(0.5)
-    drop = [
-        (
-            _core.Stream(
-                1,
-                site,
-                0,
-                0,
-                0,
-                0,
-                16,
-                np.arange(rows, dtype=np.uint32),
-                False,
-                np.arange(rows, dtype=np.uint32),
-            ),
-            q,
-            2.0,
-        )
-        for site in (0, 1)
-    ]
-    before = fd.get_num_threads()
-    try:
-        for _ in each_isa():
-            panels = np.empty(_core.panels_length(300, 1000), np.float32)
-            _core.pack(panels, w)
-            expected, found = np.empty((rows, 300), np.float32), np.empty((rows, 300), np.float32)
-            _core.gemm(expected, x, False, w, True, b, 1, 0.0, *drop, repeat=repeat)
-            for threads in (1, 2, 3):
-                fd.set_num_threads(threads)
-                _core.gemm(
-                    found, x, False, None, True, b, 1, 0.0, *drop, repeat=repeat, panels=panels
-                )
-                assert np.array_equal(expected, found, equal_nan=True)
-    finally:
-        fd.set_num_threads(before)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
