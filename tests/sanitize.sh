@@ -35,7 +35,7 @@ slow=(
 )
 memory=(
     tests/system/test_processes.py::test_no_memory_is_a_memory_error
-    tests/autograd/test_steady_state.py::test_a_step_allocates_nothing
+    tests/autograd/test_allocations.py::test_training_step_makes_no_large_allocations
 )
 "$python" -m pytest -q -p no:cacheprovider "$@" \
     "${slow[@]/#/--deselect=}" "${memory[@]/#/--deselect=}"

@@ -29,7 +29,7 @@ from fastdrop.random.forward_pass import CannotCarry
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -47,7 +47,7 @@ class PassTensor(Tensor):
     __slots__ = ()
 
     @property  # type: ignore[misc]
-    def data(self) -> FloatArray:
+    def data(self) -> Float32Array:
         """The float32 array, for operations that carry passes.
 
         Raises

@@ -10,7 +10,7 @@ from fastdrop.autograd.passes import align_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
 
 
 def operands(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> tuple[Tensor, ...]:
@@ -23,7 +23,7 @@ def _number(x: Any) -> Any:
     return x.astype(np.float32) if type(x) is np.ndarray and x.dtype == np.bool_ else x
 
 
-def unbroadcast(grad: FloatArray, shape: Shape) -> FloatArray:
+def unbroadcast(grad: Float32Array, shape: Shape) -> Float32Array:
     """The gradient of an input of `shape`: summed over the axes along which it was broadcast."""
     if grad.shape == shape:
         return grad

@@ -19,7 +19,7 @@ from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 
 @carries
@@ -127,7 +127,7 @@ def masked(
     out = empty(x.shape)
     _core.dropout(as_samples(out), as_samples(x.data), stream, q, scale, shift, fill, share)
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         dx = empty(g.shape)
         _core.dropout(as_samples(dx), as_samples(g), stream, q, scale, share=share)
         return (dx,)
@@ -136,7 +136,7 @@ def masked(
 
 
 def _scaled(x: Tensor, factor: float) -> Tensor:
-    def scaled(array: FloatArray) -> FloatArray:
+    def scaled(array: Float32Array) -> Float32Array:
         out = empty(array.shape)
         _core.scale(out, array, factor)
         return out

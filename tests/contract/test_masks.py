@@ -9,13 +9,13 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastdrop
 from fastdrop import _core
 from fastdrop import kernels as K
+from helpers import mask_reference as reference
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "mask_vectors.json").read_text())
 COORDINATES = ("seed", "site", "draw", "row0", "sub", "call")

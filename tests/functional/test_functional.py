@@ -233,7 +233,7 @@ def test_errors_name_the_argument(call, word):
 
 
 @pytest.mark.parametrize("wrong", [X > 0, X + 1j, np.array([["a"]]), np.array([[None]])])
-def test_no_numbers(wrong):
+def test_inputs_that_are_not_numbers(wrong):
     for call in (
         F.relu,
         F.dropout,
@@ -247,21 +247,21 @@ def test_no_numbers(wrong):
         F.nll_loss(X, X[:, 0])
 
 
-def test_leaky_relu_of_any_slope():
+def test_leaky_relu_with_any_slope():
     for slope in (0.0, 0.2, 1.5, -0.5):
         check(
             lambda x, s=slope: F.leaky_relu(x, s), lambda x, s=slope: np.where(x > 0, x, s * x), X
         )
 
 
-def test_running_statistics_that_could_not_be_moved_are_refused():
+def test_running_statistics_must_be_updatable_in_place():
     wide = np.zeros(4)
     with pytest.raises(TypeError, match="running_mean"):
         F.batch_norm(X, wide, np.ones(4, np.float32), training=True)
     F.batch_norm(X, wide, np.ones(4))
 
 
-def test_labels_may_come_as_a_tensor():
+def test_labels_as_a_tensor():
     for loss in (F.cross_entropy, F.nll_loss):
         assert loss(X, fd.tensor(LABELS)).item() == loss(X, LABELS).item()
         for wrong, error in (
@@ -274,7 +274,7 @@ def test_labels_may_come_as_a_tensor():
                 loss(X, fd.tensor(wrong))
 
 
-def test_weights_may_not_widen_the_loss():
+def test_weights_must_not_broadcast_the_loss():
     for options in (
         {"weight": np.ones((3, 5, 4))},
         {"pos_weight": np.ones((3, 5, 4))},
@@ -323,7 +323,7 @@ def test_formulas_by_hand():
     ).tolist() == [[2.0], [4.0]]
 
 
-def test_running_statistics_move_by_momentum():
+def test_running_statistics_are_updated_with_momentum():
     x = RNG.standard_normal((6, 4, 3)).astype(np.float32)
     mean, var = np.full(4, 2, np.float32), fd.tensor(np.full(4, 3.0))
     F.batch_norm(x, mean, var, training=True, momentum=0.25)
@@ -351,7 +351,7 @@ def test_norms_with_one_of_weight_and_bias():
     )  # no statistics: the batch's, in evaluation too
 
 
-def test_losses_of_nothing():
+def test_losses_of_empty_inputs():
     empty, none = np.empty((0, 4)), np.empty(0, int)
     for loss, more in (
         (F.mse_loss, (empty,)),
@@ -370,7 +370,7 @@ def test_losses_of_nothing():
     assert np.isnan(F.cross_entropy(X, LABELS, np.zeros(4)).item())  # no weight at all
 
 
-def test_binary_gradients_far_from_zero():
+def test_binary_cross_entropy_gradient_of_large_scores():
     z = np.array([-300.0, -100.0, 0.0, 100.0, 300.0])
     for target, expected in ((1.0, [-1, -1, -0.5, 0, 0]), (0.0, [0, 0, 0.5, 1, 1])):
         x = fd.tensor(z, requires_grad=True)

@@ -8,12 +8,12 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
+from helpers import mask_reference as reference
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 

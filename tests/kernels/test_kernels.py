@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers import twin
 from numpy.lib.stride_tricks import as_strided
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
+from helpers import twin
 
 
 def floats(*shape, seed=0):

@@ -4,10 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
-from helpers import twin
 
 from fastdrop import _core
+from helpers import mask_reference as reference
+from helpers import twin
 
 SHARES = [
     ((3, 5, 7), (False, True)),

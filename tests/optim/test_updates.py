@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from helpers import twin
 
 from fastdrop import _core
+from helpers import twin
 
 SIZES = (0, 1, 7, 8, 16, 33, 1000, 70001)
 

@@ -1,4 +1,4 @@
-"""Random forward passes: what is fused gives what is read after every step, gradients and draws included."""
+"""Random forward passes: fused results equal results that are read after every step."""
 
 import random
 
@@ -37,7 +37,7 @@ OFTEN = (9, 6, 5, 2, 1, 1, 1, 1, 1, 1, 1, 1)
 
 
 class Program(nn.Module):
-    """Runs (step, operand, other, variant) in turn; operands are the tensors so far."""
+    """Runs steps (name, operand, other, variant); operands are the tensors made so far."""
 
     def __init__(self, steps, width, read):
         super().__init__()
@@ -85,7 +85,7 @@ class Program(nn.Module):
 
 
 def history(model, array, wants_grad):
-    """What three passes leave: results, kept tensors, gradients (added up once)."""
+    """The results, kept tensors and gradients of three passes (one without zeroing before)."""
     x = fd.tensor(array, requires_grad=wants_grad)
     leaves = [x, *model.parameters()]
     seen, held = [], []

@@ -1,4 +1,4 @@
-"""What a training step costs besides arithmetic: heap allocations, counted where they are made."""
+"""Heap allocations of a training step, counted by a library that is loaded before glibc."""
 
 import os
 import shutil
@@ -28,9 +28,15 @@ def counted(function, times):
     return list(figures)
 
 fd.set_num_threads(2)
-model = nn.Sequential(nn.Dropout(0.2), nn.Linear(300, 200), nn.ReLU(), nn.Dropout(0.5), nn.Linear(200, 200), nn.Tanh(),
-                      nn.Dropout(0.1), nn.Linear(200, 10))
-optimizers = [optim.SGD(model.parameters(), lr=0.01, momentum=0.9), optim.Adam(model.parameters(), lr=0.001)]
+model = nn.Sequential(
+    nn.Dropout(0.2), nn.Linear(300, 200), nn.ReLU(),
+    nn.Dropout(0.5), nn.Linear(200, 200), nn.Tanh(),
+    nn.Dropout(0.1), nn.Linear(200, 10),
+)
+optimizers = [
+    optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
+    optim.Adam(model.parameters(), lr=0.001),
+]
 loss_of = nn.CrossEntropyLoss()
 x, y = np.ones((400, 300), np.float32), np.arange(400) % 10
 
@@ -40,7 +46,7 @@ def step(optimizer):
     loss.backward()
     optimizer.step()
 
-print(*counted(lambda: np.empty(100_000), 7))  # the counter counts: seven large ones, by nobody of interest
+print(*counted(lambda: np.empty(100_000), 7))  # a check of the counter: seven large ones
 fresh = counted(lambda: step(optimizers[0]), 1)
 print(*fresh)
 for optimizer in optimizers:
@@ -53,8 +59,8 @@ for optimizer in optimizers:
 @pytest.mark.skipif(
     not sys.platform.startswith("linux") or not COMPILER, reason="preloads a library into glibc"
 )
-def test_a_step_allocates_nothing(tmp_path):
-    """None by the core or OpenMP, none of 16 KiB or more by anybody, once the first steps have kept their buffers."""
+def test_training_step_makes_no_large_allocations(tmp_path):
+    """After the first steps: none by the core or OpenMP, none of 16 KiB or more at all."""
     if "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"):
         pytest.skip("not glibc")
     library = tmp_path / "count.so"
