@@ -14,6 +14,7 @@ from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_pa
 from fastdrop.autograd.pending import computed, may_extend, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import MAP_LAYOUTS
 from fastdrop.kernels.elementwise import shared_axes
 from fastdrop.random.thread_state import thread_state
 
@@ -142,3 +143,33 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
         return out
 
     return record(scaled(x.data), (x,), lambda g: (scaled(g),))
+
+
+def channel_dropout(input, p, training, axes: int, unbatched: bool, layer=None) -> Tensor:
+    """Dropout of whole channels of maps with so many axes; `unbatched`: an input without the sample axis is one sample."""
+    x = as_tensor(input, "input")
+    if x.ndim == axes + 1 and unbatched:
+        if check.rate(p) == 0.0 or not random.draws(training):
+            return x
+        return channel_dropout(x.reshape(1, *x.shape), p, training, axes, False, layer).reshape(
+            x.shape
+        )
+    if x.ndim != axes + 2:
+        other = " or (C" + MAP_LAYOUTS[axes][len("(N, C") :] if unbatched else ""
+        raise ValueError(f"input must have shape {MAP_LAYOUTS[axes]}{other}, got {x.shape}")
+    return dropout(x, p, training, share=range(2, x.ndim), layer=layer)
+
+
+def dropout1d(input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, L) or (C, L); otherwise as `dropout` (Tompson et al., CVPR 2015)."""
+    return channel_dropout(input, p, training, 1, True)
+
+
+def dropout2d(input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, H, W); otherwise as `dropout` (Tompson et al., CVPR 2015)."""
+    return channel_dropout(input, p, training, 2, False)
+
+
+def dropout3d(input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W); otherwise as `dropout` (Tompson et al., CVPR 2015)."""
+    return channel_dropout(input, p, training, 3, True)
