@@ -3,6 +3,11 @@
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
+from fastdrop.functional.classification_loss import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    nll_loss,
+)
 from fastdrop.functional.concrete import concrete_dropout
 from fastdrop.functional.dropblock import drop_block1d, drop_block2d, drop_block3d
 from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
@@ -11,13 +16,10 @@ from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
 from fastdrop.functional.linear import linear
 from fastdrop.functional.loss import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
     gaussian_nll_loss,
     huber_loss,
     l1_loss,
     mse_loss,
-    nll_loss,
     smooth_l1_loss,
 )
 from fastdrop.functional.matmul import matmul

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastdrop import _core, random
@@ -10,34 +12,63 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.dropout import masked
+from fastdrop.kernels.masks import draw_mask
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray
 
 
 @carries
 def drop_path(
-    input,
+    input: Tensor | ArrayLike,
     p: float = 0.0,
     training: bool = True,
     mode: str = "row",
     scale_by_keep: bool = True,
     *,
-    layer=None,
+    layer: Any = None,
 ) -> Tensor:
-    """Stochastic depth: whole samples (mode "row") or the whole batch ("batch") dropped, kept ones times 2^32 / q.
+    """Stochastic depth: y[n] = x[n] * 2^32 / q where sample n is kept, +0 where it is dropped.
+
+    q = round((1 - p) 2^32). In evaluation y is the input itself. `fastdrop.nn.Residual` does not
+    compute the branch of a dropped sample at all.
 
     Parameters
     ----------
-    input : (samples, ...)
-        The output of a residual branch; `fastdrop.nn.Residual` does not even compute what is dropped.
-    p : float in [0, 1]
-    training : bool
-    mode : {"row", "batch"}
-    scale_by_keep : bool
+    input : Tensor or array (samples, ...)
+        x, the output of a residual branch, with at least 2 axes.
+    p : float, default 0.0
+        The probability to drop, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    mode : {"row", "batch"}, default "row"
+        "row": one decision for each sample. "batch": one decision for all samples.
+    scale_by_keep : bool, default True
+        False: kept samples are not scaled.
     layer : Module, optional
-        Whose site draws.
+        The layer whose site draws the mask.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When p is not a number in [0, 1], the mode is another, or the input has fewer than 2 axes.
 
     References
     ----------
-    Huang et al., "Deep networks with stochastic depth", ECCV 2016.
+    Huang, Sun, Liu, Sedra, Weinberger, "Deep networks with stochastic depth", ECCV 2016,
+    arXiv:1603.09382.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.drop_path([[1.0, 2.0]], 1.0).tolist()
+    [[0.0, 0.0]]
+    >>> F.drop_path([[1.0, 2.0]], 0.5, training=False).tolist()
+    [[1.0, 2.0]]
     """
     p, x = check.rate(p), as_tensor(input, "input")
     check.choice(mode, "mode", ("row", "batch"))
@@ -49,15 +80,21 @@ def drop_path(
         return x
     q, x = _core.keep_threshold(p), with_passes(x)
     stream = random.stream_for(layer, x.shape[0], shared=mode == "batch", carries=True)
-    return masked(
-        x, stream, q, _core.keep_scale(q) if scale_by_keep else 1.0, share=(True,) * (x.ndim - 1)
-    )
+    scale = _core.keep_scale(q) if scale_by_keep else 1.0
+    return masked(x, stream, q, scale, share=(True,) * (x.ndim - 1))
 
 
-def gather_rows(x: Tensor, rows: np.ndarray) -> Tensor:
-    """x[rows], each row at most once."""
+def path_mask(samples: int, p: float, mode: str, layer: Any) -> tuple[BoolArray, float]:
+    """(which samples DropPath keeps (samples,), the factor of the kept ones)."""
+    q = _core.keep_threshold(p)
+    stream = random.stream_for(layer, samples, shared=mode == "batch")
+    return draw_mask(samples, 1, stream, q)[:, 0], _core.keep_scale(q)
 
-    def backward(g):
+
+def gather_rows(x: Tensor, rows: IntArray) -> Tensor:
+    """x[rows]. Each row number occurs at most once."""
+
+    def backward(g: Float32Array) -> Any:
         dx = np.zeros(x.shape, np.float32)
         dx[rows] = g
         return (dx,)
@@ -65,21 +102,16 @@ def gather_rows(x: Tensor, rows: np.ndarray) -> Tensor:
     return record(x.data[rows], (x,), backward)
 
 
-def add_to_rows(x: Tensor, y: Tensor, rows: np.ndarray, scale: float) -> Tensor:
-    """x, with scale * y added to these rows, each at most once."""
+def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
+    """x with scale * y added to these rows. Each row number occurs at most once.
+
+    x: (N, ...), y: (len(rows), ...).
+    """
     if y.shape != (len(rows), *x.shape[1:]):
         raise ValueError(
             f"the branch must keep its input's shape: {x.shape} + {y.shape} for {len(rows)} rows"
         )
-    scale = np.float32(scale)
+    factor = np.float32(scale)
     out = x.data.copy()
-    out[rows] += y.data * scale
-    return record(out, (x, y), lambda g: (g, g[rows] * scale))
-
-
-def path_mask(samples: int, p: float, mode: str, layer) -> tuple[np.ndarray, float]:
-    """(which samples DropPath keeps, the scale of those)."""
-    q = _core.keep_threshold(p)
-    kept = np.empty((samples, 1), np.bool_)
-    _core.keep_mask(kept, random.stream_for(layer, samples, shared=mode == "batch"), q)
-    return kept[:, 0], _core.keep_scale(q)
+    out[rows] += y.data * factor
+    return record(out, (x, y), lambda g: (g, g[rows] * factor))

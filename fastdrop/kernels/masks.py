@@ -11,6 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import NORMAL, UNIFORM, MaskKey
 
 if TYPE_CHECKING:
+    from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray
 
 __all__ = ["keep_bits", "keep_mask", "keep_uniforms", "normal", "uniform"]
@@ -70,8 +71,13 @@ def keep_mask(
     p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     count, stream = key.sample_stream(rows)
-    out = check.empty((count, units), np.bool_, "rows and units")
-    _core.keep_mask(out, stream, _core.keep_threshold(p))
+    return draw_mask(count, units, stream, _core.keep_threshold(p))
+
+
+def draw_mask(rows: int, units: int, stream: Stream, q: int) -> BoolArray:
+    """The mask (rows, units) of a stream at keep threshold q: True where a unit is kept."""
+    out = check.empty((rows, units), np.bool_, "rows and units")
+    _core.keep_mask(out, stream, q)
     return out
 
 
