@@ -1,4 +1,4 @@
-"""Losses of classification: cross-entropy of labels, of class probabilities and of binary decisions."""
+"""Losses of classification: cross-entropy of labels, class probabilities and binary decisions."""
 
 from __future__ import annotations
 

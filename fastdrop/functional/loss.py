@@ -319,7 +319,7 @@ def gaussian_nll_loss(
     d = x.data - t.data
     safe: Float32Array = np.maximum(v.data, least)
     constant = np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
-    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
+    values: Any = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
 
     def gradients(f: Float32Array) -> Any:
         g = d / safe * f
