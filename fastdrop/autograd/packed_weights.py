@@ -103,7 +103,7 @@ class PackedTensor(Tensor):
         return getrefcount(array)
 
 
-_set_data = Tensor.data.fset  # type: ignore[attr-defined]
+_set_data: Any = Tensor.data.fset  # type: ignore[attr-defined]
 
 # The reference count when only the tensor and a local variable hold the array: measured, since it
 # differs between versions of Python.

@@ -105,4 +105,4 @@ class Parameter(PackedTensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-_set_grad = Tensor.grad.fset  # type: ignore[attr-defined]
+_set_grad: Any = Tensor.grad.fset  # type: ignore[attr-defined]

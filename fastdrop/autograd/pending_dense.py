@@ -140,7 +140,7 @@ class PendingDense(Pending):
         between, which compute only the outputs that are kept. A loop, since networks may be deeper
         than Python's recursion limit.
         """
-        chain = [self]
+        chain: list[PendingDense] = [self]
         while (last := chain[-1]).packer.drop is None:
             p = last.packer.x._pending
             if not (

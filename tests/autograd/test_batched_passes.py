@@ -46,6 +46,7 @@ def test_only_functions_that_carry_passes_read_them():
         t = with_passes(fd.tensor(X))
         for read in (
             lambda: t.data,
+            lambda: setattr(t, "data", X),
             lambda: np.asarray(t),
             lambda: t.mean(0),
             lambda: t[0],
