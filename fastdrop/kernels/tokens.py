@@ -76,6 +76,9 @@ def token_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.token_dropout(np.ones((1, 3, 2)), 0.5, seed=1)
+    array([[[2., 2.],
+            [2., 2.],
+            [0., 0.]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, tokens, ...)"))
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
@@ -128,6 +131,8 @@ def patch_indices(
     --------
     >>> from fastdrop import kernels
     >>> kernels.patch_indices(2, 8, 3, seed=1)
+    array([[1, 3, 6],
+           [2, 3, 5]])
     """
     length = check.integer(length, "length", 0, check.MAX_UNITS)
     keep = check.integer(keep, "keep", 0, length)

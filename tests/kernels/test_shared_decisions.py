@@ -1,4 +1,4 @@
-"""Dropout with shared axes and with a fill value, and streams whose rows are the second coordinate, against the slow twin."""
+"""Dropout with shared axes, with a fill value, and with streams by `sub`, against NumPy twins."""
 
 import pickle
 
@@ -43,7 +43,7 @@ def test_shared_axes(shape, share, isa, each_thread_count):
 
 
 @pytest.mark.parametrize("share", [None, (False, True), (True, False), (True, True)])
-def test_affine(share, isa):
+def test_scale_shift_and_fill(share, isa):
     x = np.random.default_rng(0).standard_normal((4, 37, 21), dtype=np.float32)
     x[0, 0, 0], x[1, 2, 3] = np.nan, np.inf
     y = x.copy()
@@ -57,8 +57,8 @@ def test_affine(share, isa):
 
 
 @pytest.mark.parametrize("p", [0.5, 0.3])
-def test_rows_as_the_second_coordinate(p, isa, each_thread_count):
-    """A stream by sub draws for array row i what a stream with sub + i draws for its row."""
+def test_streams_by_sub(p, isa, each_thread_count):
+    """A stream by `sub` gives row i the mask of a stream with sub + i."""
     rows, units = 23, 300
     expected = np.concatenate(
         [
@@ -81,8 +81,8 @@ def test_rows_as_the_second_coordinate(p, isa, each_thread_count):
 
 
 @pytest.mark.parametrize("tb", [False, True])
-def test_an_operand_dropped_by_weight_rows(tb, isa):
-    """DropConnect with one mask a pass: the product packs W with its mask, row = shared, sub = weight row, unit = column."""
+def test_weights_are_dropped_while_the_product_packs_them(tb, isa):
+    """DropConnect with one mask a pass: the shared row, sub = weight row, unit = column."""
     m, n, k = 9, 50, 400
     rng = np.random.default_rng(0)
     x, w = (
@@ -105,7 +105,7 @@ def test_an_operand_dropped_by_weight_rows(tb, isa):
 
 @pytest.mark.parametrize("units", [5, 300, 1024])
 def test_passes_side_by_side(units, isa, each_thread_count):
-    """Rows that bring their own draw numbers draw what passes of their own would have drawn."""
+    """A row with its own draw number has the mask of a separate pass with that draw."""
     rows, draws = (
         np.repeat(np.arange(3, dtype=np.uint32) + 7, 4),
         np.tile(np.arange(4, dtype=np.uint32) + 2, 3),

@@ -1,4 +1,4 @@
-"""Dropped weights: DropConnect with one mask a pass and a sample, its Gaussian inference, WeightDrop, targeted dropout."""
+"""Dropped weights: DropConnect, its Gaussian inference, WeightDrop and targeted dropout."""
 
 import copy
 import functools
@@ -45,7 +45,9 @@ def exact(x, w, b, kept, p, kept_bias=None):
 @pytest.mark.parametrize("per_sample", [False, True])
 @pytest.mark.parametrize("mask_bias", [False, True])
 @pytest.mark.parametrize("shape", [(1, 37, 150), (9, 20, 128), (5, 3, 7), (20, 17, 140)], ids=str)
-def test_equals_einsum(per_sample, mask_bias, shape, isa, each_thread_count):
+def test_dropconnect_linear_equals_float64_sums(
+    per_sample, mask_bias, shape, isa, each_thread_count
+):
     n, outs, ins = shape
     x, w, b = (RNG.standard_normal(s).astype(np.float32) for s in ((n, ins), (outs, ins), outs))
     for p in (0.5, 0.3, 0.0, 1.0):
@@ -80,7 +82,7 @@ def test_equals_einsum(per_sample, mask_bias, shape, isa, each_thread_count):
         np.testing.assert_array_equal(listed, whole[[2, 0]])
 
 
-def test_masks():
+def test_dropconnect_mask_follows_the_contract():
     np.testing.assert_array_equal(
         K.dropconnect_mask(5, 200, 0.3, samples=3, row0=4, **WHERE),
         masks(3, 5, 200, 0.3, row0=4, **WHERE),
@@ -142,7 +144,7 @@ def test_expectation_over_masks():
     assert abs(drawn - (x @ w.T).item()) < 6 * spread
 
 
-def test_refused():
+def test_wrong_arguments_are_refused():
     x, w = np.zeros((2, 3), np.float32), np.zeros((4, 3), np.float32)
     for call, word in (
         (lambda: K.dropconnect_linear(x, w[:, :2], p=0.5), "x must"),
@@ -178,7 +180,10 @@ def test_refused():
 
 @pytest.mark.parametrize("mask_bias", [False, True])
 def test_gaussian_inference(mask_bias):
-    """Mean and variance of what a unit receives are those of many masks; the averaged activation is that of the normal, within its error."""
+    """A unit's input has the mean and variance that many masks give.
+
+    The averaged activation is that of the normal distribution, within its standard error.
+    """
     x, w, b, p = (
         RNG.standard_normal((3, 400)).astype(np.float32),
         RNG.standard_normal((5, 400)).astype(np.float32) / 20,
@@ -272,7 +277,7 @@ def test_weight_drop():
 
 
 def test_weight_drop_trains():
-    """Parameters stay the optimiser's own."""
+    """WeightDrop does not replace the parameters that the optimiser updates."""
     model = nn.WeightDrop(nn.Linear(10, 1), p=0.3)
     optimizer = fd.optim.SGD(model.parameters(), lr=0.02)
     x = RNG.standard_normal((200, 10)).astype(np.float32)
@@ -292,7 +297,7 @@ def test_weight_drop_trains():
 
 
 @pytest.mark.parametrize("kind", ["weight", "unit"])
-def test_targeted(kind):
+def test_targeted_linear(kind):
     layer = nn.TargetedLinear(30, 8, targeted=0.4, p=0.5, kind=kind)
     w, x = layer.weight.data, RNG.standard_normal((4, 30)).astype(np.float32)
     candidates = np.zeros(w.shape, bool)
@@ -327,7 +332,7 @@ def test_targeted(kind):
     assert ramped.prune(0.5).nonzeros == 120
 
 
-def test_candidates_are_counted_exactly():
+def test_number_of_targeted_candidates_is_exact():
     assert (
         nn.TargetedLinear(10, 3, targeted=0.7).prune().nonzeros == 9
     )  # floor(0.7 * 10) = 7, though 0.7 * 10 < 7 in binary
@@ -336,9 +341,12 @@ def test_candidates_are_counted_exactly():
 # ---- what dropout on the inputs of a linear regression does ----
 
 
-def test_ridge():
-    """E |y - (x * m / k) w|^2 = |y - x w|^2 + (1 - k) / k sum_i w_i^2 sum_n x_ni^2: its minimum is a ridge solution, which training finds
-    (Srivastava et al., 2014, section 9.1; Wager et al., 2013)."""
+def test_input_dropout_of_linear_regression_is_ridge_regression():
+    """Training with dropout on the input of a linear regression finds a ridge solution.
+
+    E |y - (x * m / k) w|^2 = |y - x w|^2 + (1 - k) / k sum_i w_i^2 sum_n x_ni^2
+    (Srivastava et al., 2014, section 9.1; Wager et al., 2013).
+    """
     n, d, p = 60, 8, 0.3
     x = RNG.standard_normal((n, d)) * RNG.uniform(0.5, 2, d)
     y = x @ RNG.standard_normal(d) + 0.3 * RNG.standard_normal(n)
