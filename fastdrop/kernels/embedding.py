@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import MaskKey
+from fastdrop.kernels.masks import draw_mask
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
@@ -42,8 +43,7 @@ def token_factors(
     tokens: IntArray, words: int, stream: Stream, q: int, per_sample: bool
 ) -> Float32Array:
     """2^32 / q where the token's word type is kept, 0 where it is dropped, in tokens' shape."""
-    kept = np.empty((samples_of(tokens) if per_sample else 1, words), np.bool_)
-    _core.keep_mask(kept, stream, q)
+    kept = draw_mask(samples_of(tokens) if per_sample else 1, words, stream, q)
     factors: Float32Array = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
     if not per_sample or tokens.ndim < 2:
         of_type: Float32Array = factors[0]

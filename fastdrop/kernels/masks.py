@@ -14,6 +14,7 @@ from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import NORMAL, UNIFORM, MaskKey
 
 if TYPE_CHECKING:
+    from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray
 
 __all__ = ["keep_bits", "keep_mask", "keep_uniforms", "normal", "uniform"]
@@ -77,6 +78,13 @@ def keep_mask(
     count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.bool_, "rows and units")
     _core.keep_mask(out, stream, _core.keep_threshold(p))
+    return out
+
+
+def draw_mask(rows: int, units: int, stream: Stream, q: int) -> BoolArray:
+    """The mask (rows, units) of a stream at keep threshold q: True where a unit is kept."""
+    out = np.empty((rows, units), np.bool_)
+    _core.keep_mask(out, stream, q)
     return out
 
 

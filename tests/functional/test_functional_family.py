@@ -1,6 +1,6 @@
-"""Members of the family on arrays, as functions and as layers, against slow twins.
+"""Members of the family on arrays, as functions and as layers: what all of them have in common.
 
-Shared axes, alpha and Gaussian dropout, noise, paths and tokens.
+Values against NumPy twins, rows, memory, wrong rates, evaluation, files, mean and variance.
 """
 
 import math
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
+import fastdrop.nn.functional as F
 from fastdrop import kernels as K
 from fastdrop import nn
-from fastdrop.nn import functional as F
 from helpers import mask_reference as reference
 from helpers import twin
 from helpers.gradcheck import at_draw, check_along_a_direction
@@ -24,12 +24,16 @@ X4 = RNG.standard_normal((10, 5, 4, 3)).astype(np.float32)
 WHERE = dict(seed=11, site=3, draw=4, call=1, sub=0)
 
 
-def alpha(x, p, share, **where):
-    """Bit for bit: constants in float64, rounded once; two roundings an element."""
-    q = reference.keep_threshold(p)
+def alpha_constants(q):
+    """(a, b, alpha') at keep threshold q, in float64."""
     k, a_ = q / 2**32, -1.7580993408473766
     a = (k * (1 + (1 - k) * a_**2)) ** -0.5
-    b = -a * a_ * (1 - k)
+    return a, -a * a_ * (1 - k), a_
+
+
+def alpha(x, p, share, **where):
+    """Bit for bit: constants in float64, rounded once; two roundings an element."""
+    a, b, a_ = alpha_constants(reference.keep_threshold(p))
     kept = twin.dropout_shared(np.ones_like(x), p, share, inverted=False, **where) != 0
     return np.where(kept, x * np.float32(a) + np.float32(b), np.float32(a * a_ + b))
 
@@ -73,6 +77,19 @@ NOISES = {
     "noise": (K.gaussian_noise, nn.GaussianNoise),
 }
 ALL = {**{name: (function, layer) for name, (function, _, layer) in MEMBERS.items()}, **NOISES}
+
+# name -> differentiable function of a tensor, a rate and `training`
+FUNCTIONS = {
+    "dropout": F.dropout,
+    "time-locked": lambda x, p, training: F.dropout(x, p, training, share=[1]),
+    "spatial": F.dropout2d,
+    "token": F.token_dropout,
+    "path": F.drop_path,
+    "alpha": F.alpha_dropout,
+    "feature alpha": F.feature_alpha_dropout,
+    "gaussian": F.gaussian_dropout,
+    "noise": F.gaussian_noise,
+}
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -160,6 +177,61 @@ def test_wrong_rates(name, p, error):
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_functions_without_a_layer(name):
+    """Outside a module a call is a forward pass of its own: site 0, one draw after the other."""
+    function, kernel = FUNCTIONS[name], ALL[name][0]
+    weights = RNG.standard_normal(X4.shape).astype(np.float32)
+    fd.manual_seed(7)
+    for draw in (0, 1):
+        where = dict(seed=7, draw=draw)
+        x = fd.tensor(X4, requires_grad=True)
+        y = function(x, 0.3, training=True)
+        np.testing.assert_array_equal(y.data, kernel(X4, 0.3, **where))
+        y.backward(weights)
+        if name == "noise":
+            expected = weights
+        elif "alpha" in name:  # a * dy where kept
+            share = (False, name == "feature alpha", name == "feature alpha")
+            kept = twin.dropout_shared(np.ones_like(X4), 0.3, share, inverted=False, **where)
+            a = alpha_constants(reference.keep_threshold(0.3))[0]
+            expected = np.where(kept, weights * np.float32(a), np.float32(0))
+        else:
+            expected = kernel(weights, 0.3, **where)
+        np.testing.assert_array_equal(x.grad.data, expected)
+    assert function(x, 0.3, training=False) is x and function(x, 0.0, training=True) is x
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: F.feature_alpha_dropout(X4[0, 0, 0], 0.5, training=True), "input must have shape"),
+        (lambda: F.token_dropout(X4[0, 0, 0]), "input must have shape"),
+        (lambda: F.drop_path(X4[0, 0, 0], 0.5), "input must have shape"),
+        (lambda: F.drop_path(X4, 0.5, mode="column"), "mode must"),
+        (lambda: F.dropout2d(X4[0]), "input must have shape"),
+        (lambda: F.drop_block2d(X4[0], 0.5, 2), "input must have shape"),
+        (lambda: F.drop_block2d(X4, 0.5, 0), "block_size must"),
+        (lambda: F.patch_dropout(X4, prefix_tokens=6), "input must have shape"),
+        (lambda: F.concrete_dropout(X4, [0.0, 1.0]), "logit must"),
+        (lambda: F.concrete_dropout(X4, 0.0, temperature=0.0), "temperature must"),
+        (lambda: F.concrete_dropout(X4[0, 0, 0], 0.0, channelwise=True), "input must have shape"),
+        (lambda: F.dropconnect_linear(X4[0, 0], np.ones((2, 4))), "input must have 4 features"),
+        (lambda: F.dropconnect_linear(X4[0], np.ones((2, 3))), "input must have shape"),
+        (lambda: F.dropconnect_linear(X4[0, 0], np.ones(3)), "weight must have 2 dimensions"),
+        (lambda: F.dropconnect_linear(X4[0, 0], np.ones((2, 3)), np.ones(3)), "bias must have"),
+        (lambda: F.dropconnect_gaussian(X4[0], np.ones((2, 3)), None, 0.5, "relu"), "input must"),
+        (lambda: F.dropconnect_gaussian(X4[0, 0], np.ones((2, 3)), p=1.0), "p must be below 1"),
+        (lambda: F.variational_linear(X4[0], np.ones((2, 3)), [0.0]), "input must have shape"),
+        (lambda: F.embedding([0], np.ones(3)), "weight must have shape"),
+        (lambda: F.embedding([3], np.ones((3, 2))), "input must hold token numbers"),
+    ],
+)
+def test_wrong_arguments_of_functions(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_layers(name):
     function, layer = ALL[name]
     x = fd.tensor(X4)
@@ -228,115 +300,14 @@ def test_mean_and_variance(name):
         assert abs(dropped - p) < 6 * math.sqrt(p * k / n)
 
 
-@pytest.mark.parametrize("share", [(), 0, (0,), (0, 2), (-1,), (1, 2, 3), (0, 1, 2, 3)])
-def test_noise_shapes(share, isa):
-    """As noise_shape of Keras, 1 along each named axis; axis 0: the row of the whole batch."""
-    axes = {axis % 4 for axis in (share if isinstance(share, tuple) else (share,))}
-    flags = tuple(axis in axes for axis in (1, 2, 3))
-    one = twin.dropout_shared(X4[:1], 0.4, flags, row0=2**32 - 1, seed=7)
-    ones = twin.dropout_shared(np.ones_like(X4[:1]), 0.4, flags, row0=2**32 - 1, seed=7)
-    expected = X4 * ones if 0 in axes else twin.dropout_shared(X4, 0.4, flags, seed=7)
-    np.testing.assert_array_equal(K.dropout(X4, 0.4, share=share, seed=7), expected)
-    np.testing.assert_array_equal(K.dropout_backward(X4, 0.4, share=share, seed=7), expected)
-    if 0 in axes:
-        np.testing.assert_array_equal(expected[:1], one)
-    fd.manual_seed(7)
-    np.testing.assert_array_equal(nn.Dropout(0.4, share=share)(X4).data, expected)
-
-
-@pytest.mark.parametrize(
-    ("share", "x"),
-    [((4,), X4), ((1, 1), X4), ((1, -3), X4), ((0,), X4[0, 0, 0]), ("a", X4), (1.0, X4)],
-)
-def test_wrong_axes(share, x):
-    with pytest.raises((ValueError, TypeError), match="share"):
-        K.dropout(x, 0.5, share=share)
-
-
-@pytest.mark.parametrize(
-    ("layer", "good", "bad"),
-    [
-        (nn.Dropout1d, [(2, 3, 4), (3, 4)], [(3,), (2, 3, 4, 5)]),
-        (nn.Dropout2d, [(2, 3, 4, 5)], [(3, 4), (3, 4, 5), (1, 2, 3, 4, 5)]),
-        (nn.Dropout3d, [(2, 3, 4, 5, 6), (3, 4, 5, 6)], [(3, 4, 5), (1, 2, 3, 4, 5, 6)]),
-    ],
-    ids=["1d", "2d", "3d"],
-)
-def test_channels(layer, good, bad):
-    """Each channel is kept or dropped as a whole, with the mask of the flat (N, C)."""
-    for shape in good:
-        x = np.full(shape, 2, np.float32)
-        model = layer(0.5)
-        y = model(x).data
-        batch = y if len(shape) == len(good[0]) else y[None]
-        kept = reference.keep_mask(np.arange(len(batch)), batch.shape[1], 0.5, seed=0)
-        np.testing.assert_array_equal(
-            batch,
-            np.broadcast_to(
-                np.where(kept, 4.0, 0.0).reshape(*kept.shape, *[1] * (batch.ndim - 2)), batch.shape
-            ),
-        )
-        t = fd.tensor(x)
-        assert model.eval()(t) is t and layer(0.0)(t) is t
-    for shape in bad:
-        with pytest.raises(ValueError, match="input must have shape"):
-            layer(0.5)(np.zeros(shape, np.float32))
-
-
-def test_alpha_dropout_keeps_mean_and_variance_where_dropout_does_not():
-    """16 SELU layers of 512 units, LeCun normal weights (Klambauer et al., 2017)."""
-    weights = [
-        RNG.standard_normal((512, 512)).astype(np.float32) / np.float32(math.sqrt(512))
-        for _ in range(16)
-    ]
-
-    def run(layer):
-        h, figures = RNG.standard_normal((1000, 512)).astype(np.float32), []
-        for i, w in enumerate(weights):
-            h = layer(F.selu(fd.tensor(h @ w.T)), i)
-            figures.append((h.mean(), h.var()))
-        return np.array(figures)
-
-    kept = run(lambda t, i: K.alpha_dropout(t.data, 0.1, site=i))
-    assert np.abs(kept[:, 0]).max() < 0.1 and kept[:, 1].min() > 0.8 and kept[:, 1].max() < 1.2
-    lost = run(lambda t, i: K.dropout(t.data, 0.1, site=i))
-    assert np.abs(lost[:, 0]).max() > 0.1 or lost[:, 1].min() < 0.8 or lost[:, 1].max() > 1.2
-
-
-def test_torch_computes_the_same_from_our_masks():
-    torch = pytest.importorskip("torch")
-    kept = twin.dropout_shared(np.ones_like(X4), 0.3, (False,) * 3, inverted=False, seed=1)
-    a = 1 / math.sqrt(
-        0.7 * (1 + 0.3 * 1.7580993408473766**2)
-    )  # what torch's alpha dropout computes from its own mask
-    noise = torch.from_numpy(kept)
-    shift = (noise - 1) * (1.7580993408473766 * a) + 1.7580993408473766 * a * 0.3
-    expected = (torch.from_numpy(X4) * (noise * a) + shift).numpy()
-    np.testing.assert_allclose(K.alpha_dropout(X4, 0.3, seed=1), expected, atol=2e-6)
-    drawn = torch.nn.functional.alpha_dropout(
-        torch.full((100000,), 1.5), 0.3, training=True
-    ).numpy()
-    ours = K.alpha_dropout(np.full(100000, 1.5, np.float32), 0.3, seed=1)
-    np.testing.assert_allclose(np.unique(drawn), np.unique(ours), atol=2e-6)  # the same two values
-    for dims, layer in (
-        (1, torch.nn.functional.feature_alpha_dropout),
-        (2, torch.nn.functional.dropout2d),
-    ):
-        torch_values = np.unique(layer(torch.full((300, 3, 2, 2), 1.5), 0.3, training=True).numpy())
-        mine = K.feature_alpha_dropout if dims == 1 else K.spatial_dropout
-        np.testing.assert_allclose(
-            np.unique(mine(np.full((300, 3, 2, 2), 1.5, np.float32), 0.3)), torch_values, atol=2e-6
-        )
-
-
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize(
     "layer",
     [nn.Dropout, nn.Dropout2d, nn.FeatureAlphaDropout, nn.AlphaDropout, nn.GaussianDropout],
     ids=lambda k: k.__name__,
 )
-def test_pytorchs_own_cases(layer, p):
-    """As PyTorch's test_dropout.py: means of input and gradient stay; evaluation: identity."""
+def test_means_of_input_and_gradient_stay(layer, p):
+    """The checks of PyTorch's test_dropout.py; and evaluation is the identity."""
     x = (
         RNG.uniform(0, 1, (200, 60, 4, 4)).astype(np.float32)
         if "Alpha" not in layer.__name__
@@ -353,31 +324,3 @@ def test_pytorchs_own_cases(layer, p):
         assert abs(float(t.grad.data.mean()) - 1) < 0.05
         np.testing.assert_array_equal(t.grad.data == 0, y.data == 0)
     assert module.eval()(t) is t and f"p={p}" in repr(module)
-
-
-def test_keep_uniforms(isa, each_thread_count):
-    for units in (1, 127, 300):
-        expected = reference.keep_uniform32(np.arange(5) + 2, units, **WHERE)
-        for _ in each_thread_count():
-            np.testing.assert_array_equal(K.keep_uniforms(5, units, row0=2, **WHERE), expected)
-    np.testing.assert_array_equal(
-        K.keep_uniforms(5, 300, row0=2, **WHERE) < np.uint64(reference.keep_threshold(0.3)),
-        K.keep_mask(5, 300, 0.3, row0=2, **WHERE),
-    )
-
-
-@pytest.mark.parametrize("units", [1, 3, 4, 10, 127, 130, 511, 513, 700])
-def test_noise_of_rows_of_every_length(units, isa, each_thread_count):
-    """Short rows share vectors: each draws what it draws alone."""
-    x = RNG.standard_normal((300, units)).astype(np.float32)
-    z = reference.normal(np.arange(300) + 6, units, **WHERE)
-    for _ in each_thread_count():
-        y = K.gaussian_noise(x, 0.5, row0=6, **WHERE)
-        assert np.abs(y - (x + 0.5 * z)).max() < 3e-6
-    for n in (0, 1, 150, 299):
-        np.testing.assert_array_equal(
-            K.gaussian_noise(x[n : n + 1], 0.5, row0=6 + n, **WHERE), y[n : n + 1]
-        )
-    inplace = x.copy()
-    K.gaussian_noise(inplace, 0.5, row0=6, out=inplace, **WHERE)
-    np.testing.assert_array_equal(inplace, y)
