@@ -49,7 +49,7 @@ def add_arguments(sub) -> None:
 def run(options) -> int:
     """The command."""
     from fastdrop import io
-    from fastdrop.data.writers import answers
+    from fastdrop.data.writers import open_writer
     from fastdrop.nn import Module
 
     kind = _checked(options)
@@ -78,8 +78,8 @@ def run(options) -> int:
         name: rows[:0] for name, rows in _answer(model, start, 0, preparation, options).items()
     }
     done = 0
-    with answers(options.out, kind, preparation.classes) as to:
-        for x in preparation.blocks(options.input):
+    with open_writer(options.out, kind, preparation.classes) as to:
+        for x in preparation.read_blocks(options.input):
             to.write(_answer(model, x, done, preparation, options))
             done += len(x)
         if not done:

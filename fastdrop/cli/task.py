@@ -141,7 +141,7 @@ def from_file(options) -> Task:
         )
     if not train.is_classification and train.y.ndim != 1:
         raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
-    preparation = Preparation.of(train, _CHOICE[options.standardize])
+    preparation = Preparation.fit(train, _CHOICE[options.standardize])
     return Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
 
 

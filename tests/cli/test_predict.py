@@ -33,14 +33,14 @@ def folder(tmp_path, monkeypatch):
             [("colour", "size", "label"), *zip(colours, sizes, rng.choice(["no", "yes", "ä"], 50))]
         )
     data = load_csv("t.csv")
-    made = Preparation.of(data)
+    made = Preparation.fit(data)
     fd.manual_seed(1)
     fd.save(models.mlp(4, (8,), 3, dropout=0.5), "classes", info=made.to_dict())
     x = rng.normal(5, 2, (50, 3)).astype(np.float32)
     fd.save(
         models.mlp(3, (8,), 1, dropout=(0.1, 0.5)),
         "numbers",
-        info=Preparation.of(Dataset(x, 100 + 50 * x[:, 0])).to_dict(),
+        info=Preparation.fit(Dataset(x, 100 + 50 * x[:, 0])).to_dict(),
     )
     fd.save(models.mlp(3, (8,), 2, dropout=0.5), "raw")
     np.save("x.npy", x)
@@ -232,7 +232,7 @@ def test_a_row_is_answered_before_the_next_is_written(folder, predict, kind):
             assert process.stdout.readline().decode().rstrip() == expected[1 + number]
         process.stdin.close()
         err = process.stderr.read().decode()
-        torn = "fastdrop predict: error: 'stdin' is torn: it ends in sample 6 of 50\n"  # what the array's header promised
+        torn = "fastdrop predict: error: 'stdin' is truncated: it ends in sample 6 of 50\n"  # what the array's header promised
         assert (process.wait(timeout=60), err) == ((2, torn) if kind == "npy" else (0, ""))
 
 
@@ -374,7 +374,7 @@ WRONG = {
     "NaN in JSON": (["numbers", "-"], b"[1, NaN, 2]\n", "NaN is no JSON"),
     "null in JSON": (["numbers", "-"], b"[1, null, 2]\n", "column 2: expected a finite number"),
     "text in JSON": (["numbers", "-"], b'["a", "b", "c"]\n', "column 1: expected a finite number"),
-    "torn JSON": (["numbers", "-"], b"[1, 2, 3]\n[1, 2", "line 2: no JSON"),
+    "torn JSON": (["numbers", "-"], b"[1, 2, 3]\n[1, 2", "line 2: not valid JSON"),
     "array of another width": (["numbers", "-"], b"", "samples of 3 numbers"),
     "empty": (["numbers", "-"], b"", "no line of data"),
     "torn archive": (
@@ -570,7 +570,7 @@ def test_targets_beyond_float32(folder, predict):
         fd.save(
             models.mlp(3, (8,), 1, dropout=0.1),
             "far",
-            info=Preparation.of(Dataset(x, unit * x[:, 0].astype(np.float64))).to_dict(),
+            info=Preparation.fit(Dataset(x, unit * x[:, 0].astype(np.float64))).to_dict(),
         )
         for extra in ([], ["--mc", "3"]):
             found = np.array(

@@ -9,7 +9,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop.data import Dataset, Standardizer, batches, load_csv, load_npz, split
-from fastdrop.data.readers.columns import Encoder
+from fastdrop.data.readers.columns import RowEncoder
 from fastdrop.data.readers.rows import csv_rows
 from fastdrop.data.readers.source import Lines, Source
 
@@ -210,7 +210,7 @@ def test_npz(tmp_path):
             "label 2",
         ),
         ({"x": np.ones(()), "y": np.ones(1)}, "x must have at least 1 dimension"),
-        ({"x": np.ones((2, 1)), "y": np.array([b"a", b"\xff"])}, "y: no UTF-8 text"),
+        ({"x": np.ones((2, 1)), "y": np.array([b"a", b"\xff"])}, "y: not valid UTF-8"),
     ],
 )
 def test_npz_refuses(tmp_path, arrays, words):
@@ -294,13 +294,11 @@ def test_other_rows_by_the_same_columns(tmp_path):
     d = load_csv(table(tmp_path, "a,kind,y\n1,u,0.5\n2,v,1.5\n"), target="y")
 
     def rows(text):
-        encode, (first, *rest) = (
-            Encoder(d.origin, 3, "new"),
-            csv_rows(Lines(Source(io.BytesIO(text.encode()), "new"))),
-        )
-        return [
-            encode(*row) for row in ([] if encode.starts_with_names(first[1]) else [first]) + rest
-        ]
+        encode = RowEncoder(d.origin, 3, "new")
+        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        encode.locate_columns(first[1])
+        samples = rest if encode.is_header(first[1]) else [first, *rest]
+        return [encode(*row) for row in samples]
 
     assert rows("kind,a\nv,7\n") == [[7, 0, 1]]  # by name
     assert rows("a,kind,y\n7,v,3\n") == [[7, 0, 1]]  # with the target
@@ -324,12 +322,10 @@ def test_columns_to_ignore(tmp_path):
         "x,7,9,v\n",
         "x,7,v\n",
     ):  # by name; by position with the target; without
-        encode, (first, *rest) = (
-            Encoder(d.origin, 3, "new"),
-            csv_rows(Lines(Source(io.BytesIO(text.encode()), "new"))),
-        )
-        named = encode.starts_with_names(first[1])
-        assert encode(*(rest[0] if named else first)) == [7, 0, 1]
+        encode = RowEncoder(d.origin, 3, "new")
+        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        encode.locate_columns(first[1])
+        assert encode(*(rest[0] if encode.is_header(first[1]) else first)) == [7, 0, 1]
     with pytest.raises(
         ValueError, match="ignore must be one of the columns.*'id', 'a', 'y', 'kind'"
     ):
@@ -355,10 +351,10 @@ def test_lines_of_json(tmp_path):
         ("[]\n", "line 1: expected an array"),
         ("[1, [2]]\n", "line 1, column 2: .*an array"),
         ('[1, {"b": 2}]\n', "line 1, column 2: .*an object"),
-        ("[1, 2\n", "line 1: no JSON"),
+        ("[1, 2\n", "line 1: not valid JSON"),
         ("[1, NaN]\n", "line 1: .*NaN"),
         ('{"a": 1, "a": 2}\n', "line 1: .*'a' occurs twice"),
-        ("[" * 5000 + "\n", "line 1: no JSON"),
+        ("[" * 5000 + "\n", "line 1: not valid JSON"),
         ("\n", "no line of data"),
     ):
         with pytest.raises(ValueError, match=words) as caught:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fastdrop.data.readers import npy, source
-from fastdrop.data.readers.npy import Growing, npy_rows
+from fastdrop.data.readers.npy import npy_rows
 from fastdrop.data.readers.rows import csv_rows, json_rows
-from fastdrop.data.readers.source import Lines, Source, kind_of, opened
+from fastdrop.data.readers.source import Lines, Source, guess_format, open_source
+from fastdrop.data.writers import NpyWriter
 
 
 class Trickle(io.RawIOBase):
@@ -54,9 +55,9 @@ def test_rows_do_not_depend_on_how_the_bytes_come(size):
 
 def test_what_is_here_is_given_out_before_one_waits():
     lines = Lines(pipe(b"1,2\n3,4\n5,", 8, 2, 1))
-    seen = [(row, lines.waits) for _, row in csv_rows(lines)]
+    seen = [(row, lines.may_block) for _, row in csv_rows(lines)]
     assert seen == [(["1", "2"], False), (["3", "4"], True), (["5", ""], False)]
-    assert not Lines(Source(io.BytesIO(b"1\n"), "memory")).waits
+    assert not Lines(Source(io.BytesIO(b"1\n"), "memory")).may_block
 
 
 def test_columns_by_name_are_picked_from_objects():
@@ -72,7 +73,7 @@ def test_columns_by_name_are_picked_from_objects():
     [
         (b"1,2\n3,4,5\n", "line 2: 3 fields, the first line has 2"),
         (b'1,2\n"3,4\n5,6\n', "line 3: unexpected end"),
-        (b"1,2\n3,\xff\n", "line 2: no UTF-8"),
+        (b"1,2\n3,\xff\n", "line 2: not valid UTF-8"),
         (b'1,2\n3,"4"5\n', "line 2:"),
         (b'1\n"' + b"x" * 200_000 + b'"\n', "field larger"),
     ],
@@ -114,7 +115,7 @@ def test_a_line_without_end(monkeypatch):
 def test_kinds_are_told_from_names_and_first_bytes(name, data, kind):
     for size in (1, 100):
         source = Source(Trickle(data, size), name)
-        assert kind_of(source) == kind
+        assert guess_format(source) == kind
         assert source.read() == data
 
 
@@ -124,13 +125,13 @@ def test_packed_and_torn(tmp_path):
     whole = gzip.compress(b"1,2\n" * 1000)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(whole)
-    with opened(str(path)) as source:
+    with open_source(str(path)) as source:
         assert source.is_file and len(list(csv_rows(Lines(source)))) == 1000
     for torn in (whole[:-9], whole[:20], b"1,2\n", whole[:-4] + b"oops"):
         path.write_bytes(torn)
         with (
-            pytest.raises(ValueError, match="t.csv.gz' cannot be unpacked"),
-            opened(str(path)) as source,
+            pytest.raises(ValueError, match="t.csv.gz' cannot be decompressed"),
+            open_source(str(path)) as source,
         ):
             list(csv_rows(Lines(source)))
 
@@ -174,7 +175,7 @@ def test_arrays_in_blocks(tmp_path, array, rows):
     path = tmp_path / "x.npy"
     width = int(np.prod(array.shape[1:]))
     np.save(path, array)
-    with opened(str(path)) as source:
+    with open_source(str(path)) as source:
         blocks = [block.copy() for block in npy_rows(source, width, rows)]
     assert all(0 < len(block) <= rows for block in blocks)
     np.testing.assert_array_equal(
@@ -198,7 +199,7 @@ def read(data, tmp_path=None):
     if tmp_path is None:
         return np.concatenate([np.empty((0, 3)), *npy_rows(pipe(data, 1000), 3, 4)])
     (tmp_path / "x.npy").write_bytes(data)
-    with opened(str(tmp_path / "x.npy")) as source:
+    with open_source(str(tmp_path / "x.npy")) as source:
         return np.concatenate([np.empty((0, 3)), *npy_rows(source, 3, 4)])
 
 
@@ -301,7 +302,7 @@ def test_an_array_grows_row_after_row(tmp_path):
     for dtype, shape in ((np.float32, (3,)), (np.float64, ()), ("<U7", ())):
         rows = np.arange(1000 * int(np.prod(shape))).reshape(1000, *shape).astype(dtype)
         with open(tmp_path / "a.npy", "wb") as file:
-            array = Growing(file, dtype, shape)
+            array = NpyWriter(file, dtype, shape)
             array.write(rows[:0])
             for start in range(0, 1000, 170):
                 array.write(rows[start : start + 170])
@@ -347,7 +348,7 @@ def test_memory_is_flat():
 def test_a_file_by_columns_is_not_read_at_once(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((500_000, 8), order="F"))
     tracemalloc.start()
-    with opened(str(tmp_path / "x.npy")) as source:
+    with open_source(str(tmp_path / "x.npy")) as source:
         assert sum(len(block) for block in npy.npy_rows(source, 8, 4096)) == 500_000
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -181,7 +181,7 @@ def test_bad_files(tmp_path):
         fd.load(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(ValueError, match="torn"):
+    with pytest.raises(ValueError, match="truncated"):
         fd.load_checkpoint(path, model)
 
 

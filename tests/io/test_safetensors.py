@@ -135,7 +135,7 @@ def entry(shape=(2,), begin=0, end=8, dtype="F32"):
 
 LIES = {
     "empty file": (None, b"", None, "0 bytes long"),
-    "header longer than the file": ({}, b"", 100, "torn"),
+    "header longer than the file": ({}, b"", 100, "truncated"),
     "oversized header": ({}, b"", 2**63, "no safetensors"),
     "not JSON": (b"{not json}", b"", None, "bad header"),
     "a list": (b"[]", b"", None, "begin with {"),
@@ -227,9 +227,9 @@ LIES = {
     "overlap": ({"a": entry(), "b": entry((2,), 4, 12)}, b"x" * 12, None, "'b' begins at 4"),
     "gap": ({"a": entry(), "b": entry((2,), 12, 20)}, b"x" * 20, None, "'b' begins at 12"),
     "begins late": ({"a": entry((2,), 4, 12)}, b"x" * 12, None, "'a' begins at 4"),
-    "past the end": ({"a": entry((4,), 0, 16)}, b"x" * 8, None, "torn"),
-    "bytes left over": ({"a": entry()}, b"x" * 9, None, "torn"),
-    "torn": ({"a": entry()}, b"x" * 7, None, "torn"),
+    "past the end": ({"a": entry((4,), 0, 16)}, b"x" * 8, None, "truncated"),
+    "bytes left over": ({"a": entry()}, b"x" * 9, None, "truncated"),
+    "torn": ({"a": entry()}, b"x" * 7, None, "truncated"),
     "BOOL of 2": ({"a": entry((2,), 0, 2, "BOOL")}, b"\x01\x02", None, "byte 2"),
 }
 
