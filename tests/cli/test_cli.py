@@ -305,13 +305,13 @@ def test_options_reach_the_run(tmp_path):
 @pytest.mark.parametrize("warmup", ["0", "1"])
 def test_schedules(schedule, warmup):
     from fastdrop import cli, optim
-    from fastdrop.cli import task as cli_task
+    from fastdrop.cli import training_task
 
     options = cli.parser().parse_args(
         ["train", "--schedule", schedule, "--warmup", warmup, "--epochs", "3"]
     )
     optimizer = optim.SGD(models.mlp(2, (), 2).parameters(), lr=1.0)
-    scheduler = cli_task.schedule(optimizer, 10, options)
+    scheduler = training_task.schedule(optimizer, 10, options)
     rates = []
     for _ in range(30):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -520,7 +520,7 @@ def test_optional_packages(tmp_path):
         code=without("matplotlib", "matplotlib.figure", "tqdm"),
     )
     assert (
-        "the curves in words" in out
+        "the curves as text" in out
         and "epoch 4  loss" in out
         and not (tmp_path / "a.png").exists()
     )

@@ -512,7 +512,7 @@ def test_models_that_do_not_fit(folder, predict):
     fd.save(models.mlp(5, (4,), 2), "m", info=described())
     assert "'m' does not take samples of 3 numbers" in predict("m", "x.npy", status=2)[1]
     fd.save(models.mlp(3, (4,), 2), "m", info=described(classes=["a", "b", "c"]))
-    assert "'m' must give 3 numbers a sample, got shape (2,)" in predict("m", "x.npy", status=2)[1]
+    assert "'m' must give 3 numbers for each sample, got shape (2,)" in predict("m", "x.npy", status=2)[1]
     fd.save(nn.Sequential(nn.Tanh()), "m")
     assert "does not begin with a dense layer" in predict("m", "x.npy", status=2)[1]
     fd.save(models.mlp(3, (4,), 2), "m", info=described(origin=COLUMNS))
