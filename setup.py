@@ -89,9 +89,37 @@ DRIVERS = [
     path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"
 ]
 INCLUDE = ["csrc", "csrc/include"]
+# The public header and the one that it includes: copied to fastdrop/include, where
+# fastdrop.get_include() finds them.
+HEADERS = {"fastdrop.h": "csrc/include/fastdrop.h", "base/types.h": "csrc/base/types.h"}
 
 
 class BuildCore(build_ext):
+    """Compiles the core and copies the public headers into the package."""
+
+    def run(self):
+        super().run()
+        for built, in_source in self.header_copies().items():
+            self.copy_header(built)
+            if self.inplace:
+                self.copy_header(in_source)
+
+    def header_copies(self):
+        """Path below the build folder -> path below the source folder."""
+        paths = [os.path.join("fastdrop", "include", *name.split("/")) for name in HEADERS]
+        return {os.path.join(self.build_lib, path): path for path in paths}
+
+    def copy_header(self, path):
+        self.mkpath(os.path.dirname(path))
+        name = os.path.relpath(path, path[: path.rindex("include") + len("include")])
+        self.copy_file(HEADERS[name.replace(os.sep, "/")], path)
+
+    def get_outputs(self):
+        return [*super().get_outputs(), *self.header_copies()]
+
+    def get_output_mapping(self):  # an editable installation with links to the source
+        return {**super().get_output_mapping(), **(self.header_copies() if self.inplace else {})}
+
     def build_extension(self, ext):
         if not os.environ.get("FASTDROP_NO_OPENMP"):
             self.add_openmp(ext)
@@ -136,7 +164,10 @@ setup(
             "fastdrop._core.binding",
             ["fastdrop/_core/binding.pyx", *DRIVERS],
             include_dirs=[*INCLUDE, numpy.get_include()],
-            depends=files_below("csrc", (".h", ".inc", ".c")),
+            depends=[
+                *files_below("csrc", (".h", ".inc", ".c")),
+                *files_below("fastdrop/_core", (".pxd", ".pxi")),
+            ],
             define_macros=[
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
                 ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),

@@ -22,16 +22,18 @@ except ImportError as error:  # no core, or FASTDROP_ISA and the like
     print(f"fastdrop: error: {error}", file=sys.stderr)
     raise SystemExit(2) from None
 
-from fastdrop.autograd.tensor import (
-    Parameter,
-    Tensor,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    tensor,
-)
+from fastdrop.autograd.grad_mode import enable_grad, is_grad_enabled, no_grad
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor, tensor
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
-from fastdrop.runtime import available_isas, get_num_threads, isa, set_num_threads, show_config  # noqa: E402
+from fastdrop.runtime import (  # noqa: E402
+    available_isas,
+    get_include,
+    get_num_threads,
+    isa,
+    set_num_threads,
+    show_config,
+)
 
 __version__ = "0.1.0"
 

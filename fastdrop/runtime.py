@@ -36,6 +36,27 @@ def available_isas() -> tuple[str, ...]:
     return _core.available_isas()
 
 
+def get_include() -> str:
+    """The folder of the C header `fastdrop.h`, for the include path of a C or C++ compiler.
+
+    The header declares the functions that the shared library of the core exports. `show_config`
+    prints the path of that library.
+
+    Returns
+    -------
+    str
+        Path of a folder inside the package, with `fastdrop.h` and the header that it includes.
+
+    Examples
+    --------
+    >>> import os
+    >>> import fastdrop as fd
+    >>> os.path.isfile(os.path.join(fd.get_include(), "fastdrop.h"))
+    True
+    """
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+
+
 def config() -> dict:
     """Version, build and machine, as `show_config` prints them."""
     from fastdrop._core import distribution

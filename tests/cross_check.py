@@ -1,8 +1,11 @@
-"""The C core on other architectures: the same bits as here.
+"""Compare the C core across instruction sets and architectures.
 
-Compiles tests/csrc/cross_check.c with the core for this machine and for AArch64 (Debian: gcc-aarch64-linux-gnu,
-libc6-dev-arm64-cross, qemu-user), runs it at every instruction set, the ARM one under qemu (`-cpu cortex-a53`, which
-has NEON and no more), and compares what they print. Usage: python tests/cross_check.py
+Compiles the programs of tests/csrc with the core for this machine and for AArch64 (Debian packages
+gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). Runs them with every instruction set, on
+AArch64 under qemu with `-cpu cortex-a53`, which has NEON and no later extension, and compares the
+lines that they print: all must be equal, and none may contain WRONG.
+
+Usage: python tests/cross_check.py
 """
 
 import pathlib
@@ -13,6 +16,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CORE = ROOT / "csrc"
+PROGRAMS = ["cross_check", "product_hooks"]
 DRIVERS = sorted(path for path in CORE.rglob("*.c") if path.parent.name != "isa")
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
@@ -28,6 +32,7 @@ TARGETS = {
 
 
 def build(compiler, macro, isas, folder):
+    """Compile the core once, and link each program with it; returns the programs' paths."""
     flags = [
         "-std=c11",
         "-O2",
@@ -38,35 +43,47 @@ def build(compiler, macro, isas, folder):
         f"-I{CORE / 'include'}",
     ]
     objects = []
-    for source, extra in [(CORE / f"isa/{i}.c", f) for i, f in isas.items()] + [
-        (d, []) for d in DRIVERS
-    ]:
+    tables = [(CORE / f"isa/{isa}.c", extra) for isa, extra in isas.items()]
+    for source, extra in tables + [(driver, []) for driver in DRIVERS]:
         objects.append(folder / f"{source.parent.name}_{source.stem}.o")
         subprocess.run([*compiler, *flags, *extra, "-c", source, "-o", objects[-1]], check=True)
-    program = folder / "cross_check"
-    subprocess.run(
-        [*compiler, *flags, ROOT / "tests/csrc/cross_check.c", *objects, "-lm", "-o", program],
-        check=True,
-    )
-    return program
+    programs = [folder / name for name in PROGRAMS]
+    for program in programs:
+        source = ROOT / f"tests/csrc/{program.name}.c"
+        subprocess.run([*compiler, *flags, source, *objects, "-lm", "-o", program], check=True)
+    return programs
+
+
+def answers_of(programs, runner, isa):
+    """What the programs print with an instruction set, or None where this machine lacks it."""
+    lines = []
+    for program in programs:
+        result = subprocess.run([*runner, program, isa], capture_output=True, text=True)
+        if result.returncode == 77:
+            return None
+        if result.returncode:
+            sys.exit(f"{program.name} {isa}: exit status {result.returncode}\n{result.stderr}")
+        lines += result.stdout.splitlines()
+    return lines
 
 
 def main():
     answers = {}
     for target, (compiler, macro, isas, runner) in TARGETS.items():
-        if not shutil.which(compiler[0]) or (runner and not shutil.which(runner[0])):
-            print(f"{target}: {compiler[0]} or {runner[:1]} is missing, skipped")
+        missing = [tool for tool in [*compiler, *runner[:1]] if not shutil.which(tool)]
+        if missing:
+            print(f"{target}: {missing[0]} is missing, skipped")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            program = build(compiler, macro, isas, pathlib.Path(folder))
+            programs = build(compiler, macro, isas, pathlib.Path(folder))
             for isa in isas:
-                result = subprocess.run([*runner, program, isa], capture_output=True, text=True)
-                if result.returncode == 77:
+                lines = answers_of(programs, runner, isa)
+                if lines is None:
                     print(f"{target} {isa}: not on this machine, skipped")
-                    continue
-                if result.returncode:
-                    sys.exit(f"{target} {isa}: exit status {result.returncode}\n{result.stderr}")
-                answers[target, isa] = result.stdout.splitlines()
+                else:
+                    answers[target, isa] = lines
+    if not answers:
+        sys.exit("no compiler was found")
     reference = next(iter(answers))
     failed = False
     for key, lines in answers.items():
@@ -76,9 +93,8 @@ def main():
             if line != other or "WRONG" in line
         ]
         failed |= bool(different)
-        print(
-            f"{' '.join(key)}: {len(lines)} answers, {len(different)} differ from {' '.join(reference)}"
-        )
+        count = f"{len(lines)} answers, {len(different)} wrong or different from"
+        print(f"{' '.join(key)}: {count} {' '.join(reference)}")
         print("".join(f"    {line}\n" for line in different[:10]), end="")
     sys.exit(failed)
 

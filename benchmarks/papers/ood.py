@@ -16,7 +16,7 @@ from benchmarks.papers.common import clothes, mnist_arrays
 from fastdrop import nn, optim
 from fastdrop._utils.plotting import figure, save
 from fastdrop.bench import cases
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.uncertainty.prediction import entropy_of
 
 PASSES = ("mutual information", "predictive entropy", "variation ratio", "1 - mean confidence")

@@ -1,7 +1,7 @@
-/* Floor 0: what every C file shares. Sizes are ptrdiff_t, sizes in elements unless a name says
- * bytes. */
-#ifndef FD_COMMON_H
-#define FD_COMMON_H
+/* Compiler macros and integer helpers that every C file uses. Sizes are ptrdiff_t and count
+   elements, unless a name says bytes. */
+#ifndef FD_BASE_COMMON_H
+#define FD_BASE_COMMON_H
 
 #include <assert.h>
 #include <stddef.h>
@@ -21,10 +21,10 @@
 #define FD_PREFETCH_WRITE(p) ((void)(p))
 #endif
 
-#define FD_CACHE_LINE 64
+#define FD_CACHE_LINE 64 /* bytes */
 
-/* The set bits of each number below 16 in order, filled up with zeros: how four lanes close their
- * gaps. */
+/* For each number below 16, the positions of its set bits in order, then zeros: the permutation
+   that moves the lanes of a vector of four whose bit is set to the front. */
 #define FD_KEPT_LANES                                                                              \
     {{0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {2, 0, 0, 0}, {0, 2, 0, 0},           \
      {1, 2, 0, 0}, {0, 1, 2, 0}, {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0},           \
@@ -35,8 +35,8 @@ FD_INLINE ptrdiff_t fd_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 FD_INLINE ptrdiff_t fd_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 FD_INLINE ptrdiff_t fd_round_up(ptrdiff_t a, ptrdiff_t b) { return fd_ceil_div(a, b) * b; }
 
-/* Start of piece t when n things are cut into `pieces` nearly equal ones, each start a multiple of
- * `unit`. */
+/* Where part t begins when n elements are cut into `pieces` nearly equal parts, each beginning at a
+   multiple of `unit`. Part t is [fd_cut(.., t, ..), fd_cut(.., t + 1, ..)), and may be empty. */
 FD_INLINE ptrdiff_t fd_cut(ptrdiff_t n, ptrdiff_t pieces, ptrdiff_t t, ptrdiff_t unit) {
     return fd_min(n, fd_ceil_div(n, unit) * t / pieces * unit);
 }

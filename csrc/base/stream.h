@@ -1,20 +1,22 @@
-/* Row and draw numbers of a random stream, and the streams of parts of an array. */
-#ifndef FD_STREAM_H
-#define FD_STREAM_H
+/* Row and draw numbers of a random stream, and the streams of parts of an array. types.h has the
+   definition of fd_stream. */
+#ifndef FD_BASE_STREAM_H
+#define FD_BASE_STREAM_H
 
 #include "base/common.h"
 #include "base/types.h"
 
-/* The number of row i of an array: the coordinate in which rows differ */
+/* The coordinate of row i in which rows differ: the row number, or the second coordinate by sub. */
 FD_INLINE uint32_t fd_row_number(const fd_stream *s, ptrdiff_t i) {
     return s->by_sub ? s->sub + (uint32_t)i : s->rows ? s->rows[i] : s->row0 + (uint32_t)i;
 }
 
+/* The draw of row i. */
 FD_INLINE uint32_t fd_draw_number(const fd_stream *s, ptrdiff_t i) {
     return s->draws ? s->draws[i] : s->draw;
 }
 
-/* The stream of the rows from `row` on */
+/* The stream of an array that begins at row `row` of this one. */
 FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {
     fd_stream from = *s;
     if (s->by_sub) from.sub += (uint32_t)row;
@@ -24,7 +26,7 @@ FD_INLINE fd_stream fd_rows_from(const fd_stream *s, ptrdiff_t row) {
     return from;
 }
 
-/* The stream inside sample i whose array's rows are the second coordinate */
+/* The stream inside sample i: an array whose rows are the second coordinate (by_sub). */
 FD_INLINE fd_stream fd_in_sample(const fd_stream *s, ptrdiff_t i) {
     fd_stream inside = *s;
     inside.row0 = fd_row_number(s, i);

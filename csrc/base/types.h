@@ -1,14 +1,18 @@
-/* The types that the public interface and the kernels share. */
-#ifndef FD_TYPES_H
-#define FD_TYPES_H
+/* The types that the public interface and the kernels share. Included by fastdrop.h, so it includes
+   nothing of ours. */
+#ifndef FD_BASE_TYPES_H
+#define FD_BASE_TYPES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* A stream of the mask contract: counter (block, sub, row, draw) under key. The rows of an array
-   are the contract's rows, row i with the number row0 + i, or rows[i] where that is not NULL, of
-   draw `draw`, or draws[i] (Monte Carlo passes side by side); or, by_sub, its second coordinate:
-   sub + i, all in row row0 (the rows of a weight matrix, the channels of a sample). */
+/* A mask's random stream (docs/mask-contract.md): the Philox counter is (block, sub, row, draw)
+   under `key`. Row i of an array is one row of the stream:
+     - by_sub 0: the row number is row0 + i, or rows[i] if rows is not NULL; `sub` is the same for
+       all rows.
+     - by_sub 1: the row number is row0 for all rows, and row i has the second coordinate sub + i
+       (the rows of a weight matrix, the channels of one sample).
+   The draw is `draw`, or draws[i] if draws is not NULL (Monte Carlo passes side by side). */
 typedef struct {
     uint32_t key[2];
     uint32_t sub, draw;
@@ -17,23 +21,24 @@ typedef struct {
     int by_sub;
 } fd_stream;
 
-enum {
-    FD_GROUP = 128,
-    FD_GROUP_WORDS = 4,
-    FD_PLANES = 32
-}; /* units, words and bit planes of a group */
+/* Mask bits are made in groups of FD_GROUP units: FD_GROUP_WORDS words of 32 bits. A unit's 32-bit
+   uniform consists of one bit of each of FD_PLANES planes. */
+enum { FD_GROUP = 128, FD_GROUP_WORDS = 4, FD_PLANES = 32 };
+
+/* The keep threshold that drops nothing. A unit is kept where its 32-bit uniform is below q. */
 #define FD_KEEP_ALL ((uint64_t)1 << 32)
 
-/* Dropout by a stream: keep threshold q (0 drops all, FD_KEEP_ALL none); x becomes x * scale +
-   shift where kept, fill where dropped. With shift 0 nothing is added: -0 stays -0. stream NULL: no
-   dropout. */
+/* Dropout by a stream: x becomes x * scale + shift where kept, fill where dropped. q is the keep
+   threshold, 0 (drops all) .. FD_KEEP_ALL. With shift 0 nothing is added, so -0 stays -0. stream
+   NULL: no dropout. */
 typedef struct {
     const fd_stream *stream;
     uint64_t q;
     float scale, shift, fill;
 } fd_drop;
 
-enum { FD_BITS_PAD = 2 }; /* words that must be readable after packed bits that a kernel reads */
+/* Words that must be readable behind packed bits that a kernel reads. */
+enum { FD_BITS_PAD = 2 };
 
 enum fd_activation {
     FD_NONE,
@@ -47,8 +52,8 @@ enum fd_activation {
     FD_ACTIVATIONS
 };
 
-/* Sparse weights, outs x ins: the nonzeros of row o are values[j], in columns[j], for starts[o] <=
- * j < starts[o + 1]. */
+/* Sparse weights, outs x ins, in compressed rows: the nonzeros of row o are values[j] in
+   columns[j], starts[o] <= j < starts[o + 1]. */
 typedef struct {
     ptrdiff_t outs, ins;
     const float *values;

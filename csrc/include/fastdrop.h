@@ -1,63 +1,206 @@
-/* Floor 4: the public C interface of fastdrop; all that a binding sees.
+/* The public C interface of fastdrop.
 
-   Arrays are float32, C order, aligned to their type, `rows` x `units` dense unless a leading
-   dimension is named; outputs first. An output may be an input where this page says so and overlaps
-   none otherwise. Sizes of zero are fine. Functions return FD_OK, FD_NO_MEMORY (nothing was
-   written) or FD_INTERRUPTED (outputs are unfinished). Results do not depend on the number of
-   threads, and a row's results not on the rows beside it. Everything may be called from several
-   threads at once; there is no mutable state but the thread count, the instruction set and the kept
-   workspace. */
+   These rules hold for every call unless its own comment says otherwise.
+
+   Arguments. A call that works on arrays takes one pointer to a struct: fd_<call>_args, or
+   fd_product, fd_panels and fd_thin for the matrix products. A struct holds the outputs, then the
+   inputs, the sizes, the mask and the scalars. A call keeps no pointer to the struct or to anything
+   in it, so that a caller may store a struct and repeat the call.
+
+   Arrays. float32 where the type does not say otherwise, C order, dense, aligned to their element
+   type. Sizes and leading dimensions count elements. Sizes of zero are valid.
+
+   Aliasing. An output may be an input where the comment says so ("y may be x"): the same address
+   and the same size. Otherwise an output overlaps neither an input nor another output.
+
+   Masks. `stream` names the random stream of a mask (docs/mask-contract.md): one row of the mask
+   for each of the `rows` samples, one unit for each of the `units` elements of a sample. A mask is
+   a function of the stream, the row, the unit and the threshold q, and is never stored.
+
+   Errors. A call returns FD_OK, FD_NO_MEMORY (no memory for the workspace) or FD_INTERRUPTED (the
+   interrupt hook returned nonzero). After an error the contents of the outputs are unspecified.
+   Sizes, pointers and thresholds are preconditions: builds with asserts check some of them, others
+   none.
+
+   Threads. Calls may run at the same time in several threads if no output of one is used by
+   another. The first of them runs on the thread pool, the others on the thread that called them.
+   Results do not depend on the number of threads, and the results of a row do not depend on the
+   other rows. The only mutable state is the thread count, the instruction set, the interrupt hook
+   and the workspace that is kept between calls.
+
+   ABI. The structs hold no size, and every change of a struct, a function or a constant raises
+   FD_ABI. A program is compiled with the header of the library that it loads, and compares fd_abi()
+   with FD_ABI once after loading. New fields are appended at the end of a struct, and zero in a new
+   field means the behaviour before: set all fields to zero first (a designated initializer does),
+   then older code compiles unchanged against a newer header. */
 #ifndef FASTDROP_H
 #define FASTDROP_H
 
 #include "base/types.h"
 
-enum { FD_MOST_AXES = 64 }; /* NumPy's */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { FD_ABI = 1 };        /* version of the structs and functions of this header */
+enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
-/* ---- masks (docs/mask-contract.md) ---- */
+/* ---- masks and random numbers ---- */
+
+/* The key of a stream, for fd_stream.key. */
 void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
-int fd_keep_bits(uint32_t *bits, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units,
-                 uint64_t q); /* rows x 4 ceil(units/128) */
-int fd_keep_mask(uint8_t *mask, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units,
-                 uint64_t q); /* 0 or 1 */
-int fd_keep_uniforms(uint32_t *out, const fd_stream *s, ptrdiff_t rows,
-                     ptrdiff_t units); /* the 32-bit U that are below q where kept */
-int fd_uniform(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
-int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units);
 
-/* ---- elementwise; y may be x ---- */
-int fd_dropout(float *y, const float *x, ptrdiff_t rows, ptrdiff_t units, fd_drop drop);
-/* x is rows x length[0] x .. x length[axes - 1] in C order; all elements along an axis with
-   shared[i] have one decision. The mask's units are the positions in a sample whose shared axes
-   have length 1. At most FD_MOST_AXES axes. */
-int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length,
-                      const int *shared, fd_drop drop);
-/* y = x * (1 + sigma * normal) if relative, else x + sigma * normal; the stream's own normals */
-int fd_noise(float *y, const float *x, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units,
-             float sigma, int relative);
-int fd_scale(float *y, const float *x, ptrdiff_t n, float s);
-int fd_act(float *y, const float *z, ptrdiff_t n, int kind, float alpha);
-int fd_act_dropout(float *y, const float *z, ptrdiff_t rows, ptrdiff_t units, int kind, float alpha,
-                   fd_drop drop);
-/* dz (rows x cols) = dy * act'(saved) * mask * scale, see kernels/table.h; db (cols, or NULL) =
-   column sums of dz. The mask's rows are samples of cols * rows / samples units each (a sample may
-   span several rows). dz may be dy. With ReLU the stream may be NULL under dropout: zeros of saved
-   are the mask, drop.scale still counts. */
-int fd_act_backward(float *dz, float *db, const float *dy, const float *saved, ptrdiff_t rows,
-                    ptrdiff_t cols, ptrdiff_t samples, int kind, float alpha, fd_drop drop);
-
-/* DropBlock: x is rows x channels x size[0] x size[1] x size[2]. Seeds are the positions on the
-   grid of places where a block fits (size - block + 1 along each axis, 1 <= block <= size) whose
-   keep bit at threshold q is not set, in a stream with the channel as its second coordinate (0 when
-   coupled: one mask for all channels); each zeroes a block. The rest is multiplied by the number of
-   elements over the number of those kept, of the sample, or of the batch. y may be x. */
+/* Packed keep bits: unit u of row r is bit u % 32 of word u / 32 of row r. A row has
+   4 ceil(units / 128) words; the bits after the last unit are 0. */
 typedef struct {
-    ptrdiff_t channels, size[3], block[3];
-    int coupled, batch;
-} fd_blocks;
-int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b,
-                 const fd_stream *stream, uint64_t q);
+    uint32_t *bits;
+    const fd_stream *stream;
+    ptrdiff_t rows, units;
+    uint64_t q; /* keep threshold, 0 .. FD_KEEP_ALL */
+} fd_keep_bits_args;
+int fd_keep_bits(const fd_keep_bits_args *args);
+
+/* The same mask as bytes: 1 for a kept unit, 0 for a dropped one. */
+typedef struct {
+    uint8_t *mask; /* rows x units */
+    const fd_stream *stream;
+    ptrdiff_t rows, units;
+    uint64_t q; /* keep threshold, 0 .. FD_KEEP_ALL */
+} fd_keep_mask_args;
+int fd_keep_mask(const fd_keep_mask_args *args);
+
+/* The 32-bit uniform integer of each unit: the unit is kept if and only if it is less than q. */
+typedef struct {
+    uint32_t *out; /* rows x units */
+    const fd_stream *stream;
+    ptrdiff_t rows, units;
+} fd_keep_uniforms_args;
+int fd_keep_uniforms(const fd_keep_uniforms_args *args);
+
+/* Uniform numbers in (0, 1). */
+typedef struct {
+    float *out; /* rows x units */
+    const fd_stream *stream;
+    ptrdiff_t rows, units;
+} fd_uniform_args;
+int fd_uniform(const fd_uniform_args *args);
+
+/* Standard normal numbers (Box-Muller). */
+typedef struct {
+    float *out; /* rows x units */
+    const fd_stream *stream;
+    ptrdiff_t rows, units;
+} fd_normal_args;
+int fd_normal(const fd_normal_args *args);
+
+/* ---- dropout ---- */
+
+/* y = x * drop.scale + drop.shift where kept, drop.fill where dropped. y = x without a stream. y
+   may be x. */
+typedef struct {
+    float *y;       /* rows x units */
+    const float *x; /* rows x units */
+    ptrdiff_t rows, units;
+    fd_drop drop;
+} fd_dropout_args;
+int fd_dropout(const fd_dropout_args *args);
+
+/* Dropout with one decision for all elements along some axes: whole channels, time steps or
+   samples. The units of the mask are the positions in a sample in which shared axes have length 1.
+   y may be x. */
+typedef struct {
+    float *y;       /* rows x length[0] x .. x length[axes - 1] */
+    const float *x; /* the same shape */
+    ptrdiff_t rows;
+    int axes; /* 0 .. FD_MOST_AXES; later entries of the arrays are not read */
+    ptrdiff_t length[FD_MOST_AXES]; /* of each axis */
+    int shared[FD_MOST_AXES];       /* nonzero: one decision for all elements along this axis */
+    fd_drop drop;
+} fd_dropout_shared_args;
+int fd_dropout_shared(const fd_dropout_shared_args *args);
+
+/* y = x * scale. y may be x. */
+typedef struct {
+    float *y;       /* n */
+    const float *x; /* n */
+    ptrdiff_t n;
+    float scale;
+} fd_scale_args;
+int fd_scale(const fd_scale_args *args);
+
+/* ---- activation; `kind` is one of enum fd_activation, alpha the slope of FD_LEAKY_RELU ---- */
+
+/* y = act(z). y may be z. */
+typedef struct {
+    float *y;       /* n */
+    const float *z; /* n */
+    ptrdiff_t n;
+    int kind;
+    float alpha;
+} fd_act_args;
+int fd_act(const fd_act_args *args);
+
+/* y = dropout(act(z)), with drop.shift = drop.fill = 0. y may be z. */
+typedef struct {
+    float *y;       /* rows x units */
+    const float *z; /* rows x units */
+    ptrdiff_t rows, units;
+    fd_drop drop;
+    int kind;
+    float alpha;
+} fd_act_dropout_args;
+int fd_act_dropout(const fd_act_dropout_args *args);
+
+/* dz = dy * act'(z) * mask * drop.scale, and the column sums of dz. `saved` is the output of
+   fd_act_dropout, or z for SiLU and GELU. The rows of the mask are samples: a sample is rows /
+   samples rows of the array. With ReLU drop.stream may be NULL under dropout: the zeros of saved
+   hold the mask, and drop.scale still applies. dz may be dy. */
+typedef struct {
+    float *dz;          /* rows x cols */
+    float *db;          /* cols, or NULL: no column sums */
+    const float *dy;    /* rows x cols */
+    const float *saved; /* rows x cols */
+    ptrdiff_t rows, cols;
+    ptrdiff_t samples; /* a divisor of rows */
+    fd_drop drop;
+    int kind;
+    float alpha;
+} fd_act_backward_args;
+int fd_act_backward(const fd_act_backward_args *args);
+
+/* ---- noise ---- */
+
+/* y = x * (1 + sigma * normal) if relative, else x + sigma * normal, with the numbers of fd_normal
+   for the same stream. y may be x. */
+typedef struct {
+    float *y;       /* rows x units */
+    const float *x; /* rows x units */
+    ptrdiff_t rows, units;
+    const fd_stream *stream;
+    float sigma;
+    int relative;
+} fd_noise_args;
+int fd_noise(const fd_noise_args *args);
+
+/* ---- DropBlock (Ghiasi, Lin, Le, 2018) ---- */
+
+/* A block fits at size - block + 1 positions along each axis. A unit of the mask is one of these
+   positions, and the channel is the second coordinate of the stream (0 if coupled). A unit that is
+   not kept at threshold q zeroes the block that begins there. The other elements are multiplied by
+   the number of elements over the number of kept elements: of the sample, or of the batch. y may be
+   x. */
+typedef struct {
+    float *y;       /* rows x channels x size[0] x size[1] x size[2] */
+    const float *x; /* the same shape */
+    ptrdiff_t rows, channels;
+    ptrdiff_t size[3], block[3]; /* 1 <= block <= size where there are elements; 1 for no axis */
+    const fd_stream *stream;
+    uint64_t q;  /* keep threshold, 0 .. FD_KEEP_ALL */
+    int coupled; /* one mask for all channels of a sample */
+    int batch;   /* the factor is counted over the batch */
+} fd_dropblock_args;
+int fd_dropblock(const fd_dropblock_args *args);
 
 /* ---- matrix product ---- */
 typedef struct {
@@ -125,50 +268,169 @@ int fd_thin_layer(const fd_thin *t);
    t passes, samples, ins, x_at, k, bits (not NULL) and words count. */
 int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t);
 
-/* DropConnect, one mask a sample: y[n, o] = scale * sum_i keep(n, o, i) w[o, i] x[n, i] + bias[o],
-   the second coordinate of the stream being o and the unit i; with mask_bias the bias is unit
-   `ins`, scaled as well. */
+/* ---- DropConnect (Wan et al., 2013) with one mask for each sample ---- */
+
+/* y[n, o] = drop.scale * sum over i of keep(n, o, i) w[o, i] x[n, i] + bias[o]. The output o is the
+   second coordinate of the stream and the input i is the unit. With mask_bias the bias is unit
+   `ins` and is multiplied by keep and drop.scale as well. drop.shift and drop.fill are not used. */
 typedef struct {
-    ptrdiff_t rows, outs, ins; /* x rows x ins, w outs x ins, y rows x outs */
-    const float *bias;         /* outs, or NULL; of fd_dropconnect alone */
-    int mask_bias;
+    float *y;          /* rows x outs */
+    const float *x;    /* rows x ins */
+    const float *w;    /* outs x ins */
+    const float *bias; /* outs, or NULL */
+    ptrdiff_t rows, outs, ins;
     fd_drop drop;
-} fd_connection;
-int fd_dropconnect(float *y, const float *x, const float *w, const fd_connection *c);
-int fd_dropconnect_dx(float *dx, const float *dy, const float *w, const fd_connection *c);
-int fd_dropconnect_dw(float *dw, float *db, const float *dy, const float *x,
-                      const fd_connection *c); /* db may be NULL */
+    int mask_bias;
+} fd_dropconnect_args;
+int fd_dropconnect(const fd_dropconnect_args *args);
 
-/* y (rows x outs) = x (rows x ins) w^T + bias, w sparse; columns and starts must be in range */
-int fd_sparse_linear(float *y, const float *x, ptrdiff_t rows, const fd_csr *w);
+/* The gradient for x. */
+typedef struct {
+    float *dx;       /* rows x ins */
+    const float *dy; /* rows x outs */
+    const float *w;  /* outs x ins */
+    ptrdiff_t rows, outs, ins;
+    fd_drop drop;
+} fd_dropconnect_dx_args;
+int fd_dropconnect_dx(const fd_dropconnect_dx_args *args);
 
-/* ---- concrete dropout (Gal, Hron, Kendall, 2017): y = x (1 - z) / (1 - p), z = sigmoid((logit +
- * log u - log(1 - u)) / t) ---- */
-int fd_concrete_forward(float *y, const float *x, const fd_stream *s, ptrdiff_t rows,
-                        ptrdiff_t units, fd_concrete c); /* y may be x */
-/* dx (may be dy); dlogit: a sum for each row, in an order that depends on units alone */
-int fd_concrete_backward(float *dx, double *dlogit, const float *dy, const float *x,
-                         const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, fd_concrete c);
+/* The gradients for w and bias, summed over the rows in order. */
+typedef struct {
+    float *dw;       /* outs x ins */
+    float *db;       /* outs, or NULL: no gradient for bias */
+    const float *dy; /* rows x outs */
+    const float *x;  /* rows x ins */
+    ptrdiff_t rows, outs, ins;
+    fd_drop drop;
+    int mask_bias;
+} fd_dropconnect_dw_args;
+int fd_dropconnect_dw(const fd_dropconnect_dw_args *args);
 
-/* ---- sums and updates ---- */
-int fd_col_sum(float *out, const float *x, ptrdiff_t rows, ptrdiff_t cols);
-int fd_sumsq(double *out, const float *x, ptrdiff_t n);
-int fd_max_norm_rows(float *w, ptrdiff_t rows, ptrdiff_t cols, float c);
-int fd_sgd(float *p, const float *g, float *buf, ptrdiff_t n, float lr, float momentum,
-           float dampening, float weight_decay, int nesterov, int first);
-int fd_adam(float *p, const float *g, float *m, float *v, ptrdiff_t n, float step_size,
-            double beta1, double beta2, float eps, float l2, float shrink, float v_scale);
-int fd_rmsprop(float *p, const float *g, float *v, float *buf, ptrdiff_t n, float lr, double alpha,
-               float eps, float weight_decay, float momentum);
+/* ---- sparse weights ---- */
+
+/* y = x w^T + bias. The columns and starts of w must be in range. */
+typedef struct {
+    float *y;       /* rows x w.outs */
+    const float *x; /* rows x w.ins */
+    ptrdiff_t rows;
+    fd_csr w;
+} fd_sparse_linear_args;
+int fd_sparse_linear(const fd_sparse_linear_args *args);
+
+/* ---- concrete dropout (Gal, Hron, Kendall, 2017) ---- */
+
+/* y = x (1 - z) / (1 - p), z = sigmoid((logit + log u - log(1 - u)) / t), with the numbers u of
+   fd_uniform for the same stream. y may be x. */
+typedef struct {
+    float *y;       /* rows x units */
+    const float *x; /* rows x units */
+    ptrdiff_t rows, units;
+    const fd_stream *stream;
+    fd_concrete concrete;
+} fd_concrete_forward_args;
+int fd_concrete_forward(const fd_concrete_forward_args *args);
+
+/* The gradients for x and logit. The order of the additions in a row depends on units alone. dx may
+   be dy. */
+typedef struct {
+    float *dx;       /* rows x units */
+    double *dlogit;  /* rows: the sum over each row */
+    const float *dy; /* rows x units */
+    const float *x;  /* rows x units */
+    ptrdiff_t rows, units;
+    const fd_stream *stream;
+    fd_concrete concrete;
+} fd_concrete_backward_args;
+int fd_concrete_backward(const fd_concrete_backward_args *args);
+
+/* ---- reductions ---- */
+
+/* out[j] = the sum of column j, rows in order. */
+typedef struct {
+    float *out;     /* cols */
+    const float *x; /* rows x cols */
+    ptrdiff_t rows, cols;
+} fd_col_sum_args;
+int fd_col_sum(const fd_col_sum_args *args);
+
+/* The sum of squares; the order of the additions depends on n and the instruction set alone. */
+typedef struct {
+    double *out;    /* one number */
+    const float *x; /* n */
+    ptrdiff_t n;
+} fd_sumsq_args;
+int fd_sumsq(const fd_sumsq_args *args);
+
+/* ---- optimisers: one step, in place ---- */
+
+/* Rows of w whose Euclidean norm is above c are scaled to norm c. */
+typedef struct {
+    float *w; /* rows x cols */
+    ptrdiff_t rows, cols;
+    float c;
+} fd_max_norm_rows_args;
+int fd_max_norm_rows(const fd_max_norm_rows_args *args);
+
+/* d = g + weight_decay * p
+   buf = momentum * buf + (1 - dampening) * d, or d in the first step; d = buf, or d + momentum *
+   buf if nesterov (not without buf) p = p - lr * d */
+typedef struct {
+    float *p;       /* n parameters */
+    float *buf;     /* n, or NULL: no momentum */
+    const float *g; /* n gradients */
+    ptrdiff_t n;
+    float lr, momentum, dampening, weight_decay;
+    int nesterov;
+    int first; /* the first step: buf is written and not read */
+} fd_sgd_args;
+int fd_sgd(const fd_sgd_args *args);
+
+/* d = g + l2 * p; p = p * (1 - shrink)
+   m = beta1 * m + (1 - beta1) * d; v = beta2 * v + (1 - beta2) * d^2
+   p = p - step_size * m / (sqrt(v) * v_scale + eps) */
+typedef struct {
+    float *p;       /* n parameters */
+    float *m, *v;   /* n each: the moments */
+    const float *g; /* n gradients */
+    ptrdiff_t n;
+    double beta1, beta2; /* float64: 1 - beta in float32 would be off by 1e-5 */
+    float step_size, eps, l2, shrink, v_scale;
+} fd_adam_args;
+int fd_adam(const fd_adam_args *args);
+
+/* d = g + weight_decay * p; v = alpha * v + (1 - alpha) * d^2; d = d / (sqrt(v) + eps)
+   buf = momentum * buf + d; d = buf (not without buf)
+   p = p - lr * d */
+typedef struct {
+    float *p;       /* n parameters */
+    float *v;       /* n: the mean square */
+    float *buf;     /* n, or NULL: no momentum */
+    const float *g; /* n gradients */
+    ptrdiff_t n;
+    double alpha; /* float64, as the betas of Adam */
+    float lr, eps, weight_decay, momentum;
+} fd_rmsprop_args;
+int fd_rmsprop(const fd_rmsprop_args *args);
 
 /* ---- runtime ---- */
-int fd_has_openmp(void);
-int fd_get_threads(void);
+
+int fd_abi(void);         /* FD_ABI of the header that the library was compiled with */
+int fd_has_openmp(void);  /* 0: every call runs on one thread */
+int fd_get_threads(void); /* the most threads that a call uses */
 void fd_set_threads(int n);
-const char *fd_isa(void);
-const char *fd_isa_name(int i, int *available); /* best first; NULL past the end */
-int fd_set_isa(const char *name);               /* FD_OK or FD_UNKNOWN_ISA */
-void fd_set_interrupt_hook(
-    int (*hook)(void)); /* asked between chunks of long work, on the calling thread */
+const char *fd_isa(void); /* the instruction set in use */
+/* Name i of the instruction sets in this build, best first, or NULL after the last. available: 1 if
+   this machine has it, else 0. */
+const char *fd_isa_name(int i, int *available);
+/* FD_OK, or FD_UNKNOWN_ISA if this build or machine does not have it. Not while other calls run.
+   fd_panels_length and packed panels depend on the instruction set. */
+int fd_set_isa(const char *name);
+/* hook is called on the calling thread between chunks of long calls (about every 0.2 s); a nonzero
+   result ends the call with FD_INTERRUPTED. NULL: no hook. */
+void fd_set_interrupt_hook(int (*hook)(void));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

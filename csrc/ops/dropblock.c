@@ -1,33 +1,35 @@
-/* Floor 3: DropBlock (Ghiasi et al., 2018). A map's seeds are keep bits that are not set, one for
-   each place where a block fits. They grow to blocks by shifts and ors of the whole map as one
-   string of bits, one axis after the other, doubling: the mask of a sample is bits in the first
-   caches, never floats. The factor of what is kept needs the count of a sample, or of the batch:
-   where a thread has whole samples, masks are made once, else once to count and once to apply. */
+/* DropBlock (Ghiasi, Lin, Le, 2018).
+
+   There is one keep bit for each position where a block fits; a position whose bit is not set is a
+   seed. The map is one string of bits. Seeds grow to blocks by shifting and or-ing the whole
+   string, one axis after the other, with shifts that double. The mask of a sample is bits in the
+   first caches, never floats. The factor of the kept elements needs the number that a sample, or
+   the batch, keeps. If a thread has whole samples, masks are made once; else they are made twice,
+   to count and to apply. */
 #include "runtime/chunks.h"
 
-enum {
-    BITS_AT_ONCE = 1 << 17
-}; /* keep bits made at a time, where maps are small: vectors are full */
+/* Keep bits made at a time if maps are small, so that the vectors of the random generator are full.
+ */
+enum { BITS_AT_ONCE = 1 << 17 };
 
 typedef struct {
     float *y;
     const float *x;
     const fd_table *k;
-    const fd_blocks *b;
+    const fd_dropblock_args *b;
     fd_drop d;
-    ptrdiff_t maps;            /* masks of a sample: channels, or 1 when coupled */
-    ptrdiff_t grid[3], groups; /* places for seeds along each axis; groups of their keep bits */
+    ptrdiff_t maps;            /* masks of a sample: channels, or 1 if coupled */
+    ptrdiff_t grid[3], groups; /* positions along each axis; groups of their keep bits */
     ptrdiff_t elements, map_words, at_once;
     ptrdiff_t begin, end; /* the chunk, in samples (whole_samples) or in maps */
-    int64_t *kept;        /* per sample, or NULL: thread by thread */
+    int64_t *kept;        /* the number that each thread kept */
     int apply, nt;
-    int few; /* seeds: their blocks are drawn one by one, which is then less work than growing the
-                whole map */
+    int few; /* few seeds: drawing their blocks one by one is less work than growing the map */
 } block_work;
 
 typedef struct {
     uint32_t *keep; /* keep bits of at_once maps */
-    uint64_t *map;  /* packed masks: of all maps of a sample where a thread has whole samples */
+    uint64_t *map;  /* packed masks: of all maps of a sample if a thread has whole samples */
 } block_buffers;
 
 static size_t carve(const block_work *w, block_buffers *to, char *from, ptrdiff_t masks) {
@@ -48,13 +50,13 @@ static void or_shifted(uint64_t *map, ptrdiff_t words, ptrdiff_t s) {
     if (whole < words) map[whole] |= map[0] << part;
 }
 
-/* Each bit becomes `block` bits, `step` apart. */
+/* Each set bit becomes `block` bits at distance `step`. */
 static void grow(uint64_t *map, ptrdiff_t words, ptrdiff_t step, ptrdiff_t block) {
     for (ptrdiff_t done = 1, by; done < block; done += by)
         or_shifted(map, words, (by = fd_min(done, block - done)) * step);
 }
 
-/* A block (at most 64 wide) with its first corner at element `at` */
+/* Sets the bits of a block, at most 64 wide, that begins at element `at`. */
 static void draw_block(const block_work *w, uint64_t *map, ptrdiff_t at) {
     const ptrdiff_t *size = w->b->size, *block = w->b->block;
     const uint64_t row = ~(uint64_t)0 >> (64 - block[2]);
@@ -66,18 +68,18 @@ static void draw_block(const block_work *w, uint64_t *map, ptrdiff_t at) {
         }
 }
 
-/* The mask of one map from its keep bits: packed, 1 = kept, in C order. Returns how many are kept.
-   A block fits where its seed is, so no shift carries a bit over the end of its row, plane or map.
- */
+/* The mask of one map from its keep bits: packed, 1 = kept, in C order. Returns how many elements
+   are kept. A block fits at each position, so no shift moves a bit past the end of its row, plane
+   or map. */
 static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep) {
     const ptrdiff_t *size = w->b->size, *block = w->b->block, words = fd_ceil_div(w->elements, 64);
     const ptrdiff_t places = w->grid[0] * w->grid[1] * w->grid[2];
-    ptrdiff_t row = 0, end = w->grid[2], shift = 0; /* of the grid: its row, where it ends, a
-                                                       place's position in the map less its own */
+    /* row of the positions, where it ends, and the element of a position minus its number */
+    ptrdiff_t row = 0, end = w->grid[2], shift = 0;
     int any = 0;
     memset(map, 0, (size_t)w->map_words * 8);
-    for (ptrdiff_t i = 0; i < places;
-         i += 32) { /* seeds are rare: bit by bit is four times as fast as row by row */
+    /* seeds are rare: seed by seed is four times as fast as row by row */
+    for (ptrdiff_t i = 0; i < places; i += 32) {
         const ptrdiff_t n = fd_min(32, places - i);
         for (uint32_t seeds = ~keep[i / 32] & ~(uint32_t)0 >> (32 - n); seeds; seeds &= seeds - 1) {
             const ptrdiff_t place = i + __builtin_ctz(seeds);
@@ -101,8 +103,8 @@ static int64_t make_map(const block_work *w, uint64_t *map, const uint32_t *keep
     return w->elements - dropped;
 }
 
-/* The masks of maps [map0, map0 + maps) of a sample, packed one after the other; how many elements
- * they keep. */
+/* The masks of maps [map0, map0 + maps) of a sample, packed one after the other. Returns how many
+   elements they keep. */
 static int64_t make_maps(const block_work *w, const block_buffers *buf, ptrdiff_t sample,
                          ptrdiff_t map0, ptrdiff_t maps) {
     const fd_stream inside = fd_in_sample(w->d.stream, sample);
@@ -117,7 +119,7 @@ static int64_t make_maps(const block_work *w, const block_buffers *buf, ptrdiff_
     return kept;
 }
 
-/* One map's mask to a map (or, coupled, to all maps of the sample) */
+/* Applies a mask to `channels` maps of a sample: to one, or to all if coupled. */
 static void apply_map(const block_work *w, const uint64_t *map, ptrdiff_t sample, ptrdiff_t channel,
                       ptrdiff_t channels, const fd_drop *d) {
     for (ptrdiff_t c = channel; c < channel + channels; c++) {
@@ -169,7 +171,8 @@ static void some_maps(const fd_region *region, int thread, void *context) {
     if (w->nt) w->k->stream_end();
 }
 
-/* Maps [begin, end) by all threads: how many elements they keep; with apply also the result. */
+/* Maps [begin, end) on all threads: counts the elements that they keep and, with apply, writes y.
+ */
 static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, int64_t *kept) {
     enum { MOST = 4096 };
     int64_t by_thread[MOST];
@@ -193,19 +196,26 @@ static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, in
     return FD_OK;
 }
 
-int fd_dropblock(float *y, const float *x, ptrdiff_t rows, const fd_blocks *b,
-                 const fd_stream *stream, uint64_t q) {
+int fd_dropblock(const fd_dropblock_args *b) {
+    const ptrdiff_t rows = b->rows;
+    const uint64_t q = b->q;
     const ptrdiff_t elements = b->size[0] * b->size[1] * b->size[2], each = b->channels * elements;
     if (rows == 0 || each == 0) return FD_OK;
-    if (q == 0 || q >= FD_KEEP_ALL)
-        return fd_dropout(y, x, rows, each, (fd_drop){.stream = stream, .q = q, .scale = 1.0f});
-    block_work w = {.y = y,
-                    .x = x,
+    if (q == 0 || q >= FD_KEEP_ALL) {
+        const fd_dropout_args plain = {.y = b->y,
+                                       .x = b->x,
+                                       .rows = rows,
+                                       .units = each,
+                                       .drop = {b->stream, q, 1.0f, 0.0f, 0.0f}};
+        return fd_dropout(&plain);
+    }
+    block_work w = {.y = b->y,
+                    .x = b->x,
                     .k = fd_kernels(),
                     .b = b,
-                    .d = {.stream = stream, .q = q},
+                    .d = {.stream = b->stream, .q = q},
                     .elements = elements,
-                    .nt = y != x && fd_past_caches(rows * each) && elements >= 256,
+                    .nt = b->y != b->x && fd_past_caches(rows * each) && elements >= 256,
                     .maps = b->coupled ? 1 : b->channels,
                     .map_words = elements / 64 + 2};
     for (int i = 0; i < 3; i++) w.grid[i] = b->size[i] - b->block[i] + 1;

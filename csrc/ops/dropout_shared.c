@@ -1,13 +1,14 @@
-/* Floor 3: dropout with one decision for all elements along some axes (a noise shape): whole
-   channels, whole time steps, whole samples. Neighbouring axes of a kind are one; what is left
-   alternates between shared and not. A sample's mask is made a piece at a time, then the axes are
-   walked: the last one is either a run of one decision, or a piece of ordinary dropout. */
+/* Dropout with one decision for all elements along some axes (a noise shape): whole channels, time
+   steps or samples. Adjacent axes of the same kind, shared or not, are merged, so the kinds of the
+   merged axes alternate. The mask of a sample is made piece by piece; then a recursion over the
+   axes applies it. The last axis is either a run of elements with one decision or a piece of
+   ordinary dropout. */
 #include "runtime/chunks.h"
 
 enum {
-    UNITS = 64 * FD_GROUP, /* units made at a time where the first axis is not shared */
-    SPREAD = 1024,         /* elements whose bits are written out at a time */
-    SHORT = 64             /* runs below are written out as bits */
+    UNITS = 64 * FD_GROUP, /* units made at a time if the first axis is not shared */
+    SPREAD = 1024,         /* elements for which one bit each is written at a time */
+    SHORT = 64             /* for runs shorter than this one bit an element is written */
 };
 
 typedef struct {
@@ -17,14 +18,14 @@ typedef struct {
     const fd_drop *d;
     int axes;
     ptrdiff_t length[FD_MOST_AXES], elements[FD_MOST_AXES],
-        units[FD_MOST_AXES]; /* .. of one step along the axis; units 0: shared */
-    ptrdiff_t inner;         /* units below the first axis */
+        units[FD_MOST_AXES]; /* elements and units of one step along the axis; units 0: shared */
+    ptrdiff_t inner;         /* units of one step along the first axis, or of all if it is shared */
     ptrdiff_t at_once;       /* steps along the first axis whose units are made at a time */
     ptrdiff_t begin, end;    /* the chunk, in steps along the first axis counted over all rows */
     int nt;
 } shared_work;
 
-/* n elements with one decision */
+/* A run of n elements with one decision. */
 static void run(const shared_work *w, float *y, const float *x, ptrdiff_t n, int kept) {
     if (!kept) {
         w->k->fill(y, n, w->d->fill, w->nt);
@@ -38,14 +39,14 @@ static void run(const shared_work *w, float *y, const float *x, ptrdiff_t n, int
     }
 }
 
-/* `runs` runs of n < SHORT elements, each with one decision: its bit n times, then as ordinary
-   dropout. (Run by run, channels of three elements took 26 copies.) */
+/* `runs` runs of n < SHORT elements: each decision is written n times as a bit, then applied as in
+   ordinary dropout. (One run at a time, channels of three elements took as long as 26 copies.) */
 static void short_runs(const shared_work *w, float *y, const float *x, ptrdiff_t runs, ptrdiff_t n,
                        const uint32_t *bits, ptrdiff_t bit) {
     const uint64_t run = (UINT64_C(1) << n) - 1;
     for (ptrdiff_t done = 0, some; done < runs; done += some) {
         uint64_t wide[SPREAD / 64 + 2], word = 0;
-        ptrdiff_t full = 0, at = 0; /* words that are complete, bits of the next one */
+        ptrdiff_t full = 0, at = 0; /* complete words; bits in the next word */
         some = fd_min(SPREAD / n, runs - done);
         for (ptrdiff_t i = 0; i < some; i++) {
             const uint64_t kept = run & -(uint64_t)(fd_bits_at(bits, bit + done + i) & 1);
@@ -64,7 +65,7 @@ static void short_runs(const shared_work *w, float *y, const float *x, ptrdiff_t
     }
 }
 
-/* `steps` steps along an axis from element `at` of the sample on; the first unit is at bit `bit` */
+/* `steps` steps along an axis from element `at` of the sample on; their first unit is bit `bit`. */
 static void walk(const shared_work *w, float *y, const float *x, int axis, ptrdiff_t steps,
                  ptrdiff_t at, ptrdiff_t bit, const uint32_t *bits) {
     const int last = axis == w->axes - 1;
@@ -105,22 +106,30 @@ static void shared_task(const fd_region *region, int thread, void *context) {
     if (w->nt) w->k->stream_end();
 }
 
-int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const ptrdiff_t *length,
-                      const int *shared, fd_drop drop) {
+static int plain_dropout(const fd_dropout_shared_args *args, ptrdiff_t units) {
+    const fd_dropout_args plain = {
+        .y = args->y, .x = args->x, .rows = args->rows, .units = units, .drop = args->drop};
+    return fd_dropout(&plain);
+}
+
+int fd_dropout_shared(const fd_dropout_shared_args *args) {
+    const ptrdiff_t *length = args->length;
+    const fd_drop *drop = &args->drop;
     ptrdiff_t units = 1;
-    for (int i = 0; i < axes; i++) units *= length[i];
-    if (!drop.stream || drop.q == 0 || drop.q >= FD_KEEP_ALL || rows == 0 || units == 0)
-        return fd_dropout(y, x, rows, units, drop);
-    shared_work w = {.k = fd_kernels(), .y = y, .x = x, .d = &drop};
-    int kinds[FD_MOST_AXES];
-    for (int i = 0; i < axes; i++) {
+    for (int i = 0; i < args->axes; i++) units *= length[i];
+    if (!drop->stream || drop->q == 0 || drop->q >= FD_KEEP_ALL || args->rows == 0 || units == 0)
+        return plain_dropout(args, units);
+    shared_work w = {.k = fd_kernels(), .y = args->y, .x = args->x, .d = drop};
+    int kinds[FD_MOST_AXES]; /* of each merged axis: whether it is shared */
+    for (int i = 0; i < args->axes; i++) {
+        const int shared = args->shared[i] != 0;
         if (length[i] == 1) continue;
-        if (w.axes && kinds[w.axes - 1] == (shared[i] != 0)) w.length[w.axes - 1] *= length[i];
-        else kinds[w.axes] = shared[i] != 0, w.length[w.axes++] = length[i];
+        if (w.axes && kinds[w.axes - 1] == shared) w.length[w.axes - 1] *= length[i];
+        else kinds[w.axes] = shared, w.length[w.axes++] = length[i];
     }
     if (w.axes == 0) kinds[0] = 0, w.length[0] = 1, w.axes = 1;
-    if (w.axes == 1 && !kinds[0]) return fd_dropout(y, x, rows, units, drop);
-    ptrdiff_t elements = 1, inner = 1; /* of a sample, and units of its mask, below the axis */
+    if (w.axes == 1 && !kinds[0]) return plain_dropout(args, units);
+    ptrdiff_t elements = 1, inner = 1; /* of one step along the axis */
     for (int i = w.axes - 1; i >= 0; i--) {
         w.elements[i] = elements;
         w.units[i] = kinds[i] ? 0 : inner;
@@ -129,10 +138,10 @@ int fd_dropout_shared(float *y, const float *x, ptrdiff_t rows, int axes, const 
         if (!kinds[i]) inner *= w.length[i];
     }
     w.at_once = w.units[0] ? fd_max(1, UNITS / w.inner) : w.length[0];
-    w.nt = y != x && fd_past_caches(rows * units) &&
-           w.length[w.axes - 1] >= 256; /* ends of runs are no whole cache lines */
+    w.nt = args->y != args->x && fd_past_caches(args->rows * units) &&
+           w.length[w.axes - 1] >= 256; /* shorter runs end inside a cache line too often */
     const ptrdiff_t most = w.units[0] ? fd_min(w.at_once, w.length[0]) * w.inner : w.inner;
-    const ptrdiff_t total = rows * w.length[0], chunk = fd_max(1, FD_CHUNK / w.elements[0]);
+    const ptrdiff_t total = args->rows * w.length[0], chunk = fd_max(1, FD_CHUNK / w.elements[0]);
     for (w.begin = 0; w.begin < total; w.begin = w.end) {
         w.end = fd_min(total, w.begin + chunk);
         fd_region region;

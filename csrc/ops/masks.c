@@ -1,4 +1,4 @@
-/* Floor 3: masks and random numbers as arrays. */
+/* Masks as arrays: packed bits, bytes, and the uniform integers behind them. */
 #include "runtime/chunks.h"
 
 void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call) {
@@ -13,8 +13,8 @@ void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domai
     key[1] = c[1];
 }
 
-/* keep_bits for every q; bits past `units` of the last group are cleared by the caller that stores
- * them */
+/* The kernel keep_bits for every q, 0 and FD_KEEP_ALL included. Bits after the last unit of a group
+   are not cleared. */
 static void any_keep_bits(const fd_table *k, uint32_t *bits, const fd_stream *s, ptrdiff_t row,
                           ptrdiff_t rows, ptrdiff_t group, ptrdiff_t groups, uint64_t q) {
     if (q > 0 && q < FD_KEEP_ALL) k->keep_bits(bits, s, row, rows, group, groups, q);
@@ -35,9 +35,13 @@ static void keep_bits_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, 
     }
 }
 
-int fd_keep_bits(uint32_t *bits, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q) {
-    piece_work w = {.piece = keep_bits_piece, .y = bits, .s = s, .units = units, .q = q};
-    return fd_for_pieces(&w, rows, 0);
+int fd_keep_bits(const fd_keep_bits_args *args) {
+    piece_work w = {.piece = keep_bits_piece,
+                    .y = args->bits,
+                    .s = args->stream,
+                    .units = args->units,
+                    .q = args->q};
+    return fd_for_pieces(&w, args->rows, 0);
 }
 
 static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
@@ -51,7 +55,7 @@ static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, 
             any_keep_bits(w->k, bits, w->s, r, 1, u / FD_GROUP, fd_ceil_div(n, FD_GROUP), w->q);
             const uint8_t *bytes = (const uint8_t *)bits;
             ptrdiff_t i = 0;
-            for (; i + 8 <= n; i += 8) { /* bit j of the byte into byte j, then to 0 or 1 */
+            for (; i + 8 <= n; i += 8) { /* bit j of the byte to byte j, as 0 or 1 */
                 uint64_t v = bytes[i / 8] * UINT64_C(0x0101010101010101) &
                              UINT64_C(0x8040201008040201);
                 v = (v + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101);
@@ -61,32 +65,16 @@ static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, 
         }
 }
 
-int fd_keep_mask(uint8_t *mask, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units, uint64_t q) {
-    piece_work w = {.piece = keep_mask_piece, .y = mask, .s = s, .units = units, .q = q};
-    return fd_for_pieces(&w, rows, 0);
+int fd_keep_mask(const fd_keep_mask_args *args) {
+    piece_work w = {.piece = keep_mask_piece,
+                    .y = args->mask,
+                    .s = args->stream,
+                    .units = args->units,
+                    .q = args->q};
+    return fd_for_pieces(&w, args->rows, 0);
 }
 
-static void uniform_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
-                          ptrdiff_t units) {
-    for (ptrdiff_t r = row; r < row + rows; r++)
-        w->k->uniform((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
-}
-static void normal_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
-                         ptrdiff_t units) {
-    for (ptrdiff_t r = row; r < row + rows; r++)
-        w->k->normal((float *)w->y + r * w->units + unit0, w->s, r, unit0, units);
-}
-
-int fd_uniform(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
-    piece_work w = {.piece = uniform_piece, .y = out, .s = s, .units = units};
-    return fd_for_pieces(&w, rows, 0);
-}
-int fd_normal(float *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
-    piece_work w = {.piece = normal_piece, .y = out, .s = s, .units = units};
-    return fd_for_pieces(&w, rows, 0);
-}
-
-/* Bit u of the word of plane j is bit 31 - j of unit u's uniform. */
+/* Bit u of plane j is bit 31 - j of the uniform integer of unit u. */
 static void keep_uniforms_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
                                 ptrdiff_t units) {
     uint32_t planes[FD_PLANES * FD_GROUP_WORDS];
@@ -101,7 +89,8 @@ static void keep_uniforms_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t ro
         }
 }
 
-int fd_keep_uniforms(uint32_t *out, const fd_stream *s, ptrdiff_t rows, ptrdiff_t units) {
-    piece_work w = {.piece = keep_uniforms_piece, .y = out, .s = s, .units = units};
-    return fd_for_pieces(&w, rows, 0);
+int fd_keep_uniforms(const fd_keep_uniforms_args *args) {
+    piece_work w = {
+        .piece = keep_uniforms_piece, .y = args->out, .s = args->stream, .units = args->units};
+    return fd_for_pieces(&w, args->rows, 0);
 }

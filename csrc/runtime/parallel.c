@@ -1,3 +1,4 @@
+/* See parallel.h. */
 #define _GNU_SOURCE
 #include "runtime/parallel.h"
 #include "fastdrop.h"
@@ -18,20 +19,21 @@
 #include <sys/mman.h>
 #endif
 
-static atomic_int pool_taken; /* one caller at a time */
-static atomic_int wanted_threads;
-static int pool_lost; /* a forked child has no threads of libgomp's, whoever used them, and would
-                         wait for ever */
-static char *kept;    /* the pool owner's workspace */
+static atomic_int pool_taken;     /* 1 while a region owns the pool */
+static atomic_int wanted_threads; /* 0 until it is first asked for */
+/* After a fork the child has none of libgomp's threads, and a parallel region would wait for them
+   for ever: the child computes with one thread. */
+static int pool_lost;
+static char *kept; /* the workspace; only the owner of the pool touches it */
 static size_t kept_bytes;
 static int (*interrupt_hook)(void);
 
 #ifdef FD_HAS_FORK
 static void in_child(void) {
     pool_lost = 1;
-    if (atomic_exchange(
-            &pool_taken,
-            0)) { /* its owner did not come along, and may just have been exchanging this */
+    /* If a region was open, its thread does not exist in the child, and it may have been replacing
+       the workspace when the fork happened: forget the workspace, do not free it. */
+    if (atomic_exchange(&pool_taken, 0)) {
         kept = NULL;
         kept_bytes = 0;
     }
@@ -70,19 +72,21 @@ int fd_get_threads(void) {
 void fd_set_interrupt_hook(int (*hook)(void)) {
     interrupt_hook = hook;
 #ifdef FD_HAS_FORK
-    pthread_once(&watch_once,
-                 watch_forks); /* a binding starts here: before any fork that matters */
+    /* The binding calls this when it is imported, so before any fork of a process that uses it. */
+    pthread_once(&watch_once, watch_forks);
 #endif
 }
 int fd_interrupted(void) { return interrupt_hook && interrupt_hook(); }
 
+/* Aligned to a cache line, or to a huge page where it is that large. */
 static char *allocate(size_t bytes) {
     char *p = NULL;
     const size_t huge = (size_t)2 << 20, align = bytes >= huge ? huge : FD_CACHE_LINE;
     bytes = (bytes + align - 1) / align * align;
     p = aligned_alloc(align, bytes);
 #if defined(__linux__)
-    if (p && align == huge) madvise(p, bytes, MADV_HUGEPAGE); /* packed panels: fewer TLB misses */
+    if (p && align == huge)
+        madvise(p, bytes, MADV_HUGEPAGE); /* fewer TLB misses in packed panels */
 #endif
     return p;
 }
@@ -118,7 +122,8 @@ void fd_end(fd_region *region) {
     else free(region->workspace);
 }
 
-/* Subnormals cost up to 100 times a normal number; the caller's mode comes back after the task. */
+/* Arithmetic on subnormal numbers takes up to 100 times as long. The caller's floating-point mode
+   is restored after the task. */
 static void run_flushed(const fd_region *region, int thread, fd_task task, void *context) {
 #if defined(__x86_64__) || defined(__i386__)
     const unsigned before = _mm_getcsr();
@@ -146,7 +151,7 @@ void fd_run(const fd_region *region, fd_task task, void *context, int flush) {
     if (region->threads > 1) {
 #pragma omp parallel num_threads(region->threads)
         {
-            const int team = omp_get_num_threads(); /* may be fewer than asked for */
+            const int team = omp_get_num_threads(); /* may be smaller than asked for */
             for (int t = omp_get_thread_num(); t < region->threads; t += team)
                 run_one(region, t, task, context, flush);
         }

@@ -25,7 +25,8 @@ enum {
        of A (14 rows of 384 floats: 21 KiB) fits a first cache of 32 KiB. The value is the same for
        every instruction set; one that needs another value gets a field in fd_table. */
     FD_PIECE_OF_K = 384,
-    FD_PIECE_UNIT = 16, /* pieces of k are multiples of this, but for the last */
+    FD_PIECE_UNIT = 16,  /* pieces of k are multiples of this, but for the last */
+    FD_SUM_BLOCK = 65536 /* elements of a partial sum of squares */
 };
 
 /* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
@@ -49,10 +50,14 @@ enum {
     FD_PACK_GRAIN = 1 << 16,    /* elements packed */
     FD_ROWS_GRAIN = 1 << 16,    /* elements of rows compressed for thinned networks */
     FD_GRAIN = 16384,           /* elements of elementwise work: about 2 us of copying */
+    FD_CONNECT_GRAIN = 1 << 17, /* weights x samples of DropConnect: about 5 us */
+    FD_SPARSE_GRAIN = 1 << 15,  /* multiply-adds with sparse weights */
 
     /* Work between two looks for an interrupt (Ctrl-C). */
-    FD_PACK_CHUNK = 1 << 24, /* elements packed */
-    FD_CHUNK = 1 << 23       /* elements of elementwise work: 0.2 s of scalar code */
+    FD_PACK_CHUNK = 1 << 24,    /* elements packed */
+    FD_CONNECT_CHUNK = 1 << 27, /* weights x samples of DropConnect */
+    FD_SPARSE_CHUNK = 1 << 27,  /* multiply-adds with sparse weights */
+    FD_CHUNK = 1 << 23          /* elements of elementwise work: 0.2 s of scalar code */
 };
 #define FD_PRODUCT_CHUNK 2e10 /* multiply-adds with a tile 32 columns wide: 0.1 s */
 

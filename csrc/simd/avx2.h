@@ -1,4 +1,4 @@
-/* The vocabulary (documented in scalar.h) for AVX2 + FMA: 8 floats, 4 Philox blocks a vector. */
+/* The SIMD vocabulary (see scalar.h) for AVX2 with FMA: 8 floats, 4 Philox blocks a vector. */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -22,8 +22,8 @@ FD_INLINE __m256i vu_first(ptrdiff_t n) { /* lanes < n all ones */
 }
 FD_INLINE vf vf_load_n(const float *p, ptrdiff_t n) { return _mm256_maskload_ps(p, vu_first(n)); }
 FD_INLINE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
-FD_INLINE void vf_store_n(float *p, vf v,
-                          ptrdiff_t n) { /* by hand: vmaskmovps stores are microcoded on Zen */
+/* A loop, because vmaskmovps stores are microcoded on AMD Zen. */
+FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) {
     float t[8];
     _mm256_storeu_ps(t, v);
     for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
@@ -83,8 +83,8 @@ FD_INLINE void vf_transpose(vf *r) {
     }
 }
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
-    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5,
-                                           7); /* even lanes low, odd lanes high */
+    /* even lanes to the low half, odd lanes to the high half */
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
     vf x = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), even),
        y = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + 8), even);
     *a = _mm256_permute2f128_ps(x, y, 0x20);
@@ -115,8 +115,8 @@ FD_INLINE vw vw_hi(vw a) { return _mm256_srli_epi64(a, 32); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
-    /* words 0,1 and 2,3 of a block meet in a 64-bit lane, then the two lanes of each block side by
-     * side */
+    /* words 0, 1 and words 2, 3 of a block into one 64-bit lane each, then these two lanes side by
+       side */
     __m256i x = _mm256_blend_epi32(c0, _mm256_slli_epi64(c1, 32), 0xAA);
     __m256i y = _mm256_blend_epi32(c2, _mm256_slli_epi64(c3, 32), 0xAA);
     __m256i lo = _mm256_unpacklo_epi64(x, y),

@@ -1,5 +1,4 @@
-/* The vocabulary (documented in scalar.h) for NEON on AArch64: 4 floats, 2 Philox blocks a vector.
- */
+/* The SIMD vocabulary (see scalar.h) for NEON on AArch64: 4 floats, 2 Philox blocks a vector. */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -41,9 +40,8 @@ FD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 FD_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
-FD_INLINE vf vf_min(vf a, vf b) {
-    return vbslq_f32(vcltq_f32(a, b), a, b);
-} /* as x86: b when either is NaN */
+/* Not vminq_f32 and vmaxq_f32: b when either is NaN, as on x86. */
+FD_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 FD_INLINE vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 FD_INLINE vf vf_keep(vm m, vf a) {
     return vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a)));
@@ -85,8 +83,8 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
 
 FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     static const uint32_t lanes[16][4] = FD_KEPT_LANES;
-    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(lanes[w]),
-                                         0x04040404); /* a lane is four bytes */
+    /* the byte indices of these lanes: 4 * lane + 0, 1, 2, 3 */
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(lanes[w]), 0x04040404);
     vst1q_f32(
         p, vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), vreinterpretq_u8_u32(bytes))));
     return __builtin_popcount(w);
@@ -101,7 +99,8 @@ FD_INLINE vw vw_hi(vw a) { return vshrq_n_u64(a, 32); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return veorq_u64(veorq_u64(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
-    /* narrow to the low words, then zip: (c0,c1) and (c2,c3) of block 0, of block 1 */
+    /* narrowed to the low halves, then zipped: words (c0, c1) and (c2, c3) of block 0, of block 1
+     */
     uint32x2x2_t p = vzip_u32(vmovn_u64(c0), vmovn_u64(c1)),
                  q = vzip_u32(vmovn_u64(c2), vmovn_u64(c3));
     vb v = {vcombine_u32(p.val[0], q.val[0]), vcombine_u32(p.val[1], q.val[1])};

@@ -1,12 +1,16 @@
-/* The SIMD vocabulary, in plain C: one lane a vector. This file documents the words; avx2.h,
-   avx512.h and neon.h say the same ones wider. Nothing here contracts a*b+c except vf_fma (and here
-   not even that: without hardware FMA it is two roundings), so elementwise kernels give the same
-   bits in every vocabulary.
+/* The SIMD vocabulary in plain C: one lane a vector. This file documents the types and functions;
+   avx2.h, avx512.h and neon.h define the same names for wider vectors. Kernel bodies
+   (kernels/<name>.inc) use these names only.
 
-   vf  FD_VL float32 lanes            vu  the same lanes as uint32
-   vm  a truth value for each lane    vw  FD_WL lanes of 64 bits; only the low 32 bits of a
-   product's factors count vb  FD_WL blocks of 128 random bits, side by side as they lie in packed
-   keep bits */
+   Only vf_fma contracts a * b + c to one rounding (not here: plain C has no FMA, so it rounds
+   twice). The elementwise kernels do not use it, and give the same bits with every vocabulary.
+
+   vf  FD_VL float32 lanes
+   vu  the same lanes as uint32
+   vm  a truth value for each lane
+   vw  FD_WL lanes of 64 bits for Philox; the high halves may hold anything where a function reads
+       only the low halves
+   vb  FD_WL blocks of 128 random bits, in the order of packed keep bits */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 #include "base/common.h"
@@ -14,11 +18,11 @@
 
 #define FD_ISA_NAME "scalar"
 enum {
-    FD_VL = 1,     /* floats a vector */
-    FD_WL = 1,     /* Philox blocks a vector */
-    FD_FLIGHT = 2, /* vectors of blocks in flight: hides the multiply latency */
-    FD_MR = 4,     /* register tile of the matrix product: FD_MR rows by FD_NV vectors */
-    FD_NV = 4
+    FD_VL = 1,     /* floats in a vector */
+    FD_WL = 1,     /* Philox blocks in a vector */
+    FD_FLIGHT = 2, /* vectors of blocks computed side by side: hides the multiply latency */
+    FD_MR = 4,     /* register tile of the matrix product: FD_MR rows of C .. */
+    FD_NV = 4      /* .. by FD_NV vectors */
 };
 #define FD_FOR_EACH_MR(X) X(1) X(2) X(3) X(4)
 
@@ -37,17 +41,16 @@ FD_INLINE void vf_store(float *p, vf v) { *p = v; }
 FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) {
     if (n) *p = v;
 }
-FD_INLINE void vf_stream(float *p, vf v) { *p = v; } /* past the caches; p aligned to a vector */
-FD_INLINE void vf_stream_end(void) {}                /* once after the last vf_stream of a call */
+FD_INLINE void vf_stream(float *p, vf v) { *p = v; } /* past the caches; p aligned */
+FD_INLINE void vf_stream_end(void) {}                /* fence after the last vf_stream */
 FD_INLINE vf vf_set1(float x) { return x; }
 FD_INLINE vf vf_add(vf a, vf b) { return a + b; }
 FD_INLINE vf vf_sub(vf a, vf b) { return a - b; }
 FD_INLINE vf vf_mul(vf a, vf b) { return a * b; }
 FD_INLINE vf vf_div(vf a, vf b) { return a / b; }
 FD_INLINE vf vf_sqrt(vf a) { return sqrtf(a); }
-FD_INLINE vf vf_fma(vf a, vf b, vf c) {
-    return a * b + c;
-} /* one rounding where the hardware has it */
+/* a * b + c with one rounding where the hardware has it */
+FD_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
 FD_INLINE vf vf_min(vf a, vf b) { return a < b ? a : b; } /* b when either is NaN */
 FD_INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; } /* b when either is NaN */
 FD_INLINE vm vf_gt(vf a, vf b) { return a > b; }          /* false with NaN */
@@ -81,15 +84,14 @@ FD_INLINE vu vu_xor(vu a, vu b) { return a ^ b; }
 /* transposes the FD_VL x FD_VL matrix whose rows are r[0..FD_VL) */
 FD_INLINE void vf_transpose(vf *r) { (void)r; }
 
-/* the lanes whose bit of w is set, one after another; writes up to FD_VL floats from p on and
-   returns how many count. The bits above FD_VL must be zero. */
+/* Stores the lanes whose bit of w is set, one after the other. Returns how many; may write up to
+   FD_VL floats from p on. Bits of w above FD_VL must be 0. */
 FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     *p = v;
     return (ptrdiff_t)w;
 }
 
-/* pairs: a = lanes 0, 2, 4, .. and b = lanes 1, 3, 5, .. of 2*FD_VL floats in memory
- * (de-interleaving load) */
+/* de-interleaving load of 2*FD_VL floats: a = elements 0, 2, 4, .., b = elements 1, 3, 5, .. */
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
     *a = p[0];
     *b = p[1];
@@ -104,13 +106,12 @@ FD_INLINE vw vw_set1(uint64_t x) { return x; }
 FD_INLINE vw vw_load(const uint64_t *p) { return *p; }
 FD_INLINE vw vw_iota(void) { return 0; } /* 0, 1, 2, .. */
 FD_INLINE vw vw_add(vw a, vw b) { return a + b; }
-FD_INLINE vw vw_mul(vw a, vw b) {
-    return (uint64_t)(uint32_t)a * (uint32_t)b;
-} /* low halves, 64-bit product */
+/* the 64-bit product of the low halves */
+FD_INLINE vw vw_mul(vw a, vw b) { return (uint64_t)(uint32_t)a * (uint32_t)b; }
 FD_INLINE vw vw_hi(vw a) { return a >> 32; }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return a ^ b ^ c; }
 
-/* blocks: the low halves of c0..c3 are words 0..3 of FD_WL blocks */
+/* blocks whose words 0..3 are the low halves of c0..c3 */
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
     vb v = {(uint32_t)c0 | c1 << 32, (uint32_t)c2 | c3 << 32};
     return v;
@@ -127,10 +128,10 @@ FD_INLINE vb vb_or(vb x, vb y) {
     vb v = {x.a | y.a, x.b | y.b};
     return v;
 }
-FD_INLINE vb vb_andnot(vb x, vb y) {
+FD_INLINE vb vb_andnot(vb x, vb y) { /* ~x & y */
     vb v = {~x.a & y.a, ~x.b & y.b};
     return v;
-} /* ~x & y */
+}
 FD_INLINE int vb_any(vb x) { return (x.a | x.b) != 0; }
 FD_INLINE void vb_store(uint32_t *p, vb v) { memcpy(p, &v, 16); }
 

@@ -1,1 +1,1 @@
-"""Tensors, the tape of backward, Monte Carlo passes and lazy products."""
+"""Tensors, the graph of backward, batched Monte Carlo passes and lazy products."""

@@ -1,10 +1,13 @@
-"""Thinned networks: products of what shared masks keep, alone.
+"""Thinned networks: products over the kept units only, where one mask is shared by the whole batch.
 
-Where one mask holds for all samples of a Monte Carlo pass, dropped units need not be computed, nor multiplied by the next layer: between
-two dropouts at p = 0.5 a quarter of the product is left. Passes stay apart here, one after the other in one flat array.
+In a Monte Carlo pass with a shared mask, dropped units need not be computed, and the next layer
+need not multiply them: between two dropouts with p = 0.5 a quarter of the product is left. The rows
+of the passes stand apart here, one pass after the other in one flat array.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,26 +15,42 @@ from fastdrop import _core
 from fastdrop._core import Stream
 from fastdrop._utils.buffers import empty
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-class Kept:
-    """Which units each pass keeps, of a dropout whose mask all samples share.
+    from fastdrop._utils.typing import FloatArray, IntArray
+    from fastdrop.autograd.epilogue import Drop
 
-    counts, starts: int64 (T,); bits: uint32 (T, words), packed; units: int32 (sum of counts,), the numbers of what is kept, those of pass t
-    from starts[t] on.
+
+class KeptUnits:
+    """Which units each of T passes keeps, of a dropout whose mask all samples share.
+
+    Attributes
+    ----------
+    counts, starts : int64 arrays (T,)
+        How many units pass t keeps, and where they begin in `units`.
+    units : int32 array (sum of counts,)
+        The numbers of the kept units, pass after pass.
+    bits : uint32 array (T, words)
+        The same as packed bits.
+    scale : float
+        The factor of what is kept.
     """
 
     __slots__ = ("bits", "counts", "scale", "starts", "units")
 
-    def __init__(self, drop, units: int, passes: int):
+    def __init__(self, drop: Drop, units: int, passes: int) -> None:
         stream, q, self.scale = drop
+        assert stream is not None
         words = 4 * -(-units // 128)
         mask = np.full((passes, units), q > 0)
         self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[
             : passes * words
         ].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
-            # rows n * T + t: the first T are all passes of sample 0, whose masks are everybody's
-            one = Stream(
+            # Rows are n * T + t: the first T are the passes of sample 0, whose masks all samples
+            # have.
+            of_first_sample = Stream(
                 stream.seed,
                 stream.site,
                 stream.call,
@@ -43,70 +62,90 @@ class Kept:
                 stream.by_sub,
                 stream.draws[:passes].copy(),
             )
-            _core.keep_mask(mask, one, q)
-            _core.keep_bits(self.bits, one, units, q)
-        self.counts = mask.sum(1, dtype=np.int64)
-        self.starts = np.cumsum(self.counts) - self.counts
+            _core.keep_mask(mask, of_first_sample, q)
+            _core.keep_bits(self.bits, of_first_sample, units, q)
+        self.counts: IntArray = mask.sum(1, dtype=np.int64)
+        self.starts: IntArray = np.cumsum(self.counts) - self.counts
         self.units = np.nonzero(mask)[1].astype(np.int32)
 
 
-class Parts:
-    """Rows (samples, counts[t]) of each pass t, in flat (float32) from starts[t] on; kept None: all units are there."""
+class ThinnedRows:
+    """For each pass t a matrix (samples, counts[t]), in `flat` from starts[t] on.
+
+    Attributes
+    ----------
+    samples : int
+    counts : int64 array (T,)
+    kept : KeptUnits or None
+        Which units the columns are; None: all of them.
+    flat : float32 array
+    starts : int64 array (T,)
+    """
 
     __slots__ = ("counts", "flat", "kept", "samples", "starts")
 
-    def __init__(self, samples: int, counts, kept: Kept | None):
+    def __init__(self, samples: int, counts: IntArray, kept: KeptUnits | None) -> None:
         self.samples, self.counts, self.kept = samples, counts, kept
         sizes = samples * counts
-        self.starts = np.cumsum(sizes) - sizes
+        self.starts: IntArray = np.cumsum(sizes) - sizes
         size = int(sizes.sum())
-        self.flat = empty((1 << max(0, size - 1).bit_length(),))  # few different lengths
+        self.flat: FloatArray = empty(
+            (1 << max(0, size - 1).bit_length(),)
+        )  # few different lengths
 
     @classmethod
-    def of(cls, x, kept: Kept, passes: int, repeated: bool) -> Parts:
-        """What the passes keep of x: of rows n * T + t in pass t, or, where repeated, of the same rows in all passes."""
+    def of(cls, x: FloatArray, kept: KeptUnits, passes: int, repeated: bool) -> ThinnedRows:
+        """The kept units of x.
+
+        Row n * T + t of x is pass t of sample n; where `repeated`, row n is sample n in all passes.
+        """
         samples = x.shape[0] // (1 if repeated else passes)
-        parts = cls(samples, kept.counts, kept)
+        rows = cls(samples, kept.counts, kept)
         ld, step = (x.shape[1], 0) if repeated else (passes * x.shape[1], x.shape[1])
-        _core.thin_rows(parts.flat, x, ld, step, samples, parts.starts, parts.counts, kept.bits)
-        return parts
+        _core.thin_rows(rows.flat, x, ld, step, samples, rows.starts, rows.counts, kept.bits)
+        return rows
 
     @classmethod
-    def whole(cls, x, passes: int) -> Parts:
-        """All units of rows n * T + t."""
+    def whole(cls, x: FloatArray, passes: int) -> ThinnedRows:
+        """All units of x, whose row n * T + t is pass t of sample n."""
         samples, units = x.shape[0] // passes, x.shape[1]
-        parts = cls(samples, np.full(passes, units, np.int64), None)
+        rows = cls(samples, np.full(passes, units, np.int64), None)
         np.copyto(
-            parts.flat[: x.size].reshape(passes, samples, units),
+            rows.flat[: x.size].reshape(passes, samples, units),
             x.reshape(samples, passes, units).swapaxes(0, 1),
         )
-        return parts
+        return rows
 
-    def kept_outputs(self, w, b, kind: int, alpha: float, kept: Kept) -> Parts:
+    def kept_outputs(
+        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, kept: KeptUnits
+    ) -> ThinnedRows:
         """act(x w^T + b), only the outputs that are kept."""
-        parts = Parts(self.samples, kept.counts, kept)
-        self._layer(
-            w, b, kind, alpha, parts.flat, parts.starts, kept.counts, 0, kept.units, kept.starts
-        )
-        return parts
+        y = ThinnedRows(self.samples, kept.counts, kept)
+        self._layer(w, b, kind, alpha, y.flat, y.starts, kept.counts, 0, kept.units, kept.starts)
+        return y
 
-    def all_outputs(self, w, b, kind: int, alpha: float, out) -> None:
+    def all_outputs(
+        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, out: FloatArray
+    ) -> None:
         """act(x w^T + b) into the rows n * T + t of out."""
         passes, n = len(self.counts), out.shape[1]
-        self._layer(
-            w,
-            b,
-            kind,
-            alpha,
-            out,
-            np.arange(passes, dtype=np.int64) * n,
-            np.full(passes, n, np.int64),
-            passes * n,
-            None,
-            None,
-        )
+        starts = np.arange(passes, dtype=np.int64) * n
+        counts = np.full(passes, n, np.int64)
+        self._layer(w, b, kind, alpha, out, starts, counts, passes * n, None, None)
 
-    def _layer(self, w, b, kind, alpha, y, y_at, n, ldy, rows, rows_at):
+    def _layer(
+        self,
+        w: FloatArray,
+        b: FloatArray | None,
+        kind: int,
+        alpha: float,
+        y: FloatArray,
+        y_starts: IntArray,
+        counts: IntArray,
+        ldy: int,
+        units: npt.NDArray[np.int32] | None,
+        unit_starts: IntArray | None,
+    ) -> None:
         bits, scale = (None, 1.0) if self.kept is None else (self.kept.bits, self.kept.scale)
         _core.thin_layer(
             w,
@@ -120,9 +159,9 @@ class Parts:
             bits,
             scale,
             y,
-            y_at,
-            n,
+            y_starts,
+            counts,
             ldy,
-            rows,
-            rows_at,
+            units,
+            unit_starts,
         )

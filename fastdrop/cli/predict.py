@@ -197,7 +197,7 @@ def _predict(
     options: argparse.Namespace,
 ) -> dict[str, npt.NDArray[Any]]:
     """The output columns for samples with the numbers row0, row0 + 1, ...: name -> array."""
-    from fastdrop.functional.arithmetic import softmax_of
+    from fastdrop.functional.softmax import softmax_of
     from fastdrop.predictor.predict import predict
 
     mc = None

@@ -1,53 +1,12 @@
-"""Differentiable functions, under the names of torch.nn.functional. Each stands beside its backward."""
+"""Differentiable functions, under the names of torch.nn.functional."""
 
-from fastdrop.functional.arithmetic import (
-    abs,
-    add,
-    amax,
-    amin,
-    argmax,
-    cat,
-    clamp,
-    div,
-    exp,
-    flatten,
-    log,
-    log_softmax,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    mul,
-    neg,
-    permute,
-    pow,
-    reshape,
-    softmax,
-    sqrt,
-    squeeze,
-    stack,
-    std,
-    sub,
-    sum,
-    transpose,
-    unsqueeze,
-    var,
-)
+from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
+from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
 from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
+from fastdrop.functional.dropout import dropout
 from fastdrop.functional.embedding import embedding
-from fastdrop.functional.fused import (
-    dropout,
-    gelu,
-    leaky_relu,
-    linear,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    tanh,
-)
 from fastdrop.functional.learned import concrete_dropout, variational_linear
+from fastdrop.functional.linear import linear
 from fastdrop.functional.loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -58,7 +17,34 @@ from fastdrop.functional.loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from fastdrop.functional.matmul import matmul
 from fastdrop.functional.normalization import batch_norm, layer_norm
+from fastdrop.functional.pointwise import (
+    abs,
+    add,
+    clamp,
+    div,
+    exp,
+    log,
+    maximum,
+    mul,
+    neg,
+    pow,
+    sqrt,
+    sub,
+)
+from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
+from fastdrop.functional.shape import (
+    cat,
+    flatten,
+    permute,
+    reshape,
+    squeeze,
+    stack,
+    transpose,
+    unsqueeze,
+)
+from fastdrop.functional.softmax import log_softmax, softmax
 from fastdrop.functional.stochastic import (
     alpha_dropout,
     drop_block1d,
@@ -75,7 +61,7 @@ from fastdrop.functional.stochastic import (
     token_dropout,
 )
 
-# the names that torch has at top level
+# The functions that are also names of the package: fastdrop.relu and the like, as in torch.
 TOP_LEVEL = (
     "abs",
     "add",

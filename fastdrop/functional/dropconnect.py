@@ -8,15 +8,11 @@ from fastdrop import _core, random
 from fastdrop._core import Stream
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import (
-    PassTensor,
-    Tensor,
-    as_tensor,
-    carries,
-    record,
-    wrap,
-)
-from fastdrop.functional.fused import NONE, linear
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
+from fastdrop.functional.activation import NONE
+from fastdrop.functional.linear import linear
 from fastdrop.kernels.dropconnect import bias_kept, masked_bias
 from fastdrop.kernels.linear import ACTIVATIONS
 
@@ -221,7 +217,7 @@ def dropconnect_gaussian_pass(
     kind = NONE if activation is None else ACTIVATIONS[activation]
     x = as_tensor(input, "input")
     mean, deviation = _normal_units(x, weight, bias, p, mask_bias)
-    passes = random.side_by_side()
+    passes = random.batched_passes()
     if passes and type(x) is not PassTensor:  # passes part here: the moments are computed once
         mean, deviation = np.repeat(mean, passes, axis=0), np.repeat(deviation, passes, axis=0)
     z = empty(mean.shape)

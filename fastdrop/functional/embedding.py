@@ -6,7 +6,8 @@ import numpy as np
 
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Tensor, as_tensor, record
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.kernels.embedding import samples_of, token_factors, whole_tokens
 
 __all__ = ["embedding"]

@@ -9,9 +9,10 @@ import numpy as np
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import Tensor, as_tensor, record
-from fastdrop.functional.arithmetic import clamp, exp, log, sqrt
-from fastdrop.functional.fused import linear
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.linear import linear
+from fastdrop.functional.pointwise import clamp, exp, log, sqrt
 
 __all__ = ["concrete_dropout", "variational_linear"]
 

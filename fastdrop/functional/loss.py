@@ -6,11 +6,10 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import Tensor, as_tensor, record
-from fastdrop.functional.arithmetic import (
-    div,
-    log_softmax_of,
-)
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.pointwise import div
+from fastdrop.functional.softmax import log_softmax_of
 
 REDUCTIONS = ("mean", "sum", "none")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import PassTensor, Tensor, as_tensor, carries, record
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import Tensor, as_tensor, carries, record
-from fastdrop.functional.fused import dropout, masked, parted
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import carries, with_passes
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.dropout import dropout, masked
 from fastdrop.kernels.alpha import alpha_constants
 from fastdrop.kernels.dropblock import NORMALIZE, block_and_threshold
 from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
@@ -93,7 +95,7 @@ def drop_block(
     if not random.draws(training) or p == 0.0:
         return x
     block, q = block_and_threshold(p, block_size, x.shape[2:])
-    x = x if batch else parted(x)
+    x = x if batch else with_passes(x)
     stream = random.stream_for(layer, x.shape[0], carries=not batch)
 
     def dropped(array):
@@ -179,7 +181,7 @@ def _alpha(input, p, training, channels, layer):
         raise ValueError(f"input must have shape (N, C, ...), got {x.shape}")
     if not random.draws(training) or p == 0.0:
         return x
-    q, x = _core.keep_threshold(p), parted(x)
+    q, x = _core.keep_threshold(p), with_passes(x)
     stream = random.stream_for(layer, x.shape[0] if x.ndim > 1 else 1, carries=True)
     return masked(
         x,
@@ -223,7 +225,7 @@ def _noise(input, sigma, training, relative, layer):
     x = as_tensor(input, "input")
     if not random.draws(training) or sigma == 0.0:
         return x
-    x = parted(x)
+    x = with_passes(x)
     samples = x.shape[0] if x.ndim > 1 else 1
     stream = random.stream_for(layer, samples, domain=2, carries=True)
 
@@ -274,7 +276,7 @@ def drop_path(
         )
     if not random.draws(training) or p == 0.0:
         return x
-    q, x = _core.keep_threshold(p), parted(x)
+    q, x = _core.keep_threshold(p), with_passes(x)
     stream = random.stream_for(layer, x.shape[0], shared=mode == "batch", carries=True)
     return masked(
         x, stream, q, _core.keep_scale(q) if scale_by_keep else 1.0, share=(True,) * (x.ndim - 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fastdrop import nn, random
-from fastdrop.autograd.tensor import as_tensor, no_grad
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
 
 ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)

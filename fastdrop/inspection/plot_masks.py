@@ -9,7 +9,7 @@ import numpy as np
 from fastdrop import nn, random
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 
 
 def drawn_mask(layer, shape, draw: int = 0, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastdrop import nn
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
 
 __all__ = ["recalibrate_batchnorm"]

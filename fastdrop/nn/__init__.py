@@ -1,6 +1,6 @@
 """Layers, under the names and with the arguments of torch.nn."""
 
-from fastdrop.autograd.tensor import Parameter
+from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn import functional, init, utils
 from fastdrop.nn.activation import (
     GELU,

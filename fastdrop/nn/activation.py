@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fastdrop._utils import validation as check
-from fastdrop.functional import arithmetic, fused
+from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
+from fastdrop.functional.softmax import log_softmax, softmax
 from fastdrop.nn.module import Module
 
 
@@ -19,21 +20,21 @@ class ReLU(_Inplace):
     """max(0, x)."""
 
     def forward(self, input):
-        return fused.relu(input)
+        return relu(input)
 
 
 class SELU(_Inplace):
     """The self-normalising activation of Klambauer et al. (2017); goes with AlphaDropout."""
 
     def forward(self, input):
-        return fused.selu(input)
+        return selu(input)
 
 
 class SiLU(_Inplace):
     """x * sigmoid(x)."""
 
     def forward(self, input):
-        return fused.silu(input)
+        return silu(input)
 
 
 class LeakyReLU(Module):
@@ -45,7 +46,7 @@ class LeakyReLU(Module):
         self.inplace = check.flag(inplace, "inplace")
 
     def forward(self, input):
-        return fused.leaky_relu(input, self.negative_slope)
+        return leaky_relu(input, self.negative_slope)
 
     def extra_repr(self):
         return f"negative_slope={self.negative_slope}"
@@ -55,14 +56,14 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x))."""
 
     def forward(self, input):
-        return fused.sigmoid(input)
+        return sigmoid(input)
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
 
     def forward(self, input):
-        return fused.tanh(input)
+        return tanh(input)
 
 
 class GELU(Module):
@@ -73,7 +74,7 @@ class GELU(Module):
         self.approximate = check.choice(approximate, "approximate", ("none",))
 
     def forward(self, input):
-        return fused.gelu(input)
+        return gelu(input)
 
     def extra_repr(self):
         return f"approximate={self.approximate!r}"
@@ -94,11 +95,11 @@ class Softmax(_AlongDim):
     """exp(x_i) / sum_j exp(x_j) along dim."""
 
     def forward(self, input):
-        return arithmetic.softmax(input, self.dim)
+        return softmax(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
     """x_i - log sum_j exp(x_j) along dim."""
 
     def forward(self, input):
-        return arithmetic.log_softmax(input, self.dim)
+        return log_softmax(input, self.dim)

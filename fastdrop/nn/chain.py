@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.tensor import FEW_ROWS, Parameter
-from fastdrop.functional import fused
+from fastdrop.autograd.packed_weights import FEW_ROWS
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.functional.activation import GELU, LEAKY_RELU, NONE, RELU, SELU, SIGMOID, SILU, TANH
 from fastdrop.nn import activation, dropout
 from fastdrop.nn.linear import Linear
 
 _ACTIVATIONS = {
-    activation.ReLU: fused.RELU,
-    activation.LeakyReLU: fused.LEAKY_RELU,
-    activation.Sigmoid: fused.SIGMOID,
-    activation.Tanh: fused.TANH,
-    activation.SELU: fused.SELU,
-    activation.SiLU: fused.SILU,
-    activation.GELU: fused.GELU,
+    activation.ReLU: RELU,
+    activation.LeakyReLU: LEAKY_RELU,
+    activation.Sigmoid: SIGMOID,
+    activation.Tanh: TANH,
+    activation.SELU: SELU,
+    activation.SiLU: SILU,
+    activation.GELU: GELU,
 }
 _QUIET = (
     dropout.Dropout,
@@ -41,7 +42,7 @@ class Chain:
 
     def __init__(self, steps, quiet):
         self.steps, self.quiet = steps, quiet
-        self.slopes = [act for _, kind, act in steps if kind == fused.LEAKY_RELU]
+        self.slopes = [act for _, kind, act in steps if kind == LEAKY_RELU]
         self.plan = (
             None  # layers for the core, what they hold of weights and biases, the instruction set
         )
@@ -57,7 +58,7 @@ class Chain:
             ):  # somebody's own, put on this one
                 return None
             if kind is Linear:
-                steps.append((module, fused.NONE, None))
+                steps.append((module, NONE, None))
             elif kind in _ACTIVATIONS and steps and steps[-1][2] is None:
                 steps[-1] = (steps[-1][0], _ACTIVATIONS[kind], module)
             elif kind in _QUIET:
@@ -103,7 +104,7 @@ class Chain:
         found = []
         for layer, kind, act in self.steps:
             weight, bias = layer._parameters["weight"], layer._parameters.get("bias")
-            alpha = act.negative_slope if kind == fused.LEAKY_RELU else 0.0
+            alpha = act.negative_slope if kind == LEAKY_RELU else 0.0
             if type(weight) is not Parameter or weight.ndim != 2 or alpha < 0.0:
                 return None
             outs, ins = weight.shape

@@ -6,7 +6,8 @@ from collections import OrderedDict
 
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import as_tensor, is_grad_enabled, wrap
+from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.tensor import as_tensor, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.chain import Chain
 from fastdrop.nn.module import Module

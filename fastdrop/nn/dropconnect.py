@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter
-from fastdrop.functional import dropconnect, fused
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.functional import dropconnect
+from fastdrop.functional.activation import activation
+from fastdrop.functional.linear import linear
 from fastdrop.kernels.linear import ACTIVATIONS
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
@@ -101,11 +103,7 @@ class DropConnectLinear(Linear):
             mask_bias=self.mask_bias,
             layer=self,
         )
-        return (
-            y
-            if self.activation is None
-            else fused.activation(y, ACTIVATIONS[self.activation], 0.01)
-        )
+        return y if self.activation is None else activation(y, ACTIVATIONS[self.activation], 0.01)
 
     def extra_repr(self):
         more = [f"p={self.p}", f"per_sample={self.per_sample}"]
@@ -228,7 +226,7 @@ class TargetedLinear(Linear):
         )
 
     def forward(self, input):
-        return fused.linear(input, self._weight(), self.bias)
+        return linear(input, self._weight(), self.bias)
 
     def prune(self, targeted: float | None = None) -> SparseLinear:
         """The layer of evaluation without its candidates; where `targeted` is a schedule, say the share to prune."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.functional import fused, stochastic
+from fastdrop.functional import stochastic
+from fastdrop.functional.dropout import dropout
 from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
 
@@ -42,7 +43,7 @@ class Dropout(Module):
         self.share = tuple(check.integer(axis, "share", -63, 63) for axis in axes)
 
     def forward(self, input):
-        return fused.dropout(
+        return dropout(
             input,
             random.rate_now(self.p),
             self.training,

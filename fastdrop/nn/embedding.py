@@ -6,7 +6,8 @@ import numpy as np
 
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.embedding import embedding
 from fastdrop.nn import init
 from fastdrop.nn.module import Module

@@ -8,9 +8,12 @@ import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor
-from fastdrop.functional import fused, learned
-from fastdrop.functional.arithmetic import clamp, log
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor
+from fastdrop.functional import learned
+from fastdrop.functional.activation import sigmoid
+from fastdrop.functional.linear import linear
+from fastdrop.functional.pointwise import clamp, log
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear
@@ -89,7 +92,7 @@ class ConcreteDropout(Module):
             l of the prior.
         """
         n = check.integer(samples, "samples", 1)
-        p = fused.sigmoid(self.logit)
+        p = sigmoid(self.logit)
         q = 1.0 - p
         entropy = p * log(p + _TINY) + q * log(q + _TINY)
         scale = check.real(length_scale, "length_scale", low=0.0) ** 2 / (2 * n)
@@ -225,7 +228,7 @@ class VariationalLinear(Module):
             return learned.variational_linear(
                 input, self.weight, self.log_alpha(), self.bias, layer=self
             )
-        return fused.linear(input, self.weight * self._kept().astype(np.float32), self.bias)
+        return linear(input, self.weight * self._kept().astype(np.float32), self.bias)
 
     def extra_repr(self):
         return (

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor
-from fastdrop.functional import fused
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor
+from fastdrop.functional.linear import linear
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
 
@@ -48,7 +49,7 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input) -> Tensor:
-        return fused.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -10,8 +10,9 @@ import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor, wrap
-from fastdrop.functional import fused
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.pending import finish_pass
+from fastdrop.autograd.tensor import Tensor, wrap
 
 IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
 
@@ -77,7 +78,7 @@ class Module:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites) as ps:
             result = self.forward(*args, **kwargs)
-            fused.finish_pass(ps)
+            finish_pass(ps)
         if counts:
             object.__setattr__(self, "_draw", self._draw + 1)
         return result

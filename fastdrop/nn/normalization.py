@@ -6,7 +6,7 @@ import numpy as np
 
 from fastdrop import functional
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter
+from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn.module import Module
 
 

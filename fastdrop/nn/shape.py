@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
-from fastdrop.functional import arithmetic
+from fastdrop.functional.shape import flatten
 from fastdrop.nn.module import Module
 
 
@@ -17,7 +17,7 @@ class Flatten(Module):
         self.end_dim = check.integer(end_dim, "end_dim", -64, 63)
 
     def forward(self, input):
-        return arithmetic.flatten(input, self.start_dim, self.end_dim)
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Parameter, Tensor, as_tensor, wrap
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.kernels.sparse import check_csr
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module

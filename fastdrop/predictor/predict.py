@@ -6,7 +6,8 @@ import numpy as np
 
 from fastdrop import nn
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Tensor, no_grad
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
 from fastdrop.nn.evaluating import checked_model, evaluating
 

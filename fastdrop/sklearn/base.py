@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 
 from fastdrop import models, optim, random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import enable_grad
+from fastdrop.autograd.grad_mode import enable_grad
 from fastdrop.data import Dataset, Standardizer
 from fastdrop.predictor.predict import predict
 from fastdrop.train import fit

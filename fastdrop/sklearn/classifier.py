@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import (
     check_classification_targets,
 )
 
-from fastdrop.functional.arithmetic import log_softmax_of, softmax_of
+from fastdrop.functional.softmax import log_softmax_of, softmax_of
 from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.uncertainty.prediction import MCPrediction
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import no_grad
+from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import Dataset, as_dataset
 from fastdrop.nn.evaluating import checked_model, evaluating
 from fastdrop.train.objective import Objective

@@ -10,15 +10,10 @@ import numpy as np
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
-from fastdrop.autograd.tensor import (
-    PassTensor,
-    Tensor,
-    as_tensor,
-    no_grad,
-    reading_passes,
-    side_by_side,
-)
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.passes import PassTensor, reading_passes
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
@@ -107,7 +102,7 @@ def mc_predict(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a Module, got {check.describe(model)}")
-    if random.side_by_side():
+    if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):
         raise ValueError(
@@ -210,11 +205,16 @@ class _Passes:
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _side_by_side(self, x, row0, rows, first, count, known):
-        with (
-            random.monte_carlo(
-                first, self.seed, row0, self.masks, count, len(x), rows, self.thins, known
-            ),
-            side_by_side(count),
+        with random.monte_carlo(
+            first,
+            self.seed,
+            row0,
+            self.masks,
+            passes=count,
+            samples=len(x),
+            rows=rows,
+            thinned=self.thins,
+            cache=known,
         ):
             y = self.model(x)
             with reading_passes():

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.validation import finite_array as real
-from fastdrop.functional.arithmetic import softmax_of
+from fastdrop.functional.softmax import softmax_of
 from fastdrop.uncertainty.calibration import class_scores
 
 __all__ = ["Temperature", "temperature_scaling"]

@@ -10,9 +10,8 @@ from helpers import twin
 
 import fastdrop as fd
 import fastdrop.nn.functional as F
+from fastdrop import _core, nn
 from fastdrop import kernels as K
-from fastdrop import nn
-from fastdrop.functional import fused
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((9, 20)).astype(np.float32)
@@ -29,12 +28,12 @@ KIND = {name: K.ACTIVATIONS[name] for name in ACTIVATIONS}
 
 
 class Calls:
-    """Counts the calls of the core that fused.py makes."""
+    """Counts the calls of the core that lazy products make."""
 
     def __init__(self, monkeypatch):
         self.names = []
         for name in ("gemm", "dropout", "act", "act_dropout", "act_backward", "col_sum", "scale"):
-            monkeypatch.setattr(fused._core, name, self.counted(name, getattr(fused._core, name)))
+            monkeypatch.setattr(_core, name, self.counted(name, getattr(_core, name)))
 
     def counted(self, name, function):
         def call(*args, **kwargs):
@@ -132,12 +131,14 @@ def test_nothing_but_the_key_is_kept():
     out = model(X)
     recipe = out._node.backward.__self__
     arrays = [
-        getattr(recipe, name)
-        for name in recipe.__slots__
-        if isinstance(getattr(recipe, name), np.ndarray)
+        value
+        for part in (recipe, recipe.packer, recipe.epilogue)
+        for kind in type(part).__mro__
+        for name in getattr(kind, "__slots__", ())
+        if isinstance(value := getattr(part, name), np.ndarray)
     ]
     assert len(arrays) == 1 and arrays[0] is out.data
-    assert type(recipe.drop[0]) is fd._core.Stream
+    assert type(recipe.epilogue.drop[0]) is _core.Stream
 
 
 def test_an_intermediate_that_is_read_computes_itself():

@@ -508,7 +508,10 @@ def test_a_run_that_diverges(tmp_path):
 
 def test_optional_packages(tmp_path):
     _, err = run("train", cwd=tmp_path, code=without("sklearn", "sklearn.datasets"), status=2)
-    assert "pip install scikit-learn, or pip install 'fastdrop-nn[train]'" in err and len(err.splitlines()) == 1
+    assert (
+        "pip install scikit-learn, or pip install 'fastdrop-nn[train]'" in err
+        and len(err.splitlines()) == 1
+    )
     archive(tmp_path / "a.npz")
     out, _ = run(
         "train",

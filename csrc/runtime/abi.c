@@ -1,0 +1,3 @@
+#include "fastdrop.h"
+
+int fd_abi(void) { return FD_ABI; }

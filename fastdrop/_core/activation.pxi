@@ -1,0 +1,51 @@
+"""Activations, activation followed by dropout, and the backward pass of both."""
+
+ACT_NONE, ACT_RELU, ACT_LEAKY_RELU, ACT_SIGMOID = FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID
+ACT_TANH, ACT_SELU, ACT_SILU, ACT_GELU = FD_TANH, FD_SELU, FD_SILU, FD_GELU
+
+
+def act(cnp.ndarray out, cnp.ndarray z, int kind, float alpha):
+    """act(z); kind is one of the ACT constants, alpha the slope of leaky ReLU."""
+    cdef int status
+    cdef fd_act_args args
+    args.y, args.z, args.n = data(out), data(z), cnp.PyArray_SIZE(z)
+    args.kind, args.alpha = kind, alpha
+    with nogil:
+        status = fd_act(&args)
+    done(status)
+
+
+def act_dropout(cnp.ndarray out, cnp.ndarray z, int kind, float alpha, Stream s, uint64_t q,
+                float scale):
+    """dropout(act(z)); axis 0 is the sample."""
+    cdef int status
+    cdef fd_act_dropout_args args
+    args.y, args.z, args.rows, args.units = data(out), data(z), rows_of(z), units_of(z)
+    args.drop, args.kind, args.alpha = drop_of(s, q, scale), kind, alpha
+    with nogil:
+        status = fd_act_dropout(&args)
+    done(status)
+
+
+def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, float alpha,
+                 cnp.ndarray db=None, Stream stream=None, uint64_t q=FD_KEEP_ALL,
+                 float scale=1.0):
+    """The gradient of act or act_dropout, and the column sums db of dz (of its last axis).
+
+    saved: the output of the forward pass, or its input for SiLU and GELU.
+    """
+    cdef int status
+    cdef fd_act_backward_args args
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
+    cdef int axes = cnp.PyArray_NDIM(dy)
+    args.dz, args.db, args.dy, args.saved = data(dz), data_or_null(db), data(dy), data(saved)
+    if axes > 1:
+        args.cols = cnp.PyArray_DIM(dy, axes - 1)
+    else:
+        args.cols = size if db is None else cnp.PyArray_SIZE(db)
+    args.rows = size // args.cols if args.cols else 0
+    args.samples = args.rows if axes == 1 else rows_of(dy)
+    args.drop, args.kind, args.alpha = drop_of(stream, q, scale), kind, alpha
+    with nogil:
+        status = fd_act_backward(&args)
+    done(status)

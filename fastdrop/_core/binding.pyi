@@ -1,0 +1,247 @@
+"""Types of the Cython binding. binding.pyx and its .pxi files say what each function does.
+
+Arrays are C-contiguous. `drop` is a tuple (stream, keep threshold, scale), or None for no dropout.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+_Float32: TypeAlias = npt.NDArray[np.float32]
+_Float64: TypeAlias = npt.NDArray[np.float64]
+_UInt32: TypeAlias = npt.NDArray[np.uint32]
+_Int32: TypeAlias = npt.NDArray[np.int32]
+_Int64: TypeAlias = npt.NDArray[np.int64]
+_Bytes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
+_Drop: TypeAlias = tuple[Stream | None, int, float] | None
+_Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
+
+# masks
+
+KEEP_ALL: int
+BITS_PAD: int
+
+class Stream:
+    seed: int
+    site: int
+    call: int
+    draw: int
+    row0: int
+    sub: int
+    domain: int
+    rows: _UInt32 | None
+    by_sub: bool
+    draws: _UInt32 | None
+    def __init__(
+        self,
+        seed: int,
+        site: int,
+        call: int = 0,
+        draw: int = 0,
+        row0: int = 0,
+        sub: int = 0,
+        domain: int = 0,
+        rows: _UInt32 | None = None,
+        by_sub: bool = False,
+        draws: _UInt32 | None = None,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[type[Stream], tuple[Any, ...]]: ...
+
+def keep_threshold(p: float) -> int: ...
+def keep_scale(q: int) -> float: ...
+def keep_bits(out: _UInt32, s: Stream, units: int, q: int) -> None: ...
+def keep_mask(out: _Bytes, s: Stream, q: int) -> None: ...
+def keep_uniforms(out: _UInt32, s: Stream) -> None: ...
+
+# random numbers
+
+def uniform(out: _Float32, s: Stream) -> None: ...
+def normal(out: _Float32, s: Stream) -> None: ...
+
+# dropout
+
+def dropout(
+    out: _Float32,
+    x: _Float32,
+    s: Stream | None,
+    q: int,
+    scale: float,
+    shift: float = 0.0,
+    fill: float = 0.0,
+    share: tuple[bool, ...] | None = None,
+) -> None: ...
+def scale(out: _Float32, x: _Float32, s: float) -> None: ...
+
+# activation
+
+ACT_NONE: int
+ACT_RELU: int
+ACT_LEAKY_RELU: int
+ACT_SIGMOID: int
+ACT_TANH: int
+ACT_SELU: int
+ACT_SILU: int
+ACT_GELU: int
+
+def act(out: _Float32, z: _Float32, kind: int, alpha: float) -> None: ...
+def act_dropout(
+    out: _Float32, z: _Float32, kind: int, alpha: float, s: Stream | None, q: int, scale: float
+) -> None: ...
+def act_backward(
+    dz: _Float32,
+    dy: _Float32,
+    saved: _Float32,
+    kind: int,
+    alpha: float,
+    db: _Float32 | None = None,
+    stream: Stream | None = None,
+    q: int = ...,
+    scale: float = 1.0,
+) -> None: ...
+
+# noise, DropBlock
+
+def noise(out: _Float32, x: _Float32, s: Stream, sigma: float, relative: bool) -> None: ...
+def dropblock(
+    out: _Float32,
+    x: _Float32,
+    s: Stream,
+    q: int,
+    block: tuple[int, ...],
+    coupled: bool,
+    batch: bool,
+) -> None: ...
+
+# matrix products
+
+def gemm(
+    c: _Float32,
+    a: _Float32,
+    ta: bool,
+    b: _Float32 | None,
+    tb: bool,
+    bias: _Float32 | None = None,
+    act: int = 0,
+    alpha: float = 0.0,
+    drop: _Drop = None,
+    a_drop: _Drop = None,
+    b_drop: _Drop = None,
+    accumulate: bool = False,
+    repeat: int = 1,
+    panels: _Float32 | None = None,
+) -> None: ...
+def panels_length(n: int, k: int) -> int: ...
+def pack(panels: _Float32, w: _Float32) -> None: ...
+def chain(x: _Float32, layers: tuple[_Layer, ...]) -> _Float32: ...
+def thin_layer(
+    w: _Float32,
+    bias: _Float32 | None,
+    act: int,
+    alpha: float,
+    samples: int,
+    x: _Float32,
+    x_at: _Int64,
+    k: _Int64,
+    bits: _UInt32 | None,
+    scale: float,
+    y: _Float32,
+    y_at: _Int64,
+    n: _Int64,
+    ldy: int,
+    rows: _Int32 | None,
+    rows_at: _Int64 | None,
+) -> None: ...
+def thin_rows(
+    out: _Float32,
+    source: _Float32,
+    ld: int,
+    step: int,
+    samples: int,
+    x_at: _Int64,
+    k: _Int64,
+    bits: _UInt32,
+) -> None: ...
+
+# DropConnect, sparse weights, concrete dropout
+
+def dropconnect(
+    y: _Float32, x: _Float32, w: _Float32, bias: _Float32 | None, mask_bias: bool, drop: _Drop
+) -> None: ...
+def dropconnect_dx(dx: _Float32, dy: _Float32, w: _Float32, drop: _Drop) -> None: ...
+def dropconnect_dw(
+    dw: _Float32, db: _Float32 | None, dy: _Float32, x: _Float32, mask_bias: bool, drop: _Drop
+) -> None: ...
+def sparse_linear(
+    y: _Float32,
+    x: _Float32,
+    values: _Float32,
+    columns: _Int32,
+    starts: _Int64,
+    bias: _Float32 | None,
+) -> None: ...
+def concrete(
+    y: _Float32, x: _Float32, s: Stream, logit: float, temperature: float, p: float
+) -> None: ...
+def concrete_backward(
+    dx: _Float32,
+    dlogit: _Float64,
+    dy: _Float32,
+    x: _Float32,
+    s: Stream,
+    logit: float,
+    temperature: float,
+    p: float,
+) -> None: ...
+
+# reductions, optimisers
+
+def col_sum(out: _Float32, x: _Float32) -> None: ...
+def sumsq(x: _Float32) -> float: ...
+def max_norm_rows(w: _Float32, c: float) -> None: ...
+def sgd(
+    p: _Float32,
+    g: _Float32,
+    buf: _Float32 | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    first: bool,
+) -> None: ...
+def adam(
+    p: _Float32,
+    g: _Float32,
+    m: _Float32,
+    v: _Float32,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+) -> None: ...
+def rmsprop(
+    p: _Float32,
+    g: _Float32,
+    v: _Float32,
+    buf: _Float32 | None,
+    lr: float,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None: ...
+
+# runtime
+
+def has_openmp() -> bool: ...
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def isa() -> str: ...
+def available_isas() -> tuple[str, ...]: ...
+def compiled_isas() -> list[tuple[str, bool]]: ...
+def set_isa(name: str) -> None: ...
+def compiler() -> str: ...

@@ -1,0 +1,55 @@
+"""Steps of the optimisers, in place, and the limit on the norm of rows."""
+
+
+def max_norm_rows(cnp.ndarray w, float c):
+    """Rows of w (O, I) whose Euclidean norm is above c are scaled to norm c."""
+    cdef int status
+    cdef fd_max_norm_rows_args args
+    args.w, args.rows, args.cols, args.c = data(w), rows_of(w), units_of(w), c
+    with nogil:
+        status = fd_max_norm_rows(&args)
+    done(status)
+
+
+def sgd(cnp.ndarray p, cnp.ndarray g, cnp.ndarray buf, float lr, float momentum, float dampening,
+        float weight_decay, bint nesterov, bint first):
+    """A step of SGD; buf None: no momentum."""
+    cdef int status
+    cdef fd_sgd_args args
+    args.p, args.buf, args.g, args.n = data(p), data_or_null(buf), data(g), cnp.PyArray_SIZE(p)
+    args.lr, args.momentum, args.dampening = lr, momentum, dampening
+    args.weight_decay, args.nesterov, args.first = weight_decay, nesterov, first
+    with nogil:
+        status = fd_sgd(&args)
+    done(status)
+
+
+def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, double beta1,
+         double beta2, float eps, double weight_decay, bint decoupled, long step):
+    """A step of Adam, or of AdamW if decoupled; step counts from 1.
+
+    Bias correction: lr / (1 - beta1^step) and sqrt(v) / sqrt(1 - beta2^step).
+    """
+    cdef int status
+    cdef fd_adam_args args
+    args.p, args.m, args.v, args.g, args.n = data(p), data(m), data(v), data(g), cnp.PyArray_SIZE(p)
+    args.beta1, args.beta2, args.eps = beta1, beta2, eps
+    args.step_size, args.v_scale = lr / (1.0 - beta1 ** step), 1.0 / sqrt(1.0 - beta2 ** step)
+    args.l2 = 0.0 if decoupled else weight_decay
+    args.shrink = lr * weight_decay if decoupled else 0.0
+    with nogil:
+        status = fd_adam(&args)
+    done(status)
+
+
+def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float lr, double alpha,
+            float eps, float weight_decay, float momentum):
+    """A step of RMSprop; buf None: no momentum."""
+    cdef int status
+    cdef fd_rmsprop_args args
+    args.p, args.v, args.buf, args.g = data(p), data(v), data_or_null(buf), data(g)
+    args.n, args.alpha, args.lr, args.eps = cnp.PyArray_SIZE(p), alpha, lr, eps
+    args.weight_decay, args.momentum = weight_decay, momentum
+    with nogil:
+        status = fd_rmsprop(&args)
+    done(status)

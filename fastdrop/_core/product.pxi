@@ -1,0 +1,75 @@
+"""Matrix products."""
+
+
+def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None,
+         int act=0, float alpha=0.0, tuple drop=None, tuple a_drop=None, tuple b_drop=None,
+         bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
+    """c (M, N) = dropout(act(op(a) @ op(b) + bias)); op transposes if the flag ta or tb is set.
+
+    The rows of c may have any distance. Each `drop` is a tuple (stream, q, scale) or None.
+
+    accumulate: add the product to c; there is no epilogue then.
+    repeat: each row of a stands for so many rows, which the masks of a_drop tell apart.
+    panels: packed by `pack` and read instead of b, which may be None; only with tb. The panels must
+    be finite if there is a repeat.
+    """
+    cdef int status
+    cdef fd_product p
+    p.c, p.a, p.panels = data(c), data(a), data_or_null(panels)
+    p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
+    p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
+    p.ldc = ld_of(c)
+    p.lda = cnp.PyArray_DIM(a, 1)
+    p.b, p.ldb = NULL, 0
+    if panels is None:
+        p.b, p.ldb = data(b), cnp.PyArray_DIM(b, 1)
+    p.ta, p.tb, p.accumulate, p.repeat = ta, tb, accumulate, repeat
+    p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
+    p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
+    with nogil:
+        status = fd_gemm(&p)
+    done(status)
+
+
+def panels_length(Py_ssize_t n, Py_ssize_t k):
+    """Floats that `pack` writes for a matrix (n, k) with the instruction set in use."""
+    return fd_panels_length(n, k)
+
+
+def pack(cnp.ndarray panels, cnp.ndarray w):
+    """Panels of w (out, in) for products x @ w^T."""
+    cdef int status
+    cdef fd_panels p
+    p.w, p.n, p.k, p.units = data(w), rows_of(w), cnp.PyArray_DIM(w, 1), cnp.PyArray_DIM(w, 1)
+    p.rows, p.bits, p.scale = NULL, NULL, 1.0
+    cdef float *to = data(panels)
+    with nogil:
+        status = fd_pack(to, &p)
+    done(status)
+
+
+def chain(cnp.ndarray x, tuple layers):
+    """Dense layers in sequence, act(x @ w^T + bias).
+
+    Each layer is a tuple (panels, inputs, outputs, bias or None, act, alpha).
+    """
+    cdef int status = FD_OK
+    cdef fd_product p
+    cdef cnp.ndarray y = x, panels, bias
+    cdef cnp.npy_intp shape[2]
+    memset(&p, 0, sizeof(p))
+    p.m, p.tb, p.repeat = rows_of(x), 1, 1
+    shape[0] = p.m
+    p.drop = p.a_drop = p.b_drop = drop_of(None, FD_KEEP_ALL, 1.0)
+    for panels, ins, outs, bias, act, alpha in layers:
+        x = y
+        shape[1] = outs
+        y = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT, 0)
+        p.a, p.panels, p.c, p.bias = data(x), data(panels), data(y), data_or_null(bias)
+        p.n = p.ldc = outs
+        p.k = p.lda = ins
+        p.act, p.alpha = act, alpha
+        with nogil:
+            status = fd_gemm(&p)
+        done(status)
+    return y

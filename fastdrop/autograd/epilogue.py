@@ -1,0 +1,93 @@
+"""What follows a product before its result is stored: bias, activation and dropout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+
+if TYPE_CHECKING:
+    from fastdrop._core import Stream
+    from fastdrop._utils.typing import FloatArray
+    from fastdrop.autograd.tensor import Tensor
+
+    # A dropout as the core takes it: mask key, keep threshold q, factor of what is kept.
+    Drop = tuple[Stream | None, int, float]
+
+NONE = _core.ACT_NONE
+
+# The backward of these activations reads their input. The others read their output.
+NEEDS_INPUT = (_core.ACT_SILU, _core.ACT_GELU)
+
+KEEP_EVERYTHING: Drop = (None, _core.KEEP_ALL, 1.0)
+
+
+class Epilogue:
+    """dropout(act(z + bias)) of each output z of a product.
+
+    An epilogue is never changed; a recipe that is extended gets a new one.
+
+    Attributes
+    ----------
+    bias : Tensor or None
+        (outputs,).
+    kind : int
+        The activation, a number of the core (`_core.ACT_RELU` ...).
+    alpha : float
+        The slope of leaky ReLU below 0.
+    drop : tuple or None
+        Mask key, keep threshold and scale of a dropout. Rows are samples.
+    """
+
+    __slots__ = ("alpha", "bias", "drop", "kind")
+
+    def __init__(
+        self,
+        bias: Tensor | None = None,
+        kind: int = NONE,
+        alpha: float = 0.0,
+        drop: Drop | None = None,
+    ) -> None:
+        self.bias, self.kind, self.alpha, self.drop = bias, kind, alpha, drop
+
+    def gradients(self, grad: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+        """The gradients of z and of the bias (None where it wants none), in one pass.
+
+        Parameters
+        ----------
+        grad : float32 array (..., outputs)
+            The gradient of the result.
+        out : float32 array (..., outputs)
+            The result. The activation must not be one of NEEDS_INPUT.
+        """
+        bias = self.bias
+        db = None
+        if self.kind == NONE and self.drop is None:
+            if bias is not None and bias.requires_grad:
+                db = empty(grad.shape[-1:])
+                _core.col_sum(db, as_rows(grad))
+            return grad, db
+        dz = empty(grad.shape)
+        stream, q, scale = self.drop or KEEP_EVERYTHING
+        if bias is not None and bias.requires_grad:
+            db = empty(grad.shape[-1:])
+        _core.act_backward(dz, grad, out, self.kind, self.alpha, db, stream, q, scale)
+        return dz, db
+
+
+def as_rows(array: FloatArray) -> FloatArray:
+    """The array as (rows, features)."""
+    if array.ndim == 2:
+        return array
+    if array.size:
+        return array.reshape(-1, array.shape[-1])
+    rows = 1
+    for length in array.shape[:-1]:
+        rows *= length
+    return array.reshape(rows, array.shape[-1])
+
+
+def as_samples(array: FloatArray) -> FloatArray:
+    """The array with axis 0 as the sample. 0-d and 1-d arrays are one sample."""
+    return array if array.ndim > 1 else array.reshape(1, -1)

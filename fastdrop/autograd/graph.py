@@ -1,0 +1,91 @@
+"""The graph of recorded operations, and backward through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
+    from fastdrop.autograd.tensor import Tensor
+
+
+class Node:
+    """One operation of the graph.
+
+    Attributes
+    ----------
+    inputs : tuple of Tensor
+    backward : callable
+        backward(grad) -> the gradient of each input, None for an input without one.
+    """
+
+    __slots__ = ("backward", "inputs")
+
+    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[FloatArray], Any]) -> None:
+        self.inputs = inputs
+        self.backward = backward
+
+
+def _freed(grad: Any) -> Any:
+    """The backward function of a node whose graph was freed."""
+    raise RuntimeError(
+        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to "
+        "use it twice"
+    )
+
+
+def run_backward(root: Node, gradient: FloatArray, retain_graph: bool) -> None:
+    """Call the backward function of every node, each after all nodes that use its result.
+
+    Gradients of leaves are added to their `grad`.
+
+    Raises
+    ------
+    RuntimeError
+        When a part of the graph was freed. No gradient has changed then.
+    """
+    order = _inputs_first(root)
+    waiting = {root: gradient}
+    while order:
+        node = order.pop()
+        grad = waiting.pop(node, None)
+        if grad is None:
+            continue
+        if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
+            grad = np.asarray(grad, np.float32, order="C")
+        for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
+            if part is None or not tensor.requires_grad:
+                continue
+            source = tensor._node
+            if source is None:
+                tensor._accumulate(part)
+            else:
+                before = waiting.get(source)
+                waiting[source] = part if before is None else before + part
+        if not retain_graph:
+            node.inputs, node.backward = (), _freed
+
+
+def _inputs_first(root: Node) -> list[Node]:
+    """The nodes below root, each after all its inputs; without recursion."""
+    order: list[Node] = []
+    seen, stack = {root}, [(root, iter(root.inputs))]
+    if root.backward is _freed:
+        _freed(None)
+    while stack:
+        node, inputs = stack[-1]
+        for tensor in inputs:
+            below = tensor._node
+            if below is not None and below not in seen:
+                if below.backward is _freed:
+                    _freed(None)
+                seen.add(below)
+                stack.append((below, iter(below.inputs)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    return order

@@ -1,0 +1,108 @@
+"""Parameter: a tensor that a module trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils.buffers import idle
+from fastdrop.autograd.packed_weights import PackedTensor
+from fastdrop.autograd.tensor import Tensor, wrap, writeable
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray
+
+
+class Parameter(PackedTensor):
+    """A tensor that a module trains.
+
+    Modules register parameters that are assigned to their attributes. The memory of the gradient is
+    used again in the next step. Products with few rows keep a packed copy of the array
+    (`packed_weights.py`).
+
+    Parameters
+    ----------
+    data : array or Tensor
+        float32 arrays are used as they are, unless they are read-only. float64, float16 and
+        integers are converted.
+    requires_grad : bool, default True
+        Whether `backward` computes its gradient.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> w = fd.Parameter([[1.0, 2.0]])
+    >>> (w * w).sum().backward()
+    >>> w.grad.tolist()
+    [[2.0, 4.0]]
+    """
+
+    __slots__ = ("_spare",)
+
+    _spare: list[FloatArray]  # the memory of the last gradient, or nothing
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad)
+        self._data = writeable(self._data)
+        self._spare = []
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        old = self._grad
+        _set_grad(self, value)
+        if value is None and old is not None:
+            array = old.data
+            if array.flags.owndata and array.flags.writeable:
+                self._spare = [array]
+
+    def gradient_into(self, write: Callable[[FloatArray, bool], None]) -> None:
+        """Let a function write the gradient into the parameter's own memory.
+
+        This needs no fresh memory pages and no second copy.
+
+        Parameters
+        ----------
+        write : callable
+            write(out, accumulate): writes the gradient to out, or adds it where accumulate is True.
+
+        Raises
+        ------
+        ValueError
+            When `grad` has another shape than the parameter.
+        """
+        if self._grad is not None:
+            if self._grad.shape != self._data.shape:
+                raise ValueError(
+                    f"grad must have its parameter's shape {self._data.shape}, "
+                    f"got {self._grad.shape}"
+                )
+            write(self._grad.data, True)
+            return
+        out = idle(self._spare)
+        if out is None or out.shape != self._data.shape:
+            out = np.empty(self._data.shape, np.float32)
+        self._spare = []
+        write(out, False)
+        self._grad = wrap(out)
+
+    def _accumulate(self, part: FloatArray) -> None:
+        def write(out: FloatArray, accumulate: bool) -> None:
+            if accumulate:
+                np.add(out, part, out=out)
+            else:
+                np.copyto(out, part)
+
+        self.gradient_into(write)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+_set_grad = Tensor.grad.fset  # type: ignore[attr-defined]

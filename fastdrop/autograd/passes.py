@@ -1,0 +1,160 @@
+"""Batched passes: several Monte Carlo passes computed as the rows of one batch.
+
+A Monte Carlo prediction runs T passes over N samples with different masks. Batched, these passes
+are one computation: row n * T + t of a tensor is pass t of sample n. `fastdrop.random.monte_carlo`
+sets the number of passes for the thread (`thread_state.batched_passes`), and that is the only
+state. What a model computes before its first stochastic layer is the same in all passes, so it has
+N rows. At the first stochastic layer each row is repeated T times (`with_passes`).
+
+A tensor with N * T rows is a `PassTensor`. An operation *carries* passes when it works on each row
+alone: then row n * T + t of its result is pass t of sample n again. Such operations are decorated
+with `carries`, and only they may read the array of a `PassTensor`. Anything else that a model does
+with one (a mean over the rows, an index, NumPy) raises `CannotCarry`. `fastdrop.mc_predict` then
+computes the passes one at a time, and warns. So a user's own operation can be slow, but never
+wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fastdrop.autograd.tensor import Tensor, wrap
+from fastdrop.random.forward_pass import CannotCarry
+from fastdrop.random.thread_state import thread_state
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Reading(threading.local):
+    depth = 0  # how many functions that carry passes are running in this thread
+
+
+_reading = _Reading()
+
+
+class PassTensor(Tensor):
+    """Rows of batched passes: row n * T + t is pass t of sample n (see the top of this file)."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]
+    def data(self) -> FloatArray:
+        """The float32 array, for operations that carry passes.
+
+        Raises
+        ------
+        CannotCarry
+            When anything else reads it.
+        """
+        if not _reading.depth:
+            raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
+        return _data_of(self)
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Not possible for batched passes: raises `CannotCarry`."""
+        raise CannotCarry("backward() met batched Monte Carlo passes")
+
+
+_data_of = Tensor.data.fget  # type: ignore[attr-defined]
+
+
+def carries(function: Function) -> Function:
+    """Decorator: the function works row by row, so it may read tensors of batched passes."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not thread_state.batched_passes:
+            return function(*args, **kwargs)
+        _reading.depth += 1  # as `reading_passes`, without its cost of 2 us
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _reading.depth -= 1
+
+    return call  # type: ignore[return-value]
+
+
+@contextmanager
+def reading_passes() -> Iterator[None]:
+    """Context manager: inside, the arrays of tensors of batched passes may be read."""
+    _reading.depth += 1
+    try:
+        yield
+    finally:
+        _reading.depth -= 1
+
+
+def result_kind(inputs: tuple[Tensor, ...]) -> type[Tensor]:
+    """The class of an operation's result: PassTensor where an input is one."""
+    if thread_state.batched_passes:
+        for t in inputs:
+            if type(t) is PassTensor:
+                return PassTensor
+    return Tensor
+
+
+def with_passes(x: Tensor) -> Tensor:
+    """x for a stochastic operation: outside batched passes x itself, inside a PassTensor.
+
+    The first stochastic operation of a model gets (N, ...) and repeats each row for every pass.
+
+    Raises
+    ------
+    CannotCarry
+        When the rows of x are not the samples.
+    """
+    passes = thread_state.batched_passes
+    if not passes or type(x) is PassTensor:
+        return x
+    check_samples(x)
+    return wrap(np.repeat(x.data, passes, axis=0), PassTensor)
+
+
+def check_samples(x: Tensor) -> None:
+    """Raise CannotCarry unless the rows of x are the samples of the batched passes."""
+    if x.ndim < 2 or x.shape[0] != thread_state.batched_samples:
+        raise CannotCarry("a stochastic operation met rows that are not the samples")
+
+
+def align_passes(*inputs: Tensor) -> tuple[Tensor, ...]:
+    """The tensors for an elementwise operation.
+
+    Where one of them is a PassTensor, each other one that has a row for each sample gets its rows
+    repeated for every pass. What is broadcast over the rows stays as it is.
+
+    Raises
+    ------
+    CannotCarry
+        When a tensor has other rows, or more dimensions.
+    """
+    wide = None
+    for t in inputs:
+        if type(t) is PassTensor:
+            wide = t
+            break
+    if wide is None:
+        return inputs
+    passes = thread_state.batched_passes
+    ndim, samples = wide.ndim, wide.shape[0] // passes
+
+    def aligned(t: Tensor) -> Tensor:
+        if type(t) is PassTensor:
+            if t.ndim != ndim:
+                raise CannotCarry("tensors of batched passes with different dimensions met")
+            return t
+        if t.ndim < ndim or t.shape[0] == 1:
+            return t
+        if t.ndim > ndim or t.shape[0] != samples:
+            raise CannotCarry("a tensor with other rows met batched passes")
+        return wrap(np.repeat(t.data, passes, axis=0), PassTensor)
+
+    return tuple(aligned(t) for t in inputs)

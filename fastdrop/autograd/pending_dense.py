@@ -1,0 +1,205 @@
+"""The recipe of a dense layer, with what precedes and follows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.epilogue import NEEDS_INPUT, NONE, Epilogue, as_rows
+from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
+    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.autograd.packer import InputPacker
+    from fastdrop.autograd.tensor import Tensor
+
+
+class PendingDense(Pending):
+    """epilogue(packer(x) w^T), x (..., in), w (out, in), result (..., out).
+
+    Attributes
+    ----------
+    packer : InputPacker or None
+        None after a thinned product has run (`_run_thinned`).
+    weight : Tensor
+    saved : tuple of two float32 arrays
+        x and w as `run` read them, for backward; only where the product is recorded.
+    """
+
+    __slots__ = ("packer", "saved", "weight")
+
+    packer: InputPacker
+    saved: tuple[FloatArray, FloatArray]
+
+    def __init__(
+        self,
+        packer: InputPacker,
+        weight: Tensor,
+        epilogue: Epilogue,
+        inputs: tuple[Tensor, ...],
+        shape: tuple[int, ...],
+        thinned_passes: int = 0,
+    ) -> None:
+        self.packer, self.weight, self.epilogue = packer, weight, epilogue
+        self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
+        self.out = None
+
+    def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
+        e = self.epilogue
+        if (
+            e.kind != NONE
+            or e.drop is not None
+            or (kind in NEEDS_INPUT and wants_grad(*self.inputs))
+        ):
+            return None
+        return PendingDense(
+            self.packer,
+            self.weight,
+            Epilogue(e.bias, kind, alpha),
+            self.inputs,
+            self.shape,
+            self.thinned_passes,
+        )
+
+    def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingDense | None:
+        e = self.epilogue
+        if e.drop is not None or len(self.shape) != 2:  # rows of the product must be samples
+            return None
+        return PendingDense(
+            self.packer,
+            self.weight,
+            Epilogue(e.bias, e.kind, e.alpha, drop),
+            self.inputs,
+            self.shape,
+            self.thinned_passes or thinned_passes,
+        )
+
+    # ---- forward ----
+
+    def run(self) -> FloatArray:
+        if self.out is not None:
+            return self.out
+        e, packer, weight = self.epilogue, self.packer, self.weight
+        b = None if e.bias is None else e.bias.data
+        out = empty(self.shape)
+        if self.thinned_passes and self._run_thinned(b, out):
+            return out
+        x, rows = as_rows(packer.x.data), as_rows(out)
+        w = panels = None
+        if not self.recorded and type(weight) is Parameter:
+            # A repeated row leaves out what its zeros would be multiplied with. That pays for
+            # packing for any number of rows.
+            panels = weight.panels(1 if packer.repeat > 1 else len(rows))
+        if panels is None:
+            w = weight.data
+            if self.recorded:  # backward reads these, even if the tensors get other arrays
+                self.saved = x, w
+        _core.gemm(
+            rows,
+            x,
+            False,
+            w,
+            True,
+            b,
+            e.kind,
+            e.alpha,
+            e.drop,
+            packer.drop,
+            repeat=packer.repeat,
+            panels=panels,
+        )
+        self.out = out
+        return out
+
+    # ---- forward in a thinned network ----
+
+    def _run_thinned(self, b: Any, out: FloatArray) -> bool:
+        """Compute `out` from the kept units of x alone; False where x is not thinned."""
+        x = self._thinned_input()
+        if x is None:
+            return False
+        e = self.epilogue
+        x.all_outputs(self._weight_to_read(), b, e.kind, e.alpha, out)
+        if e.drop is not None:
+            _core.dropout(out, out, *e.drop)
+        self.out = out
+        # Nobody needs all of x any more. Letting go of its tensor keeps `finish_pass` from
+        # computing it.
+        self.packer, self.inputs = None, ()  # type: ignore[assignment]
+        return True
+
+    def _thinned_input(self) -> ThinnedRows | None:
+        """The units of x that each pass keeps; None where no mask of whole passes precedes.
+
+        Goes down to the product whose input has all its units, then up again through the products
+        between, which compute only the outputs that are kept. A loop, since networks may be deeper
+        than Python's recursion limit.
+        """
+        chain = [self]
+        while (last := chain[-1]).packer.drop is None:
+            p = last.packer.x._pending
+            if not (
+                type(p) is PendingDense
+                and p.thinned_passes
+                and p.epilogue.drop is not None
+                and p.out is None
+            ):
+                break
+            chain.append(p)
+        x, passes = last.packer.x, last.thinned_passes
+        if last.packer.drop is not None:
+            kept = KeptUnits(last.packer.drop, x.shape[1], passes)
+            rows = ThinnedRows.of(x.data, kept, passes, last.packer.repeat > 1)
+        elif last is self:
+            return None
+        else:
+            rows = ThinnedRows.whole(x.data, passes)
+        for recipe in reversed(chain[1:]):
+            rows = recipe._kept_outputs(rows)
+        return rows
+
+    def _kept_outputs(self, x: ThinnedRows) -> ThinnedRows:
+        """The outputs that the dropout of the epilogue keeps in each pass."""
+        e = self.epilogue
+        b = None if e.bias is None else e.bias.data
+        assert e.drop is not None
+        kept = KeptUnits(e.drop, self.shape[1], self.thinned_passes)
+        return x.kept_outputs(self._weight_to_read(), b, e.kind, e.alpha, kept)
+
+    def _weight_to_read(self) -> FloatArray:
+        """The weight's array, for reading at once: does not empty a Parameter's panels."""
+        w = self.weight
+        return w._data if type(w) is Parameter else w.data
+
+    # ---- backward ----
+
+    def backward(self, grad: FloatArray) -> Any:
+        out, (x_read, w_read) = self.run(), self.saved
+        packer, w = self.packer, self.weight
+        if w.shape != w_read.shape:
+            raise RuntimeError(
+                f"weight must keep its shape {w_read.shape} from forward to backward, got {w.shape}"
+            )
+        dz, db = self.epilogue.gradients(grad, out)
+        rows, x = as_rows(dz), packer.x
+        dw = dx = None
+        if w.requires_grad:
+
+            def write(to: FloatArray, accumulate: bool) -> None:
+                _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
+
+            if isinstance(w, Parameter) and w._node is None:
+                w.gradient_into(write)
+            else:
+                dw = empty(w.shape)
+                write(dw, False)
+        if x.requires_grad:
+            dx = empty((*self.shape[:-1], w_read.shape[1]))
+            _core.gemm(as_rows(dx), rows, False, w_read, False)
+            packer.drop_gradient(dx)
+        return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)

@@ -1,0 +1,91 @@
+"""The recipe of an activation, a dropout, or both, of a tensor that is no pending product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
+from fastdrop.autograd.packer import InputPacker
+from fastdrop.autograd.pending import Pending
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import FloatArray
+    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.autograd.tensor import Tensor
+
+
+class PendingPointwise(Pending):
+    """dropout(act(z)) in one pass over the elements; each row of z stands for `repeat` rows.
+
+    Attributes
+    ----------
+    z : Tensor
+    repeat : int
+        1, or the number of batched Monte Carlo passes of a z that is the same in all of them.
+    saved : float32 array
+        z as `run` read it.
+    """
+
+    __slots__ = ("repeat", "saved", "z")
+
+    def __init__(
+        self, z: Tensor, epilogue: Epilogue, repeat: int = 1, thinned_passes: int = 0
+    ) -> None:
+        self.z, self.epilogue, self.repeat = z, epilogue, repeat
+        self.thinned_passes = thinned_passes
+        self.inputs = (z,)
+        shape = z.shape
+        self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
+        self.out = None
+
+    def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
+        e = self.epilogue
+        if e.drop is not None:
+            return None
+        return PendingPointwise(
+            self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes
+        )
+
+    def as_packer(self) -> InputPacker | None:
+        e = self.epilogue
+        if e.kind != NONE or e.drop is None:
+            return None
+        return InputPacker(self.z, e.drop, self.repeat)
+
+    def run(self) -> FloatArray:
+        if self.out is None:
+            z = self.z.data
+            if self.repeat != 1:
+                z = np.repeat(z, self.repeat, axis=0)
+            self.saved = z
+            out, e = empty(z.shape), self.epilogue
+            if e.drop is None:
+                _core.act(out, z, e.kind, e.alpha)
+            elif e.kind == NONE:
+                _core.dropout(as_samples(out), as_samples(z), *e.drop)
+            else:
+                _core.act_dropout(as_samples(out), as_samples(z), e.kind, e.alpha, *e.drop)
+            self.out = out
+        return self.out
+
+    def backward(self, grad: FloatArray) -> tuple[FloatArray]:
+        dz, e = empty(grad.shape), self.epilogue
+        if e.kind == NONE:
+            assert e.drop is not None
+            _core.dropout(as_samples(dz), as_samples(grad), *e.drop)
+            return (dz,)
+        out = self.run()
+        _core.act_backward(
+            as_samples(dz),
+            as_samples(grad),
+            as_samples(self.saved if e.kind in NEEDS_INPUT else out),
+            e.kind,
+            e.alpha,
+            None,
+            *(e.drop or KEEP_EVERYTHING),
+        )
+        return (dz,)

@@ -1,0 +1,38 @@
+"""Checks of `dim` arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastdrop._utils import validation as check
+
+if TYPE_CHECKING:
+    Dim = int | tuple[int, ...] | list[int] | None
+
+
+def axes_of(dim: Dim, ndim: int) -> tuple[int, ...]:
+    """dim as a tuple of axes in [0, ndim); None: all axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the tensor, or names an axis twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    axes: tuple[Any, ...] = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    for axis in axes:
+        check.integer(axis, "dim", -max(ndim, 1), max(ndim, 1) - 1)
+    if ndim == 0:
+        return ()
+    axes = tuple(axis % ndim for axis in axes)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"dim must name each axis once, got {dim}")
+    return axes
+
+
+def axis_of(dim: int, ndim: int) -> int:
+    """dim as an axis in [0, ndim) of a tensor that has at least one."""
+    if ndim == 0:
+        raise ValueError(f"dim must name an axis, got {dim} for a 0-d tensor")
+    return axes_of(dim, ndim)[0]

@@ -1,0 +1,37 @@
+"""Operands of elementwise functions, broadcasting, and its backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop.autograd.passes import align_passes
+from fastdrop.autograd.tensor import Tensor, as_tensor
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+
+
+def operands(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> tuple[Tensor, ...]:
+    """The two operands as tensors; with the same rows inside batched passes."""
+    return align_passes(as_tensor(_number(input), "input"), as_tensor(_number(other), "other"))
+
+
+def _number(x: Any) -> Any:
+    """x, with truth values as 0 and 1: the masks that comparisons give can be multiplied."""
+    return x.astype(np.float32) if type(x) is np.ndarray and x.dtype == np.bool_ else x
+
+
+def unbroadcast(grad: FloatArray, shape: Shape) -> FloatArray:
+    """The gradient of an input of `shape`: summed over the axes along which it was broadcast."""
+    if grad.shape == shape:
+        return grad
+    extra = grad.ndim - len(shape)
+    grad = grad.sum(
+        axis=(
+            *range(extra),
+            *(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1),
+        )
+    )
+    return grad.reshape(shape)

@@ -1,0 +1,90 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastdrop.autograd.epilogue import Epilogue
+from fastdrop.autograd.packer import InputPacker
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.pending import computed, may_extend, pending_tensor
+from fastdrop.autograd.pending_dense import PendingDense
+from fastdrop.autograd.tensor import Tensor, as_tensor
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+
+
+@carries
+def linear(
+    input: Tensor | ArrayLike,
+    weight: Tensor | ArrayLike,
+    bias: Tensor | ArrayLike | None = None,
+) -> Tensor:
+    """y = x w^T + b.
+
+    Parameters
+    ----------
+    input : Tensor or array (..., in_features)
+        x.
+    weight : Tensor or array (out_features, in_features)
+        w.
+    bias : Tensor or array (out_features,), optional
+        b.
+
+    Returns
+    -------
+    Tensor (..., out_features)
+        Inside a module's forward pass it is computed when it is needed, together with an activation
+        and a dropout that follow.
+
+    Raises
+    ------
+    TypeError
+        When an argument does not hold real numbers.
+    ValueError
+        When the shapes do not match.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.linear([[1.0, 2.0]], [[3.0, 4.0]], [0.5]).tolist()
+    [[11.5]]
+    """
+    x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
+    b = None if bias is None else as_tensor(bias, "bias")
+    shape, w_shape = x.shape, w.shape
+    if len(w_shape) != 2:
+        raise ValueError(f"weight must have 2 dimensions, got shape {w_shape}")
+    if not shape or shape[-1] != w_shape[1]:
+        raise ValueError(
+            f"input must have {w_shape[1]} features along its last axis to match weight, "
+            f"got shape {shape}"
+        )
+    if b is not None and b.shape != w_shape[:1]:
+        raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
+    p, packer, thinned_passes, batched = x._pending, None, 0, type(x) is PassTensor
+    if p is not None and len(shape) == 2 and may_extend(x, p):
+        packer = p.as_packer()  # a dropout, drawn where the product packs its input
+    if packer is not None:
+        assert p is not None
+        x, thinned_passes = packer.x, p.thinned_passes
+    if type(p) is PendingDense and p.thinned_passes and p.epilogue.drop is not None:
+        thinned_passes = p.thinned_passes  # only what its masks keep will be computed
+    else:
+        x = computed(x)  # recipes never pile up
+    if packer is None:
+        packer = InputPacker(x)
+    else:
+        packer.x = x
+    return pending_tensor(
+        PendingDense(
+            packer,
+            w,
+            Epilogue(b),
+            (x, w) if b is None else (x, w, b),
+            (*shape[:-1], w_shape[0]),
+            thinned_passes,
+        ),
+        batched,
+    )

@@ -1,0 +1,97 @@
+"""The matrix product of two tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.operation import record
+from fastdrop.functional.broadcasting import operands, unbroadcast
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    from fastdrop.autograd.tensor import Tensor
+
+
+def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
+    """The matrix product, with the shapes of `numpy.matmul`.
+
+    Two matrices are multiplied by fastdrop's own kernel; vectors and stacks of matrices by NumPy.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        (K,), (M, K) or (..., M, K).
+    other : Tensor or array
+        (K,), (K, N) or (..., K, N).
+
+    Returns
+    -------
+    Tensor
+        (..., M, N), without the axis of a vector.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not match.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
+    [[11.0]]
+    """
+    a, b = operands(input, other)
+    if a.ndim == 2 and b.ndim == 2:
+        return _product_of_matrices(a, b)
+    x, y = a.data, b.data
+    try:
+        result = np.matmul(x, y)
+    except ValueError as error:
+        raise ValueError(
+            f"other must match input's last axis, got shapes {x.shape} and {y.shape}"
+        ) from error
+
+    def backward(g: FloatArray) -> Any:
+        wide_x, wide_y = (x[None, :] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
+        g = g.reshape(
+            np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2])
+            + (wide_x.shape[-2], wide_y.shape[-1])
+        )
+        dx = unbroadcast(np.matmul(g, np.swapaxes(wide_y, -1, -2)), wide_x.shape).reshape(x.shape)
+        dy = unbroadcast(np.matmul(np.swapaxes(wide_x, -1, -2), g), wide_y.shape).reshape(y.shape)
+        return dx, dy
+
+    return record(result, (a, b), backward)
+
+
+def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
+    """(M, K) times (K, N) by the core."""
+    x, y = a.data, b.data
+    if x.shape[1] != y.shape[0]:
+        raise ValueError(
+            f"other must have {x.shape[1]} rows to match input's columns, got shape {y.shape}"
+        )
+
+    def product(
+        left: FloatArray, left_t: bool, right: FloatArray, right_t: bool, shape: Shape
+    ) -> FloatArray:
+        out = empty(shape)
+        _core.gemm(out, left, left_t, right, right_t)
+        return out
+
+    return record(
+        product(x, False, y, False, (x.shape[0], y.shape[1])),
+        (a, b),
+        lambda g: (
+            product(_contiguous(g), False, y, True, x.shape) if a.requires_grad else None,
+            product(x, True, _contiguous(g), False, y.shape) if b.requires_grad else None,
+        ),
+    )
+
+
+def _contiguous(g: FloatArray) -> FloatArray:
+    return g if g.flags.c_contiguous else np.ascontiguousarray(g)

@@ -1,0 +1,400 @@
+"""Sums, means, variances and extreme values over axes.
+
+`axis` and `keepdims`, NumPy's names, are accepted for `dim` and `keepdim`, PyTorch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from fastdrop._utils import validation as check
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
+from fastdrop.functional.axes import axes_of
+from fastdrop.functional.pointwise import div, mul, sqrt, sub
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop.functional.axes import Dim
+
+
+def _restored(g: FloatArray, axes: tuple[int, ...], keepdim: bool) -> FloatArray:
+    """A reduction's gradient, with the reduced axes as length 1."""
+    return g if keepdim else np.expand_dims(g, axes)
+
+
+# ---- sums ----
+
+
+def sum(
+    input: Tensor | ArrayLike,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    axis: Dim = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The sum over axes.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        None: all axes.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+    axis, keepdims
+        Other names of dim and keepdim.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or names one twice.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.sum([[1.0, 2.0], [3.0, 4.0]], 0).tolist()
+    [4.0, 6.0]
+    """
+    a = as_tensor(input, "input")
+    keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
+    shape = a.shape
+    return record(
+        a.data.sum(axis=axes, keepdims=keepdim),
+        (a,),
+        lambda g: (np.broadcast_to(_restored(g, axes, keepdim), shape),),
+    )
+
+
+def mean(
+    input: Tensor | ArrayLike,
+    dim: Dim = None,
+    keepdim: bool = False,
+    *,
+    axis: Dim = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The mean over axes; NaN of no elements.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        None: all axes.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+    axis, keepdims
+        Other names of dim and keepdim.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or names one twice.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.mean([[1.0, 2.0], [3.0, 4.0]], 1).tolist()
+    [1.5, 3.5]
+    """
+    a = as_tensor(input, "input")
+    keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
+    shape = a.shape
+    count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y = a.data.sum(axis=axes, keepdims=keepdim) / count
+    return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
+
+
+def var(
+    input: Tensor | ArrayLike,
+    dim: Dim = None,
+    correction: int = 1,
+    keepdim: bool = False,
+    *,
+    axis: Dim = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The variance over axes: sum (x - mean)^2 / (count - correction).
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        None: all axes.
+    correction : int, default 1
+        1 gives the unbiased estimate, 0 the mean of the squared deviations.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+    axis, keepdims
+        Other names of dim and keepdim.
+
+    Returns
+    -------
+    Tensor
+        NaN where count is not above correction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or names one twice.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.var([1.0, 2.0, 3.0]).item()
+    1.0
+    """
+    a = as_tensor(input, "input")
+    axes = axes_of(axis if dim is None else dim, a.ndim)
+    deviation = sub(a, mean(a, axes, True))
+    count = int(np.prod([a.shape[i] for i in axes], dtype=np.int64)) - correction
+    return div(
+        sum(mul(deviation, deviation), axes, keepdim or keepdims),
+        np.float32(count if count > 0 else 0),
+    )
+
+
+def std(
+    input: Tensor | ArrayLike,
+    dim: Dim = None,
+    correction: int = 1,
+    keepdim: bool = False,
+    *,
+    axis: Dim = None,
+    keepdims: bool = False,
+) -> Tensor:
+    """The standard deviation over axes: the square root of `var`.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim, correction, keepdim, axis, keepdims
+        As in `var`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.std([1.0, 2.0, 3.0]).item()
+    1.0
+    """
+    return sqrt(var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims))
+
+
+# ---- extreme values ----
+
+
+def _extreme(
+    input: Tensor | ArrayLike, dim: Dim, keepdim: bool, reduce: Callable[..., Any], name: str
+) -> Tensor:
+    """The maximum or minimum over axes; elements that share it share the gradient."""
+    a = as_tensor(input, "input")
+    axes, x = axes_of(dim, a.ndim), a.data
+    if x.size == 0:
+        raise ValueError(f"{name} needs elements, got shape {x.shape}")
+    y = reduce(x, axis=axes, keepdims=True)
+
+    def backward(g: FloatArray) -> Any:
+        hit = (x == y).astype(np.float32)
+        return (hit / hit.sum(axis=axes, keepdims=True) * _restored(g, axes, keepdim),)
+
+    return record(
+        y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]),
+        (a,),
+        backward,
+    )
+
+
+def amax(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """The maximum over axes. Elements that share the maximum share the gradient.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        None: all axes.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or the input has no elements.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.amax([[1.0, 2.0], [3.0, 4.0]], 1).tolist()
+    [2.0, 4.0]
+    """
+    return _extreme(input, dim, keepdim, np.max, "amax")
+
+
+def amin(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """The minimum over axes. Elements that share the minimum share the gradient.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        None: all axes.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or the input has no elements.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.amin([[1.0, 2.0], [3.0, 4.0]], 1).tolist()
+    [1.0, 3.0]
+    """
+    return _extreme(input, dim, keepdim, np.min, "amin")
+
+
+@overload
+def max(input: Tensor | ArrayLike, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def max(input: Tensor | ArrayLike, dim: int, keepdim: bool = False) -> Extreme: ...
+def max(
+    input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
+) -> Tensor | Extreme:
+    """The maximum of all elements, or the maxima and their positions along one axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int, optional
+    keepdim : bool, default False
+        Keep the axis with length 1.
+
+    Returns
+    -------
+    Tensor
+        Without dim.
+    Extreme
+        With dim: the pair (values, indices).
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or the input has no elements.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.max([1.0, 3.0, 2.0]).item()
+    3.0
+    >>> fd.max([[1.0, 3.0, 2.0]], 1).indices.tolist()
+    [1]
+    """
+    values = _extreme(input, dim, keepdim, np.max, "max")
+    return values if dim is None else Extreme(values, argmax(input, dim, keepdim))
+
+
+@overload
+def min(input: Tensor | ArrayLike, dim: None = None, keepdim: bool = False) -> Tensor: ...
+@overload
+def min(input: Tensor | ArrayLike, dim: int, keepdim: bool = False) -> Extreme: ...
+def min(
+    input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
+) -> Tensor | Extreme:
+    """The minimum of all elements, or the minima and their positions along one axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int, optional
+    keepdim : bool, default False
+        Keep the axis with length 1.
+
+    Returns
+    -------
+    Tensor
+        Without dim.
+    Extreme
+        With dim: the pair (values, indices).
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or the input has no elements.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.min([1.0, 3.0, 2.0]).item()
+    1.0
+    """
+    values = _extreme(input, dim, keepdim, np.min, "min")
+    return values if dim is None else Extreme(values, _position(input, dim, keepdim, np.argmin))
+
+
+def argmax(
+    input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
+) -> npt.NDArray[np.intp]:
+    """The position of the maximum, the first one where there are several.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int, optional
+        None: the position in the flattened input.
+    keepdim : bool, default False
+        Keep the axis with length 1.
+
+    Returns
+    -------
+    int array
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.argmax([[1.0, 3.0], [4.0, 2.0]], 1).tolist()
+    [1, 0]
+    """
+    return _position(input, dim, keepdim, np.argmax)
+
+
+def _position(
+    input: Tensor | ArrayLike, dim: int | None, keepdim: bool, find: Callable[..., Any]
+) -> npt.NDArray[np.intp]:
+    x = as_tensor(input, "input").data
+    if dim is not None:
+        ndim = x.ndim or 1
+        check.integer(dim, "dim", -ndim, ndim - 1)
+    return find(x, axis=dim, keepdims=keepdim)

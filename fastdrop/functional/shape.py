@@ -1,0 +1,321 @@
+"""Functions that change the shape of a tensor, choose elements, or put tensors together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import axes_of, axis_of
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    from fastdrop.functional.axes import Dim
+
+
+def _view(array: FloatArray, a: Tensor, shape: Shape) -> Tensor:
+    """The elements of a in another shape; the gradient gets a's shape back."""
+    return record(array, (a,), lambda g: (g.reshape(shape),))
+
+
+def reshape(input: Tensor | ArrayLike, *shape: Any) -> Tensor:
+    """The same elements in another shape.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    *shape : int, or one tuple of int
+        One length may be -1: it follows from the others.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the elements do not fit the shape.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    a = as_tensor(input, "input")
+    target = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    try:
+        array = a.data.reshape(target)
+    except (ValueError, TypeError) as error:
+        raise type(error)(
+            f"shape must hold the {a.numel()} elements of shape {a.shape}, got {target}"
+        ) from None
+    return _view(array, a, a.shape)
+
+
+def flatten(input: Tensor | ArrayLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Several axes as one.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    start_dim, end_dim : int
+        The first and the last of the axes.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When they are no axes of the input, or end_dim comes before start_dim.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.flatten([[[1.0, 2.0]], [[3.0, 4.0]]], 1).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    a = as_tensor(input, "input")
+    shape = a.shape or (1,)
+    start, end = axes_of(start_dim, len(shape))[0], axes_of(end_dim, len(shape))[0]
+    if end < start:
+        raise ValueError(f"end_dim must not come before start_dim, got {start_dim} and {end_dim}")
+    if start == end and a.shape:
+        return a
+    merged = int(np.prod(shape[start : end + 1], dtype=np.int64))
+    return reshape(a, (*shape[:start], merged, *shape[end + 1 :]))
+
+
+def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
+    """The axes in another order.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    *dims : int, or one tuple of int
+        All axes, in the new order.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dims does not name every axis once.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.permute([[1.0, 2.0], [3.0, 4.0]], (1, 0)).tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    a = as_tensor(input, "input")
+    order = axes_of(
+        dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims, a.ndim
+    )
+    if len(order) != a.ndim:
+        raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
+    return record(
+        np.ascontiguousarray(a.data.transpose(order)),
+        (a,),
+        lambda g: (g.transpose(np.argsort(order)),),
+    )
+
+
+def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim0, dim1 : int
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When they are no axes of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.transpose([[1.0, 2.0], [3.0, 4.0]], 0, 1).tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    a = as_tensor(input, "input")
+    i, j = axis_of(dim0, a.ndim), axis_of(dim1, a.ndim)
+    return record(
+        np.ascontiguousarray(np.swapaxes(a.data, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),)
+    )
+
+
+def squeeze(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
+    """Without axes of length 1.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int or tuple of int, optional
+        Only these axes, where their length is 1. None: all axes.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or names one twice.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.squeeze([[1.0, 2.0]]).tolist()
+    [1.0, 2.0]
+    """
+    a = as_tensor(input, "input")
+    axes = tuple(i for i in axes_of(dim, a.ndim) if a.shape[i] == 1)
+    return _view(a.data.reshape([n for i, n in enumerate(a.shape) if i not in axes]), a, a.shape)
+
+
+def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
+    """With a new axis of length 1.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The position of the new axis in the result.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the result.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.unsqueeze([1.0, 2.0], 0).tolist()
+    [[1.0, 2.0]]
+    """
+    a = as_tensor(input, "input")
+    return _view(np.expand_dims(a.data, axes_of(dim, a.ndim + 1)[0]), a, a.shape)
+
+
+def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
+    """input[index], a copy.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    index : int, slice, None, Ellipsis, int array, bool array, Tensor, or a tuple of them
+        As in NumPy. A Tensor counts as an array of integers.
+
+    Returns
+    -------
+    Tensor
+    """
+    a = as_tensor(input, "input")
+    parts = index if isinstance(index, tuple) else (index,)
+    index = tuple(i.data.astype(np.int64) if isinstance(i, Tensor) else i for i in parts)
+    shape = a.shape
+    basic = all(
+        i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index
+    )
+
+    def backward(g: FloatArray) -> Any:
+        dx = np.zeros(shape, np.float32)
+        if basic:
+            dx[index] = g
+        else:  # an element may be chosen several times
+            np.add.at(dx, index, g)
+        return (dx,)
+
+    return record(np.array(a.data[index], order="C"), (a,), backward)
+
+
+def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
+    """Tensors one after the other along an axis.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor or array
+        At least one. All lengths but that of the axis must be equal.
+    dim : int, default 0
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        When there is no tensor, or the shapes do not match.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cat([[1.0, 2.0], [3.0]]).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    parts = tuple(as_tensor(t, "tensors") for t in tensors)
+    if not parts:
+        raise ValueError("tensors must hold at least one tensor, got none")
+    shape = parts[0].shape
+    axis = axis_of(dim, len(shape))
+    for t in parts:
+        if (
+            t.ndim != len(shape)
+            or t.shape[:axis] != shape[:axis]
+            or t.shape[axis + 1 :] != shape[axis + 1 :]
+        ):
+            raise ValueError(
+                f"tensors must have one shape but for axis {axis}, got {shape} and {t.shape}"
+            )
+    cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
+    return record(
+        np.concatenate([t.data for t in parts], axis),
+        parts,
+        lambda g: tuple(np.split(g, cuts, axis)),
+    )
+
+
+def stack(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
+    """Tensors of one shape, put together along a new axis.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor or array
+        At least one.
+    dim : int, default 0
+        The position of the new axis in the result.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        When there is no tensor, or the shapes differ.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.stack([[1.0, 2.0], [3.0, 4.0]], 1).tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    return cat([unsqueeze(t, dim) for t in tensors], dim)

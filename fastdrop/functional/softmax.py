@@ -1,0 +1,123 @@
+"""Softmax and its logarithm, of tensors and of plain arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import axes_of
+from fastdrop.random.forward_pass import CannotCarry
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, FloatArray
+
+# ---- tensors ----
+
+
+@carries
+def softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
+    """y_i = exp(x_i) / sum_j exp(x_j), with the sum along dim.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.softmax([0.0, 0.0]).tolist()
+    [0.5, 0.5]
+    """
+    a = as_tensor(input, "input")
+    _check_dim(a, dim)
+    y = softmax_of(a.data, dim)
+
+    def backward(g: FloatArray) -> Any:
+        gy = g * y
+        return (gy - y * gy.sum(dim, keepdims=True),)
+
+    return record(y, (a,), backward)
+
+
+@carries
+def log_softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
+    """y_i = x_i - log sum_j exp(x_j), with the sum along dim.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.log_softmax([[2.0], [3.0]]).tolist()
+    [[0.0], [0.0]]
+    """
+    a = as_tensor(input, "input")
+    _check_dim(a, dim)
+    y = log_softmax_of(a.data, dim)
+    return record(y, (a,), lambda g: (g - np.exp(y) * g.sum(dim, keepdims=True),))
+
+
+def _check_dim(a: Tensor, dim: int) -> None:
+    axes_of(dim, a.ndim)
+    if type(a) is PassTensor and dim % a.ndim == 0:
+        raise CannotCarry("a softmax over the samples met batched Monte Carlo passes")
+
+
+# ---- arrays ----
+
+
+def softmax_of(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
+    """The softmax of an array, without a graph. NaN where the maximum is infinite."""
+    if x.size == 0:
+        return x.copy()
+    with np.errstate(invalid="ignore"):
+        e = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    np.exp(e, out=e)
+    e /= e.sum(axis, keepdims=True)
+    return e
+
+
+def log_softmax_of(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
+    """The logarithm of the softmax of an array, without a graph."""
+    if x.size == 0:
+        return x.copy()
+    with np.errstate(invalid="ignore"):
+        y = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    y -= np.log(np.exp(y, out=_like(x)).sum(axis, keepdims=True))
+    return y
+
+
+def _like(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Memory for a result of x's shape and dtype; reused memory for float32."""
+    return empty(x.shape) if x.dtype == np.float32 else np.empty_like(x)

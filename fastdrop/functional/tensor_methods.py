@@ -1,0 +1,112 @@
+"""The functions that are operators and methods of `Tensor`.
+
+Importing `fastdrop.functional` attaches them. The class lists them for type checkers
+(`autograd/tensor.py`), so a new method belongs into both places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastdrop.autograd.tensor import Tensor
+from fastdrop.functional.activation import relu, sigmoid, tanh
+from fastdrop.functional.matmul import matmul
+from fastdrop.functional.pointwise import (
+    abs,
+    add,
+    clamp,
+    clone,
+    div,
+    exp,
+    log,
+    mul,
+    neg,
+    pow,
+    sqrt,
+    sub,
+)
+from fastdrop.functional.reduction import argmax, max, mean, min, std, sum, var
+from fastdrop.functional.shape import (
+    flatten,
+    getitem,
+    permute,
+    reshape,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
+from fastdrop.functional.softmax import log_softmax, softmax
+
+ARITHMETIC = {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul}
+
+COMPARISONS = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "add": add,
+    "argmax": argmax,
+    "clamp": clamp,
+    "clone": clone,
+    "div": div,
+    "exp": exp,
+    "flatten": flatten,
+    "log": log,
+    "log_softmax": log_softmax,
+    "matmul": matmul,
+    "max": max,
+    "mean": mean,
+    "min": min,
+    "mul": mul,
+    "permute": permute,
+    "pow": pow,
+    "relu": relu,
+    "reshape": reshape,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+    "sqrt": sqrt,
+    "squeeze": squeeze,
+    "std": std,
+    "sub": sub,
+    "sum": sum,
+    "tanh": tanh,
+    "transpose": transpose,
+    "unsqueeze": unsqueeze,
+    "var": var,
+    "view": reshape,
+    "__getitem__": getitem,
+    "__neg__": neg,
+}
+
+
+def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The operator of a tensor on the right: __radd__ and the like."""
+    return lambda self, other: function(other, self)
+
+
+def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
+    """A comparison operator, which gives a bool array."""
+    return lambda self, other: ufunc(self.data, other.data if isinstance(other, Tensor) else other)
+
+
+def _attach() -> None:
+    for name, function in ARITHMETIC.items():
+        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__r{name}__", _reversed(function))
+    for name, ufunc in COMPARISONS.items():
+        setattr(Tensor, f"__{name}__", _compared(ufunc))
+    for name, function in METHODS.items():
+        setattr(Tensor, name, function)
+    Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))  # type: ignore
+
+
+_attach()

@@ -1,0 +1,150 @@
+"""Context managers that fix the seed, draw or row numbers of the forward passes opened inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils import validation as check
+from fastdrop.random.thread_state import thread_state
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
+
+
+@contextmanager
+def mask_state(
+    *,
+    seed: int | None = None,
+    draw: int | None = None,
+    row0: int | None = None,
+    rows: ArrayLike | None = None,
+) -> Iterator[None]:
+    """Context manager: fix the seed, the draw or the row numbers of the forward passes inside.
+
+    Use it for micro-batches (the same draw, row0 = where the piece begins), for recomputation (the
+    same draw again) and for batches that are divided over processes. Draw counters of modules do
+    not advance while `draw` is fixed.
+
+    Parameters
+    ----------
+    seed : int, optional
+        In [0, 2**64).
+    draw : int, optional
+        In [0, 2**32).
+    row0 : int, optional
+        Global number of the first row, in [0, 2**32).
+    rows : array of int (N,), optional
+        Global number of each row, instead of `row0`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When a value has the wrong type or is out of range, or when both `row0` and `rows` are
+        given.
+
+    Examples
+    --------
+    Two halves of a batch draw the masks of the whole batch.
+
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> layer, x = fd.nn.Dropout(0.5), np.ones((4, 3), np.float32)
+    >>> with fd.mask_state(draw=0):
+    ...     whole = layer(x).data
+    ...     first = layer(x[:2]).data
+    >>> with fd.mask_state(draw=0, row0=2):
+    ...     second = layer(x[2:]).data
+    >>> bool((np.concatenate([first, second]) == whole).all())
+    True
+    """
+    new = dict(thread_state.overrides)
+    if seed is not None:
+        new["seed"] = check.integer(seed, "seed", 0, check.U64_MAX)
+    if draw is not None:
+        new["draw"] = check.integer(draw, "draw")
+    if row0 is not None:
+        new["row0"] = check.integer(row0, "row0")
+    if rows is not None:
+        numbers = check.row_numbers(check.as_array(rows, "rows"), new.get("row0", 0))[1]
+        new["rows"] = np.array(numbers)  # a copy: keys may outlive the caller's array
+    before, thread_state.overrides = thread_state.overrides, new
+    try:
+        yield
+    finally:
+        thread_state.overrides = before
+
+
+@contextmanager
+def monte_carlo(
+    draw: int,
+    seed: int,
+    row0: int,
+    masks: str,
+    *,
+    passes: int = 0,
+    samples: int = 0,
+    rows: npt.NDArray[np.uint32] | None = None,
+    thinned: bool = False,
+    cache: list[Any] | None = None,
+) -> Iterator[None]:
+    """Context manager: the forward passes inside are passes of a Monte Carlo prediction.
+
+    Dropout then draws masks in evaluation mode too. A forward pass that is open outside (a
+    prediction inside another module's forward) continues after the block.
+
+    Parameters
+    ----------
+    draw : int
+        The number of the pass, or of the first one of batched passes.
+    seed : int
+        In [0, 2**64).
+    row0 : int
+        Number of the first row.
+    masks : {"per_sample", "shared"}
+        A mask for each sample, or one mask for all samples of a pass.
+    passes : int
+        Compute this many passes, from `draw` on, as one batch (`fastdrop.autograd.passes`). 0: the
+        block is one pass.
+    samples : int
+        The number of samples of each batched pass.
+    rows : array of uint32 (samples,), optional
+        A number for each sample, instead of `row0`.
+    thinned : bool
+        With shared masks: products leave out the units that are dropped.
+    cache : list, optional
+        Keeps results that are the same in all passes for the next batch of passes of the same
+        samples. Empty at first. Used by the forward pass that is opened first, in case a model's
+        `__call__` opens several.
+    """
+    t = thread_state
+    before = t.overrides, t.forward_pass, t.batched_passes, t.batched_samples
+    t.overrides = {
+        "draw": draw,
+        "seed": seed,
+        "row0": row0,
+        "masks": masks,
+        "rows": rows,
+        "thinned": thinned,
+        "caches": [] if cache is None else [cache],
+    }
+    t.forward_pass, t.batched_passes, t.batched_samples = None, passes, samples
+    try:
+        yield
+    finally:
+        t.overrides, t.forward_pass, t.batched_passes, t.batched_samples = before
+
+
+def is_busy() -> bool:
+    """Whether this thread is in a forward pass, or in `mask_state` or `monte_carlo`."""
+    return thread_state.forward_pass is not None or bool(thread_state.overrides)
+
+
+def draw_is_fixed() -> bool:
+    """Whether the draw of the next pass is fixed (`mask_state(draw=...)`, `monte_carlo`)."""
+    return "draw" in thread_state.overrides
