@@ -118,7 +118,7 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
             started.append((command, env)) or subprocess.CompletedProcess(command, 3)
         ),
     )
-    for name, value in timing._PATIENCE.items():
+    for name, value in timing._SPINNING.items():
         monkeypatch.setenv(name, value)
     assert bench.rerun(["-c", "pass"]) is None and not started
     monkeypatch.setenv("FASTDROP_ISA", "scalar")
@@ -127,7 +127,7 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT")
     assert bench.rerun(["-c", "pass"]) == 3
     assert [env["FASTDROP_ISA"] for _, env in started] == ["avx2", "scalar"]
-    assert started[1][1]["GOMP_SPINCOUNT"] == timing._PATIENCE["GOMP_SPINCOUNT"] and started[0][
+    assert started[1][1]["GOMP_SPINCOUNT"] == timing._SPINNING["GOMP_SPINCOUNT"] and started[0][
         0
     ] == [sys.executable, "-c", "pass"]
 
