@@ -22,5 +22,5 @@ LD_PRELOAD=$(echo $libraries) python -m pytest -q -p no:cacheprovider "$@" \
     --deselect tests/system/test_processes.py::test_interrupt \
     --deselect tests/system/test_processes.py::test_no_memory_is_a_memory_error \
     --deselect tests/system/test_processes.py::test_ten_thousand_steps_do_not_leak \
-    --deselect tests/cli/test_cli.py::test_train_without_arguments \
+    --deselect tests/cli/test_train_command.py::test_train_without_arguments \
     --deselect tests/autograd/test_steady_state.py::test_a_step_allocates_nothing
