@@ -9,7 +9,7 @@ from fastdrop import kernels as K
 from fastdrop import nn, optim
 
 torch = pytest.importorskip("torch")
-torch_F = torch.nn.functional
+torch_functional = torch.nn.functional
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_the_usual_snippet(snippet):
         snippet,
         nn=torch.nn,
         optim=torch.optim,
-        F=torch_F,
+        F=torch_functional,
         top=torch,
         x=torch.from_numpy(X),
         y=torch.from_numpy(Y),
@@ -61,7 +61,8 @@ def test_the_usual_snippet(snippet):
     proba = F.softmax(ours["model"](X)).numpy()
     assert (
         np.abs(
-            proba - torch_F.softmax(theirs["model"](torch.from_numpy(X)), -1).detach().numpy()
+            proba
+            - torch_functional.softmax(theirs["model"](torch.from_numpy(X)), -1).detach().numpy()
         ).max()
         < 1e-5
     )
@@ -128,7 +129,7 @@ def test_training_with_the_same_masks(activation):
     for step in range(4):
         a, b = (
             F.cross_entropy(ours(X), Y, label_smoothing=0.1),
-            torch_F.cross_entropy(
+            torch_functional.cross_entropy(
                 theirs(torch.from_numpy(X)), torch.from_numpy(Y), label_smoothing=0.1
             ),
         )
@@ -184,7 +185,9 @@ def test_losses(name, args, options, reduction):
     }
     a, b = (
         getattr(F, name)(x, *args, **options, reduction=reduction),
-        getattr(torch_F, name)(tx, *map(torch.from_numpy, args), **given, reduction=reduction),
+        getattr(torch_functional, name)(
+            tx, *map(torch.from_numpy, args), **given, reduction=reduction
+        ),
     )
     assert np.abs(a.data - b.detach().numpy()).max() < 2e-5
     a.sum().backward(), b.sum().backward()
@@ -260,15 +263,19 @@ EDGES = np.float32([-200, -90, -20, -5, -1, -1e-3, -1e-30, 0, 1e-30, 1e-3, 1, 5,
     ],
 )
 def test_activations(name, options):
-    ours, theirs = getattr(F, name), getattr(torch_F, name)
+    ours, theirs = getattr(F, name), getattr(torch_functional, name)
     for x in (A, EDGES, RNG.standard_normal((3, 700)) * 4):
         compare(lambda t: ours(t, **options), lambda t: theirs(t, **options), x)
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_softmax(dim):
-    compare(lambda t: F.softmax(t, dim=dim), lambda t: torch_F.softmax(t, dim=dim), A * 20)
-    compare(lambda t: F.log_softmax(t, dim=dim), lambda t: torch_F.log_softmax(t, dim=dim), A * 20)
+    compare(lambda t: F.softmax(t, dim=dim), lambda t: torch_functional.softmax(t, dim=dim), A * 20)
+    compare(
+        lambda t: F.log_softmax(t, dim=dim),
+        lambda t: torch_functional.log_softmax(t, dim=dim),
+        A * 20,
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"dim": 1}, {"dim": (0, 2)}, {"dim": -1, "keepdim": True}])
@@ -337,7 +344,7 @@ def test_norms(shape):
             return F.batch_norm(x, *statistics, w, b, training, 0.3, 1e-4)
 
         def their_norm(x, w, b, statistics=theirs, training=training):
-            return torch_F.batch_norm(x, *statistics, w, b, training, 0.3, 1e-4)
+            return torch_functional.batch_norm(x, *statistics, w, b, training, 0.3, 1e-4)
 
         compare(our_norm, their_norm, x, w, b, tolerance=1e-4)
         for one, two in zip(ours, theirs, strict=True):
@@ -345,7 +352,7 @@ def test_norms(shape):
     w, b = RNG.standard_normal(shape[1:]), RNG.standard_normal(shape[1:])
     compare(
         lambda x, w, b: F.layer_norm(x, shape[1:], w, b, 1e-4),
-        lambda x, w, b: torch_F.layer_norm(x, shape[1:], w, b, 1e-4),
+        lambda x, w, b: torch_functional.layer_norm(x, shape[1:], w, b, 1e-4),
         x,
         w,
         b,
@@ -356,8 +363,8 @@ def test_norms(shape):
 def test_dense_layers_of_any_shape():
     w, b = RNG.standard_normal((7, 5)), RNG.standard_normal(7)
     for shape in ((5,), (3, 5), (2, 3, 5), (0, 5)):
-        compare(F.linear, torch_F.linear, RNG.standard_normal(shape), w, b)
-    compare(F.linear, torch_F.linear, A, w)
+        compare(F.linear, torch_functional.linear, RNG.standard_normal(shape), w, b)
+    compare(F.linear, torch_functional.linear, A, w)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +394,9 @@ def test_training_a_small_network(name, options):
         batch = slice(8 * step, 8 * step + 8)
         a, b = (
             F.cross_entropy(ours(x[batch]), y[batch]),
-            torch_F.cross_entropy(theirs(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])),
+            torch_functional.cross_entropy(
+                theirs(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])
+            ),
         )
         assert a.item() == pytest.approx(b.item(), rel=1e-4)
         one.zero_grad(), two.zero_grad()
@@ -410,7 +419,7 @@ def test_one_step_with_a_given_mask(p):
     assert ours.draw == 1
     kept = torch.from_numpy(K.keep_mask(16, 512, p, seed=fd.initial_seed(), site=0, draw=1))
     x = torch.from_numpy(X).requires_grad_(True)
-    b = torch_F.cross_entropy(
+    b = torch_functional.cross_entropy(
         theirs["fc2"](torch.where(kept, torch.relu(theirs["fc1"](x)) / (1 - p), 0)),
         torch.from_numpy(Y),
     )
