@@ -3,8 +3,8 @@
    These rules hold for every call unless its own comment says otherwise.
 
    Arguments. A call that works on arrays takes one pointer to a struct: fd_<call>_args, or
-   fd_product, fd_panels and fd_thin for the matrix products. A struct holds the outputs, then the
-   inputs, the sizes, the mask and the scalars. A call keeps no pointer to the struct or to anything
+   fd_product for fd_gemm. A struct holds the outputs, then the inputs, the sizes, the mask and the
+   scalars. A call keeps no pointer to the struct or to anything
    in it, so that a caller may store a struct and repeat the call.
 
    Arrays. float32 where the type does not say otherwise, C order, dense, aligned to their element
@@ -203,70 +203,78 @@ typedef struct {
 int fd_dropblock(const fd_dropblock_args *args);
 
 /* ---- matrix product ---- */
+
+/* c = dropout(act(A B + bias)), or c += A B. A is m x k and B is k x n: the arrays a and b, or
+   their transposes, with dropout of their own. Dropped operands are never stored. */
 typedef struct {
-    float *c; /* m x n, leading dimension ldc */
-    const float *a, *b;
-    const float *panels; /* all of an n x k matrix, by fd_pack under the active instruction set:
-                            read instead of b, with tb and without b_drop; or NULL. With repeat its
-                            numbers must be finite: what meets zeros alone is left out */
+    float *c;            /* m x n, leading dimension ldc */
+    const float *a;      /* m x k, or k x m if ta; leading dimension lda */
+    const float *b;      /* k x n, or n x k if tb; leading dimension ldb */
+    const float *panels; /* NULL, or the whole of an n x k matrix packed by fd_pack with the
+                            instruction set in use: read instead of b; with tb, without b_drop. With
+                            repeat > 1 its numbers must be finite: those that only meet zeros of a
+                            are left out */
+    const float *bias;   /* n, or NULL */
     ptrdiff_t m, n, k, ldc, lda, ldb;
-    int ta, tb; /* a is stored m x k, or k x m if ta; b k x n, or n x k if tb */
-    ptrdiff_t
-        repeat; /* above 1: row i of A is row i / repeat of a, with masks of its own; not with ta */
-    int accumulate;    /* c += (then no epilogue) */
-    const float *bias; /* n or NULL */
-    int act;
-    float alpha;
-    fd_drop drop;           /* of c after act; rows of c are samples */
-    fd_drop a_drop, b_drop; /* of the stored a, b, whose rows are samples; nothing is stored */
+    ptrdiff_t repeat;       /* above 1: row i of A is row i / repeat of a; not with ta */
+    fd_drop drop;           /* of c after act; rows of c are the samples; shift and fill are 0 */
+    fd_drop a_drop, b_drop; /* of A and b: the samples are stored rows, or rows of A with repeat */
+    int ta, tb;
+    int accumulate; /* c += A B; then bias, act and drop must be absent */
+    int act;        /* enum fd_activation */
+    float alpha;    /* the slope of FD_LEAKY_RELU */
 } fd_product;
-int fd_gemm(const fd_product *p);
+int fd_gemm(const fd_product *args);
 
-/* The second operand of products x w^T as the register tile reads it, packed once and kept by the
-   caller; or thinned: only some rows of w (outputs), and only the columns (inputs) whose bit is
-   set, times scale. Panels hold for the instruction set that packed them. */
+/* Packs n rows and k columns of w as the second operand of products x w^T, for fd_product.panels.
+   Valid for the instruction set in use. */
 typedef struct {
-    const float *w;        /* rows of `units` floats */
-    ptrdiff_t n, k, units; /* what is packed: n rows, k columns */
-    const int32_t *rows;   /* which n rows, or NULL: the first n */
-    const uint32_t *bits; /* `units` packed keep bits of which k are set, FD_BITS_PAD readable words
-                             behind them; or NULL: all, k = units */
-    float scale;          /* 1 where all columns are packed */
-} fd_panels;
-ptrdiff_t fd_panels_length(
-    ptrdiff_t n,
-    ptrdiff_t k); /* floats of n rows and k columns; of the instruction set that is active */
-int fd_pack(float *panels,
-            const fd_panels *p); /* panels: fd_panels_length(n, k) floats, which do not overlap w */
+    float *panels;        /* fd_panels_length(n, k) */
+    const float *w;       /* rows of `units` numbers */
+    const int32_t *rows;  /* n: which rows of w; or NULL: the first n */
+    const uint32_t *bits; /* packed keep bits, `units` of which k are set: which columns, with
+                             FD_BITS_PAD more readable words; or NULL: all, k = units */
+    ptrdiff_t n, k, units;
+    float scale; /* the columns are multiplied by it; 1 without bits */
+} fd_pack_args;
+int fd_pack(const fd_pack_args *args);
+/* The floats of packed panels of n rows and k columns. */
+ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k);
 
-/* A dense layer of thinned networks, act(scale * x w^T + bias), in each of `passes` with masks of
-   its own that all samples share. The outputs of the passes must not overlap; places (.._at) count
-   elements, and k, n and the places are arrays of `passes` numbers. */
+/* A dense layer of thinned networks. Each of `passes` Monte Carlo passes has one mask for all its
+   samples, and computes with the kept units only: y = act(scale * x w^T + bias), where x holds the
+   kept inputs, and w and bias are thinned to the kept inputs and the wanted outputs of the pass.
+   k, n and the offsets (.._at, in elements) are arrays of `passes` numbers. The outputs of two
+   passes must not overlap. */
 typedef struct {
+    float *y;             /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy */
+    const float *x;       /* pass t: samples x k[t], dense, at x + x_at[t] */
+    const float *w;       /* outs x ins */
+    const float *bias;    /* outs, or NULL */
+    const uint32_t *bits; /* pass t: keep bits at bits + t * words, `ins` of which k[t] are set;
+                             FD_BITS_PAD more readable words at the end. NULL: all, k[t] = ins */
+    const int32_t *rows;  /* pass t: which n[t] rows of w and bias, at rows + rows_at[t]; or NULL:
+                             all, n[t] = outs */
+    const int64_t *x_at, *k, *y_at, *n;
+    const int64_t *rows_at; /* NULL without rows */
     ptrdiff_t passes, samples, outs, ins;
-    const float *w, *bias; /* outs x ins; outs, or NULL */
-    int act;
-    float alpha;
-    const float *x; /* pass t: samples x k[t], dense, at x + x_at[t] */
-    const int64_t *x_at, *k;
-    const uint32_t
-        *bits; /* `ins` keep bits, of which k[t] are set: which columns these are, at bits + t *
-                  words, FD_BITS_PAD readable words behind the last; or NULL: all, k[t] = ins */
     ptrdiff_t words; /* 32 * words >= ins */
+    ptrdiff_t ldy;   /* 0: n[t] */
+    int act;         /* enum fd_activation */
     float scale;     /* 1 without bits */
-    float
-        *y; /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy, or n[t] if that is 0 */
-    const int64_t *y_at, *n;
-    ptrdiff_t ldy;
-    const int32_t *rows; /* which n[t] of the outs rows of w (and of bias), at rows + rows_at[t]; or
-                            NULL: all, n[t] = outs */
-    const int64_t *rows_at;
-} fd_thin;
-int fd_thin_layer(const fd_thin *t);
-/* What the passes keep of rows of `ins` numbers, not yet times scale, to where a layer reads it:
-   sample i of pass t is at from + t * step + i * ld and goes to `to`, which takes the part of x. Of
-   t passes, samples, ins, x_at, k, bits (not NULL) and words count. */
-int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t);
+    float alpha;     /* the slope of FD_LEAKY_RELU */
+} fd_thin_layer_args;
+int fd_thin_layer(const fd_thin_layer_args *args);
+
+/* The kept units of each pass, side by side and not scaled: the x of fd_thin_layer. */
+typedef struct {
+    float *y;             /* pass t: samples x k[t], dense, at y + y_at[t] */
+    const float *x;       /* sample i of pass t: `ins` numbers at x + t * step + i * ldx */
+    const uint32_t *bits; /* as in fd_thin_layer_args; not NULL */
+    const int64_t *y_at, *k;
+    ptrdiff_t passes, samples, ins, words, ldx, step;
+} fd_thin_rows_args;
+int fd_thin_rows(const fd_thin_rows_args *args);
 
 /* ---- DropConnect (Wan et al., 2013) with one mask for each sample ---- */
 

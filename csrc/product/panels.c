@@ -7,8 +7,7 @@
 
 typedef struct {
     const fd_table *k;
-    const fd_panels *p;
-    float *to;
+    const fd_pack_args *p;
     ptrdiff_t begin, end; /* the chunk, in panels */
 } pack_work;
 
@@ -18,7 +17,7 @@ static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, 16) + 16; }
 /* Packs panels [first, end). Rows that are thinned are gathered in the stage first, tile_n rows at
    a time. */
 static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, float *stage) {
-    const fd_panels *p = work->p;
+    const fd_pack_args *p = work->p;
     assert(p->bits ? p->k <= p->units : p->k == p->units && p->scale == 1.0f);
     const fd_table *k = work->k;
     const ptrdiff_t width = k->tile_n, columns = fd_round_up(p->n, width),
@@ -38,7 +37,7 @@ static void pack_some(const pack_work *work, ptrdiff_t first, ptrdiff_t end, flo
         }
         for (ptrdiff_t pc = 0; pc < p->k; pc += piece) {
             const ptrdiff_t kc = fd_min(piece, p->k - pc);
-            k->pack_panels_t(work->to + fd_panel_at(pc, kc, j, columns), kc * width, from + pc, ld,
+            k->pack_panels_t(p->panels + fd_panel_at(pc, kc, j, columns), kc * width, from + pc, ld,
                              kc, n);
         }
     }
@@ -58,18 +57,18 @@ ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k) {
     return fd_round_up(n, fd_kernels()->tile_n) * k + FD_PANELS_PAD;
 }
 
-size_t fd_pack_room(const fd_panels *p) {
+size_t fd_pack_room(const fd_pack_args *p) {
     if (!p->rows && !p->bits) return 0;
     return (size_t)(fd_kernels()->tile_n * stage_ld(p->k)) * sizeof(float);
 }
 
-void fd_pack_alone(float *panels, const fd_panels *p, char *room) {
-    const pack_work work = {.k = fd_kernels(), .p = p, .to = panels};
+void fd_pack_alone(const fd_pack_args *p, char *room) {
+    const pack_work work = {.k = fd_kernels(), .p = p};
     if (p->k > 0) pack_some(&work, 0, fd_ceil_div(p->n, work.k->tile_n), (float *)(void *)room);
 }
 
-int fd_pack(float *panels, const fd_panels *p) {
-    pack_work work = {.k = fd_kernels(), .p = p, .to = panels};
+int fd_pack(const fd_pack_args *p) {
+    pack_work work = {.k = fd_kernels(), .p = p};
     if (p->n == 0 || p->k == 0) return FD_OK;
     const ptrdiff_t width = work.k->tile_n, total = fd_ceil_div(p->n, width),
                     chunk = fd_max(8, FD_PACK_CHUNK / (width * p->units));

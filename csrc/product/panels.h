@@ -18,8 +18,8 @@ FD_INLINE ptrdiff_t fd_panel_at(ptrdiff_t pc, ptrdiff_t kc, ptrdiff_t j, ptrdiff
     return pc * rows + j * kc;
 }
 
-/* fd_pack by the calling thread alone. room: fd_pack_room(p) bytes, at a cache line. */
-size_t fd_pack_room(const fd_panels *p);
-void fd_pack_alone(float *panels, const fd_panels *p, char *room);
+/* fd_pack by the calling thread alone. room: fd_pack_room(args) bytes, at a cache line. */
+size_t fd_pack_room(const fd_pack_args *args);
+void fd_pack_alone(const fd_pack_args *args, char *room);
 
 #endif

@@ -12,7 +12,7 @@
 #include "runtime/tuning.h"
 
 typedef struct {
-    const fd_thin *t;
+    const fd_thin_layer_args *t;
     ptrdiff_t next, end;                      /* passes that no thread has taken yet */
     size_t pack_room, bias_room, panels_room; /* bytes, whole cache lines */
 } thin_work;
@@ -25,7 +25,7 @@ static size_t lines(size_t bytes) {
     return (bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
 }
 
-static fd_product product_of(const fd_thin *t, ptrdiff_t pass) {
+static fd_product product_of(const fd_thin_layer_args *t, ptrdiff_t pass) {
     fd_product p = {.m = t->samples,
                     .n = t->n[pass],
                     .k = t->k[pass],
@@ -40,8 +40,9 @@ static fd_product product_of(const fd_thin *t, ptrdiff_t pass) {
     return p;
 }
 
-static fd_panels panels_of(const fd_thin *t, ptrdiff_t pass) {
-    fd_panels p = {.w = t->w, .n = t->n[pass], .k = t->k[pass], .units = t->ins, .scale = t->scale};
+static fd_pack_args pack_of(const fd_thin_layer_args *t, ptrdiff_t pass) {
+    fd_pack_args p = {
+        .w = t->w, .n = t->n[pass], .k = t->k[pass], .units = t->ins, .scale = t->scale};
     if (t->rows) p.rows = t->rows + t->rows_at[pass];
     if (t->bits) p.bits = t->bits + pass * t->words;
     return p;
@@ -49,14 +50,15 @@ static fd_panels panels_of(const fd_thin *t, ptrdiff_t pass) {
 
 static void layer_task(const fd_region *region, int thread, void *context) {
     thin_work *w = context;
-    const fd_thin *t = w->t;
+    const fd_thin_layer_args *t = w->t;
     char *room = region->workspace + (size_t)thread * region->stride;
     float *panels = (float *)(void *)room, *bias = (float *)(void *)(room + w->panels_room);
     room += w->panels_room + w->bias_room;
     for (ptrdiff_t pass; (pass = take(&w->next)) < w->end;) {
-        const fd_panels packed = panels_of(t, pass);
+        fd_pack_args packed = pack_of(t, pass);
         fd_product p = product_of(t, pass);
-        fd_pack_alone(panels, &packed, room);
+        packed.panels = panels;
+        fd_pack_alone(&packed, room);
         p.panels = panels;
         p.bias = t->bias;
         if (t->bias && packed.rows) {
@@ -71,13 +73,13 @@ static void layer_task(const fd_region *region, int thread, void *context) {
 
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
-int fd_thin_layer(const fd_thin *t) {
+int fd_thin_layer(const fd_thin_layer_args *t) {
     thin_work w = {.t = t};
     size_t gemm_room = 0;
     double work = 0.0;
     ptrdiff_t widest = 0;
     for (ptrdiff_t pass = 0; pass < t->passes; pass++) {
-        const fd_panels packed = panels_of(t, pass);
+        fd_pack_args packed = pack_of(t, pass);
         const fd_product p = product_of(t, pass);
         assert((t->bits ? 32 * t->words >= t->ins : p.k == t->ins) && (t->rows || p.n == t->outs) &&
                (!t->ldy || t->ldy >= p.n));
@@ -110,26 +112,24 @@ int fd_thin_layer(const fd_thin *t) {
 }
 
 typedef struct {
-    const fd_thin *t;
-    const float *from;
-    float *to;
-    ptrdiff_t ld, step, next;
+    const fd_thin_rows_args *t;
+    const fd_table *kernels;
+    ptrdiff_t next; /* the next pass that no thread has taken */
 } rows_work;
 
 static void rows_task(const fd_region *region, int thread, void *context) {
     rows_work *w = context;
-    const fd_thin *t = w->t;
-    const fd_table *k = fd_kernels();
+    const fd_thin_rows_args *t = w->t;
     (void)region, (void)thread;
     for (ptrdiff_t pass; (pass = take(&w->next)) < t->passes;)
         for (ptrdiff_t i = 0; i < t->samples; i++)
-            k->compress(w->to + t->x_at[pass] + i * t->k[pass],
-                        w->from + pass * w->step + i * w->ld, t->bits + pass * t->words, t->ins,
-                        t->k[pass], 1.0f);
+            w->kernels->compress(t->y + t->y_at[pass] + i * t->k[pass],
+                                 t->x + pass * t->step + i * t->ldx, t->bits + pass * t->words,
+                                 t->ins, t->k[pass], 1.0f);
 }
 
-int fd_thin_rows(float *to, const float *from, ptrdiff_t ld, ptrdiff_t step, const fd_thin *t) {
-    rows_work w = {.t = t, .from = from, .to = to, .ld = ld, .step = step};
+int fd_thin_rows(const fd_thin_rows_args *t) {
+    rows_work w = {.t = t, .kernels = fd_kernels()};
     assert(t->bits && 32 * t->words >= t->ins);
     fd_region region;
     int status = fd_begin(

@@ -132,45 +132,52 @@ cdef extern from "fastdrop.h" nogil:
         const float *a
         const float *b
         const float *panels
-        ptrdiff_t m, n, k, ldc, lda, ldb
-        int ta, tb
-        ptrdiff_t repeat
-        int accumulate
         const float *bias
-        int act
-        float alpha
+        ptrdiff_t m, n, k, ldc, lda, ldb
+        ptrdiff_t repeat
         fd_drop drop
         fd_drop a_drop, b_drop
-    int fd_gemm(const fd_product *p)
-    ctypedef struct fd_panels:
-        const float *w
-        ptrdiff_t n, k, units
-        const int32_t *rows
-        const uint32_t *bits
-        float scale
-    ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k)
-    int fd_pack(float *panels, const fd_panels *p)
-    ctypedef struct fd_thin:
-        ptrdiff_t passes, samples, outs, ins
-        const float *w
-        const float *bias
+        int ta, tb
+        int accumulate
         int act
         float alpha
+    int fd_gemm(const fd_product *args)
+    ctypedef struct fd_pack_args:
+        float *panels
+        const float *w
+        const int32_t *rows
+        const uint32_t *bits
+        ptrdiff_t n, k, units
+        float scale
+    int fd_pack(const fd_pack_args *args)
+    ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k)
+    ctypedef struct fd_thin_layer_args:
+        float *y
         const float *x
+        const float *w
+        const float *bias
+        const uint32_t *bits
+        const int32_t *rows
         const int64_t *x_at
         const int64_t *k
-        const uint32_t *bits
-        ptrdiff_t words
-        float scale
-        float *y
         const int64_t *y_at
         const int64_t *n
-        ptrdiff_t ldy
-        const int32_t *rows
         const int64_t *rows_at
-    int fd_thin_layer(const fd_thin *t)
-    int fd_thin_rows(float *to, const float *source, ptrdiff_t ld, ptrdiff_t step,
-                     const fd_thin *t)
+        ptrdiff_t passes, samples, outs, ins
+        ptrdiff_t words
+        ptrdiff_t ldy
+        int act
+        float scale
+        float alpha
+    int fd_thin_layer(const fd_thin_layer_args *args)
+    ctypedef struct fd_thin_rows_args:
+        float *y
+        const float *x
+        const uint32_t *bits
+        const int64_t *y_at
+        const int64_t *k
+        ptrdiff_t passes, samples, ins, words, ldx, step
+    int fd_thin_rows(const fd_thin_rows_args *args)
     ctypedef struct fd_dropconnect_args:
         float *y
         const float *x

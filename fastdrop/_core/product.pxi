@@ -39,12 +39,12 @@ def panels_length(Py_ssize_t n, Py_ssize_t k):
 def pack(cnp.ndarray panels, cnp.ndarray w):
     """Panels of w (out, in) for products x @ w^T."""
     cdef int status
-    cdef fd_panels p
+    cdef fd_pack_args p
+    p.panels = data(panels)
     p.w, p.n, p.k, p.units = data(w), rows_of(w), cnp.PyArray_DIM(w, 1), cnp.PyArray_DIM(w, 1)
     p.rows, p.bits, p.scale = NULL, NULL, 1.0
-    cdef float *to = data(panels)
     with nogil:
-        status = fd_pack(to, &p)
+        status = fd_pack(&p)
     done(status)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastdrop import nn
-from fastdrop._utils import validation as check
 from fastdrop.inspection.dropout_layers import (
     ELEMENTWISE,
     MOST,
@@ -19,6 +18,7 @@ from fastdrop.inspection.dropout_layers import (
     registered,
     traced,
 )
+from fastdrop.nn.module import checked_module
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "judge"]
 
@@ -89,8 +89,7 @@ def diagnose(model, data=None, *, history=None, optimizer=None) -> Diagnosis:
     TypeError
         model is no Module.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    checked_module(model, "model")
     names = {id(module): name for name, module in model.named_modules()}
     calls = registered(model) if data is None else traced(model, data)
     findings = Diagnosis()

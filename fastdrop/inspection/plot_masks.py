@@ -10,6 +10,7 @@ from fastdrop import nn, random
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.nn.module import checked_module
 
 
 def drawn_mask(layer, shape, draw: int = 0, seed: int = 0) -> np.ndarray:
@@ -57,8 +58,7 @@ def plot_masks(layer, shape, path=None, *, draws: int = 3, seed: int = 0):
     ImportError
         matplotlib is not installed.
     """
-    if not isinstance(layer, nn.Module):
-        raise TypeError(f"layer must be a Module, got {check.describe(layer)}")
+    checked_module(layer, "layer")
     draws = check.integer(draws, "draws", 1, 64)
     images = [as_image(drawn_mask(layer, tuple(shape), draw, seed)) for draw in range(draws)]
     picture = plotting.figure(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastdrop import nn
-from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 
 __all__ = ["recalibrate_batchnorm"]
 
@@ -30,8 +30,7 @@ def recalibrate_batchnorm(model, batches):
     ValueError
         The model has no batch norm with running statistics, or there is no batch.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    checked_module(model, "model")
     norms = [
         m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None
     ]

@@ -12,6 +12,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
 from fastdrop.io.architecture import architecture, build, least_numbers
 from fastdrop.io.safetensors import load_file, read_file, save_file
+from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,8 +155,8 @@ def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any,
     TypeError, ValueError, OSError
         As for `load`.
     """
-    if model is not None and not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    if model is not None:
+        checked_module(model, "model")
     path = os.fsdecode(path)
     tensors, metadata = read_file(path)
     about = _read_description(path, metadata)

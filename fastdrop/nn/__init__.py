@@ -1,4 +1,4 @@
-"""Layers, under the names and with the arguments of torch.nn."""
+"""Layers and losses, with the names and arguments of ``torch.nn``."""
 
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn import functional, init, utils
@@ -13,9 +13,10 @@ from fastdrop.nn.activation import (
     Softmax,
     Tanh,
 )
+from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
-from fastdrop.nn.dropconnect import DropConnectLinear, TargetedLinear, WeightDrop
+from fastdrop.nn.dropconnect import DropConnectLinear, WeightDrop
 from fastdrop.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -23,15 +24,12 @@ from fastdrop.nn.dropout import (
     Dropout2d,
     Dropout3d,
     FeatureAlphaDropout,
-    GaussianDropout,
-    GaussianNoise,
     SpatialDropout1d,
     SpatialDropout2d,
     SpatialDropout3d,
 )
-from fastdrop.nn.droppath import DropPath, PatchDropout, Residual, TokenDropout, drop_path_rates
+from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
-from fastdrop.nn.learned import ConcreteDropout, VariationalLinear, concrete_regularizer, kl
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.loss import (
     BCEWithLogitsLoss,
@@ -44,9 +42,13 @@ from fastdrop.nn.loss import (
     SmoothL1Loss,
 )
 from fastdrop.nn.module import Module
+from fastdrop.nn.noise import GaussianDropout, GaussianNoise
 from fastdrop.nn.normalization import BatchNorm1d, LayerNorm
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
+from fastdrop.nn.targeted import TargetedLinear
+from fastdrop.nn.tokens import PatchDropout, TokenDropout
+from fastdrop.nn.variational import VariationalLinear, kl
 
 __all__ = [
     "GELU",

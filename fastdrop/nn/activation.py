@@ -1,105 +1,242 @@
-"""Activations as layers; the formulas stand with the functions of the same names in `fastdrop.nn.functional`."""
+"""Activation functions as layers."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from fastdrop import functional as F
 from fastdrop._utils import validation as check
-from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
-from fastdrop.functional.softmax import log_softmax, softmax
 from fastdrop.nn.module import Module
 
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
 
-class _Inplace(Module):
-    """An activation that accepts PyTorch's `inplace`, which changes nothing here."""
 
-    def __init__(self, inplace: bool = False):
+class _InplaceActivation(Module):
+    """An activation that accepts PyTorch's argument `inplace`."""
+
+    def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = check.flag(inplace, "inplace")
 
 
-class ReLU(_Inplace):
-    """max(0, x)."""
+class ReLU(_InplaceActivation):
+    """Rectified linear unit: ``y = max(0, x)``, elementwise.
 
-    def forward(self, input):
-        return relu(input)
+    The usual choice after a dense layer. Called right after `Linear` it is part of that product.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.ReLU()([-1.0, 2.0]).tolist()
+    [0.0, 2.0]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.relu(input)
 
 
-class SELU(_Inplace):
-    """The self-normalising activation of Klambauer et al. (2017); goes with AlphaDropout."""
+class SELU(_InplaceActivation):
+    """Scaled exponential linear unit, which keeps mean 0 and variance 1 from layer to layer.
 
-    def forward(self, input):
-        return selu(input)
+    ``y = scale * x`` for x > 0 and ``y = scale * alpha * (exp(x) - 1)`` elsewhere, with
+    scale = 1.0507009873554805 and alpha = 1.6732632423543772. Use it with `AlphaDropout`
+    instead of `Dropout`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    References
+    ----------
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017,
+    arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.SELU()([0.0, 1.0]).shape
+    (2,)
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.selu(input)
 
 
-class SiLU(_Inplace):
-    """x * sigmoid(x)."""
+class SiLU(_InplaceActivation):
+    """Sigmoid linear unit, also called swish: ``y = x / (1 + exp(-x))``, elementwise.
 
-    def forward(self, input):
-        return silu(input)
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    References
+    ----------
+    Elfwing, Uchibe, Doya, "Sigmoid-Weighted Linear Units for Neural Network Function
+    Approximation in Reinforcement Learning", 2017, arXiv:1702.03118.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.SiLU()([0.0]).tolist()
+    [0.0]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.silu(input)
 
 
 class LeakyReLU(Module):
-    """x where x > 0, negative_slope * x elsewhere."""
+    """ReLU with a slope for negative inputs: ``y = x`` for x > 0, ``negative_slope * x`` elsewhere.
 
-    def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
+    Parameters
+    ----------
+    negative_slope : float
+        Slope for x <= 0.
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.LeakyReLU(0.5)([-1.0, 2.0]).tolist()
+    [-0.5, 2.0]
+    """
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope = check.real(negative_slope, "negative_slope")
         self.inplace = check.flag(inplace, "inplace")
 
-    def forward(self, input):
-        return leaky_relu(input, self.negative_slope)
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.leaky_relu(input, self.negative_slope)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}"
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """Logistic function: ``y = 1 / (1 + exp(-x))``, elementwise, in (0, 1).
 
-    def forward(self, input):
-        return sigmoid(input)
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Sigmoid()([0.0]).tolist()
+    [0.5]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.sigmoid(input)
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """Hyperbolic tangent, elementwise, in (-1, 1).
 
-    def forward(self, input):
-        return tanh(input)
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Tanh()([0.0]).tolist()
+    [0.0]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.tanh(input)
 
 
 class GELU(Module):
-    """x * Phi(x), the exact form."""
+    """Gaussian error linear unit: ``y = x * Phi(x)``, elementwise.
 
-    def __init__(self, approximate: str = "none"):
+    Phi is the standard normal distribution function.
+
+    Difference from ``torch.nn.GELU``: only the exact form; ``approximate="tanh"`` is refused.
+
+    Parameters
+    ----------
+    approximate : {"none"}
+        The exact form.
+
+    References
+    ----------
+    Hendrycks, Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.GELU()([0.0]).tolist()
+    [0.0]
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = check.choice(approximate, "approximate", ("none",))
 
-    def forward(self, input):
-        return gelu(input)
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.gelu(input)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
 
 
-class _AlongDim(Module):
-    """A function along one axis."""
+class _AlongAxis(Module):
+    """A function along one axis of its input."""
 
-    def __init__(self, dim: int = -1):
+    def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = check.integer(dim, "dim", -64, 63)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"dim={self.dim}"
 
 
-class Softmax(_AlongDim):
-    """exp(x_i) / sum_j exp(x_j) along dim."""
+class Softmax(_AlongAxis):
+    """Probabilities from scores: ``y_i = exp(x_i) / sum_j exp(x_j)`` along an axis.
 
-    def forward(self, input):
-        return softmax(input, self.dim)
+    Not needed before `CrossEntropyLoss`, which takes scores.
+
+    Difference from ``torch.nn.Softmax``: `dim` has a default, the last axis.
+
+    Parameters
+    ----------
+    dim : int
+        The axis along which the results sum to 1; negative numbers count from the last axis.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Softmax()([[0.0, 0.0]]).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.softmax(input, self.dim)
 
 
-class LogSoftmax(_AlongDim):
-    """x_i - log sum_j exp(x_j) along dim."""
+class LogSoftmax(_AlongAxis):
+    """Logarithms of the softmax: ``y_i = x_i - log sum_j exp(x_j)`` along an axis.
 
-    def forward(self, input):
-        return log_softmax(input, self.dim)
+    Goes with `NLLLoss`. It is accurate where `Softmax` followed by a logarithm underflows.
+
+    Difference from ``torch.nn.LogSoftmax``: `dim` has a default, the last axis.
+
+    Parameters
+    ----------
+    dim : int
+        The axis of the sum; negative numbers count from the last axis.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.LogSoftmax()([[0.0, 0.0]]).shape
+    (1, 2)
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.log_softmax(input, self.dim)

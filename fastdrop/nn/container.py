@@ -1,72 +1,135 @@
-"""Modules that hold modules."""
+"""Containers: modules called one after the other (Sequential), and lists of modules."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, overload
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.tensor import as_tensor, wrap
 from fastdrop.nn import module as structure
-from fastdrop.nn.chain import Chain
+from fastdrop.nn.dense_chain import DenseChain
 from fastdrop.nn.module import Module
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Self
 
-class _Numbered(Module):
-    """What Sequential and ModuleList share: modules by number."""
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.autograd.tensor import Tensor
 
-    def _place(self, index):
+
+class _ModuleSequence(Module):
+    """Modules in a sequence, as Sequential and ModuleList have them."""
+
+    def _name_at(self, index: int) -> str:
         return list(self._modules)[check.integer(index, "index", -len(self), len(self) - 1)]
 
-    def __len__(self):
+    @classmethod
+    def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
+        """A container of these (name, module) pairs."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self):
-        return iter(self._modules.values())
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())  # type: ignore[arg-type]
 
-    def __contains__(self, module):
+    def __contains__(self, module: object) -> bool:
         return any(module is m for m in self)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: int | slice) -> Module | Self:
         if isinstance(index, slice):
-            return self._of(list(self._modules.items())[index])
-        return self._modules[self._place(index)]
+            return self._from_items(list(self._modules.items())[index])
+        return self._modules[self._name_at(index)]  # type: ignore[return-value]
 
-    def __setitem__(self, index, module):
-        setattr(self, self._place(index), module)
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._name_at(index), module)
 
-    def __delitem__(self, index):
-        delattr(self, self._place(index))
-        kept = list(self._modules.values())
+    def __delitem__(self, index: int) -> None:
+        delattr(self, self._name_at(index))
+        kept: list[Any] = list(self._modules.values())
         if all(name.isdigit() for name in self._modules):
             self._modules.clear()
             for module in kept:
                 self.append(module)
 
-    def append(self, module: Module):
-        """Add a module at the end; returns self."""
+    def append(self, module: Module) -> Self:
+        """Add a module at the end; returns self.
+
+        Parameters
+        ----------
+        module : Module
+            Registered under its position as a name.
+        """
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules):
-        """Add modules at the end; returns self."""
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; returns self.
+
+        Parameters
+        ----------
+        modules : iterable of Module
+            Registered under their positions as names.
+        """
         for module in modules:
             self.append(module)
         return self
 
 
-class Sequential(_Numbered):
-    """Modules one after the other: Sequential(a, b)(x) = b(a(x)).
+class Sequential(_ModuleSequence):
+    """Modules called one after the other: ``Sequential(a, b)(x)`` is ``b(a(x))``.
+
+    Each dense layer together with the activation and the dropout after it runs as one matrix
+    product. In evaluation mode under `fastdrop.no_grad`, a Sequential of dense layers, activations
+    and dropout takes a short path without recording.
+
+    Items are read and replaced by position (``model[0]``), sliced to a new Sequential
+    (``model[:2]``), and removed with ``del model[0]``.
 
     Parameters
     ----------
-    *modules : Module, or one OrderedDict of name to Module
+    *modules : Module
+        The modules in the order of their calls, or one mapping of names to modules.
+
+    See Also
+    --------
+    fastdrop.models.mlp : Builds a Sequential of dense layers with dropout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    >>> model(np.ones((2, 4))).shape
+    (2, 3)
+    >>> model[:2]
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): ReLU()
+    )
     """
 
-    _chain = (-1, None)  # the structure's version, and its small path of prediction, or None
+    # Structure version, and the fast path of prediction at that version (None: there is none).
+    _chain: tuple[int, DenseChain | None] = (-1, None)
 
-    def __init__(self, *modules):
+    @overload
+    def __init__(self, modules: Mapping[str, Module], /) -> None: ...
+
+    @overload
+    def __init__(self, *modules: Module) -> None: ...
+
+    def __init__(self, *modules: Any) -> None:
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], (OrderedDict, dict)):
             for name, module in modules[0].items():
@@ -75,10 +138,10 @@ class Sequential(_Numbered):
             self.extend(modules)
 
     @classmethod
-    def _of(cls, items):
+    def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
         return cls(OrderedDict(items))
 
-    def __call__(self, input):
+    def __call__(self, input: Tensor | ArrayLike) -> Tensor:
         if (
             not (self.training or is_grad_enabled() or random.is_busy())
             and (y := self.evaluated(as_tensor(input, "input").data)) is not None
@@ -86,45 +149,68 @@ class Sequential(_Numbered):
             return wrap(y)
         return super().__call__(input)
 
-    def evaluated(self, x):
-        """The output in evaluation for a float32 array, by the small path; None where that is not for this model, mode or input."""
+    def evaluated(self, x: Float32Array) -> Float32Array | None:
+        """The output in evaluation mode by the fast path of prediction.
+
+        Parameters
+        ----------
+        x : float32 array (N, in_features)
+            The input, with contiguous memory.
+
+        Returns
+        -------
+        float32 array (N, out_features), or None
+            None where the fast path does not apply: to these layers, to their modes, or to this
+            input.
+        """
         if random.is_busy() or type(self) is not Sequential:
             return None
         version, chain = self._chain
-        if version != structure.version():
-            chain = None if "forward" in self.__dict__ else Chain.of(self._flat())
-            object.__setattr__(self, "_chain", (structure.version(), chain))
+        if version != structure.structure_version():
+            chain = None if "forward" in self.__dict__ else DenseChain.of(self._flat())
+            object.__setattr__(self, "_chain", (structure.structure_version(), chain))
         return None if chain is None else chain(x)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_chain"}
 
-    def _flat(self):
-        """The modules in the order of their calls, those of Sequentials inside in their place."""
+    def _flat(self) -> Iterator[Module | None]:
+        """The modules in the order of their calls, with those of inner Sequentials in place."""
         for module in self._modules.values():
             if type(module) is Sequential and "forward" not in module.__dict__:
                 yield from module._flat()
             else:
                 yield module
 
-    def forward(self, input):
+    def forward(self, input: Any) -> Any:
         for module in self._modules.values():
-            input = module(input)
+            input = module(input)  # type: ignore[misc]
         return input
 
 
-class ModuleList(_Numbered):
-    """A list of modules; it has no forward of its own.
+class ModuleList(_ModuleSequence):
+    """A list of modules that are part of the module which holds it. It has no forward of its own.
+
+    A plain Python list would hide its modules: their parameters would not be trained, and their
+    stochastic layers would have no site.
 
     Parameters
     ----------
     modules : iterable of Module
+        The first entries; `append` and `extend` add more.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+    >>> len(layers), len(list(layers.parameters()))
+    (3, 6)
     """
 
-    def __init__(self, modules=()):
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
         self.extend(modules)
 
     @classmethod
-    def _of(cls, items):
+    def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
         return cls(module for _, module in items)

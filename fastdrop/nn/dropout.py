@@ -1,49 +1,89 @@
-"""Layers that mask or disturb activations: dropout, whole channels, alpha and Gaussian dropout, noise."""
+"""Dropout of single elements and of whole channels, and alpha dropout for SELU networks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.functional import stochastic
-from fastdrop.functional.dropout import dropout
-from fastdrop.kernels.noise import FLOAT_MAX, gaussian_sigma
 from fastdrop.nn.module import Module
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.schedules import Schedule
 
 
 class Dropout(Module):
-    """In training x * 2^32 / q where kept, +0 where dropped, with probability p; in evaluation the same object.
+    """Sets single elements to zero with probability p in training and scales up the others.
 
-    The mask is a function of (seed, site, call, draw, row, unit): axis 0 is the sample (row), the rest its units. After a
-    dense layer and an activation all three run as one product.
+    In training ``y = x * s`` where an element is kept and ``y = 0`` where it is dropped, with
+    s = 2^32 / q and q the keep probability in units of 2^-32 (so s is 1 / (1 - p) up to rounding).
+    In evaluation the output is the input itself. Input and output have any one shape (N, ...);
+    axis 0 counts the samples.
+
+    Rates: 0 to 0.2 on the input, 0.2 to 0.5 after the activation of a dense layer, none before
+    the output. Called right after a dense layer and its activation, it is part of their product.
+
+    Differences from ``torch.nn.Dropout``: the mask is a function of the seed, the layer's site,
+    the pass, the sample's row and the unit (``docs/mask-contract.md``), so it does not depend on
+    batch size, threads or machine; a dropped element is 0 even where the input is inf or NaN;
+    p may follow a schedule.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
-        Probability to drop.
+        Probability to drop an element.
     inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
+        Accepted so that PyTorch code runs; has no effect.
     inverted : bool
-        False: x where kept, and k x in evaluation with k = q / 2^32 (the 2014 formulation).
-    share : sequence of int
-        Axes of the input with one decision for all elements along them (Keras' noise shape), 0 among them: for all samples.
+        False: kept elements are not scaled in training, and in evaluation the output is
+        ``x * q / 2^32`` (the formulation of 2014).
+    share : int or sequence of int
+        Axes of the input along which all elements share one decision (the axes where Keras'
+        ``noise_shape`` is 1). Axis 0: all samples share one mask.
 
     References
     ----------
-    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+    Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: A Simple Way to Prevent
+    Neural Networks from Overfitting", JMLR 15, 2014, pages 1929-1958.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> import numpy as np
+    >>> fd.manual_seed(0)
+    >>> layer = fd.nn.Dropout(0.5)
+    >>> y = layer(np.ones((2, 100)))
+    >>> sorted(set(y.numpy().ravel().tolist()))
+    [0.0, 2.0]
+    >>> float(layer.eval()(np.ones((2, 100))).numpy().min())
+    1.0
     """
 
     n_sites = 1
+    p: float | Schedule
 
-    def __init__(self, p: float = 0.5, inplace: bool = False, *, inverted: bool = True, share=()):
+    def __init__(
+        self,
+        p: float | Schedule = 0.5,
+        inplace: bool = False,
+        *,
+        inverted: bool = True,
+        share: int | Iterable[int] = (),
+    ) -> None:
         super().__init__()
         self.p = schedules.rate(p)
         self.inplace = check.flag(inplace, "inplace")
         self.inverted = check.flag(inverted, "inverted")
-        axes = share if hasattr(share, "__iter__") else (share,)
+        axes = share if isinstance(share, Iterable) else (share,)
         self.share = tuple(check.integer(axis, "share", -63, 63) for axis in axes)
 
-    def forward(self, input):
-        return dropout(
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.dropout(
             input,
             random.rate_now(self.p),
             self.training,
@@ -52,85 +92,134 @@ class Dropout(Module):
             layer=self,
         )
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         more = ("" if self.inverted else ", inverted=False") + (
             f", share={self.share}" if self.share else ""
         )
         return f"p={self.p}, inplace={self.inplace}{more}"
 
 
-class _Rate(Module):
-    """A layer with a rate and one site."""
+class RateLayer(Module):
+    """Base class of layers with one rate p and one site."""
 
     n_sites = 1
+    p: float | Schedule
 
-    def __init__(self, p: float = 0.5, inplace: bool = False):
+    def __init__(self, p: float | Schedule = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = schedules.rate(p)
         self.inplace = check.flag(inplace, "inplace")
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class _Spatial(_Rate):
-    def forward(self, input):
+class _SpatialDropout(RateLayer):
+    """Dropout of whole channels of maps with `axes` axes; unbatched: (C, ...) is one sample."""
+
+    axes: int
+    unbatched: bool
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return stochastic.channel_dropout(
             input, random.rate_now(self.p), self.training, self.axes, self.unbatched, self
         )
 
 
-class SpatialDropout1d(_Spatial):
-    """Dropout of whole channels of (N, C, L) or (C, L): one decision a sample and channel (also `Dropout1d`).
+class SpatialDropout1d(_SpatialDropout):
+    """Drops whole channels of (N, C, L) or (C, L): one decision for each sample and channel.
+
+    Kept channels are multiplied by 2^32 / q (about 1 / (1 - p)); in evaluation the output is the
+    input itself. `Dropout1d` is another name of this class.
+
+    Use it on convolutional maps, where neighbours of a dropped element would give its value away:
+    0 to 0.1 in early layers, 0.1 to 0.3 in later ones.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
         Probability to drop a channel.
     inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
+        Accepted so that PyTorch code runs; has no effect.
 
     References
     ----------
-    Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization Using Convolutional
+    Networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.SpatialDropout1d(0.2)(np.ones((2, 8, 5))).shape
+    (2, 8, 5)
     """
 
     axes, unbatched = 1, True
 
 
-class SpatialDropout2d(_Spatial):
-    """Dropout of whole channels of (N, C, H, W): one decision a sample and channel (also `Dropout2d`).
+class SpatialDropout2d(_SpatialDropout):
+    """Drops whole channels of (N, C, H, W): one decision for each sample and channel.
 
-    (PyTorch takes three dimensions for (N, C, L); here they are refused, see `SpatialDropout1d`.)
+    Kept channels are multiplied by 2^32 / q (about 1 / (1 - p)); in evaluation the output is the
+    input itself. `Dropout2d` is another name of this class.
+
+    Use it on convolutional maps, where neighbours of a dropped element would give its value away:
+    0 to 0.1 in early layers, 0.1 to 0.3 in later ones.
+
+    Difference from ``torch.nn.Dropout2d``: PyTorch treats three dimensions as (N, C, L); here they
+    are refused, because `SpatialDropout1d` is the layer for them.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
         Probability to drop a channel.
     inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
+        Accepted so that PyTorch code runs; has no effect.
 
     References
     ----------
-    Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization Using Convolutional
+    Networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.SpatialDropout2d(0.2)(np.ones((2, 8, 5, 5))).shape
+    (2, 8, 5, 5)
     """
 
     axes, unbatched = 2, False
 
 
-class SpatialDropout3d(_Spatial):
-    """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W): one decision a sample and channel (also `Dropout3d`).
+class SpatialDropout3d(_SpatialDropout):
+    """Drops whole channels of (N, C, D, H, W) or (C, D, H, W), one decision a sample and channel.
+
+    Kept channels are multiplied by 2^32 / q (about 1 / (1 - p)); in evaluation the output is the
+    input itself. `Dropout3d` is another name of this class.
+
+    Use it on convolutional maps, where neighbours of a dropped element would give its value away:
+    0 to 0.1 in early layers, 0.1 to 0.3 in later ones.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
         Probability to drop a channel.
     inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
+        Accepted so that PyTorch code runs; has no effect.
 
     References
     ----------
-    Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization Using Convolutional
+    Networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.SpatialDropout3d(0.2)(np.ones((2, 8, 3, 5, 5))).shape
+    (2, 8, 3, 5, 5)
     """
 
     axes, unbatched = 3, True
@@ -139,85 +228,65 @@ class SpatialDropout3d(_Spatial):
 Dropout1d, Dropout2d, Dropout3d = SpatialDropout1d, SpatialDropout2d, SpatialDropout3d
 
 
-class AlphaDropout(_Rate):
-    """For SELU networks: a x + b where kept, a alpha' + b where dropped, so that mean 0 and variance 1 stay.
+class AlphaDropout(RateLayer):
+    """Dropout for SELU networks: keeps mean 0 and variance 1 of its input.
 
-    alpha' = -1.7580993408473766, k = q / 2^32, a = (k (1 + (1 - k) alpha'^2))^(-1/2), b = -a alpha' (1 - k); zeros for p = 1.
+    In training ``y = a x + b`` where an element is kept and ``y = a alpha' + b`` where it is
+    dropped, with alpha' = -1.7580993408473766, k = q / 2^32 the keep probability,
+    a = (k (1 + (1 - k) alpha'^2))^(-1/2) and b = -a alpha' (1 - k). For p = 1 the output is zero.
+    In evaluation the output is the input itself. Any shape (N, ...).
 
-    Parameters
-    ----------
-    p : float in [0, 1], or Schedule
-    inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
-
-    References
-    ----------
-    Klambauer et al., "Self-normalizing neural networks", NeurIPS 2017.
-    """
-
-    def forward(self, input):
-        return stochastic.alpha_dropout(input, random.rate_now(self.p), self.training, layer=self)
-
-
-class FeatureAlphaDropout(_Rate):
-    """`AlphaDropout` of whole channels of (N, C, ...): one decision a sample and channel.
+    Use it after `SELU`, at 0.05 to 0.1.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
+        Probability to drop an element.
     inplace : bool
-        Accepted for PyTorch's sake; changes nothing.
-    """
-
-    def forward(self, input):
-        return stochastic.feature_alpha_dropout(
-            input, random.rate_now(self.p), self.training, layer=self
-        )
-
-
-class GaussianDropout(_Rate):
-    """In training x times N(1, p / (1 - p)), in evaluation the same object.
-
-    Parameters
-    ----------
-    p : float in [0, 1), or Schedule
-        The rate of the Bernoulli dropout with the same variance.
-    inplace : bool
-        Accepted for the family's sake; changes nothing.
+        Accepted so that PyTorch code runs; has no effect.
 
     References
     ----------
-    Srivastava et al., JMLR 15, 2014, section 10.
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017,
+    arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> block = nn.Sequential(nn.Linear(8, 16), nn.SELU(), nn.AlphaDropout(0.1))
+    >>> block(np.ones((2, 8))).shape
+    (2, 16)
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False):
-        super().__init__(p, inplace)
-        if self.p == 1.0:
-            gaussian_sigma(self.p)
-
-    def forward(self, input):
-        return stochastic.gaussian_dropout(
-            input, random.rate_now(self.p), self.training, layer=self
-        )
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.alpha_dropout(input, random.rate_now(self.p), self.training, layer=self)
 
 
-class GaussianNoise(Module):
-    """In training x + N(0, sigma^2), in evaluation the same object.
+class FeatureAlphaDropout(RateLayer):
+    """`AlphaDropout` of whole channels of (N, C, ...): one decision for each sample and channel.
+
+    Use it after `SELU` on convolutional maps.
 
     Parameters
     ----------
-    sigma : float, at least 0
-        Standard deviation, in x's units.
+    p : float in [0, 1], or Schedule
+        Probability to drop a channel.
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    References
+    ----------
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017,
+    arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.FeatureAlphaDropout(0.1)(np.ones((2, 8, 5))).shape
+    (2, 8, 5)
     """
 
-    n_sites = 1
-
-    def __init__(self, sigma: float = 0.1):
-        super().__init__()
-        self.sigma = check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
-
-    def forward(self, input):
-        return stochastic.gaussian_noise(input, self.sigma, self.training, layer=self)
-
-    def extra_repr(self):
-        return f"sigma={self.sigma}"
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.feature_alpha_dropout(input, random.rate_now(self.p), self.training, layer=self)

@@ -1,9 +1,12 @@
-"""Stochastic depth: residual branches that are dropped, and then not computed."""
+"""Stochastic depth: residual branches that are dropped and then not computed."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
@@ -11,21 +14,42 @@ from fastdrop.functional import stochastic
 from fastdrop.nn.module import Module
 from fastdrop.nn.normalization import BatchNorm1d
 
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.schedules import Schedule
+
 
 def drop_path_rates(p: float, depth: int, start: str = "zero") -> list[float]:
-    """Rates of `depth` residual branches, linear in depth.
+    """Rates of residual branches that increase linearly with depth.
+
+    Branch i of ``depth`` (from 0) gets ``p i / (depth - 1)``, or ``p (i + 1) / depth`` with
+    ``start="first"``.
 
     Parameters
     ----------
     p : float in [0, 1]
-        The last branch's.
+        Rate of the last branch.
     depth : int
+        Number of branches.
     start : {"zero", "first"}
-        From 0 (as timm has it), or from p / depth (the paper).
+        Rate of the first branch: 0 (as in timm) or p / depth (as in the paper).
+
+    Returns
+    -------
+    list of float
+        One rate for each branch.
 
     References
     ----------
-    Huang et al., "Deep networks with stochastic depth", ECCV 2016.
+    Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016,
+    arXiv:1603.09382.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.drop_path_rates(0.5, 3)
+    [0.0, 0.25, 0.5]
     """
     p, depth = check.rate(p), check.integer(depth, "depth", 0)
     check.choice(start, "start", ("zero", "first"))
@@ -34,86 +58,130 @@ def drop_path_rates(p: float, depth: int, start: str = "zero") -> list[float]:
     return [p * i / max(1, depth - 1) for i in range(depth)]
 
 
-class _Path(Module):
-    n_sites = 1
+class _PathLayer(Module):
+    """What DropPath and Residual share: the rate and how it is applied."""
 
-    def _take(self, p, mode, scale_by_keep):
+    n_sites = 1
+    p: float | Schedule
+    mode: str
+    scale_by_keep: bool
+
+    def _set_rate(self, p: float | Schedule, mode: str, scale_by_keep: bool) -> None:
         self.p = schedules.rate(p)
         self.mode = check.choice(mode, "mode", ("row", "batch"))
         self.scale_by_keep = check.flag(scale_by_keep, "scale_by_keep")
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
             f"p={self.p}, mode={self.mode!r}{'' if self.scale_by_keep else ', scale_by_keep=False'}"
         )
 
 
-class DropPath(_Path):
-    """Stochastic depth: in training whole samples (or the whole batch) dropped, kept ones times 2^32 / q; in evaluation identity.
+class DropPath(_PathLayer):
+    """Stochastic depth: sets whole samples of a residual branch's output to zero in training.
 
-    Stands behind a residual branch, before the addition; `Residual` does both, and does not compute what is dropped.
+    Kept samples are multiplied by 2^32 / q (about 1 / (1 - p)); in evaluation the output is the
+    input itself. Any shape (N, ...).
+
+    It stands at the end of a residual branch, before the addition. Prefer `Residual`, which does
+    the addition too and does not compute the branch for dropped samples. Rates increase with
+    depth, see `drop_path_rates`; 0.1 to 0.5 for the last branch.
 
     Parameters
     ----------
     p : float in [0, 1], or Schedule
+        Probability to drop a sample.
     mode : {"row", "batch"}
-        A decision for each sample, or one for all.
+        "row": one decision for each sample; "batch": one decision for the whole batch.
     scale_by_keep : bool
         False: kept samples are not scaled.
 
     References
     ----------
-    Huang et al., "Deep networks with stochastic depth", ECCV 2016.
+    Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016,
+    arXiv:1603.09382.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.DropPath(0.2)(np.ones((4, 8))).shape
+    (4, 8)
     """
 
-    def __init__(self, p: float = 0.0, mode: str = "row", scale_by_keep: bool = True):
+    def __init__(
+        self, p: float | Schedule = 0.0, mode: str = "row", scale_by_keep: bool = True
+    ) -> None:
         super().__init__()
-        self._take(p, mode, scale_by_keep)
+        self._set_rate(p, mode, scale_by_keep)
 
-    def forward(self, input):
-        return stochastic.drop_path(
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.drop_path(
             input, random.rate_now(self.p), self.training, self.mode, self.scale_by_keep, layer=self
         )
 
 
-class Residual(_Path):
-    """y = shortcut(x) + DropPath(branch(x)), the branch computed for the kept samples alone.
+class Residual(_PathLayer):
+    """Residual block with stochastic depth: ``y = shortcut(x) + DropPath(branch(x))``.
 
-    The branch's own stochastic layers draw the masks of the samples' true row numbers, so the result is that of the plain
-    computation. Where the branch normalises by the batch's statistics in training, all samples are computed.
+    The branch is computed for the kept samples only. Its own stochastic layers draw the masks of
+    the samples' true row numbers, so the result equals that of the plain computation. A branch
+    with batch norm is computed for all samples in training, because its statistics need them.
+
+    Use it for deep networks of 10 and more blocks, with rates from `drop_path_rates`.
 
     Parameters
     ----------
-    branch : Module, keeping its input's shape (or giving the shortcut's)
+    branch : Module
+        Its output has the shape of the shortcut's output.
     p : float in [0, 1], or Schedule
         Probability to drop the branch.
     mode : {"row", "batch"}
+        "row": one decision for each sample; "batch": one decision for the whole batch.
     scale_by_keep : bool
+        False: the output of a kept branch is not multiplied by 2^32 / q.
     shortcut : Module, optional
-        Default the identity.
+        Default: the identity.
 
     References
     ----------
-    He et al., "Deep residual learning for image recognition", CVPR 2016. Huang et al., ECCV 2016.
+    - He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
+      arXiv:1512.03385.
+    - Huang, Sun, Liu, Sedra, Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016,
+      arXiv:1603.09382.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> blocks = [
+    ...     nn.Residual(nn.Sequential(nn.Linear(8, 8), nn.ReLU()), p)
+    ...     for p in nn.drop_path_rates(0.2, 4)
+    ... ]
+    >>> nn.Sequential(*blocks)(np.ones((3, 8))).shape
+    (3, 8)
     """
+
+    branch: Module
+    shortcut: Module | None
 
     def __init__(
         self,
         branch: Module,
-        p: float = 0.0,
+        p: float | Schedule = 0.0,
         mode: str = "row",
         scale_by_keep: bool = True,
         shortcut: Module | None = None,
-    ):
+    ) -> None:
         super().__init__()
-        self._take(p, mode, scale_by_keep)
+        self._set_rate(p, mode, scale_by_keep)
         self.add_module("branch", branch)
         self.add_module("shortcut", shortcut)
 
-    def _needs_all(self):
+    def _needs_all_samples(self) -> bool:
         return any(m.training and isinstance(m, BatchNorm1d) for m in self.branch.modules())
 
-    def forward(self, input):
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")
         around = x if self.shortcut is None else self.shortcut(x)
         p = random.rate_now(self.p)
@@ -126,7 +194,7 @@ class Residual(_Path):
         kept, scale = stochastic.path_mask(x.shape[0], p, self.mode, self)
         rows = np.flatnonzero(kept)
         scale = scale if self.scale_by_keep else 1.0
-        if self._needs_all():
+        if self._needs_all_samples():
             return stochastic.add_to_rows(
                 around, stochastic.gather_rows(self.branch(x), rows), rows, scale
             )
@@ -136,56 +204,5 @@ class Residual(_Path):
             return stochastic.add_to_rows(around, self.branch(x), rows, scale)
         with random.only_rows(rows):
             y = self.branch(stochastic.gather_rows(x, rows))
-            y.data  # noqa: B018 (recipes of the branch are run before its rows end)
+            y.data  # noqa: B018 (computes what is pending while the row numbers are in force)
         return stochastic.add_to_rows(around, y, rows, scale)
-
-
-class TokenDropout(Module):
-    """In training whole tokens of (N, L, ...) dropped to zero, kept ones times 2^32 / q; in evaluation the same object.
-
-    Parameters
-    ----------
-    p : float in [0, 1], or Schedule
-    """
-
-    n_sites = 1
-
-    def __init__(self, p: float = 0.5):
-        super().__init__()
-        self.p = schedules.rate(p)
-
-    def forward(self, input):
-        return stochastic.token_dropout(input, random.rate_now(self.p), self.training, layer=self)
-
-    def extra_repr(self):
-        return f"p={self.p}"
-
-
-class PatchDropout(Module):
-    """In training max(1, floor(L (1 - p))) of L tokens of each sample are kept, in their order; in evaluation all.
-
-    Parameters
-    ----------
-    p : float in [0, 1], or Schedule
-    prefix_tokens : int
-        So many first tokens (the class token) are always kept.
-
-    References
-    ----------
-    Liu et al., "PatchDropout: economizing vision transformers using patch dropout", WACV 2023.
-    """
-
-    n_sites = 1
-
-    def __init__(self, p: float = 0.5, prefix_tokens: int = 1):
-        super().__init__()
-        self.p = schedules.rate(p)
-        self.prefix_tokens = check.integer(prefix_tokens, "prefix_tokens", 0)
-
-    def forward(self, input):
-        return stochastic.patch_dropout(
-            input, random.rate_now(self.p), self.training, self.prefix_tokens, layer=self
-        )
-
-    def extra_repr(self):
-        return f"p={self.p}, prefix_tokens={self.prefix_tokens}"

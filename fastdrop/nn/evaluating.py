@@ -1,36 +1,35 @@
-"""Evaluation mode for the time of a prediction."""
+"""A context manager that puts a model into evaluation mode while predictions are computed."""
 
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from fastdrop._utils import validation as check
-from fastdrop.nn.module import Module
-
-
-def checked_model(model) -> Module:
-    if not isinstance(model, Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
-    return model
-
+if TYPE_CHECKING:
+    from fastdrop.nn.module import Module
 
 _lock = threading.Lock()
-
-
-_held: dict[
-    Module, int
-] = {}  # modules to put back into training mode, and how many predictions still use them
+# Modules that go back to training mode, and how many predictions are still using them.
+_held: dict[Module, int] = {}
 
 
 class evaluating:  # noqa: N801 (a context manager)
-    """The model in evaluation mode; afterwards, when the last thread that predicts with it is done, every module is in the mode it was in."""
+    """Evaluation mode for a model inside the block.
+
+    Afterwards every module is in the mode it had before. Several threads may predict with the same
+    model: its modules go back to training mode when the last of them is done.
+
+    Parameters
+    ----------
+    model : Module
+    """
 
     __slots__ = ("model", "modules")
 
     def __init__(self, model: Module):
         self.model = model
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with _lock:
             held = _held
             self.modules = [
@@ -42,7 +41,7 @@ class evaluating:  # noqa: N801 (a context manager)
                 _held[module] = _held.get(module, 0) + 1
                 object.__setattr__(module, "training", False)
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         if not self.modules:
             return
         with _lock:

@@ -1,16 +1,39 @@
-"""Initial weights, in place, from the run's generator "init" (`fastdrop.manual_seed`)."""
+"""Initial values of weights, written in place.
+
+Random values come from the generator "init" of the run, which `fastdrop.manual_seed` seeds.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastdrop._utils.typing import Shape
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
 
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -23,8 +46,11 @@ _local = _Local()
 
 
 @contextmanager
-def skipped():
-    """Inside, random weights are not drawn: for layers whose weights come from a file at once. Half of the time of loading one."""
+def skipped() -> Iterator[None]:
+    """Inside the block, this thread draws no random weights.
+
+    For layers whose weights are read from a file right afterwards: half of the time of loading.
+    """
     before, _local.skips = _local.skips, True
     try:
         yield
@@ -32,20 +58,21 @@ def skipped():
         _local.skips = before
 
 
-def _fill(tensor: Tensor, values) -> Tensor:
+def _fill(tensor: Tensor, values: Any) -> Tensor:
+    """Write values to the tensor's array; returns the tensor."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
     tensor.data[...] = values
     return tensor
 
 
-def _shape(tensor):
+def _shape(tensor: Tensor) -> Shape:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
     return tensor.shape
 
 
-def _fans(tensor) -> tuple[int, int]:
+def _fans(tensor: Tensor) -> tuple[int, int]:
     """(fan in, fan out) of a weight (out, in, ...)."""
     shape = _shape(tensor)
     if len(shape) < 2:
@@ -55,7 +82,25 @@ def _fans(tensor) -> tuple[int, int]:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which a layer before this activation scales its weights' standard deviation."""
+    """Factor for the standard deviation of the weights before an activation.
+
+    Parameters
+    ----------
+    nonlinearity : {"linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu"}
+        The activation.
+    param : float, optional
+        Slope of leaky_relu; default 0.01.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.init.calculate_gain("relu") == 2**0.5
+    True
+    """
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else check.real(param, "param")
         return math.sqrt(2.0 / (1.0 + slope * slope))
@@ -63,7 +108,27 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Uniform in [a, b)."""
+    """Fill with numbers that are uniform in [a, b).
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+    a, b : float
+        Limits, a <= b.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.uniform_(layer.weight, -0.1, 0.1) is layer.weight
+    True
+    """
     a, b = check.real(a, "a"), check.real(b, "b")
     if b < a:
         raise ValueError(f"b must not be less than a, got a={a} and b={b}")
@@ -75,7 +140,22 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Normal with this mean and standard deviation."""
+    """Fill with normal numbers.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+    mean : float
+        Mean.
+    std : float, at least 0
+        Standard deviation.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+    """
     mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
     return (
         tensor
@@ -85,34 +165,106 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """All the same number."""
+    """Fill with one number.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+    val : float
+        The number.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+    """
     return _fill(tensor, check.real(val, "val"))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """All 0."""
+    """Fill with zeros.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+    """
     return _fill(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """All 1."""
+    """Fill with ones.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+    """
     return _fill(tensor, 1.0)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Fill with numbers uniform in ±gain sqrt(6 / (fan_in + fan_out)), for sigmoid and tanh.
+
+    Parameters
+    ----------
+    tensor : Tensor (out, in, ...)
+        Written in place. fan_in is in, fan_out is out, each times the product of the other axes.
+    gain : float
+        See `calculate_gain`.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    References
+    ----------
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010.
+    """
     bound = check.real(gain, "gain") * math.sqrt(6.0 / max(1, sum(_fans(tensor))))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    """Fill with normal numbers of standard deviation gain sqrt(2 / (fan_in + fan_out)).
+
+    Parameters
+    ----------
+    tensor : Tensor (out, in, ...)
+        Written in place. fan_in is in, fan_out is out, each times the product of the other axes.
+    gain : float
+        See `calculate_gain`.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    References
+    ----------
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010.
+    """
     return normal_(
         tensor, 0.0, check.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor))))
     )
 
 
-def _kaiming(tensor, a, mode, nonlinearity):
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    """gain / sqrt(fan)."""
     fans = dict(zip(("fan_in", "fan_out"), _fans(tensor), strict=True))
     return calculate_gain(nonlinearity, a) / math.sqrt(
         max(1, fans[check.choice(mode, "mode", tuple(fans))])
@@ -122,20 +274,80 @@ def _kaiming(tensor, a, mode, nonlinearity):
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Uniform in +-gain sqrt(3 / fan) (He et al., 2015); a is the slope of leaky_relu."""
-    bound = math.sqrt(3.0) * _kaiming(tensor, a, mode, nonlinearity)
+    """Fill with numbers uniform in ±gain sqrt(3 / fan), for ReLU and its variants.
+
+    Parameters
+    ----------
+    tensor : Tensor (out, in, ...)
+        Written in place. fan_in is in, fan_out is out, each times the product of the other axes.
+    a : float
+        Slope of leaky_relu.
+    mode : {"fan_in", "fan_out"}
+        Which fan: keep the variance in forward or in backward.
+    nonlinearity : str
+        See `calculate_gain`.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+    """
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Normal with standard deviation gain / sqrt(fan) (He et al., 2015); a is the slope of leaky_relu."""
-    return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity))
+    """Fill with normal numbers of standard deviation gain / sqrt(fan), for ReLU and its variants.
+
+    Parameters
+    ----------
+    tensor : Tensor (out, in, ...)
+        Written in place. fan_in is in, fan_out is out, each times the product of the other axes.
+    a : float
+        Slope of leaky_relu.
+    mode : {"fan_in", "fan_out"}
+        Which fan: keep the variance in forward or in backward.
+    nonlinearity : str
+        See `calculate_gain`.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+    """
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """A random matrix with orthonormal rows or columns, times gain (Saxe et al., 2014); axes after the first as one."""
+    """Fill with a random matrix of orthonormal rows or columns, times a factor.
+
+    Parameters
+    ----------
+    tensor : Tensor (out, in, ...)
+        Written in place; axes after the first are treated as one.
+    gain : float
+        The factor, see `calculate_gain`.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    References
+    ----------
+    Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks", ICLR 2014, arXiv:1312.6120.
+    """
     shape = _shape(tensor)
     if len(shape) < 2:
         raise ValueError(f"tensor must have at least 2 dimensions, got shape {shape}")

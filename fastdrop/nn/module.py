@@ -1,53 +1,100 @@
-"""Module: parameters, buffers, submodules, and the forward pass that counts draws."""
+"""Module, the base class of layers and models: parameters, buffers, submodules, forward passes."""
 
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict, namedtuple
-from collections.abc import Mapping
-
-import numpy as np
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending import finish_pass
-from fastdrop.autograd.tensor import Tensor, wrap
+from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
-IncompatibleKeys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Self
 
-# Counts every change of any module's structure, so that the sites of an outermost module can be kept until then.
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
+
+# Counts every change of any module's structure. Site numbers and lists of submodules that were
+# computed at one value are valid as long as the value stays.
 _structure = 0
 
 
-def version() -> int:
-    """Changes whenever any module's structure does."""
+def structure_version() -> int:
+    """A number that changes whenever the structure of any module changes."""
     return _structure
 
 
-def _changed() -> None:
+def _structure_changed() -> None:
     global _structure
     _structure += 1
 
 
-class Module:
-    """Base class of all layers and models; `forward` says what it computes.
+def checked_module(value: Any, name: str) -> Module:
+    """The value, if it is a Module; else TypeError that names the argument."""
+    if not isinstance(value, Module):
+        raise TypeError(f"{name} must be a Module, got {check.describe(value)}")
+    return value
 
-    The outermost module that is called opens a forward pass: its stochastic layers draw their masks at sites numbered in
-    registration order, at the pass's `draw`, which advances after each pass in training mode (docs/mask-contract.md).
+
+class Module:
+    """Base class of all layers and models.
+
+    A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and
+    defines `forward`. Assigned `Parameter` and `Module` objects are registered under the
+    attribute's name, as in ``torch.nn.Module``.
+
+    The outermost module that is called opens a forward pass. Stochastic layers inside it draw
+    their masks at sites, which are numbered in registration order, and at the pass number `draw`.
+    In training mode `draw` increases by one after each pass, so every pass has new masks and the
+    same `draw` gives the same masks again (see ``docs/mask-contract.md``).
+
+    Differences from ``torch.nn.Module``: there are no hooks, devices or dtypes (everything is
+    float32 on the CPU); `state_dict` returns NumPy arrays; integer buffers are NumPy arrays.
 
     Attributes
     ----------
     training : bool
-        Set by `train` and `eval`.
+        Whether the module is in training mode. Set by `train` and `eval`; True at first.
     draw : int in [0, 2**32]
-        Number of the next forward pass of which this is the outermost module; at 2**32 there is none left (RuntimeError).
-        Part of a checkpoint, not of state_dict.
+        Number of the next forward pass of which this module is the outermost one. At 2**32 the
+        next call in training mode raises RuntimeError. Saved in checkpoints, not in `state_dict`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> class TwoInputs(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.left = nn.Linear(4, 8)
+    ...         self.right = nn.Linear(3, 8)
+    ...     def forward(self, a, b):
+    ...         return self.left(a) + self.right(b)
+    >>> model = TwoInputs()
+    >>> model(np.ones((2, 4)), np.ones((2, 3))).shape
+    (2, 8)
+    >>> [name for name, _ in model.named_parameters()]
+    ['left.weight', 'left.bias', 'right.weight', 'right.bias']
     """
 
-    n_sites = 0  # how many random decisions a layer of this class makes in a call
+    training: bool
+    # Number of random decisions that a layer of this class makes in one call; each is one site.
+    n_sites: int = 0
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Module | None]
+    _draw: int
+    _sites: tuple[int, dict[int, int], int]  # structure version, id(module) -> site, their number
+    _descendants: tuple[int, tuple[Module, ...]]  # structure version, all modules below this one
 
-    def __init__(self):
+    def __init__(self) -> None:
         put = object.__setattr__
         put(self, "training", True)
         put(self, "_parameters", {})
@@ -55,16 +102,24 @@ class Module:
         put(self, "_modules", {})
         put(self, "_draw", 0)
         put(self, "_sites", (-1, {}, 0))
-        put(self, "_below", (-1, ()))
+        put(self, "_descendants", (-1, ()))
 
-    def forward(self, *args, **kwargs):
-        raise TypeError(f"{type(self).__name__} must define forward()")
+    if TYPE_CHECKING:
+        # Declared as an attribute so that a subclass may define any arguments and any result.
+        forward: Callable[..., Any]
+    else:
+
+        def forward(self, *args, **kwargs):
+            """Compute the output. Call the module instead: that opens the forward pass."""
+            raise TypeError(f"{type(self).__name__} must define forward()")
 
     # ---- calling ----
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        result: Tensor
         if random.current() is not None:
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+            return result
         try:
             version, sites, n_sites = self._sites
         except AttributeError:
@@ -83,8 +138,10 @@ class Module:
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
 
-    def _number_sites(self):
-        sites, n = {}, 0
+    def _number_sites(self) -> tuple[dict[int, int], int]:
+        """Number the sites of all stochastic layers in registration order, and keep the result."""
+        sites: dict[int, int] = {}
+        n = 0
         for module in self.modules():
             if module.n_sites:
                 sites[id(module)] = n
@@ -94,26 +151,28 @@ class Module:
 
     @property
     def draw(self) -> int:
+        """Number of the next forward pass of which this module is the outermost one."""
         return self._draw
 
     @draw.setter
-    def draw(self, value):
+    def draw(self, value: int) -> None:
         object.__setattr__(self, "_draw", check.integer(value, "draw", 0, check.U32_MAX + 1))
 
     # ---- structure ----
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         tables = self.__dict__.get("_modules")
         if isinstance(value, (Module, Parameter)):
             if tables is None:
                 raise AttributeError(
-                    f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name}"
+                    f"{type(self).__name__}.__init__ must call super().__init__() "
+                    f"before it assigns {name}"
                 )
-            table = self._modules if isinstance(value, Module) else self._parameters
-            if name not in table:  # else it keeps its place in the order
-                self._forget(name)
+            table: Any = self._modules if isinstance(value, Module) else self._parameters
+            if name not in table:  # an existing entry keeps its place in the order
+                self._remove(name)
             table[name] = value
-            _changed()
+            _structure_changed()
         elif tables is not None and (
             name in tables or name in self._parameters or name in self._buffers
         ):
@@ -121,18 +180,18 @@ class Module:
                 for table in (self._modules, self._parameters, self._buffers):
                     if name in table:
                         table[name] = None
-                _changed()
+                _structure_changed()
             elif name in self._buffers:
-                self._buffers[name] = _as_buffer(value, name)
+                self._buffers[name] = as_buffer(value, name)
             else:
                 kind = "Module" if name in tables else "Parameter"
                 raise TypeError(f"{name} must be a {kind} or None, got {check.describe(value)}")
         else:
             object.__setattr__(self, name, value)
             if name == "forward":
-                _changed()
+                _structure_changed()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         for table in ("_parameters", "_modules", "_buffers"):
             entries = self.__dict__.get(table)
             if entries is not None and name in entries:
@@ -143,50 +202,78 @@ class Module:
             )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-    def __delattr__(self, name):
-        if not self._forget(name):
+    def __delattr__(self, name: str) -> None:
+        if not self._remove(name):
             object.__delattr__(self, name)
 
-    def _forget(self, name) -> bool:
+    def _remove(self, name: str) -> bool:
+        """Remove the attribute, parameter, submodule or buffer; returns whether there was one."""
         found = self.__dict__.pop(name, None) is not None
         for table in (self._parameters, self._modules, self._buffers):
             found |= table.pop(name, None) is not None
-        _changed()
+        _structure_changed()
         return found
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        object.__setattr__(self, "_sites", (-1, {}, 0))  # ids belong to the process that made them
-        object.__setattr__(self, "_below", (-1, ()))
-        _changed()
+        # Keys of `_sites` are ids of the process that pickled the module: compute them again.
+        object.__setattr__(self, "_sites", (-1, {}, 0))
+        object.__setattr__(self, "_descendants", (-1, ()))
+        _structure_changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter under name (None: a place that state_dict leaves out)."""
+        """Add a parameter under a name.
+
+        Parameters
+        ----------
+        name : str
+            Attribute under which the parameter is found; no dots, not taken yet.
+        param : Parameter or None
+            None reserves the name: `state_dict` leaves it out.
+        """
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"param must be a Parameter or None, got {check.describe(param)}")
-        self._claim(name)
+        self._check_name(name)
         self._parameters[name] = param
-        _changed()
+        _structure_changed()
 
-    def register_buffer(self, name: str, tensor) -> None:
-        """Add an array that is part of the state but not trained."""
-        self._claim(name)
-        self._buffers[name] = None if tensor is None else _as_buffer(tensor, "tensor")
+    def register_buffer(self, name: str, tensor: Tensor | ArrayLike | None) -> None:
+        """Add an array that is part of the state but is not trained.
+
+        Parameters
+        ----------
+        name : str
+            Attribute under which the buffer is found; no dots, not taken yet.
+        tensor : Tensor, array or None
+            A float array is kept as a `Tensor`, an integer or bool array as a NumPy array (copied
+            unless it is a Tensor already). None reserves the name: `state_dict` leaves it out.
+        """
+        self._check_name(name)
+        self._buffers[name] = None if tensor is None else as_buffer(tensor, "tensor")
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Add a submodule under name."""
+        """Add a submodule under a name.
+
+        Parameters
+        ----------
+        name : str
+            Attribute under which the submodule is found; no dots, not taken yet.
+        module : Module or None
+            None reserves the name.
+        """
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"module must be a Module or None, got {check.describe(module)}")
-        self._claim(name)
+        self._check_name(name)
         self._modules[name] = module
-        _changed()
+        _structure_changed()
 
     register_module = add_module
 
-    def _claim(self, name):
+    def _check_name(self, name: str) -> None:
+        """Raise unless a parameter, buffer or submodule can be registered under this name."""
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, got {check.describe(name)}")
         if not name or "." in name:
@@ -194,11 +281,18 @@ class Module:
         if hasattr(type(self), name) or name in self.__dict__:
             raise KeyError(f"name {name!r} is taken by an attribute")
 
-    # ---- walking ----
+    # ---- iteration ----
 
-    def named_modules(self, prefix: str = ""):
-        """(name, module) of this module and all below, each once, in registration order."""
-        seen, stack = set(), [(prefix, self)]
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Pairs (name, module) of this module and all below, each once, in registration order.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name, with a dot.
+        """
+        seen: set[Module] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
             if module in seen:
@@ -211,201 +305,193 @@ class Module:
                 if child is not None
             ]
 
-    def modules(self):
+    def modules(self) -> Iterator[Module]:
         """This module and all below, each once, in registration order."""
-        version, below = self._below  # without this one: no circle that only the collector frees
+        # The kept tuple leaves out `self`: no reference cycle that only the collector would free.
+        version, below = self._descendants
         if version != _structure:
             below = tuple(module for _, module in self.named_modules())[1:]
-            object.__setattr__(self, "_below", (_structure, below))
+            object.__setattr__(self, "_descendants", (_structure, below))
         return itertools.chain((self,), below)
 
-    def named_children(self):
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Pairs (name, module) of the submodules directly in this module."""
         return ((name, child) for name, child in self._modules.items() if child is not None)
 
-    def children(self):
+    def children(self) -> Iterator[Module]:
+        """The submodules directly in this module."""
         return (child for _, child in self.named_children())
 
-    def _named(self, table, prefix="", recurse=True, once=True):
+    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        """Pairs (dotted name, entry) of the named table of this module and those below."""
         seen = set()
         for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for key, value in getattr(module, table).items():
-                if value is not None and not (once and id(value) in seen):
+                if value is not None and id(value) not in seen:
                     seen.add(id(value))
                     yield f"{name}.{key}" if name else key, value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True):
-        """(name, parameter), each parameter once."""
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Pairs (name, parameter), each parameter once.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name, with a dot.
+        recurse : bool
+            Include the parameters of submodules.
+        """
         return self._named("_parameters", prefix, recurse)
 
-    def parameters(self, recurse: bool = True):
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once, in registration order.
+
+        Parameters
+        ----------
+        recurse : bool
+            Include the parameters of submodules.
+        """
         return (p for _, p in self.named_parameters("", recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True):
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Tensor | npt.NDArray[Any]]]:
+        """Pairs (name, buffer), each buffer once.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name, with a dot.
+        recurse : bool
+            Include the buffers of submodules.
+        """
         return self._named("_buffers", prefix, recurse)
 
-    def buffers(self, recurse: bool = True):
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor | npt.NDArray[Any]]:
+        """The buffers, each once: float32 Tensors and integer arrays.
+
+        Parameters
+        ----------
+        recurse : bool
+            Include the buffers of submodules.
+        """
         return (b for _, b in self.named_buffers("", recurse))
 
-    def apply(self, fn):
-        """Call fn on every submodule, then on this one; returns self."""
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on every submodule, then on this module; returns self.
+
+        Parameters
+        ----------
+        fn : callable
+            Takes a Module; its result is ignored.
+        """
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
-    # ---- state ----
+    # ---- modes and gradients ----
 
-    def train(self, mode: bool = True):
-        """Training mode (or, with False, evaluation) for this module and all below; returns self."""
+    def train(self, mode: bool = True) -> Self:
+        """Put this module and all below into training mode; returns self.
+
+        Parameters
+        ----------
+        mode : bool
+            False: evaluation mode.
+        """
         mode = check.flag(mode, "mode")
         for module in self.modules():
             object.__setattr__(module, "training", mode)
         return self
 
-    def eval(self):
-        """Evaluation mode; returns self."""
+    def eval(self) -> Self:
+        """Put this module and all below into evaluation mode; returns self."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True):
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters get gradients; returns self.
+
+        Parameters
+        ----------
+        requires_grad : bool
+            False freezes the parameters.
+        """
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients (or, with set_to_none=False, fill them with zeros)."""
+        """Clear the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            False fills existing gradients with zeros instead of removing them.
+        """
         for p in self.parameters():
-            if p.grad is None:
+            grad = p.grad
+            if grad is None:
                 continue
             if set_to_none:
                 p.grad = None
             else:
-                p.grad.data[...] = 0.0
+                grad.data[...] = 0.0
 
-    def _state(self):
-        """(key, tensor or array) of everything in the state, shared places under each of their names as PyTorch does."""
-        for name, module in _with_repeats(self, ""):
-            for table in (module._parameters, module._buffers):
-                for key, value in table.items():
-                    if value is not None:
-                        yield f"{name}.{key}" if name else key, value
+    # ---- state ----
 
-    def state_dict(self) -> OrderedDict:
-        """Name -> array of all parameters and buffers, under PyTorch's keys. The arrays are the module's own."""
+    def state_dict(self) -> OrderedDict[str, npt.NDArray[Any]]:
+        """All parameters and buffers by name, under PyTorch's keys.
+
+        Returns
+        -------
+        OrderedDict of str to ndarray
+            The module's own arrays, not copies: writing to them changes the module.
+        """
         return OrderedDict(
             (key, value.data if isinstance(value, Tensor) else value)
-            for key, value in self._state()
+            for key, value in named_state(self)
         )
 
     def load_state_dict(
-        self, state_dict: Mapping, strict: bool = True, assign: bool = False
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> IncompatibleKeys:
-        """Copy arrays (NumPy's, tensors of fastdrop or of PyTorch) into parameters and buffers.
+        """Copy arrays into the parameters and buffers of the same names.
 
         Parameters
         ----------
         state_dict : mapping of str to array
+            NumPy arrays, or tensors of fastdrop or PyTorch, as `state_dict` names them.
         strict : bool
-            Its keys must be this module's.
+            Require exactly the keys of this module.
         assign : bool
-            Take float32 arrays over, where they can be written to, instead of copying them: they are the module's from then on.
+            Use writable float32 arrays as the parameters' own memory instead of copying them.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The named tuple (missing_keys, unexpected_keys); both empty with ``strict=True``.
 
         Raises
         ------
         KeyError
-            With strict, when keys are missing or unexpected.
-        ValueError, TypeError
-            When an array has another shape or holds no numbers, or an integer buffer (num_batches_tracked) could not hold
-            them exactly. Nothing is changed then.
+            With ``strict=True``: keys are missing or unexpected.
+        TypeError, ValueError
+            An array has another shape or holds no numbers, or an integer buffer
+            (num_batches_tracked) cannot represent its values. The module is unchanged then.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                f"state_dict must be a mapping of names to arrays, got {check.describe(state_dict)}"
-            )
-        own = dict(self._state())
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
-        if strict and (missing or unexpected):
-            raise KeyError(
-                f"state_dict must have this model's keys; missing: {missing or 'none'}, unexpected: {unexpected or 'none'}"
-            )
-        targets, values, taken = [], [], []
-        for key, place in own.items():
-            if key not in state_dict:
-                continue
-            target = place.data if isinstance(place, Tensor) else place
-            value = _array_of(state_dict[key], f"state_dict[{key!r}]")
-            if value.dtype.kind not in "fiu" and not (
-                value.dtype.kind == "b" and target.dtype.kind == "b"
-            ):
-                raise TypeError(f"state_dict[{key!r}] must hold numbers, got dtype {value.dtype}")
-            if value.shape != target.shape:
-                raise ValueError(
-                    f"state_dict[{key!r}] must have shape {target.shape}, got {value.shape}"
-                )
-            if target.dtype.kind in "iub":
-                with np.errstate(invalid="ignore"):
-                    cast = value.astype(target.dtype)
-                if not np.array_equal(cast, value):
-                    raise ValueError(
-                        f"state_dict[{key!r}] must hold numbers that {target.dtype} can, got {check.describe(value)}"
-                    )
-            if (
-                assign
-                and isinstance(place, Parameter)
-                and value.dtype == np.float32
-                and value.flags.carray
-            ):
-                taken.append((place, value))
-                continue
-            targets.append(target)
-            values.append(value)
-        own_now = check.apart([value for _, value in taken], targets)  # before the first is written
-        for target, value in zip(targets, check.apart(values, targets), strict=True):
-            target[...] = value
-        for (place, _), value in zip(taken, own_now, strict=True):
-            place.data = value
-        return IncompatibleKeys(missing, unexpected)
-
-    # ---- repr ----
+        return load_arrays(dict(named_state(self)), state_dict, strict, assign)
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of repr; for layers to override."""
+        """The text between the brackets of repr; layers override it."""
         return ""
 
-    def __repr__(self):
-        children = [f"({name}): {_indented(repr(child))}" for name, child in self.named_children()]
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
         extra = self.extra_repr()
         if not children:
             return f"{type(self).__name__}({extra})"
-        lines = ([extra] if extra else []) + children
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
-
-
-def _with_repeats(module, name):
-    yield name, module
-    for key, child in module.named_children():
-        yield from _with_repeats(child, f"{name}.{key}" if name else key)
-
-
-def _as_buffer(value, name):
-    """A buffer: float numbers as a tensor, integers as an array."""
-    if isinstance(value, Tensor):
-        return value
-    array = check.as_array(value, name)
-    if array.dtype.kind in "iub":
-        return np.array(array)
-    return wrap(np.array(check.floats(array, name)))
-
-
-def _array_of(value, name) -> np.ndarray:
-    """The array of a tensor of anybody's."""
-    if isinstance(value, Tensor):
-        return value.data
-    if hasattr(value, "detach"):  # PyTorch
-        value = value.detach().cpu()
-        value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    return check.as_array(value, name)
-
-
-def _indented(text):
-    return text.replace("\n", "\n  ")
+        lines = "\n".join(([extra] if extra else []) + children)
+        return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"

@@ -1,33 +1,74 @@
-"""Normalisation layers."""
+"""Normalisation layers: over the features of a sample (LayerNorm), over the batch (BatchNorm1d)."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from fastdrop import functional
+from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn.module import Module
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, Shape
+    from fastdrop.autograd.tensor import Tensor
+
 
 class LayerNorm(Module):
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes (Ba, Kiros, Hinton, 2016).
+    """Normalises each sample over its last axes.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, mean and (biased) variance over the axes
+    of `normalized_shape`. Input and output (..., *normalized_shape). Training and evaluation are
+    the same.
 
     Parameters
     ----------
     normalized_shape : int or sequence of int
-    eps : float
-    elementwise_affine, bias : bool
-        Whether to learn weight, and with it bias.
+        Sizes of the last axes of the input.
+    eps : float, at least 0
+        Added to the variance.
+    elementwise_affine : bool
+        Whether to learn `weight`, and `bias` with it.
+    bias : bool
+        Whether to learn `bias`.
+
+    Attributes
+    ----------
+    weight : Parameter (*normalized_shape) or None
+        Ones at first.
+    bias : Parameter (*normalized_shape) or None
+        Zeros at first.
+
+    References
+    ----------
+    Ba, Kiros, Hinton, "Layer Normalization", 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> y = nn.LayerNorm(4)(np.arange(8).reshape(2, 4))
+    >>> bool(np.abs(y.numpy().mean(axis=1)).max() < 1e-6)
+    True
     """
+
+    normalized_shape: Shape
+    weight: Parameter | None
+    bias: Parameter | None
 
     def __init__(
         self,
-        normalized_shape,
+        normalized_shape: int | Iterable[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         shape = (
             (normalized_shape,)
@@ -46,28 +87,77 @@ class LayerNorm(Module):
             else None
         )
 
-    def forward(self, input):
-        return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 
 class BatchNorm1d(Module):
-    """(x - mean) / sqrt(var + eps) * weight + bias for each feature, over the batch (Ioffe and Szegedy, 2015).
+    """Normalises each feature over the batch.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training mean and (biased) variance are
+    those of the batch, and the running statistics move towards them; in evaluation the running
+    statistics are used. Input and output (N, num_features) or (N, num_features, L).
+
+    Dropout before batch norm changes the variance between training and evaluation: put dropout
+    after it, or call `fastdrop.recalibrate_batchnorm` after training.
+
+    Difference from ``torch.nn.BatchNorm1d``: no ``device`` and ``dtype``.
 
     Parameters
     ----------
     num_features : int
         C of inputs (N, C) or (N, C, L).
-    eps : float
-    momentum : float or None
-        How far the running statistics move to a batch's; None: the mean over all batches.
-    affine, track_running_stats : bool
-        Whether to learn weight and bias; whether to keep statistics for evaluation.
+    eps : float, at least 0
+        Added to the variance.
+    momentum : float in [0, 1], or None
+        Weight of a batch's statistics when the running ones are updated. None: they are the mean
+        over all batches so far.
+    affine : bool
+        Whether to learn `weight` and `bias`.
+    track_running_stats : bool
+        Whether to keep running statistics for evaluation; without them the statistics of the
+        batch are used in evaluation too.
+
+    Attributes
+    ----------
+    weight : Parameter (num_features,) or None
+        Ones at first.
+    bias : Parameter (num_features,) or None
+        Zeros at first.
+    running_mean : Tensor (num_features,) or None
+        Zeros at first.
+    running_var : Tensor (num_features,) or None
+        Ones at first; unbiased.
+    num_batches_tracked : int64 array () or None
+        Number of batches that moved the running statistics.
+
+    References
+    ----------
+    Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", ICML 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> layer = nn.BatchNorm1d(3)
+    >>> layer(np.random.default_rng(0).standard_normal((10, 3))).shape
+    (10, 3)
+    >>> int(layer.num_batches_tracked)
+    1
     """
+
+    momentum: float | None
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: npt.NDArray[np.int64] | None
 
     def __init__(
         self,
@@ -76,7 +166,7 @@ class BatchNorm1d(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         self.num_features = check.integer(num_features, "num_features")
         self.eps = check.real(eps, "eps", low=0.0)
@@ -94,15 +184,18 @@ class BatchNorm1d(Module):
         self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
-    def forward(self, input):
-        if len(np.shape(input)) not in (2, 3) or np.shape(input)[1] != self.num_features:
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        shape = np.shape(input)
+        if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(
-                f"input must have shape (N, {self.num_features}) or (N, {self.num_features}, L), got {np.shape(input)}"
+                f"input must have shape (N, {self.num_features}) or "
+                f"(N, {self.num_features}, L), got {shape}"
             )
+        batches = self.num_batches_tracked if self.training and self.track_running_stats else None
         momentum = self.momentum
-        if self.training and self.track_running_stats and momentum is None:
-            momentum = 1.0 / (float(self.num_batches_tracked) + 1.0)
-        y = functional.batch_norm(
+        if batches is not None and momentum is None:
+            momentum = 1.0 / (float(batches) + 1.0)
+        y = F.batch_norm(
             input,
             self.running_mean,
             self.running_var,
@@ -112,12 +205,12 @@ class BatchNorm1d(Module):
             momentum,
             self.eps,
         )
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked[...] += 1
+        if batches is not None:
+            batches[...] += 1
         return y
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
         )

@@ -1,33 +1,68 @@
-"""Layers that only look at shapes."""
+"""Layers that change the shape of their input, or nothing."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
-from fastdrop.functional.shape import flatten
 from fastdrop.nn.module import Module
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
 
 
 class Flatten(Module):
-    """Axes start_dim to end_dim as one; by default everything but the sample axis."""
+    """Joins the axes from `start_dim` to `end_dim` into one; by default all but the sample axis.
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+    Input (N, ...), output (N, product of the joined axes).
+
+    Parameters
+    ----------
+    start_dim : int
+        First axis to join; negative numbers count from the last axis.
+    end_dim : int
+        Last axis to join; negative numbers count from the last axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.Flatten()(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim = check.integer(start_dim, "start_dim", -64, 63)
         self.end_dim = check.integer(end_dim, "end_dim", -64, 63)
 
-    def forward(self, input):
-        return flatten(input, self.start_dim, self.end_dim)
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.flatten(input, self.start_dim, self.end_dim)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Identity(Module):
-    """The input itself, whatever the arguments."""
+    """Returns its input as a Tensor.
 
-    def __init__(self, *args, **kwargs):
+    Parameters
+    ----------
+    *args, **kwargs
+        Ignored, so that it can stand in for any other layer.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Identity()([1.0, 2.0]).tolist()
+    [1.0, 2.0]
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def forward(self, input):
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return as_tensor(input, "input")

@@ -9,7 +9,8 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 
 
 def predict(model, x, batch_size: int = 1024) -> np.ndarray:
@@ -27,7 +28,7 @@ def predict(model, x, batch_size: int = 1024) -> np.ndarray:
     -------
     float32 array (N, ...) : what the model's forward returns. For class probabilities, ``fd.softmax`` of it.
     """
-    checked_model(model)
+    checked_module(model, "model")
     x = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
     size = check.integer(batch_size, "batch_size", 1)
     if (

@@ -7,7 +7,8 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import Dataset, as_dataset
-from fastdrop.nn.evaluating import checked_model, evaluating
+from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.train.objective import Objective
 
 __all__ = ["evaluate"]
@@ -37,7 +38,7 @@ def evaluate(
     """
     data = as_dataset(data, sample_weight=sample_weight)
     return assess(
-        checked_model(model),
+        checked_module(model, "model"),
         as_arrays(data),
         Objective(loss, data, metrics),
         check.integer(batch_size, "batch_size", 1),

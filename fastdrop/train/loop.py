@@ -15,7 +15,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop.data import Batches
 from fastdrop.data.dataset import as_dataset
 from fastdrop.io.checkpoint import read_checkpoint, restore, save_checkpoint
-from fastdrop.nn.evaluating import checked_model
+from fastdrop.nn.module import checked_module
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
 from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.evaluate import as_arrays, assess, mean_one
@@ -55,7 +55,7 @@ class Run:
         callbacks,
         sample_weight,
     ):
-        self.model = checked_model(model)
+        self.model = checked_module(model, "model")
         data = as_dataset(data, sample_weight=sample_weight)
         self.optimizer = optim.Adam(model.parameters()) if optimizer is None else optimizer
         if not isinstance(self.optimizer, optim.Optimizer):

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from fastdrop import nn, random
+from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
 from fastdrop.autograd.grad_mode import no_grad
@@ -15,6 +15,7 @@ from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.softmax import softmax_of
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.module import checked_module
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
@@ -100,8 +101,7 @@ def mc_predict(
     ----------
     Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Module, got {check.describe(model)}")
+    checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward of another one")
     if not any(m.n_sites for m in model.modules()):

@@ -1,5 +1,6 @@
-/* Preloaded, this counts the heap allocations that a library makes between two calls of a host:
-   malloc and its kin in front of glibc's own, told apart by the address that called. */
+/* A library for LD_PRELOAD that counts heap allocations between counting_start and counting_stop:
+   it replaces malloc and related functions of glibc, and tells callers apart by their return
+   address. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,8 +12,8 @@ extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_real
     *__libc_memalign(size_t, size_t);
 
 static atomic_int counting;
-static atomic_long core, openmp,
-    large; /* calls from the core, from libgomp; from anybody for LARGE bytes or more */
+static atomic_long core, openmp; /* calls from the core, from libgomp */
+static atomic_long large;        /* calls from anywhere for LARGE bytes or more */
 enum { LARGE = 4096 * 4 };
 
 static __thread int inside;

@@ -1,11 +1,14 @@
-/* Prints a hash of what the core computes, a line a case: the masks and the elementwise kernels
-   must print the same on every architecture and instruction set; products are checked here against
-   double precision. Run by cross_check.py. */
+/* Prints one line a case. Masks and elementwise kernels print a hash of their result, which must be
+   the same on every architecture and instruction set. Products are compared here with double
+   precision, and print ok or WRONG. Run by cross_check.py. */
 #include "fastdrop.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* A call with its arguments by name. */
+#define CALL(name, ...) fd_##name(&(fd_##name##_args){__VA_ARGS__})
 
 static uint64_t hash(const void *p, size_t bytes) { /* FNV-1a */
     uint64_t h = UINT64_C(0xCBF29CE484222325);
@@ -38,14 +41,14 @@ static void masks(void) {
         for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
             const uint64_t q = (uint64_t)((1.0 - rates[p]) * 4294967296.0 + 0.5);
             const fd_drop drop = {&s, q, (float)(4294967296.0 / (double)q)};
-            fd_keep_mask(mask, &s, rows, units[u], q);
+            CALL(keep_mask, .mask = mask, .stream = &s, .rows = rows, .units = units[u], .q = q);
             line("mask", (long)units[u], (long)p, mask, (size_t)n);
-            fd_dropout(y, x, rows, units[u], drop);
+            CALL(dropout, .y = y, .x = x, .rows = rows, .units = units[u], .drop = drop);
             line("dropout", (long)units[u], (long)p, y, (size_t)n * sizeof *y);
         }
-        fd_uniform(y, &s, rows, units[u]);
+        CALL(uniform, .out = y, .stream = &s, .rows = rows, .units = units[u]);
         line("uniform", (long)units[u], 0, y, (size_t)n * sizeof *y);
-        fd_normal(y, &s, rows, units[u]);
+        CALL(normal, .out = y, .stream = &s, .rows = rows, .units = units[u]);
         line("normal", (long)units[u], 0, y, (size_t)n * sizeof *y);
         free(x), free(y), free(mask);
     }
@@ -55,26 +58,27 @@ static void family(void) {
     enum { ROWS = 3, CHANNELS = 5, SIDE = 13, MAP = SIDE * SIDE, N = ROWS * CHANNELS * MAP };
     float *x = numbers(N, 6), *y = malloc(N * sizeof *y);
     fd_stream s = {{1, 2}, 0, 1, 7, NULL};
-    const ptrdiff_t length[] = {CHANNELS, MAP};
+    const fd_drop drop = {&s, 3006477107u, 0.9f, 0.1f, -1.5f};
     for (int which = 0; which < 4; which++) {
-        const int shared[] = {which & 1, which >> 1};
-        fd_dropout_shared(y, x, ROWS, 2, length, shared,
-                          (fd_drop){&s, 3006477107u, 0.9f, 0.1f, -1.5f});
+        const int low = which & 1, high = which >> 1;
+        CALL(dropout_shared, .y = y, .x = x, .rows = ROWS, .axes = 2, .length = {CHANNELS, MAP},
+             .shared = {low, high}, .drop = drop);
         line("shared", which, 0, y, N * sizeof *y);
-        const fd_blocks blocks = {CHANNELS, {1, SIDE, SIDE}, {1, 4, 4}, which & 1, which >> 1};
-        fd_dropblock(y, x, ROWS, &blocks, &s, 4252017623u);
+        CALL(dropblock, .y = y, .x = x, .rows = ROWS, .channels = CHANNELS, .size = {1, SIDE, SIDE},
+             .block = {1, 4, 4}, .stream = &s, .q = 4252017623u, .coupled = low, .batch = high);
         line("dropblock", which, 0, y, N * sizeof *y);
-        fd_noise(y, x, &s, ROWS, CHANNELS * MAP, 0.5f, which & 1);
+        CALL(noise, .y = y, .x = x, .rows = ROWS, .units = CHANNELS * MAP, .stream = &s,
+             .sigma = 0.5f, .relative = low);
         line("noise", which, 0, y, N * sizeof *y);
     }
-    fd_concrete_forward(y, x, &s, ROWS, CHANNELS * MAP, (fd_concrete){-0.5f, 10.0f, 1.6f, 0.38f});
+    CALL(concrete_forward, .y = y, .x = x, .rows = ROWS, .units = CHANNELS * MAP, .stream = &s,
+         .concrete = {-0.5f, 10.0f, 1.6f, 0.38f});
     line("concrete", 0, 0, y, N * sizeof *y);
     uint32_t *u = malloc(N * sizeof *u);
-    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
-    line("uniforms", 0, 0, u, N * sizeof *u);
-    s.by_sub = 1;
-    fd_keep_uniforms(u, &s, ROWS, CHANNELS * MAP);
-    line("by sub", 0, 0, u, N * sizeof *u);
+    for (s.by_sub = 0; s.by_sub < 2; s.by_sub++) {
+        CALL(keep_uniforms, .out = u, .stream = &s, .rows = ROWS, .units = CHANNELS * MAP);
+        line(s.by_sub ? "by sub" : "uniforms", 0, 0, u, N * sizeof *u);
+    }
     free(x), free(y), free(u);
 }
 
@@ -85,24 +89,30 @@ static void elementwise(void) {
     fd_stream s = {{1, 2}, 0, 1, 0, NULL};
     const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
     for (int kind = 0; kind < FD_ACTIVATIONS; kind++) {
-        const int from_input = kind == FD_SILU || kind == FD_GELU;
-        fd_act(y, x, N, kind, 0.01f);
+        const float *saved = kind == FD_SILU || kind == FD_GELU ? x : y;
+        CALL(act, .y = y, .z = x, .n = N, .kind = kind, .alpha = 0.01f);
         line("act", kind, 0, y, N * sizeof *y);
-        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, none);
+        CALL(act_backward, .dz = dz, .db = db, .dy = dy, .saved = saved, .rows = ROWS, .cols = COLS,
+             .samples = ROWS, .drop = none, .kind = kind, .alpha = 0.01f);
         line("act_backward", kind, 0, dz, N * sizeof *dz);
         line("db", kind, 0, db, sizeof db);
-        fd_act_dropout(y, x, ROWS, COLS, kind, 0.01f, drop);
+        CALL(act_dropout, .y = y, .z = x, .rows = ROWS, .units = COLS, .drop = drop, .kind = kind,
+             .alpha = 0.01f);
         line("act_dropout", kind, 0, y, N * sizeof *y);
-        fd_act_backward(dz, db, dy, from_input ? x : y, ROWS, COLS, ROWS, kind, 0.01f, drop);
+        CALL(act_backward, .dz = dz, .db = db, .dy = dy, .saved = saved, .rows = ROWS, .cols = COLS,
+             .samples = ROWS, .drop = drop, .kind = kind, .alpha = 0.01f);
         line("act_dropout_backward", kind, 0, dz, N * sizeof *dz);
     }
     float *m = numbers(N, 4), *v = numbers(N, 5);
     for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
-    fd_sgd(x, dy, m, N, 0.1f, 0.9f, 0.0f, 0.01f, 1, 0);
+    CALL(sgd, .p = x, .buf = m, .g = dy, .n = N, .lr = 0.1f, .momentum = 0.9f,
+         .weight_decay = 0.01f, .nesterov = 1);
     line("sgd", 0, 0, x, N * sizeof *x);
-    fd_adam(x, dy, m, v, N, 0.01f, 0.9f, 0.999f, 1e-8f, 0.0f, 0.001f, 1.5f);
+    CALL(adam, .p = x, .m = m, .v = v, .g = dy, .n = N, .beta1 = 0.9f, .beta2 = 0.999f,
+         .step_size = 0.01f, .eps = 1e-8f, .shrink = 0.001f, .v_scale = 1.5f);
     line("adam", 0, 0, x, N * sizeof *x);
-    fd_rmsprop(x, dy, v, m, N, 0.01f, 0.99f, 1e-8f, 0.01f, 0.9f);
+    CALL(rmsprop, .p = x, .v = v, .buf = m, .g = dy, .n = N, .alpha = 0.99f, .lr = 0.01f,
+         .eps = 1e-8f, .weight_decay = 0.01f, .momentum = 0.9f);
     line("rmsprop", 0, 0, x, N * sizeof *x);
     free(x), free(dy), free(y), free(dz), free(m), free(v);
 }
@@ -145,8 +155,8 @@ static void products(void) {
             }
 }
 
-/* Thinned networks: what three passes keep of five samples' rows, which must be the same
- * everywhere, and the layer that reads it. */
+/* Thinned networks: the units that three passes keep of five samples, which must be the same
+   everywhere, and the layer that reads them. */
 static void thinned(void) {
     enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
     float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
@@ -156,28 +166,29 @@ static void thinned(void) {
     static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
     for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
         fd_stream s = {{3, 4}, 0, 0, 0, NULL};
-        fd_keep_bits(bits, &s, PASSES, INS, rates[p]);
+        CALL(keep_bits, .bits = bits, .stream = &s, .rows = PASSES, .units = INS, .q = rates[p]);
         int64_t x_at[PASSES], y_at[PASSES], k[PASSES], n[PASSES], at = 0;
         for (int t = 0; t < PASSES; t++, at += SAMPLES * k[t - 1]) {
             k[t] = 0;
             for (int i = 0; i < INS; i++) k[t] += bits[t * WORDS + i / 32] >> i % 32 & 1;
             x_at[t] = at, y_at[t] = t * SAMPLES * OUTS, n[t] = OUTS;
         }
-        const fd_thin thin = {.passes = PASSES,
-                              .samples = SAMPLES,
-                              .outs = OUTS,
-                              .ins = INS,
-                              .w = w,
-                              .x = kept,
-                              .x_at = x_at,
-                              .k = k,
-                              .bits = bits,
-                              .words = WORDS,
-                              .scale = 2.0f,
-                              .y = y,
-                              .y_at = y_at,
-                              .n = n};
-        fd_thin_rows(kept, x, INS, 0, &thin);
+        const fd_thin_layer_args thin = {.passes = PASSES,
+                                         .samples = SAMPLES,
+                                         .outs = OUTS,
+                                         .ins = INS,
+                                         .w = w,
+                                         .x = kept,
+                                         .x_at = x_at,
+                                         .k = k,
+                                         .bits = bits,
+                                         .words = WORDS,
+                                         .scale = 2.0f,
+                                         .y = y,
+                                         .y_at = y_at,
+                                         .n = n};
+        CALL(thin_rows, .y = kept, .x = x, .bits = bits, .y_at = x_at, .k = k, .passes = PASSES,
+             .samples = SAMPLES, .ins = INS, .words = WORDS, .ldx = INS);
         line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
         fd_thin_layer(&thin);
         double worst = 0.0;

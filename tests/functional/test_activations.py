@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import twin
 
 from fastdrop import _core
+from helpers import twin
 
 KINDS = range(1, 8)
 SAVES_INPUT = (6, 7)  # SiLU, GELU

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from helpers.gradcheck import check
 
 import fastdrop as fd
 import fastdrop.nn.functional as F
+from helpers.gradcheck import check
 
 RNG = np.random.default_rng(0)
 X, T = RNG.standard_normal((5, 4)), RNG.standard_normal((5, 4))

@@ -1,17 +1,21 @@
-"""Shared axes, alpha and Gaussian dropout, noise, paths and tokens: on arrays, as functions and as layers, against slow twins."""
+"""Members of the family on arrays, as functions and as layers, against slow twins.
+
+Shared axes, alpha and Gaussian dropout, noise, paths and tokens.
+"""
 
 import math
 import pickle
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
-from helpers import twin
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
+from helpers import mask_reference as reference
+from helpers import twin
+from helpers.gradcheck import at_draw, check_along_a_direction
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 
@@ -180,25 +184,9 @@ def test_layers(name):
         np.testing.assert_array_equal(scheduled(X4).data, function(X4, 0.3, seed=0, draw=2))
     weights = RNG.standard_normal(X4.shape).astype(np.float32)
     if name != "noise":
-        check_gradients(lambda t: _fixed(nn.Sequential(layer(0.3)), t) * weights, fd.tensor(X4))
-
-
-def check_gradients(function, t):
-    """The gradient of sum(function(t)) along a random direction against a central difference (these members are affine in t)."""
-    x = fd.tensor(t.data, requires_grad=True)
-    function(x).sum().backward()
-    step = RNG.standard_normal(t.shape).astype(np.float32)
-    ends = [
-        float(function(fd.tensor(t.data + sign * step)).data.astype(np.float64).sum())
-        for sign in (1, -1)
-    ]
-    along = float((x.grad.data.astype(np.float64) * step).sum())
-    assert along == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-3, abs=1e-3) and along
-
-
-def _fixed(model, t):
-    with fd.mask_state(draw=3):
-        return model(t)
+        check_along_a_direction(
+            lambda t: at_draw(3, nn.Sequential(layer(0.3)), t) * weights, fd.tensor(X4)
+        )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -242,7 +230,7 @@ def test_mean_and_variance(name):
 
 @pytest.mark.parametrize("share", [(), 0, (0,), (0, 2), (-1,), (1, 2, 3), (0, 1, 2, 3)])
 def test_noise_shapes(share, isa):
-    """Keras' noise_shape: 1 along each named axis; a shared batch axis is the row of the whole batch."""
+    """As noise_shape of Keras, 1 along each named axis; axis 0: the row of the whole batch."""
     axes = {axis % 4 for axis in (share if isinstance(share, tuple) else (share,))}
     flags = tuple(axis in axes for axis in (1, 2, 3))
     one = twin.dropout_shared(X4[:1], 0.4, flags, row0=2**32 - 1, seed=7)
@@ -275,7 +263,7 @@ def test_wrong_axes(share, x):
     ids=["1d", "2d", "3d"],
 )
 def test_channels(layer, good, bad):
-    """PyTorch's names and layouts: each channel is kept whole or dropped whole, and the mask is the one of the flat (N, C)."""
+    """Each channel is kept or dropped as a whole, with the mask of the flat (N, C)."""
     for shape in good:
         x = np.full(shape, 2, np.float32)
         model = layer(0.5)
@@ -348,7 +336,7 @@ def test_torch_computes_the_same_from_our_masks():
     ids=lambda k: k.__name__,
 )
 def test_pytorchs_own_cases(layer, p):
-    """What PyTorch's test_dropout.py asserts: the mean of the input survives, gradients too, evaluation and p = 0 are the identity."""
+    """As PyTorch's test_dropout.py: means of input and gradient stay; evaluation: identity."""
     x = (
         RNG.uniform(0, 1, (200, 60, 4, 4)).astype(np.float32)
         if "Alpha" not in layer.__name__
@@ -367,133 +355,6 @@ def test_pytorchs_own_cases(layer, p):
     assert module.eval()(t) is t and f"p={p}" in repr(module)
 
 
-# ---- paths ----
-
-
-def test_drop_path_modes_and_rates():
-    x = np.ones((50, 3), np.float32)
-    row = K.drop_path(x, 0.5, seed=2)
-    assert {tuple(r) for r in row.tolist()} == {(0, 0, 0), (2, 2, 2)}
-    kept = [K.drop_path(x, 0.5, mode="batch", seed=2, draw=draw)[:, 0] for draw in range(40)]
-    assert all((k == k[0]).all() for k in kept) and {k[0] for k in kept} == {0, 2}
-    np.testing.assert_array_equal(
-        [k[0] != 0 for k in kept],
-        [reference.keep_mask([2**32 - 1], 1, 0.5, seed=2, draw=d)[0, 0] for d in range(40)],
-    )
-    assert K.drop_path(x, 0.5, scale_by_keep=False, seed=2).max() == 1
-    assert nn.drop_path_rates(0.3, 4) == pytest.approx([0, 0.1, 0.2, 0.3]) and nn.drop_path_rates(
-        0.4, 4, "first"
-    ) == pytest.approx([0.1, 0.2, 0.3, 0.4])
-    assert nn.drop_path_rates(0.3, 1) == [0.0] and nn.drop_path_rates(0.3, 0) == []
-
-
-class Counting(nn.Module):
-    """A branch that says how many rows it was given."""
-
-    def __init__(self, *layers):
-        super().__init__()
-        self.layers, self.rows = nn.Sequential(*layers), []
-
-    def forward(self, x):
-        self.rows.append(len(x))
-        return self.layers(x)
-
-
-@pytest.mark.parametrize("mode", ["row", "batch"])
-@pytest.mark.parametrize("scale", [True, False])
-def test_residual_computes_only_what_is_kept(mode, scale):
-    """Value and gradients are those of x + DropPath(branch(x)), the branch's own dropout included."""
-    branch = Counting(nn.Linear(6, 20), nn.ReLU(), nn.Dropout(0.4), nn.Linear(20, 6))
-    residual = nn.Sequential(nn.Residual(branch, 0.5, mode, scale))
-
-    class Plain(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.path, self.branch = nn.DropPath(0.5, mode, scale), branch
-
-        def forward(self, x):
-            return x + self.path(self.branch(x))
-
-    x = RNG.standard_normal((40, 6)).astype(np.float32)
-    seen = set()
-    for draw in range(8):
-        results = []
-        for model in (residual, Plain()):
-            t = fd.tensor(x, requires_grad=True)
-            with fd.mask_state(draw=draw, row0=3):
-                branch.rows.clear()
-                y = model(t)
-                seen.update(branch.rows or [0])
-            model.zero_grad()
-            (y * y).sum().backward()
-            results.append(
-                (
-                    y.data,
-                    t.grad.data,
-                    *(
-                        np.zeros(p.shape) if p.grad is None else p.grad.data
-                        for p in branch.parameters()
-                    ),
-                )
-            )
-            if model is residual:
-                kept = np.broadcast_to(
-                    reference.keep_mask(
-                        [2**32 - 1] if mode == "batch" else np.arange(40) + 3,
-                        1,
-                        0.5,
-                        seed=0,
-                        draw=draw,
-                    )[:, 0],
-                    40,
-                )
-                assert sum(branch.rows) == kept.sum()
-        np.testing.assert_array_equal(results[0][0], results[1][0])
-        for ours, plain in zip(results[0][1:], results[1][1:], strict=True):
-            np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-5)
-    assert len(seen) > 1
-
-
-def test_residual_around_batch_norm_and_in_evaluation():
-    norm = Counting(nn.Linear(6, 6), nn.BatchNorm1d(6))
-    model = nn.Residual(norm, 0.5)
-    x = RNG.standard_normal((40, 6)).astype(np.float32)
-    y = model(x).data
-    assert norm.rows == [40]
-    unchanged = (y == x).all(1)
-    np.testing.assert_array_equal(~unchanged, reference.keep_mask(np.arange(40), 1, 0.5)[:, 0])
-    model.eval()
-    np.testing.assert_allclose(model(x).data, x + norm.layers(x).data, rtol=1e-6)
-    assert fd.mc_predict(model, x, 5, output="raw").std.max() > 0 and norm.rows[-1] < 40
-    with pytest.raises(ValueError, match="shape"):
-        nn.Residual(nn.Linear(6, 5), 0.5)(x)
-    boom = nn.Residual(Counting(nn.Linear(5, 6)), 0.5)
-    holder = nn.Sequential(boom, nn.Dropout(0.5))
-    with pytest.raises(ValueError, match="features"):
-        holder(x)
-    with pytest.raises(TypeError, match="module"):
-        nn.Residual(3)
-
-
-def test_residual_is_kept_in_files(tmp_path):
-    model = nn.Sequential(
-        nn.Residual(
-            nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.2)),
-            fd.schedules.Linear(0, 0.5, 9),
-            shortcut=nn.Linear(3, 3),
-        )
-    )
-    fd.save(model, tmp_path / "m.safetensors")
-    again = fd.load(tmp_path / "m.safetensors")
-    assert repr(again) == repr(model)
-    x = np.ones((4, 3), np.float32)
-    with fd.mask_state(draw=7):
-        np.testing.assert_array_equal(again(x).data, model(x).data)
-
-
-# ---- tokens ----
-
-
 def test_keep_uniforms(isa, each_thread_count):
     for units in (1, 127, 300):
         expected = reference.keep_uniform32(np.arange(5) + 2, units, **WHERE)
@@ -503,113 +364,6 @@ def test_keep_uniforms(isa, each_thread_count):
         K.keep_uniforms(5, 300, row0=2, **WHERE) < np.uint64(reference.keep_threshold(0.3)),
         K.keep_mask(5, 300, 0.3, row0=2, **WHERE),
     )
-
-
-@pytest.mark.parametrize(
-    ("length", "p", "count"),
-    [(100, 0.9, 10), (100, 0.7, 30), (10, 0.99, 1), (7, 0.5, 3), (196, 0.25, 147), (3, 1.0, 1)],
-)
-def test_patch_dropout(length, p, count):
-    x = np.arange(6 * (length + 2) * 2, dtype=np.float32).reshape(6, length + 2, 2)
-    y, kept = F.patch_dropout(x, p, prefix_tokens=2, return_indices=True)
-    u = reference.keep_uniform32(np.arange(6), length, seed=0)
-    expected = np.sort(np.argsort(u, axis=1, kind="stable")[:, :count], axis=1)
-    np.testing.assert_array_equal(kept, expected)
-    for n in range(6):
-        np.testing.assert_array_equal(y.data[n], np.concatenate([x[n, :2], x[n, 2:][expected[n]]]))
-    layer = nn.PatchDropout(p, prefix_tokens=2)
-    assert layer(x).shape == (6, count + 2, 2) and layer.eval()(x).data is x
-    weights = RNG.standard_normal(y.shape).astype(np.float32)
-    check_gradients(
-        lambda t: _fixed(nn.PatchDropout(p, 2), t) * weights,
-        fd.tensor(x[:, :, :1] * 0.01 + np.zeros_like(x)),
-    )
-
-
-def test_patch_dropout_refuses():
-    with pytest.raises(ValueError, match="prefix_tokens"):
-        F.patch_dropout(np.zeros((2, 3, 4), np.float32), 0.5, prefix_tokens=5)
-    assert F.patch_dropout(np.zeros((2, 1, 4), np.float32), 0.5).shape == (2, 1, 4)
-    np.testing.assert_array_equal(
-        K.patch_indices(6, 50, 7, seed=3, row0=2),
-        np.sort(
-            np.argsort(
-                reference.keep_uniform32(np.arange(6) + 2, 50, seed=3), axis=1, kind="stable"
-            )[:, :7],
-            axis=1,
-        ),
-    )
-
-
-# ---- embeddings ----
-
-
-@pytest.mark.parametrize("per_sample", [False, True])
-def test_word_dropout(per_sample):
-    """One decision a word type (and sample), applied at every occurrence; gradients are summed over the occurrences."""
-    layer = nn.Embedding(50, 4, padding_idx=3, dropout=0.4, per_sample=per_sample)
-    assert not layer.weight.data[3].any()
-    tokens = RNG.integers(0, 50, (9, 30))
-    g = RNG.standard_normal((9, 30, 4)).astype(np.float32)
-    kept = reference.keep_mask(
-        np.arange(9) + 2 if per_sample else [2**32 - 1], 50, 0.4, seed=0, draw=5
-    )
-    factor = np.where(np.broadcast_to(kept, (9, 50)), reference.keep_scale(0.4), np.float32(0))[
-        np.arange(9)[:, None], tokens
-    ]
-    with fd.mask_state(draw=5, row0=2):
-        y = layer(tokens)
-    np.testing.assert_array_equal(y.data, layer.weight.data[tokens] * factor[..., None])
-    np.testing.assert_array_equal(
-        K.embedding_dropout(tokens, layer.weight.data, 0.4, per_sample=per_sample, draw=5, row0=2),
-        y.data,
-    )
-    y.backward(g)
-    expected = np.zeros((50, 4))
-    np.add.at(expected, tokens, g * factor[..., None])
-    expected[3] = 0
-    np.testing.assert_allclose(layer.weight.grad.data, expected, atol=1e-4)
-    layer.eval()
-    np.testing.assert_array_equal(layer(tokens).data, layer.weight.data[tokens])
-    np.testing.assert_array_equal(layer(fd.tensor(tokens)).data, layer.weight.data[tokens])
-    assert fd.mc_predict(nn.Sequential(layer), tokens, 4, output="raw").std.max() > 0
-    torch = pytest.importorskip("torch")
-    np.testing.assert_array_equal(
-        layer(tokens).data,
-        torch.nn.functional.embedding(
-            torch.from_numpy(tokens), torch.from_numpy(layer.weight.data)
-        ).numpy(),
-    )
-
-
-def test_embeddings():
-    table = RNG.standard_normal((7, 3)).astype(np.float32)
-    layer = nn.Embedding.from_pretrained(table)
-    assert (
-        not layer.weight.requires_grad
-        and np.array_equal(layer(np.array(4)).data, table[4])
-        and layer(np.zeros((0, 5), int)).shape == (0, 5, 3)
-    )
-    assert (
-        layer(np.zeros((2, 0), int)).shape == (2, 0, 3) and nn.Embedding(5, 2, -1).padding_idx == 4
-    )
-    assert nn.Embedding(5, 2, dropout=1.0)(np.arange(5)).data.any() == 0
-    for wrong, error in (
-        ([7], ValueError),
-        ([-1], ValueError),
-        ([0.5], TypeError),
-        (["a"], TypeError),
-        ([True], TypeError),
-    ):
-        with pytest.raises(error, match="input must hold"):
-            layer(np.array(wrong))
-    one = K.embedding_dropout(np.arange(7), table, 0.5, per_sample=True, seed=2, row0=5)
-    np.testing.assert_array_equal(one.any(1), reference.keep_mask([5], 7, 0.5, seed=2)[0])
-    position = nn.Embedding(10, 3)
-    both = nn.Dropout(0.5)(
-        layer(np.arange(7)[None]) + position(np.arange(7)[None])
-    )  # positional dropout: on the sum
-    assert (both.data == 0).any()
 
 
 @pytest.mark.parametrize("units", [1, 3, 4, 10, 127, 130, 511, 513, 700])

@@ -1,10 +1,12 @@
 """Gradients against central differences in float64.
 
-`check(function, twin, *arrays)`: function maps tensors to a tensor, twin the float64 arrays to the same values. The values
-must agree, and the gradient of sum(weights * function) with central differences of the twin.
+`check(function, twin, *arrays)`: function maps tensors to a tensor, twin maps the float64 arrays to
+the same values. The values must agree, and the gradient of sum(weights * function) must agree with
+central differences of the twin.
 """
 
 import numpy as np
+import pytest
 
 import fastdrop as fd
 
@@ -44,3 +46,25 @@ def check(function, twin, *arrays, tolerance=2e-4, value_tolerance=2e-5):
         assert np.abs(t.grad.data - exact).max(initial=0) <= tolerance * max(
             1, np.abs(exact).max(initial=0)
         ), (t.grad.data, exact)
+
+
+def check_along_a_direction(function, t):
+    """Compare the gradient of sum(function(t)) along a random direction with a difference.
+
+    For functions that are affine in t, where the central difference of step 1 is exact.
+    """
+    x = fd.tensor(t.data, requires_grad=True)
+    function(x).sum().backward()
+    step = np.random.default_rng(1).standard_normal(t.shape).astype(np.float32)
+    ends = [
+        float(function(fd.tensor(t.data + sign * step)).data.astype(np.float64).sum())
+        for sign in (1, -1)
+    ]
+    along = float((x.grad.data.astype(np.float64) * step).sum())
+    assert along == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-3, abs=1e-3) and along
+
+
+def at_draw(draw, model, t):
+    """model(t) with the masks of one draw."""
+    with fd.mask_state(draw=draw):
+        return model(t)

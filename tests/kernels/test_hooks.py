@@ -1,5 +1,6 @@
 """The product's loop nest called from C with packers and epilogues of another driver."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def test_a_driver_may_bring_its_own_packers_and_epilogues(tmp_path):
     """The scalar kernels; cross_check.py runs the same program with every instruction set."""
     sources = [path for path in CORE.rglob("*.c") if path.parent.name != "isa"]
     program = tmp_path / "product_hooks"
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     subprocess.run(
         [
             COMPILER,
@@ -30,9 +32,10 @@ def test_a_driver_may_bring_its_own_packers_and_epilogues(tmp_path):
             *("-lm", "-lpthread", "-o", program),
         ],
         check=True,
+        env=environment,
     )
     lines = subprocess.run(
-        [program], capture_output=True, text=True, check=True, timeout=300
+        [program], capture_output=True, text=True, check=True, timeout=300, env=environment
     ).stdout.splitlines()
     assert len(lines) == 9
     assert [line for line in lines if not line.endswith(" ok")] == []

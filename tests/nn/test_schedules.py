@@ -1,4 +1,4 @@
-"""Rates that follow the training step: their values, and that layers, files and predictions agree on the step."""
+"""Schedules: their values, and that layers, files and predictions use the same step."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_values():
     ],
 )
 def test_refused(build):
-    with pytest.raises((TypeError, ValueError), match="start|end|steps|delay|gamma|p must"):
+    with pytest.raises((TypeError, ValueError), match=r"start|end|steps|delay|gamma|p must"):
         build()
 
 
@@ -98,7 +98,7 @@ def test_files_keep_schedules(schedule, tmp_path):
 def test_files_with_others_are_refused(spec):
     with pytest.raises(ValueError, match="no schedule"):
         schedules.from_dict(spec)
-    with pytest.raises(ValueError, match="no schedule|no layer"):
+    with pytest.raises(ValueError, match=r"no schedule|no layer"):
         architecture.build({"class": "Dropout", "arguments": {"p": spec}})
 
 

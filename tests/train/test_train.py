@@ -731,7 +731,7 @@ def test_history_plots(tmp_path):
 
 def test_plot_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"fastdrop\[train\]"):
+    with pytest.raises(ImportError, match=r"fastdrop-nn\[train\]"):
         train.History({"loss": [1.0]}).plot(tmp_path / "a.png")
 
 

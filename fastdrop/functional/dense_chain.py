@@ -1,0 +1,90 @@
+"""A chain of dense layers and activations computed without recording, for prediction.
+
+`DenseStep` is one product with its bias and activation. `run_steps` computes a chain for any
+number of rows; `PackedSteps` is the same for few rows, from packed weights, in one core call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.packed_weights import FEW_ROWS
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import Tensor
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
+
+
+class DenseStep(NamedTuple):
+    """act(x w^T + b) of an input (N, in_features)."""
+
+    weight: Parameter  # (out_features, in_features)
+    bias: Tensor | None  # (out_features,)
+    activation: int  # RELU, ... of `fastdrop.functional.activation`
+    alpha: float  # slope of LEAKY_RELU, not negative; 0 for the others
+
+
+class PackedSteps:
+    """A chain whose weights are packed, for inputs of few rows.
+
+    It is valid as long as `run` finds every weight with the same packed array, every bias with
+    the same array and the same instruction set as when it was made. One object holds everything
+    that a call reads, so several threads may run it while another one replaces it.
+    """
+
+    __slots__ = ("columns", "isa", "layers", "sources")
+
+    def __init__(self, layers: tuple[Any, ...], sources: tuple[Any, ...], isa: Any):
+        self.layers = layers  # arguments of the core: (packed, in, out, bias, activation, alpha)
+        self.sources = sources  # (weight, its packed state, bias, the array of the bias)
+        self.isa = isa
+        self.columns: int = layers[0][1]
+
+    @classmethod
+    def of(cls, rows: int, steps: list[DenseStep]) -> PackedSteps | None:
+        """Pack the steps for inputs of so many rows; None where a weight cannot be packed."""
+        if rows > FEW_ROWS:
+            return None
+        layers, sources = [], []
+        for weight, bias, activation, alpha in steps:
+            packed = weight.panels(rows)
+            place = weight._panels
+            if packed is None or place is None or place[1] is not packed:
+                return None
+            outs, ins = weight.shape
+            array = None if bias is None else bias.data
+            layers.append((packed, ins, outs, array, activation, alpha))
+            sources.append((weight, place, bias, array))
+        return cls(tuple(layers), tuple(sources), _core.isa())
+
+    def run(self, x: Float32Array) -> Float32Array | None:
+        """The output for x (N, in_features); None for other widths, and once it is not valid."""
+        if self.isa != _core.isa() or x.shape[1] != self.columns:
+            return None
+        for weight, place, bias, array in self.sources:
+            if weight._panels is not place or (bias is not None and bias._data is not array):
+                return None
+        return _core.chain(x, self.layers)
+
+
+def run_steps(x: Float32Array, steps: list[DenseStep]) -> Float32Array:
+    """The output for x (N, in_features), one product a step."""
+    for weight, bias, activation, alpha in steps:
+        y = empty((x.shape[0], weight.shape[0]))
+        packed = weight.panels(x.shape[0])
+        _core.gemm(
+            y,
+            x,
+            False,
+            weight.data if packed is None else None,
+            True,
+            None if bias is None else bias.data,
+            activation,
+            alpha,
+            panels=packed,
+        )
+        x = y
+    return x

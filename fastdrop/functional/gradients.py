@@ -1,0 +1,28 @@
+"""Norms of gradients and weights, and their changes in place between backward and the next step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fastdrop import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastdrop._utils.typing import Float32Array
+
+
+def global_norm(arrays: Iterable[Float32Array]) -> float:
+    """The L2 norm of all elements of all arrays together, summed in float64."""
+    return math.sqrt(sum(_core.sumsq(array) for array in arrays))
+
+
+def scale_(array: Float32Array, factor: float) -> None:
+    """Multiply all elements by a factor, in place."""
+    _core.scale(array, array, factor)
+
+
+def max_norm_rows_(weight: Float32Array, limit: float) -> None:
+    """Scale down each row of a 2-d array whose L2 norm is above the limit, in place."""
+    _core.max_norm_rows(weight, limit)
