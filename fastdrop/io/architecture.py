@@ -99,7 +99,7 @@ def architecture(model: nn.Module) -> dict[str, Any]:
     return spec
 
 
-def _describe(module: nn.Module, path: str, seen: dict[int, str]) -> dict[str, Any]:
+def _describe(module: nn.Module | None, path: str, seen: dict[int, str]) -> dict[str, Any]:
     """The specification of a module. `seen` has the paths of the modules before it, by id."""
     if id(module) in seen:
         return {"same_as": seen[id(module)]}
