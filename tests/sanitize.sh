@@ -34,7 +34,7 @@ export LD_PRELOAD
 slow=(
     tests/system/test_processes.py::test_interrupt
     tests/system/test_processes.py::test_ten_thousand_steps_do_not_leak
-    tests/cli/test_cli.py::test_train_without_arguments
+    tests/cli/test_train_command.py::test_train_without_arguments
 )
 memory=(
     tests/system/test_processes.py::test_no_memory_is_a_memory_error

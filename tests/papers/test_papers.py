@@ -62,7 +62,7 @@ def test_scores_of_two_data_sets(monkeypatch, tmp_path, capsys):
     x = (centres[y] + 0.1 * RNG.standard_normal((600, 784))).astype(np.float32)
     monkeypatch.setattr(ood, "mnist_arrays", lambda: (x[:500], y[:500], x[500:], y[500:]))
     monkeypatch.setattr(
-        ood, "clothes", lambda: (None, None, RNG.random((90, 784), np.float32), None)
+        ood, "fashion_mnist_arrays", lambda: (None, None, RNG.random((90, 784), np.float32), None)
     )
     found, picture = tmp_path / "f.json", tmp_path / "p.png"
     papers.main(
@@ -215,6 +215,6 @@ def test_a_published_split(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not DATA, reason="FASTDROP_DATA is not set")
-def test_fashion_mnist_images():
-    x = common.clothes()[2]
+def test_clothes_are_images():
+    x = common.fashion_mnist_arrays()[2]
     assert x.shape == (10_000, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1

@@ -134,7 +134,7 @@ def test_resume_refuses_checkpoints_of_other_runs(tmp_path):
     fd.save_checkpoint(path, model, optimizer, scheduler)
     refused("not written by fit", **whole)
     path.write_bytes(saved[:-5])
-    refused("torn", **whole)
+    refused("truncated", **whole)
 
 
 def test_a_failed_save_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -1,31 +1,40 @@
-"""What `fastdrop train` learns from, and how: data, network and training as the command's options want them."""
+"""Data, network and training of ``fastdrop train``, built from the command's options."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop import manual_seed, models, nn, optim
+from fastdrop import models, nn, optim
 from fastdrop._utils.optional import install_hint
 from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
 from fastdrop.data.preprocessing import Preparation
 from fastdrop.optim import lr_scheduler
+from fastdrop.random import manual_seed
 from fastdrop.train import evaluate, fit
 
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from fastdrop.train import History
+
 _CHOICE = {"auto": None, "yes": True, "no": False}
-_OPTIMIZERS = {
+# The optimiser of each option and its default learning rate.
+_OPTIMIZERS: dict[str, tuple[Any, float]] = {
     "adam": (optim.Adam, 1e-3),
     "adamw": (optim.AdamW, 1e-3),
     "rmsprop": (optim.RMSprop, 1e-3),
     "sgd": (optim.SGD, 0.1),
-}  # rates
+}
 
 
 @dataclass
-class Task:
-    """Prepared data, and what is trained on them."""
+class TrainingTask:
+    """Prepared training and test data, with a name; trains and tests networks on them."""
 
     name: str
     train: Dataset
@@ -34,11 +43,13 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network gives."""
+        """Number of the network's outputs."""
         return 1 if self.preparation.classes is None else len(self.preparation.classes)
 
-    def network(self, dropout, options):
-        """A fresh network."""
+    def network(
+        self, dropout: float | Sequence[float], options: argparse.Namespace
+    ) -> nn.Sequential:
+        """A new network."""
         return models.mlp(
             self.preparation.features,
             options.hidden,
@@ -47,8 +58,10 @@ class Task:
             activation=options.activation,
         )
 
-    def learn(self, dropout, seed: int, options):
-        """One network, trained from its seed: (model, history)."""
+    def learn(
+        self, dropout: float | Sequence[float], seed: int, options: argparse.Namespace
+    ) -> tuple[nn.Sequential, History]:
+        """Train a network from this seed."""
         manual_seed(seed)
         model = self.network(dropout, options)
         optimizer = _optimizer(model, options)
@@ -80,18 +93,19 @@ class Task:
         )
         return model, history
 
-    def error(self, model) -> float:
-        """On the test data: wrong answers in percent, or the root mean squared error in the target's own units."""
+    def error(self, model: nn.Module) -> float:
+        """The error on the test data.
+
+        The share of wrong classes in percent, or the root mean squared error in the target's units.
+        """
         figures = evaluate(model, self.test)
-        return (
-            100 * (1 - figures["accuracy"])
-            if self.preparation.classes
-            else figures["rmse"] * float(self.preparation.target.scale)
-        )
+        if self.preparation.target is None:
+            return 100 * (1 - figures["accuracy"])
+        return figures["rmse"] * float(self.preparation.target.scale)
 
 
-def digits() -> Task:
-    """scikit-learn's 8x8 digits, 30 % of them for the test."""
+def digits_task() -> TrainingTask:
+    """scikit-learn's 8x8 images of digits, 30 % of them for the test."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -102,28 +116,27 @@ def digits() -> Task:
         ) from None
     x, y = load_digits(return_X_y=True)
     train, test = Dataset(x, y, range(10)).split(0.3)
-    preparation = Preparation(
-        64, None, Standardizer(np.zeros(64), np.full(64, 16.0)), train.classes
-    )  # 0..16 -> [0, 1]
-    return Task("digits", preparation.dataset(train), preparation.dataset(test), preparation)
+    scaling = Standardizer(np.zeros(64), np.full(64, 16.0))  # pixels from 0 to 16, to [0, 1]
+    preparation = Preparation(64, None, scaling, train.classes)
+    return TrainingTask(
+        "digits", preparation.dataset(train), preparation.dataset(test), preparation
+    )
 
 
-def from_file(options) -> Task:
-    """The data of --data, as the options of their group say."""
+def file_task(options: argparse.Namespace) -> TrainingTask:
+    """The data of --data, read and prepared as the options of that group say."""
     path = options.data
     stem, _, ending = os.path.basename(path).removesuffix(".gz").rpartition(".")
+    test = None
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, test = (
-            load_csv(
-                path,
-                target=_column(options.target),
-                task=options.task,
-                ignore=map(_column, options.ignore),
-                header=_CHOICE[options.header],
-            ),
-            None,
+        train = load_csv(
+            path,
+            target=_column(options.target),
+            task=options.task,
+            ignore=map(_column, options.ignore),
+            header=_CHOICE[options.header],
         )
     else:
         raise ValueError(
@@ -139,32 +152,31 @@ def from_file(options) -> Task:
         raise ValueError(
             f"{path!r} must have at least two classes to tell apart, got {train.classes}"
         )
-    if not train.is_classification and train.y.ndim != 1:
-        raise ValueError(f"{path!r} must have one target a sample, got y of shape {train.y.shape}")
-    preparation = Preparation.of(train, _CHOICE[options.standardize])
-    return Task(stem, preparation.dataset(train), preparation.dataset(test), preparation)
+    if train.y is not None and not train.is_classification and train.y.ndim != 1:
+        raise ValueError(
+            f"{path!r} must have one target for each sample, got y of shape {train.y.shape}"
+        )
+    preparation = Preparation.fit(train, _CHOICE[options.standardize])
+    return TrainingTask(stem, preparation.dataset(train), preparation.dataset(test), preparation)
 
 
-def _column(text: str):
-    """A column by its number, where it is one, or by its name."""
+def _column(text: str) -> int | str:
+    """A column's number if the text is one, otherwise its name."""
     try:
         return int(text)
     except ValueError:
         return text
 
 
-def _optimizer(model, options):
+def _optimizer(model: nn.Module, options: argparse.Namespace) -> Any:
     kind, rate = _OPTIMIZERS[options.optimizer]
     keywords = {
         "lr": rate if options.lr is None else options.lr,
         "weight_decay": options.weight_decay,
     }
     if options.optimizer in ("sgd", "rmsprop"):
-        keywords["momentum"] = (
-            (0.9 if options.optimizer == "sgd" else 0.0)
-            if options.momentum is None
-            else options.momentum
-        )
+        default = 0.9 if options.optimizer == "sgd" else 0.0
+        keywords["momentum"] = default if options.momentum is None else options.momentum
     elif options.momentum is not None:
         raise ValueError(f"--momentum is for sgd and rmsprop, not for {options.optimizer}")
     if options.nesterov:
@@ -174,29 +186,28 @@ def _optimizer(model, options):
     return kind(model.parameters(), **keywords)
 
 
-def schedule(optimizer, steps: int, options):
-    """The learning rate's course over all epochs of so many steps: a rise, then the schedule; None where it stays."""
+def schedule(optimizer: Any, steps: int, options: argparse.Namespace) -> Any:
+    """The learning rate schedule for all epochs of `steps` steps; None for a constant rate.
+
+    A linear increase for --warmup epochs, then --schedule.
+    """
     total, rise = max(options.epochs * steps, 1), round(options.warmup * steps)
     if not 0 <= rise < total:
         raise ValueError(
-            f"--warmup must be between 0 and the {options.epochs} epochs of the run, got {options.warmup}"
+            f"--warmup must be between 0 and the {options.epochs} epochs of the run, "
+            f"got {options.warmup}"
         )
     rest = total - rise
-    parts = (
-        []
-        if not rise
-        else [lr_scheduler.LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise)]
-    )
+    parts: list[Any] = []
+    if rise:
+        first = 1 / (rise + 1)
+        parts.append(lr_scheduler.LinearLR(optimizer, start_factor=first, total_iters=rise))
     if options.schedule == "cosine":
         parts.append(lr_scheduler.CosineAnnealingLR(optimizer, rest))
     elif options.schedule == "step":
         parts.append(lr_scheduler.MultiStepLR(optimizer, [rest // 2, rest * 3 // 4], 0.1))
     elif options.schedule == "exponential":
         parts.append(lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / rest)))
-    return (
-        lr_scheduler.SequentialLR(optimizer, parts, [rise])
-        if len(parts) == 2
-        else parts[0]
-        if parts
-        else None
-    )
+    if len(parts) == 2:
+        return lr_scheduler.SequentialLR(optimizer, parts, [rise])
+    return parts[0] if parts else None
