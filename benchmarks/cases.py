@@ -1,4 +1,7 @@
-"""The table of cases of the suite: fastdrop.bench_cases in many sizes, with more peers where `--peers all` asks for them."""
+"""The table of the suite's cases: those of `fastdrop.bench.cases` in many sizes, and more.
+
+With ``--peers all`` there are more candidates.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ CASES: dict[str, Callable[[], Case]] = {}
 
 
 def case(name: str, build, *arguments, quick=True, more=None) -> None:
-    """Enter build(*arguments) under a name; more(*inputs) gives the other peers' candidates; quick ones are part of --quick."""
+    """Enter the case ``build(*arguments)`` under a name.
+
+    ``more(*inputs)`` gives more candidates. `quick`: the case is part of --quick.
+    """
 
     def complete() -> Case:
         entry = build(*arguments)

@@ -1,5 +1,7 @@
-"""Cases of the family's members beside plain dropout: each against a scaled copy (or the plain product) and against what one writes in
-PyTorch."""
+"""Cases of the members of the dropout family other than plain dropout.
+
+Each is compared with a scaled copy (or the plain product) and with its usual form in PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def _require(good, what):
 
 
 def _elementwise(about, x, ours, check, theirs) -> Case:
-    """ours(x, out), and theirs(tensor) of PyTorch, against a scaled copy."""
+    """Compare ``ours(x, out)`` with a scaled copy, and with ``theirs(tensor)`` of PyTorch."""
     y, copy = np.empty_like(x), np.empty_like(x)
     candidates = {"fastdrop": lambda: ours(x, y), "scaled copy": lambda: _core.scale(copy, x, 2.0)}
     if torch is not None:
@@ -37,6 +39,7 @@ def _rate(y, p) -> bool:
 
 
 def spatial() -> Case:
+    """Dropout of whole channels (spatial dropout)."""
     return _elementwise(
         "spatial dropout 64x64x32x32, p = 0.2",
         _floats(64, 64, 32, 32),
@@ -47,6 +50,7 @@ def spatial() -> Case:
 
 
 def alpha() -> Case:
+    """Alpha dropout."""
     return _elementwise(
         "alpha dropout 4096x4096, p = 0.1",
         _floats(4096, 4096),
@@ -57,6 +61,7 @@ def alpha() -> Case:
 
 
 def gaussian() -> Case:
+    """Gaussian dropout."""
     return _elementwise(
         "Gaussian dropout 4096x4096, p = 0.2",
         _floats(4096, 4096),
@@ -67,6 +72,7 @@ def gaussian() -> Case:
 
 
 def path() -> Case:
+    """Stochastic depth (DropPath)."""
     return _elementwise(
         "DropPath 256x196x384, p = 0.2",
         _floats(256, 196, 384),
@@ -77,10 +83,11 @@ def path() -> Case:
 
 
 def block() -> Case:
+    """DropBlock."""
     p, b = 0.1, 7
 
     def theirs(t):
-        """Seeds by Bernoulli numbers where blocks fit, grown by max pooling, normalised by the count."""
+        """Random seeds where a block fits, grown to blocks by max pooling, normalised."""
         n, c, h, w = t.shape
         gamma = p / b**2 * (h * w) / ((h - b + 1) * (w - b + 1))
         seeds = torch.bernoulli(torch.full((n, c, h - b + 1, w - b + 1), gamma))
@@ -99,6 +106,8 @@ def block() -> Case:
 
 
 def concrete() -> Case:
+    """Concrete dropout."""
+
     def theirs(t):
         u = torch.rand_like(t)
         z = torch.sigmoid(
@@ -157,14 +166,17 @@ def _connect(per_sample: bool) -> Case:
 
 
 def connect_pass() -> Case:
+    """DropConnect with one mask for each pass."""
     return _connect(False)
 
 
 def connect_sample() -> Case:
+    """DropConnect with one mask for each sample."""
     return _connect(True)
 
 
 def sparse(batch: int) -> Case:
+    """A layer with 90 % of its weights 0."""
     rng = np.random.default_rng(0)
     w, x = _floats(1024, 1024) * (rng.random((1024, 1024)) < 0.1), _floats(batch, 1024, seed=1)
     y, layer = np.empty((batch, 1024), np.float32), nn.SparseLinear.from_dense(w)
@@ -187,7 +199,7 @@ def sparse(batch: int) -> Case:
 
 
 def residual() -> Case:
-    """A branch of two layers at p = 0.5: half of the rows are not computed."""
+    """A residual branch of two layers at p = 0.5: half of the rows are not computed."""
     x = _floats(256, 1024)
 
     def branch():

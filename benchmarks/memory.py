@@ -1,9 +1,10 @@
-"""Peak memory of a training step, fastdrop against PyTorch, each in a process of its own.
+"""Peak memory of a training step of fastdrop and of PyTorch, each in a process of its own.
 
     python -m benchmarks.memory
 
-What grows from before the model is made until after five steps, at its highest: parameters, gradients, momentum, activations and
-workspaces; not the library itself. Linux only (the kernel's high-water mark of resident memory).
+The figure is the largest growth of resident memory from before the model is built until after five
+steps: parameters, gradients, momentum, activations and workspaces, without the library itself.
+Linux only (it reads the kernel's high-water mark of resident memory).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ SHAPES = [(hidden, batch) for hidden in (512, 1024, 2048) for batch in (32, 128,
 
 
 def resident(field: str) -> float:
-    """MiB of a line of /proc/self/status."""
+    """A field of /proc/self/status, in MiB."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(field)) / 1024
 
 
 def step_memory(library: str, hidden: int, batch: int) -> float:
-    """MiB that five steps need in this process."""
+    """Peak memory of five steps in this process, in MiB."""
     import numpy as np
 
     from fastdrop import nn
@@ -29,12 +30,11 @@ def step_memory(library: str, hidden: int, batch: int) -> float:
 
     layers = nn if library == "fastdrop" else torch().nn
     rng = np.random.default_rng(0)
-    training_step(
-        mlp(layers, 8, RATES), rng.random((2, 784), np.float32), np.zeros(2, np.int64)
-    )()  # threads and libraries are up
+    # A small step first, which starts threads and loads libraries.
+    training_step(mlp(layers, 8, RATES), rng.random((2, 784), np.float32), np.zeros(2, np.int64))()
     x, y = rng.random((batch, 784), np.float32), rng.integers(0, 10, batch)
     with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # the high-water mark begins here
+        file.write("5")  # resets the high-water mark
     before = resident("VmRSS")
     step = training_step(mlp(layers, hidden, RATES), x, y)
     for _ in range(5):
@@ -47,7 +47,8 @@ def main() -> int:
         print(step_memory(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
         return 0
     print(
-        "peak memory of a training step of 784-h-h-10 with dropout, MiB (parameters, gradients and momentum alone in brackets)"
+        "peak memory of a training step of 784-h-h-10 with dropout, MiB "
+        "(in brackets: parameters, gradients and momentum alone)"
     )
     for hidden, batch in SHAPES:
         run = [
@@ -62,7 +63,8 @@ def main() -> int:
         ours, theirs = (float(r.stdout) for r in run)
         least = 3 * 4 * (784 * hidden + hidden * hidden + 10 * hidden + 2 * hidden + 10) / 2**20
         print(
-            f"h = {hidden:4}, batch {batch:4}: fastdrop {ours:6.1f}, PyTorch {theirs:6.1f}, PyTorch / fastdrop {theirs / ours:.2f} ({least:.1f})",
+            f"h = {hidden:4}, batch {batch:4}: fastdrop {ours:6.1f}, PyTorch {theirs:6.1f}, "
+            f"PyTorch / fastdrop {theirs / ours:.2f} ({least:.1f})",
             flush=True,
         )
     return 0

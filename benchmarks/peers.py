@@ -1,11 +1,13 @@
-"""What users would run instead, beside PyTorch eager: PyTorch compiled, and JAX. Asked for with `--peers all`.
+"""More libraries to compare with: compiled PyTorch, and JAX. Used with ``--peers all``.
 
-Compiling takes half a minute a model and needs g++. JAX has as many threads as the process has cores, so it takes part only where
-that is the thread count of the others (`taskset -c 0` for one thread).
+Compiling a model takes half a minute and needs g++. JAX always has as many threads as the process
+has cores, so it takes part only if that is the number of threads of the others (`taskset -c 0` for
+one thread).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import numpy as np
@@ -14,17 +16,17 @@ import fastdrop as fd
 from fastdrop.bench import cases
 
 torch = cases.torch()
-everybody = False  # set by --peers all, before the cases are built
+all_peers = False  # set by --peers all, before the cases are built
 
 
 def compiled() -> bool:
-    """Whether PyTorch compiled takes part."""
-    return everybody and torch is not None
+    """Whether compiled PyTorch takes part."""
+    return all_peers and torch is not None
 
 
 def jax_has_our_threads() -> bool:
-    """Whether JAX takes part: installed, and with the thread count of the others."""
-    if not everybody or fd.get_num_threads() != len(os.sched_getaffinity(0)):
+    """Whether JAX takes part: it is installed and has as many threads as the others."""
+    if not all_peers or fd.get_num_threads() != len(os.sched_getaffinity(0)):
         return False
     try:
         import jax
@@ -34,7 +36,7 @@ def jax_has_our_threads() -> bool:
 
 
 def dropout(x, p) -> dict:
-    """Dropout of x, a new array each time."""
+    """Dropout of x into a new array."""
     candidates = {}
     if compiled():
         tx = torch.from_numpy(x)
@@ -55,7 +57,7 @@ def dropout(x, p) -> dict:
 
 
 def matmul(a, b) -> dict:
-    """The product of a and b, a new array each time."""
+    """The product of a and b in a new array."""
     if not jax_has_our_threads():
         return {}
     import jax
@@ -65,9 +67,8 @@ def matmul(a, b) -> dict:
         jnp.asarray(array if array.flags.c_contiguous else np.ascontiguousarray(array.T))
         for array in (a, b)
     ]
-    turned = [
-        not array.flags.c_contiguous for array in (a, b)
-    ]  # as training has it: transposed where it is used
+    # As in training, an operand is transposed inside the jitted function.
+    turned = [not array.flags.c_contiguous for array in (a, b)]
     function = jax.jit(
         lambda left, right: (left.T if turned[0] else left) @ (right.T if turned[1] else right)
     )
@@ -89,12 +90,15 @@ def mlp_steps(x, y, hidden) -> dict:
 
 
 def jax_training_step(sizes, rates, x, y, lr=0.01):
-    """One jitted step of an MLP with ReLU: dropout before each layer at `rates` (0: none), cross-entropy, SGD with momentum 0.9."""
+    """A jitted training step of an MLP: ReLU, cross-entropy, SGD with momentum 0.9.
+
+    `rates` are the dropout rates before the layers; 0 for none.
+    """
     import jax
     from jax import numpy as jnp
 
     rng = np.random.default_rng(0)
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     weights = [
         (
             jnp.asarray(rng.uniform(-1, 1, (i, o)).astype(np.float32) / i**0.5),

@@ -1,5 +1,5 @@
-/* Multiply-adds from registers alone: what a core can do at most. Compiled by roofline.py for the
- * instruction set in force. */
+/* Peak performance of a core: multiply-adds on registers. Compiled by roofline.py for the
+ * instruction set in use. */
 #include <stddef.h>
 
 #if defined(__AVX512F__)
@@ -9,9 +9,9 @@ typedef float vec __attribute__((vector_size(32)));
 #else
 typedef float vec __attribute__((vector_size(16)));
 #endif
-enum { CHAINS = 12 }; /* more than latency times multiply-adds a cycle */
+enum { CHAINS = 12 }; /* independent sums: more than latency * throughput per cycle */
 
-/* Does rounds * CHAINS vector multiply-adds; returns how many floating-point operations that were.
+/* Computes rounds * CHAINS vector multiply-adds. Returns the number of floating-point operations.
  */
 double multiply_adds(ptrdiff_t rounds, float *out) {
     vec sum[CHAINS], x, y;

@@ -1,9 +1,10 @@
-"""The roofline: what this machine does at most, and the fraction of it that each kernel reaches.
+"""The roofline: the peak performance of this machine, and the fraction that each kernel reaches.
 
     python -m benchmarks.roofline [--threads 1,2]
 
-Measured, not read from a data sheet: multiply-adds a second from registers (roofline.c, compiled here), and bytes a second of a
-scaled copy of 256 MiB past the caches. Products are compared with the first, passes over memory with the second. Needs a C compiler.
+Both peaks are measured: multiply-adds from registers (roofline.c, compiled here), and the bandwidth
+of a scaled copy of 256 MiB, which does not fit the caches. Products are compared with the first,
+elementwise kernels with the second. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ FLAGS = {"avx512": ["-mavx512f", "-mfma"], "avx2": ["-mavx2", "-mfma"], "neon": 
 
 
 def peak(threads: int) -> float:
-    """Floating-point operations a second of independent multiply-adds, all threads together."""
+    """Floating-point operations per second of independent multiply-adds, on all threads."""
     source = Path(__file__).with_name("roofline.c")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "roofline.so")
@@ -53,17 +54,14 @@ def peak(threads: int) -> float:
         multiply_adds = ctypes.CDLL(str(library)).multiply_adds
     multiply_adds.restype = ctypes.c_double
     rounds = ctypes.c_ssize_t(20_000_000)
+
+    def work(done):
+        done.append(multiply_adds(rounds, ctypes.byref(ctypes.c_float(0.25))))
+
     rates = []
     for _ in range(7):
         done = []
-        workers = [
-            threading.Thread(
-                target=lambda: done.append(
-                    multiply_adds(rounds, ctypes.byref(ctypes.c_float(0.25)))
-                )
-            )
-            for _ in range(threads)
-        ]
+        workers = [threading.Thread(target=work, args=(done,)) for _ in range(threads)]
         start = time.perf_counter()
         for worker in workers:
             worker.start()
@@ -78,7 +76,7 @@ def floats(*shape):
 
 
 def products():
-    """(name, function, operations)"""
+    """Matrix products: (name, function, operations)."""
     for m, n, k, ta, tb in (
         (1024, 1024, 1024, 0, 0),
         (2048, 2048, 2048, 0, 0),
@@ -102,8 +100,8 @@ def products():
         )
 
 
-def passes():
-    """(name, function, bytes that it must move)"""
+def elementwise():
+    """Elementwise kernels: (name, function, bytes that it must read and write)."""
     n = 4096
     x, y, z = floats(n, n), floats(n, n), floats(n, n)
     bias, size = np.empty(n, np.float32), 4 * n * n
@@ -145,22 +143,25 @@ def main(arguments=None) -> int:
         copy = bench.compare({"copy": lambda: _core.scale(y, x, 2.0)})["copy"]["median"]
         bandwidth = 2 * x.nbytes / copy
         print(
-            f"\n{fd.runtime.isa()}, {threads} thread{'s' * (threads > 1)}: {most / 1e9:.0f} GFLOP/s from registers, "
+            f"\n{fd.runtime.isa()}, {threads} thread{'s' * (threads > 1)}: "
+            f"{most / 1e9:.0f} GFLOP/s from registers, "
             f"{bandwidth / 1e9:.1f} GB/s in a scaled copy of {x.nbytes >> 20} MiB"
         )
         for name, function, operations in products():
             t = bench.compare({name: function})[name]["median"]
             print(
-                f"  {name:<46}{operations / t / 1e9:8.0f} GFLOP/s {operations / t / most:6.0%} of the multiply-adds",
+                f"  {name:<46}{operations / t / 1e9:8.0f} GFLOP/s "
+                f"{operations / t / most:6.0%} of the multiply-adds",
                 flush=True,
             )
-        for name, function, moved in passes():
+        for name, function, moved in elementwise():
             figures = bench.compare(
                 {"copy": lambda: _core.scale(y, x, 2.0), name: function}, pairs=9
             )
             t, c = figures[name]["median"], figures["copy"]["median"]
             print(
-                f"  {name:<46}{moved / t / 1e9:8.1f} GB/s    {moved / t / (2 * x.nbytes / c):6.0%} of the copy's",
+                f"  {name:<46}{moved / t / 1e9:8.1f} GB/s    "
+                f"{moved / t / (2 * x.nbytes / c):6.0%} of the copy's bandwidth",
                 flush=True,
             )
     return 0

@@ -1,13 +1,17 @@
-"""The benchmark suite: verify first, then time the candidates in turn.
+"""The benchmark suite: verify each case, then time its candidates in turn.
 
-    python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15] [--peers all] [--isa avx2]
+    python -m benchmarks.run [--quick] [--json FILE] [--only TEXT] [--threads 1,2] [--pairs 15]
+                             [--peers all] [--isa avx2]
 
-Every figure is a ratio of things timed in turn in one process (in random order) after a warm-up, median of the rounds, the
-same thread count on all sides. Several thread pools live in this process, and waiting threads of one that spin for
-milliseconds would take the cores of the next: all of them are told to spin as little as fastdrop's do. Rows print the
-median time of each candidate and how many times as long as fastdrop's it is, with the quartiles of that ratio.
-`python -m benchmarks.table FILE ...` makes a Markdown table of JSON files; `python -m benchmarks.memory` measures the memory of a
-training step, `python -m benchmarks.roofline` what the machine could do at most.
+Candidates are timed in one process, in random order in each round, after a warm-up, with the same
+number of threads. A figure is the median over the rounds of the ratio to fastdrop's time. Several
+thread pools live in this process; waiting threads that spin for milliseconds would take the cores
+of the next candidate, so all pools are told to spin only briefly. A row has the median time of a
+candidate and its ratio with quartiles.
+
+`python -m benchmarks.table FILE ...` makes a Markdown table of JSON files,
+`python -m benchmarks.memory` measures the memory of a training step, and
+`python -m benchmarks.roofline` the peak performance of the machine.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from pathlib import Path
 from benchmarks import cases, peers
 from fastdrop import bench
 
-CAPS = {
+# Environment variables that limit all libraries to an instruction set.
+LIMITS = {
     "avx512": {},
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -34,7 +39,7 @@ CAPS = {
 
 
 def commit() -> str:
-    """The commit being measured, with a + when the tree has changes."""
+    """The commit that is measured, with a + if the tree has uncommitted changes."""
     root = Path(__file__).resolve().parent.parent
     try:
         name = subprocess.run(
@@ -57,9 +62,9 @@ def main(arguments=None) -> int:
         prog="python -m benchmarks.run", description=__doc__.splitlines()[0]
     )
     parser.add_argument(
-        "--quick", action="store_true", help="the rows that matter most, fewer pairs"
+        "--quick", action="store_true", help="only the most important cases, with fewer rounds"
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures as JSON")
     parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains TEXT")
     parser.add_argument(
         "--threads", default="1,2", help="thread counts, comma separated (default: %(default)s)"
@@ -71,20 +76,20 @@ def main(arguments=None) -> int:
         "--peers",
         choices=("eager", "all"),
         default="eager",
-        help="all: PyTorch compiled and JAX as well",
+        help="all: also compiled PyTorch and JAX",
     )
     parser.add_argument(
         "--isa",
-        choices=tuple(CAPS),
-        help="force it on fastdrop, and on the others what they have closest to it",
+        choices=tuple(LIMITS),
+        help="force this instruction set on fastdrop and, as far as possible, on the others",
     )
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
-    forced = {"FASTDROP_ISA": options.isa, **CAPS[options.isa]} if options.isa else {}
+    forced = {"FASTDROP_ISA": options.isa, **LIMITS[options.isa]} if options.isa else {}
     status = bench.rerun(["-m", "benchmarks.run", *arguments], forced)
     if status is not None:
         return status
-    peers.everybody = options.peers == "all"
+    peers.all_peers = options.peers == "all"
     pairs = options.pairs or (9 if options.quick else 15)
     machine = {"commit": commit(), **bench.machine()}
     for name in ("cpu", "commit", "compiler", "instruction set", "numpy", "torch"):

@@ -1,4 +1,4 @@
-"""Markdown of JSON files that benchmarks.run wrote: a table for each set of candidates.
+"""Markdown tables of the JSON files of `benchmarks.run`, one for each set of candidates.
 
 python -m benchmarks.table FILE ...
 """
@@ -13,14 +13,15 @@ from fastdrop.bench import seconds
 
 
 def tables(paths: list[Path]) -> str:
-    """A row a case and thread count: our time, and how many times as long the others take."""
+    """For each case and thread count a row: our time, and the ratios of the others to it."""
     lines, rows = [], []
     for path in paths:
         content = json.loads(path.read_text())
         machine = content["machine"]
         rows += content["rows"]
         lines.append(
-            f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, {machine['compiler']}  "
+            f"{machine['cpu']}, {machine['instruction set']}, commit {machine['commit']}, "
+            f"{machine['compiler']}  "
         )
     cases: dict[tuple, dict] = {}
     for row in rows:

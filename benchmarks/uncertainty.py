@@ -1,4 +1,4 @@
-"""Cases of prediction beside `fastdrop.bench_cases.monte_carlo`: shared masks, one sample's latency, the start of a process."""
+"""Cases of prediction: shared masks, the latency of one sample, the start of a process."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ def _require(good, what):
 
 
 def shared(batch: int) -> Case:
-    """The same with masks that all samples of a pass share: the thinned network alone, against all of its units."""
+    """Monte Carlo passes with masks that all samples of a pass share.
+
+    Computed with the kept units only, and with all units.
+    """
     (model, _), x = uncertain_mlp(), images(batch)
 
     def thinned():
         return fd.mc_predict(model, x, SAMPLES, seed=1, masks="shared")
 
     def whole():
-        monte_carlo.THINS = False
+        monte_carlo.THINNED = False
         try:
             return thinned()
         finally:
-            monte_carlo.THINS = True
+            monte_carlo.THINNED = True
 
     candidates = {
         "fastdrop, thinned": thinned,
         "fastdrop, all units": whole,
-        "fastdrop, masks of their own": lambda: fd.mc_predict(model, x, SAMPLES, seed=1),
+        "fastdrop, a mask for each sample": lambda: fd.mc_predict(model, x, SAMPLES, seed=1),
     }
     return Case(
         f"{SAMPLES} Monte Carlo passes with shared masks, batch {batch}, p = 0.5",
@@ -50,7 +53,7 @@ def shared(batch: int) -> Case:
 
 
 def latency() -> Case:
-    """One sample through the same network without dropout."""
+    """One sample through the network without dropout."""
     (model, theirs), x = uncertain_mlp(), images(1)
     weights = [p.data.copy() for p in model.parameters()]
 
@@ -75,7 +78,10 @@ def latency() -> Case:
 
 
 def _onnx(weights):
-    """A session of ONNX Runtime with the same weights and thread count, or None where it is not installed."""
+    """A session of ONNX Runtime with the same weights and number of threads.
+
+    None if it is not installed.
+    """
     try:
         import onnxruntime
         from onnx import TensorProto, helper, numpy_helper
@@ -125,14 +131,17 @@ print(h.argmax())
 
 
 def start() -> Case:
-    """From the start of the process to the first prediction printed; a NumPy script with the weights in an .npz archive does the same."""
+    """From the start of a process until it has printed its first prediction.
+
+    Compared with a NumPy script that reads the weights from an .npz archive.
+    """
     folder = tempfile.TemporaryDirectory()
     place = Path(folder.name)
     (model, _), x = uncertain_mlp(), images(1)
     fd.save(model, place / "model.safetensors")
     np.savez(place / "model.npz", **model.state_dict())
     np.save(place / "x.npy", x)
-    # both with compiled bytecode, as installed packages have it
+    # Both have compiled bytecode, like installed packages.
     environment = {
         **os.environ,
         "PYTHONPYCACHEPREFIX": str(place / "bytecode"),

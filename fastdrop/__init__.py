@@ -1,4 +1,8 @@
-"""fastdrop: neural networks with dropout in the kernels, for CPUs, with masks that anybody can reproduce."""
+"""fastdrop: neural networks for CPUs, with the dropout family inside the compute kernels.
+
+Dropout masks are reproducible on any machine and with any number of threads. Only the tensors and
+their functions are imported at once; all other names are imported on first use.
+"""
 
 import importlib
 import os
@@ -6,25 +10,32 @@ import sys
 
 
 def _is_command() -> bool:
-    """Whether this import begins `fastdrop ...` or `python -m fastdrop ...`, which import this file before any of their own."""
-    if sys.argv[:1] == [
-        "-m"
-    ]:  # until the module is found; its name then stands before its arguments
+    """Whether this process is the command line: `fastdrop ...` or `python -m fastdrop ...`.
+
+    Both import this file before any other file of the package.
+    """
+    # While Python looks for the module of -m, argv[0] is "-m", and orig_argv has the module's
+    # name just before the module's own arguments.
+    if sys.argv[:1] == ["-m"]:
         return sys.orig_argv[-len(sys.argv)].removeprefix("-m") in ("fastdrop", "fastdrop.cli")
     return bool(sys.argv) and os.path.basename(sys.argv[0]) in ("fastdrop", "fastdrop.exe")
 
 
 try:
-    from fastdrop import functional, kernels, random, runtime  # noqa: F401
-except ImportError as error:  # no core, or FASTDROP_ISA and the like
+    from fastdrop import functional, kernels, random, runtime
+except ImportError as error:  # the core is missing, or an environment variable is wrong
     if not _is_command() or "--debug" in sys.argv:
         raise
     print(f"fastdrop: error: {error}", file=sys.stderr)
     raise SystemExit(2) from None
 
-from fastdrop.autograd.grad_mode import enable_grad, is_grad_enabled, no_grad
-from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.tensor import Tensor, tensor
+from fastdrop.autograd.grad_mode import (  # noqa: E402
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+)
+from fastdrop.autograd.parameter import Parameter  # noqa: E402
+from fastdrop.autograd.tensor import Tensor, tensor  # noqa: E402
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import (  # noqa: E402
     available_isas,
@@ -37,7 +48,30 @@ from fastdrop.runtime import (  # noqa: E402
 
 __version__ = "0.1.0"
 
-# what comes on first use: name -> module that has it
+# The names that are imported at once. The lazy names below are public as well.
+__all__ = [
+    "Parameter",
+    "Tensor",
+    "available_isas",
+    "enable_grad",
+    "functional",
+    "get_include",
+    "get_num_threads",
+    "initial_seed",
+    "is_grad_enabled",
+    "isa",
+    "kernels",
+    "manual_seed",
+    "mask_state",
+    "no_grad",
+    "random",
+    "runtime",
+    "set_num_threads",
+    "show_config",
+    "tensor",
+]
+
+# Imported on first use: submodules, and names with the submodule that defines them.
 _LAZY_MODULES = (
     "bench",
     "cli",
@@ -71,7 +105,7 @@ _LAZY_NAMES = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name in _LAZY_MODULES:
         return importlib.import_module(f"fastdrop.{name}")
     if name in _LAZY_NAMES:
@@ -86,12 +120,11 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     from importlib.util import find_spec
 
     from fastdrop import functional
 
     names = {*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *functional.TOP_LEVEL}
-    return sorted(
-        names if find_spec("sklearn") else names - {"sklearn"}
-    )  # who lists the names may fetch them all, as help() does
+    # help() imports every name that is listed, and fastdrop.sklearn needs scikit-learn.
+    return sorted(names if find_spec("sklearn") else names - {"sklearn"})

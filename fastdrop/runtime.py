@@ -1,38 +1,92 @@
-"""Threads and instruction sets: what runs, and how to change it."""
+"""Number of threads, instruction set, and a description of the installation.
+
+The environment variables FASTDROP_NUM_THREADS and FASTDROP_ISA set the first two when fastdrop
+is imported.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
 
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = [
+    "available_isas",
+    "config",
+    "get_include",
+    "get_num_threads",
+    "isa",
+    "set_num_threads",
+    "show_config",
+]
+
 MAX_THREADS = 1024
 
 
 def set_num_threads(n: int) -> None:
-    """Use `n` threads for all kernels from now on (1 where the build has no OpenMP).
+    """Set the number of threads of all kernels.
 
-    Results do not depend on it.
+    Results do not depend on it. A build without OpenMP always uses one thread.
+
+    Parameters
+    ----------
+    n : int in [1, 1024]
+        Number of threads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `n` is no integer or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> before = fd.get_num_threads()
+    >>> fd.set_num_threads(1)
+    >>> fd.get_num_threads()
+    1
+    >>> fd.set_num_threads(before)
     """
     _core.set_num_threads(check.integer(n, "n", 1, MAX_THREADS))
 
 
 def get_num_threads() -> int:
-    """How many threads the kernels use."""
+    """The number of threads that the kernels use.
+
+    Returns
+    -------
+    int
+    """
     return _core.get_num_threads()
 
 
 def isa() -> str:
-    """The instruction set in force: "avx512", "avx2", "neon" or "scalar"."""
+    """The instruction set that the kernels use.
+
+    Returns
+    -------
+    str
+        "avx512", "avx2", "neon" or "scalar".
+    """
     return _core.isa()
 
 
 def available_isas() -> tuple[str, ...]:
-    """The instruction sets that this build and machine can run, best first."""
+    """The instruction sets that are compiled in and that this machine can run, best first.
+
+    Returns
+    -------
+    tuple of str
+    """
     return _core.available_isas()
 
 
@@ -57,8 +111,13 @@ def get_include() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
 
 
-def config() -> dict:
-    """Version, build and machine, as `show_config` prints them."""
+def config() -> dict[str, Any]:
+    """The version, the build and the machine, as `show_config` prints them.
+
+    Returns
+    -------
+    dict of str to str or int
+    """
     from fastdrop._core import distribution
 
     return {
@@ -78,7 +137,7 @@ def config() -> dict:
 
 
 def show_config() -> None:
-    """Print version, compiler, instruction sets and threads.
+    """Print the version, the compiler, the instruction sets and the number of threads.
 
     A last line warns about another installed distribution that owns a package `fastdrop`.
     """
@@ -93,7 +152,7 @@ def show_config() -> None:
 
 
 def _from_environment() -> None:
-    """FASTDROP_ISA and FASTDROP_NUM_THREADS; wrong values are errors, not ignored."""
+    """Apply FASTDROP_ISA and FASTDROP_NUM_THREADS. ImportError for a wrong value."""
     name = os.environ.get("FASTDROP_ISA")
     if name:
         try:
@@ -110,37 +169,42 @@ def _from_environment() -> None:
             ) from None
 
 
-def _register_with_threadpoolctl(threadpoolctl) -> None:
-    """Make threadpoolctl see and limit fastdrop's pool as it does a BLAS."""
+def _register_with_threadpoolctl(threadpoolctl: ModuleType) -> None:
+    """Register fastdrop's threads, so that threadpoolctl reports and limits them as a BLAS's."""
 
-    class FastdropController(threadpoolctl.LibController):
+    class FastdropController(threadpoolctl.LibController):  # type: ignore[name-defined]
         user_api = "fastdrop"
         internal_api = "fastdrop"
         filename_prefixes = ("binding",)
         check_symbols = ("fd_get_threads",)
 
-        def get_num_threads(self):
+        def get_num_threads(self) -> int:
             return get_num_threads()
 
-        def set_num_threads(self, num_threads):
+        def set_num_threads(self, num_threads: int) -> None:
             set_num_threads(num_threads)
 
-        def get_version(self):
+        def get_version(self) -> Any:
             return config()["fastdrop"]
 
-        def set_additional_attributes(self):
+        def set_additional_attributes(self) -> None:
             self.isa = isa()
 
     threadpoolctl.register(FastdropController)
 
 
 class _RegisterOnImport:
-    """Registers when threadpoolctl is imported, so that importing fastdrop need not pay for it (20 ms)."""
+    """An import hook that registers with threadpoolctl when that is imported.
 
-    def find_spec(self, name, path=None, target=None):
+    Importing fastdrop then need not import threadpoolctl, which takes 20 ms.
+    """
+
+    def find_spec(
+        self, name: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name != "threadpoolctl":
             return None
-        sys.meta_path.remove(self)
+        sys.meta_path.remove(self)  # first, because find_spec below would come back here
         from importlib.util import find_spec
 
         spec = find_spec(name)
@@ -148,11 +212,11 @@ class _RegisterOnImport:
             return spec
         load = spec.loader.exec_module
 
-        def exec_module(module):
+        def exec_module(module: ModuleType) -> None:
             load(module)
             _register_with_threadpoolctl(module)
 
-        spec.loader.exec_module = exec_module
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 

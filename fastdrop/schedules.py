@@ -1,13 +1,15 @@
-"""Rates that change while a network is trained.
+"""Dropout rates that change during training.
 
-A schedule is a function of the training step, nothing else: the step is the draw of the outermost module's forward pass, which
-checkpoints keep, so a run that is continued goes on where it was. Predictions use the rate that training has reached.
+A schedule is a function of the training step only. The step is the draw of the outermost module's
+forward pass; checkpoints keep it, so that a resumed run continues with the right rate.
+Predictions use the rate that training has reached.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from fastdrop._utils import validation as check
 
@@ -15,22 +17,44 @@ __all__ = ["Cosine", "Curriculum", "Linear", "Schedule", "from_dict", "rate", "t
 
 
 class Schedule:
-    """Base class: ``schedule(step)`` is the rate at a training step, a float in [0, 1]."""
+    """Base class of schedules: ``schedule(step)`` is the rate at a training step.
+
+    Examples
+    --------
+    A schedule of one's own (it cannot be written to a file):
+
+    >>> import fastdrop as fd
+    >>> class Late(fd.schedules.Schedule):
+    ...     def __call__(self, step):
+    ...         return 0.5 if step >= 1000 else 0.0
+    >>> layer = fd.nn.Dropout(Late())
+    """
 
     def __call__(self, step: int) -> float:
+        """The rate at a training step.
+
+        Parameters
+        ----------
+        step : int, at least 0
+            Number of the training step.
+
+        Returns
+        -------
+        float in [0, 1]
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class _Ramp(Schedule):
-    """From `start` to `end` over `steps` steps that begin after `delay`; constant before and after."""
+    """A change from `start` to `end` over `steps` steps after `delay`; constant otherwise."""
 
     start: float
     end: float
     steps: int
     delay: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "start", check.rate(self.start, "start"))
         put(self, "end", check.rate(self.end, "end"))
@@ -38,64 +62,122 @@ class _Ramp(Schedule):
         put(self, "delay", check.integer(self.delay, "delay", 0))
 
     def __call__(self, step: int) -> float:
-        done = min(max((step - self.delay) / self.steps, 0.0), 1.0)
-        return self.end if done == 1.0 else self.start + (self.end - self.start) * self._shape(done)
+        t = min(max((step - self.delay) / self.steps, 0.0), 1.0)
+        return self.end if t == 1.0 else self.start + (self.end - self.start) * self._shape(t)
+
+    def _shape(self, t: float) -> float:
+        """The share of the change that is made at t in [0, 1]."""
+        raise NotImplementedError
 
 
 class Linear(_Ramp):
-    """p = start + (end - start) t, t = (step - delay) / steps, held at its ends.
+    r"""A rate that changes linearly.
 
-    Linear(0, p, steps) is a warm-up, and DropBlock's ramp (Ghiasi et al., 2018).
+    .. math::
+        p = \mathrm{start} + (\mathrm{end} - \mathrm{start})\, t, \qquad
+        t = \min(\max((\mathrm{step} - \mathrm{delay}) / \mathrm{steps}, 0), 1)
+
+    ``Linear(0, p, steps)`` is a warm-up, as the authors of DropBlock use it.
 
     Parameters
     ----------
     start, end : float in [0, 1]
-    steps : int
-        Training steps from start to end.
-    delay : int
-        Steps at `start` before.
+        The first and the last rate.
+    steps : int, at least 1
+        Number of training steps from `start` to `end`.
+    delay : int, at least 0, default 0
+        Number of training steps before, at the rate `start`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    References
+    ----------
+    G. Ghiasi, T.-Y. Lin, Q. V. Le, "DropBlock: a regularization method for convolutional
+    networks", NeurIPS 2018, arXiv:1810.12890.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> schedule = fd.schedules.Linear(0.0, 0.5, steps=10)
+    >>> schedule(5), schedule(20)
+    (0.25, 0.5)
     """
 
-    def _shape(self, done):
-        return done
+    def _shape(self, t: float) -> float:
+        return t
 
 
 class Cosine(_Ramp):
-    """p = start + (end - start) (1 - cos(pi t)) / 2, t = (step - delay) / steps, held at its ends.
+    r"""A rate that changes along half a period of a cosine.
+
+    .. math::
+        p = \mathrm{start} + (\mathrm{end} - \mathrm{start})\, \frac{1 - \cos(\pi t)}{2}, \qquad
+        t = \min(\max((\mathrm{step} - \mathrm{delay}) / \mathrm{steps}, 0), 1)
 
     Parameters
     ----------
     start, end : float in [0, 1]
-    steps : int
-        Training steps from start to end.
-    delay : int
-        Steps at `start` before.
+        The first and the last rate.
+    steps : int, at least 1
+        Number of training steps from `start` to `end`.
+    delay : int, at least 0, default 0
+        Number of training steps before, at the rate `start`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> schedule = fd.schedules.Cosine(0.0, 0.5, steps=10)
+    >>> round(schedule(5), 4), schedule(20)
+    (0.25, 0.5)
     """
 
-    def _shape(self, done):
-        return 0.5 - 0.5 * math.cos(math.pi * done)
+    def _shape(self, t: float) -> float:
+        return 0.5 - 0.5 * math.cos(math.pi * t)
 
 
 @dataclass(frozen=True)
 class Curriculum(Schedule):
-    """p = end (1 - exp(-gamma step)): all units at first, fewer as training goes on.
+    r"""Curriculum dropout: the rate starts at 0 and approaches `end`.
+
+    .. math:: p = \mathrm{end}\, (1 - e^{-\gamma\, \mathrm{step}})
 
     Parameters
     ----------
     end : float in [0, 1]
         The rate that is approached.
-    gamma : float
-        10 / (steps of the whole training) in the paper.
+    gamma : float, at least 0
+        Speed of the change. The paper uses 10 / (number of training steps).
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
 
     References
     ----------
-    Morerio et al., "Curriculum dropout", ICCV 2017.
+    P. Morerio, J. Cavazza, R. Volpi, R. Vidal, V. Murino, "Curriculum dropout", ICCV 2017,
+    arXiv:1703.06229.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> schedule = fd.schedules.Curriculum(0.5, gamma=0.01)
+    >>> round(schedule(100), 3)
+    0.316
     """
 
     end: float
     gamma: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "end", check.rate(self.end, "end"))
         object.__setattr__(self, "gamma", check.real(self.gamma, "gamma", low=0.0))
 
@@ -103,32 +185,82 @@ class Curriculum(Schedule):
         return -self.end * math.expm1(-self.gamma * step)
 
 
-_KINDS = {kind.__name__: kind for kind in (Linear, Cosine, Curriculum)}
+_KINDS: dict[str, type[_Ramp] | type[Curriculum]] = {
+    kind.__name__: kind for kind in (Linear, Cosine, Curriculum)
+}
 
 
-def rate(p, name: str = "p"):
-    """A layer's rate: a float in [0, 1], or a `Schedule`."""
+def rate(p: float | Schedule, name: str = "p") -> float | Schedule:
+    """Validate the rate of a layer.
+
+    Parameters
+    ----------
+    p : float in [0, 1] or Schedule
+        The rate.
+    name : str, default "p"
+        The argument's name in error messages.
+
+    Returns
+    -------
+    float or Schedule
+
+    Raises
+    ------
+    TypeError, ValueError
+        `p` is neither.
+    """
     return p if isinstance(p, Schedule) else check.rate(p, name)
 
 
-def to_dict(schedule: Schedule) -> dict:
-    """JSON-able, for `from_dict`; ValueError for a class of the user's own."""
-    if type(schedule) not in _KINDS.values():
+def to_dict(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as a dict of JSON values, for `from_dict`.
+
+    Parameters
+    ----------
+    schedule : Linear, Cosine or Curriculum
+        The schedule.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        `schedule` has another class.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.schedules.to_dict(fd.schedules.Curriculum(0.5, 0.01))
+    {'schedule': 'Curriculum', 'end': 0.5, 'gamma': 0.01}
+    """
+    if not isinstance(schedule, (_Ramp, Curriculum)) or type(schedule) not in _KINDS.values():
         raise ValueError(
             f"only {', '.join(_KINDS)} can be written to a file, not a {type(schedule).__name__}"
         )
     return {"schedule": type(schedule).__name__, **asdict(schedule)}
 
 
-def from_dict(spec: dict) -> Schedule:
-    """What `to_dict` wrote.
+def from_dict(spec: dict[str, Any]) -> Schedule:
+    """Inverse of `to_dict`. Validates untrusted input.
+
+    Parameters
+    ----------
+    spec : dict
+        "schedule" (the class) and its arguments.
+
+    Returns
+    -------
+    Schedule
 
     Raises
     ------
-    ValueError
-        It names no schedule, or other arguments.
+    TypeError, ValueError
+        `spec` does not describe a schedule.
     """
-    kind = _KINDS.get(spec.get("schedule")) if isinstance(spec.get("schedule"), str) else None
+    name = spec.get("schedule")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None or {field.name for field in fields(kind)} != spec.keys() - {"schedule"}:
-        raise ValueError(f"no schedule: {check.describe(spec)}")
+        raise ValueError(f"not a schedule: {check.describe(spec)}")
     return kind(**{name: value for name, value in spec.items() if name != "schedule"})

@@ -1,4 +1,4 @@
-"""Fixtures: instruction sets and thread counts, restored afterwards."""
+"""Fixtures: instruction sets and thread counts, which are restored after the test."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from helpers.require_all import (  # noqa: F401 (hooks)
 
 @pytest.fixture(params=fastdrop.available_isas())
 def isa(request):
-    """Each instruction set that this machine can run, in force during the test."""
+    """Run the test once with each instruction set of this machine."""
     before = _core.isa()
     _core.set_isa(request.param)
     yield request.param
@@ -21,7 +21,7 @@ def isa(request):
 
 @pytest.fixture
 def each_isa():
-    """A function that yields each instruction set in turn, in force meanwhile."""
+    """A function that yields each instruction set in turn, after selecting it."""
     before = _core.isa()
 
     def switch():
@@ -35,7 +35,7 @@ def each_isa():
 
 @pytest.fixture
 def each_thread_count():
-    """A function that yields 1, 2 and 3 threads in turn, in force meanwhile."""
+    """A function that yields 1, 2 and 3 threads in turn, after selecting them."""
     before = fastdrop.get_num_threads()
 
     def switch():
@@ -49,5 +49,5 @@ def each_thread_count():
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Every test begins with the same run."""
+    """Start every test with seed 0."""
     fastdrop.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Figures of papers, run again: what was published, what this library gets, how long it took.
+"""Reproductions of papers: the published figures, this library's figures, and the time they took.
 
-One file a paper: its first line says what it is, `arguments` adds its options, `run` measures and prints.
+One file for each paper. `arguments` adds its options to a parser, `run` measures and prints.
 """

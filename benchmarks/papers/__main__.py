@@ -1,8 +1,8 @@
-"""Figures of papers, run again.
+"""Reproductions of the figures of papers.
 
     python -m benchmarks.papers NAME [--help] ...
 
-Data comes from the folder in the environment variable FASTDROP_DATA.
+The environment variable FASTDROP_DATA names the folder of the data sets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Can the probabilities be believed? Calibration on Fashion-MNIST: without dropout and with it, the passes' mean, temperature scaling.
+"""Calibration on Fashion-MNIST: without and with dropout, Monte Carlo mean, temperature scaling.
 
-The measures of Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017. The temperature is fitted on half of the
-test images, the figures are of the other half.
+The measures of Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017.
+The temperature is fitted on half of the test images, the figures are of the other half.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.common import clothes
+from benchmarks.papers.common import fashion_mnist_arrays
 from fastdrop import nn, optim
 from fastdrop.bench import cases
 
@@ -17,6 +17,7 @@ VARIANTS = {"no dropout": (0, 0, 0), "dropout 0.2, 0.5, 0.5": (0.2, 0.5, 0.5)}
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--hidden", type=int, default=512)
@@ -26,8 +27,11 @@ def arguments(parser) -> None:
     )
 
 
-def judged(model, x, y, samples, seed) -> tuple[dict, float]:
-    """Calibrations on the second half of x by what made the probabilities, and the temperature that the first half gives."""
+def calibrations(model, x, y, samples, seed) -> tuple[dict, float]:
+    """Calibrations on the second half of x, and the temperature fitted on the first half.
+
+    The dict has one calibration for each way to compute the probabilities.
+    """
     half = len(x) // 2
     logits, (x, y_fit, y) = fd.predict(model, x), (x[half:], y[:half], y[half:])
     temperature = fd.temperature_scaling(logits[:half], y_fit)
@@ -43,10 +47,12 @@ def judged(model, x, y, samples, seed) -> tuple[dict, float]:
 
 
 def run(options) -> None:
-    x, y, x_test, y_test = clothes()
+    """Measure and print."""
+    x, y, x_test, y_test = fashion_mnist_arrays()
     print(
-        f"784-{options.hidden}-{options.hidden}-10 on Fashion-MNIST, {options.epochs} epochs of batches of 128, Adam 1e-3; "
-        f"{options.samples} passes; figures of {len(x_test) - len(x_test) // 2} test images, mean of seeds {options.seeds}; "
+        f"784-{options.hidden}-{options.hidden}-10 on Fashion-MNIST, {options.epochs} epochs of "
+        f"batches of 128, Adam 1e-3; {options.samples} passes; "
+        f"figures of {len(x_test) - len(x_test) // 2} test images, mean of seeds {options.seeds}; "
         f"{fd.isa()}, {fd.get_num_threads()} threads"
     )
     for name, rates in VARIANTS.items():
@@ -63,7 +69,7 @@ def run(options) -> None:
                 batch_size=128,
                 progress=False,
             )
-            found, temperature = judged(model, x_test, y_test, options.samples, seed)
+            found, temperature = calibrations(model, x_test, y_test, options.samples, seed)
             temperatures.append(temperature)
             drawn = drawn or found.get("mean of the passes")
             for kind, c in found.items():
@@ -74,7 +80,8 @@ def run(options) -> None:
         for kind, figures in rows.items():
             accuracy, ece, nll, brier, area = np.mean(figures, 0)
             print(
-                f"  {kind}: accuracy {accuracy:.2f} %, ECE {ece:.2f} %, log likelihood {-nll:.3f}, Brier {brier:.3f}, "
+                f"  {kind}: accuracy {accuracy:.2f} %, ECE {ece:.2f} %, "
+                f"log likelihood {-nll:.3f}, Brier {brier:.3f}, "
                 f"mean accuracy over coverage {area:.2f} %",
                 flush=True,
             )

@@ -1,4 +1,4 @@
-"""What several papers use: the data folder, MNIST, Fashion-MNIST, the test error."""
+"""Shared by the papers: the data folder, MNIST, Fashion-MNIST, the test error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import fastdrop as fd
 
 
 def data_folder() -> Path:
-    """FASTDROP_DATA, or an end with a sentence."""
+    """The folder that FASTDROP_DATA names. Exits with a message if it is not set."""
     folder = os.environ.get("FASTDROP_DATA")
     if not folder:
         sys.exit("FASTDROP_DATA must name the folder with the data sets")
@@ -20,12 +20,12 @@ def data_folder() -> Path:
 
 
 def mnist_arrays():
-    """MNIST: images as rows (N, 784) in [0, 1], float32, and labels (N,), int64; training, then test."""
+    """MNIST: (x, y, x_test, y_test), images float32 (N, 784) in [0, 1], labels int64 (N,)."""
     return _images("mnist")
 
 
-def clothes():
-    """Fashion-MNIST, in the same form."""
+def fashion_mnist_arrays():
+    """Fashion-MNIST in the form of `mnist_arrays`."""
     return _images("fashion_mnist")
 
 
@@ -44,7 +44,7 @@ def _images(name: str):
 
 
 def test_error(model, x, y) -> float:
-    """Errors in percent, in evaluation mode."""
+    """The share of wrong classes in percent, in evaluation mode."""
     model.eval()
     with fd.no_grad():
         wrong = sum(

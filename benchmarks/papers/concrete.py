@@ -1,4 +1,7 @@
-"""Concrete dropout learns: rates of a network with three hidden layers on y = 2 x + 8 + noise, few points against many."""
+"""Rates that concrete dropout learns on few and on many points of y = 2 x + 8 + noise.
+
+Gal, Hron, Kendall, "Concrete dropout", NIPS 2017, figure 2, with three hidden layers.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from fastdrop.nn import functional as F
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--points", default="10,10000")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--hidden", type=int, default=1024)
@@ -20,7 +24,7 @@ def arguments(parser) -> None:
 
 
 def concrete_rates(n: int, seed: int, options) -> list[float]:
-    """The rates that the layers of one network learn on n points of y = 2 x + 8 + noise (Gal's notebook)."""
+    """The rates that a network's layers learn on n points (the model of Gal's notebook)."""
     fd.manual_seed(seed)
     rng = np.random.default_rng([seed, n])
     x = rng.standard_normal((n, 1)).astype(np.float32)
@@ -55,17 +59,23 @@ def concrete_rates(n: int, seed: int, options) -> list[float]:
     return [m.rate for m in model.modules() if isinstance(m, nn.ConcreteDropout)]
 
 
+def listed(values) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
+
+
 def run(options) -> None:
+    """Measure and print."""
     print(
-        f"published: Gal, Hron, Kendall (2017), figure 2: the more data, the lower the rates of the hidden layers; here {options.hidden} units, "
-        f"batches of {options.batch_size}, {options.steps} steps of Adam, l = {options.length_scale}, sigma = 1"
+        "published: Gal, Hron, Kendall (2017), figure 2: the more data, the lower the rates of the "
+        f"hidden layers; here {options.hidden} units, batches of {options.batch_size}, "
+        f"{options.steps} steps of Adam, l = {options.length_scale}, sigma = 1"
     )
     for n in map(int, options.points.split(",")):
         rates = np.array(
             [concrete_rates(n, seed, options) for seed in map(int, options.seeds.split(","))]
         )
         print(
-            f"  N = {n:6}: mean rates (input, hidden 1 to 3) {', '.join(f'{p:.3f}' for p in rates.mean(0))}; "
-            f"hidden {rates[:, 1:].mean():.3f} (seeds {', '.join(f'{p:.3f}' for p in rates[:, 1:].mean(1))})",
+            f"  N = {n:6}: mean rates (input, hidden 1 to 3) {listed(rates.mean(0))}; "
+            f"hidden {rates[:, 1:].mean():.3f} (seeds {listed(rates[:, 1:].mean(1))})",
             flush=True,
         )

@@ -1,4 +1,8 @@
-"""What dropout does to hidden units (Srivastava et al., 2014, section 7): sparser and less correlated, on MNIST."""
+"""Effect of dropout on hidden units on MNIST: sparser and less correlated activations.
+
+Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15,
+2014, section 7.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,18 @@ from fastdrop.nn import functional as F
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--hidden", type=int, default=256)
 
 
 def run(options) -> None:
+    """Measure and print."""
     x, y, x_test, y_test = mnist_arrays()
     print(
-        f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, SGD 0.05, momentum 0.9; "
-        "first hidden layer on the test set"
+        f"784-{options.hidden}-{options.hidden}-10, {options.epochs} epochs of batches of 128, "
+        "SGD 0.05, momentum 0.9; first hidden layer on the test set"
     )
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
         figures = []
@@ -51,7 +57,9 @@ def run(options) -> None:
             )
         mean, spread = np.mean(figures, 0), np.std(figures, 0)
         print(
-            f"  {name}: mean activation {mean[0]:.3f} ({spread[0]:.3f}), share of active units {mean[1]:.3f} ({spread[1]:.3f}), "
-            f"mean absolute correlation of two units {mean[2]:.3f} ({spread[2]:.3f}), test error {mean[3]:.2f} %",
+            f"  {name}: mean activation {mean[0]:.3f} ({spread[0]:.3f}), "
+            f"share of active units {mean[1]:.3f} ({spread[1]:.3f}), "
+            f"mean absolute correlation of two units {mean[2]:.3f} ({spread[2]:.3f}), "
+            f"test error {mean[3]:.2f} %",
             flush=True,
         )

@@ -1,4 +1,7 @@
-"""784-1024-1024-10 with ReLU on MNIST, dropout 0.2 on the input and 0.5 on hidden units, max-norm, against none."""
+"""Test error of 784-1024-1024-10 on MNIST with and without dropout and max-norm.
+
+Dropout 0.2 on the input and 0.5 on hidden units.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,14 @@ from fastdrop.bench import cases
 from fastdrop.data import batches
 from fastdrop.nn import functional as F
 
-PUBLISHED = "Srivastava et al. (2014), table 2, three layers of 1024: dropout 1.25 %, with max-norm 1.06 % (a million updates)"
+PUBLISHED = (
+    "Srivastava et al. (2014), table 2, three layers of 1024: "
+    "dropout 1.25 %, with max-norm 1.06 % (a million updates)"
+)
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -26,11 +33,11 @@ def arguments(parser) -> None:
 
 
 def train_mnist(seed, rates, options, data):
-    """One network; test error after the last epoch and median seconds of a training epoch."""
+    """Train a network: (test error after the last epoch, median seconds of an epoch)."""
     x, y, x_test, y_test = data
     fd.manual_seed(seed)
     model = cases.mlp(nn, 1024, rates)
-    max_norm = options.max_norm if any(rates) else None  # the comparison is the plain network
+    max_norm = options.max_norm if any(rates) else None  # none without dropout
     optimizer = optim.SGD(
         model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm
     )
@@ -48,7 +55,8 @@ def train_mnist(seed, rates, options, data):
         seconds.append(time.perf_counter() - start)
         if (epoch + 1) % 10 == 0:
             print(
-                f"    seed {seed}, epoch {epoch + 1}: test error {test_error(model, x_test, y_test):.2f} %, "
+                f"    seed {seed}, epoch {epoch + 1}: "
+                f"test error {test_error(model, x_test, y_test):.2f} %, "
                 f"{statistics.median(seconds):.2f} s an epoch",
                 flush=True,
             )
@@ -56,7 +64,7 @@ def train_mnist(seed, rates, options, data):
 
 
 def torch_epoch(rates, options, data) -> float:
-    """Seconds of one epoch of the same training in PyTorch (median of three), max-norm by torch.renorm."""
+    """Median seconds of three epochs of the same training in PyTorch, with torch.renorm."""
     torch = cases.torch()
     x, y = torch.from_numpy(data[0]), torch.from_numpy(data[1])
     torch.manual_seed(0)
@@ -82,11 +90,13 @@ def torch_epoch(rates, options, data) -> float:
 
 
 def run(options) -> None:
+    """Measure and print."""
     data = mnist_arrays()
     print(f"published: {PUBLISHED}")
     print(
-        f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} (cosine to 0), momentum "
-        f"{options.momentum}, max-norm {options.max_norm}; {fd.isa()}, {fd.get_num_threads()} threads"
+        f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} "
+        f"(cosine to 0), momentum {options.momentum}, max-norm {options.max_norm}; "
+        f"{fd.isa()}, {fd.get_num_threads()} threads"
     )
     results = {}
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
@@ -103,7 +113,8 @@ def run(options) -> None:
             torch.set_num_threads(fd.get_num_threads())
             torch_time = f"; PyTorch's epoch {torch_epoch(rates, options, data):.2f} s"
         print(
-            f"  {name}: test error {results[name]:.2f} %{spread}, seeds {', '.join(f'{e:.2f}' for e in errors)}; "
+            f"  {name}: test error {results[name]:.2f} %{spread}, "
+            f"seeds {', '.join(f'{e:.2f}' for e in errors)}; "
             f"epoch {statistics.median(t for _, t in runs):.2f} s{torch_time}",
             flush=True,
         )

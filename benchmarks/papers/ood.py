@@ -1,7 +1,9 @@
-"""Does a network trained on digits notice clothes? Scores of uncertainty, MNIST's test images against Fashion-MNIST's.
+"""Out-of-distribution detection: uncertainty of a network for digits on images of clothes.
 
-The measure of Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution examples", ICLR 2017: AUROC, the probability
-that a piece of clothing scores above a digit. Monte Carlo passes against the same network's weight-scaled pass.
+Scores of MNIST's test images are compared with those of Fashion-MNIST's. The measure is that of
+Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution examples",
+ICLR 2017: AUROC, the probability that a piece of clothing has a higher score than a digit. Monte
+Carlo passes are compared with the network's weight-scaled pass.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.common import clothes, mnist_arrays
+from benchmarks.papers.common import fashion_mnist_arrays, mnist_arrays
 from fastdrop import nn, optim
 from fastdrop._utils.plotting import figure, save
 from fastdrop.bench import cases
@@ -24,6 +26,7 @@ SCALED = ("1 - softmax confidence", "softmax entropy")
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--hidden", type=int, default=512)
@@ -40,19 +43,22 @@ def arguments(parser) -> None:
 
 
 def ranks(values) -> np.ndarray:
-    """1 for the smallest; equal values share the average of their ranks."""
+    """Ranks from 1 for the smallest value. Equal values get the average of their ranks."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[which]
 
 
 def auroc(inside, outside) -> float:
-    """The probability that a score of `outside` is above one of `inside`, ties counting one half (Mann and Whitney's U over all pairs)."""
+    """The probability that a score of `outside` is above a score of `inside`.
+
+    Ties count one half: this is Mann and Whitney's U divided by the number of pairs.
+    """
     n, m = len(inside), len(outside)
     return float((ranks(np.concatenate([inside, outside]))[n:].sum() - m * (m + 1) / 2) / (n * m))
 
 
 def roc(inside, outside) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of `inside` and of `outside` at or above each threshold, from the highest threshold down."""
+    """Shares of `inside` and of `outside` at or above each threshold, highest first."""
     thresholds = np.unique(np.concatenate([inside, outside]))[::-1]
     shares = [
         1 - np.searchsorted(np.sort(scores), thresholds, side="left") / len(scores)
@@ -64,7 +70,11 @@ def roc(inside, outside) -> tuple[np.ndarray, np.ndarray]:
 def scores(
     model, x, samples: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Scores of x (N, 784), high where the network is unsure; and the class probabilities that the passes and the weight-scaled pass give."""
+    """(scores, probabilities) of x (N, 784).
+
+    A high score means uncertainty. The probabilities are those of the passes and of the
+    weight-scaled pass.
+    """
     mc = fd.mc_predict(model, x, samples, seed, output="softmax", progress=False)
     with fd.no_grad():
         scaled = softmax_of(model(x).numpy().astype(np.float64), -1)
@@ -83,11 +93,13 @@ def scores(
 
 
 def run(options) -> None:
+    """Measure and print."""
     x, y, x_test, y_test = mnist_arrays()
-    others, rates = clothes()[2], tuple(map(float, options.rates.split(",")))
+    others, rates = fashion_mnist_arrays()[2], tuple(map(float, options.rates.split(",")))
     print(
-        f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of batches of 128, Adam 1e-3; "
-        f"{options.samples} passes; AUROC of {len(x_test)} digits against {len(others)} clothes, mean (each seed); "
+        f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of "
+        f"batches of 128, Adam 1e-3; {options.samples} passes; AUROC of {len(x_test)} digits "
+        f"against {len(others)} clothes, mean (each seed); "
         f"{fd.isa()}, {fd.get_num_threads()} threads"
     )
     rows, errors, drawn = (
@@ -119,13 +131,16 @@ def run(options) -> None:
         print(f"  {name:24} {np.mean(found):.4f} ({', '.join(f'{value:.4f}' for value in found)})")
     for name, found in errors.items():
         print(
-            f"  test error on digits, {name}: {np.mean(found):.2f} % ({', '.join(f'{value:.2f}' for value in found)})"
+            f"  test error on digits, {name}: {np.mean(found):.2f} % "
+            f"({', '.join(f'{value:.2f}' for value in found)})"
         )
     for label, found in zip(("digits", "clothes"), drawn, strict=True):
         sure = (found["variation ratio"] == 0) & (found["1 - mean confidence"] < 0.01)
         print(
-            f"  first seed, {label}: mean predictive entropy {found['predictive entropy'].mean():.3f}, of it mutual information "
-            f"{found['mutual information'].mean():.3f} (95 % quantile {np.quantile(found['mutual information'], 0.95):.3f}); "
+            f"  first seed, {label}: "
+            f"mean predictive entropy {found['predictive entropy'].mean():.3f}, "
+            f"of it mutual information {found['mutual information'].mean():.3f} "
+            f"(95 % quantile {np.quantile(found['mutual information'], 0.95):.3f}); "
             f"one class in all passes, with more than 0.99: {sure.sum()} of {len(sure)}"
         )
     if options.json:

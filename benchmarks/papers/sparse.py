@@ -1,4 +1,7 @@
-"""LeNet-300-100 on MNIST with variational sparsifying dropout: error and compression of the pruned network."""
+"""Sparse variational dropout of LeNet-300-100 on MNIST: error and compression after pruning.
+
+Molchanov, Ashukha, Vetrov, "Variational dropout sparsifies deep neural networks", ICML 2017.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from fastdrop.nn import functional as F
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--epochs", type=int, default=170)
     parser.add_argument("--warm-up", type=int, default=20)
@@ -18,9 +22,11 @@ def arguments(parser) -> None:
 
 
 def run(options) -> None:
+    """Measure and print."""
     x, y, x_test, y_test = mnist_arrays()
     print(
-        f"published: Molchanov, Ashukha, Vetrov (2017): 1.92 % at 68 times; here {options.epochs} epochs of batches of {options.batch_size}, "
+        "published: Molchanov, Ashukha, Vetrov (2017): 1.92 % at 68 times; "
+        f"here {options.epochs} epochs of batches of {options.batch_size}, "
         f"Adam {options.lr} falling to 0, KL warmed up over {options.warm_up} epochs"
     )
     for seed in map(int, options.seeds.split(",")):
@@ -55,7 +61,8 @@ def run(options) -> None:
                 left = [layer.nonzeros for layer in pruned if isinstance(layer, nn.SparseLinear)]
                 weights = 784 * 300 + 300 * 100 + 100 * 10
                 print(
-                    f"  seed {seed}, epoch {epoch + 1}: pruned network {test_error(pruned, x_test, y_test):.2f} % "
+                    f"  seed {seed}, epoch {epoch + 1}: "
+                    f"pruned network {test_error(pruned, x_test, y_test):.2f} % "
                     f"at {weights / sum(left):.0f} times "
                     f"(weights left {', '.join(map(str, left))} of {weights})",
                     flush=True,

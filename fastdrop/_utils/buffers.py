@@ -1,66 +1,78 @@
-"""Arrays that are used again: fresh pages cost more than the arithmetic of most layers.
+"""A pool of arrays for results, and arrays on large memory pages.
 
-`empty` hands out an array that nobody else holds any more, told by its reference count (a view holds its base), or a
-new one. Nothing is ever given back by hand, so a result that somebody still holds is never overwritten. `on_large_pages` is
-for what is kept long and read often.
+Allocating fresh memory pages costs more than the arithmetic of most layers. `empty` therefore
+returns an earlier array to which there is no other reference (a view holds a reference to its
+base), or a new one. Arrays are never returned to the pool explicitly, so that a result that is
+still referenced is never overwritten. `on_large_pages` is for arrays that are kept for long and
+read often.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from sys import getrefcount
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-SMALLEST = 4096  # elements; below, allocation is cheap
-SHAPES = 64  # different shapes kept
-EACH = 16  # arrays kept of a shape
-BYTES = (
-    1 << 30
-)  # kept by a thread; beyond any limit all are let go and the next step keeps what it uses
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array, Shape
+
+# Limits of the pool of a thread. When BYTES or SHAPES would be exceeded, the pool is emptied; the
+# next training step fills it with the arrays that it needs.
+SMALLEST = 4096  # elements of an array; smaller ones are allocated, which is cheap
+SHAPES = 64  # number of different shapes
+EACH = 16  # arrays of one shape
+BYTES = 1 << 30
 
 _HUGE = 1 << 21  # bytes of a large page
 
 
-def on_large_pages(length: int) -> np.ndarray:
-    """An uninitialised flat float32 array that begins on a large page, if it fills half of one: what is read from end to end for every
-    single row needs fewer address translations (7 MB of panels, not in the caches: 104 us instead of 121)."""
+def on_large_pages(length: int) -> Float32Array:
+    """An uninitialised 1-d float32 array that begins on a large page, if it fills half of one.
+
+    Reading it from end to end needs fewer address translations (7 MB of packed weights, not in
+    the caches: 104 us instead of 121).
+    """
     if length * 4 < _HUGE // 2:
         return np.empty(length, np.float32)
-    room = np.empty(
-        max(length * 4 + _HUGE, 2 * _HUGE), np.uint8
-    )  # from 4 MiB on NumPy asks the system for large pages
+    # From 4 MiB on NumPy asks the system for large pages.
+    room = np.empty(max(length * 4 + _HUGE, 2 * _HUGE), np.uint8)
     start = -room.ctypes.data % _HUGE
     return room[start : start + length * 4].view(np.float32)
 
 
 class _Pool(threading.local):
-    def __init__(self):
-        self.by_shape: dict[tuple, list[np.ndarray]] = {}
+    def __init__(self) -> None:
+        self.by_shape: dict[Shape, list[Float32Array]] = {}
         self.bytes = 0
 
 
 _pool = _Pool()
 
 
-def _count(kept: list) -> int:
+def _count(kept: list[Float32Array]) -> int:
     for array in kept:
         return getrefcount(array)
+    raise AssertionError
 
 
-_ALONE = _count([np.empty(0)])  # measured: from Python 3.14 on the loop's variable is not counted
+# The reference count of an array that only the list holds, as the loop in `idle` sees it. It
+# depends on the version: since Python 3.14 the loop's variable is not counted.
+_ALONE = _count([np.empty(0, np.float32)])
 
 
-def idle(kept: list) -> np.ndarray | None:
-    """An array of the list that nobody else holds."""
+def idle(kept: Sequence[Float32Array]) -> Float32Array | None:
+    """An array of the list to which there is no other reference, or None."""
     for array in kept:
         if getrefcount(array) == _ALONE:
             return array
     return None
 
 
-def empty(shape: tuple) -> np.ndarray:
-    """An uninitialised C-contiguous float32 array, perhaps one that was used before."""
+def empty(shape: Shape) -> Float32Array:
+    """An uninitialised C-contiguous float32 array, from this thread's pool where possible."""
     size = 1
     for n in shape:
         size *= n

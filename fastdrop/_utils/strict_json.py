@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from typing import Any, NoReturn
 
 
-def strict_json(text: str, **keywords):
-    """What JSON text says. ValueError where a key occurs twice or NaN or Infinity stands (readers differ in what they make of those)."""
-    return json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant, **keywords)
+def strict_json(text: str | bytes, **keywords: Any) -> Any:
+    """The value of JSON text. `keywords` are passed to `json.loads`.
+
+    ValueError where an object has a key twice, or where NaN or Infinity occurs: readers disagree
+    about both.
+    """
+    return json.loads(
+        text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, **keywords
+    )
 
 
-def _no_twins(pairs):
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen = set()
-        raise ValueError(
-            f"the key {next(key for key, _ in pairs if key in seen or seen.add(key))!r} occurs twice"
-        )
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise ValueError(f"the key {twice!r} occurs twice")
     return result
 
 
-def _no_constant(name):
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

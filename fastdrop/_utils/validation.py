@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import Float32Array, IntArray, Shape
+    from fastdrop._utils.typing import Float32Array, Shape
 
 U32_MAX = 0xFFFFFFFF
 U64_MAX = 0xFFFFFFFFFFFFFFFF
@@ -228,11 +228,15 @@ def choice(value: Any, name: str, allowed: Collection[str]) -> str:
     return value
 
 
-def row_numbers(rows: Any, row0: int, name: str = "rows") -> tuple[int, IntArray | None]:
+def row_numbers(
+    rows: Any, row0: int, name: str = "rows"
+) -> tuple[int, npt.NDArray[np.uint32] | None]:
     """(number of rows, row numbers as a uint32 array or None).
 
     `rows` is a count of rows that are numbered from row0 on (None), or the number of each row.
     """
+    if type(rows) is int and rows >= 0 and row0 + rows <= 2**32:
+        return rows, None
     if type(rows) is int or (
         not isinstance(rows, (list, tuple, np.ndarray)) and np.ndim(rows) == 0
     ):

@@ -9,7 +9,7 @@ from fastdrop._utils.buffers import empty
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.tensor import Tensor
 
     # A dropout as the core takes it: mask key, keep threshold q, factor of what is kept.
@@ -51,7 +51,9 @@ class Epilogue:
     ) -> None:
         self.bias, self.kind, self.alpha, self.drop = bias, kind, alpha, drop
 
-    def gradients(self, grad: FloatArray, out: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+    def gradients(
+        self, grad: Float32Array, out: Float32Array
+    ) -> tuple[Float32Array, Float32Array | None]:
         """The gradients of z and of the bias (None where it wants none), in one pass.
 
         Parameters
@@ -76,7 +78,7 @@ class Epilogue:
         return dz, db
 
 
-def as_rows(array: FloatArray) -> FloatArray:
+def as_rows(array: Float32Array) -> Float32Array:
     """The array as (rows, features)."""
     if array.ndim == 2:
         return array
@@ -88,6 +90,6 @@ def as_rows(array: FloatArray) -> FloatArray:
     return array.reshape(rows, array.shape[-1])
 
 
-def as_samples(array: FloatArray) -> FloatArray:
+def as_samples(array: Float32Array) -> Float32Array:
     """The array with axis 0 as the sample. 0-d and 1-d arrays are one sample."""
     return array if array.ndim > 1 else array.reshape(1, -1)

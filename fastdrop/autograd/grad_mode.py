@@ -34,7 +34,7 @@ def is_grad_enabled() -> bool:
 def wants_grad(*inputs: Tensor) -> bool:
     """Whether an operation on these tensors must be recorded."""
     if _state.enabled:
-        for t in inputs:  # (any() would make a generator in every operation)
+        for t in inputs:  # any() would make a generator in every operation
             if t.requires_grad:
                 return True
     return False

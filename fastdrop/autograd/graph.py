@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.tensor import Tensor
 
 
@@ -24,7 +24,7 @@ class Node:
 
     __slots__ = ("backward", "inputs")
 
-    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[FloatArray], Any]) -> None:
+    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[Float32Array], Any]) -> None:
         self.inputs = inputs
         self.backward = backward
 
@@ -37,7 +37,7 @@ def _freed(grad: Any) -> Any:
     )
 
 
-def run_backward(root: Node, gradient: FloatArray, retain_graph: bool) -> None:
+def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None:
     """Call the backward function of every node, each after all nodes that use its result.
 
     Gradients of leaves are added to their `grad`.

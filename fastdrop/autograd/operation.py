@@ -13,13 +13,13 @@ from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
 
 
 def record(
     array: Any,
     inputs: tuple[Tensor, ...],
-    backward: Callable[[FloatArray], Any],
+    backward: Callable[[Float32Array], Any],
 ) -> Tensor:
     """The tensor of an operation's result, with a node of the graph where one is wanted.
 

@@ -19,7 +19,7 @@ from fastdrop._utils.buffers import on_large_pages
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 FEW_ROWS = 128  # products with more rows gain little: packing costs little beside them
 
@@ -50,7 +50,7 @@ class PackedTensor(Tensor):
         self._panels = None
 
     @property
-    def data(self) -> FloatArray:
+    def data(self) -> Float32Array:
         """The float32 array itself (not a copy). Empties the cache, since the caller may write."""
         array = self._data  # a reference first, then the slot: see "Thread safety" above
         self._panels = None
@@ -61,7 +61,7 @@ class PackedTensor(Tensor):
         _set_data(self, value)
         self._panels = None
 
-    def panels(self, rows: int) -> FloatArray | None:
+    def panels(self, rows: int) -> Float32Array | None:
         """The panels of the array (out, in) for a product x w^T.
 
         Parameters
@@ -103,7 +103,7 @@ class PackedTensor(Tensor):
         return getrefcount(array)
 
 
-_set_data = Tensor.data.fset  # type: ignore[attr-defined]
+_set_data: Any = Tensor.data.fset  # type: ignore[attr-defined]
 
 # The reference count when only the tensor and a local variable hold the array: measured, since it
 # differs between versions of Python.

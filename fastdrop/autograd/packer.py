@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastdrop import _core
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
 
@@ -32,7 +32,7 @@ class InputPacker:
     def __init__(self, x: Tensor, drop: Drop | None = None, repeat: int = 1) -> None:
         self.x, self.drop, self.repeat = x, drop, repeat
 
-    def drop_gradient(self, dx: FloatArray) -> None:
+    def drop_gradient(self, dx: Float32Array) -> None:
         """Turn the gradient of dropout(x) into that of x, in place."""
         if self.drop is not None:
             _core.dropout(dx, dx, *self.drop)

@@ -12,7 +12,7 @@ from fastdrop.autograd.packed_weights import PackedTensor
 from fastdrop.autograd.tensor import Tensor, wrap, writeable
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 
 class Parameter(PackedTensor):
@@ -41,7 +41,7 @@ class Parameter(PackedTensor):
 
     __slots__ = ("_spare",)
 
-    _spare: list[FloatArray]  # the memory of the last gradient, or nothing
+    _spare: list[Float32Array]  # the memory of the last gradient, or nothing
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
@@ -62,7 +62,7 @@ class Parameter(PackedTensor):
             if array.flags.owndata and array.flags.writeable:
                 self._spare = [array]
 
-    def gradient_into(self, write: Callable[[FloatArray, bool], None]) -> None:
+    def gradient_into(self, write: Callable[[Float32Array, bool], None]) -> None:
         """Let a function write the gradient into the parameter's own memory.
 
         This needs no fresh memory pages and no second copy.
@@ -92,8 +92,8 @@ class Parameter(PackedTensor):
         write(out, False)
         self._grad = wrap(out)
 
-    def _accumulate(self, part: FloatArray) -> None:
-        def write(out: FloatArray, accumulate: bool) -> None:
+    def _accumulate(self, part: Float32Array) -> None:
+        def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:
                 np.add(out, part, out=out)
             else:
@@ -105,4 +105,4 @@ class Parameter(PackedTensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-_set_grad = Tensor.grad.fset  # type: ignore[attr-defined]
+_set_grad: Any = Tensor.grad.fset  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ from fastdrop.random.forward_pass import CannotCarry
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,8 +46,8 @@ class PassTensor(Tensor):
 
     __slots__ = ()
 
-    @property  # type: ignore[misc]
-    def data(self) -> FloatArray:
+    @property
+    def data(self) -> Float32Array:
         """The float32 array, for operations that carry passes.
 
         Raises
@@ -59,12 +59,16 @@ class PassTensor(Tensor):
             raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
         return _data_of(self)
 
+    @data.setter
+    def data(self, value: Any) -> None:
+        raise CannotCarry("an assignment to data met batched Monte Carlo passes")
+
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Not possible for batched passes: raises `CannotCarry`."""
         raise CannotCarry("backward() met batched Monte Carlo passes")
 
 
-_data_of = Tensor.data.fget  # type: ignore[attr-defined]
+_data_of: Any = Tensor.data.fget  # type: ignore[attr-defined]
 
 
 def carries(function: Function) -> Function:

@@ -28,7 +28,7 @@ from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop, Epilogue
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.random.forward_pass import ForwardPass
@@ -61,13 +61,13 @@ class Pending:
     epilogue: Epilogue
     thinned_passes: int
     recorded: bool
-    out: FloatArray | None
+    out: Float32Array | None
 
-    def run(self) -> FloatArray:
+    def run(self) -> Float32Array:
         """The result; computed by the first call."""
         raise NotImplementedError
 
-    def backward(self, grad: FloatArray) -> Any:
+    def backward(self, grad: Float32Array) -> Any:
         """The gradient of each input."""
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from fastdrop.autograd.pending import Pending
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.tensor import Tensor
@@ -34,7 +34,7 @@ class PendingDense(Pending):
     __slots__ = ("packer", "saved", "weight")
 
     packer: InputPacker
-    saved: tuple[FloatArray, FloatArray]
+    saved: tuple[Float32Array, Float32Array]
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class PendingDense(Pending):
 
     # ---- forward ----
 
-    def run(self) -> FloatArray:
+    def run(self) -> Float32Array:
         if self.out is not None:
             return self.out
         e, packer, weight = self.epilogue, self.packer, self.weight
@@ -118,7 +118,7 @@ class PendingDense(Pending):
 
     # ---- forward in a thinned network ----
 
-    def _run_thinned(self, b: Any, out: FloatArray) -> bool:
+    def _run_thinned(self, b: Any, out: Float32Array) -> bool:
         """Compute `out` from the kept units of x alone; False where x is not thinned."""
         x = self._thinned_input()
         if x is None:
@@ -140,7 +140,7 @@ class PendingDense(Pending):
         between, which compute only the outputs that are kept. A loop, since networks may be deeper
         than Python's recursion limit.
         """
-        chain = [self]
+        chain: list[PendingDense] = [self]
         while (last := chain[-1]).packer.drop is None:
             p = last.packer.x._pending
             if not (
@@ -171,14 +171,14 @@ class PendingDense(Pending):
         kept = KeptUnits(e.drop, self.shape[1], self.thinned_passes)
         return x.kept_outputs(self._weight_to_read(), b, e.kind, e.alpha, kept)
 
-    def _weight_to_read(self) -> FloatArray:
+    def _weight_to_read(self) -> Float32Array:
         """The weight's array, for reading at once: does not empty a Parameter's panels."""
         w = self.weight
         return w._data if type(w) is Parameter else w.data
 
     # ---- backward ----
 
-    def backward(self, grad: FloatArray) -> Any:
+    def backward(self, grad: Float32Array) -> Any:
         out, (x_read, w_read) = self.run(), self.saved
         packer, w = self.packer, self.weight
         if w.shape != w_read.shape:
@@ -190,7 +190,7 @@ class PendingDense(Pending):
         dw = dx = None
         if w.requires_grad:
 
-            def write(to: FloatArray, accumulate: bool) -> None:
+            def write(to: Float32Array, accumulate: bool) -> None:
                 _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
 
             if isinstance(w, Parameter) and w._node is None:

@@ -13,7 +13,7 @@ from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
 
@@ -56,7 +56,7 @@ class PendingPointwise(Pending):
             return None
         return InputPacker(self.z, e.drop, self.repeat)
 
-    def run(self) -> FloatArray:
+    def run(self) -> Float32Array:
         if self.out is None:
             z = self.z.data
             if self.repeat != 1:
@@ -72,7 +72,7 @@ class PendingPointwise(Pending):
             self.out = out
         return self.out
 
-    def backward(self, grad: FloatArray) -> tuple[FloatArray]:
+    def backward(self, grad: Float32Array) -> tuple[Float32Array]:
         dz, e = empty(grad.shape), self.epilogue
         if e.kind == NONE:
             assert e.drop is not None

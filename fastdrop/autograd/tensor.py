@@ -22,7 +22,7 @@ from fastdrop.autograd.graph import Node, run_backward
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.pending import Pending
 
     Operand: TypeAlias = "Tensor | ArrayLike"
@@ -64,7 +64,7 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
     __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
 
-    _data: FloatArray  # None while the tensor is pending
+    _data: Float32Array  # None while the tensor is pending
     _grad: Tensor | None
     _node: Node | None
     _pending: Pending | None
@@ -78,7 +78,7 @@ class Tensor:
     # ---- the array ----
 
     @property
-    def data(self) -> FloatArray:
+    def data(self) -> Float32Array:
         """The float32 array itself (not a copy)."""
         if self._pending is not None:
             self._data = self._pending.run()
@@ -125,7 +125,7 @@ class Tensor:
         """Whether no recorded operation made this tensor."""
         return self._node is None
 
-    def numpy(self) -> FloatArray:
+    def numpy(self) -> Float32Array:
         """The array (shared, not copied)."""
         return self.data
 
@@ -252,7 +252,7 @@ class Tensor:
         with np.errstate(all="ignore"):  # infinite and undefined gradients are values, not warnings
             run_backward(self._node, weights, retain_graph)
 
-    def _accumulate(self, part: FloatArray) -> None:
+    def _accumulate(self, part: Float32Array) -> None:
         """Add a gradient to `grad`."""
         if self._grad is None:
             self._grad = wrap(np.array(part, np.float32, order="C"))
@@ -337,10 +337,12 @@ class Tensor:
         def max(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
         @overload
         def max(self, dim: int, keepdim: bool = False) -> Extreme: ...
+        def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
         @overload
         def min(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
         @overload
         def min(self, dim: int, keepdim: bool = False) -> Extreme: ...
+        def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
         def argmax(self, dim: int | None = None, keepdim: bool = False) -> npt.NDArray[np.intp]: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def view(self, *shape: Any) -> Tensor: ...
@@ -365,7 +367,7 @@ class Extreme(NamedTuple):
     indices: npt.NDArray[np.intp]
 
 
-def writeable(array: FloatArray) -> FloatArray:
+def writeable(array: Float32Array) -> Float32Array:
     """The array itself, or a copy of a read-only one (of a file, of bytes).
 
     The C core does not look at this flag.
@@ -382,7 +384,7 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     return t
 
 
-def _restore(kind: type[Tensor], data: FloatArray, requires_grad: bool) -> Tensor:
+def _restore(kind: type[Tensor], data: Float32Array, requires_grad: bool) -> Tensor:
     return kind(data, requires_grad)
 
 

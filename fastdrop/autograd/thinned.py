@@ -7,7 +7,7 @@ of the passes stand apart here, one pass after the other in one flat array.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from fastdrop._utils.buffers import empty
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import FloatArray, IntArray
+    from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
+
+    Sizes: TypeAlias = npt.NDArray[np.int64]
 
 
 class KeptUnits:
@@ -41,13 +43,13 @@ class KeptUnits:
 
     def __init__(self, drop: Drop, units: int, passes: int) -> None:
         stream, q, self.scale = drop
-        assert stream is not None
         words = 4 * -(-units // 128)
         mask = np.full((passes, units), q > 0)
         self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[
             : passes * words
         ].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
+            assert stream is not None and stream.rows is not None and stream.draws is not None
             # Rows are n * T + t: the first T are the passes of sample 0, whose masks all samples
             # have.
             of_first_sample = Stream(
@@ -64,8 +66,8 @@ class KeptUnits:
             )
             _core.keep_mask(mask, of_first_sample, q)
             _core.keep_bits(self.bits, of_first_sample, units, q)
-        self.counts: IntArray = mask.sum(1, dtype=np.int64)
-        self.starts: IntArray = np.cumsum(self.counts) - self.counts
+        self.counts: Sizes = mask.sum(1, dtype=np.int64)
+        self.starts: Sizes = np.cumsum(self.counts) - self.counts
         self.units = np.nonzero(mask)[1].astype(np.int32)
 
 
@@ -84,17 +86,17 @@ class ThinnedRows:
 
     __slots__ = ("counts", "flat", "kept", "samples", "starts")
 
-    def __init__(self, samples: int, counts: IntArray, kept: KeptUnits | None) -> None:
+    def __init__(self, samples: int, counts: Sizes, kept: KeptUnits | None) -> None:
         self.samples, self.counts, self.kept = samples, counts, kept
         sizes = samples * counts
-        self.starts: IntArray = np.cumsum(sizes) - sizes
+        self.starts: Sizes = np.cumsum(sizes) - sizes
         size = int(sizes.sum())
-        self.flat: FloatArray = empty(
+        self.flat: Float32Array = empty(
             (1 << max(0, size - 1).bit_length(),)
         )  # few different lengths
 
     @classmethod
-    def of(cls, x: FloatArray, kept: KeptUnits, passes: int, repeated: bool) -> ThinnedRows:
+    def of(cls, x: Float32Array, kept: KeptUnits, passes: int, repeated: bool) -> ThinnedRows:
         """The kept units of x.
 
         Row n * T + t of x is pass t of sample n; where `repeated`, row n is sample n in all passes.
@@ -106,7 +108,7 @@ class ThinnedRows:
         return rows
 
     @classmethod
-    def whole(cls, x: FloatArray, passes: int) -> ThinnedRows:
+    def whole(cls, x: Float32Array, passes: int) -> ThinnedRows:
         """All units of x, whose row n * T + t is pass t of sample n."""
         samples, units = x.shape[0] // passes, x.shape[1]
         rows = cls(samples, np.full(passes, units, np.int64), None)
@@ -117,7 +119,7 @@ class ThinnedRows:
         return rows
 
     def kept_outputs(
-        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, kept: KeptUnits
+        self, w: Float32Array, b: Float32Array | None, kind: int, alpha: float, kept: KeptUnits
     ) -> ThinnedRows:
         """act(x w^T + b), only the outputs that are kept."""
         y = ThinnedRows(self.samples, kept.counts, kept)
@@ -125,7 +127,7 @@ class ThinnedRows:
         return y
 
     def all_outputs(
-        self, w: FloatArray, b: FloatArray | None, kind: int, alpha: float, out: FloatArray
+        self, w: Float32Array, b: Float32Array | None, kind: int, alpha: float, out: Float32Array
     ) -> None:
         """act(x w^T + b) into the rows n * T + t of out."""
         passes, n = len(self.counts), out.shape[1]
@@ -135,16 +137,16 @@ class ThinnedRows:
 
     def _layer(
         self,
-        w: FloatArray,
-        b: FloatArray | None,
+        w: Float32Array,
+        b: Float32Array | None,
         kind: int,
         alpha: float,
-        y: FloatArray,
-        y_starts: IntArray,
-        counts: IntArray,
+        y: Float32Array,
+        y_starts: Sizes,
+        counts: Sizes,
         ldy: int,
         units: npt.NDArray[np.int32] | None,
-        unit_starts: IntArray | None,
+        unit_starts: Sizes | None,
     ) -> None:
         bits, scale = (None, 1.0) if self.kept is None else (self.kept.bits, self.kept.scale)
         _core.thin_layer(

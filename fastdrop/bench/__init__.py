@@ -1,4 +1,4 @@
-"""Timing that can be believed on a shared machine: `compare`, and the cases of `fastdrop bench`."""
+"""Timing on a shared machine (`compare`), and the cases of `fastdrop bench`."""
 
 from fastdrop.bench.timing import (
     compare,

@@ -1,13 +1,14 @@
-"""What is timed against what: cases that the command line's short table and the benchmark suite share.
+"""Benchmark cases, for `fastdrop bench` and for the benchmark suite in benchmarks/.
 
-A case builds its inputs and candidates that do the same work; its check raises where fastdrop's results are wrong, and comes first.
-PyTorch takes part where it is installed.
+A case has inputs, candidates that do the same work, and a check that raises if fastdrop's results
+are wrong. PyTorch is a candidate if it is installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -28,28 +29,44 @@ __all__ = [
     "uncertain_mlp",
 ]
 
-RATES = (0.2, 0.5, 0.5)  # on the input and after each hidden layer
-HIDDEN, SAMPLES = 1024, 50  # of the network whose uncertainty is asked for, and the passes
-SHORTEST = 2e-3  # seconds of calls in a round at least: the clock and the scheduler are below a percent then
-STEADY = (
-    20e-3  # of calls in a round of predictions, whose weights stay in the caches from call to call
-)
+RATES = (0.2, 0.5, 0.5)  # dropout rates of the input and of each hidden layer
+HIDDEN, SAMPLES = 1024, 50  # hidden units and passes of the Monte Carlo cases
+# Least seconds of calls in a round: the errors of clock and scheduler are then below 1 %.
+SHORTEST = 2e-3
+# The same for predictions, whose weights stay in the caches from call to call.
+STEADY = 20e-3
 
 
 @dataclass
 class Case:
-    """One row of a table."""
+    """A benchmark case.
+
+    Attributes
+    ----------
+    about : str
+        Description.
+    candidates : dict of str to function
+        The others are compared with the first.
+    check : function
+        Raises RuntimeError if a result is wrong.
+    operations : float
+        Floating-point operations of a call, or 0.
+    inputs : tuple
+        Arguments for functions that add candidates.
+    least : float
+        Seconds of calls in a round.
+    """
 
     about: str
-    candidates: dict[str, Callable]  # the first is the one that the others are compared with
+    candidates: dict[str, Callable[[], Any]]
     check: Callable[[], None]
-    operations: float = 0.0  # of one call, for GFLOP/s
-    inputs: tuple = field(default=(), repr=False)  # for those who add candidates
-    least: float = SHORTEST  # seconds of calls in a round
+    operations: float = 0.0
+    inputs: tuple[Any, ...] = field(default=(), repr=False)
+    least: float = SHORTEST
 
 
-def torch():
-    """PyTorch, or None where it is not installed."""
+def torch() -> Any:
+    """PyTorch, or None if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -57,30 +74,33 @@ def torch():
     return torch
 
 
-def _verify(good, what: str) -> None:
+def _verify(good: Any, what: str) -> None:
+    """RuntimeError if a result is wrong."""
     if not good:
         raise RuntimeError(
-            f"{what} gives wrong results on this machine: please report it with the output of 'fastdrop info'"
+            f"{what} gives wrong results on this machine: "
+            "please report it with the output of 'fastdrop info'"
         )
 
 
-def _floats(*shape, seed=0):
+def _floats(*shape: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def _close(result, wide, bound, what):
-    """Within 1e-6 of the sum of absolute terms: any order of addition is, a wrong element is not."""
+def _close(result: Any, wide: Any, bound: Any, what: str) -> None:
+    """Check that a float32 result is close to a float64 one.
+
+    `bound` is the sum of the absolute terms. Any order of addition is within 1e-6 of it; a wrong
+    element is not.
+    """
     _verify((np.abs(result - wide) <= 1e-6 * bound).all(), what)
 
 
 def dropout(side: int, p: float) -> Case:
     """Dropout of a square array."""
     x = _floats(side, side)
-    y, copy, scale = (
-        np.empty_like(x),
-        np.empty_like(x),
-        np.float32(_core.keep_scale(_core.keep_threshold(p))),
-    )
+    y, copy = np.empty_like(x), np.empty_like(x)
+    scale = np.float32(_core.keep_scale(_core.keep_threshold(p)))
     rng = np.random.default_rng(1)
     candidates = {
         "fastdrop": lambda: kernels.dropout(x, p, seed=1, out=y),
@@ -105,12 +125,10 @@ def dropout(side: int, p: float) -> Case:
 
 
 def matmul(m: int, n: int, k: int, ta: bool = False, tb: bool = False) -> Case:
-    """Matrix product (m, k) (k, n); ta, tb: the operand is stored transposed."""
-    a, b, c = (
-        _floats(*((k, m) if ta else (m, k))),
-        _floats(*((n, k) if tb else (k, n)), seed=1),
-        np.empty((m, n), np.float32),
-    )
+    """Matrix product (m, k) (k, n). With ta or tb the operand is stored transposed."""
+    a = _floats(*((k, m) if ta else (m, k)))
+    b = _floats(*((n, k) if tb else (k, n)), seed=1)
+    c = np.empty((m, n), np.float32)
     a, b = a.T if ta else a, b.T if tb else b
     candidates = {
         "fastdrop": lambda: kernels.matmul(a, b, out=c),
@@ -121,10 +139,8 @@ def matmul(m: int, n: int, k: int, ta: bool = False, tb: bool = False) -> Case:
         candidates["PyTorch"] = lambda: library.mm(pa, pb, out=pc)
 
     def check():
-        wide, bound = (
-            a.astype(np.float64) @ b.astype(np.float64),
-            np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64),
-        )
+        wide = a.astype(np.float64) @ b.astype(np.float64)
+        bound = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
         _close(kernels.matmul(a, b), wide, bound, "the matrix product")
 
     what = "dy^T x" if ta else "x w^T" if tb else "a b"
@@ -132,12 +148,9 @@ def matmul(m: int, n: int, k: int, ta: bool = False, tb: bool = False) -> Case:
 
 
 def linear(batch: int, width: int) -> Case:
-    """Linear, bias, ReLU and dropout 0.5 in one pass."""
-    x, w, b = (
-        _floats(batch, width),
-        _floats(width, width, seed=1) / np.float32(width**0.5),
-        _floats(width, seed=2),
-    )
+    """Linear layer with bias, ReLU and dropout 0.5, computed in one pass."""
+    x, b = _floats(batch, width), _floats(width, seed=2)
+    w = _floats(width, width, seed=1) / np.float32(width**0.5)
     y = np.empty((batch, width), np.float32)
     candidates = {
         "fastdrop": lambda: kernels.linear(x, w, b, activation="relu", p=0.5, seed=1, out=y),
@@ -149,10 +162,8 @@ def linear(batch: int, width: int) -> Case:
         candidates["PyTorch"] = lambda: f.dropout(library.relu(f.linear(tx, tw, tb)), 0.5)
 
     def check():
-        wide, bound = (
-            x.astype(np.float64) @ w.T + b,
-            np.abs(x).astype(np.float64) @ np.abs(w.T) + np.abs(b),
-        )
+        wide = x.astype(np.float64) @ w.T + b
+        bound = np.abs(x).astype(np.float64) @ np.abs(w.T) + np.abs(b)
         expected = np.where(
             kernels.keep_mask(batch, width, 0.5, seed=1), 2 * np.maximum(wide, 0), 0
         )
@@ -171,8 +182,11 @@ def linear(batch: int, width: int) -> Case:
     )
 
 
-def mlp(module, hidden: int, rates):
-    """784-h-h-10 with ReLU, of `module`'s layers (fastdrop.nn or torch.nn); dropout at `rates` where positive."""
+def mlp(module: Any, hidden: int, rates: tuple[float, float, float]) -> Any:
+    """The network 784-h-h-10 with ReLU, from the layers of `module` (fastdrop.nn or torch.nn).
+
+    `rates` are the dropout rates of the input and the hidden layers; 0 for no dropout layer.
+    """
     layers = [module.Dropout(rates[0])] if rates[0] else []
     for inputs, rate in ((784, rates[1]), (hidden, rates[2])):
         layers += [
@@ -184,15 +198,19 @@ def mlp(module, hidden: int, rates):
 
 
 def training_step(
-    model, x, y, lr: float = 0.01, compiled: Callable = lambda model: model
-) -> Callable:
-    """One training step as a function: forward, cross-entropy, backward, SGD with momentum; of fastdrop, or of PyTorch for its models."""
+    model: Any,
+    x: Any,
+    y: Any,
+    lr: float = 0.01,
+    compiled: Callable[[Any], Any] = lambda model: model,
+) -> Callable[[], float]:
+    """A function that does one training step of a model of fastdrop or PyTorch; returns the loss.
+
+    Forward, cross-entropy, backward, SGD with momentum. `compiled` may be torch.compile.
+    """
     ours = isinstance(model, nn.Module)
-    library, loss_of = (
-        (optim, functional.cross_entropy)
-        if ours
-        else (torch().optim, torch().nn.functional.cross_entropy)
-    )
+    library: Any = optim if ours else torch().optim
+    loss_of: Any = functional.cross_entropy if ours else torch().nn.functional.cross_entropy
     optimizer = library.SGD(model.parameters(), lr=lr, momentum=0.9)
     model = compiled(model)
     if not ours:
@@ -210,10 +228,8 @@ def training_step(
 
 def mlp_step(hidden: int, batch: int) -> Case:
     """A training step of 784-h-h-10 with and without dropout."""
-    x, y = (
-        np.random.default_rng(0).random((batch, 784), np.float32),
-        np.random.default_rng(1).integers(0, 10, batch),
-    )
+    x = np.random.default_rng(0).random((batch, 784), np.float32)
+    y = np.random.default_rng(1).integers(0, 10, batch)
     none = (0, 0, 0)
     candidates = {
         "fastdrop": training_step(mlp(nn, hidden, RATES), x, y),
@@ -224,7 +240,7 @@ def mlp_step(hidden: int, batch: int) -> Case:
         candidates["PyTorch, no dropout"] = training_step(mlp(library.nn, hidden, none), x, y)
 
     def check():
-        """With dropout the loss falls on one batch; without it five steps equal PyTorch's."""
+        """With dropout the loss of one batch falls; without it five losses equal PyTorch's."""
         step = training_step(mlp(nn, hidden, RATES), x, y, lr=0.05)
         losses = [step() for _ in range(30 if batch > 1 else 300)]
         _verify(np.isfinite(losses).all() and losses[-1] < losses[0], "training")
@@ -244,8 +260,11 @@ def mlp_step(hidden: int, batch: int) -> Case:
     )
 
 
-def uncertain_mlp():
-    """784-1024-1024-10 with dropout 0.5 after the hidden layers, and PyTorch's of the same weights where it is installed."""
+def uncertain_mlp() -> tuple[nn.Sequential, Any]:
+    """The network 784-1024-1024-10 with dropout 0.5 after the hidden layers.
+
+    Also PyTorch's with the same weights; None if PyTorch is not installed.
+    """
     rates, theirs = (0, 0.5, 0.5), None
     with random.own_run(0):
         ours = mlp(nn, HIDDEN, rates).eval()
@@ -258,12 +277,12 @@ def uncertain_mlp():
 
 
 def images(batch: int) -> np.ndarray:
-    """Rows of 784 numbers in [0, 1), as of images."""
+    """Samples (batch, 784) in [0, 1), like images."""
     return np.random.default_rng(0).random((batch, 784), np.float32)
 
 
 def monte_carlo(batch: int) -> Case:
-    """Mean and variance of the softmax over 50 passes with masks of their own."""
+    """Mean and variance of the softmax over 50 passes, a mask for each sample and pass."""
     (model, theirs), x = uncertain_mlp(), images(batch)
     candidates = {"fastdrop": lambda: mc_predict(model, x, SAMPLES, seed=1)}
     if library := torch():
@@ -285,7 +304,7 @@ def monte_carlo(batch: int) -> Case:
         candidates |= {"PyTorch, a loop": loop, "PyTorch, one repeated batch": repeated}
 
     def check():
-        """Pass by pass in float64, with the masks of the contract."""
+        """The same pass by pass in float64, with the masks of the contract."""
         w = [p.data.astype(np.float64) for p in model.parameters()]
         first, passes = np.maximum(x @ w[0].T + w[1], 0), []
         for t in range(SAMPLES):

@@ -1,6 +1,7 @@
-"""Timing that can be believed on a shared machine: candidates in turn, ratios, medians; tables and pictures of them.
+"""Timing on a shared machine: candidates in turn, ratios and medians; tables and pictures of them.
 
-Absolute times mean little there, ratios of things that were timed one after the other mean much.
+Absolute times vary much on a shared machine. Ratios of times that were taken one after the other
+are reliable.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +22,11 @@ from fastdrop import runtime
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop.bench import cases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastdrop._utils.typing import PathLike
 
 __all__ = [
     "compare",
@@ -32,33 +39,54 @@ __all__ = [
     "set_threads",
 ]
 
-_WARM_UP = (
-    0.2  # seconds for all candidates together, in which threads, caches and clock rates come up
-)
+# Seconds for all candidates together, until threads, caches and clock rates have settled.
+_WARM_UP = 0.2
 
 
 def compare(
-    candidates: dict, pairs: int = 15, reference: str | None = None, least: float = cases.SHORTEST
+    candidates: Mapping[str, Callable[[], Any]],
+    pairs: int = 15,
+    reference: str | None = None,
+    least: float = cases.SHORTEST,
 ) -> dict[str, dict[str, float]]:
-    """Time functions in turn in this process, in each round in another order.
+    """Time functions in turn in this process, in a new random order in each round.
 
-    (Who always follows the same neighbour pays for it: for its threads that still spin, for the caches it leaves.)
+    The order is random because a function is slowed down by the one before it, whose threads may
+    still spin and whose data fill the caches.
 
     Parameters
     ----------
     candidates : dict of str to function without arguments
-        All doing the same work. Verify that before.
-    pairs : int
-        Rounds after a warm-up. A round is the mean of enough calls to fill `least`.
+        Functions that do the same work. Verify that before.
+    pairs : int, default 15
+        Number of rounds after a warm-up. In a round each candidate is called until `least` seconds
+        are filled, and its time is the mean.
     reference : str, optional
-        The candidate that the others are compared with; default the first.
-    least : float
-        Seconds. The first call of a round pays for the caches that its neighbour filled: more where a user would call again and again.
+        The candidate that the others are compared with. Default: the first.
+    least : float, default 2e-3
+        Seconds of calls in a round. The first call of a round finds the caches full of other data;
+        use more seconds if users would call the function again and again.
 
     Returns
     -------
-    dict : for each candidate "median" seconds a call; "ratio", the median over the rounds of its time by the
-        reference's in the same round; "low" and "high", the quartiles of that ratio.
+    dict of str to dict
+        For each candidate "median", seconds of a call; "ratio", the median over the rounds of its
+        time divided by the reference's time in the same round; "low" and "high", the quartiles of
+        that ratio.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `candidates` is no non-empty dict of functions, or another argument is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import bench
+    >>> x = np.ones((100, 100), np.float32)
+    >>> figures = bench.compare({"sum": lambda: x.sum(), "product": lambda: x @ x}, pairs=3)
+    >>> figures["sum"]["ratio"]
+    1.0
     """
     if (
         not isinstance(candidates, dict)
@@ -72,7 +100,7 @@ def compare(
     reference = check.choice(
         next(iter(candidates)) if reference is None else reference, "reference", candidates
     )
-    calls = {}
+    calls: dict[str, int] = {}
     for name, function in candidates.items():
         function()
         slowest = min(_time(function, 1) for _ in range(3))
@@ -81,7 +109,7 @@ def compare(
     while time.perf_counter() < end:
         for name, function in candidates.items():
             _time(function, calls[name])
-    times = {name: [] for name in candidates}
+    times: dict[str, list[float]] = {name: [] for name in candidates}
     order = np.random.default_rng(0)
     for _ in range(pairs):
         for name in order.permutation(list(candidates)):
@@ -89,13 +117,15 @@ def compare(
     figures = {}
     for name, own in times.items():
         ratios = [mine / theirs for mine, theirs in zip(own, times[reference])]
-        low, _, high = quantiles(ratios, n=4, method="inclusive") if pairs > 1 else (ratios[0],) * 3
+        low, high = ratios[0], ratios[0]
+        if pairs > 1:
+            low, _, high = quantiles(ratios, n=4, method="inclusive")
         figures[name] = {"median": median(own), "ratio": median(ratios), "low": low, "high": high}
     return figures
 
 
-def _time(function, calls: int) -> float:
-    """Seconds a call."""
+def _time(function: Callable[[], Any], calls: int) -> float:
+    """Mean seconds of a call."""
     start = time.perf_counter()
     for _ in range(calls):
         function()
@@ -103,15 +133,38 @@ def _time(function, calls: int) -> float:
 
 
 def seconds(t: float) -> str:
-    """A duration in the unit that suits it."""
+    """A duration as text with three digits and a unit.
+
+    Parameters
+    ----------
+    t : float
+        Seconds.
+
+    Returns
+    -------
+    str
+        In s, ms, µs or ns.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> bench.seconds(0.0123)
+    '12.3 ms'
+    """
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if t >= size:
             return f"{t / size:.3g} {unit}"
     return f"{t / 1e-9:.3g} ns"
 
 
-def machine() -> dict:
-    """What the figures belong to: processor, build, thread count, versions of the others."""
+def machine() -> dict[str, Any]:
+    """The machine and software that figures belong to.
+
+    Returns
+    -------
+    dict
+        Processor, build, thread count, and versions of fastdrop, NumPy and PyTorch.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -127,7 +180,13 @@ def machine() -> dict:
 
 
 def set_threads(n: int) -> None:
-    """One thread count for fastdrop, NumPy and PyTorch."""
+    """Set the number of threads of fastdrop, NumPy and PyTorch.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+    """
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(n)
@@ -136,21 +195,30 @@ def set_threads(n: int) -> None:
         torch.set_num_threads(n)
 
 
-_PATIENCE = {"GOMP_SPINCOUNT": "30000", "OPENBLAS_THREAD_TIMEOUT": "4"}
+# How long waiting threads of OpenMP and OpenBLAS spin: as short as fastdrop's do.
+_SPINNING = {"GOMP_SPINCOUNT": "30000", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
-def rerun(arguments: list[str], environment: dict | None = None) -> int | None:
-    """Run `python ARGUMENTS` in a new process where this one's environment is not what measuring needs.
+def rerun(arguments: list[str], environment: dict[str, str] | None = None) -> int | None:
+    """Run Python in a new process if the environment variables here are unsuitable for measuring.
 
-    Several thread pools live in one process, and threads of one that spin while they wait (NumPy's 20 ms after each product) take
-    the cores of the next: all are told to spin as little as fastdrop's do. Libraries look at these variables, and at those that
-    force an instruction set, when they are loaded: so in a new process.
+    Several thread pools live in one process. Waiting threads of one pool that spin (NumPy's for
+    20 ms after each product) take the cores of the next, so all are told to spin only briefly.
+    Libraries read these variables, and those that force an instruction set, when they are loaded.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Arguments of Python.
+    environment : dict of str to str, optional
+        More variables that are needed.
 
     Returns
     -------
-    int, the other process' exit status; or None: this process will do
+    int or None
+        The exit status of the new process. None: the environment is suitable, nothing was started.
     """
-    wanted = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    wanted = {name: value for name, value in _SPINNING.items() if name not in os.environ}
     wanted |= {
         name: value for name, value in (environment or {}).items() if os.environ.get(name) != value
     }
@@ -159,12 +227,34 @@ def rerun(arguments: list[str], environment: dict | None = None) -> int | None:
     return subprocess.run([sys.executable, *arguments], env={**os.environ, **wanted}).returncode
 
 
-def measure(case: cases.Case, pairs: int = 15, say=print, name: str | None = None) -> list[dict]:
-    """Check a case, then time its candidates, and print them with bars.
+def measure(
+    case: cases.Case,
+    pairs: int = 15,
+    say: Callable[[str], Any] = print,
+    name: str | None = None,
+) -> list[dict[str, Any]]:
+    """Check a case, then time its candidates, and print the times with bars.
+
+    Parameters
+    ----------
+    case : Case
+        From `fastdrop.bench.cases`.
+    pairs : int, default 15
+        Rounds, as for `compare`.
+    say : function of str, default print
+        Called with each line of the output.
+    name : str, optional
+        Name of the case in the result. Default: its description.
 
     Returns
     -------
-    list of dict : "case" (its name), "threads", "candidate", and the figures of `compare`
+    list of dict
+        For each candidate "case", "threads", "candidate", and the figures of `compare`.
+
+    Raises
+    ------
+    RuntimeError
+        A result is wrong; nothing was timed.
     """
     case.check()
     figures = compare(case.candidates, pairs, least=case.least)
@@ -178,9 +268,8 @@ def measure(case: cases.Case, pairs: int = 15, say=print, name: str | None = Non
             if candidate != reference
             else ""
         )
-        say(
-            f"  {candidate:<22}{seconds(figure['median']):>9}{rate}  {_bar(figure['median'] / slowest)} {times}".rstrip()
-        )
+        bar = _bar(figure["median"] / slowest)
+        say(f"  {candidate:<22}{seconds(figure['median']):>9}{rate}  {bar} {times}".rstrip())
     return [
         {"case": name or case.about, "threads": threads, "candidate": candidate, **figure}
         for candidate, figure in figures.items()
@@ -188,22 +277,31 @@ def measure(case: cases.Case, pairs: int = 15, say=print, name: str | None = Non
 
 
 def _bar(fraction: float, width: int = 20) -> str:
-    """A bar of text, exact to an eighth of a character where the terminal can."""
+    """A bar of text, in eighths of a character if the terminal has the characters for it."""
     if "utf" not in (getattr(sys.stdout, "encoding", None) or "").lower():
         return ("#" * max(1, round(fraction * width))).ljust(width)
     whole, rest = divmod(max(1, round(fraction * width * 8)), 8)
     return ("█" * whole + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)).ljust(width)
 
 
-def plot(rows: list[dict], path) -> None:
-    """Draw rows of `measure` into a picture (PNG, PDF, SVG by the name's ending): a panel a case, a bar a candidate.
+def plot(rows: list[dict[str, Any]], path: PathLike) -> None:
+    """Draw results of `measure`: a panel for each case, a bar for each candidate.
+
+    Parameters
+    ----------
+    rows : list of dict
+        From `measure`.
+    path : str or os.PathLike
+        The ending decides the format: .png, .pdf or .svg.
 
     Raises
     ------
     ImportError
         matplotlib is not installed.
+    ValueError
+        There are no rows.
     """
-    panels: dict[tuple, list] = {}
+    panels: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
         panels.setdefault((row["case"], row["threads"]), []).append(row)
     if not panels:
@@ -230,7 +328,7 @@ def plot(rows: list[dict], path) -> None:
     plotting.save(picture, path)
 
 
-_QUICK = (
+_QUICK: tuple[tuple[Any, ...], ...] = (
     (cases.dropout, 4096, 0.5),
     (cases.dropout, 4096, 0.1),
     (cases.dropout, 256, 0.5),
@@ -242,16 +340,24 @@ _QUICK = (
 )
 
 
-def quick_table(pairs: int = 15, say=print) -> list[dict]:
-    """What this machine does with fastdrop, NumPy and, where it is installed, PyTorch: each case verified, then timed.
+def quick_table(pairs: int = 15, say: Callable[[str], Any] = print) -> list[dict[str, Any]]:
+    """Verify and time the cases of `fastdrop bench`, with PyTorch if it is installed.
+
+    Parameters
+    ----------
+    pairs : int, default 15
+        Rounds, as for `compare`.
+    say : function of str, default print
+        Called with each line of the output.
 
     Returns
     -------
-    list of dict, as `measure` gives them
+    list of dict
+        The rows of `measure` for all cases.
     """
     for name, value in machine().items():
         if name in ("cpu", "fastdrop", "instruction set", "compiler", "numpy", "torch"):
             say(f"{name:<16}{value}")
-    say(f"float32; medians of {pairs} rounds in turn; quartiles of the ratios in brackets")
+    say(f"float32; medians of {pairs} rounds; quartiles of the ratios in brackets")
     set_threads(runtime.get_num_threads())
     return [row for build, *arguments in _QUICK for row in measure(build(*arguments), pairs, say)]

@@ -1,4 +1,4 @@
-"""python -m fastdrop.cli"""
+"""Entry point of ``python -m fastdrop.cli``."""
 
 import sys
 

@@ -1,99 +1,115 @@
-"""Apply a model to a file, or to rows as they arrive: class and probabilities, or the predicted number; with --mc how sure it is.
+"""Apply a trained network to the rows of a file or of standard input.
 
-INPUT is a .csv table (.csv.gz), JSON lines (.jsonl: an array a line, or an object by the names of the columns), a .npy array, a
-.npz archive (x, x_test, or its only array), or - for standard input, which may hold any of them: a row is answered as soon as it
-is there. It is prepared as the training data were; a model that was saved without 'fastdrop train' gets the numbers as they are
-and gives its raw outputs.
+The output is the class and the probabilities of all classes, or the predicted number; with --mc
+also how uncertain it is.
 
---mc T makes T passes with other dropout masks for each row. Probabilities and predictions are then means over the passes; for
-classes come entropy and mutual_information (in nats: all doubt, and what the masks disagree about), for numbers std (in the
-target's units). A row's masks follow from --seed and its number in the input alone.
+INPUT is a CSV table (.csv, .csv.gz), JSON lines (.jsonl: in each line an array, or an object with
+the names of the columns), a .npy array, a .npz archive (x, x_test, or its only array), or - for
+standard input in any of these formats. A row from standard input is answered as soon as it has
+arrived. Rows are prepared in the same way as the training data. A model that 'fastdrop train' did
+not save takes the numbers as they are and gives its raw outputs.
+
+--mc T makes T passes with different dropout masks for each row. Probabilities and predicted numbers
+are then means over the passes. For classes there are also entropy (the total uncertainty) and
+mutual_information (the part on which the passes disagree), both in nats; for numbers std, in the
+target's units. The masks of a row follow from --seed and the row's number alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-def add_arguments(sub) -> None:
-    """The options of the command."""
-    sub.add_argument("model", help="what 'fastdrop train' or fastdrop.save wrote")
-    sub.add_argument("input", help="samples, one a row; - for standard input")
+    from fastdrop._utils.typing import Float32Array, Shape
+    from fastdrop.data.preprocessing import Preparation
+    from fastdrop.nn import Module
+
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    sub.add_argument("model", help="a file written by 'fastdrop train' or fastdrop.save")
+    sub.add_argument("input", help="samples, one in each row; - for standard input")
     sub.add_argument(
         "--out",
         metavar="FILE",
-        help="write to a .csv, .jsonl, .npy (numbers alone) or .npz file instead, all of it or nothing",
+        help="write a .csv, .jsonl, .npy (numbers only) or .npz file instead of standard output; "
+        "after an error the file is not written",
     )
-    sub.add_argument("--format", choices=["csv", "jsonl"], help="of standard output (default: csv)")
+    sub.add_argument(
+        "--format", choices=["csv", "jsonl"], help="format of standard output (default: csv)"
+    )
     sub.add_argument(
         "--softmax",
         action="store_true",
-        help="raw outputs are scores of classes: give classes and probabilities",
+        help="take raw outputs as scores of classes: give classes and probabilities",
     )
     sub.add_argument(
         "--mc",
         type=int,
         metavar="T",
-        help="how sure the model is, from T passes with dropout (50 is a good number)",
+        help="measure the uncertainty with T passes with dropout (50 is a good number)",
     )
-    sub.add_argument("--seed", type=int, metavar="N", help="of the passes' masks (default: 0)")
+    sub.add_argument("--seed", type=int, metavar="N", help="seed of the masks (default: 0)")
     sub.add_argument(
         "--masks",
         choices=["per_sample", "shared"],
-        help="of the passes: each row its own, or one for all (default: per_sample)",
+        help="masks of a pass: one for each row, or one for all rows (default: per_sample)",
     )
 
 
-def run(options) -> int:
-    """The command."""
+def run(options: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     from fastdrop import io
-    from fastdrop.data.writers import answers
+    from fastdrop.data.writers import open_writer
     from fastdrop.nn import Module
 
-    kind = _checked(options)
+    kind = _output_format(options)
     model, info = io.load_with_info(options.model)
     if not isinstance(model, Module):
         raise ValueError(
-            f"{options.model!r} holds weights without an architecture: save the model with fastdrop.save"
+            f"{options.model!r} holds weights without an architecture: "
+            "save the model with fastdrop.save"
         )
     preparation = _preparation(info, model, options.model)
-    start = np.zeros((1, preparation.features), np.float32)
-    shape = _shape_of_outputs(model, start, options.model)
+    example = np.zeros((1, preparation.features), np.float32)
+    shape = _output_shape(model, example, options.model)
     if options.softmax:
-        _take_for_scores(preparation, shape, options.model)
-    wanted = (
-        1
-        if preparation.target is not None
-        else None
-        if preparation.classes is None
-        else len(preparation.classes)
-    )
+        _use_scores(preparation, shape, options.model)
+    wanted = None
+    if preparation.target is not None:
+        wanted = 1
+    elif preparation.classes is not None:
+        wanted = len(preparation.classes)
     if wanted is not None and shape != (wanted,):
         raise ValueError(
-            f"{options.model!r} must give {wanted} numbers a sample, got shape {shape}"
+            f"{options.model!r} must give {wanted} numbers for each sample, got shape {shape}"
         )
-    nothing = {
-        name: rows[:0] for name, rows in _answer(model, start, 0, preparation, options).items()
-    }
+    columns = _predict(model, example, 0, preparation, options)
     done = 0
-    with answers(options.out, kind, preparation.classes) as to:
-        for x in preparation.blocks(options.input):
-            to.write(_answer(model, x, done, preparation, options))
+    with open_writer(options.out, kind, preparation.classes) as writer:
+        for x in preparation.read_blocks(options.input):
+            writer.write(_predict(model, x, done, preparation, options))
             done += len(x)
-        if not done:
-            to.write(nothing)
+        if not done:  # an empty block has the names of the columns
+            writer.write({name: rows[:0] for name, rows in columns.items()})
     return 0
 
 
-def _checked(options) -> str:
-    """The format of the output, after a look at the options."""
-    from fastdrop._utils import atomic_write as atomic_write_
+def _output_format(options: argparse.Namespace) -> str:
+    """The format of the output, after a check of the options."""
+    from fastdrop._utils import atomic_write as files
     from fastdrop._utils import validation as check
 
-    atomic_write_.apart({"--out": options.out, "the model": options.model})
-    atomic_write_.apart(
+    files.apart({"--out": options.out, "the model": options.model})
+    files.apart(
         {"--out": options.out, "the input": None if options.input == "-" else options.input}
     )
     if options.mc is None:
@@ -105,20 +121,18 @@ def _checked(options) -> str:
         check.integer(options.seed or 0, "--seed", 0, check.U64_MAX)
     if options.out is None:
         return options.format or "csv"
-    kind = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}.get(
-        os.path.splitext(options.out)[1]
-    )
+    kind = _FORMATS.get(os.path.splitext(options.out)[1])
     if kind is None:
         raise ValueError(f"--out must end in .csv, .jsonl, .npy or .npz, got {options.out!r}")
     if options.format is not None:
         raise ValueError(
-            "--format is for standard output; the ending of --out says what the file will be"
+            "--format is for standard output; the format of the file follows from --out's ending"
         )
     return kind
 
 
-def _preparation(info, model, path: str):
-    """How the samples were prepared; a model without that takes them as they are."""
+def _preparation(info: Any, model: Module, path: str) -> Preparation:
+    """How samples are prepared. A model without this information takes them as they are."""
     from fastdrop.data.preprocessing import Preparation
     from fastdrop.nn import Linear
 
@@ -126,11 +140,13 @@ def _preparation(info, model, path: str):
         first = next((module for module in model.modules() if isinstance(module, Linear)), None)
         if first is None:
             raise ValueError(
-                f"{path!r} does not begin with a dense layer: its samples cannot come from a table"
+                f"{path!r} does not begin with a dense layer: "
+                "its samples cannot be the rows of a table"
             )
         return Preparation(first.in_features)
     try:
         return Preparation.from_dict(info)
+    # `fastdrop train` did not write this information, so any of these may happen.
     except (
         KeyError,
         IndexError,
@@ -138,40 +154,53 @@ def _preparation(info, model, path: str):
         ValueError,
         AttributeError,
         OverflowError,
-    ) as error:  # a description that `fastdrop train` did not write
+    ) as error:
         raise ValueError(
             f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})"
         ) from None
 
 
-def _shape_of_outputs(model, start, path: str) -> tuple:
-    """What the model gives for one sample; an error where it does not take what its description says, before anything is read."""
+def _output_shape(model: Module, example: Float32Array, path: str) -> Shape:
+    """The shape of the output for one sample.
+
+    Raises before anything is read if the model does not take samples of this size.
+    """
     from fastdrop.predictor.predict import predict
 
     try:
-        return predict(model, start).shape[1:]
+        return predict(model, example).shape[1:]
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{path!r} does not take samples of {start.shape[1]} numbers: {error}"
+            f"{path!r} does not take samples of {example.shape[1]} numbers: {error}"
         ) from None
 
 
-def _take_for_scores(preparation, shape: tuple, path: str) -> None:
+def _use_scores(preparation: Preparation, shape: Shape, path: str) -> None:
+    """Take the outputs as scores of the classes 0, 1, ... (--softmax)."""
     if preparation.classes is not None or preparation.target is not None:
-        raise ValueError(f"--softmax is for raw outputs; {path!r} knows what it predicts")
+        raise ValueError(
+            f"--softmax is for raw outputs; {path!r} already tells what its outputs mean"
+        )
     if len(shape) != 1 or shape[0] < 2:
         raise ValueError(
-            f"--softmax needs two or more scores a sample, {path!r} gives outputs of shape {shape}"
+            f"--softmax needs two or more scores for each sample, "
+            f"{path!r} gives outputs of shape {shape}"
         )
     preparation.classes = list(range(shape[0]))
 
 
-def _answer(model, x, row0: int, preparation, options) -> dict:
-    """The columns of the answer to samples that are numbered from row0 on: name -> array with a row for each."""
+def _predict(
+    model: Module,
+    x: Float32Array,
+    row0: int,
+    preparation: Preparation,
+    options: argparse.Namespace,
+) -> dict[str, npt.NDArray[Any]]:
+    """The output columns for samples with the numbers row0, row0 + 1, ...: name -> array."""
     from fastdrop.functional.softmax import softmax_of
     from fastdrop.predictor.predict import predict
 
-    mc, extra = None, {}
+    mc = None
     if options.mc is None:
         outputs = predict(model, x)
         outputs = outputs if preparation.classes is None else softmax_of(outputs)
@@ -196,24 +225,20 @@ def _answer(model, x, row0: int, preparation, options) -> dict:
             f"the model's output for sample {row0 + finite.argmin()} (from 0) is not finite"
         )
     if preparation.classes is not None:
+        labels = _label_array(preparation.classes)
+        columns = {"prediction": labels[outputs.argmax(axis=1)], "probability": outputs}
         if mc is not None:
-            extra = {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
-        return {
-            "prediction": _labels(preparation.classes)[outputs.argmax(axis=1)],
-            "probability": outputs,
-            **extra,
-        }
+            columns |= {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
+        return columns
     if preparation.target is None:
         return {"prediction": outputs} | ({} if mc is None else {"std": mc.std.reshape(len(x), -1)})
-    if mc is None:
-        return {
-            "prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean
-        }  # float64: the target's units may need it
+    if mc is None:  # in float64, because the target's units may need it
+        return {"prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean}
     mc = mc.rescale(preparation.target.scale, preparation.target.mean)
     return {"prediction": mc.mean[:, 0], "std": mc.std[:, 0]}
 
 
-def _labels(classes: list) -> np.ndarray:
-    """What the class numbers mean, text where an array of integers cannot hold it: as the columns of the probabilities are called."""
+def _label_array(classes: list[Any]) -> npt.NDArray[Any]:
+    """The labels of the classes: integers or text. Other labels become text."""
     labels = np.array(classes)
     return labels if labels.dtype.kind in "iU" else np.array(list(map(str, classes)))

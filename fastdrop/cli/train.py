@@ -1,13 +1,15 @@
 """Train a multilayer perceptron and test it.
 
-Without --data: scikit-learn's handwritten digits, without dropout and with it, three runs each.
-With --data: the network of the options on your file, saved for 'fastdrop predict'.
+Without --data: scikit-learn's handwritten digits, three networks without and three with dropout.
+With --data: a network for your file, saved for 'fastdrop predict'.
 
   FILE.npz  arrays x_train, y_train, x_test, y_test, or x, y (uint8: pixels, scaled to [0, 1])
-  FILE.csv  numbers and categories, the target in the last column (or --target); .csv.gz, or .jsonl: an array or object a line
+  FILE.csv  a table of numbers and categories, the target in the last column (or --target);
+            also .csv.gz, and .jsonl with an array or an object in each line
 
-Test data are never used to choose anything: early stopping looks at a part of the training data. Figures named val_ are of
-that part, or without it (--validation, --early-stopping) of the test data.
+Test data are never used to choose anything. Early stopping uses a part of the training data.
+Figures named val_ belong to that part; without --validation and --early-stopping they belong to
+the test data.
 """
 
 from __future__ import annotations
@@ -15,18 +17,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from statistics import mean
+from typing import TYPE_CHECKING, Any
 
-from fastdrop import manual_seed
+from fastdrop.random import manual_seed
+
+if TYPE_CHECKING:
+    from fastdrop.cli.training_task import TrainingTask
+    from fastdrop.train import History
 
 RUNS_OF_THE_DEMO = 3
 
 
-def numbers(kind):
-    """A converter of comma separated numbers."""
+def number_list(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """A converter of comma separated numbers for argparse."""
 
-    def convert(text):
+    def convert(text: str) -> list[Any]:
         try:
             return [kind(part) for part in text.split(",")] if text.strip() else []
         except ValueError:
@@ -37,235 +45,240 @@ def numbers(kind):
     return convert
 
 
-def add_arguments(sub) -> None:
-    """The options of the command."""
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    _add_data_options(sub)
+    _add_network_options(sub)
+    _add_training_options(sub)
+    _add_output_options(sub)
 
-    def option(group, flag, about, **keywords):
-        default = keywords.get("default")
-        group.add_argument(
-            flag,
-            help=about + (" (default: %(default)s)" if default not in (None, False) else ""),
-            **keywords,
-        )
 
+def _option(group: Any, flag: str, about: str, **keywords: Any) -> None:
+    """Add an option whose help text ends with its default."""
+    default = keywords.get("default")
+    shown = "" if default in (None, False, []) else " (default: %(default)s)"
+    group.add_argument(flag, help=about + shown, **keywords)
+
+
+def _add_data_options(sub: argparse.ArgumentParser) -> None:
     data = sub.add_argument_group("data")
-    option(
+    _option(
         data,
         "--data",
-        "table or archive to train on; without it scikit-learn's digits",
+        "table or archive to train on (default: scikit-learn's digits)",
         metavar="FILE",
     )
-    option(
+    _option(
         data,
         "--target",
-        "the target's column in a table: its name, or its number from 0, negative from the end",
+        "column of the target in a table: its name, or its number from 0; negative numbers count "
+        "from the end",
         default="-1",
     )
-    option(
+    _option(
         data,
         "--header",
-        "whether the first line of a table holds names; auto: where it does not look like the lines below",
+        "whether the first line of a table holds names; auto: if it does not look like the lines "
+        "below",
         choices=["auto", "yes", "no"],
         default="auto",
     )
-    option(
+    _option(
         data,
         "--ignore",
-        "columns of a table that are no inputs (names of people, numbers of lines): named as for --target",
+        "columns of a table that are no inputs (names of people, line numbers), given as for "
+        "--target",
         type=lambda text: text.split(","),
         default=[],
         metavar="C,C",
     )
-    option(
+    _option(
         data,
         "--task",
-        "what to predict; by default told from the target",
+        "what to predict (default: follows from the target)",
         choices=["classification", "regression"],
     )
-    option(
+    _option(
         data,
         "--test-fraction",
-        "part of the data set aside where the file has no test data",
+        "share of the data set aside for the test if the file has no test data",
         type=float,
         default=0.2,
         metavar="F",
     )
-    option(
+    _option(
         data,
         "--validation",
-        "part of the training data set aside for early stopping",
+        "share of the training data set aside for early stopping",
         type=float,
         metavar="F",
     )
-    option(
+    _option(
         data,
         "--standardize",
-        "zero mean and unit variance for each input; auto: all but pixels",
+        "give each input zero mean and unit variance; auto: yes, except for pixels",
         choices=["auto", "yes", "no"],
         default="auto",
     )
 
+
+def _add_network_options(sub: argparse.ArgumentParser) -> None:
     net = sub.add_argument_group("network")
-    option(
+    _option(
         net,
         "--hidden",
         "widths of the hidden layers",
-        type=numbers(int),
+        type=number_list(int),
         default="512,512",
         metavar="N,N",
     )
-    option(
+    _option(
         net,
         "--dropout",
-        "one rate for all hidden layers, or the input's rate and then one for each hidden layer",
-        type=numbers(float),
+        "one rate for all hidden layers, or the rates of the input and of each hidden layer",
+        type=number_list(float),
         default="0.5",
         metavar="P or P,P,P",
     )
-    option(
+    _option(
         net,
         "--activation",
-        "after each hidden layer",
+        "activation after each hidden layer",
         default="relu",
         choices=["relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"],
     )
 
-    learn = sub.add_argument_group("learning")
-    option(learn, "--epochs", "times through the training data", type=int, default=60, metavar="N")
-    option(learn, "--batch-size", "samples a step", type=int, default=64, metavar="N")
-    option(
+
+def _add_training_options(sub: argparse.ArgumentParser) -> None:
+    learn = sub.add_argument_group("training")
+    _option(learn, "--epochs", "passes over the training data", type=int, default=60, metavar="N")
+    _option(learn, "--batch-size", "samples in a step", type=int, default=64, metavar="N")
+    _option(
         learn,
         "--optimizer",
-        "how to step",
+        "optimiser",
         choices=["adam", "adamw", "rmsprop", "sgd"],
         default="adam",
     )
-    option(
+    _option(
         learn,
         "--lr",
-        "learning rate; by default 0.1 for sgd, 0.001 for the others",
+        "learning rate (default: 0.1 for sgd, 0.001 for the others)",
         type=float,
         metavar="R",
     )
-    option(
+    _option(
         learn,
         "--momentum",
-        "of sgd and rmsprop; by default 0.9 for sgd, 0 for rmsprop",
+        "momentum of sgd and rmsprop (default: 0.9 for sgd, 0 for rmsprop)",
         type=float,
         metavar="M",
     )
-    option(learn, "--nesterov", "Nesterov's momentum for sgd", action="store_true")
-    option(learn, "--weight-decay", "L2 penalty", type=float, default=0.0, metavar="L")
-    option(
+    _option(learn, "--nesterov", "use Nesterov momentum with sgd", action="store_true")
+    _option(learn, "--weight-decay", "L2 penalty", type=float, default=0.0, metavar="L")
+    _option(
         learn,
         "--schedule",
-        "of the learning rate: cosine to 0; step: a tenth after 1/2 and 3/4 of the run; "
-        "exponential to 1/100; none",
+        "schedule of the learning rate. cosine: to 0; step: times 0.1 after 1/2 and 3/4 of the "
+        "run; exponential: to 1/100; none: constant",
         choices=["cosine", "step", "exponential", "none"],
         default="cosine",
     )
-    option(
+    _option(
         learn,
         "--warmup",
-        "epochs in which the learning rate rises from 0",
+        "epochs during which the learning rate rises from 0",
         type=float,
         default=0.0,
         metavar="E",
     )
-    option(
+    _option(
         learn,
         "--max-norm",
-        "limit on the norm of each unit's incoming weights",
+        "upper limit of the norm of each unit's incoming weights",
         type=float,
         metavar="C",
     )
-    option(learn, "--clip-norm", "limit on the norm of the gradient", type=float, metavar="C")
-    option(learn, "--mixup", "alpha of mixup", type=float, default=0.0, metavar="A")
-    option(
+    _option(
+        learn, "--clip-norm", "upper limit of the norm of the gradient", type=float, metavar="C"
+    )
+    _option(learn, "--mixup", "alpha of mixup; 0 for none", type=float, default=0.0, metavar="A")
+    _option(
         learn,
         "--label-smoothing",
-        "share of each label spread over all classes",
+        "share of each label that is spread over all classes",
         type=float,
         default=0.0,
         metavar="S",
     )
-    option(
+    _option(
         learn,
         "--early-stopping",
-        "stop after N epochs without improvement, and take the best",
+        "stop after N epochs without improvement, and keep the best network",
         type=int,
         metavar="N",
     )
-    option(learn, "--seed", "everything random follows from it", type=int, default=0, metavar="N")
+    _option(learn, "--seed", "seed of everything random", type=int, default=0, metavar="N")
 
+
+def _add_output_options(sub: argparse.ArgumentParser) -> None:
     out = sub.add_argument_group("output")
-    option(
+    _option(
         out,
         "--out",
-        "the model; by default the data's name with .safetensors, here",
+        "model file (default: the data's name with .safetensors, in this folder)",
         metavar="FILE",
     )
-    option(
+    _option(
         out,
         "--plot",
-        "picture of the training curves; by default beside the model, with .png",
+        "picture of the training curves (default: the model's name with .png)",
         metavar="FILE",
     )
-    option(out, "--compare", "train without dropout as well", action="store_true")
-    option(out, "--checkpoint", "write the state of the run there while it runs", metavar="FILE")
-    option(
+    _option(out, "--compare", "also train without dropout", action="store_true")
+    _option(
+        out, "--checkpoint", "file for the state of the run, written while it runs", metavar="FILE"
+    )
+    _option(
         out,
         "--checkpoint-every",
-        "steps between checkpoints; by default one each epoch",
+        "steps between checkpoints (default: one checkpoint after each epoch)",
         type=int,
         metavar="N",
     )
-    option(out, "--resume", "continue from the checkpoint", action="store_true")
-    option(out, "--quiet", "no progress", action="store_true")
+    _option(out, "--resume", "continue from the checkpoint", action="store_true")
+    _option(out, "--quiet", "show no progress", action="store_true")
 
 
-def run(options) -> int:
-    """The command."""
+def run(options: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
     from fastdrop import io
-    from fastdrop._utils import atomic_write as atomic_write_
-    from fastdrop._utils import plotting
-    from fastdrop.cli.task import digits, from_file
+    from fastdrop.cli.training_task import digits_task, file_task
 
     demo = options.data is None
     options.compare |= demo
-    _check(options)
+    _check_options(options)
     rates = options.dropout[0] if len(options.dropout) == 1 else options.dropout
     manual_seed(options.seed)
-    task = digits() if demo else from_file(options)
+    task = digits_task() if demo else file_task(options)
     out = options.out or f"{task.name}.safetensors"
     plot = options.plot or f"{os.path.splitext(out)[0]}.png"
-    atomic_write_.apart(
-        {"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint}
-    )
-    with suppress(ImportError):  # no matplotlib, no picture
-        plotting.check_ending(plot, "--plot")
-    for path in (out, plot, options.checkpoint):
-        folder = os.path.dirname(path or "") or "."
-        if not os.path.isdir(folder):
-            raise ValueError(
-                f"there is no folder {folder!r} to write {os.path.basename(path)!r} to"
-            )
-
+    _check_paths(options, out, plot)
     count = RUNS_OF_THE_DEMO if demo else 1
-    variants = ([("without dropout", 0.0)] if options.compare else []) + [
-        (f"dropout {', '.join(f'{p:g}' for p in options.dropout)}", rates)
-    ]
-    for (
-        _,
-        dropout,
-    ) in variants:  # all that can be wrong with the options is wrong before the first run
+    variants = [(f"dropout {', '.join(f'{p:g}' for p in options.dropout)}", rates)]
+    if options.compare:
+        variants.insert(0, ("without dropout", 0.0))
+    # Build each network once, so that a wrong option is reported before the first run.
+    for _, dropout in variants:
         task.network(dropout, options)
     sizes = "-".join(map(str, [task.preparation.features, *options.hidden, task.outputs]))
     print(
-        f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, network {sizes}",
+        f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, "
+        f"network {sizes}",
         flush=True,
     )
-    errors, histories = {name: [] for name, _ in variants}, {}
+    errors: dict[str, list[float]] = {name: [] for name, _ in variants}
+    histories: dict[str, History] = {}
     for number in range(count):
         for name, dropout in variants:
             if not options.quiet and len(variants) * count > 1:
@@ -274,21 +287,22 @@ def run(options) -> int:
             errors[name].append(task.error(model))
             histories.setdefault(name, history)
             if number == 0:
-                kept = model  # the last variant's: with dropout
+                kept = model  # in the end that of the last variant, with dropout
             if history.stopped:
                 print(
-                    f"{name}: stopped after epoch {history.epochs}, back to epoch {history.best_epoch}"
+                    f"{name}: stopped after epoch {history.epochs}, "
+                    f"restored epoch {history.best_epoch}"
                 )
-    _table(errors, task)
+    _print_errors(errors, task)
     io.save(kept, out, info=task.preparation.to_dict())
     print(f"\nmodel ({variants[-1][0]}): {out}")
-    _curves(histories, plot, "test" if options.validation is None else "validation")
-    _how_to_go_on(out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
+    _show_curves(histories, plot, "test" if options.validation is None else "validation")
+    _print_next_steps(out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
     return 0
 
 
-def _check(options) -> None:
-    """What options say about each other."""
+def _check_options(options: argparse.Namespace) -> None:
+    """Check combinations of options, and fill in a default that follows from another option."""
     if options.compare and options.checkpoint:
         raise ValueError("--checkpoint is for a single run: give --data, and leave out --compare")
     if options.resume and not options.checkpoint:
@@ -303,25 +317,42 @@ def _check(options) -> None:
         raise ValueError(f"--validation must be between 0 and 1, got {options.validation}")
 
 
-# ---- what it says ----
+def _check_paths(options: argparse.Namespace, out: str, plot: str) -> None:
+    """Check the names of all files before the training, not after."""
+    from fastdrop._utils import atomic_write as files
+    from fastdrop._utils import plotting
+
+    files.apart(
+        {"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint}
+    )
+    with suppress(ImportError):  # without matplotlib there is no picture
+        plotting.check_ending(plot, "--plot")
+    for path in (out, plot, options.checkpoint):
+        folder = os.path.dirname(path or "") or "."
+        if not os.path.isdir(folder):
+            raise ValueError(
+                f"there is no folder {folder!r} to write {os.path.basename(path)!r} to"
+            )
 
 
-def _table(errors: dict, task) -> None:
-    unit = " %" if task.preparation.classes else ""
+# ---- output ----
+
+
+def _print_errors(errors: dict[str, list[float]], task: TrainingTask) -> None:
+    classes = task.preparation.classes is not None
     runs = len(next(iter(errors.values())))
-    what = "test error" if task.preparation.classes else "test error (root mean square)"
-    print(f"\n{what}, {len(task.test)} samples" + (f", mean of {runs} runs" if runs > 1 else ""))
+    title = "test error" if classes else "test error (root mean square)"
+    print(f"\n{title}, {len(task.test)} samples" + (f", mean of {runs} runs" if runs > 1 else ""))
     width = max(map(len, errors))
     for name, values in errors.items():
         each = f"   ({', '.join(f'{value:.2f}' for value in values)})" if runs > 1 else ""
-        print(
-            f"  {name:<{width}}  {mean(values):.{2 if unit else 4}{'f' if unit else 'g'}}{unit}{each}"
-        )
+        figure = f"{mean(values):.2f} %" if classes else f"{mean(values):.4g}"
+        print(f"  {name:<{width}}  {figure}{each}")
 
 
-def _curves(histories: dict, path: str, held_out: str) -> None:
-    """The picture, or where matplotlib is missing a few lines."""
-    from fastdrop.train.history import line, plot_curves
+def _show_curves(histories: dict[str, History], path: str, held_out: str) -> None:
+    """Draw the training curves. Without matplotlib print a few epochs of them."""
+    from fastdrop.train.history import format_figures, plot_curves
 
     if not any(history.epochs for history in histories.values()):
         return
@@ -329,21 +360,22 @@ def _curves(histories: dict, path: str, held_out: str) -> None:
         plot_curves(histories, path, held_out)
         print(f"training curves: {path}")
     except ImportError as error:
-        print(f"no picture ({error}); the curves in words:")
+        print(f"no picture ({error}); the curves as text:")
         for name, history in histories.items():
             print(f"  {name}")
             for i in sorted({round(k * (history.epochs - 1) / 5) for k in range(6)}):
-                print(
-                    f"    epoch {i + 1}  {line({key: values[i] for key, values in history.items() if key not in ('lr', 'time')})}"
-                )
+                figures = {
+                    key: values[i] for key, values in history.items() if key not in ("lr", "time")
+                }
+                print(f"    epoch {i + 1}  {format_figures(figures)}")
 
 
-def _how_to_go_on(out: str, demo: bool, with_dropout: bool) -> None:
-    print("\nGo on with")
-    hint = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
-    print(f"  fastdrop predict {out} FILE.csv      # {hint}; .jsonl, .npy, .npz or - too")
+def _print_next_steps(out: str, demo: bool, with_dropout: bool) -> None:
+    rows = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
+    print("\nNext steps")
+    print(f"  fastdrop predict {out} FILE.csv      # {rows}; also .jsonl, .npy, .npz or -")
     if with_dropout:
-        print(f"  fastdrop predict {out} FILE.csv --mc 50      # and how sure it is")
+        print(f"  fastdrop predict {out} FILE.csv --mc 50      # with its uncertainty")
     if demo:
         print(
             "  fastdrop train --data FILE.npz --hidden 1024,1024 --dropout 0.2,0.5,0.5 --max-norm 2"

@@ -1,7 +1,7 @@
-"""Data in memory: samples and targets, reproducible batches, splits, standardisation.
+"""Data sets in memory, reproducible batches and splits, standardisation, and readers of files.
 
-The shuffling of a run follows from `fastdrop.manual_seed` (generators "shuffle" and "split"). `load_csv` and `load_npz`
-read files.
+The order of shuffled batches and the split follow from `fastdrop.manual_seed` (its generators
+"shuffle" and "split").
 """
 
 from fastdrop.data.batches import Batches, batches

@@ -1,10 +1,8 @@
-"""Data in memory: samples and targets, reproducible batches, splits, standardisation.
-
-The shuffling of a run follows from `fastdrop.manual_seed` (generators "shuffle" and "split"). `load_csv` and `load_npz`
-read files.
-"""
+"""Batches of a data set in a reproducible order."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,47 +10,110 @@ from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
+
 __all__ = ["Batches", "batches"]
 
 
 class Batches:
-    """Batches of a data set; each loop over it is one epoch in a new order. Made by `batches`."""
+    """Batches of a data set. Each loop over the object is one epoch, in a new order.
+
+    Made by `batches`, which describes the other parameters.
+
+    Parameters
+    ----------
+    x, y, batch_size, shuffle, drop_last, reuse
+        As for `batches`.
+    weights : array (N,), float32, optional
+        Weights of the samples. They become the last part of each batch.
+
+    Attributes
+    ----------
+    x : float32 array (N, ...)
+        The samples.
+    y : int64 or float32 array (N, ...), or None
+        The targets.
+    weights : float32 array (N,), or None
+        The weights of the samples.
+    batch_size : int
+    shuffle, drop_last, reuse : bool
+    """
+
+    x: Float32Array
+    y: npt.NDArray[Any] | None
+    weights: FloatArray | None
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+    reuse: bool
 
     def __init__(
-        self, x, y=None, batch_size=128, *, shuffle=True, drop_last=False, reuse=False, weights=None
-    ):
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        batch_size: int = 128,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        reuse: bool = False,
+        weights: FloatArray | None = None,
+    ) -> None:
         data = Dataset(x, y)
         self.x = check.floats(data.x, "x")
         self.y = data.y if data.y is None or data.is_classification else check.floats(data.y, "y")
-        self.weights = weights  # a third part of the batches of `fit`: float32 (N,), or None
+        self.weights = weights
         self.batch_size = check.integer(batch_size, "batch_size", 1)
-        self.shuffle, self.drop_last = (
-            check.flag(shuffle, "shuffle"),
-            check.flag(drop_last, "drop_last"),
-        )
+        self.shuffle = check.flag(shuffle, "shuffle")
+        self.drop_last = check.flag(drop_last, "drop_last")
         self.reuse = check.flag(reuse, "reuse")
         if not len(self):
             raise ValueError(
-                f"x must hold at least one batch, got {len(self.x)} samples for batch_size={batch_size} "
-                f"and drop_last={drop_last}"
+                f"x must hold at least one batch, got {len(self.x)} samples for "
+                f"batch_size={batch_size} and drop_last={drop_last}"
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return self.epoch(self.new_order())
 
-    def new_order(self) -> np.ndarray | None:
-        """The next epoch's order of the samples, from the run's generator "shuffle"; None = as they are."""
-        return random.generator("shuffle").permutation(len(self.x)) if self.shuffle else None
+    def new_order(self) -> npt.NDArray[np.int64] | None:
+        """Draw the next epoch's order of the samples from the run's generator "shuffle".
 
-    def epoch(self, order, start: int = 0):
-        """The batches of one epoch in this order, from batch number `start` on."""
+        Returns
+        -------
+        int64 array (N,), or None
+            A permutation of the sample numbers. None without shuffling.
+        """
+        if not self.shuffle:
+            return None
+        return random.generator("shuffle").permutation(len(self.x))
+
+    def epoch(self, order: npt.NDArray[np.int64] | None, start: int = 0) -> Iterator[Any]:
+        """The batches of one epoch in the given order.
+
+        Parameters
+        ----------
+        order : int64 array (N,), or None
+            From `new_order`. None: the samples as they are stored.
+        start : int, default 0
+            Number of the first batch, for a training run that is continued.
+
+        Yields
+        ------
+        array, or tuple of arrays
+            The rows of x, and of y and the weights if there are any.
+        """
         sources = [source for source in (self.x, self.y, self.weights) if source is not None]
         size = self.batch_size
-        buffers = [None] * len(sources)
+        buffers: list[Any] = [None] * len(sources)
         for step in range(start, len(self)):
             begin, end = step * size, min((step + 1) * size, len(self.x))
             if order is None:
@@ -64,7 +125,8 @@ class Batches:
                         np.empty((min(size, len(source)), *source.shape[1:]), source.dtype)
                         for source in sources
                     ]
-                # One gather a batch, into the old pages where reuse allows; "clip" because "raise" gathers into a copy.
+                # One gather for each batch, into the same memory with reuse=True.
+                # mode="clip", because "raise" gathers into a temporary copy first.
                 parts = [
                     np.take(source, rows, axis=0, out=buffer[: end - begin], mode="clip")
                     for source, buffer in zip(sources, buffers)
@@ -73,8 +135,8 @@ class Batches:
 
 
 def batches(
-    x,
-    y=None,
+    x: ArrayLike,
+    y: ArrayLike | None = None,
     batch_size: int = 128,
     *,
     shuffle: bool = True,
@@ -86,19 +148,37 @@ def batches(
     Parameters
     ----------
     x : array (N, ...)
-        Converted to float32 once.
-    y : array (N, ...), optional
-        Class numbers (int64) or real targets (float32). Without it batches are xb alone.
-    batch_size : int
-    shuffle : bool
-        A new order for each loop, from the run's generator "shuffle". False: batches are views of x and y.
-    drop_last : bool
-        Leave out a last batch that is not full.
-    reuse : bool
-        Write every batch over the one before it: no new memory, but a batch is only good until the next comes.
+        The samples, finite real numbers. Converted to float32 once.
+    y : array (N,) or (N, k), optional
+        Class numbers (int64) or real targets (float32). Without it a batch is xb alone.
+    batch_size : int, default 128
+        Samples in a batch. The last batch may have fewer.
+    shuffle : bool, default True
+        A new order for each epoch, from the run's generator "shuffle". With False the batches
+        are views of x and y.
+    drop_last : bool, default False
+        Leave out a last batch with fewer than `batch_size` samples.
+    reuse : bool, default False
+        Write every batch to the memory of the batch before it. A batch is then valid only until
+        the next one is taken.
 
     Returns
     -------
-    Batches : has a length, and can be looped over again for the next epoch.
+    Batches
+        It has a length, and each loop over it is another epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        x or y are refused by `Dataset`, an option has the wrong type, or there is no batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(0)
+    >>> loader = fd.data.batches(np.zeros((10, 3)), np.arange(10), batch_size=4)
+    >>> [len(xb) for xb, yb in loader]
+    [4, 4, 2]
     """
     return Batches(x, y, batch_size, shuffle=shuffle, drop_last=drop_last, reuse=reuse)

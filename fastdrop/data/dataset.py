@@ -1,14 +1,22 @@
-"""Samples with their targets, and cutting them in two."""
+"""A data set (samples, targets, class names, weights), and its random split in two."""
 
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.validation import finite_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
 
 __all__ = ["Dataset", "as_dataset", "split"]
 
@@ -19,30 +27,58 @@ class Dataset:
     Parameters
     ----------
     x : array (N, ...)
-        Real numbers, finite. Kept as they are; training converts them to float32 once.
-    y : array, optional
-        Class numbers (integers, shape (N,)), or real targets of shape (N,) or (N, k). Float rows beside a
-        cross-entropy loss are distributions over the classes.
+        The samples, finite real numbers. The dtype is kept; training converts to float32 once.
+    y : array (N,) or (N, k), optional
+        Class numbers (integers from 0, shape (N,)), or real targets. With a cross-entropy loss,
+        rows of floats (N, classes) are distributions over the classes.
     classes : sequence, optional
-        What each class number means.
+        The label of each class number.
+    origin : dict, optional
+        How the file was read; set by `load_csv` and `load_npz`.
 
     Attributes
     ----------
-    x, y, classes
+    x : array (N, ...)
+    y : array or None
+        int64 (N,) for class numbers, otherwise the given dtype.
+    classes : list or None
     origin : dict or None
-        How `load_csv` or `load_npz` read the file, JSON-able, so that another file can be read in the same way.
+        How `load_csv` or `load_npz` read the file. It can be written as JSON, so that another
+        file can be read in the same way.
     sample_weight : array (N,) or None
-        How much each sample counts in a loss; see `weighted`.
+        The weight of each sample in a loss; see `weighted`.
 
     Raises
     ------
-    TypeError, ValueError
-        When x or y hold no real numbers, are not finite, or differ in length.
+    TypeError
+        x or y hold no real numbers.
+    ValueError
+        x or y are not finite, differ in length, or hold class numbers out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop.data import Dataset
+    >>> data = Dataset(np.zeros((3, 2)), np.array([0, 1, 1]), classes=["no", "yes"])
+    >>> data
+    Dataset(float64 samples (3, 2), int64 targets (3,))
+    >>> data.is_classification
+    True
     """
 
-    sample_weight = None
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any] | None
+    classes: list[Any] | None
+    origin: dict[str, Any] | None
+    sample_weight: npt.NDArray[Any] | None = None
 
-    def __init__(self, x, y=None, classes=None, origin=None):
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        classes: Iterable[Any] | None = None,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
         self.x = finite_array(x, "x")
         self.y = None if y is None else finite_array(y, "y")
         if self.y is not None and len(self.y) != len(self.x):
@@ -54,7 +90,7 @@ class Dataset:
             classes = list(classes)
             if self.y is None or not self.is_classification:
                 raise ValueError("classes must be left out unless y holds integer class numbers")
-        if self.is_classification:
+        if self.y is not None and self.is_classification:
             self.y = check.labels(self.y, "y", None if classes is None else len(classes))
             if len(self.y) and self.y.min() < 0:
                 raise ValueError(f"y must hold class numbers from 0 on, got {self.y.min()}")
@@ -62,29 +98,57 @@ class Dataset:
 
     @property
     def is_classification(self) -> bool:
-        """Whether y holds class numbers."""
+        """Whether y holds class numbers (integers)."""
         return self.y is not None and self.y.dtype.kind in "iu"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         target = "no targets" if self.y is None else f"{self.y.dtype} targets {self.y.shape}"
         return f"Dataset({self.x.dtype} samples {self.x.shape}, {target})"
 
-    def take(self, rows) -> Dataset:
-        """The samples of these row numbers (or of a slice)."""
+    def take(self, rows: Any) -> Dataset:
+        """The samples with these row numbers.
+
+        Parameters
+        ----------
+        rows : int array (n,), or slice
+            Anything that indexes the first axis of an array.
+
+        Returns
+        -------
+        Dataset
+            With their targets, weights, and the same classes and origin.
+        """
         taken = Dataset(
             self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin
         )
         return taken if self.sample_weight is None else taken.weighted(self.sample_weight[rows])
 
-    def weighted(self, sample_weight) -> Dataset:
-        """The same samples with weights (N,), at least 0: a sample of weight 2 counts as if it stood there twice."""
+    def weighted(self, sample_weight: ArrayLike) -> Dataset:
+        """The same samples with weights.
+
+        Parameters
+        ----------
+        sample_weight : array (N,)
+            At least 0. A sample of weight 2 counts like two equal samples of weight 1.
+
+        Returns
+        -------
+        Dataset
+            A new object that shares x and y with this one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The weights are no finite numbers, negative, or of another length.
+        """
         weight = finite_array(sample_weight, "sample_weight")
         if weight.shape != (len(self),):
             raise ValueError(
-                f"sample_weight must have one number for each of the {len(self)} samples, got shape {weight.shape}"
+                f"sample_weight must have one number for each of the {len(self)} samples, "
+                f"got shape {weight.shape}"
             )
         if len(weight) and weight.min() < 0:
             raise ValueError(f"sample_weight must not be negative, got {weight.min()}")
@@ -93,12 +157,26 @@ class Dataset:
         return data
 
     def split(self, fraction: float) -> tuple[Dataset, Dataset]:
-        """`split` of this data set."""
+        """Split this data set in two at random; see `fastdrop.data.split`.
+
+        Parameters
+        ----------
+        fraction : float in (0, 1)
+            Share of the samples in the second part.
+
+        Returns
+        -------
+        (Dataset, Dataset)
+            The rest, and the part of the given size.
+        """
         return split(self, fraction)
 
 
-def as_dataset(data, name: str = "data", sample_weight=None) -> Dataset:
-    """A Dataset with targets from what a user passes: one, or a pair (x, y), and weights; non-empty."""
+def as_dataset(data: Any, name: str = "data", sample_weight: ArrayLike | None = None) -> Dataset:
+    """A non-empty Dataset with targets from a Dataset or a pair (x, y).
+
+    `name` is the argument's name in error messages.
+    """
     if isinstance(data, (tuple, list)) and len(data) == 2:
         try:
             data = Dataset(*data)
@@ -116,16 +194,39 @@ def as_dataset(data, name: str = "data", sample_weight=None) -> Dataset:
     return data if sample_weight is None else data.weighted(sample_weight)
 
 
-def split(data, fraction: float) -> tuple[Dataset, Dataset]:
-    """Cut a data set in two at random: (the rest, `fraction` of it).
+def split(data: Dataset | tuple[ArrayLike, ArrayLike], fraction: float) -> tuple[Dataset, Dataset]:
+    """Split a data set in two at random.
 
     Parameters
     ----------
-    data : Dataset or (x, y)
+    data : Dataset, or pair (x, y) of arrays
+        At least two samples, with targets.
     fraction : float in (0, 1)
-        The second part has ``round(fraction * N)`` samples, and each part at least one.
+        The second part gets ``round(fraction * N)`` samples. Each part gets at least one.
 
-    The permutation comes from the run's generator "split".
+    Returns
+    -------
+    (Dataset, Dataset)
+        The rest, and the part of the given size. Both keep the order of the samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The data are refused by `Dataset`, have no targets or fewer than two samples, or
+        `fraction` is not between 0 and 1.
+
+    Notes
+    -----
+    The permutation comes from the run's generator "split" (`fastdrop.manual_seed`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(0)
+    >>> train, test = fd.data.split((np.zeros((10, 3)), np.arange(10)), 0.2)
+    >>> len(train), len(test)
+    (8, 2)
     """
     data = as_dataset(data)
     fraction = check.real(fraction, "fraction", low=0, high=1, open_low=True, open_high=True)

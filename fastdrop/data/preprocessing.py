@@ -1,6 +1,6 @@
-"""From what a file holds to what a model sees, and back: the part of a trained model that is not its network.
+"""Preprocessing of samples and targets: the part of a trained model that is not its network.
 
-`fastdrop train` saves it with the model (as JSON), `fastdrop predict` applies it to other files.
+`fastdrop train` saves it with the model as JSON; `fastdrop predict` applies it to other files.
 """
 
 from __future__ import annotations
@@ -8,53 +8,78 @@ from __future__ import annotations
 import io
 import itertools
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.readers import npz
-from fastdrop.data.readers.columns import Encoder, check_columns
+from fastdrop.data.readers.columns import RowEncoder, check_columns
 from fastdrop.data.readers.npy import npy_rows
 from fastdrop.data.readers.rows import text_rows
-from fastdrop.data.readers.source import kind_of, opened
+from fastdrop.data.readers.source import Source, guess_format, open_source
 from fastdrop.data.standardize import Standardizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 __all__ = ["Preparation"]
 
-_BLOCK = 4096  # rows read, and predicted, at a time,
-_BLOCK_NUMBERS = 1 << 21  # or fewer where they are wide
+_BLOCK = 4096  # rows read, and predicted, at a time ...
+_BLOCK_NUMBERS = 1 << 21  # ... or fewer, so that a block has at most this many numbers
 
 
 class Preparation:
-    """How samples and targets were prepared.
+    """How samples and targets were prepared for a model.
 
     Parameters
     ----------
     features : int
-        Columns of the samples as the model sees them.
-    origin : dict or None
+        Numbers in a sample as the model takes it.
+    origin : dict, optional
         How the training file was read (`Dataset.origin`).
-    inputs : Standardizer or None
-        Of the samples.
-    classes : list or None
-        What the class numbers mean; None for regression.
-    target : Standardizer or None
-        Of the targets of a regression.
+    inputs : Standardizer, optional
+        Standardisation of the samples.
+    classes : list, optional
+        The label of each class number; None for regression.
+    target : Standardizer, optional
+        Standardisation of the targets of a regression.
     """
 
-    def __init__(self, features: int, origin=None, inputs=None, classes=None, target=None):
-        self.features, self.origin, self.inputs, self.classes, self.target = (
-            features,
-            origin,
-            inputs,
-            classes,
-            target,
-        )
+    def __init__(
+        self,
+        features: int,
+        origin: dict[str, Any] | None = None,
+        inputs: Standardizer | None = None,
+        classes: list[Any] | None = None,
+        target: Standardizer | None = None,
+    ) -> None:
+        self.features = features
+        self.origin = origin
+        self.inputs = inputs
+        self.classes = classes
+        self.target = target
 
     @classmethod
-    def of(cls, train: Dataset, standardize: bool | None = None) -> Preparation:
-        """Learn it from training data. Without `standardize`: everything but pixels, which lie in [0, 1] already."""
+    def fit(cls, train: Dataset, standardize: bool | None = None) -> Preparation:
+        """Derive it from training data.
+
+        Parameters
+        ----------
+        train : Dataset
+            Samples (N, features) with targets.
+        standardize : bool, optional
+            Standardise the samples. Default: yes, except pixels, which are in [0, 1] already.
+
+        Returns
+        -------
+        Preparation
+        """
         if standardize is None:
             standardize = not (train.origin or {}).get("pixels", False)
         return cls(
@@ -62,11 +87,27 @@ class Preparation:
             train.origin,
             Standardizer.fit(train.x) if standardize else None,
             train.classes,
-            None if train.is_classification else Standardizer.fit(train.y),
+            None if train.is_classification or train.y is None else Standardizer.fit(train.y),
         )
 
-    def samples(self, x) -> np.ndarray:
-        """Samples as the model sees them, float32 (N, features)."""
+    def samples(self, x: ArrayLike) -> Float32Array:
+        """Samples as the model takes them.
+
+        Parameters
+        ----------
+        x : array (N, features), or (N, ...) of pixels
+            Finite real numbers. uint8 is scaled to [0, 1].
+
+        Returns
+        -------
+        float32 array (N, features)
+
+        Raises
+        ------
+        TypeError, ValueError
+            The samples have another size, are not finite, or are no pixels although the model
+            was trained on pixels.
+        """
         x = np.asarray(x)
         if (
             (self.origin or {}).get("pixels")
@@ -76,74 +117,108 @@ class Preparation:
             and not 0 <= x.min() <= x.max() <= 1
         ):
             raise ValueError(
-                f"the model takes pixels: uint8 from 0 to 255, or numbers from 0 to 1, got {x.min():g} to {x.max():g}"
+                "the model takes pixels: uint8 from 0 to 255, or numbers from 0 to 1, "
+                f"got {x.min():g} to {x.max():g}"
             )
         x = npz.pixels(x, flatten=True)
         if x.ndim != 2 or x.shape[1] != self.features:
             raise ValueError(
-                f"the model takes samples of {self.features} numbers, got an array of shape {x.shape}"
+                f"the model takes samples of {self.features} numbers, "
+                f"got an array of shape {x.shape}"
             )
         return Dataset(x).x.astype(np.float32) if self.inputs is None else self.inputs.transform(x)
 
     def dataset(self, data: Dataset) -> Dataset:
-        """Samples and targets as the model sees them."""
-        return Dataset(
-            self.samples(data.x),
-            data.y if self.target is None else self.target.transform(data.y),
-            data.classes,
-        )
+        """Samples and targets as the model takes them.
 
-    def blocks(self, path: str):
-        """The samples of a file, or of standard input ("-"), as the model sees them: float32 arrays of at most 4096 rows, one after the other.
+        Parameters
+        ----------
+        data : Dataset
+            As a reader returned it.
 
-        .csv and .jsonl (packed with .gz or not), .npy and .npz; other names and standard input are known by their first bytes.
-        Of a pipe a block is what is there, so that nothing waits for what is not yet written.
+        Returns
+        -------
+        Dataset
+            With prepared samples and, for a regression, standardised targets.
+        """
+        targets = data.y
+        if self.target is not None and targets is not None:
+            targets = self.target.transform(targets)
+        return Dataset(self.samples(data.x), targets, data.classes)
+
+    def read_blocks(self, path: str) -> Iterator[Float32Array]:
+        """The samples of a file, prepared, in blocks of rows.
+
+        Parameters
+        ----------
+        path : str
+            A .csv, .jsonl (both also with .gz), .npy or .npz file, or "-" for standard input. The
+            format of other names and of standard input follows from the first bytes.
+
+        Yields
+        ------
+        float32 array (n, features)
+            At most 4096 rows. From a pipe a block holds the rows that have arrived, so that their
+            predictions need not wait for later rows.
+
+        Raises
+        ------
+        ValueError
+            The file cannot be read; the rows before the error have been yielded.
         """
         rows, done = max(1, min(_BLOCK, _BLOCK_NUMBERS // self.features)), 0
-        with opened(path) as source:
+        with open_source(path) as source:
             for block in self._read(source, path, rows):
                 finite = np.isfinite(block).all(axis=1)
                 with np.errstate(over="ignore"):
                     x = self.samples(block if finite.all() else block[: finite.argmin()])
                 finite = np.isfinite(x).all(axis=1)
-                good = len(x) if finite.all() else finite.argmin()
+                good = len(x) if finite.all() else int(finite.argmin())
                 if good:
                     yield x[:good]
                 if good < len(block):
                     raise ValueError(
-                        f"{source.name!r}, sample {done + good} (from 0): expected finite numbers that float32 can hold"
+                        f"{source.name!r}, sample {done + good} (from 0): "
+                        "expected finite numbers that float32 can hold"
                     )
                 done += good
 
-    def _read(self, source, path: str, rows: int):
-        """Blocks of rows as the file has them."""
-        kind = kind_of(source)
+    def _read(self, source: Source, path: str, rows: int) -> Iterator[npt.NDArray[Any]]:
+        """Blocks of at most `rows` rows (n, features) as the file has them."""
+        kind = guess_format(source)
         if kind == "npy":
             yield from npy_rows(source, self.features, rows)
         elif kind == "npz":
-            x = self._from_archive(source, path)
+            x = self._read_archive(source, path)
             for start in range(0, len(x), rows):
                 yield x[start : start + rows]
         else:
             columns = self.origin if (self.origin or {}).get("kind") == "csv" else None
-            yield from _table(source, Encoder(columns, self.features, source.name), rows)
+            yield from _read_table(source, RowEncoder(columns, self.features, source.name), rows)
 
-    def _from_archive(self, source, path: str) -> np.ndarray:
-        alone = source.is_file and isinstance(source.file, io.BufferedReader) and path != "-"
+    def _read_archive(self, source: Source, path: str) -> npt.NDArray[Any]:
+        seekable = source.is_file and isinstance(source.file, io.BufferedReader) and path != "-"
         found = (
-            npz.read_npz(path, choose=_only_samples)
-            if alone
-            else npz.read_npz(io.BytesIO(source.read()), source.name, _only_samples)
+            npz.read_npz(path, choose=_samples_array)
+            if seekable
+            else npz.read_npz(io.BytesIO(source.read()), source.name, _samples_array)
         )
         x = next(iter(found.values()))
         if x.ndim == 0 or math.prod(x.shape[1:]) != self.features or x.dtype.kind not in "fiu":
             raise ValueError(
-                f"the model takes samples of {self.features} numbers, {source.name!r} holds {check.describe(x)}"
+                f"the model takes samples of {self.features} numbers, "
+                f"{source.name!r} holds {check.describe(x)}"
             )
         return x.reshape(len(x), self.features)
 
-    def to_dict(self) -> dict:
-        """JSON-able; `from_dict` gives the same back."""
+    def to_dict(self) -> dict[str, Any]:
+        """The preparation as a JSON-able dict.
+
+        Returns
+        -------
+        dict
+            `from_dict` makes an equal Preparation from it.
+        """
         return {
             "features": self.features,
             "origin": self.origin,
@@ -153,13 +228,25 @@ class Preparation:
         }
 
     @classmethod
-    def from_dict(cls, state) -> Preparation:
-        """From what `to_dict` gave, believing nothing: KeyError, TypeError or ValueError where something is amiss."""
-        features, origin, classes = (
-            check.integer(state["features"], "features", 1),
-            state["origin"],
-            state["classes"],
-        )
+    def from_dict(cls, state: Any) -> Preparation:
+        """Inverse of `to_dict`. Validates untrusted input.
+
+        Parameters
+        ----------
+        state : dict
+            From `to_dict`.
+
+        Returns
+        -------
+        Preparation
+
+        Raises
+        ------
+        KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError
+            This is not what `to_dict` gives.
+        """
+        features = check.integer(state["features"], "features", 1)
+        origin, classes = state["origin"], state["classes"]
         inputs, target = (
             None if state[name] is None else Standardizer.from_dict(state[name])
             for name in ("inputs", "target")
@@ -181,13 +268,16 @@ class Preparation:
         return cls(features, origin, inputs, classes, target)
 
 
-def _table(source, encoder: Encoder, rows: int):
-    """A table of text in blocks. Before an error comes what precedes the bad line."""
-    lines, found, named = text_rows(source, encoder.names or [])
+def _read_table(
+    source: Source, encoder: RowEncoder, rows: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Blocks of a table of text. The rows before a bad line are yielded before its error."""
+    lines, found, has_names = text_rows(source, encoder.names or [])
     first = next(found, None)
     if first is None:
         raise ValueError(f"{source.name!r} holds no line of data")
-    header = encoder.starts_with_names(first[1]) and named is not False
+    encoder.locate_columns(first[1])
+    header = encoder.is_header(first[1]) and has_names is not False
     if not header:
         found = itertools.chain([first], found)
     block, count, line = np.empty((rows, encoder.width)), 0, None
@@ -195,11 +285,13 @@ def _table(source, encoder: Encoder, rows: int):
         for line, fields in found:
             block[count] = encoder(line, fields)
             count += 1
-            if count == rows or lines.waits:
+            if count == rows or lines.may_block:
                 yield block[:count]
                 count = 0
         if header and line is None and encoder.columns is None:
-            encoder(*first)  # text alone, above nothing: what it should be, not an empty answer
+            # One line of text and nothing below it. Report what is wrong with it as data, rather
+            # than give an empty result.
+            encoder(*first)
     except ValueError:
         if count:
             yield block[:count]
@@ -208,13 +300,15 @@ def _table(source, encoder: Encoder, rows: int):
         yield block[:count]
 
 
-def _only_samples(names) -> list:
-    """Where an archive has its samples: x, x_test, or its only array."""
+def _samples_array(names: Iterable[str]) -> list[str]:
+    """The name of the array of samples in an archive: x, x_test, or the only array."""
+    names = list(names)
     for name in ("x", "x_test"):
         if name in names:
             return [name]
     if len(names) == 1:
-        return list(names)
+        return names
     raise ValueError(
-        f"it must hold an array x, x_test, or one alone; it holds {', '.join(sorted(names)) or 'nothing'}"
+        "it must hold an array x or x_test, or a single array; "
+        f"it holds {', '.join(sorted(names)) or 'nothing'}"
     )

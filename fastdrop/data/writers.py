@@ -1,7 +1,8 @@
-"""Predictions on their way out, a block of rows at a time: CSV, JSON lines, .npy, .npz; memory stays flat.
+"""Writers of predictions, one block of rows at a time: CSV, JSON lines, .npy and .npz.
 
-A block is a dict of arrays with one row a sample: "prediction" (labels (n,), numbers (n,), or raw outputs (n, k)), "probability"
-(n, classes), and figures of the passes such as "entropy" (n,) and "std" (n,) or (n, k).
+A block is a dict of arrays with one row for each sample: "prediction" (labels (n,), numbers (n,),
+or raw outputs (n, k)), "probability" (n, classes), and figures of Monte Carlo passes such as
+"entropy" (n,) and "std" (n,) or (n, k). Memory use does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -14,46 +15,62 @@ import sys
 import tempfile
 import zipfile
 from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils.atomic_write import atomic_write
-from fastdrop.data.readers.npy import Growing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import Shape
+
+    Block = dict[str, npt.NDArray[Any]]
 
 
 @contextmanager
-def answers(out: str | None, kind: str, classes=None):
-    """Where predictions go: `write(block)`, from the first, which may be empty, to the last.
+def open_writer(
+    out: str | None, kind: str, classes: list[Any] | None = None
+) -> Iterator[CsvWriter | NpyBlockWriter | NpzWriter]:
+    """A writer with ``write(block)``. The first block may be empty; it decides the columns.
 
-    out : str or None
-        A file, replaced when all is written, or standard output, where each block is there as soon as it is written.
-    kind : {"csv", "jsonl", "npy", "npz"}
-    classes : list, optional
-        What the columns of "probability" are called.
+    out : a file, replaced when everything is written; or None for standard output, where each
+        block appears as soon as it is written.
+    kind : "csv", "jsonl", "npy" or "npz"
+    classes : names of the columns of "probability"
     """
-    writer = {"csv": _Csv, "jsonl": _JsonLines, "npy": _Npy, "npz": _Npz}[kind]
+    writers: dict[str, type[CsvWriter | NpyBlockWriter | NpzWriter]] = {
+        "csv": CsvWriter,
+        "jsonl": JsonLinesWriter,
+        "npy": NpyBlockWriter,
+        "npz": NpzWriter,
+    }
     if out is None:
         if sys.stdout is None:
             raise ValueError("there is no standard output to write to: give --out FILE")
-        yield writer(sys.stdout.buffer, classes, None)
+        yield writers[kind](sys.stdout.buffer, classes, ExitStack())
         return
-    with ExitStack() as unseen, atomic_write(out) as file:
-        to = writer(file, classes, unseen)
-        yield to
-        to.close()
+    with ExitStack() as temporary, atomic_write(out) as file:
+        writer = writers[kind](file, classes, temporary)
+        yield writer
+        writer.close()
 
 
-class _Csv:
-    """A line of names, then a line for each sample."""
+class CsvWriter:
+    """A line of column names, then a line for each sample."""
 
-    def __init__(self, file, classes, unseen):
-        self._file, self._classes, self._begun = file, classes, False
+    def __init__(self, file: IO[bytes], classes: list[Any] | None, temporary: ExitStack) -> None:
+        self._file, self._classes, self._begun = file, classes or [], False
 
-    def write(self, block: dict) -> None:
+    def write(self, block: Block) -> None:
+        """Append the rows of a block."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if not self._begun:
-            writer.writerow(_header(block, self._classes))
+            writer.writerow(_column_names(block, self._classes))
             self._begun = True
         for row in _rows(block, str):
             writer.writerow(
@@ -68,10 +85,11 @@ class _Csv:
         """Nothing is left to write."""
 
 
-class _JsonLines(_Csv):
-    """An object for each sample."""
+class JsonLinesWriter(CsvWriter):
+    """A JSON object for each sample, one a line."""
 
-    def write(self, block: dict) -> None:
+    def write(self, block: Block) -> None:
+        """Append the rows of a block."""
         text = []
         for row in _rows(block, float):
             if "probability" in row:
@@ -81,39 +99,45 @@ class _JsonLines(_Csv):
         self._file.flush()
 
 
-class _Npy:
-    """One array: what a CSV file holds but for the labels; (N,) where that is one number a sample."""
+class NpyBlockWriter:
+    """One array with the columns of a CSV file, without labels; (N,) for a single column."""
 
-    def __init__(self, file, classes, unseen):
-        self._file, self._array = file, None
+    def __init__(self, file: IO[bytes], classes: list[Any] | None, temporary: ExitStack) -> None:
+        self._file = file
+        self._array: NpyWriter | None = None
 
-    def write(self, block: dict) -> None:
+    def write(self, block: Block) -> None:
+        """Append the rows of a block."""
         columns = [value for value in block.values() if value.dtype.kind == "f"]
         rows = columns[0] if len(columns) == 1 else np.column_stack(columns)
         if self._array is None:
-            self._array = Growing(self._file, rows.dtype, rows.shape[1:])
+            self._array = NpyWriter(self._file, rows.dtype, rows.shape[1:])
         self._array.write(rows)
 
     def close(self) -> None:
-        """The number of rows."""
-        self._array.close()
+        """Write the number of rows."""
+        if self._array is not None:
+            self._array.close()
 
 
-class _Npz:
-    """An archive of the arrays of a block, all rows of each; they grow in files that nobody sees."""
+class NpzWriter:
+    """An archive of the arrays of all blocks. They grow in temporary files."""
 
-    def __init__(self, file, classes, unseen):
-        self._file, self._unseen, self._arrays = file, unseen, {}
+    def __init__(self, file: IO[bytes], classes: list[Any] | None, temporary: ExitStack) -> None:
+        self._file, self._temporary = file, temporary
+        self._arrays: dict[str, tuple[IO[bytes], NpyWriter]] = {}
 
-    def write(self, block: dict) -> None:
+    def write(self, block: Block) -> None:
+        """Append the rows of a block."""
         for name, rows in block.items():
             if name not in self._arrays:
-                file = self._unseen.enter_context(tempfile.TemporaryFile())
-                self._arrays[name] = file, Growing(file, rows.dtype, rows.shape[1:])
+                file = tempfile.TemporaryFile()  # noqa: SIM115 (the stack closes it)
+                self._temporary.enter_context(file)
+                self._arrays[name] = file, NpyWriter(file, rows.dtype, rows.shape[1:])
             self._arrays[name][1].write(rows)
 
     def close(self) -> None:
-        """Into the archive, one after the other."""
+        """Copy the arrays into the archive, one after the other."""
         with zipfile.ZipFile(self._file, "w") as archive:
             for name, (file, array) in self._arrays.items():
                 array.close()
@@ -122,24 +146,60 @@ class _Npz:
                     shutil.copyfileobj(file, member, 1 << 20)
 
 
-def _header(block: dict, classes) -> list:
-    names = []
+class NpyWriter:
+    """An array in .npy format, written to a seekable file in blocks of rows.
+
+    `close` writes the number of rows into the header.
+    """
+
+    def __init__(self, file: IO[bytes], dtype: npt.DTypeLike, row_shape: Shape = ()) -> None:
+        self._file = file
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        self._row_shape = tuple(row_shape)
+        self._rows = 0
+        self._write_header()
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows (n, *row_shape)."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+        self._rows += len(rows)
+
+    def close(self) -> None:
+        """Write the header again. NumPy pads it so that the larger number of rows fits."""
+        end = self._file.tell()
+        self._file.seek(0)
+        self._write_header()
+        self._file.seek(end)
+
+    def _write_header(self) -> None:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._row_shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _column_names(block: Block, classes: list[Any]) -> list[str]:
+    names: list[str] = []
     for name, value in block.items():
         if value.ndim == 1:
             names.append(name)
         elif name == "probability":
             names += map(str, classes)
         else:
-            names += [
-                f"{'output' if name == 'prediction' else name} {i}" for i in range(value.shape[1])
-            ]
+            prefix = "output" if name == "prediction" else name
+            names += [f"{prefix} {i}" for i in range(value.shape[1])]
     return names
 
 
-def _rows(block: dict, kind):
-    """Each sample's values, floats as `kind` (str or float): 7 digits of a prediction, 6 of everything else."""
+def _rows(block: Block, kind: Callable[[str], Any]) -> Iterator[dict[str, Any]]:
+    """The values of each sample. Floats are formatted and then converted by `kind`.
+
+    A prediction has 7 significant digits, other figures have 6. `kind` is str or float.
+    """
     columns = [
-        [_shown(row, f".{7 if name == 'prediction' else 6}g", kind) for row in value.tolist()]
+        [_format(row, f".{7 if name == 'prediction' else 6}g", kind) for row in value.tolist()]
         if value.dtype.kind == "f"
         else value.tolist()
         for name, value in block.items()
@@ -148,9 +208,7 @@ def _rows(block: dict, kind):
         yield dict(zip(block, row, strict=True))
 
 
-def _shown(value, form: str, kind):
-    return (
-        [kind(format(number, form)) for number in value]
-        if isinstance(value, list)
-        else kind(format(value, form))
-    )
+def _format(value: Any, form: str, kind: Callable[[str], Any]) -> Any:
+    if isinstance(value, list):
+        return [kind(format(number, form)) for number in value]
+    return kind(format(value, form))

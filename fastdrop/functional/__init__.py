@@ -2,22 +2,28 @@
 
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
-from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
-from fastdrop.functional.dropout import dropout
-from fastdrop.functional.embedding import embedding
-from fastdrop.functional.learned import concrete_dropout, variational_linear
-from fastdrop.functional.linear import linear
-from fastdrop.functional.loss import (
+from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
+from fastdrop.functional.classification_loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
+    nll_loss,
+)
+from fastdrop.functional.concrete import concrete_dropout
+from fastdrop.functional.dropblock import drop_block1d, drop_block2d, drop_block3d
+from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
+from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d
+from fastdrop.functional.droppath import drop_path
+from fastdrop.functional.embedding import embedding
+from fastdrop.functional.linear import linear
+from fastdrop.functional.loss import (
     gaussian_nll_loss,
     huber_loss,
     l1_loss,
     mse_loss,
-    nll_loss,
     smooth_l1_loss,
 )
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.noise import gaussian_dropout, gaussian_noise
 from fastdrop.functional.normalization import batch_norm, layer_norm
 from fastdrop.functional.pointwise import (
     abs,
@@ -45,21 +51,8 @@ from fastdrop.functional.shape import (
     unsqueeze,
 )
 from fastdrop.functional.softmax import log_softmax, softmax
-from fastdrop.functional.stochastic import (
-    alpha_dropout,
-    drop_block1d,
-    drop_block2d,
-    drop_block3d,
-    drop_path,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    feature_alpha_dropout,
-    gaussian_dropout,
-    gaussian_noise,
-    patch_dropout,
-    token_dropout,
-)
+from fastdrop.functional.tokens import patch_dropout, token_dropout
+from fastdrop.functional.variational import variational_linear
 
 # The functions that are also names of the package: fastdrop.relu and the like, as in torch.
 TOP_LEVEL = (

@@ -1,4 +1,4 @@
-"""Checks of `dim` arguments."""
+"""Axes of tensors: checks of `dim` arguments, and the layouts of feature maps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from fastdrop._utils import validation as check
 
 if TYPE_CHECKING:
     Dim = int | tuple[int, ...] | list[int] | None
+
+# The layout of a batch of feature maps with 1, 2 or 3 axes, as error messages show it.
+MAP_LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
 def axes_of(dim: Dim, ndim: int) -> tuple[int, ...]:

@@ -10,7 +10,9 @@ from fastdrop.autograd.passes import align_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, Shape
 
 
 def operands(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> tuple[Tensor, ...]:
@@ -23,7 +25,7 @@ def _number(x: Any) -> Any:
     return x.astype(np.float32) if type(x) is np.ndarray and x.dtype == np.bool_ else x
 
 
-def unbroadcast(grad: FloatArray, shape: Shape) -> FloatArray:
+def unbroadcast(grad: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
     """The gradient of an input of `shape`: summed over the axes along which it was broadcast."""
     if grad.shape == shape:
         return grad

@@ -1,8 +1,8 @@
-"""Dropout of single elements, computed together with the product before or after it."""
+"""Dropout of single elements and of whole channels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core, random
@@ -14,12 +14,13 @@ from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_pa
 from fastdrop.autograd.pending import computed, may_extend, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import MAP_LAYOUTS
 from fastdrop.kernels.elementwise import shared_axes
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 
 @carries
@@ -119,26 +120,189 @@ def masked(
     shift: float = 0.0,
     fill: float = 0.0,
     share: tuple[bool, ...] | None = None,
+    rows: Callable[[Float32Array], Float32Array] = as_samples,
 ) -> Tensor:
     """x * scale + shift where kept, fill where dropped (`_core.dropout`).
 
-    The node keeps the key of the mask, and backward draws the mask again.
+    The node keeps the key of the mask, and backward draws the mask again. rows(array) is a view of
+    x's array with at least 2 axes, whose axis 0 has the rows of the mask.
     """
     out = empty(x.shape)
-    _core.dropout(as_samples(out), as_samples(x.data), stream, q, scale, shift, fill, share)
+    _core.dropout(rows(out), rows(x.data), stream, q, scale, shift, fill, share)
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         dx = empty(g.shape)
-        _core.dropout(as_samples(dx), as_samples(g), stream, q, scale, share=share)
+        _core.dropout(rows(dx), rows(g), stream, q, scale, share=share)
         return (dx,)
 
     return record(out, (x,), backward)
 
 
 def _scaled(x: Tensor, factor: float) -> Tensor:
-    def scaled(array: FloatArray) -> FloatArray:
+    def scaled(array: Float32Array) -> Float32Array:
         out = empty(array.shape)
         _core.scale(out, array, factor)
         return out
 
     return record(scaled(x.data), (x,), lambda g: (scaled(g),))
+
+
+def channel_dropout(
+    input: Tensor | ArrayLike,
+    p: float,
+    training: bool,
+    axes: int,
+    unbatched: bool,
+    layer: Any = None,
+) -> Tensor:
+    """Dropout of whole channels of maps with `axes` axes.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, ...)
+        With `unbatched` also (C, ...), which is one sample.
+    p : float in [0, 1]
+        The probability to drop a channel of a sample.
+    training : bool
+    axes : {1, 2, 3}
+    unbatched : bool
+    layer : Module, optional
+        The layer whose site draws the mask.
+    """
+    x = as_tensor(input, "input")
+    if x.ndim == axes + 1 and unbatched:
+        if check.rate(p) == 0.0 or not random.draws(training):
+            return x
+        one_sample = x.reshape(1, *x.shape)
+        return channel_dropout(one_sample, p, training, axes, False, layer).reshape(x.shape)
+    if x.ndim != axes + 2:
+        layout = MAP_LAYOUTS[axes]
+        expected = f"{layout} or {layout.replace('N, ', '')}" if unbatched else layout
+        raise ValueError(f"input must have shape {expected}, got {x.shape}")
+    return dropout(x, p, training, share=range(2, x.ndim), layer=layer)
+
+
+def dropout1d(
+    input: Tensor | ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels: y[n, c] = x[n, c] * 2^32 / q where kept, +0 where dropped.
+
+    q = round((1 - p) 2^32). In evaluation y is the input itself.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, L) or (C, L)
+        x. A 2-d input is one sample.
+    p : float, default 0.5
+        The probability to drop a channel of a sample, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    inplace : bool
+        Accepted for compatibility with PyTorch; has no effect.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When p is not a number in [0, 1], or the input has another number of axes.
+
+    References
+    ----------
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient object localization using convolutional
+    networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop.nn.functional as F
+    >>> F.dropout1d(np.ones((1, 2, 3)), p=1.0).tolist()
+    [[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
+    """
+    return channel_dropout(input, p, training, 1, True)
+
+
+def dropout2d(
+    input: Tensor | ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels: y[n, c] = x[n, c] * 2^32 / q where kept, +0 where dropped.
+
+    q = round((1 - p) 2^32). In evaluation y is the input itself.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, H, W)
+        x.
+    p : float, default 0.5
+        The probability to drop a channel of a sample, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    inplace : bool
+        Accepted for compatibility with PyTorch; has no effect.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When p is not a number in [0, 1], or the input has another number of axes.
+
+    References
+    ----------
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient object localization using convolutional
+    networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop.nn.functional as F
+    >>> F.dropout2d(np.ones((1, 2, 1, 2)), p=1.0).tolist()
+    [[[[0.0, 0.0]], [[0.0, 0.0]]]]
+    """
+    return channel_dropout(input, p, training, 2, False)
+
+
+def dropout3d(
+    input: Tensor | ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Dropout of whole channels: y[n, c] = x[n, c] * 2^32 / q where kept, +0 where dropped.
+
+    q = round((1 - p) 2^32). In evaluation y is the input itself.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, D, H, W) or (C, D, H, W)
+        x. A 4-d input is one sample.
+    p : float, default 0.5
+        The probability to drop a channel of a sample, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    inplace : bool
+        Accepted for compatibility with PyTorch; has no effect.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When p is not a number in [0, 1], or the input has another number of axes.
+
+    References
+    ----------
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient object localization using convolutional
+    networks", CVPR 2015, arXiv:1411.4280.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop.nn.functional as F
+    >>> F.dropout3d(np.ones((1, 2, 1, 1, 2)), p=1.0).tolist()
+    [[[[[0.0, 0.0]]], [[[0.0, 0.0]]]]]
+    """
+    return channel_dropout(input, p, training, 3, True)

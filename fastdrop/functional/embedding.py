@@ -1,6 +1,8 @@
-"""Embeddings with word dropout."""
+"""Embedding lookup with dropout of whole word types."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,46 +12,68 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.kernels.embedding import samples_of, token_factors, whole_tokens
 
-__all__ = ["embedding"]
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray
 
 
 def embedding(
-    input,
-    weight,
+    input: Tensor | ArrayLike,
+    weight: Tensor | ArrayLike,
     padding_idx: int | None = None,
     p: float = 0.0,
     training: bool = True,
     *,
     per_sample: bool = False,
-    layer=None,
+    layer: Any = None,
 ) -> Tensor:
-    """Rows of weight by token number; in training whole word types dropped, kept ones times 2^32 / q.
+    """Embedding lookup: y_i = W[t_i], times 2^32 / q where word type t_i is kept, +0 where dropped.
 
-    One decision a token number and pass (or, per_sample, sample), applied at every occurrence.
+    q = round((1 - p) 2^32). All occurrences of a word type share one decision. In evaluation, and
+    for p = 0, y_i = W[t_i].
 
     Parameters
     ----------
-    input : integers (N, ...)
-        Token numbers; also a tensor of whole numbers.
-    weight : (num_embeddings, embedding_dim)
+    input : Tensor or array (N, ...) of whole numbers
+        t, token numbers in [0, num_embeddings).
+    weight : Tensor or array (num_embeddings, embedding_dim)
+        W, the embedding of each word type.
     padding_idx : int, optional
-        A token whose row gets no gradient.
-    p : float in [0, 1]
-        Probability to drop a word type.
-    training : bool
-    per_sample : bool
-        Each sample (along axis 0; a 1-d input is one) drops its own word types.
+        A token number whose row of the weight gets no gradient. Negative numbers count from the
+        end.
+    p : float, default 0.0
+        The probability to drop a word type, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    per_sample : bool, default False
+        False: one decision a word type for the whole batch. True: each sample along axis 0 has its
+        own; a 1-d input is one sample.
     layer : Module, optional
-        Whose site draws.
+        The layer whose site draws the mask.
 
     Returns
     -------
-    Tensor (*input.shape, embedding_dim)
+    Tensor (N, ..., embedding_dim)
+
+    Raises
+    ------
+    TypeError
+        When the input does not hold whole numbers, or another argument has the wrong type.
+    ValueError
+        When a token number, padding_idx or p is out of range, or the weight is not 2-d.
 
     References
     ----------
-    Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks", NeurIPS 2016.
-    Merity, Keskar, Socher, "Regularizing and optimizing LSTM language models", ICLR 2018.
+    Gal, Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks",
+    NeurIPS 2016, arXiv:1512.05287.
+
+    Merity, Keskar, Socher, "Regularizing and optimizing LSTM language models", ICLR 2018,
+    arXiv:1708.02182.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.embedding([2, 0], [[1.0, 1.5], [2.0, 2.5], [3.0, 3.5]]).tolist()
+    [[3.0, 3.5], [1.0, 1.5]]
     """
     p, w = check.rate(p), as_tensor(weight, "weight")
     if w.ndim != 2:
@@ -58,15 +82,13 @@ def embedding(
     tokens = whole_tokens(input.data if isinstance(input, Tensor) else input, words)
     if padding_idx is not None:
         padding_idx = check.integer(padding_idx, "padding_idx", -words, words - 1) % words
-    factor = None
+    factor: Float32Array | None = None
     if p > 0.0 and random.draws(training):
-        q = _core.keep_threshold(p)
         samples = samples_of(tokens) if per_sample else 1
-        factor = token_factors(
-            tokens, words, random.stream_for(layer, samples, shared=not per_sample), q, per_sample
-        )
+        stream = random.stream_for(layer, samples, shared=not per_sample)
+        factor = token_factors(tokens, words, stream, _core.keep_threshold(p), per_sample)
 
-    def backward(g):
+    def backward(g: Float32Array) -> Any:
         rows = g.reshape(-1, width) if g.size else g.reshape(tokens.size, width)
         if factor is not None:
             rows = rows * factor.reshape(-1, 1)
@@ -79,9 +101,24 @@ def embedding(
 
 
 def sum_by_token(
-    tokens: np.ndarray, rows: np.ndarray, words: int, without: int | None
-) -> np.ndarray:
-    """out[t] = the sum of the rows whose token is t, in the order in which they come; 0 for the token `without`."""
+    tokens: IntArray, rows: Float32Array, words: int, without: int | None
+) -> Float32Array:
+    """out[t] = the sum of the rows whose token is t, added in the order of the rows.
+
+    Parameters
+    ----------
+    tokens : int array (n,)
+        The token of each row.
+    rows : float32 array (n, width)
+    words : int
+        The number of rows of the result.
+    without : int or None
+        A token whose sum is left 0.
+
+    Returns
+    -------
+    float32 array (words, width)
+    """
     out = np.zeros((words, rows.shape[1]), np.float32)
     if len(tokens):
         order = np.argsort(tokens, kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastdrop._utils import validation as check
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.passes import PassTensor, carries
@@ -13,6 +14,8 @@ from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
+
+_NAMES = ("input", "weight", "bias")
 
 
 @carries
@@ -54,15 +57,7 @@ def linear(
     x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
     b = None if bias is None else as_tensor(bias, "bias")
     shape, w_shape = x.shape, w.shape
-    if len(w_shape) != 2:
-        raise ValueError(f"weight must have 2 dimensions, got shape {w_shape}")
-    if not shape or shape[-1] != w_shape[1]:
-        raise ValueError(
-            f"input must have {w_shape[1]} features along its last axis to match weight, "
-            f"got shape {shape}"
-        )
-    if b is not None and b.shape != w_shape[:1]:
-        raise ValueError(f"bias must have shape {w_shape[:1]} to match weight, got {b.shape}")
+    check.linear_shapes(shape, w_shape, None if b is None else b.shape, _NAMES)
     p, packer, thinned_passes, batched = x._pending, None, 0, type(x) is PassTensor
     if p is not None and len(shape) == 2 and may_extend(x, p):
         packer = p.as_packer()  # a dropout, drawn where the product packs its input

@@ -12,7 +12,7 @@ from fastdrop.autograd.operation import record
 from fastdrop.functional.broadcasting import operands, unbroadcast
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
     from fastdrop.autograd.tensor import Tensor
 
 
@@ -55,7 +55,7 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
             f"other must match input's last axis, got shapes {x.shape} and {y.shape}"
         ) from error
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         wide_x, wide_y = (x[None, :] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
         g = g.reshape(
             np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2])
@@ -77,8 +77,8 @@ def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
         )
 
     def product(
-        left: FloatArray, left_t: bool, right: FloatArray, right_t: bool, shape: Shape
-    ) -> FloatArray:
+        left: Float32Array, left_t: bool, right: Float32Array, right_t: bool, shape: Shape
+    ) -> Float32Array:
         out = empty(shape)
         _core.gemm(out, left, left_t, right, right_t)
         return out
@@ -93,5 +93,5 @@ def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
     )
 
 
-def _contiguous(g: FloatArray) -> FloatArray:
+def _contiguous(g: Float32Array) -> Float32Array:
     return g if g.flags.c_contiguous else np.ascontiguousarray(g)

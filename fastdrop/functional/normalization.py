@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastdrop._utils import validation as check
@@ -10,51 +13,55 @@ from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 
-
-def _normalise(x, axes, eps):
-    """(x - mean) / sqrt(var + eps) over axes, with mean, biased variance and 1 / sqrt(var + eps)."""
-    average = x.mean(axes, keepdims=True, dtype=np.float32)
-    centred = x - average
-    variance = np.mean(centred * centred, axes, keepdims=True)
-    inverse = 1.0 / np.sqrt(variance + np.float32(eps))
-    return centred * inverse, average, variance, inverse
-
-
-def _normalise_backward(g, normal, inverse, axes):
-    return inverse * (
-        g - g.mean(axes, keepdims=True) - normal * (g * normal).mean(axes, keepdims=True)
-    )
-
-
-def _affine(normal, x, weight, bias, shape, axes, core) -> Tensor:
-    """weight * normal + bias along `shape`, with gradients; core(g) is the gradient of x through the normalisation."""
-    w, b = (None if t is None else t.data.reshape(shape) for t in (weight, bias))
-    y = normal if w is None else normal * w
-    if b is not None:
-        y = y + b
-    inputs = tuple(t for t in (x, weight, bias) if t is not None)
-
-    def backward(g):
-        grads = [core(g if w is None else g * w) if x.requires_grad else None]
-        if weight is not None:
-            grads.append((g * normal).sum(axes).reshape(weight.shape))
-        if bias is not None:
-            grads.append(g.sum(axes).reshape(bias.shape))
-        return grads
-
-    return record(y, inputs, backward)
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
 
 
 @carries
-def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-5) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last axes (Ba, Kiros, Hinton, 2016).
+def layer_norm(
+    input: Tensor | ArrayLike,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | ArrayLike | None = None,
+    bias: Tensor | ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Layer normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias over the last axes.
+
+    Mean and biased variance are computed over the last axes, for each sample alone.
 
     Parameters
     ----------
-    input : (..., *normalized_shape)
-    normalized_shape : int or tuple of int
-    weight, bias : of shape normalized_shape, optional
-    eps : float
+    input : Tensor or array (..., *normalized_shape)
+        x.
+    normalized_shape : int or sequence of int
+        The sizes of the last axes.
+    weight : Tensor or array of shape normalized_shape, optional
+        Default: 1.
+    bias : Tensor or array of shape normalized_shape, optional
+        Default: 0.
+    eps : float, default 1e-5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError
+        When an argument has the wrong type.
+    ValueError
+        When the shapes do not match, or eps is negative.
+
+    References
+    ----------
+    Ba, Kiros, Hinton, "Layer normalization", 2016, arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.layer_norm([[1.0, 3.0], [2.0, 6.0]], 2, eps=0.0).tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
     """
     x = as_tensor(input, "input")
     shape = (
@@ -66,17 +73,15 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-
         raise ValueError(
             f"input must end in the axes {shape} of normalized_shape, got shape {x.shape}"
         )
-    w, b = (
-        None if t is None else as_tensor(t, name)
-        for t, name in ((weight, "weight"), (bias, "bias"))
-    )
+    w = None if weight is None else as_tensor(weight, "weight")
+    b = None if bias is None else as_tensor(bias, "bias")
     for t, name in ((w, "weight"), (b, "bias")):
         if t is not None and t.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {t.shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     if type(x) is PassTensor and axes[0] == 0:
         raise CannotCarry("normalisation over the samples")
-    normal, _, _, inverse = _normalise(x.data, axes, check.real(eps, "eps", low=0.0))
+    normal, _, _, inverse = _normalised(x.data, axes, check.real(eps, "eps", low=0.0))
     return _affine(
         normal,
         x,
@@ -84,31 +89,70 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-
         b,
         shape,
         tuple(range(x.ndim - len(shape))),
-        lambda g: _normalise_backward(g, normal, inverse, axes),
+        lambda g: _normalised_backward(g, normal, inverse, axes),
     )
 
 
 @carries
 def batch_norm(
-    input,
-    running_mean,
-    running_var,
-    weight=None,
-    bias=None,
+    input: Tensor | ArrayLike,
+    running_mean: Tensor | ArrayLike | None,
+    running_var: Tensor | ArrayLike | None,
+    weight: Tensor | ArrayLike | None = None,
+    bias: Tensor | ArrayLike | None = None,
     training: bool = False,
     momentum: float | None = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) * weight + bias for each channel (axis 1) (Ioffe and Szegedy, 2015).
+    """Batch normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias for each channel.
+
+    In training, and without running statistics, mean and biased variance are those of the batch.
+    In evaluation they are the running statistics.
 
     Parameters
     ----------
-    input : (N, C) or (N, C, ...)
-    running_mean, running_var : (C,), optional
-        Used in evaluation; in training moved by momentum towards the batch's mean and unbiased variance.
-    weight, bias : (C,), optional
-    training : bool
-        Normalise by the batch's own statistics.
+    input : Tensor or array (N, C) or (N, C, ...)
+        x. Axis 1 is the channel.
+    running_mean : Tensor or float32 array (C,), optional
+        In training it is changed in place:
+        running_mean += momentum (mean - running_mean).
+    running_var : Tensor or float32 array (C,), optional
+        In training it is changed in place, with the unbiased variance of the batch.
+    weight : Tensor or array (C,), optional
+        Default: 1.
+    bias : Tensor or array (C,), optional
+        Default: 0.
+    training : bool, default False
+        Whether to normalise by the statistics of the batch and to update the running ones. A Monte
+        Carlo prediction does not change it.
+    momentum : float or None, default 0.1
+        None: 0.1.
+    eps : float, default 1e-5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError
+        When an argument has the wrong type. In training also when a running statistic is not a
+        float32 array or a Tensor: the update of a converted copy would be lost.
+    ValueError
+        When the shapes do not match, eps is negative, or a channel has fewer than 2 values to
+        compute the statistics from.
+
+    References
+    ----------
+    Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal
+    covariate shift", ICML 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.batch_norm([[1.0, 2.0], [3.0, 6.0]], None, None, training=True, eps=0.0).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
     """
     x = as_tensor(input, "input")
     if x.ndim < 2:
@@ -129,41 +173,99 @@ def batch_norm(
                 f"{name} must have shape {(channels,)} to match input's channels, got {t.shape}"
             )
     if training:
-        for given, t, name in (
-            (running_mean, mean_, "running_mean"),
-            (running_var, var_, "running_var"),
-        ):
-            if (
-                t is not None and t is not given and t.data is not given
-            ):  # a converted copy would be moved, and lost
-                raise TypeError(
-                    f"{name} must be a float32 array or a Tensor to be moved in training, got {check.describe(given)}"
-                )
+        _check_updatable(running_mean, mean_, "running_mean")
+        _check_updatable(running_var, var_, "running_var")
     eps = check.real(eps, "eps", low=0.0)
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
-    if training or mean_ is None or var_ is None:
-        if type(x) is PassTensor:
-            raise CannotCarry("normalisation by the batch's statistics")
-        count = x.numel() // channels if channels else 0
-        if count < 2:
-            raise ValueError(
-                f"input must have more than one value a channel in training, got shape {x.shape}"
-            )
-        normal, average, variance, inverse = _normalise(x.data, axes, eps)
-        if training and mean_ is not None and var_ is not None:
-            rate = np.float32(0.1 if momentum is None else momentum)
-            mean_.data[...] += rate * (average.reshape(-1) - mean_.data)
-            var_.data[...] += rate * (
-                variance.reshape(-1) * np.float32(count / (count - 1)) - var_.data
-            )
+    if not training and mean_ is not None and var_ is not None:
+        scale: Float32Array = 1.0 / np.sqrt(var_.data.reshape(shape) + np.float32(eps))
+        y = (x.data - mean_.data.reshape(shape)) * scale
+        return _affine(y, x, w, b, shape, axes, lambda g: g * scale)
+    if type(x) is PassTensor:
+        raise CannotCarry("normalisation by the batch's statistics")
+    count = x.numel() // channels if channels else 0
+    if count < 2:
+        raise ValueError(
+            f"input must have more than one value a channel in training, got shape {x.shape}"
+        )
+    normal, average, variance, inverse = _normalised(x.data, axes, eps)
+    if training and mean_ is not None and var_ is not None:
+        rate = np.float32(0.1 if momentum is None else momentum)
+        unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
+        mean_.data[...] += rate * (average.reshape(-1) - mean_.data)
+        var_.data[...] += rate * (unbiased - var_.data)
 
-        def core(g):
-            return _normalise_backward(g, normal, inverse, axes)
-    else:
-        inverse = 1.0 / np.sqrt(var_.data.reshape(shape) + np.float32(eps))
-        normal = (x.data - mean_.data.reshape(shape)) * inverse
+    def through(g: Float32Array) -> Float32Array:
+        return _normalised_backward(g, normal, inverse, axes)
 
-        def core(g):
-            return g * inverse
+    return _affine(normal, x, w, b, shape, axes, through)
 
-    return _affine(normal, x, w, b, shape, axes, core)
+
+def _check_updatable(given: Any, t: Tensor | None, name: str) -> None:
+    """TypeError where tensor t is a converted copy of `given`: its update would be lost."""
+    if t is not None and t is not given and t.data is not given:
+        raise TypeError(
+            f"{name} must be a float32 array or a Tensor to be updated in training, "
+            f"got {check.describe(given)}"
+        )
+
+
+def _normalised(
+    x: Float32Array, axes: tuple[int, ...], eps: float
+) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+    """(x - mean) / sqrt(var + eps) over the axes, mean, biased variance, 1 / sqrt(var + eps)."""
+    average = x.mean(axes, keepdims=True, dtype=np.float32)
+    centred = x - average
+    variance = np.mean(centred * centred, axes, keepdims=True)
+    inverse = 1.0 / np.sqrt(variance + np.float32(eps))
+    return centred * inverse, average, variance, inverse
+
+
+def _normalised_backward(
+    g: Float32Array, normal: Float32Array, inverse: Float32Array, axes: tuple[int, ...]
+) -> Float32Array:
+    """The gradient of x, from g, the gradient of the normalised x."""
+    dx: Float32Array = inverse * (
+        g - g.mean(axes, keepdims=True) - normal * (g * normal).mean(axes, keepdims=True)
+    )
+    return dx
+
+
+def _affine(
+    normal: Float32Array,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    shape: Shape,
+    axes: tuple[int, ...],
+    through: Callable[[Float32Array], Float32Array],
+) -> Tensor:
+    """weight * normal + bias, recorded with the gradients of x, weight and bias.
+
+    Parameters
+    ----------
+    normal : float32 array
+        The normalised x.
+    shape : tuple of int
+        The shape in which weight and bias broadcast to x.
+    axes : tuple of int
+        The axes over which the gradients of weight and bias are summed.
+    through : callable
+        through(gradient of normal) -> gradient of x.
+    """
+    w = None if weight is None else weight.data.reshape(shape)
+    b = None if bias is None else bias.data.reshape(shape)
+    y = normal if w is None else normal * w
+    if b is not None:
+        y = y + b
+    inputs = tuple(t for t in (x, weight, bias) if t is not None)
+
+    def backward(g: Float32Array) -> Any:
+        grads = [through(g if w is None else g * w) if x.requires_grad else None]
+        if weight is not None:
+            grads.append((g * normal).sum(axes).reshape(weight.shape))
+        if bias is not None:
+            grads.append(g.sum(axes).reshape(bias.shape))
+        return grads
+
+    return record(y, inputs, backward)

@@ -12,7 +12,7 @@ from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.broadcasting import operands, unbroadcast
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 # ---- two tensors ----
 
@@ -115,7 +115,7 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     with np.errstate(all="ignore"):
         quotient = x / y
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         dx = g / y
         return (
             unbroadcast(dx, x.shape) if a.requires_grad else None,
@@ -151,7 +151,7 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     with np.errstate(all="ignore"):
         y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         dx = dn = None
         if a.requires_grad:  # x ** 0 is constant, at x = 0 too
             dx = unbroadcast(g * np.where(n == 0, np.float32(0), n * x ** (n - 1)), x.shape)
@@ -185,7 +185,7 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     a, b = operands(input, other)
     x, y = a.data, b.data
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         first = (x > y) + np.float32(0.5) * (x == y)
         return unbroadcast(g * first, x.shape), unbroadcast(g * (1 - first), y.shape)
 

@@ -19,11 +19,11 @@ from fastdrop.functional.pointwise import div, mul, sqrt, sub
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.functional.axes import Dim
 
 
-def _restored(g: FloatArray, axes: tuple[int, ...], keepdim: bool) -> FloatArray:
+def _restored(g: Float32Array, axes: tuple[int, ...], keepdim: bool) -> Float32Array:
     """A reduction's gradient, with the reduced axes as length 1."""
     return g if keepdim else np.expand_dims(g, axes)
 
@@ -212,7 +212,7 @@ def _extreme(
         raise ValueError(f"{name} needs elements, got shape {x.shape}")
     y = reduce(x, axis=axes, keepdims=True)
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         hit = (x == y).astype(np.float32)
         return (hit / hit.sum(axis=axes, keepdims=True) * _restored(g, axes, keepdim),)
 

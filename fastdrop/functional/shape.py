@@ -12,11 +12,11 @@ from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, FloatArray, Shape
+    from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
     from fastdrop.functional.axes import Dim
 
 
-def _view(array: FloatArray, a: Tensor, shape: Shape) -> Tensor:
+def _view(array: Float32Array, a: Tensor, shape: Shape) -> Tensor:
     """The elements of a in another shape; the gradient gets a's shape back."""
     return record(array, (a,), lambda g: (g.reshape(shape),))
 
@@ -236,7 +236,7 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
         i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index
     )
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         dx = np.zeros(shape, np.float32)
         if basic:
             dx[index] = g

@@ -16,7 +16,7 @@ from fastdrop.random.forward_pass import CannotCarry
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, FloatArray
+    from fastdrop._utils.typing import ArrayLike, Float32Array
 
 # ---- tensors ----
 
@@ -50,7 +50,7 @@ def softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
     _check_dim(a, dim)
     y = softmax_of(a.data, dim)
 
-    def backward(g: FloatArray) -> Any:
+    def backward(g: Float32Array) -> Any:
         gy = g * y
         return (gy - y * gy.sum(dim, keepdims=True),)
 

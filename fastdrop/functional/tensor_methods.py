@@ -106,7 +106,7 @@ def _attach() -> None:
         setattr(Tensor, f"__{name}__", _compared(ufunc))
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
-    Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))  # type: ignore
+    Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))  # type: ignore[assignment]
 
 
 _attach()

@@ -1,4 +1,4 @@
-"""Inspect a model with dropout: warnings, layers and rates, pictures of masks, batch norm statistics."""
+"""Inspecting a model with dropout: findings, pictures of masks, batch norm statistics."""
 
 from fastdrop.inspection.diagnose import diagnose
 from fastdrop.inspection.plot_masks import plot_masks

@@ -1,11 +1,18 @@
-"""Which layers of a model drop, with what rate, and where they stand when it runs."""
+"""The dropout layers of a model, their rates, and the order in which layers run."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import nn, random
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Shape
+    from fastdrop.autograd.tensor import Tensor
 
 ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)
 CHANNELS = (
@@ -17,109 +24,105 @@ CHANNELS = (
     nn.DropBlock2d,
     nn.DropBlock3d,
 )
-PLAIN = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)  # neither learn nor drop
-OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)  # to which MOST does not apply
-MOST = {
-    "input": 0.2,
-    "dense": 0.5,
-    "channels": 0.3,
-    "embedding": 0.1,
-}  # the highest rates that are recommended
+# Layers that neither learn nor drop. A rule about two neighbouring layers skips them.
+NEUTRAL = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)
+# Layers whose rates have another meaning, so that HIGHEST_RATE does not apply to them.
+OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)
+# The highest recommended rate, by the kind of the layer (see `rate_kind`).
+HIGHEST_RATE = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}
 
 
-def places(model, data) -> list[tuple]:
-    """(path, layer, kind) of each layer with a rate above 0 that a user chooses, its kind a key of `MOST`.
+class LayerCall(NamedTuple):
+    """A layer without children, and the shape of its input; None where it is not known."""
 
-    Not among them: rates that follow a schedule or are learned, and those of targeted, token and patch dropout.
-    """
-    order = [module for module, _ in traced(model, data)]
-    at_input = {
-        id(module)
-        for i, module in enumerate(order)
-        if all(isinstance(before, PLAIN) for before in order[:i])
-    }
-    return [
-        (name, module, kind_of(module, id(module) in at_input))
-        for name, module in model.named_modules()
-        if drops(module)
-        and not isinstance(module, (*OTHER_RATES, nn.ConcreteDropout))
-        and not callable(_own_rate(module))
-    ]
+    layer: nn.Module
+    shape: Shape | None
 
 
-def registered(model):
-    """(layer, None) of every module without children, in registration order."""
-    return [
-        (module, None) for module in model.modules() if not any(True for _ in module.children())
-    ]
+def _leaves(model: nn.Module) -> list[nn.Module]:
+    """The modules without children."""
+    return [module for module in model.modules() if next(iter(module.children()), None) is None]
 
 
-def traced(model, data):
-    """(layer, shape of its input) in the order of the calls of one forward pass in evaluation."""
-    calls, leaves = [], [m for m in model.modules() if not any(True for _ in m.children())]
+def registered_layers(model: nn.Module) -> list[LayerCall]:
+    """All layers without children in the order of registration, without shapes."""
+    return [LayerCall(layer, None) for layer in _leaves(model)]
 
-    def wrapped(module, forward):
-        def call(*args, **kwargs):
-            calls.append(
-                (
-                    module,
-                    as_tensor(args[0], "input").shape
-                    if args and not isinstance(args[0], (str, bytes))
-                    else None,
-                )
-            )
+
+def called_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[LayerCall]:
+    """The layers without children in the order in which one forward pass calls them."""
+    calls: list[LayerCall] = []
+    layers = _leaves(model)
+
+    def recording(layer: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            has_array = args and not isinstance(args[0], (str, bytes))
+            calls.append(LayerCall(layer, as_tensor(args[0], "input").shape if has_array else None))
             return forward(*args, **kwargs)
 
         return call
 
     with evaluating(model):
         try:
-            for module in leaves:
-                object.__setattr__(module, "forward", wrapped(module, module.forward))
+            for layer in layers:
+                object.__setattr__(layer, "forward", recording(layer, layer.forward))
             with no_grad(), random.mask_state(draw=0):
                 model(data)
         finally:
-            for module in leaves:
-                module.__dict__.pop("forward", None)
+            for layer in layers:
+                layer.__dict__.pop("forward", None)
     return calls
 
 
-def _own_rate(module):
-    return getattr(module, rate_name(module), None)
+def tunable_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[tuple[str, nn.Module, str]]:
+    """(path, layer, kind) of each layer whose rate above 0 is a constant that the user chose.
+
+    The kind is a key of `HIGHEST_RATE`. Rates that follow a schedule or are learned are left out,
+    and so are those of targeted, token and patch dropout.
+    """
+    order = [call.layer for call in called_layers(model, data)]
+    at_input = {
+        id(layer)
+        for i, layer in enumerate(order)
+        if all(isinstance(before, NEUTRAL) for before in order[:i])
+    }
+    return [
+        (path, layer, rate_kind(layer, id(layer) in at_input))
+        for path, layer in model.named_modules()
+        if has_dropout(layer)
+        and not isinstance(layer, (*OTHER_RATES, nn.ConcreteDropout))
+        and not callable(getattr(layer, rate_name(layer), None))
+    ]
 
 
-def rate_name(module) -> str:
-    """The attribute that holds a layer's rate."""
-    return "dropout" if isinstance(module, nn.Embedding) else "p"
+def rate_name(layer: nn.Module) -> str:
+    """The name of the attribute that holds the rate of a layer."""
+    return "dropout" if isinstance(layer, nn.Embedding) else "p"
 
 
-def rate_of(module):
-    """A layer's highest rate."""
-    p = _own_rate(module)
-    if isinstance(module, nn.ConcreteDropout):
-        return module.rate
-    if callable(p):
-        return max(p(step) for step in (0, 10**3, 10**6, 10**12))
-    return p
+def highest_rate(layer: nn.Module) -> float:
+    """The rate of a layer; for a rate that follows a schedule, the highest of a few steps."""
+    if isinstance(layer, nn.ConcreteDropout):
+        return layer.rate
+    rate = getattr(layer, rate_name(layer), None)
+    if callable(rate):
+        return max(rate(step) for step in (0, 10**3, 10**6, 10**12))
+    return rate or 0.0
 
 
-def drops(module) -> bool:
-    """Whether a layer has a rate, and it is above 0."""
+def has_dropout(layer: nn.Module) -> bool:
+    """Whether a layer drops something: it has a rate, and the rate is above 0."""
     return (
-        bool(module.n_sites)
-        and not isinstance(module, (nn.GaussianNoise, nn.VariationalLinear))
-        and bool(rate_of(module))
+        bool(layer.n_sites)
+        and not isinstance(layer, (nn.GaussianNoise, nn.VariationalLinear))
+        and bool(highest_rate(layer))
     )
 
 
-def kind_of(module, at_input):
-    """Which of the recommended rates is meant for a layer."""
-    return (
-        "embedding"
-        if isinstance(module, nn.Embedding)
-        else "channels"
-        if isinstance(module, CHANNELS)
-        else "input"
-        if at_input and isinstance(module, ELEMENTWISE)
-        else "dense"
-    )
+def rate_kind(layer: nn.Module, at_input: bool) -> str:
+    """Which entry of `HIGHEST_RATE` applies to a layer; `at_input`: it drops the model's input."""
+    if isinstance(layer, nn.Embedding):
+        return "embedding"
+    if isinstance(layer, CHANNELS):
+        return "channels"
+    return "input" if at_input and isinstance(layer, ELEMENTWISE) else "dense"

@@ -1,4 +1,4 @@
-"""Models and their weights in files; nothing in a file is executed."""
+"""Models, weights and checkpoints in safetensors files. Nothing in a file is executed."""
 
 from fastdrop.io.checkpoint import load_checkpoint, save_checkpoint
 from fastdrop.io.model_file import load, load_with_info, read_info, save

@@ -1,7 +1,8 @@
-"""Checkpoints: everything that a run needs to go on bit for bit, in one safetensors file, written atomically.
+"""Checkpoints: everything that a training run needs to continue bit for bit, in one file.
 
-Parameters and buffers, the draws of every module, the optimiser's and the scheduler's state, the run's seed and generators,
-and what the training loop adds (its place in the data, early stopping, history).
+Parameters and buffers, the draw counts of all modules, the states of optimiser and scheduler, the
+run's seed and generators, and what the training loop adds (position in the data, early stopping,
+history). The file is a safetensors file, written atomically.
 """
 
 from __future__ import annotations
@@ -9,31 +10,70 @@ from __future__ import annotations
 import json
 import math
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.io.safetensors import read_file, save_file
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop import nn
+    from fastdrop._utils.typing import PathLike
+
+    Arrays = dict[str, npt.NDArray[Any]]
 
 __all__ = ["load_checkpoint", "read_checkpoint", "restore", "save_checkpoint"]
 
 _FORMAT = "fastdrop.checkpoint"
 _VERSION = 1
+_PARTS = ("model", "draws", "optimizer", "scheduler", "random", "extra")
 
 
-def save_checkpoint(path, model, optimizer=None, scheduler=None, *, extra=None) -> None:
-    """Write the state of a training run; atomically: whatever interrupts it, the old file or the new one is there.
+def save_checkpoint(
+    path: PathLike,
+    model: nn.Module,
+    optimizer: Any = None,
+    scheduler: Any = None,
+    *,
+    extra: Any = None,
+) -> None:
+    """Save the state of a training run.
 
     Parameters
     ----------
     path : str or os.PathLike
+        Written atomically: after an interruption the file is the old or the new one.
     model : Module
+        Its parameters, buffers and draw counts are saved.
     optimizer : Optimizer, optional
+        Its state is saved.
     scheduler : scheduler, optional
+        Its state is saved.
     extra : optional
-        What your own loop needs to go on: nested dicts, lists, tuples, arrays, numbers, text, None.
+        What your own loop needs to continue: nested dicts, lists, tuples, arrays, numbers, text
+        and None.
+
+    Raises
+    ------
+    TypeError
+        `extra` holds something else. Nothing is written.
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> model = fd.nn.Linear(3, 2)
+    >>> optimizer = fd.optim.Adam(model.parameters())
+    >>> fd.save_checkpoint("run.checkpoint", model, optimizer, extra={"epoch": 3})
+    >>> fd.load_checkpoint("run.checkpoint", model, optimizer)
+    {'epoch': 3}
     """
     tree = {
         "model": dict(model.state_dict()),
@@ -43,22 +83,39 @@ def save_checkpoint(path, model, optimizer=None, scheduler=None, *, extra=None) 
         "random": random.get_state(),
         "extra": extra,
     }
-    tensors: dict[str, np.ndarray] = {}
+    tensors: Arrays = {}
     text = json.dumps({"version": _VERSION, "tree": _pack(tree, "", tensors)}, allow_nan=False)
     save_file(tensors, path, {"format": _FORMAT, _FORMAT: text})
 
 
-def load_checkpoint(path, model, optimizer=None, scheduler=None):
-    """Put a run back to where `save_checkpoint` saw it: the given objects and `fastdrop.random`.
+def load_checkpoint(
+    path: PathLike, model: nn.Module, optimizer: Any = None, scheduler: Any = None
+) -> Any:
+    """Restore the given objects and `fastdrop.random` from a checkpoint.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file written by `save_checkpoint`.
+    model : Module
+        Of the architecture that was saved.
+    optimizer : Optimizer, optional
+        Of the saved kind, for the model's parameters.
+    scheduler : scheduler, optional
+        Of the saved kind, for the optimizer.
 
     Returns
     -------
-    The ``extra`` that was saved.
+    object
+        The ``extra`` that was saved.
 
     Raises
     ------
     ValueError
-        The file is torn, no checkpoint, or one of another model, optimiser or scheduler. Everything is as before then.
+        The file is truncated, no checkpoint, or the checkpoint of another model, optimizer or
+        scheduler. Nothing has changed then.
+    OSError
+        The file cannot be read.
     """
     path = os.fsdecode(path)
     tree = read_checkpoint(path)
@@ -66,7 +123,7 @@ def load_checkpoint(path, model, optimizer=None, scheduler=None):
     return tree["extra"]
 
 
-def read_checkpoint(path) -> dict:
+def read_checkpoint(path: PathLike) -> dict[str, Any]:
     """The parts of a checkpoint: model, draws, optimizer, scheduler, random, extra."""
     path = os.fsdecode(path)
     tensors, metadata = read_file(path)
@@ -79,7 +136,7 @@ def read_checkpoint(path) -> dict:
                 f"version {content['version']}, this fastdrop reads version {_VERSION}"
             )
         tree = _unpack(content["tree"], tensors)
-        for part in ("model", "draws", "optimizer", "scheduler", "random", "extra"):
+        for part in _PARTS:
             tree[part]
         return tree
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -88,77 +145,81 @@ def read_checkpoint(path) -> dict:
         ) from None
 
 
-def restore(tree: dict, path: str, model, optimizer=None, scheduler=None) -> None:
-    """Apply a checkpoint that was read; all of it, or on an error nothing."""
+def restore(
+    tree: dict[str, Any],
+    path: str,
+    model: nn.Module,
+    optimizer: Any = None,
+    scheduler: Any = None,
+) -> None:
+    """Apply a checkpoint that was read from `path`: all of it, or after an error nothing."""
     modules = dict(model.named_modules())
     parts = [(model, "model"), (optimizer, "optimizer"), (scheduler, "scheduler")]
     for part, name in parts:
         if part is not None and tree[name] is None:
-            raise ValueError(
-                f"{path!r} holds no state of {'an' if name[0] in 'aeiou' else 'a'} {name}"
-            )
-    if not tree["draws"].keys() <= modules.keys():
-        raise ValueError(
-            f"{path!r} does not fit the model: it has no module {min(tree['draws'].keys() - modules.keys())!r}"
-        )
+            article = "an" if name[0] in "aeiou" else "a"
+            raise ValueError(f"{path!r} holds no state of {article} {name}")
+    unknown = tree["draws"].keys() - modules.keys()
+    if unknown:
+        raise ValueError(f"{path!r} does not fit the model: it has no module {min(unknown)!r}")
     before = [(part, _copied(part.state_dict())) for part, _ in parts if part is not None]
     draws = {name: module.draw for name, module in modules.items()}
-    run = random.get_state()
-    name = "model"
+    random_state = random.get_state()
+    applying = "model"
     try:
-        for part, name in parts:
+        for part, applying in parts:
             if part is not None:
-                part.load_state_dict(tree[name])
-        name = "draws"
-        for module_name, module in modules.items():
-            module.draw = tree["draws"].get(module_name, 0)
-        name = "random"
+                part.load_state_dict(tree[applying])
+        applying = "draws"
+        for name, module in modules.items():
+            module.draw = tree["draws"].get(name, 0)
+        applying = "random"
         random.set_state(tree["random"])
     except BaseException as error:
         for part, state in before:
             part.load_state_dict(state)
-        for module_name, module in modules.items():
-            module.draw = draws[module_name]
-        random.set_state(run)
+        for name, module in modules.items():
+            module.draw = draws[name]
+        random.set_state(random_state)
         if isinstance(error, (ValueError, KeyError, TypeError, RuntimeError, AttributeError)):
             raise ValueError(
-                f"{path!r} does not fit the {name}: {error.args[0] if error.args else error}"
+                f"{path!r} does not fit the {applying}: {error.args[0] if error.args else error}"
             ) from None
         raise
 
 
-def _copied(tree):
-    """The same nested values with arrays of their own."""
-    tensors: dict[str, np.ndarray] = {}
+def _copied(tree: Any) -> Any:
+    """The same nested values with copies of the arrays."""
+    tensors: Arrays = {}
     packed = _pack(tree, "", tensors)
     return _unpack(packed, {name: array.copy() for name, array in tensors.items()})
 
 
-def _pack(value, path: str, tensors: dict):
-    """Nested values as JSON, the arrays taken out into `tensors` under their path."""
+def _pack(value: Any, path: str, tensors: Arrays) -> Any:
+    """Nested values as JSON. Arrays are moved to `tensors`, under their path."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
-        value = float(
-            value
-        )  # JSON holds the shortest text that gives the same float64, and no NaN or infinity
+        # JSON has the shortest text that gives the same float64, and no NaN or infinity.
+        value = float(value)
         return value if math.isfinite(value) else {"float": str(value)}
-    if isinstance(value, np.ndarray) or hasattr(value, "_node"):
+    if isinstance(value, (np.ndarray, Tensor)):
         while path in tensors:  # keys 1 and "1", or "a.b" beside a dict in "a"
             path += "'"
-        tensors[path] = value if isinstance(value, np.ndarray) else value.data
+        tensors[path] = value.data if isinstance(value, Tensor) else value
         return {"array": path}
     if isinstance(value, dict):
-        pairs = value.items()
         if not all(isinstance(key, (str, int)) and not isinstance(key, bool) for key in value):
             raise TypeError(
-                f"{path or 'a checkpoint'} must have keys of text or integers, got {check.describe(value)}"
+                f"{path or 'a checkpoint'} must have keys of text or integers, "
+                f"got {check.describe(value)}"
             )
         return {
             "dict": [
-                [key, _pack(item, f"{path}.{key}".lstrip("."), tensors)] for key, item in pairs
+                [key, _pack(item, f"{path}.{key}".lstrip("."), tensors)]
+                for key, item in value.items()
             ]
         }
     if isinstance(value, (list, tuple)):
@@ -170,8 +231,8 @@ def _pack(value, path: str, tensors: dict):
     )
 
 
-def _unpack(value, tensors: dict):
-    """The inverse of `_pack`."""
+def _unpack(value: Any, tensors: Arrays) -> Any:
+    """Inverse of `_pack`."""
     if isinstance(value, list):
         return [_unpack(item, tensors) for item in value]
     if not isinstance(value, dict):

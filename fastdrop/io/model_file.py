@@ -1,51 +1,78 @@
-"""Models and their weights in files: one safetensors file holds both, and nothing in it is executed."""
+"""Saving and loading of models: weights and architecture in one safetensors file."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import math
 import os
+from typing import TYPE_CHECKING, Any
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
-from fastdrop.io.architecture import architecture, build
+from fastdrop.io.architecture import architecture, build, least_numbers
 from fastdrop.io.safetensors import load_file, read_file, save_file
 from fastdrop.nn.module import checked_module
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import PathLike
 
 __all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
-_DENSE = ("in_features", "out_features")
-# Sizes whose product a layer's weights have at least; what makes norms have any; SparseLinear has arrays of each of its sizes.
-_SIZES = {
-    "Linear": _DENSE,
-    "DropConnectLinear": _DENSE,
-    "TargetedLinear": _DENSE,
-    "VariationalLinear": _DENSE,
-    "Embedding": ("num_embeddings", "embedding_dim"),
-    "BatchNorm1d": ("num_features",),
-    "LayerNorm": ("normalized_shape",),
+# The entries of the description under _KEY and their types.
+_DESCRIPTION: dict[str, tuple[type, ...]] = {
+    "version": (int,),
+    "class": (str,),
+    "training": (bool,),
+    "architecture": (dict, type(None)),
+    "why": (str, type(None)),  # why there is no architecture
+    "info": (object,),
 }
-_NORMS = {"BatchNorm1d": ("affine", "track_running_stats"), "LayerNorm": ("elementwise_affine",)}
-_SPARSE = ("nonzeros", "out_features")
 
 
-def save(model, path, *, info=None) -> None:
-    """Save a model, or a state dict, as a safetensors file; atomically.
+def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = None) -> None:
+    """Save a model, or a state dict, as a safetensors file.
 
-    The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture goes into the metadata where the model
-    is made of this library's layers (Sequential, Linear, ...); of a class of your own only the weights and its name do.
+    The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture is saved too
+    if the model consists of this library's layers (Sequential, Linear, ...). Of a class of your
+    own, the weights and the name of the class are saved.
 
     Parameters
     ----------
     model : Module, or dict of str to array
+        The model, or a state dict.
     path : str or os.PathLike
-        Replaced in one step; when anything goes wrong the old file stays.
+        The file is replaced in one step; after any error the old file is still there.
     info : JSON-able, optional
-        Whatever should travel with the model (class names, the mean of the data, ...); `load_with_info` and `read_info` return it.
+        Anything that belongs to the model (class names, the mean of the data, ...).
+        `fastdrop.io.load_with_info` and `fastdrop.io.read_info` return it.
+
+    Raises
+    ------
+    TypeError
+        `model` is neither a Module nor a dict, or `info` is not JSON-able.
+    ValueError
+        `info` holds NaN or infinity, or is given with a state dict.
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> model = fd.nn.Sequential(fd.nn.Linear(3, 4), fd.nn.ReLU(), fd.nn.Linear(4, 2))
+    >>> fd.save(model, "model.safetensors", info={"classes": ["no", "yes"]})
+    >>> fd.load("model.safetensors")
+    Sequential(
+      (0): Linear(in_features=3, out_features=4, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=4, out_features=2, bias=True)
+    )
     """
     if not isinstance(model, nn.Module):
         if not isinstance(model, dict):
@@ -55,7 +82,7 @@ def save(model, path, *, info=None) -> None:
         save_file(model, path)
         return
     kind = type(model)
-    about = {
+    about: dict[str, Any] = {
         "version": _VERSION,
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "training": model.training,
@@ -74,41 +101,69 @@ def save(model, path, *, info=None) -> None:
     save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
 
 
-def load(path, model=None):
-    """What `save` saved: a model with its weights and mode (training or evaluation), or a state dict.
+def load(path: PathLike, model: nn.Module | None = None) -> Any:
+    """Load a model with its weights and mode (training or evaluation), or a state dict.
+
+    Nothing is imported or run from the file.
 
     Parameters
     ----------
     path : str or os.PathLike
+        A file written by `save`, or any safetensors file.
     model : Module, optional
-        Fill this one instead of building one: for weights that come from elsewhere (PyTorch's state dict in a
-        safetensors file), and for classes of your own. One of those that is defined where the program that saved it
-        had it, and that needs no arguments, is found and built without; nothing is imported or run from the file.
+        Fill this model instead of building one: for weights from elsewhere (PyTorch's state dict
+        in a safetensors file), and for classes of your own. A class of your own is built without
+        this argument if the program defines it under the same name and in the same module as the
+        program that saved it, and its constructor needs no arguments.
 
     Returns
     -------
-    Module (the given one, where one is given), or dict of str to array for a file that holds no model
+    Module, or dict of str to array
+        The given model if there is one. A dict if the file holds no model.
 
     Raises
     ------
     ValueError
-        The file is torn, holds a model of a class that is neither in this library nor defined in this program (give
-        ``model=``), or weights that do not fit the model, which is unchanged then.
+        The file is truncated; or holds a model of a class that is neither in this library nor
+        defined in this program (pass ``model=``); or its weights do not fit the model, which is
+        then unchanged.
+    OSError
+        The file cannot be read.
+
+    See Also
+    --------
+    fastdrop.io.load_with_info : returns what `save` got as `info`, too.
     """
     return load_with_info(path, model)[0]
 
 
-def load_with_info(path, model=None) -> tuple:
-    """The pair of what `load` gives and the ``info`` that was saved with it (None where there is none); the file is read once."""
+def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any, Any]:
+    """Load a model together with the ``info`` that was saved with it, reading the file once.
+
+    Parameters
+    ----------
+    path, model
+        As for `load`.
+
+    Returns
+    -------
+    (Module or dict, info)
+        What `load` returns, and the ``info`` of `save`; None if there is none.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        As for `load`.
+    """
     if model is not None:
         checked_module(model, "model")
     path = os.fsdecode(path)
     tensors, metadata = read_file(path)
-    about = _about(path, metadata)
+    about = _read_description(path, metadata)
     if model is None:
         if about is None:
             return tensors, None
-        model = _built(about, path, sum(array.size for array in tensors.values()))
+        model = _new_model(about, path, tensors)
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
@@ -116,25 +171,47 @@ def load_with_info(path, model=None) -> tuple:
     return (model, None) if about is None else (model.train(about["training"]), about["info"])
 
 
-def read_info(path):
-    """The ``info`` that was saved with a model; None where there is none."""
+def read_info(path: PathLike) -> Any:
+    """The ``info`` that was saved with a model.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file written by `save`.
+
+    Returns
+    -------
+    JSON-able
+        The ``info`` of `save`; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        The file is truncated, or no safetensors file.
+    OSError
+        The file cannot be read.
+    """
     path = os.fsdecode(path)
-    about = _about(path, read_file(path)[1])
+    about = _read_description(path, read_file(path)[1])
     return None if about is None else about["info"]
 
 
-def _built(about: dict, path: str, numbers: int):
-    """The model, leaving the run's randomness as it was: its fresh weights are not drawn, or thrown away. `numbers`: how many the file holds."""
-    least = _least_numbers(about["architecture"])
-    if least > numbers:  # before memory is asked for that no weights will fill
+def _new_model(about: dict[str, Any], path: str, tensors: dict[str, npt.NDArray[Any]]) -> nn.Module:
+    """A model for these weights. The run's random state does not change.
+
+    The initial weights are not drawn, or are drawn from a random state of their own.
+    """
+    least, held = least_numbers(about["architecture"]), sum(a.size for a in tensors.values())
+    if least > held:  # before memory is allocated for weights that the file does not hold
         raise ValueError(
-            f"{path!r} does not fit the model: its layers need {least} numbers, the file holds {numbers}"
+            f"{path!r} does not fit the model: its layers need {least} numbers, "
+            f"the file holds {held}"
         )
     try:
         if about["architecture"] is not None:
             with nn.init.skipped():
                 return build(about["architecture"])
-        kind = _defined(about["class"])
+        kind = _class_in_program(about["class"])
         if kind is not None:
             with random.own_run(0):
                 return kind()
@@ -147,54 +224,35 @@ def _built(about: dict, path: str, numbers: int):
     )
 
 
-def _least_numbers(spec) -> int:
-    """How many numbers the weights of this architecture need at least; nonsense needs none."""
-    if isinstance(spec, list):
-        return sum(map(_least_numbers, spec))
-    if not isinstance(spec, dict):
-        return 0
-    kind, own, given = str(spec.get("class")), 0, spec.get("arguments")
-    if isinstance(given, dict) and not (
-        kind in _NORMS and not any(given.get(name, True) for name in _NORMS[kind])
-    ):
-        own = _product(given.get(name) for name in _SIZES.get(kind, ()))
-        own += sum(_product([given.get(name)]) for name in _SPARSE if kind == "SparseLinear")
-    return own + sum(map(_least_numbers, spec.values()))
+def _class_in_program(name: str) -> type[nn.Module] | None:
+    """The user's Module of this full name if the program defines it; None otherwise.
 
-
-def _product(sizes) -> int:
-    """Of sizes as a file has them; 0 where there are none, or one is no size."""
-    sizes = [size for some in sizes for size in (some if isinstance(some, list) else [some])]
-    return (
-        math.prod(sizes) if sizes and all(type(size) is int and size > 0 for size in sizes) else 0
-    )
-
-
-def _defined(name: str):
-    """The user's class of this full name, where this program has defined it and it needs no arguments; else None."""
-    stack, found = list(nn.Module.__subclasses__()), None
+    Also None if its constructor needs arguments.
+    """
+    stack: list[type[nn.Module]] = list(nn.Module.__subclasses__())
+    found = None
     while stack:
         kind = stack.pop()
         stack += kind.__subclasses__()
+        # The class that was defined last comes first: a cell of a notebook may have run twice.
         if (
             found is None
             and f"{kind.__module__}.{kind.__qualname__}" == name
             and not name.startswith("fastdrop.")
         ):
-            found = kind  # the one defined last: a notebook's cell may have run twice
+            found = kind
     if found is None:
         return None
-    parameters = inspect.signature(found).parameters.values()
-    needed = [
+    required = [
         p
-        for p in parameters
+        for p in inspect.signature(found).parameters.values()
         if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    return None if needed else found
+    return None if required else found
 
 
-def _about(path: str, metadata: dict) -> dict | None:
-    """What the metadata say about the model, checked; None for a file without."""
+def _read_description(path: str, metadata: dict[str, str]) -> dict[str, Any] | None:
+    """The model's description in the metadata, validated; None if there is none."""
     if metadata.get("format") == "fastdrop.checkpoint":
         raise ValueError(
             f"{path!r} is a checkpoint of a training run: read it with fastdrop.load_checkpoint"
@@ -205,16 +263,8 @@ def _about(path: str, metadata: dict) -> dict | None:
         about = strict_json(metadata[_KEY])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path!r}: bad description of the model ({error})") from None
-    kinds = {
-        "version": int,
-        "class": str,
-        "training": bool,
-        "architecture": (dict, type(None)),
-        "why": (str, type(None)),
-        "info": object,
-    }
     if not isinstance(about, dict) or not all(
-        key in about and isinstance(about[key], kind) for key, kind in kinds.items()
+        key in about and isinstance(about[key], kinds) for key, kinds in _DESCRIPTION.items()
     ):
         raise ValueError(f"{path!r}: bad description of the model")
     if about["version"] != _VERSION:

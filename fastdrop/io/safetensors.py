@@ -1,10 +1,12 @@
-"""The safetensors format: a short JSON header, then raw little-endian arrays. Nothing in a file is executed.
+"""The safetensors format: a JSON header, then raw little-endian arrays. Nothing is executed.
 
     8 bytes   length n of the header, unsigned little-endian
-    n bytes   {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..., "__metadata__": {"k": "v"}}
+    n bytes   {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...,
+               "__metadata__": {"k": "v"}}
     the rest  the arrays one after another in C order, without gaps; offsets count from here
 
-The reader believes nothing: whatever disagrees with the page above is a ValueError that names the file.
+The reader validates everything: whatever disagrees with this layout is a ValueError that names
+the file.
 """
 
 from __future__ import annotations
@@ -12,15 +14,26 @@ from __future__ import annotations
 import json
 import math
 import os
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.atomic_write import atomic_write
 from fastdrop._utils.strict_json import strict_json
+from fastdrop.autograd.tensor import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import PathLike, Shape
 
 MAX_HEADER = 100_000_000  # bytes; the format's own limit
-_ALIGN = 64  # the first array begins at a multiple of a cache line; the format allows trailing spaces in the header
+# The first array begins at a multiple of a cache line. The format allows trailing spaces in the
+# header.
+_ALIGN = 64
 _MAX_NDIM = 32
 
 _TO_NUMPY = {
@@ -41,26 +54,41 @@ _TO_NUMPY = {
 _FROM_NUMPY = {np.dtype(code).str: name for name, code in _TO_NUMPY.items() if name != "BF16"}
 
 
-def save_file(tensors, path, metadata=None) -> None:
+def save_file(
+    tensors: Mapping[str, Any], path: PathLike, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write named arrays to a safetensors file, atomically.
 
     Parameters
     ----------
     tensors : dict of str to array or Tensor
-        Any strides and byte order; the file holds C order, little-endian.
+        Floats, integers or bools with any strides and byte order. The file holds them in C order,
+        little-endian.
     path : str or os.PathLike
-        The file is replaced in one step when everything is on disk: whoever reads it sees the old or the new one.
+        The file is replaced in one step when everything is on disk. A reader sees the old or the
+        new file.
     metadata : dict of str to str, optional
+        Text that is stored in the file's header.
 
     Raises
     ------
     TypeError, ValueError
-        A name that is no string, a dtype that the format lacks, metadata that is not text. Nothing is written.
+        A name is no string, the format lacks a dtype, or metadata is not text. Nothing is written.
     OSError
-        The disk said no. The old file stays.
+        The file cannot be written. The old file stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import io
+    >>> io.save_file({"weight": np.eye(2, dtype=np.float32)}, "weights.safetensors")
+    >>> io.load_file("weights.safetensors")
+    {'weight': array([[1., 0.],
+           [0., 1.]], dtype=float32)}
     """
-    arrays = _checked(tensors)
-    header, offset = {}, 0
+    arrays = _checked_tensors(tensors)
+    header: dict[str, Any] = {}
+    offset = 0
     if metadata:
         header["__metadata__"] = _checked_metadata(metadata)
     # Widest elements first: then every array begins at a multiple of its element size.
@@ -77,38 +105,58 @@ def save_file(tensors, path, metadata=None) -> None:
     text += b" " * (-(8 + len(text)) % _ALIGN)
     if len(text) > MAX_HEADER:
         raise ValueError(
-            f"tensors and metadata need a header of {len(text)} bytes, the format allows {MAX_HEADER}"
+            f"tensors and metadata need a header of {len(text)} bytes, "
+            f"the format allows {MAX_HEADER}"
         )
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
-            array = arrays[name]
-            file.write(
-                np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-                .reshape(-1)
-                .view(np.uint8)
-            )
+            dtype = arrays[name].dtype.newbyteorder("<")
+            file.write(np.ascontiguousarray(arrays[name], dtype).reshape(-1).view(np.uint8))
 
 
-def load_file(path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file (BF16 as float32, which holds it exactly)."""
+def load_file(path: PathLike) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a safetensors file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    dict of str to array
+        In the file's dtypes, in native byte order. BF16 becomes float32, which holds it exactly.
+
+    Raises
+    ------
+    ValueError, OSError
+        As for `read_file`.
+    """
     return read_file(path)[0]
 
 
-def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays and the metadata of a safetensors file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    (dict of str to array, dict of str to str)
+        The arrays as `load_file` returns them, and the metadata.
 
     Raises
     ------
     ValueError
-        The file is torn, or no safetensors file; the message names it and says what is wrong.
+        The file is truncated, or no safetensors file. The message names it and says what is wrong.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     path = os.fsdecode(path)
-    if os.path.exists(path) and not (
-        os.path.isfile(path) or os.path.isdir(path)
-    ):  # a pipe, which would be waited for
+    # Opening a pipe would wait for a writer.
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise ValueError(f"{path!r} is no safetensors file: it is not a regular file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -125,19 +173,21 @@ def read_file(path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         for (_, _, begin, end), name in entries:
             if begin != position:
                 raise ValueError(
-                    f"{path!r}: tensor {name!r} begins at {begin}, the one before it ends at {position}"
+                    f"{path!r}: tensor {name!r} begins at {begin}, "
+                    f"the one before it ends at {position}"
                 )
             position = end
         if position != room:
             raise ValueError(
-                f"{path!r} is torn: its tensors need {position} bytes, it holds {room}"
+                f"{path!r} is truncated or has extra bytes: its tensors need {position} bytes, "
+                f"it holds {room}"
             )
         loaded = {name: _read_array(file, path, name, *entry[:2]) for entry, name in entries}
     return {name: loaded[name] for name in header}, metadata
 
 
-def _checked(tensors) -> dict[str, np.ndarray]:
-    """Names and arrays that the format can hold."""
+def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
+    """Arrays by name, after a check that the format can hold them."""
     if not hasattr(tensors, "items"):
         raise TypeError(
             f"tensors must be a dict of names and arrays, got {check.describe(tensors)}"
@@ -148,21 +198,21 @@ def _checked(tensors) -> dict[str, np.ndarray]:
             raise TypeError(f"names in tensors must be str, got {check.describe(name)}")
         if name == "__metadata__":
             raise ValueError(
-                "tensors must not hold the name '__metadata__', which the format keeps for itself"
+                "tensors must not hold the name '__metadata__', which the format reserves"
             )
         array = check.as_array(
-            value.data if hasattr(value, "_node") else value, f"tensors[{name!r}]"
+            value.data if isinstance(value, Tensor) else value, f"tensors[{name!r}]"
         )
         if array.dtype.newbyteorder("<").str not in _FROM_NUMPY:
             raise TypeError(
-                f"tensors[{name!r}] must hold floats, integers or bools that the safetensors format knows, "
-                f"got {check.describe(array)}"
+                f"tensors[{name!r}] must hold floats, integers or bools that the safetensors "
+                f"format has, got {check.describe(array)}"
             )
         arrays[name] = array
     return arrays
 
 
-def _checked_metadata(metadata) -> dict[str, str]:
+def _checked_metadata(metadata: Any) -> dict[str, str]:
     if not hasattr(metadata, "items"):
         raise TypeError(f"metadata must be a dict of str to str, got {check.describe(metadata)}")
     for key, value in metadata.items():
@@ -173,8 +223,8 @@ def _checked_metadata(metadata) -> dict[str, str]:
     return dict(metadata)
 
 
-def _read_header(file, path: str, size: int) -> dict:
-    """The parsed JSON; `file` stands at the first array afterwards."""
+def _read_header(file: IO[bytes], path: str, size: int) -> dict[str, Any]:
+    """The parsed JSON header. Afterwards `file` is positioned at the first array."""
     if size < 8:
         raise ValueError(f"{path!r} is no safetensors file: it is {size} bytes long")
     length = int.from_bytes(file.read(8), "little")
@@ -184,11 +234,10 @@ def _read_header(file, path: str, size: int) -> dict:
         )
     if length > size - 8:
         raise ValueError(
-            f"{path!r} is torn or no safetensors file: its header would be {length} bytes long, "
-            f"{size - 8} follow"
+            f"{path!r} is truncated or no safetensors file: its header would be {length} "
+            f"bytes long, {size - 8} follow"
         )
     text = file.read(length)
-
     try:
         if not text.startswith(b"{"):
             raise ValueError("it does not begin with {")
@@ -197,8 +246,8 @@ def _read_header(file, path: str, size: int) -> dict:
         raise ValueError(f"{path!r} is no safetensors file: bad header ({error})") from None
 
 
-def _checked_entry(path: str, name: str, entry) -> tuple[str, tuple, int, int]:
-    """(dtype, shape, begin, end) of one tensor, each believed only after it agrees with the others."""
+def _checked_entry(path: str, name: str, entry: Any) -> tuple[str, Shape, int, int]:
+    """(dtype, shape, begin, end) of one tensor, validated on their own and together."""
     where = f"{path!r}: tensor {name!r}"
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise ValueError(f"{where} must have dtype, shape and data_offsets")
@@ -231,17 +280,17 @@ def _checked_entry(path: str, name: str, entry) -> tuple[str, tuple, int, int]:
     return dtype, tuple(shape), *offsets
 
 
-def _read_array(file, path: str, name: str, dtype: str, shape: tuple) -> np.ndarray:
+def _read_array(file: Any, path: str, name: str, dtype: str, shape: Shape) -> npt.NDArray[Any]:
     """The next array of the file, in native byte order."""
     try:
         array = np.empty(shape, _TO_NUMPY[dtype])
-    except ValueError:  # a zero beside sizes whose product NumPy cannot index
+    except ValueError:  # a size 0, and others whose product NumPy cannot index
         raise ValueError(
             f"{path!r}: tensor {name!r} has a shape that is too large, {list(shape)}"
         ) from None
     raw = array.reshape(-1).view(np.uint8)
     if file.readinto(raw) != raw.nbytes:
-        raise ValueError(f"{path!r} is torn: it ends inside tensor {name!r}")
+        raise ValueError(f"{path!r} is truncated: it ends inside tensor {name!r}")
     if dtype == "BOOL" and raw.size and raw.max() > 1:
         raise ValueError(f"{path!r}: tensor {name!r} is BOOL and holds the byte {raw.max()}")
     if dtype == "BF16":

@@ -82,6 +82,7 @@ def alpha_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.alpha_dropout(np.ones((1, 4)), 0.5, seed=1).round(4)
+    array([[ 1.6656,  1.6656, -0.7792,  1.6656]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return _alpha(x, "x", p, key, rows, (), out, False)
@@ -130,6 +131,7 @@ def alpha_dropout_backward(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.alpha_dropout_backward(np.ones((1, 4)), 0.5, seed=1).round(4)
+    array([[0.8864, 0.8864, 0.    , 0.8864]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return _alpha(dy, "dy", p, key, rows, share, out, True)
@@ -177,6 +179,9 @@ def feature_alpha_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.feature_alpha_dropout(np.ones((1, 3, 2)), 0.5, seed=1).round(4)
+    array([[[ 1.6656,  1.6656],
+            [ 1.6656,  1.6656],
+            [-0.7792, -0.7792]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, channels, ...)"))
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)

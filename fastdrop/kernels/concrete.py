@@ -72,6 +72,7 @@ def concrete_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.concrete_dropout(np.ones((1, 4)), 0.5, seed=1).round(3)
+    array([[1.511, 2.   , 0.   , 2.   ]], dtype=float32)
     """
     p = check.real(p, "p", low=0.0, high=1.0, open_low=True, open_high=True)
     temperature = check.real(temperature, "temperature", low=0.0, open_low=True)

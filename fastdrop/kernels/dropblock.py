@@ -113,6 +113,10 @@ def dropblock(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.dropblock(np.ones((1, 1, 4, 4)), 0.3, 2, seed=2).round(2)
+    array([[[[1.33, 1.33, 1.33, 1.33],
+             [1.33, 1.33, 1.33, 1.33],
+             [0.  , 0.  , 1.33, 1.33],
+             [0.  , 0.  , 1.33, 1.33]]]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return _dropblock(x, "x", p, block_size, couple_channels, normalize, key, rows, out)
@@ -158,7 +162,8 @@ def dropblock_backward(
     --------
     >>> import numpy as np
     >>> from fastdrop import kernels
-    >>> kernels.dropblock_backward(np.ones((1, 1, 4)), 0.3, 2, seed=2).round(2)
+    >>> kernels.dropblock_backward(np.ones((1, 1, 8)), 0.3, 2, seed=2).round(2)
+    array([[[1.33, 1.33, 1.33, 1.33, 1.33, 1.33, 0.  , 0.  ]]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return _dropblock(dy, "dy", p, block_size, couple_channels, normalize, key, rows, out)
@@ -199,6 +204,7 @@ def dropblock_mask(
     --------
     >>> from fastdrop import kernels
     >>> kernels.dropblock_mask((1, 1, 8), 0.3, 2, seed=2)
+    array([[[ True,  True,  True,  True,  True,  True, False, False]]])
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     ones = np.ones(shape, np.float32)

@@ -97,6 +97,7 @@ def dropconnect_linear(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.dropconnect_linear(np.ones((1, 6)), np.ones((3, 6)), p=0.5, seed=1)
+    array([[ 6., 10.,  4.]], dtype=float32)
     """
     p = check.rate(p)
     per_sample, mask_bias = check.flag(per_sample, "per_sample"), check.flag(mask_bias, "mask_bias")
@@ -104,8 +105,10 @@ def dropconnect_linear(
     x, w = check.floats(x, "x", ndim=2), check.floats(w, "w", ndim=2)
     b = None if b is None else check.floats(b, "b", ndim=1)
     check.linear_shapes(x.shape, w.shape, None if b is None else b.shape)
-    key = _weight_key(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
-    stream = key.sample_stream(sample_rows(len(x), rows))[1]
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    _require_no_sub(key)
+    numbers = sample_rows(len(x), rows)
+    stream = key.sample_stream(numbers)[1]
     target = check.output(out, (len(x), len(w)), *given, x, w, b, may_alias=False)
     y = check.core_buffer(target)
     q = _core.keep_threshold(p)
@@ -163,26 +166,27 @@ def dropconnect_mask(
     --------
     >>> from fastdrop import kernels
     >>> kernels.dropconnect_mask(2, 4, 0.5, seed=1)
+    array([[False, False, False,  True],
+           [ True,  True,  True,  True]])
     """
     outs = check.integer(out_features, "out_features")
     ins = check.integer(in_features, "in_features")
     q = _core.keep_threshold(check.rate(p))
-    key = _weight_key(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    _require_no_sub(key)
     count = key.sample_stream(1 if samples is None else samples)[0]
-    mask = check.empty((count, outs, ins), np.bool_, "the mask's axes")
+    mask: BoolArray = check.empty((count, outs, ins), np.bool_, "the mask's axes")
     if samples is None:
-        _core.keep_mask(mask[0], key.weight_stream(), q)
-        return mask[0]
+        shared: BoolArray = mask[0]
+        _core.keep_mask(shared, key.weight_stream(), q)
+        return shared
     for i in range(count):
         _core.keep_mask(mask[i], key.weight_stream(key.row0 + i), q)
     return mask
 
 
-def _weight_key(**coordinates: int) -> MaskKey:
-    """The key, whose `sub` must be 0."""
-    key = MaskKey(**coordinates)
+def _require_no_sub(key: MaskKey) -> None:
     if key.sub:
         raise ValueError(
             f"sub must be 0: DropConnect's second coordinate is the weight's row, got {key.sub!r}"
         )
-    return key

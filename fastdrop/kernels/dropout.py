@@ -76,6 +76,8 @@ def dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.dropout(np.ones((2, 4)), 0.5, seed=1)
+    array([[2., 2., 0., 2.],
+           [0., 0., 2., 0.]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return drop_elements(x, "x", p, key, rows, inverted, share, out)
@@ -123,6 +125,8 @@ def dropout_backward(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.dropout_backward(np.ones((2, 4)), 0.5, seed=1)
+    array([[2., 2., 0., 2.],
+           [0., 0., 2., 0.]], dtype=float32)
     """
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     return drop_elements(dy, "dy", p, key, rows, inverted, share, out)
@@ -208,6 +212,9 @@ def spatial_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.spatial_dropout(np.ones((1, 3, 2)), 0.5, seed=1)
+    array([[[2., 2.],
+            [2., 2.],
+            [0., 0.]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, channels, ...)"))
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)

@@ -74,6 +74,9 @@ def drop_path(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.drop_path(np.ones((3, 2)), 0.5, seed=1)
+    array([[2., 2.],
+           [0., 0.],
+           [0., 0.]], dtype=float32)
     """
     check.choice(mode, "mode", ("row", "batch"))
     q = _core.keep_threshold(check.rate(p))

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import MaskKey
+from fastdrop.kernels.masks import draw_mask
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
@@ -42,11 +43,11 @@ def token_factors(
     tokens: IntArray, words: int, stream: Stream, q: int, per_sample: bool
 ) -> Float32Array:
     """2^32 / q where the token's word type is kept, 0 where it is dropped, in tokens' shape."""
-    kept = np.empty((samples_of(tokens) if per_sample else 1, words), np.bool_)
-    _core.keep_mask(kept, stream, q)
-    factors = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
+    kept = draw_mask(samples_of(tokens) if per_sample else 1, words, stream, q)
+    factors: Float32Array = np.where(kept, np.float32(_core.keep_scale(q)), np.float32(0))
     if not per_sample or tokens.ndim < 2:
-        return factors[0][tokens]
+        of_type: Float32Array = factors[0]
+        return of_type[tokens]
     flat = tokens.reshape(len(tokens), -1) if tokens.size else np.zeros((len(tokens), 0), np.intp)
     return np.take_along_axis(factors, flat, 1).reshape(tokens.shape)
 
@@ -106,7 +107,11 @@ def embedding_dropout(
     --------
     >>> import numpy as np
     >>> from fastdrop import kernels
-    >>> kernels.embedding_dropout([0, 1, 2, 1], np.ones((3, 2)), 0.5, seed=1)
+    >>> kernels.embedding_dropout([0, 1, 2, 1], np.ones((3, 2)), 0.5, seed=2)
+    array([[2., 2.],
+           [2., 2.],
+           [0., 0.],
+           [2., 2.]], dtype=float32)
     """
     p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
     weight = check.floats(weight, "weight", ndim=2)

@@ -91,6 +91,7 @@ def linear(
     --------
     >>> from fastdrop import kernels
     >>> kernels.linear([[1, 2]], [[1, 1], [1, -1]], [0.5, 0.5], activation="relu")
+    array([[3.5, 0. ]], dtype=float32)
     """
     p, input_p = check.rate(p), check.rate(input_p, "input_p")
     site, input_site = check.integer(site, "site"), check.integer(input_site, "input_site")

@@ -61,6 +61,8 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Float32Array | None = None) -> Fl
     --------
     >>> from fastdrop import kernels
     >>> kernels.matmul([[1, 2], [3, 4]], [[1, 0], [1, 1]])
+    array([[3., 2.],
+           [7., 4.]], dtype=float32)
     """
     left, left_transposed = operand(a, "a")
     right, right_transposed = operand(b, "b")

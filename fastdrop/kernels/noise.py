@@ -81,6 +81,7 @@ def gaussian_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.gaussian_dropout(np.ones((1, 4)), 0.2, seed=1).round(3)
+    array([[1.149, 0.626, 1.353, 0.925]], dtype=float32)
     """
     sigma = gaussian_sigma(check.rate(p))
     return elementwise(
@@ -139,6 +140,7 @@ def gaussian_noise(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.gaussian_noise(np.zeros((1, 4)), 0.1, seed=1).round(3)
+    array([[ 0.03 , -0.075,  0.071, -0.015]], dtype=float32)
     """
     sigma = check.real(sigma, "sigma", low=0.0, high=FLOAT_MAX)
     return elementwise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray
 
 __all__ = ["sparse_linear"]
+
+_Integer = TypeVar("_Integer", bound="np.integer[Any]")
 
 
 def check_csr(values: Float32Array, columns: IntArray, starts: IntArray, ins: int) -> int:
@@ -87,6 +89,7 @@ def sparse_linear(
     --------
     >>> from fastdrop import kernels
     >>> kernels.sparse_linear([[1, 2, 3]], values=[10, 1], columns=[0, 2], starts=[0, 1, 2])
+    array([[10.,  3.]], dtype=float32)
     """
     given = (x, values, b)
     x, values = check.floats(x, "x", ndim=2), check.floats(values, "values", ndim=1)
@@ -103,7 +106,7 @@ def sparse_linear(
     return target
 
 
-def _integers(value: Any, name: str, dtype: npt.DTypeLike) -> IntArray:
+def _integers(value: Any, name: str, dtype: type[_Integer]) -> npt.NDArray[_Integer]:
     """A 1-d array of integers as C-contiguous `dtype`, which must hold them."""
     array = check.as_array(value, name)
     if array.dtype.kind not in "iu" or array.ndim != 1:

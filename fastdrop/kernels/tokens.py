@@ -13,17 +13,21 @@ from fastdrop.kernels.elementwise import shape_of
 from fastdrop.kernels.mask_key import MaskKey
 
 if TYPE_CHECKING:
+    from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray
 
 __all__ = ["patch_indices", "token_dropout"]
 
 
-def smallest(u: IntArray, k: int) -> IntArray:
-    """Columns (N, k) of the k smallest values of each row of u, in increasing order.
+def draw_tokens(samples: int, length: int, keep: int, stream: Stream) -> IntArray:
+    """Positions (samples, keep) of the tokens that patch dropout keeps, in increasing order.
 
-    Of equal values the one in the lower column comes first.
+    They are the tokens with the smallest uniform numbers U. Of equal numbers the one of the earlier
+    token counts as smaller.
     """
-    return np.sort(np.argsort(u, axis=1, kind="stable")[:, :k], axis=1)
+    u = check.empty((samples, length), np.uint32, "samples and length")
+    _core.keep_uniforms(u, stream)
+    return np.sort(np.argsort(u, axis=1, kind="stable")[:, :keep], axis=1)
 
 
 def token_dropout(
@@ -72,6 +76,9 @@ def token_dropout(
     >>> import numpy as np
     >>> from fastdrop import kernels
     >>> kernels.token_dropout(np.ones((1, 3, 2)), 0.5, seed=1)
+    array([[[2., 2.],
+            [2., 2.],
+            [0., 0.]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, tokens, ...)"))
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
@@ -124,11 +131,11 @@ def patch_indices(
     --------
     >>> from fastdrop import kernels
     >>> kernels.patch_indices(2, 8, 3, seed=1)
+    array([[1, 3, 6],
+           [2, 3, 5]])
     """
     length = check.integer(length, "length", 0, check.MAX_UNITS)
     keep = check.integer(keep, "keep", 0, length)
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
     count, stream = key.sample_stream(samples)
-    u = check.empty((count, length), np.uint32, "samples and length")
-    _core.keep_uniforms(u, stream)
-    return smallest(u, keep)
+    return draw_tokens(count, length, keep, stream)

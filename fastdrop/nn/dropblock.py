@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.functional import stochastic
+from fastdrop.functional.dropblock import drop_block
 from fastdrop.kernels.dropblock import NORMALIZE
 from fastdrop.nn.module import Module
 
@@ -40,7 +40,7 @@ class _DropBlock(Module):
         self.normalize = check.choice(normalize, "normalize", NORMALIZE)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        return stochastic.drop_block(
+        return drop_block(
             input,
             random.rate_now(self.p),
             self.block_size,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.functional import stochastic
+from fastdrop.functional.dropout import channel_dropout
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _SpatialDropout(RateLayer):
     unbatched: bool
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        return stochastic.channel_dropout(
+        return channel_dropout(
             input, random.rate_now(self.p), self.training, self.axes, self.unbatched, self
         )
 

@@ -10,7 +10,7 @@ from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
-from fastdrop.functional import stochastic
+from fastdrop.functional.droppath import add_to_rows, gather_rows, path_mask
 from fastdrop.nn.module import Module
 from fastdrop.nn.normalization import BatchNorm1d
 
@@ -191,18 +191,16 @@ class Residual(_PathLayer):
             raise ValueError(
                 f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
             )
-        kept, scale = stochastic.path_mask(x.shape[0], p, self.mode, self)
+        kept, scale = path_mask(x.shape[0], p, self.mode, self)
         rows = np.flatnonzero(kept)
         scale = scale if self.scale_by_keep else 1.0
         if self._needs_all_samples():
-            return stochastic.add_to_rows(
-                around, stochastic.gather_rows(self.branch(x), rows), rows, scale
-            )
+            return add_to_rows(around, gather_rows(self.branch(x), rows), rows, scale)
         if not len(rows):
             return around
         if len(rows) == len(kept):
-            return stochastic.add_to_rows(around, self.branch(x), rows, scale)
+            return add_to_rows(around, self.branch(x), rows, scale)
         with random.only_rows(rows):
-            y = self.branch(stochastic.gather_rows(x, rows))
+            y = self.branch(gather_rows(x, rows))
             y.data  # noqa: B018 (computes what is pending while the row numbers are in force)
-        return stochastic.add_to_rows(around, y, rows, scale)
+        return add_to_rows(around, y, rows, scale)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.functional import dropconnect
+from fastdrop.functional.targeted import targeted_candidates, targeted_weights
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.sparse import SparseLinear
 
@@ -86,7 +86,7 @@ class TargetedLinear(Linear):
         self.kind = check.choice(kind, "kind", ("weight", "unit"))
 
     def _masked_weight(self) -> Tensor:
-        return dropconnect.targeted_weights(
+        return targeted_weights(
             self.weight,
             random.rate_now(self.targeted),
             random.rate_now(self.p),
@@ -122,7 +122,7 @@ class TargetedLinear(Linear):
             raise ValueError("targeted must be given: that of this layer is a schedule")
         else:
             gamma = self.targeted
-        stay = ~dropconnect.targeted_candidates(self.weight.data, gamma, self.kind)
+        stay = ~targeted_candidates(self.weight.data, gamma, self.kind)
         return SparseLinear.from_dense(
             self.weight.data * stay, None if self.bias is None else self.bias.data
         )

@@ -10,7 +10,7 @@ from fastdrop import functional as F
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.functional import learned
+from fastdrop.functional.variational import kl_polynomial, kl_sparse, log_alpha_of
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear
@@ -115,7 +115,7 @@ class VariationalLinear(Module):
             (out_features, in_features), (out_features, 1) or (1, 1).
         """
         a = (
-            learned.log_alpha_of(self.weight, self.log_sigma2)
+            log_alpha_of(self.weight, self.log_sigma2)
             if self.alpha == "weight"
             else F.clamp(self.log_sigma2, -8.0, 8.0)
         )
@@ -130,7 +130,7 @@ class VariationalLinear(Module):
             0-d.
         """
         a = self.log_alpha()
-        sum_of = learned.kl_sparse if self.prior == "sparse" else learned.kl_polynomial
+        sum_of = kl_sparse if self.prior == "sparse" else kl_polynomial
         return sum_of(a) * (self.weight.numel() / max(1, a.numel()))
 
     def _kept(self) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,8 @@
-"""Optimisers, under the names and with the arguments of torch.optim; each update is one pass in the core."""
+"""Optimisers with the names and arguments of torch.optim.
+
+One call of the C core updates a parameter, in one pass over the parameter, its gradient and its
+state.
+"""
 
 from fastdrop.optim import lr_scheduler
 from fastdrop.optim.adam import Adam, AdamW

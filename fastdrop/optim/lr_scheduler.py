@@ -1,32 +1,62 @@
-"""Learning rate schedules, under the names of torch.optim.lr_scheduler.
+"""Learning rate schedules with the names of torch.optim.lr_scheduler.
 
-A scheduler sets "lr" of the optimiser's groups when it is made (for step 0) and at every `step()` after; each is a closed
-form of the step number, so that a resumed run gets the same numbers bit for bit.
+A scheduler sets "lr" of the optimiser's groups when it is created (for step 0) and at every call
+of `step`. Each learning rate is a closed form of the step number, so that a resumed run has
+bitwise the same learning rates. (`ReduceLROnPlateau` depends on the metric instead.)
 """
 
 from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
+from fastdrop.optim.reduce_on_plateau import ReduceLROnPlateau
+
+__all__ = [
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
 
 
 class LRScheduler:
-    """Base class: lr of a group = its first lr times `factor(step)`.
+    """Base class: the learning rate of a group is its initial one times `factor(step)`.
 
     Parameters
     ----------
     optimizer : Optimizer
+        The optimiser whose learning rates are set.
 
     Attributes
     ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    base_lrs : list of float
+        The initial learning rate of each group.
     last_epoch : int
         How often `step` was called.
+
+    Raises
+    ------
+    TypeError
+        `optimizer` is no Optimizer.
     """
 
-    def __init__(self, optimizer: Optimizer):
+    optimizer: Optimizer
+    base_lrs: list[float]
+    last_epoch: int
+
+    def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
         self.optimizer = optimizer
@@ -35,31 +65,67 @@ class LRScheduler:
         self._set()
 
     def factor(self, step: int) -> float:
+        """The factor of the initial learning rate at a step. Subclasses define it.
+
+        Parameters
+        ----------
+        step : int, at least 0
+            Number of the step.
+
+        Returns
+        -------
+        float
+        """
         raise TypeError(f"{type(self).__name__} must define factor()")
 
     def lr_at(self, step: int, base: float) -> float:
-        """The learning rate at a step of a group that began at base."""
+        """The learning rate of a group at a step.
+
+        Parameters
+        ----------
+        step : int, at least 0
+            Number of the step.
+        base : float
+            The group's initial learning rate.
+
+        Returns
+        -------
+        float
+        """
         return base * self.factor(step)
 
     def step(self) -> None:
-        """Move on by one."""
+        """Go to the next step and set its learning rates."""
         self.last_epoch += 1
         self._set()
 
-    def _set(self):
+    def _set(self) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = self.lr_at(self.last_epoch, base)
 
     def get_last_lr(self) -> list[float]:
+        """The current learning rate of each group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
-    _kept = ("last_epoch", "base_lrs")
+    _kept: tuple[str, ...] = ("last_epoch", "base_lrs")  # attributes in the state
 
-    def state_dict(self) -> dict:
-        """What `load_state_dict` needs to continue."""
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the scheduler, for `load_state_dict`."""
         return {key: getattr(self, key) for key in self._kept}
 
-    def load_state_dict(self, state_dict: dict) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned, and set the learning rates of that step.
+
+        Parameters
+        ----------
+        state_dict : dict
+            The state of a scheduler of an optimiser with as many groups.
+
+        Raises
+        ------
+        KeyError, ValueError
+            The state does not fit. Nothing is changed in that case.
+        """
         values = {key: state_dict[key] for key in self._kept}
         if len(values.get("base_lrs", self.base_lrs)) != len(self.base_lrs):
             raise ValueError(
@@ -71,9 +137,36 @@ class LRScheduler:
 
 
 class LambdaLR(LRScheduler):
-    """factor(step) = lr_lambda(step)."""
+    r"""A factor from a function of the step.
 
-    def __init__(self, optimizer, lr_lambda):
+    .. math:: \mathrm{lr}_t = \mathrm{lr}_0 \cdot f(t)
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    lr_lambda : callable
+        f: takes the step number, an int from 0 on, and returns the factor.
+
+    Raises
+    ------
+    TypeError
+        `lr_lambda` cannot be called.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t))
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.4
+    0.2667
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
         if not callable(lr_lambda):
             raise TypeError(
                 f"lr_lambda must be a function of the step, got {check.describe(lr_lambda)}"
@@ -81,54 +174,175 @@ class LambdaLR(LRScheduler):
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
-    def factor(self, step):
+    def factor(self, step: int) -> float:
         return float(self.lr_lambda(step))
 
 
 class StepLR(LRScheduler):
-    """gamma^floor(step / step_size)."""
+    r"""A decay by gamma every step_size steps.
 
-    def __init__(self, optimizer, step_size: int, gamma: float = 0.1):
+    .. math:: \mathrm{lr}_t = \mathrm{lr}_0\, \gamma^{\lfloor t / \mathrm{step\_size} \rfloor}
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    step_size : int, at least 1
+        Number of steps between two decays.
+    gamma : float, at least 0, default 0.1
+        Factor of a decay.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.8
+    0.4
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         self.step_size = check.integer(step_size, "step_size", 1)
         self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
-    def factor(self, step):
+    def factor(self, step: int) -> float:
         return self.gamma ** (step // self.step_size)
 
 
 class MultiStepLR(LRScheduler):
-    """gamma^(how many milestones were reached)."""
+    r"""A decay by gamma at each milestone.
 
-    def __init__(self, optimizer, milestones, gamma: float = 0.1):
+    .. math:: \mathrm{lr}_t = \mathrm{lr}_0\, \gamma^{\#\{m \le t\}}
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    milestones : iterable of int
+        Steps m at which the learning rate decays.
+    gamma : float, at least 0, default 0.1
+        Factor of a decay.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 2], gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.4
+    0.2
+    """
+
+    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
         self.milestones = sorted(check.integer(m, "milestones") for m in milestones)
         self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
-    def factor(self, step):
+    def factor(self, step: int) -> float:
         return self.gamma ** bisect.bisect_right(self.milestones, step)
 
 
 class ExponentialLR(LRScheduler):
-    """gamma^step."""
+    r"""A decay by gamma at every step.
 
-    def __init__(self, optimizer, gamma: float):
+    .. math:: \mathrm{lr}_t = \mathrm{lr}_0\, \gamma^t
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    gamma : float, at least 0
+        Factor of a decay.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.4
+    0.2
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = check.real(gamma, "gamma", low=0.0)
         super().__init__(optimizer)
 
-    def factor(self, step):
+    def factor(self, step: int) -> float:
         return self.gamma**step
 
 
 class CosineAnnealingLR(LRScheduler):
-    """eta_min + (lr - eta_min) (1 + cos(pi step / T_max)) / 2 (Loshchilov and Hutter, 2017, without restarts)."""
+    r"""Half a period of a cosine from the initial learning rate to eta_min, without restarts.
 
-    def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):
+    .. math::
+        \mathrm{lr}_t = \eta_{\min} + \tfrac{1}{2} (\mathrm{lr}_0 - \eta_{\min})
+        \left(1 + \cos\frac{\pi t}{T_{\max}}\right)
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    T_max : int, at least 1
+        Steps until eta_min is reached.
+    eta_min : float, at least 0, default 0
+        The lowest learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
+    arXiv:1608.03983.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.4
+    0.0
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         self.T_max = check.integer(T_max, "T_max", 1)
         self.eta_min = check.real(eta_min, "eta_min", low=0.0)
         super().__init__(optimizer)
 
-    def lr_at(self, step, base):
+    def lr_at(self, step: int, base: float) -> float:
         return (
             self.eta_min
             + (base - self.eta_min) * (1.0 + math.cos(math.pi * step / self.T_max)) / 2.0
@@ -136,15 +350,47 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """From start_factor to end_factor in a straight line over total_iters steps, then constant: a warm-up."""
+    r"""A factor that changes linearly, then stays constant. Used for warm-up.
+
+    .. math::
+        \mathrm{lr}_t = \mathrm{lr}_0 \left(s + (e - s) \frac{\min(t, n)}{n}\right)
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    start_factor : float in (0, 1], default 1/3
+        s, the factor of step 0.
+    end_factor : float in [0, 1], default 1
+        e, the factor from step total_iters on.
+    total_iters : int, at least 1, default 5
+        n, the number of steps of the change.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.4
+    0.6
+    0.8
+    """
 
     def __init__(
         self,
-        optimizer,
+        optimizer: Optimizer,
         start_factor: float = 1.0 / 3.0,
         end_factor: float = 1.0,
         total_iters: int = 5,
-    ):
+    ) -> None:
         self.start_factor = check.real(
             start_factor, "start_factor", low=0.0, high=1.0, open_low=True
         )
@@ -152,7 +398,7 @@ class LinearLR(LRScheduler):
         self.total_iters = check.integer(total_iters, "total_iters", 1)
         super().__init__(optimizer)
 
-    def factor(self, step):
+    def factor(self, step: int) -> float:
         return (
             self.start_factor
             + (self.end_factor - self.start_factor) * min(step, self.total_iters) / self.total_iters
@@ -160,108 +406,67 @@ class LinearLR(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """One scheduler after the other: schedulers[i] from milestones[i - 1] on, counting from 0 there."""
+    """Several schedulers, one after the other.
 
-    def __init__(self, optimizer, schedulers, milestones):
-        self.schedulers = list(schedulers)
-        self.milestones = [check.integer(m, "milestones", 1) for m in milestones]
-        if len(self.milestones) != len(self.schedulers) - 1 or not self.schedulers:
-            raise ValueError(
-                f"milestones must be one fewer than schedulers, got {len(self.milestones)} and {len(self.schedulers)}"
-            )
-        if self.milestones != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must increase, got {self.milestones}")
-        for s in self.schedulers:
-            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:
-                raise ValueError("schedulers must be made for the same optimizer")
-        # each scheduler that was made before has already scaled the rates: the first one knows them as they were
-        for group, base in zip(optimizer.param_groups, self.schedulers[0].base_lrs, strict=True):
-            group["lr"] = base
-        super().__init__(optimizer)
-
-    def lr_at(self, step, base):
-        i = bisect.bisect_right(self.milestones, step)
-        return self.schedulers[i].lr_at(step - (self.milestones[i - 1] if i else 0), base)
-
-
-class ReduceLROnPlateau:
-    """lr *= factor when `step(metric)` saw no improvement for more than `patience` calls.
+    ``schedulers[i]`` is used from step ``milestones[i - 1]`` on; its step 0 is that step.
 
     Parameters
     ----------
     optimizer : Optimizer
-    mode : {"min", "max"}
-    factor : float in (0, 1)
-    patience : int
-    threshold : float
-        What counts as an improvement, relative to the best (threshold_mode "rel") or absolute ("abs").
-    cooldown : int
-        Calls after a reduction that do not count.
-    min_lr, eps : float
-        Lower limit, and the smallest change that is made.
+        The optimiser whose learning rates are set.
+    schedulers : iterable of LRScheduler
+        Schedulers of the same optimiser.
+    milestones : iterable of int, increasing
+        The step at which each scheduler after the first one begins.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The numbers of schedulers and milestones do not fit, milestones do not increase, or a
+        scheduler belongs to another optimiser.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> from fastdrop.optim import lr_scheduler
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> warmup = lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
+    >>> decay = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    >>> scheduler = lr_scheduler.SequentialLR(optimizer, [warmup, decay], [2])
+    >>> for _ in range(4):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.4
+    0.6
+    0.8
+    0.4
     """
 
     def __init__(
         self,
-        optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        eps: float = 1e-8,
-    ):
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
-        self.optimizer = optimizer
-        self.mode = check.choice(mode, "mode", ("min", "max"))
-        self.factor = check.real(factor, "factor", low=0.0, high=1.0, open_high=True)
-        self.patience = check.integer(patience, "patience")
-        self.threshold = check.real(threshold, "threshold", low=0.0)
-        self.threshold_mode = check.choice(threshold_mode, "threshold_mode", ("rel", "abs"))
-        self.cooldown = check.integer(cooldown, "cooldown")
-        self.min_lr, self.eps = (
-            check.real(min_lr, "min_lr", low=0.0),
-            check.real(eps, "eps", low=0.0),
-        )
-        self.best = math.inf if mode == "min" else -math.inf
-        self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+        optimizer: Optimizer,
+        schedulers: Iterable[LRScheduler],
+        milestones: Iterable[int],
+    ) -> None:
+        self.schedulers = list(schedulers)
+        self.milestones = [check.integer(m, "milestones", 1) for m in milestones]
+        if len(self.milestones) != len(self.schedulers) - 1 or not self.schedulers:
+            raise ValueError(
+                "milestones must be one fewer than schedulers, "
+                f"got {len(self.milestones)} and {len(self.schedulers)}"
+            )
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must increase, got {self.milestones}")
+        candidates: list[Any] = self.schedulers
+        for s in candidates:
+            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:
+                raise ValueError("schedulers must be made for the same optimizer")
+        # Creating the schedulers has already scaled the learning rates. The first one has kept
+        # the initial ones.
+        for group, base in zip(optimizer.param_groups, self.schedulers[0].base_lrs, strict=True):
+            group["lr"] = base
+        super().__init__(optimizer)
 
-    def _better(self, metric):
-        if math.isinf(self.best):
-            return metric < self.best if self.mode == "min" else metric > self.best
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
-        return metric < self.best - margin if self.mode == "min" else metric > self.best + margin
-
-    def step(self, metrics: float) -> None:
-        """Look at this epoch's figure."""
-        metric = float(metrics)
-        self.last_epoch += 1
-        if self._better(metric):
-            self.best, self.num_bad_epochs = metric, 0
-        else:
-            self.num_bad_epochs += 1
-        if self.cooldown_counter > 0:
-            self.cooldown_counter -= 1
-            self.num_bad_epochs = 0
-        if self.num_bad_epochs > self.patience:
-            for group in self.optimizer.param_groups:
-                new = max(group["lr"] * self.factor, self.min_lr)
-                if group["lr"] - new > self.eps:
-                    group["lr"] = new
-            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
-
-    def get_last_lr(self) -> list[float]:
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    _kept = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
-
-    def state_dict(self) -> dict:
-        """What `load_state_dict` needs to continue (the rates themselves are the optimiser's)."""
-        return {key: getattr(self, key) for key in self._kept}
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        for key, value in {key: state_dict[key] for key in self._kept}.items():
-            setattr(self, key, value)
+    def lr_at(self, step: int, base: float) -> float:
+        i = bisect.bisect_right(self.milestones, step)
+        return self.schedulers[i].lr_at(step - (self.milestones[i - 1] if i else 0), base)

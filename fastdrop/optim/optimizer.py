@@ -1,8 +1,9 @@
-"""What all optimisers share: parameter groups, state, and the step over them."""
+"""The base class of optimisers: parameter groups, state and the loop over parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -10,47 +11,93 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array, Shape
+
+Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
+
 
 class Optimizer:
-    """Base class. A subclass names its options in `defaults` and updates one parameter in `_update`.
+    """Base class of optimisers.
 
-    What `_update` keeps of a parameter it names in `state_keys` (always there once it was updated) and `optional_keys`:
-    "step" is a count, all others are arrays of the parameter's shape. `load_state_dict` takes these and no others.
+    A subclass passes its options as `defaults` and updates one parameter in `_update`. It lists
+    the entries of a parameter's state in `state_keys` (present after the first update) and
+    `optional_keys`. The entry "step" is a count; all others are arrays of the parameter's shape.
+    `load_state_dict` accepts these entries only.
 
     Parameters
     ----------
-    params : iterable of Parameter, of (name, Parameter), or of dicts with "params" and options of their own
+    params : iterable of Parameter, of (name, Parameter) pairs, or of dicts
+        The parameters to update. A dict is a group: "params" and options that differ from
+        `defaults`.
     defaults : dict
-        Options of groups that do not set them.
+        Options of the groups that do not set them; "lr", "weight_decay" and "max_norm" are
+        required.
 
     Attributes
     ----------
     param_groups : list of dict
-        "params" and options; options may be changed between steps (schedulers change "lr").
+        "params" and the options of each group. Options may be changed between steps;
+        schedulers change "lr".
     state : dict
-        Parameter -> its arrays and counts.
+        For each parameter its state: a dict of arrays and counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An option has the wrong type or is out of range, or `params` is empty, holds a tensor
+        that cannot be updated, or holds one twice.
+
+    Examples
+    --------
+    An optimiser of one's own:
+
+    >>> import fastdrop as fd
+    >>> import numpy as np
+    >>> class SignSGD(fd.optim.Optimizer):
+    ...     def __init__(self, params, lr=0.1):
+    ...         super().__init__(params, dict(lr=lr, weight_decay=0.0, max_norm=None))
+    ...     def _update(self, p, g, state, group):
+    ...         p -= group["lr"] * np.sign(g)
     """
 
+    defaults: dict[str, Any]
+    state: dict[Tensor, dict[str, Any]]
+    param_groups: list[dict[str, Any]]
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
 
-    def __init__(self, params, defaults: dict):
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self.state: dict[Tensor, dict] = {}
-        self.param_groups: list[dict] = []
+        self.state = {}
+        self.param_groups = []
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
             raise TypeError(
-                f"params must be an iterable of Parameters or of dicts, got {check.describe(params)}"
+                "params must be an iterable of Parameters or of dicts, "
+                f"got {check.describe(params)}"
             )
         groups = list(params)
         if not groups:
             raise ValueError("params must hold at least one parameter, got none")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
-            self.add_param_group(group)
+            self.add_param_group(group)  # type: ignore[arg-type]
 
-    def add_param_group(self, param_group: dict) -> None:
-        """Add parameters with options of their own."""
-        if not isinstance(param_group, dict) or "params" not in param_group:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters.
+
+        Parameters
+        ----------
+        param_group : dict
+            "params" (a Parameter or an iterable of them) and the options that differ from the
+            defaults.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for the constructor.
+        """
+        given: object = param_group
+        if not isinstance(given, dict) or "params" not in given:
             raise TypeError(
                 f"param_group must be a dict with 'params', got {check.describe(param_group)}"
             )
@@ -81,15 +128,21 @@ class Optimizer:
         self._check(group)
         self.param_groups.append(group)
 
-    def _check(self, group: dict) -> None:
-        """Validate the options that all optimisers have."""
+    def _check(self, group: dict[str, Any]) -> None:
+        """Validate the options of a group. Subclasses add their own."""
         check.real(group["lr"], "lr", low=0.0)
         check.real(group["weight_decay"], "weight_decay", low=0.0)
         if group["max_norm"] is not None:
             check.real(group["max_norm"], "max_norm", low=0.0, open_low=True)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients (or, with set_to_none=False, fill them with zeros)."""
+        """Discard the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool, default True
+            False: fill the gradients with zeros instead.
+        """
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -100,7 +153,13 @@ class Optimizer:
                     p.grad.data[...] = 0.0
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, each in one pass over it, its gradient and its state."""
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        ValueError
+            A gradient or a state has another shape than its parameter.
+        """
         for group in self.param_groups:
             max_norm = group["max_norm"]
             for p in group["params"]:
@@ -114,17 +173,28 @@ class Optimizer:
                 for key, value in state.items():
                     if isinstance(value, np.ndarray) and value.shape != p.shape:
                         raise ValueError(
-                            f"the state's {key} must have its parameter's shape {p.shape}, got {value.shape}"
+                            f"the state's {key} must have its parameter's shape {p.shape}, "
+                            f"got {value.shape}"
                         )
                 self._update(p.data, p.grad.data, state, group)
                 if max_norm is not None and p.ndim == 2:
                     _core.max_norm_rows(p.data, max_norm)
 
-    def _update(self, p: np.ndarray, g: np.ndarray, state: dict, group: dict) -> None:
+    def _update(
+        self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Update p in place by its gradient g. `state` is empty before the first update."""
         raise TypeError(f"{type(self).__name__} must define _update()")
 
-    def state_dict(self) -> dict:
-        """Options of the groups and state of the parameters, which are numbered in order, as PyTorch numbers them."""
+    def state_dict(self) -> dict[str, Any]:
+        """The options of the groups and the state of the parameters, for `load_state_dict`.
+
+        Returns
+        -------
+        dict
+            "state": for each parameter's number its state. "param_groups": the groups, with
+            numbers in place of parameters. Parameters are numbered in order, as in PyTorch.
+        """
         number = {
             p: i for i, p in enumerate(p for group in self.param_groups for p in group["params"])
         }
@@ -136,13 +206,25 @@ class Optimizer:
             ],
         }
 
-    def load_state_dict(self, state_dict: dict) -> None:
-        """Continue from what `state_dict` of the same class returned; arrays are copied. Nothing is changed on error."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` of the same class returned. Arrays are copied.
+
+        Parameters
+        ----------
+        state_dict : dict
+            With the same number of groups and of parameters in each.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            `state_dict` does not fit this optimiser. Nothing is changed in that case.
+        """
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in groups] != sizes:
             raise ValueError(
-                f"state_dict must have groups of {sizes} parameters, got {[len(g['params']) for g in groups]}"
+                f"state_dict must have groups of {sizes} parameters, "
+                f"got {[len(g['params']) for g in groups]}"
             )
         params = [p for group in self.param_groups for p in group["params"]]
         new_groups = [
@@ -159,8 +241,8 @@ class Optimizer:
             mine.update(given)
         self.state = new_state
 
-    def _checked_state(self, entries, shape: tuple, whose: str) -> dict:
-        """A copy of one parameter's state, which must be empty or what this class makes."""
+    def _checked_state(self, entries: Any, shape: Shape, whose: str) -> dict[str, Any]:
+        """A validated copy of one parameter's state: empty, or with the entries of this class."""
         if not isinstance(entries, Mapping):
             raise TypeError(
                 f"state_dict's state {whose} must be a dict, got {check.describe(entries)}"
@@ -174,7 +256,7 @@ class Optimizer:
                 f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
                 f"got {', '.join(map(str, entries))}"
             )
-        copied = {}
+        copied: dict[str, Any] = {}
         for key, value in entries.items():
             name = f"state_dict's {key} {whose}"
             if key == "step":
@@ -185,7 +267,7 @@ class Optimizer:
                 raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
         return copied
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
             lines.append(

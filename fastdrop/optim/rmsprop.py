@@ -1,6 +1,8 @@
-"""RMSprop."""
+"""The RMSprop optimiser."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,27 +10,67 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.optim.optimizer import Params
+
 
 class RMSprop(Optimizer):
-    """v = alpha v + (1 - alpha) g^2, d = g / (sqrt(v) + eps), with momentum b = momentum b + d, d = b; p -= lr d.
+    r"""RMSprop: gradients divided by the root of their mean square.
+
+    With the gradient g, where ``weight_decay`` is :math:`\lambda` and ``momentum`` :math:`\mu`:
+
+    .. math::
+        g &\leftarrow g + \lambda p \\
+        v &\leftarrow \alpha v + (1 - \alpha)\, g^2 \\
+        b &\leftarrow \mu b + g / (\sqrt{v} + \epsilon) \\
+        p &\leftarrow p - \mathrm{lr}\; b
 
     Parameters
     ----------
-    params : see Optimizer
-    lr, alpha, eps, weight_decay, momentum : float
-    max_norm : float, optional
-        After each step, limit on the L2 norm of each row of the 2-d parameters.
+    params : iterable of Parameter, of (name, Parameter) pairs, or of dicts
+        The parameters to update. A dict is a group: "params" and options that differ from the
+        defaults below.
+    lr : float, at least 0, default 1e-2
+        Learning rate.
+    alpha : float in [0, 1], default 0.99
+        Decay rate of the average of the squared gradient.
+    eps : float, at least 0, default 1e-8
+        Added to the denominator.
+    weight_decay : float, at least 0, default 0
+        weight_decay * p is added to the gradient (L2 penalty).
+    momentum : float, at least 0, default 0
+        Decay rate of the sum of steps; 0: no momentum.
+    max_norm : float above 0, optional
+        After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An option has the wrong type or is out of range, or `params` is empty, holds a tensor
+        that cannot be updated, or holds one twice.
 
     References
     ----------
-    Hinton, "Neural networks for machine learning", lecture 6e, 2012.
+    G. Hinton, N. Srivastava, K. Swersky, "Neural networks for machine learning", lecture 6e,
+    2012.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> w = fd.Parameter([1.0, 2.0])
+    >>> optimizer = fd.optim.RMSprop([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([0., 1.], dtype=float32)
     """
 
     state_keys, optional_keys = ("square_avg",), ("momentum_buffer",)
 
     def __init__(
         self,
-        params,
+        params: Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -36,7 +78,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         *,
         max_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(
             params,
             dict(
@@ -49,13 +91,15 @@ class RMSprop(Optimizer):
             ),
         )
 
-    def _check(self, group):
+    def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
         check.real(group["alpha"], "alpha", low=0.0, high=1.0)
         check.real(group["eps"], "eps", low=0.0)
         check.real(group["momentum"], "momentum", low=0.0)
 
-    def _update(self, p, g, state, group):
+    def _update(
+        self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         if not state:
             state["square_avg"] = np.zeros_like(p)
         buf = None

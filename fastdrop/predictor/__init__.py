@@ -1,1 +1,5 @@
 """Predictions of a trained model."""
+
+from fastdrop.predictor.predict import predict
+
+__all__ = ["predict"]

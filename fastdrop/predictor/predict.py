@@ -1,6 +1,8 @@
-"""Predictions of a model for all samples, in batches."""
+"""The outputs of a model for many samples, computed in batches: `predict`."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,41 +14,73 @@ from fastdrop.data.dataset import Dataset
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-def predict(model, x, batch_size: int = 1024) -> np.ndarray:
-    """The model's outputs for all samples: in evaluation mode (no dropout), without gradients, a batch at a time.
+    from fastdrop._utils.typing import ArrayLike
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: nn.Module, x: Tensor | ArrayLike | Dataset, batch_size: int = 1024
+) -> npt.NDArray[np.float32]:
+    """Compute the outputs of a model for all samples, in evaluation mode and without gradients.
+
+    Evaluation mode means that there is no dropout, and that batch norm uses its running statistics.
 
     Parameters
     ----------
     model : Module
-        Afterwards in the mode it was in.
-    x : array (N, ...) or Dataset
-    batch_size : int
-        Does not change the result of models whose samples do not look at each other.
+        Its mode is the same afterwards as before.
+    x : array (N, ...), or Dataset
+        The samples, converted to float32.
+    batch_size : int, default 1024
+        Samples computed at a time, at least 1. It bounds the memory. It does not change the result
+        of a model that treats each sample on its own.
 
     Returns
     -------
-    float32 array (N, ...) : what the model's forward returns. For class probabilities, ``fd.softmax`` of it.
+    float32 array (N, ...)
+        What the model returns. For class probabilities apply ``fd.softmax`` to scores.
+
+    Raises
+    ------
+    TypeError
+        `model` is not a Module, or it does not return a Tensor with one row for each sample.
+    ValueError
+        The samples do not fit the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> model = fd.models.mlp(4, [8], 3, dropout=0.5)
+    >>> fd.predict(model, np.zeros((5, 4))).shape
+    (5, 3)
     """
     checked_module(model, "model")
-    x = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
+    samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
     size = check.integer(batch_size, "batch_size", 1)
+    # One call into the core for a whole chain of dense layers, where the model is one.
     if (
         isinstance(model, nn.Sequential)
-        and len(x) <= size
-        and (result := model.evaluated(x)) is not None
+        and len(samples) <= size
+        and (outputs := model.evaluated(samples)) is not None
     ):
-        return result
-    result = None
+        return outputs
+    result: npt.NDArray[np.float32] | None = None
     with evaluating(model), no_grad():
-        for i in range(0, max(len(x), 1), size):
-            piece = x if len(x) <= size else x[i : i + size]
-            output = model(piece)
-            if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(piece):
+        for i in range(0, max(len(samples), 1), size):
+            batch = samples if len(samples) <= size else samples[i : i + size]
+            output: Any = model(batch)  # what a forward function of the user returns
+            if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(batch):
                 raise TypeError(
-                    f"model must return a Tensor with one row for each sample, got {check.describe(output)}"
+                    "model must return a Tensor with one row for each sample, "
+                    f"got {check.describe(output)}"
                 )
             if result is None:
-                result = np.empty((len(x), *output.shape[1:]), np.float32)
+                result = np.empty((len(samples), *output.shape[1:]), np.float32)
             result[i : i + size] = output.data
+    assert result is not None  # the loop runs at least once
     return result

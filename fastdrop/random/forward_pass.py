@@ -21,7 +21,7 @@ from fastdrop.random.thread_state import thread_state
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import FloatArray
+    from fastdrop._utils.typing import Float32Array
 
 # Added to the domain of a mask key in Monte Carlo prediction: pass t of a prediction never repeats
 # the masks of training step t.
@@ -94,7 +94,7 @@ class ForwardPass:
         self.masks: str | None = overrides.get("masks")
         self.thinned: bool = overrides.get("thinned", False)
         caches = overrides.get("caches")
-        self.cache: list[FloatArray] | None = caches.pop() if caches else None
+        self.cache: list[Float32Array] | None = caches.pop() if caches else None
         self.cache_position = 0
         self.numbers: dict[bool, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]] = {}
         self.seed: int = overrides["seed"] if "seed" in overrides else current_run().seed
@@ -120,7 +120,9 @@ class ForwardPass:
             rows = self.rows
         return np.repeat(rows, passes), np.tile(draws, samples)
 
-    def compute_once(self, shape: tuple[int, ...], compute: Callable[[], FloatArray]) -> FloatArray:
+    def compute_once(
+        self, shape: tuple[int, ...], compute: Callable[[], Float32Array]
+    ) -> Float32Array:
         """The result of compute(), from the cache if an earlier pass of these samples had it.
 
         The n-th call of a pass finds the n-th result. Every pass asks in the same order.
@@ -284,7 +286,7 @@ def stream_for(
     if thread_state.batched_passes and not carries:
         raise CannotCarry(
             f"{'a function' if layer is None else type(layer).__name__} "
-            "does not work on batched passes"
+            "is not computed for several passes at once"
         )
     return ps.stream(
         site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries

@@ -1,11 +1,12 @@
-"""scikit-learn estimators: networks with dropout that predict, and say how sure they are.
+"""scikit-learn estimators: networks with dropout, and the uncertainty of their predictions.
 
-`DropoutClassifier` and `DropoutRegressor` keep the parameters of scikit-learn's MLPClassifier and MLPRegressor and go wherever an estimator
-goes: pipelines, searches, cross-validation, calibration. What they add is ``dropout``, and `predict_uncertainty`.
+`DropoutClassifier` and `DropoutRegressor` have the parameters of scikit-learn's MLPClassifier and
+MLPRegressor and work in pipelines, searches, cross-validation and calibration. They add
+``dropout`` and `predict_uncertainty`.
 """
 
 try:
-    from sklearn.utils.validation import validate_data  # noqa: F401 (1.6 has it first)
+    from sklearn.utils.validation import validate_data  # noqa: F401 (new in 1.6)
 except ImportError as error:
     from fastdrop._utils.optional import install_hint
 

@@ -1,11 +1,12 @@
-"""What the estimators share: parameters, preparation of the data, training, passes."""
+"""Base class of the estimators: parameters, preparation of the data, training, passes."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.sparse import issparse  # which scikit-learn brings
+from scipy.sparse import issparse  # SciPy is a dependency of scikit-learn
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -26,44 +27,72 @@ from fastdrop.train.callbacks import EarlyStopping
 from fastdrop.uncertainty import monte_carlo
 from fastdrop.uncertainty.prediction import MCPrediction
 
-_ROWS = 4096  # samples predicted at a time; sparse ones are dense only so long
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from fastdrop import nn
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.train import Epoch
+
+# Samples predicted at a time. Sparse rows are converted to dense rows for one such block only.
+_ROWS = 4096
 _ACTIVATIONS = {**{name: name for name in models.ACTIVATIONS}, "logistic": "sigmoid"}
 _SOLVERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "rmsprop": optim.RMSprop}
 
 
-class DropoutNet(BaseEstimator):
-    """The estimator but for its targets, its loss and the words for its predictions. A subclass has
+class BaseDropoutEstimator(BaseEstimator):
+    """An estimator without targets, loss and predictions, which a subclass adds.
 
-    _is_regression, _y_checks, _score : whether targets are numbers, more for scikit-learn's validation, a figure of the history
-    _targets(y, known) : y as it is trained on, class numbers (N,) or numbers (N, targets); known: whether classes or targets are settled
-    _loss(weighted), _n_outputs : of the network
+    A subclass defines ``_is_regression`` (whether targets are numbers), ``_y_checks`` (more
+    arguments of scikit-learn's validate_data), ``_score`` (the figure of the training history that
+    becomes ``validation_scores_``), ``_targets``, ``_loss`` and ``_n_outputs``.
     """
+
+    _is_regression: ClassVar[bool]
+    _y_checks: ClassVar[dict[str, Any]]
+    _score: ClassVar[str]
+
+    classes_: np.ndarray
+    n_features_in_: int
+    model_: nn.Sequential
+    loss_curve_: list[float]
+    loss_: float
+    n_iter_: int
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+
+    _input: Standardizer
+    _target: Standardizer | None
+    _optimizer: Any
+    _run: dict[str, Any]  # the random state after the last training
+    _n_outputs: Any
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str = "relu",
         *,
-        dropout=0.5,
-        solver="adam",
-        alpha=0.0001,
-        max_norm=None,
-        batch_size="auto",
-        learning_rate_init=0.001,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        mc_samples=50,
-    ):
+        dropout: float | Sequence[float] = 0.5,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        max_norm: float | None = None,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        standardize: bool = True,
+        mc_samples: int = 50,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
@@ -86,25 +115,37 @@ class DropoutNet(BaseEstimator):
         self.standardize = standardize
         self.mc_samples = mc_samples
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X, y, sample_weight=None):
-        """Train on all of X; with ``warm_start=True`` from where the last training ended.
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the network to the data.
+
+        With ``warm_start=True``, training continues from the network of the last call.
 
         Parameters
         ----------
-        X : array or sparse matrix (N, features)
-            Sparse rows become dense float32 rows.
-        y : array (N,), or for a regression also (N, outputs)
-        sample_weight : array (N,), optional
-            How much each sample counts, at least 0: in the loss, the standardisation and the validation. Samples of weight 0 are left out.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The training samples. Sparse rows become dense float32 rows.
+        y : array-like of shape (n_samples,) or, for a regression, (n_samples, n_outputs)
+            The target values: class labels, or real numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, at least 0, in the loss, the standardisation and the
+            validation. Samples of weight 0 are left out. Default: every sample has weight 1.
 
         Returns
         -------
-        self
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter or the data are not valid.
+        FloatingPointError
+            The loss became infinite or NaN.
         """
         return self._train(
             X, y, sample_weight, go_on=_flag(self, "warm_start") and hasattr(self, "model_")
@@ -112,7 +153,16 @@ class DropoutNet(BaseEstimator):
 
     # ---- training ----
 
-    def _train(self, X, y, sample_weight, *, go_on, partial=False):
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        go_on: bool,
+        partial: bool = False,
+    ) -> Self:
+        """Train a new network, or the one there is (`go_on`); for one epoch (`partial`)."""
         if _flag(self, "early_stopping") and partial:
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y = validate_data(
@@ -127,9 +177,9 @@ class DropoutNet(BaseEstimator):
         y = self._targets(y, known=go_on or partial)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            if (
-                not sample_weight.all()
-            ):  # left out altogether: else they would take places in batches and in the penalty's N
+            # Samples of weight 0 would otherwise take places in batches, and count in the number
+            # of samples that scales the penalty.
+            if not sample_weight.all():
                 X, y, sample_weight = (part[sample_weight > 0] for part in (X, y, sample_weight))
         generator = check_random_state(self.random_state)
         start = int(generator.randint(2**63 - 1, dtype=np.int64))
@@ -138,18 +188,14 @@ class DropoutNet(BaseEstimator):
         if self.early_stopping:
             parts, held_out = self._split(parts, generator)
         if not go_on:
-            self.__dict__.pop(
-                "model_", None
-            )  # should training fail: the old network does not go with the new preparation
+            # If training fails, the old network must not be used with the new standardisation.
+            self.__dict__.pop("model_", None)
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
-            batch = min(
-                200
-                if self.batch_size == "auto"
-                else check.integer(self.batch_size, "batch_size", 1),
-                len(parts[1]),
-            )
+            size = self.batch_size
+            size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
+            batch = min(size, len(parts[1]))
             optimizer = self._optimizer if partial and go_on else self._solver(model, batch)
             options = self._stopping(held_out) if not partial else {}
             history = fit(
@@ -168,15 +214,24 @@ class DropoutNet(BaseEstimator):
         self.model_, self._optimizer = model, optimizer
         self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *history["loss"]]
         self.n_iter_, self.loss_ = len(self.loss_curve_), self.loss_curve_[-1]
-        self.validation_scores_, self.validation_loss_curve_ = (
-            history.get(self._score),
-            history.get("val_loss"),
-        )
+        self.validation_scores_ = history.get(self._score)
+        self.validation_loss_curve_ = history.get("val_loss")
         self._trained(len(parts[1]), batch)
         return self
 
-    def _split(self, parts, generator):
-        """The parts (X, y, weights) cut into those to train on and those to look at."""
+    def _targets(self, y: Any, known: bool) -> np.ndarray:
+        """y for training: class numbers (N,), or numbers (N, targets).
+
+        `known`: classes or targets are those of an earlier call.
+        """
+        raise NotImplementedError
+
+    def _loss(self, weighted: bool) -> str | Callable[..., Any]:
+        """The loss for `fastdrop.fit`; of each sample if `weighted`."""
+        raise NotImplementedError
+
+    def _split(self, parts: list[Any], generator: Any) -> tuple[list[Any], list[Any]]:
+        """Split (X, y, weights) into training and validation data."""
         fraction = check.real(
             self.validation_fraction,
             "validation_fraction",
@@ -189,24 +244,22 @@ class DropoutNet(BaseEstimator):
         held = math.ceil(fraction * len(y))
         if not 2 <= held < len(y):
             raise ValueError(
-                "validation_fraction must leave at least two samples to look at and one to train on, "
+                "validation_fraction must leave at least two samples for validation and one for "
+                "training, "
                 f"got {fraction} of {len(y)} sample{'s' * (len(y) > 1)}"
             )
         if not self._is_regression:
             counts = np.unique(y, return_counts=True)[1]
-            if min(counts) > 1 and len(counts) <= min(
-                held, len(y) - held
-            ):  # else the classes have no shares to keep
+            # Both parts need at least one sample of each class to keep the classes' shares.
+            if min(counts) > 1 and len(counts) <= min(held, len(y) - held):
                 strata = y
         found = train_test_split(*parts, test_size=held, random_state=generator, stratify=strata)
         return found[::2], found[1::2]
 
-    def _stopping(self, held_out) -> dict:
-        """What `fit` is told about when to stop."""
-        patience, tol = (
-            check.integer(self.n_iter_no_change, "n_iter_no_change", 1),
-            check.real(self.tol, "tol", low=0),
-        )
+    def _stopping(self, held_out: list[Any] | None) -> dict[str, Any]:
+        """The arguments of `fastdrop.fit` that decide when training stops."""
+        patience = check.integer(self.n_iter_no_change, "n_iter_no_change", 1)
+        tol = check.real(self.tol, "tol", low=0)
         if held_out is None:
             return {"callbacks": _Plateau(patience, tol)}
         return {
@@ -214,14 +267,14 @@ class DropoutNet(BaseEstimator):
             "early_stopping": EarlyStopping(patience, "val_loss", tol),
         }
 
-    def _prepare(self, X, y, weight=None):
-        """How inputs and targets are standardised, from the first data that are seen."""
-        scaler = _standardizer if _flag(self, "standardize") else _unchanged
+    def _prepare(self, X: Any, y: Any, weight: Any = None) -> None:
+        """Decide the standardisation of inputs and targets, from the first data."""
+        scaler = _standardizer if _flag(self, "standardize") else _identity
         self._input = scaler(X, weight)
         self._target = scaler(y, weight) if self._is_regression else None
 
-    def _inputs(self, X) -> np.ndarray:
-        """X as the network sees it: dense, standardised, float32."""
+    def _inputs(self, X: Any) -> Float32Array:
+        """X for the network: dense, standardised, float32."""
         if not issparse(X):
             return self._input.transform(X)
         out = np.empty(X.shape, np.float32)
@@ -229,25 +282,25 @@ class DropoutNet(BaseEstimator):
             out[i : i + _ROWS] = self._input.transform(X[i : i + _ROWS].toarray())
         return out
 
-    def _data(self, X, y, weight=None) -> Dataset:
-        data = Dataset(self._inputs(X), self._target.transform(y) if self._is_regression else y)
+    def _data(self, X: Any, y: Any, weight: Any = None) -> Dataset:
+        """A data set for `fastdrop.fit`."""
+        data = Dataset(self._inputs(X), y if self._target is None else self._target.transform(y))
         return data if weight is None else data.weighted(weight)
 
-    def _network(self):
-        sizes = (
-            self.hidden_layer_sizes
-            if np.iterable(self.hidden_layer_sizes)
-            else [self.hidden_layer_sizes]
-        )
+    def _network(self) -> nn.Sequential:
+        """A new network."""
+        sizes: Any = self.hidden_layer_sizes
+        sizes = sizes if np.iterable(sizes) else [sizes]
         sizes = [check.integer(size, "hidden_layer_sizes", 1) for size in sizes]
         activation = _ACTIVATIONS[check.choice(self.activation, "activation", _ACTIVATIONS)]
         return models.mlp(
             self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation
         )
 
-    def _solver(self, model, batch):
+    def _solver(self, model: nn.Module, batch: int) -> Any:
+        """The optimiser."""
         kind = _SOLVERS[check.choice(self.solver, "solver", _SOLVERS)]
-        options = {
+        options: dict[str, Any] = {
             "lr": check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)
         }
         if kind is optim.SGD:
@@ -256,30 +309,29 @@ class DropoutNet(BaseEstimator):
                 "momentum": momentum,
                 "nesterov": _flag(self, "nesterovs_momentum") and momentum > 0,
             }
-        decay = (
-            check.real(self.alpha, "alpha", low=0) / batch
-        )  # the gradient of alpha / 2 |W|^2 / batch
-        weights, biases = (
-            [p for p in model.parameters() if (p.ndim == 2) == matrix] for matrix in (True, False)
-        )
+        # The gradient of the penalty alpha / 2 |W|^2 / batch is alpha / batch W.
+        decay = check.real(self.alpha, "alpha", low=0) / batch
+        weights = [p for p in model.parameters() if p.ndim == 2]
+        biases = [p for p in model.parameters() if p.ndim != 2]
         return kind(
             [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}],
             **options,
         )
 
-    def _trained(self, samples, batch):
-        """What else follows from the training."""
+    def _trained(self, samples: int, batch: int) -> None:
+        """Set further attributes after training on so many samples in batches of this size."""
 
     # ---- prediction ----
 
-    def _checked(self, X):
+    def _checked(self, X: Any) -> Any:
+        """X after scikit-learn's validation."""
         check_is_fitted(self, "model_")
         return validate_data(
             self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
         )
 
-    def _outputs(self, X) -> np.ndarray:
-        """What the network says with all units, float64 (N, outputs)."""
+    def _outputs(self, X: Any) -> np.ndarray:
+        """The network's outputs without dropout, float64 (N, outputs)."""
         X = self._checked(X)
         parts = [
             predict(self.model_, self._inputs(X[i : i + _ROWS]))
@@ -287,46 +339,54 @@ class DropoutNet(BaseEstimator):
         ]
         return np.concatenate(parts).astype(np.float64)
 
-    def _passes(self, X, output, options) -> MCPrediction:
+    def _passes(self, X: Any, output: str, options: dict[str, Any]) -> MCPrediction:
+        """Monte Carlo passes; `options` are those of `fastdrop.mc_predict`."""
         X = self._checked(X)
         if not any(module.n_sites for module in self.model_.modules()):
             raise ValueError(
                 "dropout must be above 0 in some layer for the passes to differ, "
                 f"got dropout={self.dropout!r} with hidden_layer_sizes={self.hidden_layer_sizes!r}"
             )
-        given = {
+        defaults: dict[str, Any] = {
             "samples": check.integer(self.mc_samples, "mc_samples", 1),
             "seed": self._run["seed"],
             "progress": bool(self.verbose),
         }
         return monte_carlo.mc_predict(
-            self.model_, self._inputs(X), output=output, **given | options
+            self.model_, self._inputs(X), output=output, **defaults | options
         )
 
 
 class _Plateau:
-    """A callback that stops when the training loss has not improved by tol for more than `patience` epochs in a row."""
+    """A callback that stops training on a plateau of the training loss.
 
-    def __init__(self, patience, tol):
-        self.patience, self.tol, self.best, self.waited = patience, tol, np.inf, 0
+    A plateau is more than `patience` epochs in a row without an improvement by `tol`.
+    """
 
-    def __call__(self, epoch):
+    def __init__(self, patience: int, tol: float) -> None:
+        self.patience, self.tol = patience, tol
+        self.best, self.waited = np.inf, 0
+
+    def __call__(self, epoch: Epoch) -> None:
         loss = epoch.figures["loss"]
         self.waited = self.waited + 1 if loss > self.best - self.tol else 0
         self.best = min(self.best, loss)
         epoch.stop = self.waited > self.patience
 
 
-def _standardizer(x, weight):
+def _standardizer(x: Any, weight: Any) -> Standardizer:
+    """The standardisation of dense or sparse x."""
     if not issparse(x):
         return Standardizer.fit(x, weight)
-    found = StandardScaler(with_mean=False).fit(x, sample_weight=weight)  # which needs no dense x
+    # scikit-learn's scaler needs no dense copy of x.
+    found = StandardScaler(with_mean=False).fit(x, sample_weight=weight)
     return Standardizer(found.mean_, found.scale_)
 
 
-def _unchanged(x, weight):
+def _identity(x: Any, weight: Any) -> Standardizer:
+    """A standardisation that changes nothing."""
     return Standardizer(np.zeros(x.shape[1]), np.ones(x.shape[1]))
 
 
-def _flag(estimator, name):
+def _flag(estimator: BaseDropoutEstimator, name: str) -> bool:
     return check.flag(getattr(estimator, name), name)

@@ -1,6 +1,8 @@
-"""The classifier among the estimators."""
+"""The classification estimator, `DropoutClassifier`."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -11,79 +13,121 @@ from sklearn.utils.multiclass import (
 )
 
 from fastdrop.functional.softmax import log_softmax_of, softmax_of
-from fastdrop.sklearn.base import DropoutNet
+from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.uncertainty.prediction import MCPrediction
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
 
 __all__ = ["DropoutClassifier"]
 
 
-class DropoutClassifier(ClassifierMixin, DropoutNet):
-    """A multilayer perceptron with dropout that classifies.
+class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
+    """Multilayer perceptron with dropout for classification.
 
-    Trained on the cross-entropy of the softmax of its outputs, one for each class. Given `random_state`, the trained network is bitwise the
-    same in any process, whatever ran before and with any number of threads; the seed of `fastdrop.manual_seed` is neither used nor changed.
+    Minimises the cross-entropy of the softmax of the outputs, one output for each class. For a
+    given `random_state` the fitted network has the same bits in any process and with any number of
+    threads. The global random state of `fastdrop.manual_seed` is neither used nor changed.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
+    hidden_layer_sizes : int or sequence of int, default=(100,)
         Width of each hidden layer.
-    activation : {"relu", "leaky_relu", "sigmoid" (also "logistic"), "tanh", "selu", "silu", "gelu"}
-    dropout : float in [0, 1], or sequence of float
-        The share of units that are dropped in training. One number: the rate of each hidden layer, none on the input. A sequence:
-        the input's rate, then one for each hidden layer, as in ``(0.2, 0.5)`` for one hidden layer.
-    solver : {"adam", "adamw", "sgd", "rmsprop"}
-    alpha : float
-        Strength of the L2 penalty alpha / 2 * |W|^2 / batch size on the weights, without biases, as in MLPClassifier. With "adamw" weights
-        decay at the rate alpha / batch size instead.
-    max_norm : float, optional
-        Limit on the L2 norm of each unit's incoming weights (2 to 4 is usual).
-    batch_size : int or "auto"
-        Samples a step; "auto": min(200, N).
-    learning_rate_init : float
-        The step size.
-    max_iter : int
-        Epochs. There is no warning when training ends here: with dropout that is the ordinary case.
-    shuffle : bool
-        A new order each epoch.
-    random_state : int, RandomState or None
-        Of initial weights, masks, shuffling and the validation split.
-    tol, n_iter_no_change : float, int
-        Training stops when the loss (with `early_stopping` that of the validation data) has not improved by tol for so many epochs in a row.
-    verbose : bool
+    activation : {"relu", "leaky_relu", "sigmoid", "logistic", "tanh", "selu", "silu", "gelu"}, \
+            default="relu"
+        Activation of the hidden layers. "logistic" is another name of "sigmoid".
+    dropout : float or sequence of float, default=0.5
+        Probability, in [0, 1], that a unit is dropped in training. A number is the rate of every
+        hidden layer; nothing is dropped on the input. A sequence has the input's rate and then one
+        rate for each hidden layer, as in ``(0.2, 0.5)`` for one hidden layer.
+    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+        The optimiser.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty ``alpha / 2 * |W|^2 / batch_size`` on the weights without the
+        biases, as in scikit-learn's networks. With "adamw" the weights decay at the rate
+        ``alpha / batch_size`` instead.
+    max_norm : float, default=None
+        Upper limit of the L2 norm of each unit's incoming weights; 2 to 4 is usual. None: no limit.
+    batch_size : int or "auto", default="auto"
+        Samples in a step. "auto" is ``min(200, n_samples)``.
+    learning_rate_init : float, default=0.001
+        The learning rate, which is constant.
+    max_iter : int, default=200
+        Largest number of epochs. Reaching it gives no warning, because with dropout it is the
+        usual end of training.
+    shuffle : bool, default=True
+        Use a new order of the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, masks, order of samples and validation split.
+    tol : float, default=1e-4
+        Smallest decrease of the loss that counts as an improvement.
+    verbose : bool, default=False
         Show progress on stderr.
-    warm_start : bool
-        `fit` goes on from the network that is there, standardised as at first; the parameters of its layers stay.
-    momentum, nesterovs_momentum : float, bool
-        Of the solver "sgd".
-    early_stopping : bool
-        Set `validation_fraction` of the data aside (classes in their shares, where there are enough of each), stop by the loss on it, and put
-        back the weights that were best there.
-    validation_fraction : float
-    standardize : bool
-        Give every feature zero mean and unit variance first; networks need it. False: X is on such a scale already.
-    mc_samples : int
-        Passes of `predict_uncertainty`.
+    warm_start : bool, default=False
+        `fit` continues with the network of the last call, and keeps its standardisation and
+        layers.
+    momentum : float, default=0.9
+        Momentum of the solver "sgd", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Use Nesterov momentum with the solver "sgd".
+    early_stopping : bool, default=False
+        Set ``validation_fraction`` of the data aside (for a classification with equal shares of
+        the classes, if there are enough samples), stop by the loss on it, and restore the weights
+        of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the data set aside with ``early_stopping=True``, in (0, 1).
+    n_iter_no_change : int, default=10
+        Training stops after this many epochs without improvement of the training loss, or of the
+        validation loss with ``early_stopping=True``.
+    standardize : bool, default=True
+        Give each feature zero mean and unit variance first. With False, X must have such a scale
+        already.
+    mc_samples : int, default=50
+        Number of passes in `predict_uncertainty`.
 
     Attributes
     ----------
-    classes_ : array of the labels, in the order of the columns of `predict_proba`
-    model_ : fastdrop Module
-        From standardised inputs to scores; for `fastdrop.save` and other functions of fastdrop.
-    n_features_in_, feature_names_in_
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, in the order of the columns of `predict_proba`.
+    model_ : Module
+        The network, from standardised inputs to outputs, for other functions of fastdrop.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, if all of them are strings.
     n_iter_ : int
-        Epochs so far, those of a warm start and of `partial_fit` included.
+        Number of epochs, including those of a warm start and of `partial_fit`.
     loss_curve_ : list of float
-        Training loss of each epoch, with dropout, without the penalty; `loss_` is the last.
-    validation_scores_, validation_loss_curve_ : list of float, or None without `early_stopping`
-        Accuracy and loss on the validation data after each epoch of the last `fit`.
+        Training loss of each epoch, with dropout, without the penalty.
+    loss_ : float
+        The last value of ``loss_curve_``.
+    validation_scores_ : list of float or None
+        Accuracy on the validation data after each epoch of the last `fit`; None without
+        ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch of the last `fit`; None without
+        ``early_stopping``.
+
+    See Also
+    --------
+    DropoutRegressor : The regression estimator.
+    fastdrop.mc_predict : Monte Carlo passes of any model.
 
     References
     ----------
-    Srivastava et al., JMLR 15, 2014; Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016.
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, "Dropout: a
+       simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+    .. [2] Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing model
+       uncertainty in deep learning", ICML 2016. arXiv:1506.02142.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
+    >>> from fastdrop.sklearn import DropoutClassifier
     >>> x, y = load_digits(return_X_y=True)
     >>> net = DropoutClassifier(max_iter=30, random_state=0).fit(x[:1500], y[:1500])
     >>> bool(net.score(x[1500:], y[1500:]) > 0.9)
@@ -92,24 +136,47 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
     (297,)
     """
 
-    _is_regression = False
-    _y_checks: dict = {}
+    _is_regression: ClassVar[bool] = False
+    _y_checks: ClassVar[dict[str, Any]] = {}
     _score = "val_accuracy"
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """One epoch over these data, with the optimiser where it was; the first call decides the standardisation.
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one epoch on the given data.
+
+        The state of the optimiser is kept between calls. The first call decides the
+        standardisation.
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,)
+            The class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels of all calls. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
             As for `fit`.
-        classes : array
-            All labels that will come; needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter or the data are not valid, or ``early_stopping=True``.
         """
         _check_partial_fit_first_call(self, classes)
         return self._train(X, y, sample_weight, go_on=hasattr(self, "model_"), partial=True)
 
-    def _targets(self, y, known):
+    def _targets(self, y: Any, known: bool) -> npt.NDArray[np.int64]:
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         found, numbers = np.unique(y, return_inverse=True)
@@ -125,42 +192,94 @@ class DropoutClassifier(ClassifierMixin, DropoutNet):
             )
         return np.searchsorted(self.classes_, found)[numbers].astype(np.int64)
 
-    def _loss(self, weighted):
+    def _loss(self, weighted: bool) -> str:
         return "cross_entropy"
 
     @property
-    def _n_outputs(self):
+    def _n_outputs(self) -> int:
         return len(self.classes_)
 
-    def predict(self, X):
-        """The likeliest label of each sample, by `predict_proba`: (N,)."""
-        chosen = self._outputs(X).argmax(1)
-        return self.classes_[chosen]
-
-    def predict_proba(self, X):
-        """Probability of each class from one pass with all units (Srivastava's weight scaling): float64 (N, classes).
-
-        The average over random thinned networks is ``predict_uncertainty(X).mean``: it takes mc_samples times as long, and is less sure
-        where there were no data.
-        """
-        return softmax_of(self._outputs(X), 1)
-
-    def predict_log_proba(self, X):
-        """The logarithm of `predict_proba`, finite also where that rounds to 0."""
-        return log_softmax_of(self._outputs(X), 1)
-
-    def predict_uncertainty(self, X, **options) -> MCPrediction:
-        """How sure the network is, from mc_samples passes with random masks, which follow from `random_state`.
+    def predict(self, X: ArrayLike) -> npt.NDArray[Any]:
+        """Predict the class of each sample.
 
         Parameters
         ----------
-        X : array or sparse matrix (N, features)
-        **options
-            Of `fastdrop.mc_predict`: samples, seed, masks, tolerance, keep ...
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
 
         Returns
         -------
-        MCPrediction : mean, std (N, classes), entropy, expected_entropy, mutual_information, variation_ratio (N,) ...
+        ndarray of shape (n_samples,)
+            The label with the highest probability in `predict_proba`.
+        """
+        chosen = self._outputs(X).argmax(1)
+        return self.classes_[chosen]
+
+    def predict_proba(self, X: ArrayLike) -> npt.NDArray[np.float64]:
+        """Predict the probability of each class, from one pass without dropout.
+
+        This is the weight scaling of [1]_. The average over random masks is
+        ``predict_uncertainty(X).mean``. It takes ``mc_samples`` times as long and is less confident
+        far from the training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities, in the order of ``classes_``.
+
+        References
+        ----------
+        .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, "Dropout: a
+           simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+        """
+        return softmax_of(self._outputs(X), 1)
+
+    def predict_log_proba(self, X: ArrayLike) -> npt.NDArray[np.float64]:
+        """Predict the logarithm of the probability of each class.
+
+        The result is finite also if the probability rounds to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The logarithms, in the order of ``classes_``.
+        """
+        return log_softmax_of(self._outputs(X), 1)
+
+    def predict_uncertainty(self, X: ArrayLike, **options: Any) -> MCPrediction:
+        """Predict probabilities and their uncertainty, from passes with dropout.
+
+        With the probabilities p_t of T passes with random masks::
+
+            mean                p = 1/T sum_t p_t
+            entropy             H(p) = -sum_c p_c log p_c            (total uncertainty, nats)
+            expected_entropy    1/T sum_t H(p_t)                     (inherent in the data)
+            mutual_information  H(p) - 1/T sum_t H(p_t)              (of the model)
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        **options
+            Arguments of `fastdrop.mc_predict`: samples (default ``mc_samples``), seed (default:
+            follows from `random_state`), masks, tolerance, keep, ...
+
+        Returns
+        -------
+        MCPrediction
+            With ``mean`` and ``std`` of shape (n_samples, n_classes); ``entropy``,
+            ``expected_entropy``, ``mutual_information`` and ``variation_ratio`` of shape
+            (n_samples,).
 
         Raises
         ------

@@ -1,8 +1,9 @@
-"""The regressor among the estimators."""
+"""The regression estimator, `DropoutRegressor`."""
 
 from __future__ import annotations
 
 from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -12,74 +13,174 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastdrop import functional
 from fastdrop._utils import validation as check
-from fastdrop._utils.validation import finite_array as real
-from fastdrop.sklearn.base import DropoutNet
+from fastdrop._utils.validation import finite_array
+from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.uncertainty.prediction import MCPrediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
 
 __all__ = ["DropoutRegressor"]
 
 
-class DropoutRegressor(RegressorMixin, DropoutNet):
-    """A multilayer perceptron with dropout for one or several real targets.
+class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
+    """Multilayer perceptron with dropout for one or several real targets.
 
-    Trained on half the squared error, summed over the targets and averaged over the samples, of standardised targets.
+    Minimises half the squared error of the standardised targets, summed over the targets and
+    averaged over the samples.
 
     Parameters
     ----------
-    hidden_layer_sizes, ..., mc_samples
-        Those of `DropoutClassifier`; ``standardize=True`` also standardises each target.
-    tau : float, optional
-        Precision of the noise of y, in its units: 1 / tau is added to the variance of the passes.
-    length_scale : float, optional
-        Instead of tau: the prior length scale l, from which tau = l^2 (1 - p) / (2 N lambda) in units of the standardised y, where p is the one
-        rate of all layers with dropout and lambda = alpha / (2 batch size) the factor of |W|^2 in the objective. With tau and length_scale
-        None the predicted deviation is that of the passes alone: how unsure the network is, without the noise of y.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Width of each hidden layer.
+    activation : {"relu", "leaky_relu", "sigmoid", "logistic", "tanh", "selu", "silu", "gelu"}, \
+            default="relu"
+        Activation of the hidden layers. "logistic" is another name of "sigmoid".
+    dropout : float or sequence of float, default=0.5
+        Probability, in [0, 1], that a unit is dropped in training. A number is the rate of every
+        hidden layer; nothing is dropped on the input. A sequence has the input's rate and then one
+        rate for each hidden layer, as in ``(0.2, 0.5)`` for one hidden layer.
+    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+        The optimiser.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty ``alpha / 2 * |W|^2 / batch_size`` on the weights without the
+        biases, as in scikit-learn's networks. With "adamw" the weights decay at the rate
+        ``alpha / batch_size`` instead.
+    max_norm : float, default=None
+        Upper limit of the L2 norm of each unit's incoming weights; 2 to 4 is usual. None: no limit.
+    batch_size : int or "auto", default="auto"
+        Samples in a step. "auto" is ``min(200, n_samples)``.
+    learning_rate_init : float, default=0.001
+        The learning rate, which is constant.
+    max_iter : int, default=200
+        Largest number of epochs. Reaching it gives no warning, because with dropout it is the
+        usual end of training.
+    shuffle : bool, default=True
+        Use a new order of the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, masks, order of samples and validation split.
+    tol : float, default=1e-4
+        Smallest decrease of the loss that counts as an improvement.
+    verbose : bool, default=False
+        Show progress on stderr.
+    warm_start : bool, default=False
+        `fit` continues with the network of the last call, and keeps its standardisation and
+        layers.
+    momentum : float, default=0.9
+        Momentum of the solver "sgd", in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Use Nesterov momentum with the solver "sgd".
+    early_stopping : bool, default=False
+        Set ``validation_fraction`` of the data aside (for a classification with equal shares of
+        the classes, if there are enough samples), stop by the loss on it, and restore the weights
+        of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the data set aside with ``early_stopping=True``, in (0, 1).
+    n_iter_no_change : int, default=10
+        Training stops after this many epochs without improvement of the training loss, or of the
+        validation loss with ``early_stopping=True``.
+    standardize : bool, default=True
+        Give each feature and each target zero mean and unit variance first. With False, they must
+        have such a scale already.
+    mc_samples : int, default=50
+        Number of passes in `predict_uncertainty` and in ``predict(return_std=True)``.
+    tau : float, default=None
+        Precision of the noise of y, in the units of y: the predicted variance is the variance of
+        the passes plus ``1 / tau``.
+    length_scale : float, default=None
+        Prior length scale l, an alternative to `tau` [2]_. For standardised y,
+        ``tau = l^2 (1 - p) / (2 N lambda)``, with the one rate p of all layers that have dropout,
+        N samples, and the factor ``lambda = alpha / (2 batch_size)`` of ``|W|^2`` in the objective.
+        With neither `tau` nor `length_scale` the predicted deviation is that of the passes: the
+        uncertainty of the network without the noise of y.
 
     Attributes
     ----------
-    tau_ : float, array (one for each target), or None
-        The precision of the noise in y's units.
-    model_, n_features_in_, feature_names_in_, n_iter_, loss_curve_, loss_, validation_loss_curve_
-        As for `DropoutClassifier`.
+    tau_ : float, ndarray of shape (n_outputs,), or None
+        Precision of the noise in the units of y; an array for several targets with
+        `length_scale`.
+    model_ : Module
+        The network, from standardised inputs to outputs, for other functions of fastdrop.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during fit, if all of them are strings.
+    n_iter_ : int
+        Number of epochs, including those of a warm start and of `partial_fit`.
+    loss_curve_ : list of float
+        Training loss of each epoch, with dropout, without the penalty.
+    loss_ : float
+        The last value of ``loss_curve_``.
     validation_scores_ : list of float or None
-        R^2 on the validation data.
+        R^2 on the validation data after each epoch of the last `fit`; None without
+        ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch of the last `fit`; None without
+        ``early_stopping``.
+
+    See Also
+    --------
+    DropoutClassifier : The classification estimator.
+    fastdrop.mc_predict : Monte Carlo passes of any model.
 
     References
     ----------
-    Srivastava et al., JMLR 15, 2014; Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016.
+    .. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, "Dropout: a
+       simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+    .. [2] Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing model
+       uncertainty in deep learning", ICML 2016. arXiv:1506.02142.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop.sklearn import DropoutRegressor
+    >>> x = np.linspace(-2, 2, 200)[:, None]
+    >>> y = np.sin(2 * x[:, 0])
+    >>> net = DropoutRegressor((50,), dropout=0.05, learning_rate_init=0.01, random_state=0)
+    >>> mean, std = net.fit(x, y).predict([[1.0], [5.0]], return_std=True)
+    >>> bool(std[1] > std[0])
+    True
     """
 
-    _is_regression = True
-    _y_checks = {"multi_output": True, "y_numeric": True}
+    _is_regression: ClassVar[bool] = True
+    _y_checks: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
     _score = "val_r2"
+
+    tau_: Any
+    _flat: bool  # whether y has one axis
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str = "relu",
         *,
-        dropout=0.5,
-        solver="adam",
-        alpha=0.0001,
-        max_norm=None,
-        batch_size="auto",
-        learning_rate_init=0.001,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        mc_samples=50,
-        tau=None,
-        length_scale=None,
-    ):
+        dropout: float | Sequence[float] = 0.5,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        max_norm: float | None = None,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        standardize: bool = True,
+        mc_samples: int = 50,
+        tau: float | None = None,
+        length_scale: float | None = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -106,19 +207,44 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         self.tau = tau
         self.length_scale = length_scale
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
-    def partial_fit(self, X, y, sample_weight=None):
-        """One epoch over these data, with the optimiser where it was; the first call decides the standardisation."""
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch on the given data.
+
+        The state of the optimiser is kept between calls. The first call decides the
+        standardisation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As for `fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter or the data are not valid, or ``early_stopping=True``.
+        """
         return self._train(X, y, sample_weight, go_on=hasattr(self, "model_"), partial=True)
 
-    def _targets(self, y, known):
+    def _targets(self, y: Any, known: bool) -> npt.NDArray[Any]:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        y = real(y.astype(np.uint8) if y.dtype == bool else y, "y")
+        y = finite_array(y.astype(np.uint8) if y.dtype == bool else y, "y")
         outputs = 1 if y.ndim == 1 else y.shape[1]
         if known and hasattr(self, "model_") and outputs != self._n_outputs:
             raise ValueError(
@@ -127,16 +253,16 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         self._n_outputs, self._flat = outputs, y.ndim == 1
         return y.reshape(len(y), -1)
 
-    def _loss(self, weighted):
+    def _loss(self, weighted: bool) -> Callable[..., Any]:
         return _half_squares if weighted else _mean_half_squares
 
-    def _stopping(self, held_out):
+    def _stopping(self, held_out: list[Any] | None) -> dict[str, Any]:
         weight = None if held_out is None or len(held_out) < 3 else held_out[2]
         return super()._stopping(held_out) | {
             "metrics": {"r2": lambda output, target: r2_score(target, output, sample_weight=weight)}
         }
 
-    def _train(self, X, y, sample_weight, **options):
+    def _train(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:
         if self.tau is not None:
             _positive(self.tau, "tau")
             if self.length_scale is not None:
@@ -145,24 +271,24 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
                 )
         elif self.length_scale is not None:
             _positive(self.length_scale, "length_scale")
-            alpha = check.real(self.alpha, "alpha", low=0)
-            if not (alpha and isinstance(self._rate(), Real) and 0 < self._rate() < 1):
+            alpha, rate = check.real(self.alpha, "alpha", low=0), self._rate()
+            if not (alpha and isinstance(rate, Real) and 0 < float(rate) < 1):
                 raise ValueError(
-                    "length_scale must be None, or dropout one rate between 0 and 1 for all layers that have it, and alpha positive, "
+                    "length_scale must be None unless alpha is positive and all layers with "
+                    "dropout have the same rate between 0 and 1, "
                     f"got dropout={self.dropout!r} and alpha={self.alpha!r}"
                 )
         return super()._train(X, y, sample_weight, **options)
 
-    def _rate(self):
-        """The one rate of all layers with dropout, or None."""
-        rates = [
-            p for p in (self.dropout if np.iterable(self.dropout) else [self.dropout]) if p != 0
-        ]
+    def _rate(self) -> Any:
+        """The rate of all layers with dropout if it is the same one; otherwise None."""
+        given: Any = self.dropout if np.iterable(self.dropout) else [self.dropout]
+        rates = [p for p in given if p != 0]
         return rates[0] if rates and all(p == rates[0] for p in rates) else None
 
-    def _trained(self, samples, batch):
+    def _trained(self, samples: int, batch: int) -> None:
         self.tau_ = self.tau
-        if self.length_scale is not None:
+        if self.length_scale is not None and self._target is not None:
             tau = (
                 self.length_scale**2
                 * (1 - self._rate())
@@ -172,42 +298,77 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
             )
             self.tau_ = tau.item() if self._flat else tau
 
-    def predict(self, X, return_std=False):
-        """The targets: (N,), or (N, targets) where y had two axes.
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+        """Predict the targets, and optionally their standard deviation.
+
+        With the outputs y_t of T passes with random masks, the mean is ``1/T sum_t y_t`` and the
+        deviation ``sqrt(1/T sum_t (y_t - mean)^2 + 1 / tau)``; without a tau the second term is
+        left out.
 
         Parameters
         ----------
-        X : array or sparse matrix (N, features)
-        return_std : bool
-            False: from one pass with all units. True: the pair (mean, standard deviation) over mc_samples passes with random masks, in y's
-            units, both of the targets' shape. The deviation is sqrt(variance of the passes + 1 / tau), without tau that of the passes.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        return_std : bool, default=False
+            False: predict with one pass without dropout. True: predict the mean and the standard
+            deviation of ``mc_samples`` passes with dropout.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The prediction, in the units of y.
+        std : ndarray of the shape of y
+            The standard deviation, in the units of y. Only with ``return_std=True``.
+
+        Raises
+        ------
+        ValueError
+            ``return_std=True`` and no layer has dropout.
         """
         if not return_std:
-            return self._shaped(self._outputs(X) * self._target.scale + self._target.mean)
+            outputs = self._outputs(X)
+            assert self._target is not None
+            return self._shaped(outputs * self._target.scale + self._target.mean)
         found = self.predict_uncertainty(X)
         return self._shaped(found.mean), self._shaped(
             np.sqrt(found.variance if self.tau_ is None else found.total_variance)
         )
 
-    def predict_uncertainty(self, X, **options) -> MCPrediction:
-        """How sure the network is, as `DropoutClassifier.predict_uncertainty`, in y's units.
+    def predict_uncertainty(self, X: ArrayLike, **options: Any) -> MCPrediction:
+        """Predict the targets and their uncertainty, from passes with dropout.
+
+        With the outputs y_t of T passes with random masks::
+
+            mean            1/T sum_t y_t
+            epistemic       1/T sum_t (y_t - mean)^2     (uncertainty of the model)
+            aleatoric       1 / tau                      (noise of y; needs a tau)
+            total_variance  epistemic + aleatoric
 
         Parameters
         ----------
-        X : array or sparse matrix (N, features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
         **options
-            Of `fastdrop.mc_predict`, ``tolerance`` and ``tau`` (instead of the estimator's) in y's units too. ``keep=True`` for quantiles and
-            the likelihood.
+            Arguments of `fastdrop.mc_predict`: samples (default ``mc_samples``), seed (default:
+            follows from `random_state`), masks, keep, ... ``tolerance`` and ``tau`` (default:
+            ``tau_``) are in the units of y. Quantiles and the likelihood need ``keep=True``.
 
         Returns
         -------
-        MCPrediction : mean, std, epistemic, with a tau also aleatoric and total_variance; float64 (N, targets)
+        MCPrediction
+            float64 arrays of shape (n_samples, n_outputs), in the units of y.
+
+        Raises
+        ------
+        ValueError
+            No layer has dropout, or an option is not valid.
         """
         check_is_fitted(self, "model_")
+        assert self._target is not None
         tau = options.pop("tau", None)
-        if (
-            options.get("tolerance") is not None
-        ):  # one for all targets: what is enough for the one of the largest unit
+        # There is one tolerance for all standardised targets: that of the target with the largest
+        # scale.
+        if options.get("tolerance") is not None:
             options["tolerance"] = (
                 _positive(options["tolerance"], "tolerance") / self._target.scale.max()
             )
@@ -215,18 +376,20 @@ class DropoutRegressor(RegressorMixin, DropoutNet):
         found.tau = self.tau_ if tau is None else _positive(tau, "tau")
         return found
 
-    def _shaped(self, values):
+    def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Values (N, targets) in the shape that y had."""
         return values[:, 0] if self._flat else values
 
 
-def _positive(value, name):
+def _positive(value: Any, name: str) -> float:
     return check.real(value, name, low=0, open_low=True)
 
 
-def _half_squares(output, target):
+def _half_squares(output: Any, target: Any) -> Any:
     """Half the squared error of each sample."""
     return functional.mse_loss(output, target, "none").sum(1) * 0.5
 
 
-def _mean_half_squares(output, target):
+def _mean_half_squares(output: Any, target: Any) -> Any:
+    """Half the squared error, averaged over the samples."""
     return _half_squares(output, target).mean()

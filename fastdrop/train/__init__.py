@@ -1,4 +1,4 @@
-"""Training a model (`fit`), evaluating it, and searching for its dropout rates (`tune_rates`)."""
+"""Training: `fit`, `evaluate`, early stopping, the history of a run, and the search for a rate."""
 
 from fastdrop.predictor.predict import predict
 from fastdrop.train.callbacks import EarlyStopping, Epoch

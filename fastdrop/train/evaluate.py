@@ -1,88 +1,150 @@
-"""Using a model on data: losses by name, metrics, predictions, evaluation."""
+"""Evaluating a model on data: loss, accuracy or error, and metrics."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
-from fastdrop.data.dataset import Dataset, as_dataset
+from fastdrop.data.dataset import as_dataset
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 from fastdrop.train.objective import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import SupportsFloat
+
+    import numpy.typing as npt
+
+    from fastdrop import nn
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.data.dataset import Dataset
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model, data, *, loss=None, metrics=None, batch_size: int = 1024, sample_weight=None
+    model: nn.Module,
+    data: Dataset | tuple[ArrayLike, ArrayLike],
+    *,
+    loss: str | Callable[..., Tensor] | None = None,
+    metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
+    batch_size: int = 1024,
+    sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """Loss and accuracy (or root mean squared error) on a data set, in evaluation mode.
+    """Evaluate a model on a data set, in evaluation mode (without dropout).
 
     Parameters
     ----------
     model : Module
-        Afterwards in the mode it was in.
-    data : (x, y) or Dataset
+        Its mode is the same afterwards as before.
+    data : Dataset, or pair (x, y) of arrays
+        x has shape (N, ...), y holds class numbers (N,) or real targets (N,) or (N, k).
     loss : str or function (output, target) -> Tensor, optional
-        As for `fit`; the mean over the samples of each batch is averaged over all.
+        As for `fit`. Its mean over each batch is averaged over all samples.
     metrics : dict of str to function (output, target) -> number, optional
-        Called once, with all outputs and targets as arrays; they see no weights.
-    batch_size : int
+        Additional figures. Each function is called once, with all outputs and targets as arrays.
+        Sample weights do not affect metrics.
+    batch_size : int, default 1024
+        Samples computed at a time, at least 1.
     sample_weight : array (N,), optional
-        How much each sample counts, as for `fit`.
+        The weight of each sample in loss, accuracy and error, at least 0; as for `fit`.
 
     Returns
     -------
-    dict : "loss", "accuracy" or "rmse", and the metrics by their names
+    dict of str to float
+        "loss", then "accuracy" (a share in [0, 1]) or "rmse" (in the units of y) where one of them
+        is defined, then the metrics by their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is wrong, or the loss or the targets do not fit the model's outputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> x, y = np.zeros((6, 4)), np.zeros(6, int)
+    >>> figures = fd.evaluate(fd.models.mlp(4, [8], 3), (x, y))
+    >>> list(figures)
+    ['loss', 'accuracy']
     """
     data = as_dataset(data, sample_weight=sample_weight)
-    return assess(
+    return evaluate_arrays(
         checked_module(model, "model"),
-        as_arrays(data),
+        model_arrays(data),
         Objective(loss, data, metrics),
         check.integer(batch_size, "batch_size", 1),
     )
 
 
-def as_arrays(data: Dataset) -> tuple:
-    """Samples and targets as they go into a model, and the weights, scaled to a mean of 1, or None."""
-    return (
+class ModelArrays(NamedTuple):
+    """A data set as arrays that a model and a loss take.
+
+    x : float32 array (N, ...)
+    y : int64 array (N,), or float32 array (N,) or (N, k)
+    weights : float32 array (N,) with a mean of 1, or None
+    """
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[Any]
+    weights: npt.NDArray[np.float32] | None
+
+
+def model_arrays(data: Dataset) -> ModelArrays:
+    """Convert a data set with targets into arrays for a model and a loss."""
+    return ModelArrays(
         check.floats(data.x, "x"),
         data.y if data.is_classification else check.floats(data.y, "y"),
-        None if data.sample_weight is None else mean_one(data.sample_weight),
+        None if data.sample_weight is None else normalized_weights(data.sample_weight),
     )
 
 
-def mean_one(sample_weight: np.ndarray) -> np.ndarray:
-    """Weights times what makes their mean 1, float32: losses keep their size, whatever the unit of the weights."""
+def normalized_weights(sample_weight: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Weights (N,) divided by their mean, so that the size of a loss does not depend on their unit.
+
+    Raises
+    ------
+    ValueError
+        All weights are zero, or their mean is infinite.
+    """
     mean = sample_weight.mean(dtype=np.float64)
     if not 0.0 < mean < np.inf:
         raise ValueError(
-            f"sample_weight must not be zero for all samples of a part of the data (or beyond float64), got a mean of {mean}"
+            "sample_weight must not be zero for all samples of a part of the data, and its mean "
+            f"must be finite, got a mean of {mean}"
         )
     return check.floats(sample_weight / mean, "sample_weight")
 
 
-def assess(model, arrays, objective: Objective, batch_size: int) -> dict[str, float]:
-    """`evaluate` on checked arguments."""
+def evaluate_arrays(
+    model: nn.Module, arrays: ModelArrays, objective: Objective, batch_size: int
+) -> dict[str, float]:
+    """`evaluate` with checked arguments."""
     x, y, weights = arrays
     total = score = 0.0
-    count, outputs = 0, []
+    count: float = 0
+    outputs = []
     with evaluating(model), no_grad():
         for i in range(0, len(x), batch_size):
             target = y[i : i + batch_size]
             output = model(x[i : i + batch_size])
             weight = None if weights is None else weights[i : i + batch_size]
             total += objective(output, target, weight).item() * len(target)
-            part, number = objective.score(output, target, weight)
-            score, count = score + part, count + number
+            batch_score, batch_count = objective.score(output, target, weight)
+            score, count = score + batch_score, count + batch_count
             if objective.metrics:
                 outputs.append(output.data)
-    figures = objective.figures(
-        total, len(x) if weights is None else weights.sum(dtype=np.float64), score, count
-    )
+    rows = len(x) if weights is None else weights.sum(dtype=np.float64)
+    figures = objective.figures(total, rows, score, count)
     if objective.metrics:
-        output = np.concatenate(outputs)
-        figures |= {name: float(metric(output, y)) for name, metric in objective.metrics.items()}
+        all_outputs = np.concatenate(outputs)
+        figures |= {
+            name: float(metric(all_outputs, y)) for name, metric in objective.metrics.items()
+        }
     return figures

@@ -1,106 +1,189 @@
-"""Training: `fit`, and using what it made (`evaluate`, `predict`)."""
+"""Training a model: `fit`."""
 
 from __future__ import annotations
 
-from fastdrop.predictor.predict import predict
-from fastdrop.train.callbacks import EarlyStopping, Epoch
-from fastdrop.train.evaluate import evaluate
-from fastdrop.train.history import History
-from fastdrop.train.loop import Run
+import os
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["EarlyStopping", "Epoch", "History", "evaluate", "fit", "predict"]
+from fastdrop import optim
+from fastdrop.data.dataset import as_dataset
+from fastdrop.nn.module import checked_module
+from fastdrop.train.history import History
+from fastdrop.train.loop import TrainingRun
+from fastdrop.train.objective import Objective
+from fastdrop.train.options import FitOptions, as_early_stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import SupportsFloat
+
+    from fastdrop import nn
+    from fastdrop._utils.typing import ArrayLike, PathLike
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.data.dataset import Dataset
+    from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+    from fastdrop.train.callbacks import EarlyStopping, Epoch
+
+__all__ = ["fit"]
 
 
 def fit(
-    model,
-    data,
+    model: nn.Module,
+    data: Dataset | tuple[ArrayLike, ArrayLike],
     *,
-    loss=None,
-    optimizer=None,
+    loss: str | Callable[..., Tensor] | None = None,
+    optimizer: optim.Optimizer | None = None,
     epochs: int = 10,
     batch_size: int = 128,
-    validation=None,
-    scheduler=None,
+    validation: Dataset | tuple[ArrayLike, ArrayLike] | float | None = None,
+    scheduler: LRScheduler | ReduceLROnPlateau | None = None,
     scheduler_every: str = "epoch",
-    early_stopping=None,
+    early_stopping: int | EarlyStopping | None = None,
     clip_norm: float | None = None,
     max_norm: float | None = None,
     mixup: float = 0.0,
-    metrics=None,
+    metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
     shuffle: bool = True,
     drop_last: bool = False,
-    checkpoint=None,
+    checkpoint: PathLike | None = None,
     checkpoint_every: str | int = "epoch",
     resume: bool = False,
     progress: bool = True,
-    callbacks=(),
-    sample_weight=None,
+    callbacks: Callable[[Epoch], Any] | Iterable[Callable[[Epoch], Any]] = (),
+    sample_weight: ArrayLike | None = None,
 ) -> History:
     """Train a model.
 
-    All randomness follows from `fastdrop.manual_seed`. The model is in evaluation mode afterwards: what comes next is its
-    use, where a forgotten ``model.eval()`` would leave dropout on.
+    Each step takes a batch of (x, y) and minimises loss(model(x), y). The seed given to
+    `fastdrop.manual_seed` determines all randomness: masks, order of the samples, mixup, and the
+    choice of validation data. The model is in evaluation mode afterwards, so that predictions do
+    not use dropout.
 
     Parameters
     ----------
     model : Module
-    data : (x, y) or fastdrop.data.Dataset
+        The model. It is trained in place.
+    data : Dataset, or pair (x, y) of arrays
+        x has shape (N, ...) and is converted to float32. y holds class numbers (int, shape (N,))
+        or real targets (shape (N,) or (N, k)).
     loss : str or function (output, target) -> Tensor, optional
-        "cross_entropy" (default where y holds class numbers), "mse" (default otherwise), "nll", "l1", "huber",
-        "bce_with_logits", or anything callable such as ``nn.CrossEntropyLoss(label_smoothing=0.1)``.
+        "cross_entropy" (default for class numbers), "mse" (default for real targets), "nll", "l1",
+        "huber", "bce_with_logits"; or any function, such as
+        ``nn.CrossEntropyLoss(label_smoothing=0.1)``.
     optimizer : Optimizer, optional
         Default ``optim.Adam(model.parameters())``.
-    epochs, batch_size : int
-    validation : (x, y), Dataset, or float, optional
-        Evaluated after each epoch. A number: this fraction of the data is set aside.
+    epochs : int, default 10
+        Number of passes over the data, at least 0.
+    batch_size : int, default 128
+        Samples in one step, at least 1.
+    validation : Dataset, pair (x, y), or float, optional
+        Data to evaluate after each epoch. A number in (0, 1) sets this fraction of `data` aside.
     scheduler : learning rate scheduler, optional
-        Stepped after each epoch, or each step with ``scheduler_every="step"``. ReduceLROnPlateau sees the validation
-        loss (without validation, the training loss).
+        It must have been made for `optimizer`. ReduceLROnPlateau gets the validation loss, or the
+        training loss if there are no validation data.
+    scheduler_every : {"epoch", "step"}, default "epoch"
+        When the scheduler is stepped.
     early_stopping : int or EarlyStopping, optional
-        An int is the patience. Needs validation. At the end the best epoch's weights are put back.
+        An int is the patience in epochs. It needs validation data. At the end the weights of the
+        best epoch are restored.
     clip_norm : float, optional
-        Limit on the L2 norm of all gradients together.
+        Upper limit of the L2 norm of all gradients together, above 0.
     max_norm : float, optional
-        Limit on the norm of each unit's incoming weights after each step (Srivastava et al., 2014).
-    mixup : float
-        alpha of the Beta(alpha, alpha) that mixes pairs of samples and their targets (Zhang et al., 2018); 0: none.
+        Upper limit of the L2 norm of the incoming weights of each unit, above 0; applied after
+        each step (Srivastava et al., 2014, section 5.1; 2 to 4 is usual).
+    mixup : float, default 0.0
+        The alpha of Beta(alpha, alpha), at least 0. Pairs of samples and their targets are mixed
+        with a share drawn from it (Zhang et al., 2018). 0 turns mixup off. It cannot be combined
+        with `sample_weight`.
     metrics : dict of str to function (output, target) -> number, optional
-        More figures of the validation data.
-    shuffle, drop_last : bool
-        A new order each epoch; whether to leave out a last batch that is not full.
+        Additional figures of the validation data. Each function gets all outputs and targets as
+        arrays.
+    shuffle : bool, default True
+        Whether each epoch has a new order of the samples.
+    drop_last : bool, default False
+        Whether to leave out a last batch that is not full.
     checkpoint : str or os.PathLike, optional
-        Where the state of the run is written, atomically: after each epoch, or every ``checkpoint_every`` steps,
-        and at the end.
-    checkpoint_every : "epoch" or int
-    resume : bool
-        Continue from the checkpoint where it exists; the result is bitwise that of a run that was never interrupted. Where it
-        does not exist the run begins. False: an existing checkpoint is an error, not overwritten.
-    progress : bool
-        Show progress on stderr: a bar where tqdm is installed and stderr is a terminal, otherwise lines.
-    callbacks : sequence of functions (Epoch) -> None
+        The file for the state of the run. It is replaced atomically, so an interruption leaves the
+        old or the new state.
+    checkpoint_every : "epoch" or int, default "epoch"
+        Write the checkpoint after each epoch, or each time this number of steps has been made. It
+        is also written at the end of the run.
+    resume : bool, default False
+        If the checkpoint exists, continue from it. The result is bitwise the one of a run that was
+        never interrupted. If False, an existing checkpoint is an error.
+    progress : bool, default True
+        Show progress on stderr: a bar where tqdm is installed and stderr is a terminal, otherwise
+        lines of text.
+    callbacks : function (Epoch) -> None, or iterable of such functions, default ()
         Called after each epoch.
     sample_weight : array (N,), optional
-        How much each sample counts in the loss and the figures, at least 0. The loss is the mean of weight times loss, the
-        weights scaled to a mean of 1 over the training data. A loss that is a function of your own must then return a row
-        for each sample, as ``nn.CrossEntropyLoss(reduction="none")`` does. A part that ``validation`` sets aside keeps its weights;
-        weights of other validation data come with ``Dataset(x, y).weighted(w)``. Not beside mixup.
+        The weight of each sample in the loss and in the figures, at least 0. The loss of a batch is
+        the mean of weight * loss, with the weights scaled to a mean of 1 over the training data.
+        A loss function of your own must return one row for each sample then, as
+        ``nn.CrossEntropyLoss(reduction="none")`` does. Samples that `validation` sets aside keep
+        their weights; other validation data get weights by ``Dataset(x, y).weighted(w)``.
 
     Returns
     -------
-    History : for each epoch "loss", "accuracy" or "rmse" (of the training batches, with dropout), the same with "val_", the
-        metrics with "val_", "lr", and "time", the seconds that the training steps took.
+    History
+        One entry for each epoch: "loss", and "accuracy" or "rmse", of the training batches with
+        dropout on; the same and the metrics of the validation data with "val_" before the name;
+        "lr"; and "time", the seconds of the training steps.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is wrong, or the checkpoint is one of something else. The model is unchanged.
+        An argument is wrong, or the checkpoint does not fit the model or the options. The model
+        is unchanged.
     FloatingPointError
-        The loss became NaN or infinite. The last checkpoint is the one before.
+        The loss became NaN or infinite. The weights are those before this step, and the checkpoint
+        is the last one that was written before.
     FileExistsError
-        The checkpoint exists and ``resume`` is False.
+        The checkpoint exists and `resume` is False.
 
     References
     ----------
-    Srivastava et al., JMLR 15, 2014; Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+    Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: a simple way to prevent
+    neural networks from overfitting", JMLR 15, 2014.
+
+    Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond empirical risk minimization", ICLR 2018,
+    arXiv:1710.09412.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(0)
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 8))
+    >>> y = (x[:, 0] > 0).astype(int)
+    >>> model = fd.models.mlp(8, [32], 2, dropout=0.2)
+    >>> history = fd.fit(model, (x, y), epochs=3, validation=0.2, progress=False)
+    >>> list(history)
+    ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'lr', 'time']
     """
-    return Run(**locals()).run()
+    checked_module(model, "model")
+    dataset = as_dataset(data, sample_weight=sample_weight)
+    options = FitOptions(
+        model=model,
+        data=dataset,
+        objective=Objective(loss, dataset, metrics),
+        optimizer=optim.Adam(model.parameters()) if optimizer is None else optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=validation,
+        scheduler=scheduler,
+        scheduler_every=scheduler_every,
+        early_stopping=as_early_stopping(early_stopping),
+        clip_norm=clip_norm,
+        max_norm=max_norm,
+        mixup=mixup,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        checkpoint=None if checkpoint is None else os.fsdecode(checkpoint),
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        progress=progress,
+        callbacks=[callbacks] if callable(callbacks) else list(callbacks),
+    )
+    return TrainingRun(options).run()

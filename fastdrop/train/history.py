@@ -1,61 +1,109 @@
-"""What a training run shows: its history, curves, and progress while it runs."""
+"""The history of a training run: figures of each epoch, as numbers, text and curves."""
 
 from __future__ import annotations
 
-import sys
-import time
+from typing import TYPE_CHECKING
 
 from fastdrop._utils import plotting
 
-__all__ = ["History", "Progress", "plot_curves"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fastdrop._utils.typing import PathLike
+
+__all__ = ["History", "format_figures", "plot_curves"]
 
 
-class History(dict):
-    """Figures by name, one for each epoch: ``history["val_loss"][-1]``.
+class History(dict[str, list[float]]):
+    """Lists of figures by name, with one value for each epoch: ``history["val_loss"][-1]``.
+
+    Parameters
+    ----------
+    figures : mapping of str to list of float, or iterable of such pairs, default ()
+        Figures to begin with.
 
     Attributes
     ----------
     best_epoch : int or None
-        The epoch (from 1 on) whose weights early stopping put back.
+        The epoch, counted from 1, whose weights early stopping restored. None without early
+        stopping.
     stopped : bool
         Whether the run ended before its last epoch.
+
+    Examples
+    --------
+    >>> from fastdrop.train import History
+    >>> history = History({"loss": [0.9, 0.5]})
+    >>> history.epochs
+    2
     """
 
-    def __init__(self, figures=()):
+    def __init__(
+        self, figures: Mapping[str, list[float]] | Iterable[tuple[str, list[float]]] = ()
+    ) -> None:
         super().__init__(figures)
         self.best_epoch: int | None = None
         self.stopped = False
 
     @property
     def epochs(self) -> int:
-        """How many epochs were run."""
+        """The number of completed epochs."""
         return len(self.get("loss", ()))
 
-    def add(self, figures: dict) -> None:
-        """Append an epoch's figures."""
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Append the figures of one epoch.
+
+        Parameters
+        ----------
+        figures : mapping of str to float
+        """
         for name, value in figures.items():
             self.setdefault(name, []).append(value)
 
-    def plot(self, path) -> None:
-        """Draw the curves into a picture (PNG, PDF, SVG by the name's ending); needs matplotlib."""
+    def plot(self, path: PathLike) -> None:
+        """Draw the curves of loss and accuracy (or error) over the epochs.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file of the picture; its ending decides the format (.png, .pdf, .svg).
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        """
         plot_curves({"": self}, path)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if values)
         return f"History({self.epochs} epochs; last: {last})" if last else "History(no epochs)"
 
 
-def plot_curves(histories: dict[str, History], path, held_out: str = "validation") -> None:
-    """Training and validation curves of several runs in one picture: loss on the left, accuracy or error on the right.
+# The label of the vertical axis of each panel, with the unit.
+AXIS_LABELS = {
+    "loss": "loss (mean over samples)",
+    "accuracy": "error (% of samples)",
+    "rmse": "root mean squared error (units of y)",
+}
 
-    The scale leaves out the first tenth of the epochs, where everything is far above what matters.
+
+def plot_curves(
+    histories: Mapping[str, History], path: PathLike, held_out: str = "validation"
+) -> None:
+    """Draw training and validation curves of several runs into one picture.
+
+    The left panel shows the loss, the right one the error in percent or the RMSE. The scale is
+    chosen without the first tenth of the epochs, whose values are far above the later ones.
 
     Parameters
     ----------
-    histories : dict of label to History
+    histories : mapping of str to History
+        The runs by their labels in the legend.
     path : str or os.PathLike
-    held_out : str
-        What the legend calls the validation data.
+        The file of the picture; its ending decides the format (.png, .pdf, .svg).
+    held_out : str, default "validation"
+        The name of the validation data in the legend.
 
     Raises
     ------
@@ -63,36 +111,34 @@ def plot_curves(histories: dict[str, History], path, held_out: str = "validation
         matplotlib is not installed.
     """
     names = {name for history in histories.values() for name in history}
-    panels = [
-        name for name in ("loss", "accuracy", "rmse") if name in names or f"val_{name}" in names
-    ]
+    panels = [name for name in AXIS_LABELS if name in names or f"val_{name}" in names]
     picture = plotting.figure(4.8 * max(len(panels), 1), 3.8)
     for i, panel in enumerate(panels):
         axes, top = picture.add_subplot(1, len(panels), i + 1), 0.0
         for number, (label, history) in enumerate(histories.items()):
             for name, style, what in ((panel, "--", "training"), (f"val_{panel}", "-", held_out)):
-                if name in history:
-                    values = history[name]
-                    if panel == "accuracy":
-                        values = [100 * (1 - value) for value in values]
-                    top = max(top, *values[len(values) // 10 :])
-                    axes.plot(
-                        range(1, len(values) + 1),
-                        values,
-                        style,
-                        color=f"C{number}",
-                        label=f"{label} {what}".strip(),
-                    )
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("error (%)" if panel == "accuracy" else panel)
-        axes.set_ylim(0, 1.05 * top or 1)
+                if name not in history:
+                    continue
+                values = history[name]
+                if panel == "accuracy":
+                    values = [100 * (1 - value) for value in values]
+                top = max(top, *values[len(values) // 10 :])
+                axes.plot(
+                    range(1, len(values) + 1),
+                    values,
+                    style,
+                    color=f"C{number}",
+                    label=f"{label} {what}".strip(),
+                )
+        axes.set(xlabel="epoch", ylabel=AXIS_LABELS[panel], ylim=(0, 1.05 * top or 1))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     plotting.save(picture, path)
 
 
-def line(figures: dict) -> str:
-    """An epoch's figures in words."""
+def format_figures(figures: Mapping[str, float]) -> str:
+    """The figures of one epoch as text: ``loss 0.5  val_accuracy 91.20 %  0.31 s``."""
     parts = []
     for name, value in figures.items():
         if name.endswith("accuracy"):
@@ -102,44 +148,3 @@ def line(figures: dict) -> str:
         else:
             parts.append(f"{name} {value:.4g}")
     return "  ".join(parts)
-
-
-class Progress:
-    """A bar (tqdm, where it is installed and stderr is a terminal), otherwise a line at most once a second."""
-
-    def __init__(self, epochs: int, steps: int, done: int, enabled: bool):
-        self.epochs, self.enabled, self.bar = epochs, enabled, None
-        self.shown = time.monotonic()
-        if enabled and sys.stderr is not None and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            self.bar = tqdm(
-                total=epochs * steps, initial=done, unit="step", leave=False, dynamic_ncols=True
-            )
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        elif self.enabled:
-            print(text, file=sys.stderr, flush=True)
-
-    def step(self) -> None:
-        """One more step was made."""
-        if self.bar is not None:
-            self.bar.update()
-
-    def epoch(self, number: int, figures: dict) -> None:
-        """An epoch is over."""
-        text = f"epoch {number}/{self.epochs}  {line(figures)}"
-        if self.bar is not None:
-            self.bar.set_description_str(text)
-        elif self.enabled and (time.monotonic() - self.shown >= 1.0 or number == self.epochs):
-            self.shown = time.monotonic()
-            self.say(text)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()

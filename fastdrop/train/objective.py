@@ -1,8 +1,9 @@
-"""Losses by name, and the metric that goes with each."""
+"""The loss of a training run, and the accuracy or error that is reported with it."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,13 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
 
-LOSSES = {
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import SupportsFloat
+
+    import numpy.typing as npt
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": functional.cross_entropy,
     "nll": functional.nll_loss,
     "mse": functional.mse_loss,
@@ -22,36 +29,72 @@ LOSSES = {
 
 
 class Objective:
-    """A loss, and the metric that goes with it."""
+    """A loss, and the figure that goes with it: the accuracy, or the root mean squared error.
 
-    def __init__(self, loss, data: Dataset, metrics=None):
+    Parameters
+    ----------
+    loss : str, function or None
+        See `fastdrop.fit`.
+    data : Dataset
+        Its targets decide the default loss and the figure.
+    metrics : dict of str to function, or None
+        Additional figures of an evaluation.
+
+    Attributes
+    ----------
+    class_numbers : bool
+        The targets are class numbers (N,).
+    binary : bool
+        The targets are real numbers in [0, 1] for the logits of a binary cross-entropy.
+    distributions : bool
+        The targets are rows of class probabilities (N, C).
+    name : {"accuracy", "rmse"}
+        The name of the figure.
+    """
+
+    def __init__(
+        self,
+        loss: str | Callable[..., Tensor] | None,
+        data: Dataset,
+        metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
+    ) -> None:
         if loss is None:
             loss = "cross_entropy" if data.is_classification else "mse"
         if not callable(loss):
             loss = LOSSES[check.choice(loss, "loss", LOSSES)]
-        self.loss = loss
-        self.labels = data.is_classification
-        self.binary = not self.labels and (
+        self.loss: Callable[..., Tensor] = loss
+        self.class_numbers: bool = data.is_classification
+        self.binary = not self.class_numbers and (
             loss is LOSSES["bce_with_logits"] or isinstance(loss, nn.BCEWithLogitsLoss)
         )
-        self.shares = not self.labels and (
+        self.distributions = not self.class_numbers and (
             loss is LOSSES["cross_entropy"] or isinstance(loss, nn.CrossEntropyLoss)
         )
-        self.name = "accuracy" if self.labels or self.binary or self.shares else "rmse"
+        has_accuracy = self.class_numbers or self.binary or self.distributions
+        self.name = "accuracy" if has_accuracy else "rmse"
         if metrics is None:
             metrics = {}
         if not isinstance(metrics, dict) or not all(
-            isinstance(n, str) and callable(m) for n, m in metrics.items()
+            isinstance(name, str) and callable(metric) for name, metric in metrics.items()
         ):
             raise TypeError(
-                f"metrics must be a dict of names and functions (output, target) -> number, "
+                "metrics must be a dict of names and functions (output, target) -> number, "
                 f"got {check.describe(metrics)}"
             )
-        self.metrics = metrics
+        self.metrics: dict[str, Callable[..., SupportsFloat]] = metrics
 
-    def __call__(self, output, target: np.ndarray, weight=None) -> Tensor:
-        """The loss of one batch; with weights (N,) the mean of weight times loss."""
-        target = self.fit_shape(output, target)
+    def __call__(
+        self,
+        output: Tensor,
+        target: npt.NDArray[Any],
+        weight: npt.NDArray[np.float32] | None = None,
+    ) -> Tensor:
+        """The loss of one batch, a Tensor with one element.
+
+        With weights (N,) it is the mean of weight * loss.
+        """
+        target = self.match_shape(output, target)
+        value: Any  # what a function of the user returns
         if weight is None:
             value = self.loss(output, target)
             if not isinstance(value, Tensor) or value.numel() != 1:
@@ -59,57 +102,66 @@ class Objective:
                     f"loss must return a Tensor with one element, got {check.describe(value)}"
                 )
             return value
-        value = (
-            self.loss(output, target, reduction="none")
-            if self.loss in LOSSES.values()
-            else self.loss(output, target)
-        )
+        if self.loss in LOSSES.values():
+            value = self.loss(output, target, reduction="none")
+        else:
+            value = self.loss(output, target)
         if not isinstance(value, Tensor) or value.shape[:1] != weight.shape:
             raise TypeError(
-                "loss must return a Tensor with one row for each sample beside sample_weight (reduction='none'), "
-                f"got {check.describe(value)}"
+                "loss must return a Tensor with one row for each sample when sample_weight is "
+                f"used (reduction='none'), got {check.describe(value)}"
             )
         return (value * weight.reshape(-1, *[1] * (value.ndim - 1))).mean()
 
     @staticmethod
-    def fit_shape(output, target):
-        """Real targets (N,) as (N, 1) beside such an output: anything else would be broadcast to (N, N)."""
-        column = (
+    def match_shape(output: Any, target: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Real targets (N,) as (N, 1) for outputs (N, 1), which would broadcast to (N, N)."""
+        is_column = (
             target.dtype.kind == "f"
             and target.ndim == 1
             and getattr(output, "shape", None) == (len(target), 1)
         )
-        return target[:, None] if column else target
+        return target[:, None] if is_column else target
 
-    def score(self, output, target: np.ndarray, weight=None) -> tuple[float, float]:
-        """(sum, number) whose quotient is the accuracy or the mean squared error; number 0 where neither makes sense."""
+    def score(
+        self,
+        output: Any,
+        target: npt.NDArray[Any],
+        weight: npt.NDArray[np.float32] | None = None,
+    ) -> tuple[float, float]:
+        """(sum, count): sum / count is the accuracy or the mean squared error of a batch.
+
+        The count is 0 where neither is defined for these outputs.
+        """
         if not isinstance(output, Tensor):
             return 0.0, 0
-        out, target = output.data, self.fit_shape(output, target)
-        if self.labels or self.shares:
+        out, target = output.data, self.match_shape(output, target)
+        if self.class_numbers or self.distributions:
             if out.ndim != 2:
                 return 0.0, 0
-            values = out.argmax(1) == (target if self.labels else target.argmax(1))
+            values: npt.NDArray[Any] = out.argmax(1) == (
+                target if self.class_numbers else target.argmax(1)
+            )
         elif out.shape != target.shape:
             return 0.0, 0
+        elif self.binary:
+            values = (out > 0) == (target > 0.5)
         else:
-            values = (
-                (out > 0) == (target > 0.5)
-                if self.binary
-                else np.square(out - target, dtype=np.float64)
-            )
+            values = np.square(out - target, dtype=np.float64)
         if weight is None:
             return float(values.sum()), values.size
-        weight = weight.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float64)
-        return float((values * weight).sum()), float(weight.sum()) * (
-            values.size // max(len(values), 1)
-        )
+        weights = weight.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float64)
+        values_per_row = values.size // max(len(values), 1)
+        return float((values * weights).sum()), float(weights.sum()) * values_per_row
 
-    def figures(self, loss: float, rows: float, score: float, count: float) -> dict:
-        """The epoch's figures from their sums."""
-        figures = {"loss": loss / rows}
+    def figures(self, loss: float, weight: float, score: float, count: float) -> dict[str, float]:
+        """The figures of many batches from sums over them.
+
+        `loss` is the sum of the losses of all samples, `weight` the sum of their weights (their
+        number where there are none); `score` and `count` are the sums of what `score` returned.
+        """
+        figures = {"loss": loss / weight}
         if count:
-            figures[self.name] = (
-                score / count if self.name == "accuracy" else math.sqrt(score / count)
-            )
+            mean = score / count
+            figures[self.name] = mean if self.name == "accuracy" else math.sqrt(mean)
         return figures

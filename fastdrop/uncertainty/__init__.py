@@ -1,4 +1,4 @@
-"""Monte Carlo dropout and what its passes say: prediction intervals, calibration, temperature scaling."""
+"""Uncertainty: Monte Carlo dropout, prediction intervals, calibration, temperature scaling."""
 
 from fastdrop.uncertainty.calibration import Calibration, calibration
 from fastdrop.uncertainty.intervals import IntervalCalibration

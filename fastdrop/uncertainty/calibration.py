@@ -1,55 +1,80 @@
-"""Can predicted probabilities be believed? `fd.calibration` compares them, or the intervals of a regression, with what came."""
+"""Calibration of predicted class probabilities: do they agree with the observed accuracy?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop._utils.validation import finite_array as real
 from fastdrop.uncertainty.intervals import (
     IntervalCalibration,
+    calibrate_intervals,
     mean_and_std,
-    of_intervals,
 )
 from fastdrop.uncertainty.prediction import MCPrediction
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
+
+    from fastdrop._utils.typing import ArrayLike, PathLike
+    from fastdrop.autograd.tensor import Tensor
+
+    Float64Array = npt.NDArray[np.float64]
+
 __all__ = ["Calibration", "calibration"]
 
-_SUM = 1e-3  # how far from 1 a row of probabilities may add up to: what rounding to float16 does
+SUM_TOLERANCE = 1e-3  # how far the sum of a row of probabilities may be from 1: rounding to float16
+FEW_INPUTS = 30  # below this number the accuracy of a bin is mostly chance; it is drawn lighter
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Calibration:
-    """How far confidence and accuracy of a classification agree, and what rejecting uncertain inputs gains.
+    """How well the confidence of a classifier agrees with its accuracy; made by `calibration`.
+
+    The confidence of an input is its largest probability. N is the number of inputs.
 
     Attributes
     ----------
-    accuracy, confidence : float
-        Share of inputs whose most probable class is right; mean of the largest probability.
-    ece, mce : float
-        Expected calibration error, sum_b n_b / N |accuracy_b - confidence_b|, and the largest such difference of a bin.
+    accuracy : float
+        The share of inputs whose most probable class is the true one.
+    confidence : float
+        The mean confidence.
+    ece : float
+        Expected calibration error, sum_b n_b / N abs(accuracy_b - confidence_b) over the bins b.
+    mce : float
+        Maximum calibration error: the largest abs(accuracy_b - confidence_b).
     nll : float
-        Negative log likelihood, the mean of -log p_y, in nats. (A probability of 0 counts as the smallest positive float64.)
+        Negative log likelihood: the mean of -log p_y, in nats. A probability of 0 is replaced by
+        the smallest positive normal float64.
     brier : float
-        Mean of sum_c (p_c - [y = c])^2, from 0 to 2 (Brier, 1950; for two classes twice what is usual for p of one class).
+        The mean of sum_c (p_c - [y = c])^2, from 0 to 2 (Brier, 1950). For two classes it is twice
+        the score of the probability of one class.
     edges : float64 array (bins + 1,)
-        Bin b is (edges[b], edges[b + 1]], the first with its left end.
+        Bin b is (edges[b], edges[b + 1]]; the first bin contains its left edge.
     bin_confidence, bin_accuracy : float64 arrays (bins,)
-        Means over the inputs of each bin; NaN in an empty one.
+        The mean confidence and the accuracy in each bin; NaN in an empty bin.
     bin_count : int64 array (bins,)
+        The number of inputs in each bin.
     coverage, covered_accuracy : float64 arrays (N,)
-        The accuracy of the k most certain inputs beside their share k / N, k from 1 to N. Inputs that are equally uncertain count with their
-        mean, so that the order of the inputs does not matter.
+        The share k / N and the accuracy of the k most certain inputs, for k from 1 to N. Equally
+        uncertain inputs have the mean over their orders, so the order of the inputs has no effect.
     area : float
-        Under that curve: the mean of `covered_accuracy` (1 - AURC).
+        The mean of `covered_accuracy`: the area under accuracy against coverage.
 
     References
     ----------
-    Guo et al., "On calibration of modern neural networks", ICML 2017; Geifman and El-Yaniv, "Selective classification for deep neural
-    networks", NIPS 2017.
+    Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017,
+    arXiv:1706.04599.
+
+    Geifman, El-Yaniv, "Selective classification for deep neural networks", NIPS 2017,
+    arXiv:1705.08500.
+
+    Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78,
+    1950.
     """
 
     accuracy: float
@@ -58,184 +83,233 @@ class Calibration:
     mce: float
     nll: float
     brier: float
-    edges: np.ndarray
-    bin_confidence: np.ndarray
-    bin_accuracy: np.ndarray
-    bin_count: np.ndarray
-    coverage: np.ndarray
-    covered_accuracy: np.ndarray
+    edges: Float64Array
+    bin_confidence: Float64Array
+    bin_accuracy: Float64Array
+    bin_count: npt.NDArray[np.int64]
+    coverage: Float64Array
+    covered_accuracy: Float64Array
     area: float
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
-            f"Calibration({len(self.coverage)} inputs: accuracy {self.accuracy:.4g}, confidence {self.confidence:.4g}, ECE {self.ece:.4g}, "
-            f"MCE {self.mce:.4g}, NLL {self.nll:.4g}, Brier {self.brier:.4g}, area under accuracy-coverage {self.area:.4g})"
+            f"Calibration({len(self.coverage)} inputs: accuracy {self.accuracy:.4g}, "
+            f"confidence {self.confidence:.4g}, ECE {self.ece:.4g}, MCE {self.mce:.4g}, "
+            f"NLL {self.nll:.4g}, Brier {self.brier:.4g}, "
+            f"area under accuracy-coverage {self.area:.4g})"
         )
 
-    def plot(self, path=None):
+    def plot(self, path: PathLike | None = None) -> Figure:
         """Draw the reliability diagram, and accuracy against coverage beside it.
+
+        The number in a bar is the number of inputs in the bin. Bars of fewer than 30 inputs are
+        lighter.
 
         Parameters
         ----------
         path : str or os.PathLike, optional
-            Where the picture goes (PNG, PDF, SVG by the name's ending).
+            The file of the picture; its ending decides the format (.png, .pdf, .svg).
 
         Returns
         -------
-        matplotlib Figure
+        matplotlib.figure.Figure
 
         Raises
         ------
         ImportError
             matplotlib is not installed.
         """
-        picture = plotting.figure(9.6, 4.2)
-        left, right = picture.add_subplot(1, 2, 1), picture.add_subplot(1, 2, 2)
-        full = self.bin_count > 0
-        middles, widths = (self.edges[:-1] + self.edges[1:])[full] / 2, np.diff(self.edges)[full]
-        left.bar(
-            middles,
-            self.bin_accuracy[full],
-            widths,
-            color="C0",
-            alpha=0.4,
-            edgecolor="C0",
-            label="accuracy",
-        )
-        left.bar(
-            middles,
-            self.bin_count[full] / self.bin_count.sum(),
-            0.3 * widths,
-            color="0.4",
-            label="share of inputs",
-        )  # hides no accuracy
-        left.plot(
-            self.bin_confidence[full],
-            self.bin_accuracy[full],
-            "o",
-            color="C0",
-            markersize=3,
-            clip_on=False,
-        )
-        plotting.diagonal(left, "confidence", "accuracy", f"ECE {self.ece:.3f}, MCE {self.mce:.3f}")
-        right.plot(self.coverage, self.covered_accuracy)
-        right.axhline(
+        picture = plotting.figure(9.6, 4.4)
+        self._plot_reliability(picture.add_subplot(1, 2, 1))
+        axes = picture.add_subplot(1, 2, 2)
+        axes.plot(self.coverage, self.covered_accuracy)
+        axes.axhline(
             self.accuracy,
             color="0.4",
             linestyle="--",
             linewidth=1,
             label=f"accuracy of all, {self.accuracy:.3f}",
         )
-        right.set(
-            xlabel="coverage (the most certain inputs)",
-            ylabel="accuracy",
-            title=f"area {self.area:.3f}",
+        axes.set(
+            xlabel="coverage (share of inputs, the most certain first)",
+            ylabel="accuracy (share of inputs)",
+            title=f"mean accuracy over coverage {self.area:.3f}",
             xlim=(0, 1),
         )
-        right.grid(alpha=0.3)
-        right.legend(fontsize="small")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
         if path is not None:
             plotting.save(picture, path)
         return picture
 
+    def _plot_reliability(self, axes: Any) -> None:
+        full = self.bin_count > 0
+        middles, widths = (self.edges[:-1] + self.edges[1:])[full] / 2, np.diff(self.edges)[full]
+        counts, accuracy = self.bin_count[full], self.bin_accuracy[full]
+        few = counts < FEW_INPUTS
+        for part, alpha, label in (
+            (~few, 0.4, "accuracy in a bin"),
+            (few, 0.12, f"the same, fewer than {FEW_INPUTS} inputs"),
+        ):
+            if part.any():
+                axes.bar(
+                    middles[part],
+                    accuracy[part],
+                    widths[part],
+                    color="C0",
+                    alpha=alpha,
+                    edgecolor="C0",
+                    label=label,
+                )
+        axes.plot(self.bin_confidence[full], accuracy, "o", color="C0", markersize=3, clip_on=False)
+        for middle, count in zip(middles, counts, strict=True):
+            axes.text(
+                middle,
+                0.015,
+                f"{count:,}",
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize="x-small",
+            )
+        plotting.diagonal(
+            axes,
+            "confidence (largest probability); numbers: inputs in a bin",
+            "accuracy (share of inputs)",
+            f"{counts.sum():,} inputs: ECE {self.ece:.3f}, MCE {self.mce:.3f}",
+        )
+
 
 def calibration(
-    prediction, y, bins: int = 15, *, strategy: str = "uniform", uncertainty=None
+    prediction: MCPrediction | Tensor | ArrayLike | tuple[ArrayLike, ArrayLike],
+    y: ArrayLike,
+    bins: int = 15,
+    *,
+    strategy: str = "uniform",
+    uncertainty: ArrayLike | None = None,
 ) -> Calibration | IntervalCalibration:
-    """Compare what was predicted with what came.
+    """Compare predicted probabilities, or the intervals of a regression, with the true y.
+
+    Use data that the model was not trained on.
 
     Parameters
     ----------
-    prediction : array (N, C) of class probabilities, MCPrediction, or pair (mean, std) of a regression
-        Of an MCPrediction of classes the mean counts; of a regression the normal distribution with its mean and total variance, for
-        which it needs the noise of y (``mc_predict(..., tau=)`` or ``output="gaussian"``), in the units of y (`MCPrediction.rescale`).
-        Mean and std have one shape, (N,) or (N, outputs).
+    prediction : array (N, C), MCPrediction, or pair (mean, std)
+        Class probabilities (N, C); or the result of `fastdrop.mc_predict`; or mean and standard
+        deviation of a regression, arrays of one shape, (N,) or (N, outputs). An MCPrediction of
+        classes is used by its mean. An MCPrediction of a regression is used by the normal
+        distribution with its mean and total variance; it needs the noise of y
+        (``mc_predict(..., tau=)`` or ``output="gaussian"``), in the units of y
+        (`MCPrediction.rescale`).
     y : int array (N,) of classes, or array of the mean's shape
-        What came; data that the model was not trained with.
-    bins : int
-        Of the confidence; for a regression the levels are k / bins.
-    strategy : {"uniform", "quantile"}
-        Bins of equal width, or (as far as equal confidences allow) of equally many inputs. Classification only, as is the next.
+        The true classes or values.
+    bins : int, default 15
+        The number of bins of the confidence, at least 2. For a regression the levels are k / bins.
+    strategy : {"uniform", "quantile"}, default "uniform"
+        Bins of equal width, or bins with equal numbers of inputs (as far as equal confidences
+        allow it). Classification only.
     uncertainty : array (N,), optional
-        What is rejected first in the accuracy-coverage curve: ``prediction.mutual_information``, ``prediction.entropy``. Default: the
-        inputs of least confidence.
+        The uncertainty of each input for the curve of accuracy against coverage, such as
+        ``prediction.mutual_information`` or ``prediction.entropy``. By default inputs of low
+        confidence are uncertain. Classification only.
 
     Returns
     -------
-    Calibration, or IntervalCalibration for a regression
+    Calibration or IntervalCalibration
+        IntervalCalibration for a regression.
 
     Raises
     ------
     TypeError, ValueError
-        Shapes do not fit, rows are no probabilities (logits: take ``fd.softmax``), a std is not positive, numbers are not finite.
+        Shapes do not fit, rows are no probabilities (``fd.softmax`` makes them of logits), a
+        standard deviation is not positive, or numbers are not finite.
 
     References
     ----------
-    Guo et al., "On calibration of modern neural networks", ICML 2017; Nixon et al., "Measuring calibration in deep learning", 2019
-    (bins of equal mass); Kuleshov et al., "Accurate uncertainties for deep learning using calibrated regression", ICML 2018.
+    Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017,
+    arXiv:1706.04599.
+
+    Nixon, Dusenberry, Zhang, Jerfel, Tran, "Measuring calibration in deep learning", 2019,
+    arXiv:1904.01685 (bins with equal numbers of inputs).
+
+    Kuleshov, Fenner, Ermon, "Accurate uncertainties for deep learning using calibrated regression",
+    ICML 2018, arXiv:1807.00263.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> probabilities = [[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [0.1, 0.9]]
+    >>> found = fd.calibration(probabilities, [0, 0, 0, 1], bins=4)
+    >>> round(found.ece, 3)
+    0.15
     """
     bins = check.integer(bins, "bins", 2)
     check.choice(strategy, "strategy", ("uniform", "quantile"))
     pair = mean_and_std(prediction)
     if pair is None:
-        return _of_classes(
-            prediction.mean if isinstance(prediction, MCPrediction) else prediction,
-            y,
-            bins,
-            strategy,
-            uncertainty,
-        )
+        p = prediction.mean if isinstance(prediction, MCPrediction) else prediction
+        return _calibrate_classes(p, y, bins, strategy, uncertainty)
     if strategy != "uniform" or uncertainty is not None:
-        raise ValueError("strategy and uncertainty must be left out for a regression")
-    return of_intervals(*pair, y, bins)
-
-
-def class_scores(scores, y, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N, C) as float64 and class numbers (N,), checked; N >= 1, C >= 2."""
-    scores = real(scores, name)
-    if scores.ndim != 2 or scores.shape[1] < 2 or not len(scores):
         raise ValueError(
-            f"{name} must have shape (N, C) with at least one row and two classes, got {scores.shape}"
+            "strategy and uncertainty must be left out for a regression, "
+            f"got strategy={strategy!r} and uncertainty={check.describe(uncertainty)}"
         )
-    y = check.labels(y, "y", scores.shape[1])
-    if len(y) != len(scores):
+    return calibrate_intervals(*pair, y, bins)
+
+
+def class_scores(
+    scores: Any, y: ArrayLike, name: str
+) -> tuple[Float64Array, npt.NDArray[np.int64]]:
+    """Checked scores (N, C) as float64 and class numbers (N,), with N >= 1 and C >= 2."""
+    array = check.finite_array(scores, name)
+    if array.ndim != 2 or array.shape[1] < 2 or not len(array):
         raise ValueError(
-            f"y must have one class number for each of the {len(scores)} rows of {name}, got {len(y)}"
+            f"{name} must have shape (N, C) with at least one row and two classes, "
+            f"got {array.shape}"
         )
-    return scores.astype(np.float64), y
-
-
-def _of_classes(p, y, bins, strategy, uncertainty):
-    p, y = class_scores(p, y, "prediction")
-    if p.min() < 0 or np.abs(p.sum(1) - 1).max() > _SUM:
+    labels = check.labels(y, "y", array.shape[1])
+    if len(labels) != len(array):
         raise ValueError(
-            "prediction must hold probabilities, rows that add up to 1 (of logits, fd.softmax makes them), "
-            f"got rows that add up to {p.sum(1).min():.4g} to {p.sum(1).max():.4g} with values from {p.min():.4g}"
+            f"y must have one class number for each of the {len(array)} rows of {name}, "
+            f"got {len(labels)}"
+        )
+    return array.astype(np.float64), labels
+
+
+def _calibrate_classes(
+    prediction: Any, labels: ArrayLike, bins: int, strategy: str, uncertainty: ArrayLike | None
+) -> Calibration:
+    p, y = class_scores(prediction, labels, "prediction")
+    sums = p.sum(1)
+    if p.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+        raise ValueError(
+            "prediction must hold probabilities, rows that add up to 1 (fd.softmax makes them of "
+            f"logits), got rows that add up to {sums.min():.4g} to {sums.max():.4g} with values "
+            f"from {p.min():.4g}"
         )
     confidence, right = p.max(1), p.argmax(1) == y
     grid = np.linspace(0.0, 1.0, bins + 1)
     edges = grid if strategy == "uniform" else np.quantile(confidence, grid)
-    place = np.searchsorted(edges[1:-1], confidence)  # the left-most: bins are closed on the right
-    count = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        mean_confidence, mean_right = (
-            np.bincount(place, values, bins) / count for values in (confidence, right)
-        )
-    gaps = np.where(count > 0, np.abs(mean_right - mean_confidence), 0.0)
-    covered = _covered(
-        right, -confidence if uncertainty is None else _one_each(uncertainty, len(y))
-    )
+    bin_of = np.searchsorted(edges[1:-1], confidence)  # side "left": bins are closed on the right
+    count = np.bincount(bin_of, minlength=bins)
+    with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin
+        bin_confidence = np.bincount(bin_of, confidence, bins) / count
+        bin_accuracy = np.bincount(bin_of, right, bins) / count
+    gaps = np.where(count > 0, np.abs(bin_accuracy - bin_confidence), 0.0)
+    order_by = -confidence if uncertainty is None else _one_per_input(uncertainty, len(y))
+    covered = _covered_accuracy(right, order_by)
     truth = p[np.arange(len(y)), y]
+    nll = -np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()
     return Calibration(
         accuracy=float(right.mean()),
         confidence=float(confidence.mean()),
         ece=float((gaps * count).sum() / len(y)),
         mce=float(gaps.max()),
-        nll=float(-np.log(np.maximum(truth, np.finfo(np.float64).tiny)).mean()) + 0.0,  # no -0
+        nll=float(nll) + 0.0,  # 0.0 instead of -0.0
         brier=float((np.square(p).sum(1) - 2 * truth + 1).mean()),
         edges=edges,
-        bin_confidence=mean_confidence,
-        bin_accuracy=mean_right,
+        bin_confidence=bin_confidence,
+        bin_accuracy=bin_accuracy,
         bin_count=count,
         coverage=np.arange(1, len(y) + 1) / len(y),
         covered_accuracy=covered,
@@ -243,17 +317,21 @@ def _of_classes(p, y, bins, strategy, uncertainty):
     )
 
 
-def _one_each(uncertainty, n):
-    uncertainty = real(uncertainty, "uncertainty")
-    if uncertainty.shape != (n,):
+def _one_per_input(uncertainty: ArrayLike, n: int) -> npt.NDArray[Any]:
+    array = check.finite_array(uncertainty, "uncertainty")
+    if array.shape != (n,):
         raise ValueError(
-            f"uncertainty must have shape ({n},), one number for each input, got {uncertainty.shape}"
+            f"uncertainty must have shape ({n},), one number for each input, got {array.shape}"
         )
-    return uncertainty
+    return array
 
 
-def _covered(right, uncertainty):
-    """Accuracy of the k most certain, for each k; linear in the number of right ones through inputs that are equally uncertain."""
+def _covered_accuracy(right: npt.NDArray[np.bool_], uncertainty: npt.NDArray[Any]) -> Float64Array:
+    """The accuracy of the k most certain inputs, for each k.
+
+    Within a group of equally uncertain inputs the number of right ones grows linearly, which is its
+    mean over all orders of the group.
+    """
     order = np.argsort(uncertainty, kind="stable")
     ordered, total = uncertainty[order], np.cumsum(right[order])
     ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)

@@ -1,17 +1,25 @@
-"""Can the intervals of a regression be believed? (`fd.calibration` of a mean and a standard deviation.)"""
+"""Calibration of the predictive intervals of a regression."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop._utils.validation import finite_array as real
 from fastdrop.uncertainty.prediction import MCPrediction
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.figure import Figure
+
+    from fastdrop._utils.typing import ArrayLike, PathLike
+
+    Float64Array = npt.NDArray[np.float64]
 
 __all__ = ["IntervalCalibration"]
 
@@ -20,53 +28,86 @@ __all__ = ["IntervalCalibration"]
 class IntervalCalibration:
     """How often y lies within the predictive intervals of a regression.
 
+    `fastdrop.calibration` makes it from means and standard deviations. The intervals are the
+    central ones of normal distributions.
+
     Attributes
     ----------
-    levels, observed : float64 arrays (bins - 1,)
-        Nominal probability of the central interval, k / bins for k from 1 on, and the share of y within it. An observed share below
-        the level: the intervals are too narrow.
+    levels : float64 array (bins - 1,)
+        The nominal probability of each interval, k / bins for k from 1 on.
+    observed : float64 array (bins - 1,)
+        The share of the values of y within each interval. A share below the level means that the
+        intervals are too narrow.
     error : float
-        Mean of |observed - levels|.
+        The mean of abs(observed - levels).
     nll : float
-        Mean of -log N(y; mean, std^2), in nats.
-    rmse, std : float
-        Root mean square of y - mean, and of the standard deviations; nearly equal when the variances are right on average.
+        Negative log likelihood: the mean of -log N(y; mean, std^2), in nats.
+    rmse : float
+        The root mean square of y - mean, in the units of y.
+    std : float
+        The root mean square of the standard deviations, in the units of y. It is close to `rmse`
+        when the predicted variances are right on average.
+    count : int
+        The number of values of y.
 
     References
     ----------
-    Kuleshov et al., "Accurate uncertainties for deep learning using calibrated regression", ICML 2018.
+    Kuleshov, Fenner, Ermon, "Accurate uncertainties for deep learning using calibrated regression",
+    ICML 2018, arXiv:1807.00263.
     """
 
-    levels: np.ndarray
-    observed: np.ndarray
+    levels: Float64Array
+    observed: Float64Array
     error: float
     nll: float
     rmse: float
     std: float
+    count: int
 
-    def __repr__(self):
-        return f"IntervalCalibration(error {self.error:.4g}, NLL {self.nll:.4g}, RMSE {self.rmse:.4g}, predicted std {self.std:.4g})"
+    def __repr__(self) -> str:
+        return (
+            f"IntervalCalibration(error {self.error:.4g}, NLL {self.nll:.4g}, "
+            f"RMSE {self.rmse:.4g}, predicted std {self.std:.4g})"
+        )
 
-    def plot(self, path=None):
-        """Draw the observed share against the nominal level; as `Calibration.plot`."""
-        picture = plotting.figure(4.8, 4.2)
+    def plot(self, path: PathLike | None = None) -> Figure:
+        """Draw the observed share against the nominal probability of each interval.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            The file of the picture; its ending decides the format (.png, .pdf, .svg).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        """
+        picture = plotting.figure(4.8, 4.4)
         axes = picture.add_subplot()
         axes.plot(
             [0, *self.levels, 1], [0, *self.observed, 1], "o-", markersize=3, label="observed"
         )
         plotting.diagonal(
             axes,
-            "probability of the interval",
-            "share of y within it",
-            f"mean error {self.error:.3f}",
+            "nominal probability of the interval",
+            "share of y within the interval",
+            f"{self.count:,} values of y: mean error {self.error:.3f}",
         )
         if path is not None:
             plotting.save(picture, path)
         return picture
 
 
-def mean_and_std(prediction):
-    """(mean, std) of a regression, None of a classification."""
+def mean_and_std(prediction: Any) -> tuple[Any, Any] | None:
+    """(mean, std) of a regression, None for a classification.
+
+    `prediction` is an MCPrediction, a pair (mean, std), or an array of class probabilities.
+    """
     if isinstance(prediction, MCPrediction):
         if prediction.is_classification:
             return None
@@ -74,36 +115,40 @@ def mean_and_std(prediction):
             return prediction.mean, np.sqrt(prediction.total_variance)
         except AttributeError:
             raise ValueError(
-                "prediction must know the noise of y (mc_predict(..., tau=), or a model that predicts it, output='gaussian'), "
-                f"got {check.describe(prediction)}; or pass (mean, std)"
+                "prediction must contain the noise of y (mc_predict(..., tau=), or a model that "
+                "predicts it, output='gaussian') or be a pair (mean, std), "
+                f"got {check.describe(prediction)}"
             ) from None
     return prediction if isinstance(prediction, tuple) and len(prediction) == 2 else None
 
 
-def of_intervals(mean, std, y, bins) -> IntervalCalibration:
-    """The figures, from arrays as the user passed them."""
-    mean, std, y = (
-        real(values, name).astype(np.float64)
-        for values, name in ((mean, "mean"), (std, "std"), (y, "y"))
+def calibrate_intervals(
+    mean: ArrayLike, std: ArrayLike, y: ArrayLike, bins: int
+) -> IntervalCalibration:
+    """The calibration of intervals, from arrays of one shape as the user passed them."""
+    means, stds, values = (
+        check.finite_array(array, name).astype(np.float64)
+        for array, name in ((mean, "mean"), (std, "std"), (y, "y"))
     )
-    if y.ndim == 1 and mean.shape == (len(y), 1):
-        y = y[:, None]
-    if mean.size == 0 or not mean.shape == std.shape == y.shape:
+    if values.ndim == 1 and means.shape == (len(values), 1):
+        values = values[:, None]
+    if means.size == 0 or not means.shape == stds.shape == values.shape:
         raise ValueError(
-            f"mean, std and y must have one shape, not empty, got {mean.shape}, {std.shape} and {y.shape}"
+            "mean, std and y must have one shape, not empty, "
+            f"got {means.shape}, {stds.shape} and {values.shape}"
         )
-    if std.min() <= 0:
-        raise ValueError(f"std must be positive, got {std.min():g}")
+    if stds.min() <= 0:
+        raise ValueError(f"std must be positive, got {stds.min():g}")
     levels = np.arange(1, bins) / bins
-    away = np.abs(y - mean) / std
-    observed = np.array(
-        [np.mean(away <= NormalDist().inv_cdf((1 + level) / 2)) for level in levels]
-    )
+    distance = np.abs(values - means) / stds  # in standard deviations
+    half_widths = [NormalDist().inv_cdf((1 + level) / 2) for level in levels]
+    observed = np.array([np.mean(distance <= half_width) for half_width in half_widths])
     return IntervalCalibration(
         levels,
         observed,
         error=float(np.abs(observed - levels).mean()),
-        nll=float((0.5 * np.square(away) + np.log(std)).mean() + 0.5 * math.log(2 * math.pi)),
-        rmse=float(np.sqrt(np.square(y - mean).mean())),
-        std=float(np.sqrt(np.square(std).mean())),
+        nll=float((0.5 * np.square(distance) + np.log(stds)).mean() + 0.5 * math.log(2 * math.pi)),
+        rmse=float(np.sqrt(np.square(values - means).mean())),
+        std=float(np.sqrt(np.square(stds).mean())),
+        count=values.size,
     )

@@ -1,150 +1,208 @@
-"""What Monte Carlo passes say: averages, spread, entropies, likelihood."""
+"""The result of Monte Carlo prediction: means, spread, entropies, quantiles, likelihoods."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 
-_TINY = 1e-12
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
+
+    Float64Array = npt.NDArray[np.float64]
+
+__all__ = ["MCPrediction", "entropy_of"]
+
+SMALLEST_PROBABILITY = 1e-12  # in the logarithm of an entropy: 0 log 0 is 0
 
 
 class MCPrediction:
-    """What T passes say. Averages are of probabilities (classification) or outputs (regression), over the passes.
+    """Averages over the T passes of Monte Carlo dropout, made by `fastdrop.mc_predict`.
+
+    The averages are of probabilities (classification) or of outputs (regression). N is the number
+    of samples and C the number of classes.
 
     Attributes
     ----------
     samples : int
-        T, the number of passes asked for.
-    counts : int array (N,)
-        The passes made for each input: T, or more where ``tolerance=`` asked for them.
-    mean, variance, std : float64 arrays (N, ...)
-        Mean, variance and standard deviation over the passes.
-    standard_error : float64 array (N, ...)
-        Of the mean: std / sqrt(counts).
-    entropy : float64 array (N,)
-        Predictive entropy, -sum_c mean_c log mean_c, in nats. Classification only, as are the next three.
-    expected_entropy : float64 array (N,)
-        Mean over the passes of the entropy of each.
-    mutual_information : float64 array (N,)
-        entropy - expected_entropy, at least 0: what the masks disagree about (BALD; Houlsby et al., 2011).
-    variation_ratio : float64 array (N,)
-        1 - the share of the passes that choose the most chosen class.
-    epistemic, aleatoric, total_variance : float64 arrays (N, ...)
-        Regression only. What the masks disagree about: the variance of the passes' means. The noise of y: 1 / tau, or the mean of the predicted
-        variances (``output="gaussian"``; Kendall and Gal, 2017). Their sum.
+        T, the number of passes that were asked for.
+    counts : int64 array (N,)
+        The number of passes of each sample: T, or more with ``tolerance=``.
+    mean, variance : float64 arrays (N, ...)
+        Mean and variance over the passes.
     tau : float, array (outputs,) or None
-        Precision of the noise of y.
+        The precision (1 / variance) of the noise of y in a regression.
     passes : float32 array (N, T, ...) or None
         Each pass, with ``keep=True``.
 
     References
     ----------
-    Gal and Ghahramani, "Dropout as a Bayesian approximation", ICML 2016; Kendall and Gal, "What uncertainties do we need in Bayesian
-    deep learning for computer vision?", NIPS 2017.
+    Gal, Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty in deep
+    learning", ICML 2016, arXiv:1506.02142.
+
+    Kendall, Gal, "What uncertainties do we need in Bayesian deep learning for computer vision?",
+    NIPS 2017, arXiv:1703.04977.
+
+    Houlsby, Huszar, Ghahramani, Lengyel, "Bayesian active learning for classification and
+    preference learning", 2011, arXiv:1112.5745 (mutual information).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(0)
+    >>> mc = fd.mc_predict(fd.models.mlp(8, [32], 3, dropout=0.5), np.ones((5, 8)), samples=20)
+    >>> mc
+    MCPrediction(5 inputs, 20 passes, probabilities of shape (3,))
+    >>> bool((mc.mutual_information <= mc.entropy).all())
+    True
     """
 
     def __init__(
         self,
-        samples,
-        counts,
-        mean,
-        variance,
+        samples: int,
+        counts: npt.NDArray[np.int64],
+        mean: Float64Array,
+        variance: Float64Array,
         *,
-        entropies=None,
-        votes=None,
-        noise=None,
-        tau=None,
-        passes=None,
-        log_variances=None,
-    ):
+        entropies: Float64Array | None = None,
+        votes: npt.NDArray[np.int64] | None = None,
+        noise: Float64Array | None = None,
+        tau: Any = None,
+        passes: npt.NDArray[np.float32] | None = None,
+        log_variances: npt.NDArray[np.float32] | None = None,
+    ) -> None:
         self.samples, self.counts, self.mean, self.variance = samples, counts, mean, variance
         self._entropies, self._votes, self._noise, self.tau = entropies, votes, noise, tau
         self.passes, self._log_variances = passes, log_variances
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = "probabilities" if self.is_classification else "outputs"
-        return f"MCPrediction({len(self.mean)} inputs, {self.samples} passes, {kind} of shape {self.mean.shape[1:]})"
+        return (
+            f"MCPrediction({len(self.mean)} inputs, {self.samples} passes, "
+            f"{kind} of shape {self.mean.shape[1:]})"
+        )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.mean)
 
     @property
     def is_classification(self) -> bool:
-        """Whether the averages are of probabilities."""
+        """Whether the averages are of class probabilities."""
         return self._entropies is not None
 
     @property
-    def std(self):
+    def std(self) -> Float64Array:
+        """Standard deviation over the passes, float64 array (N, ...)."""
         return np.sqrt(self.variance)
 
     @property
-    def standard_error(self):
-        return np.sqrt(self.variance / _beside(self.counts, self.variance))
+    def standard_error(self) -> Float64Array:
+        """Standard error of the mean, std / sqrt(counts), float64 array (N, ...)."""
+        counts = self.counts.reshape(-1, *[1] * (self.variance.ndim - 1))
+        return np.sqrt(self.variance / counts)
 
     # ---- classification ----
 
-    def _of_classes(self, what):
-        if not self.is_classification:
+    def _class_figures(self, name: str) -> tuple[Float64Array, npt.NDArray[np.int64]]:
+        """The mean entropy of a pass and the votes; AttributeError for a regression."""
+        if self._entropies is None or self._votes is None:
             raise AttributeError(
-                f"{what} is of classifications; these outputs were taken as they are (output='raw')"
+                f"{name} is defined for a classification only; these outputs were averaged as "
+                "they are (output='raw')"
             )
+        return self._entropies, self._votes
 
     @property
-    def entropy(self):
-        self._of_classes("entropy")
+    def entropy(self) -> Float64Array:
+        """Predictive entropy, -sum_c mean_c log mean_c, in nats: float64 array (N,).
+
+        Classification only. It is the total uncertainty.
+        """
+        self._class_figures("entropy")
         return entropy_of(self.mean)
 
     @property
-    def expected_entropy(self):
-        self._of_classes("expected_entropy")
-        return self._entropies
+    def expected_entropy(self) -> Float64Array:
+        """Mean over the passes of the entropy of a pass, in nats: float64 array (N,).
+
+        Classification only. It is the uncertainty that each pass has on its own.
+        """
+        return self._class_figures("expected_entropy")[0]
 
     @property
-    def mutual_information(self):
-        self._of_classes("mutual_information")
-        return np.maximum(self.entropy - self._entropies, 0.0)
+    def mutual_information(self) -> Float64Array:
+        """entropy - expected_entropy, at least 0, in nats: float64 array (N,).
+
+        Classification only. It is the disagreement between passes (BALD; Houlsby et al., 2011).
+        """
+        entropies, _ = self._class_figures("mutual_information")
+        return np.maximum(self.entropy - entropies, 0.0)
 
     @property
-    def variation_ratio(self):
-        self._of_classes("variation_ratio")
-        return 1.0 - self._votes.max(-1) / self.counts
+    def variation_ratio(self) -> Float64Array:
+        """1 - the share of passes that choose the most chosen class: float64 array (N,).
+
+        Classification only.
+        """
+        _, votes = self._class_figures("variation_ratio")
+        return 1.0 - votes.max(-1) / self.counts
 
     # ---- regression ----
 
-    def _of_numbers(self, what):
+    def _check_regression(self, name: str) -> None:
         if self.is_classification:
             raise AttributeError(
-                f"{what} is of regressions; these outputs are probabilities of classes"
+                f"{name} is defined for a regression only; these outputs are class probabilities"
             )
 
     @property
-    def epistemic(self):
-        self._of_numbers("epistemic")
+    def epistemic(self) -> Float64Array:
+        """Variance over the passes of the predicted mean: float64 array (N, ...).
+
+        Regression only. It is the disagreement between passes.
+        """
+        self._check_regression("epistemic")
         return self.variance
 
     @property
-    def aleatoric(self):
-        self._of_numbers("aleatoric")
+    def aleatoric(self) -> Float64Array:
+        """Variance of the noise of y: float64 array (N, ...).
+
+        Regression only. It is 1 / tau, or the mean of the predicted variances with
+        ``output="gaussian"`` (Kendall and Gal, 2017).
+        """
+        self._check_regression("aleatoric")
         if self._noise is not None:
             return self._noise
         if self.tau is None:
             raise AttributeError(
-                "aleatoric needs the noise of y: mc_predict(..., tau=), or a model that predicts it (output='gaussian')"
+                "aleatoric needs the noise of y: mc_predict(..., tau=), or a model that predicts "
+                "it (output='gaussian')"
             )
         return np.full_like(self.variance, 1.0 / self.tau)
 
     @property
-    def total_variance(self):
+    def total_variance(self) -> Float64Array:
+        """epistemic + aleatoric, the variance of y: float64 array (N, ...). Regression only."""
         return self.epistemic + self.aleatoric
 
-    def rescale(self, scale, shift=0.0) -> MCPrediction:
-        """The same prediction in other units, y = scale * output + shift: of a model of standardised targets, say.
+    def rescale(self, scale: ArrayLike, shift: ArrayLike = 0.0) -> MCPrediction:
+        """The prediction in other units: y = scale * output + shift.
+
+        For a model of standardised targets, scale and shift are the standard deviation and the
+        mean of y. Passes and variances are converted too; a precision tau becomes tau / scale^2.
 
         Parameters
         ----------
-        scale, shift : float, or array that broadcasts against one output
-            A precision tau becomes tau / scale^2.
+        scale : float, or array that broadcasts against one output
+            Finite and not 0.
+        shift : float, or array that broadcasts against one output, default 0.0
+            Finite.
 
         Returns
         -------
@@ -153,31 +211,28 @@ class MCPrediction:
         Raises
         ------
         AttributeError
-            The averages are of probabilities.
+            The averages are of class probabilities.
         ValueError
             Numbers are not finite, a scale is 0, or they do not broadcast.
         """
-        self._of_numbers("rescale")
-        scale, shift = self._units(scale, "scale"), self._units(shift, "shift")
-        if not (scale != 0).all():
-            raise ValueError(f"scale must not be 0, got {check.describe(scale)}")
+        self._check_regression("rescale")
+        a, b = self._unit_factor(scale, "scale"), self._unit_factor(shift, "shift")
+        if not (a != 0).all():
+            raise ValueError(f"scale must not be 0, got {check.describe(a)}")
+        passes, log_variances = self.passes, self._log_variances
         return MCPrediction(
             self.samples,
             self.counts,
-            scale * self.mean + shift,
-            scale * scale * self.variance,
-            noise=None if self._noise is None else scale * scale * self._noise,
-            tau=None if self.tau is None else self.tau / scale**2,
-            passes=None
-            if self.passes is None
-            else (scale * self.passes + shift).astype(np.float32),
-            log_variances=None
-            if self._log_variances is None
-            else self._log_variances + 2 * np.log(np.abs(scale)),
+            a * self.mean + b,
+            a * a * self.variance,
+            noise=None if self._noise is None else a * a * self._noise,
+            tau=None if self.tau is None else self.tau / a**2,
+            passes=None if passes is None else (a * passes + b).astype(np.float32),
+            log_variances=None if log_variances is None else log_variances + 2 * np.log(np.abs(a)),
         )
 
-    def _units(self, value, name):
-        """One finite number, or one for each of the outputs."""
+    def _unit_factor(self, value: ArrayLike, name: str) -> Float64Array:
+        """A finite number, or an array of them that broadcasts against one output."""
         array = check.as_array(value, name)
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise ValueError(f"{name} must hold finite numbers, got {check.describe(value)}")
@@ -188,82 +243,118 @@ class MCPrediction:
             fits = False
         if not fits:
             raise ValueError(
-                f"{name} must be one number or broadcast against an output of shape {one}, got {check.describe(value)}"
+                f"{name} must be one number or broadcast against an output of shape {one}, "
+                f"got {check.describe(value)}"
             )
         return (array.reshape(()) if array.size == 1 else array).astype(np.float64)
 
     # ---- both ----
 
-    def quantile(self, q):
-        """Quantiles over the passes, which must have been kept: (N, ...) for a number q in [0, 1], (len(q), N, ...) for several."""
-        passes, q = self._kept("quantile"), check.as_array(q, "q")
-        if q.dtype.kind not in "fiu" or q.ndim > 1 or not ((q >= 0) & (q <= 1)).all():
-            raise ValueError(f"q must be a number in [0, 1] or several, got {check.describe(q)}")
-        return np.quantile(passes, q.astype(np.float64), axis=1)
+    def quantile(self, q: ArrayLike) -> Float64Array:
+        """Quantiles over the passes, which must have been kept (``keep=True``).
 
-    def _kept(self, what):
-        if self.passes is None:
-            raise AttributeError(f"{what} needs the passes: mc_predict(..., keep=True)")
-        return self.passes
-
-    def log_likelihood(self, y, tau: float | None = None) -> np.ndarray:
-        """The log of the predictive density (or probability) of what came, for each input.
-
-        Classification: log mean_y. Regression: logsumexp_t log N(y; y_t, 1 / tau) - log T, as Gal and Ghahramani's code has it, with the
-        predicted variances in place of 1 / tau where the model gives them; outputs of one input are independent given the pass.
+        For a regression they are quantiles of the model's output, without the noise of y.
 
         Parameters
         ----------
-        y : int array (N,) of classes, or array (N, ...) of the outputs' shape, in their units
+        q : float or sequence of float
+            Probabilities in [0, 1].
+
+        Returns
+        -------
+        float64 array
+            Of shape (N, ...) for a number, (len(q), N, ...) for several.
+
+        Raises
+        ------
+        AttributeError
+            The passes were not kept.
+        ValueError
+            A number is not in [0, 1].
+        """
+        passes, array = self._kept_passes("quantile"), check.as_array(q, "q")
+        if (
+            array.dtype.kind not in "fiu"
+            or array.ndim > 1
+            or not ((array >= 0) & (array <= 1)).all()
+        ):
+            raise ValueError(f"q must be a number in [0, 1] or several, got {check.describe(q)}")
+        return np.quantile(passes, array.astype(np.float64), axis=1)
+
+    def _kept_passes(self, name: str) -> npt.NDArray[np.float32]:
+        if self.passes is None:
+            raise AttributeError(f"{name} needs the passes: mc_predict(..., keep=True)")
+        return self.passes
+
+    def log_likelihood(self, y: ArrayLike, tau: float | None = None) -> Float64Array:
+        """The logarithm of the predictive probability or density of the true y, for each sample.
+
+        Classification: log mean_y. Regression: logsumexp_t log N(y; f_t, 1 / tau) - log T, with
+        f_t the output of pass t, and with the predicted variances in place of 1 / tau where the
+        model gives them. The outputs of one sample are independent given the pass. A regression
+        needs the passes (``keep=True``).
+
+        Parameters
+        ----------
+        y : int array (N,) of classes, or array (N, ...) of the outputs' shape
+            The true classes, or the true values in the units of the outputs.
         tau : float, optional
-            Precision of the noise of y, instead of the one that `mc_predict` was given.
+            The precision of the noise of y, above 0, in place of the one given to `mc_predict`.
 
         Returns
         -------
         float64 array (N,)
 
+        Raises
+        ------
+        AttributeError
+            A regression whose passes were not kept.
+        ValueError
+            y does not fit the prediction, or there is no tau.
+
         References
         ----------
-        Gal and Ghahramani, ICML 2016, appendix, equation 8.
+        Gal, Ghahramani, "Dropout as a Bayesian approximation: appendix", 2015, arXiv:1506.02157,
+        equation 8.
         """
-        y = check.as_array(y, "y")
+        array = check.as_array(y, "y")
         if self.is_classification:
-            if y.dtype.kind not in "iu" or y.shape != (len(self),):
-                raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
-            if y.size and not 0 <= y.min() <= y.max() < self.mean.shape[1]:
-                raise ValueError(
-                    f"y must be class numbers from 0 to {self.mean.shape[1] - 1}, got {check.describe(y)}"
-                )
-            return np.log(np.maximum(self.mean[np.arange(len(y)), y], np.finfo(np.float64).tiny))
-        passes = self._kept("log_likelihood of a regression").astype(np.float64)
-        if y.shape == (len(self),) and self.mean.shape == (len(self), 1):
-            y = y[:, None]
-        if y.dtype.kind not in "fiu" or y.shape != self.mean.shape:
+            return self._log_probability(array)
+        passes = self._kept_passes("log_likelihood of a regression").astype(np.float64)
+        if array.shape == (len(self),) and self.mean.shape == (len(self), 1):
+            array = array[:, None]
+        if array.dtype.kind not in "fiu" or array.shape != self.mean.shape:
             raise ValueError(
-                f"y must be numbers of shape {self.mean.shape}, got {check.describe(y)}"
+                f"y must be numbers of shape {self.mean.shape}, got {check.describe(array)}"
             )
         if self._log_variances is not None and tau is None:
             log_variances = self._log_variances.astype(np.float64)
         else:
-            tau = self.tau if tau is None else check.real(tau, "tau", low=0, open_low=True)
-            if tau is None:
+            precision = self.tau if tau is None else check.real(tau, "tau", low=0, open_low=True)
+            if precision is None:
                 raise ValueError(
                     "tau must be given, here or to mc_predict: the precision of the noise of y"
                 )
-            log_variances = np.full_like(passes, -np.log(tau))
+            log_variances = np.full_like(passes, -np.log(precision))
         with np.errstate(all="ignore"):  # a density of 0 is a value
-            distances = (y[:, None] - passes) * np.exp(-0.5 * log_variances)
+            distances = (array[:, None] - passes) * np.exp(-0.5 * log_variances)
             exponents = -0.5 * (distances * distances + log_variances + np.log(2 * np.pi))
             exponents = exponents.sum(tuple(range(2, exponents.ndim)))
             top = np.maximum(exponents.max(1, keepdims=True), np.finfo(np.float64).min)
             return top[:, 0] + np.log(np.exp(exponents - top).mean(1))
 
+    def _log_probability(self, y: npt.NDArray[Any]) -> Float64Array:
+        """The logarithm of the mean probability of the classes y."""
+        if y.dtype.kind not in "iu" or y.shape != (len(self),):
+            raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
+        classes = self.mean.shape[1]
+        if y.size and not 0 <= y.min() <= y.max() < classes:
+            raise ValueError(
+                f"y must be class numbers from 0 to {classes - 1}, got {check.describe(y)}"
+            )
+        return np.log(np.maximum(self.mean[np.arange(len(y)), y], np.finfo(np.float64).tiny))
 
-def entropy_of(p) -> np.ndarray:
-    """-sum p log p over the last axis."""
-    return -(p * np.log(np.maximum(p, _TINY))).sum(-1)
 
-
-def _beside(counts, array):
-    """Numbers of the inputs, shaped to stand beside an array (N, ...)."""
-    return counts.reshape(-1, *[1] * (array.ndim - 1))
+def entropy_of(p: Float64Array) -> Float64Array:
+    """Entropy -sum_c p_c log p_c over the last axis, in nats."""
+    return -(p * np.log(np.maximum(p, SMALLEST_PROBABILITY))).sum(-1)

@@ -1,4 +1,4 @@
-"""The stopwatch: who is called how often, in which order; what comes out. No test of speed."""
+"""Timing: the number and order of calls, the figures, and the cases' checks. No test of speed."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from fastdrop.bench import cases, timing
 
 
 def test_candidates_are_timed_in_turn(monkeypatch):
-    """On a clock that only the candidates move, the figures are known."""
+    """With a clock that only the candidates advance, the figures are known."""
     now, order = [0.0], []
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -42,7 +42,7 @@ def test_candidates_are_timed_in_turn(monkeypatch):
     "arguments", [({},), ([print],), ({"a": 3},), ({"a": print}, 0), ({"a": print}, 1, "b")]
 )
 def test_compare_refuses(arguments):
-    with pytest.raises((TypeError, ValueError), match="candidates|pairs|reference"):
+    with pytest.raises((TypeError, ValueError), match=r"candidates|pairs|reference"):
         bench.compare(*arguments)
 
 
@@ -88,7 +88,7 @@ def test_measure_checks_times_and_prints(monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_bars_are_as_long_as_their_share(encoding, monkeypatch):
+def test_length_of_bars(encoding, monkeypatch):
     monkeypatch.setattr(sys, "stdout", type("terminal", (), {"encoding": encoding}))
     bars = [timing._bar(share, width=8) for share in (1.0, 0.5, 1e-9)]
     assert [len(bar) for bar in bars] == [8, 8, 8]
@@ -96,7 +96,7 @@ def test_bars_are_as_long_as_their_share(encoding, monkeypatch):
     assert "".join(bars).isascii() == (encoding == "ascii")
 
 
-def test_a_picture_of_rows(tmp_path):
+def test_plot(tmp_path):
     rows = [
         {"case": "c", "threads": t, "candidate": name, "median": m, "ratio": 1, "low": 1, "high": 1}
         for t in (1, 2)
@@ -109,7 +109,7 @@ def test_a_picture_of_rows(tmp_path):
         bench.plot([], tmp_path / "none.svg")
 
 
-def test_a_new_process_only_where_the_environment_differs(monkeypatch):
+def test_rerun_only_if_the_environment_differs(monkeypatch):
     started = []
     monkeypatch.setattr(
         subprocess,
@@ -118,7 +118,7 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
             started.append((command, env)) or subprocess.CompletedProcess(command, 3)
         ),
     )
-    for name, value in timing._PATIENCE.items():
+    for name, value in timing._SPINNING.items():
         monkeypatch.setenv(name, value)
     assert bench.rerun(["-c", "pass"]) is None and not started
     monkeypatch.setenv("FASTDROP_ISA", "scalar")
@@ -127,7 +127,7 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT")
     assert bench.rerun(["-c", "pass"]) == 3
     assert [env["FASTDROP_ISA"] for _, env in started] == ["avx2", "scalar"]
-    assert started[1][1]["GOMP_SPINCOUNT"] == timing._PATIENCE["GOMP_SPINCOUNT"] and started[0][
+    assert started[1][1]["GOMP_SPINCOUNT"] == timing._SPINNING["GOMP_SPINCOUNT"] and started[0][
         0
     ] == [sys.executable, "-c", "pass"]
 
@@ -143,7 +143,7 @@ def test_a_new_process_only_where_the_environment_differs(monkeypatch):
     ],
     ids=["dropout", "matmul", "matmul^T", "linear", "mlp"],
 )
-def test_cases_do_what_they_check(build):
+def test_cases_pass_their_checks(build):
     case = build()
     case.check()
     for candidate in case.candidates.values():

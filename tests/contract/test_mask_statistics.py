@@ -1,5 +1,9 @@
-"""Mask streams look random along every coordinate. Seeds are fixed and the bounds were set beforehand: z = 5 (one in two
-million), also for chi-square, whose deviation is sqrt(2 k); for the extreme of m figures z = 5 + sqrt(2 ln m)."""
+"""Statistical tests of mask streams along every coordinate.
+
+The seeds are fixed, and the bounds were chosen before the first run: z = 5 (probability one in two
+million); for chi-square a standard deviation of sqrt(2 k); for the extreme of m values
+z = 5 + sqrt(2 ln m).
+"""
 
 import math
 
@@ -42,7 +46,7 @@ def streams(p):
 
 
 @pytest.mark.parametrize("p", RATES)
-def test_neighbours_do_not_correlate(p):
+def test_masks_of_neighbouring_coordinates_do_not_correlate(p):
     for name, one, two in streams(p):
         if name == "row0":
             assert np.array_equal(one[1:], two[:-1])  # it only moves
@@ -52,8 +56,8 @@ def test_neighbours_do_not_correlate(p):
 
 
 @pytest.mark.parametrize("coordinate", ["seed", "site", "draw", "sub", "call", "row0"])
-def test_long_walks_along_a_coordinate(coordinate):
-    """400 consecutive values: each unit's rate, its runs, and the correlation of all pairs of values."""
+def test_consecutive_values_of_a_coordinate_are_independent(coordinate):
+    """Over 400 consecutive values: rate and runs of each unit, correlation of all pairs."""
     n, units = 400, 512
     walk = (
         np.concatenate(
@@ -73,7 +77,7 @@ def test_long_walks_along_a_coordinate(coordinate):
 
 
 def test_domains_do_not_correlate():
-    """Keep bits of training and of Monte Carlo passes, uniform and normal numbers, all with the same coordinates."""
+    """Keep bits of training and of Monte Carlo, uniform and normal numbers at equal coordinates."""
     shape = 300, 1000
     kept, again = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
     uniform, normal = (
@@ -102,7 +106,7 @@ def test_bytes_are_evenly_spread(p):
 
 @pytest.mark.parametrize("p", RATES)
 def test_runs(p):
-    """How many there are along the units, and how long."""
+    """The number of runs along the units, and their lengths."""
     bits = K.keep_mask(1, 2_000_000, p, seed=31)[0]
     pq = p * (1 - p)
     ends = np.flatnonzero(bits[1:] != bits[:-1])

@@ -1,4 +1,4 @@
-"""Masks against the frozen answers and the slow statement of the contract, bit for bit."""
+"""Masks against frozen vectors and the slow reference of the contract, bit for bit."""
 
 import hashlib
 import json
@@ -9,13 +9,13 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastdrop
 from fastdrop import _core
 from fastdrop import kernels as K
+from helpers import mask_reference as reference
 
 VECTORS = json.loads((pathlib.Path(__file__).parent / "mask_vectors.json").read_text())
 COORDINATES = ("seed", "site", "draw", "row0", "sub", "call")
@@ -33,7 +33,7 @@ def slow(rows, units, p, row0=0, **stream):
 @pytest.mark.parametrize(
     "case", VECTORS["cases"], ids=lambda c: f"{c['rows']}x{c['units']} p={c['p']}"
 )
-def test_frozen_answers(case, isa, each_thread_count):
+def test_frozen_vectors(case, isa, each_thread_count):
     where = {name: case[name] for name in COORDINATES}
     for _ in each_thread_count():
         mask = K.keep_mask(case["rows"], case["units"], case["p"], **where)
@@ -67,7 +67,7 @@ def test_the_reference_gives_the_published_philox_answers():
 
 
 def test_the_kernels_use_the_frozen_stream_key(isa):
-    """Uniform words under the key as frozen, without the reference's own derivation of it."""
+    """Uniform words under the frozen key, without the reference's own derivation of the key."""
     key = np.array(VECTORS["stream_key_seed42_site7_domain0_call1"], np.uint32)
     out = np.empty((1, 40), np.float32)
     _core.uniform(out, _core.Stream(42, 7, 1, draw=6, row0=9, sub=8, domain=0))
@@ -136,7 +136,7 @@ def test_threads_rows_and_splits_do_not_matter(isa, each_thread_count):
         assert np.array_equal(np.concatenate(parts), whole)
 
 
-def test_large_enough_for_several_threads_and_pieces(isa, each_thread_count):
+def test_rows_that_several_threads_share(isa, each_thread_count):
     whole = slow(3, 40000, 0.1, seed=9)
     wide = np.random.default_rng(1).standard_normal((3, 40000), dtype=np.float32)
     expected = np.where(whole, wide * reference.keep_scale(0.1), np.float32(0))
@@ -190,7 +190,7 @@ def test_the_shared_row_and_the_last_row():
         K.keep_mask(2, 300, 0.5, row0=last)
 
 
-def test_monte_carlo_numbers_are_other_streams(isa):
+def test_monte_carlo_numbers_have_their_own_domain(isa):
     for draws, domain, oracle, error in (
         (_core.uniform, 17, reference.uniform23, 0.0),
         (_core.normal, 18, reference.normal, 1e-6),
@@ -203,7 +203,7 @@ def test_monte_carlo_numbers_are_other_streams(isa):
         )
 
 
-def test_monte_carlo_domains_are_other_streams(isa):
+def test_monte_carlo_masks_have_their_own_domain(isa):
     out = np.empty((4, 600), np.bool_)
     _core.keep_mask(out, _core.Stream(7, 1, 0, 3, 0, 0, 16), _core.keep_threshold(0.5))
     assert np.array_equal(out, slow(4, 600, 0.5, seed=7, site=1, draw=3, domain=16))
@@ -238,7 +238,7 @@ def test_uniform_and_normal_on_several_threads_and_cut(isa, each_thread_count):
         assert np.array_equal(K.normal(4, 30001, seed=6, draw=2, row0=3), normal[3:7])
 
 
-def test_normal_is_within_a_millionth_everywhere(isa):
+def test_normal_error_is_below_1e_6(isa):
     normal = K.normal(50, 10000, seed=4)
     assert np.abs(normal - reference.normal(np.arange(50), 10000, seed=4)).max() < 1e-6
 
@@ -247,7 +247,9 @@ def test_normal_is_within_a_millionth_everywhere(isa):
 def test_environment_forces_the_instruction_set(name):
     code = (
         "import fastdrop, hashlib; from fastdrop import kernels as K; "
-        "print(fastdrop.isa(), fastdrop.get_num_threads(), hashlib.sha256(K.keep_mask(9, 999, 0.3, seed=8).tobytes()).hexdigest())"
+        "mask = K.keep_mask(9, 999, 0.3, seed=8).tobytes(); "
+        "digest = hashlib.sha256(mask).hexdigest(); "
+        "print(fastdrop.isa(), fastdrop.get_num_threads(), digest)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],

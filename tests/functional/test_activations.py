@@ -1,4 +1,4 @@
-"""Activations and their backward against float64, and the same bits at every instruction set."""
+"""Activations and their backward against float64; the same bits on every instruction set."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saturation(kind, isa):
-    """Value on the far left and slope on the far right; the slope on the far left is 0 (leaky ReLU: alpha)."""
+    """Value and slope far from 0; the slope on the left is 0 (leaky ReLU: alpha)."""
     z = np.float32([s * far for far in (100, 1e4, 1e30, 3e38, np.inf) for s in (-1, 1)] * 2)
     y, dz = act(z, kind), np.empty_like(z)
     _core.act_backward(dz, np.ones_like(z), z if kind in SAVES_INPUT else y, kind, 0.01)
@@ -81,14 +81,14 @@ def test_saturation(kind, isa):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_close_to_zero(kind, isa):
-    """Relative accuracy where the function is almost linear, and the sign of zero's neighbours."""
+    """Relative accuracy near 0, where the functions are almost linear; signs included."""
     z = np.concatenate([s * 10.0 ** np.arange(-30, -1) for s in (-1, 1)]).astype(np.float32)
     exact = twin.act(z, kind)
     assert (np.abs(act(z, kind) - exact) <= 1e-6 * np.abs(exact)).all()
 
 
 @pytest.mark.parametrize("kind", range(8))
-def test_backward_of_what_is_dropped_is_plus_zero(kind, isa):
+def test_dropped_elements_give_plus_zero_in_forward_and_backward(kind, isa):
     z = numbers(3000).reshape(10, -1)
     stream, q = _core.Stream(3, 1), _core.keep_threshold(0.3)
     dropped = twin.dropout(np.ones_like(z), 0.3, seed=3, site=1) == 0
@@ -136,7 +136,7 @@ def test_backward_of_any_shape(kind, shape, isa, each_thread_count):
 
 
 @pytest.mark.parametrize("kind", range(8))
-def test_the_same_bits_at_every_instruction_set(kind, each_isa, each_thread_count):
+def test_same_bits_on_every_instruction_set(kind, each_isa, each_thread_count):
     z, dy = numbers(40093).reshape(17, -1), numbers(40093, seed=1).reshape(17, -1)
     stream, q = _core.Stream(3, 1), _core.keep_threshold(0.3)
     first = None
@@ -194,7 +194,7 @@ def test_backward(kind, p, isa):
         assert np.array_equal(in_place, dz)
 
 
-def test_a_sample_of_several_rows(isa, each_thread_count):
+def test_samples_of_several_rows(isa, each_thread_count):
     z = np.random.default_rng(0).standard_normal((6, 5, 333)).astype(np.float32)
     kept = twin.dropout(np.ones_like(z), 0.4, seed=8)
     q = _core.keep_threshold(0.4)

@@ -1,1 +1,1 @@
-"""Shared by the tests: the slow statement of the mask contract, NumPy twins of kernels, gradient checks."""
+"""Test helpers: a NumPy reference of the mask contract, twins of kernels, gradient checks."""

@@ -1,7 +1,7 @@
-"""Slow, obvious reference of the mask contract (see docs/mask-contract.md).
+"""A slow NumPy reference of the mask contract (docs/mask-contract.md).
 
-Pure NumPy, no SIMD, no shortcuts: it assembles the full 32-bit uniform of every unit and
-compares. It is an oracle for tests; nothing in the library needs it at run time.
+It computes the full 32-bit uniform number of every unit and compares it with the threshold. Only
+tests use it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHARED_ROW = 0xFFFFFFFF
 
 
 def philox4x32(counter, key, rounds=10):
-    """Philox4x32 (Salmon et al., SC'11). counter: (..., 4) uint32, key: (2,) uint32 -> (..., 4) uint32."""
+    """Philox4x32 (Salmon et al., SC'11): counter (..., 4), key (2,) -> (..., 4), all uint32."""
     c = [np.asarray(counter[..., i], dtype=np.uint64) for i in range(4)]
     k0, k1 = int(key[0]), int(key[1])
     for _ in range(rounds):
@@ -62,7 +62,7 @@ def _blocks(rows, block_numbers, key, sub, draw):
 
 
 def keep_uniform32(rows, units, *, seed=0, site=0, draw=0, sub=0, call=0, domain=KEEP):
-    """The 32-bit uniforms U(row, unit) that the keep decision compares with q: (len(rows), units) uint32."""
+    """The uniforms U(row, unit) that are compared with q: (len(rows), units) uint32."""
     key = stream_key(seed, site, domain, call)
     groups = np.arange((units + 127) // 128, dtype=np.uint64)
     u = np.zeros((len(rows), len(groups), 128), dtype=np.uint32)

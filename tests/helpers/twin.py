@@ -1,4 +1,4 @@
-"""Slow twins of the core's float kernels, in float64 and plain NumPy; the specification that tests compare with."""
+"""Slow NumPy twins of the core's float kernels, in float64. Tests compare the kernels with them."""
 
 import math
 
@@ -12,7 +12,7 @@ NAMES = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"
 
 
 def dropout(x, p, row0=0, rows=None, inverted=True, **stream):
-    """float32, bit for bit: one multiplication where kept, +0 elsewhere; axis 0 is the sample."""
+    """Dropout in float32, bit for bit. Axis 0 is the sample."""
     samples = x.reshape(1, -1) if x.ndim == 1 else x.reshape(len(x), -1)
     numbers = np.arange(len(samples)) + row0 if rows is None else rows
     kept = reference.keep_mask(numbers, samples.shape[1], p, **stream)
@@ -40,7 +40,7 @@ def act(z, kind, alpha=0.01):
 
 
 def act_derivative(z, kind, alpha=0.01):
-    """By central differences; 0 or the left slope at the kinks, as the kernels have it."""
+    """Derivative by central differences; at a kink the left slope, as in the kernels."""
     z = np.asarray(z, np.float64)
     h = 1e-6
     slope = (act(z + h, kind, alpha) - act(z - h, kind, alpha)) / (2 * h)
@@ -81,7 +81,7 @@ def rmsprop(p, g, v, buf, lr, alpha, eps, weight_decay, momentum):
 
 
 def dropout_shared(x, p, share, row0=0, inverted=True, **stream):
-    """Dropout with one decision along the axes (after the sample's) that share names; bit for bit."""
+    """Dropout with shared decisions, bit for bit. share: for each axis after 0, is it shared?"""
     lengths = [1 if shared else n for n, shared in zip(x.shape[1:], share, strict=True)]
     kept = reference.keep_mask(np.arange(len(x)) + row0, math.prod(lengths), p, **stream).reshape(
         len(x), *lengths

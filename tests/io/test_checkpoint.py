@@ -1,4 +1,4 @@
-"""Checkpoints: what goes in comes out, wrong ones change nothing, and a process that is killed leaves a whole one."""
+"""Checkpoints: a run continues bit for bit, and invalid or interrupted files do no harm."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from fastdrop.io.safetensors import read_file, save_file
 from fastdrop.models import mlp
 
 
-def a_run(seed=0, kind=optim.Adam):
+def new_run(seed=0, kind=optim.Adam):
     fd.manual_seed(seed)
     model = nn.Sequential(
         nn.Linear(4, 8),
@@ -30,7 +30,7 @@ def a_run(seed=0, kind=optim.Adam):
 
 
 def steps(run, count):
-    """Training as a user would write it, with randomness of every kind."""
+    """Training as a user would write it, with all kinds of random numbers."""
     model, optimizer, scheduler = run
     rng = fd.random.generator("data")
     for _ in range(count):
@@ -42,7 +42,7 @@ def steps(run, count):
         scheduler.step()
 
 
-def everything(run):
+def state_of(run):
     model, optimizer, scheduler = run
     return (
         {name: array.tobytes() for name, array in model.state_dict().items()},
@@ -60,8 +60,8 @@ def everything(run):
 
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop])
-def test_a_run_goes_on_bit_for_bit(tmp_path, kind):
-    run = a_run(kind=kind)
+def test_a_run_continues_bit_for_bit(tmp_path, kind):
+    run = new_run(kind=kind)
     if kind is optim.SGD:
         run[1].param_groups[0]["momentum"] = 0.9
     steps(run, 3)
@@ -73,11 +73,11 @@ def test_a_run_goes_on_bit_for_bit(tmp_path, kind):
     }
     fd.save_checkpoint(tmp_path / "c", *run, extra=extra)
     steps(run, 4)
-    expected = everything(run)
-    other = a_run(seed=99, kind=kind)
+    expected = state_of(run)
+    other = new_run(seed=99, kind=kind)
     back = fd.load_checkpoint(tmp_path / "c", *other)
     steps(other, 4)
-    assert everything(other) == expected
+    assert state_of(other) == expected
     assert (
         back["a"] == extra["a"]
         and isinstance(back["t"], tuple)
@@ -87,7 +87,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path, kind):
 
 
 def test_parts_may_be_left_out(tmp_path):
-    model, optimizer, scheduler = a_run()
+    model, optimizer, scheduler = new_run()
     fd.save_checkpoint(tmp_path / "c", model)
     assert fd.load_checkpoint(tmp_path / "c", model) is None
     with pytest.raises(ValueError, match="no state of an optimizer"):
@@ -97,14 +97,14 @@ def test_parts_may_be_left_out(tmp_path):
         fd.load_checkpoint(tmp_path / "c", model, optimizer, scheduler)
 
 
-def test_keys_that_look_the_same(tmp_path):
+def test_different_keys_with_equal_text(tmp_path):
     extra = {1: np.zeros(1), "1": np.ones(1), "a": {"b": np.zeros(2)}, "a.b": np.ones(2)}
     fd.save_checkpoint(tmp_path / "c", nn.Tanh(), extra=extra)
     back = read_checkpoint(tmp_path / "c")["extra"]
     assert back[1] == 0 and back["1"] == 1 and back["a"]["b"].sum() == 0 and back["a.b"].sum() == 2
 
 
-def test_numbers_that_json_lacks(tmp_path):
+def test_nan_and_infinity(tmp_path):
     extra = [
         float("nan"),
         float("inf"),
@@ -124,29 +124,29 @@ def test_numbers_that_json_lacks(tmp_path):
         assert bad != text
         save_file(tensors, tmp_path / "c", metadata | {"fastdrop.checkpoint": bad})
         with pytest.raises(
-            ValueError, match="is no checkpoint that can be read .*(occurs twice|NaN is no JSON)"
+            ValueError, match=r"is no checkpoint that can be read .*(occurs twice|NaN is no JSON)"
         ):
             read_checkpoint(tmp_path / "c")
 
 
-def test_a_checkpoint_of_something_else_changes_nothing(tmp_path):
-    run = a_run()
+def test_a_checkpoint_of_another_model_changes_nothing(tmp_path):
+    run = new_run()
     steps(run, 2)
     other = mlp(4, (9,), 3)
     fd.save_checkpoint(tmp_path / "other", other, optim.Adam(other.parameters()))
     groups = optim.SGD([{"params": [p]} for p in run[0].parameters()])
     fd.save_checkpoint(tmp_path / "groups", run[0], groups, run[2])
-    before = everything(run)
+    before = state_of(run)
     with pytest.raises(ValueError, match="does not fit the model"):
         fd.load_checkpoint(tmp_path / "other", *run[:2])
     for array in run[0].state_dict().values():
         array += 1
-    changed = everything(run)
+    changed = state_of(run)
     with pytest.raises(
         ValueError, match="does not fit the optimizer"
     ):  # after the model was filled
         fd.load_checkpoint(tmp_path / "groups", *run)
-    assert everything(run) == changed != before
+    assert state_of(run) == changed != before
 
 
 def test_bad_files(tmp_path):
@@ -181,11 +181,11 @@ def test_bad_files(tmp_path):
         fd.load(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    with pytest.raises(ValueError, match="torn"):
+    with pytest.raises(ValueError, match="truncated"):
         fd.load_checkpoint(path, model)
 
 
-def test_what_cannot_be_saved(tmp_path):
+def test_values_that_cannot_be_saved(tmp_path):
     path = tmp_path / "c"
     path.write_bytes(b"before")
     for extra in ({"x": object()}, {"x": {1.5: 2}}, [np.array([{}])], {"x": 1 + 2j}):
@@ -212,8 +212,8 @@ for n in itertools.count(1):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_killed_while_saving(tmp_path):
-    """However often a writer is killed, the checkpoint that is there loads, and is the last finished one or a newer one."""
+def test_a_killed_process_leaves_a_complete_checkpoint(tmp_path):
+    """After a kill the checkpoint can be loaded, and is the last finished one or a newer one."""
     path = tmp_path / "c"
     for attempt in range(5):
         with subprocess.Popen(

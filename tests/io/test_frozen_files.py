@@ -1,4 +1,4 @@
-"""Files written by an earlier version (commit 58bcd89) load and give the answers they gave then."""
+"""Files of an earlier version (commit 58bcd89) can be loaded and give the same results as then."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""The safetensors reader and writer: round trips, exchange with the package, every lie a file can tell, a killed writer."""
+"""The safetensors reader and writer: round trips, exchange with the package, invalid files."""
 
 import json
 import os
@@ -133,9 +133,9 @@ def entry(shape=(2,), begin=0, end=8, dtype="F32"):
     return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
 
 
-LIES = {
+BAD_FILES = {
     "empty file": (None, b"", None, "0 bytes long"),
-    "header longer than the file": ({}, b"", 100, "torn"),
+    "header longer than the file": ({}, b"", 100, "truncated"),
     "oversized header": ({}, b"", 2**63, "no safetensors"),
     "not JSON": (b"{not json}", b"", None, "bad header"),
     "a list": (b"[]", b"", None, "begin with {"),
@@ -227,27 +227,27 @@ LIES = {
     "overlap": ({"a": entry(), "b": entry((2,), 4, 12)}, b"x" * 12, None, "'b' begins at 4"),
     "gap": ({"a": entry(), "b": entry((2,), 12, 20)}, b"x" * 20, None, "'b' begins at 12"),
     "begins late": ({"a": entry((2,), 4, 12)}, b"x" * 12, None, "'a' begins at 4"),
-    "past the end": ({"a": entry((4,), 0, 16)}, b"x" * 8, None, "torn"),
-    "bytes left over": ({"a": entry()}, b"x" * 9, None, "torn"),
-    "torn": ({"a": entry()}, b"x" * 7, None, "torn"),
+    "past the end": ({"a": entry((4,), 0, 16)}, b"x" * 8, None, "truncated"),
+    "bytes left over": ({"a": entry()}, b"x" * 9, None, "truncated"),
+    "truncated": ({"a": entry()}, b"x" * 7, None, "truncated"),
     "BOOL of 2": ({"a": entry((2,), 0, 2, "BOOL")}, b"\x01\x02", None, "byte 2"),
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
-def test_reader_refuses(tmp_path, lie):
-    header, data, length, words = LIES[lie]
-    path = tmp_path / "liar.safetensors"
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_reader_refuses(tmp_path, case):
+    header, data, length, words = BAD_FILES[case]
+    path = tmp_path / "broken.safetensors"
     if header is None:
         path.write_bytes(data)
     else:
         write(path, header, data, length)
     with pytest.raises(ValueError, match=words) as caught:
         load_file(path)
-    assert "liar.safetensors" in str(caught.value)
+    assert "broken.safetensors" in str(caught.value)
 
 
-def test_every_torn_prefix_is_refused(tmp_path):
+def test_every_truncated_file_is_refused(tmp_path):
     path = tmp_path / "whole"
     save_file({"a": np.arange(5, dtype=np.float32), "b": np.arange(3)}, path)
     whole = path.read_bytes()
@@ -258,7 +258,7 @@ def test_every_torn_prefix_is_refused(tmp_path):
 
 
 def test_flipped_bytes_of_a_header_are_refused_or_harmless(tmp_path):
-    """Whatever a header says, what is read is as many bytes as the file holds."""
+    """If a changed header is accepted, exactly the bytes of the file are read."""
     path = tmp_path / "whole"
     save_file(
         {"a": np.arange(5, dtype=np.float32), "b": np.arange(3), "c": np.zeros((2, 0), np.int8)},
@@ -296,12 +296,12 @@ def test_paths(tmp_path):
         load_file(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(
-        ValueError, match="pipe.*not a regular file"
-    ):  # and nobody waits for a writer
+        ValueError, match=r"pipe.*not a regular file"
+    ):  # instead of waiting for a writer
         load_file(tmp_path / "pipe")
     save_file(
         {}, tmp_path / ("a" * 255)
-    )  # the longest name there is, and the temporary file beside it
+    )  # the longest possible name; the temporary file needs one too
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"")
     target.chmod(0o640)
@@ -332,14 +332,15 @@ import itertools, sys
 import numpy as np
 from fastdrop.io.safetensors import save_file
 for n in itertools.count(1):
-    save_file({"a": np.full(400_000, n, np.float32), "b": np.full(3, n)}, sys.argv[1], {"n": str(n)})
+    tensors = {"a": np.full(400_000, n, np.float32), "b": np.full(3, n)}
+    save_file(tensors, sys.argv[1], {"n": str(n)})
     print(n, flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_killed_while_saving(tmp_path):
-    """The file that a killed writer leaves is a whole one, and not older than the last that was finished."""
+def test_a_killed_process_leaves_a_complete_file(tmp_path):
+    """After a kill the file is complete, and is the last finished one or a newer one."""
     path = tmp_path / "a.safetensors"
     for attempt in range(6):
         with subprocess.Popen(

@@ -1,16 +1,16 @@
-"""DropBlock against a slow twin: every shape of map, blocks larger than maps, both normalisations, threads; and the rate it realises."""
+"""DropBlock against a NumPy twin (maps, block sizes, normalisations, threads), and its rate."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-from helpers import mask_reference as reference
 
 import fastdrop as fd
 from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
+from helpers import mask_reference as reference
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 
@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 
 def keep(shape, p, block_size, coupled=False, row0=0, **where):
-    """Block by block."""
+    """The keep mask, block by block."""
     n, c, *size = shape
     block = [min(block_size, s) for s in size]
     grid = [s - b + 1 for s, b in zip(size, block, strict=True)]
@@ -67,7 +67,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("shape", "block"), SHAPES, ids=str)
-def test_equals_its_twin(shape, block, isa, each_thread_count):
+def test_equals_the_numpy_twin(shape, block, isa, each_thread_count):
     x = RNG.standard_normal(shape).astype(np.float32)
     for p, coupled, normalize in itertools.product(
         (0.1, 0.4, 1.0), (False, True), ("sample", "batch")
@@ -98,7 +98,7 @@ def test_large_enough_for_several_threads(shape, normalize, isa, each_thread_cou
 
 @pytest.mark.parametrize("side", [7, 14, 28, 56])
 def test_realised_rate(side):
-    """At p = 0.1, block 7: what timm's formulation makes 93 % of a 7 x 7 map."""
+    """At p = 0.1 and block size 7, timm's formulation drops 93 % of a 7 x 7 map."""
     dropped = np.mean(
         [
             1
@@ -109,7 +109,7 @@ def test_realised_rate(side):
     assert 0.085 < dropped < 0.115
 
 
-def test_edges():
+def test_edge_cases():
     x = RNG.standard_normal((4, 3, 8, 8)).astype(np.float32)
     np.testing.assert_array_equal(K.dropblock(x, 0.0, 3), x)
     assert not K.dropblock(np.full_like(x, np.nan), 1.0, 1).any()  # no survivor
@@ -187,7 +187,7 @@ def test_layers(layer, tmp_path):
 
 
 def test_mean_over_masks():
-    """Interior and border are dropped about as often, and the mean over many masks is the input."""
+    """Interior and border have similar rates, and the mean over many masks is the input."""
     y = K.dropblock(np.ones((4000, 1, 9, 9), np.float32), 0.15, 3, seed=1)
     assert y.mean() == pytest.approx(1.0, abs=1e-6)  # normalised by the count
     assert np.mean(y == 0) == pytest.approx(0.15, abs=0.02)

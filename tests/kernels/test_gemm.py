@@ -1,10 +1,10 @@
-"""The matrix product with its packers and epilogues against float64."""
+"""The matrix product, with its packers and epilogues, compared with float64."""
 
 import numpy as np
 import pytest
-from helpers import twin
 
 from fastdrop import _core
+from helpers import twin
 
 SIZES = (0, 1, 2, 3, 5, 8, 13, 16, 17, 31, 33, 64, 100, 129, 200, 385, 520)
 SHAPES = [tuple(int(n) for n in row) for row in np.random.default_rng(0).choice(SIZES, (60, 3))] + [
@@ -36,7 +36,7 @@ def exact(a, ta, b, tb):
 
 
 def product(a, ta, b, tb, **options):
-    """C between canaries."""
+    """C, in memory whose ends must stay as they are."""
     m, n = a.shape[ta], b.shape[1 - tb]
     memory = np.full(m * n + 256, np.float32(77))
     c = memory[128 : 128 + m * n].reshape(m, n)
@@ -119,7 +119,7 @@ def test_dropped_operands_do_not_leak(ta, tb, poison, isa):
     assert np.array_equal(c, product(a, ta, b, tb, **both))
 
 
-def test_what_is_dropped_whole_is_zero(isa):
+def test_rate_one_gives_zeros_whatever_the_operands_hold(isa):
     a, b = operands(20, 30, 300)
     assert not product(np.full_like(a, np.inf), False, b, False, a_drop=drop(1.0)).any()
     assert not product(np.full_like(a, np.nan), False, b, False, drop=drop(1.0)).any()
@@ -150,7 +150,7 @@ def test_threads_and_cuts_of_the_rows_give_the_same_bits(ta, tb, isa, each_threa
 )
 @pytest.mark.parametrize(("ta", "tb"), [(False, False), (False, True), (True, False), (True, True)])
 def test_a_row_does_not_depend_on_the_rows_beside_it(shape, ta, tb, isa, each_thread_count):
-    """With every kind of epilogue and dropped operands; rows are also called by their numbers."""
+    """With every kind of epilogue and dropped operands; a mask's row may be given by its number."""
     m, n, k = shape
     a, b = operands(m, n, k, ta, tb)
     bias = np.random.default_rng(1).standard_normal(n).astype(np.float32)
@@ -181,7 +181,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(shape, ta, tb, isa, each_th
                 )
 
 
-def test_what_stood_in_the_result_does_not_matter(isa):
+def test_earlier_contents_of_the_result_do_not_matter(isa):
     a, b = operands(19, 70, 400)
     clean, bound = exact(a, False, b, False)
     for before in (np.nan, np.inf):
@@ -203,7 +203,7 @@ def test_a_product_of_length_zero(isa):
 
 
 def test_rows_with_numbers_in_dropped_operands(isa):
-    """The rows of the stored operand are the samples, whichever way it is read."""
+    """The rows of the stored operand are the samples, also if the product reads it transposed."""
     numbers = np.random.default_rng(3).permutation(1000).astype(np.uint32)
     stream, q, scale = (
         _core.Stream(3, 1, rows=numbers),
@@ -220,7 +220,7 @@ def test_rows_with_numbers_in_dropped_operands(isa):
         assert (np.abs(c - wide) <= 4e-6 * bound).all()
 
 
-def test_nan_and_infinity_go_where_they_belong(isa):
+def test_nan_and_infinity_stay_in_their_rows(isa):
     a, b = operands(17, 40, 20)
     a[3, 4], a[5, 6] = np.nan, np.inf
     with np.errstate(invalid="ignore"):
@@ -233,4 +233,59 @@ def test_nan_and_infinity_go_where_they_belong(isa):
 def test_subnormals_do_not_change_the_callers_mode(isa):
     tiny = np.full((64, 64), 1e-39, np.float32)
     product(tiny, False, tiny, False)
-    assert np.float32(1e-39) * np.float32(1.0) != 0  # still gradual underflow out here
+    assert np.float32(1e-39) * np.float32(1.0) != 0  # gradual underflow is still on
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1024, 784),
+        (3, 37, 1000),
+        (50, 10, 1024),
+        (200, 1025, 385),
+        (5, 7, 0),
+        (2, 33, 16),
+        (4, 0, 9),
+        (1, 1, 1),
+    ],
+    ids=str,
+)
+def test_kept_panels_give_the_same_bits(shape, each_isa):
+    m, n, k = shape
+    x, w = operands(m, n, k, tb=True)
+    bias = np.random.default_rng(1).standard_normal(n, dtype=np.float32)
+    for _ in each_isa():
+        panels = np.full(_core.panels_length(n, k), np.float32(np.nan))
+        _core.pack(panels, w)
+        expected = product(x, False, w, True, bias=bias, act=1)
+        found = np.empty((m, n), np.float32)
+        _core.gemm(found, x, False, None, True, bias=bias, act=1, panels=panels)
+        assert np.array_equal(expected, found)
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize(("samples", "repeat"), [(1, 50), (3, 17), (2, 5), (5, 14)])
+def test_zeros_of_a_repeated_row_change_no_bit(samples, repeat, zeros, each_isa, each_thread_count):
+    """With panels, the zeros of a row that many rows repeat are left out of their products.
+
+    The bits are those of the product without panels, which leaves nothing out.
+    """
+    n, k, rows = 300, 1000, samples * repeat
+    x, w = operands(samples, n, k, tb=True)
+    rng = np.random.default_rng(2)
+    bias = rng.standard_normal(n, dtype=np.float32)
+    x *= rng.random((samples, k)) >= zeros
+    x[0, :5] = (-0.0, 1e-40, -1e-42, np.inf, np.nan) if zeros == 0.3 else 0
+    q, numbers = _core.keep_threshold(0.5), np.arange(rows, dtype=np.uint32)
+    drop, a_drop = (
+        (_core.Stream(1, site, domain=16, rows=numbers, draws=numbers), q, 2.0) for site in (0, 1)
+    )
+    options = dict(bias=bias, act=1, drop=drop, a_drop=a_drop, repeat=repeat)
+    for _ in each_isa():
+        panels = np.empty(_core.panels_length(n, k), np.float32)
+        _core.pack(panels, w)
+        expected, found = np.empty((rows, n), np.float32), np.empty((rows, n), np.float32)
+        _core.gemm(expected, x, False, w, True, **options)
+        for _ in each_thread_count():
+            _core.gemm(found, x, False, None, True, panels=panels, **options)
+            assert np.array_equal(expected, found, equal_nan=True)

@@ -1,4 +1,4 @@
-"""Schedules: their values, and that layers, files and predictions use the same step."""
+"""Schedules of rates: their values, and the training step in layers, files and predictions."""
 
 import math
 
@@ -13,7 +13,7 @@ from fastdrop.io import architecture
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 
 
-def test_values():
+def test_rates_of_each_schedule():
     ramp = schedules.Linear(0.1, 0.5, steps=4, delay=2)
     assert [ramp(step) for step in (0, 2, 3, 4, 6, 100)] == pytest.approx(
         [0.1, 0.1, 0.2, 0.3, 0.5, 0.5]
@@ -42,7 +42,7 @@ def test_values():
         lambda: nn.Dropout("0.5"),
     ],
 )
-def test_refused(build):
+def test_wrong_arguments_are_refused(build):
     with pytest.raises((TypeError, ValueError), match=r"start|end|steps|delay|gamma|p must"):
         build()
 
@@ -95,14 +95,14 @@ def test_files_keep_schedules(schedule, tmp_path):
         {"schedule": "Linear", "start": 0, "end": 1, "steps": 3, "delay": 0, "more": 1},
     ],
 )
-def test_files_with_others_are_refused(spec):
-    with pytest.raises(ValueError, match="no schedule"):
+def test_files_with_unknown_schedules_are_refused(spec):
+    with pytest.raises(ValueError, match="not a schedule"):
         schedules.from_dict(spec)
-    with pytest.raises(ValueError, match=r"no schedule|no layer"):
+    with pytest.raises(ValueError, match=r"not a schedule|no layer"):
         architecture.build({"class": "Dropout", "arguments": {"p": spec}})
 
 
-def test_own_schedules_work_but_are_not_written():
+def test_user_defined_schedules_work_but_cannot_be_saved():
     class Mine(schedules.Schedule):
         def __call__(self, step):
             return 0.5

@@ -1,4 +1,4 @@
-"""Optimisers and schedules: closed forms, PyTorch's numbers, state, errors."""
+"""Optimisers and schedules: closed forms, PyTorch's results, state, errors."""
 
 import copy
 import math
@@ -104,7 +104,7 @@ def test_groups_and_max_norm():
     o.step()
 
 
-def test_no_arrays_in_the_steady_state(monkeypatch):
+def test_steps_after_the_first_allocate_no_arrays(monkeypatch):
     for name, i in CASES:
         params = [fd.Parameter(p) for p in parameters()]
         o = getattr(optim, name)(params, **OPTIMISERS[name][i])
@@ -258,7 +258,7 @@ def test_plateau():
         assert copied.state_dict() == ours.state_dict()
 
 
-def test_shapes_that_drifted_apart_are_refused():
+def test_gradients_and_states_of_another_shape_are_refused():
     p = fd.Parameter(np.ones((2, 3)))
     o = optim.SGD([p], lr=0.1, momentum=0.9)
     p.grad = np.ones((2, 3))
@@ -296,7 +296,7 @@ ADAM = {"step": 2, "exp_avg": ZEROS, "exp_avg_sq": ZEROS}
         ("SGD", [1], TypeError, "dict"),
     ],
 )
-def test_state_of_another_making_is_refused(name, entries, error, word):
+def test_state_of_another_optimizer_is_refused(name, entries, error, word):
     p = fd.Parameter(np.ones((2, 3)))
     o = getattr(optim, name)([p], lr=0.25)
     p.grad = np.ones((2, 3))
@@ -315,7 +315,7 @@ def test_state_of_another_making_is_refused(name, entries, error, word):
     )
 
 
-def test_loaded_counts_and_arrays_are_the_optimisers_own():
+def test_loaded_state_is_a_copy():
     p, count, mean = fd.Parameter(np.ones((2, 3))), np.array(4), ZEROS.copy()
     o = optim.Adam([p])
     o.load_state_dict({**o.state_dict(), "state": {0: {**ADAM, "step": count, "exp_avg": mean}}})

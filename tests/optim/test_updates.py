@@ -1,12 +1,12 @@
-"""Optimiser updates and sums against float64."""
+"""Optimiser updates and sums against float64 twins."""
 
 import math
 
 import numpy as np
 import pytest
-from helpers import twin
 
 from fastdrop import _core
+from helpers import twin
 
 SIZES = (0, 1, 7, 8, 16, 33, 1000, 70001)
 
@@ -128,8 +128,8 @@ def test_updates_touch_only_their_array(isa, each_thread_count):
             )
 
 
-def test_no_gradient_yet_is_no_step():
-    """0 / (0 + eps), not NaN."""
+def test_zero_gradient_and_zero_state_make_no_step():
+    """The step is 0 / (0 + eps) = 0, not NaN."""
     p, g, m, v = np.ones(20, np.float32), *np.zeros((3, 20), np.float32)
     _core.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, 0.0, False, 1)
     _core.rmsprop(p, g, v, None, 0.01, 0.99, 1e-8, 0.0, 0.0)
@@ -137,8 +137,8 @@ def test_no_gradient_yet_is_no_step():
 
 
 @pytest.mark.parametrize("beta", [0.9, 0.999, 0.99999, 0.9999999])
-def test_averages_over_many_steps_take_their_share(beta, isa):
-    """1 - beta is not the difference of two float32 numbers."""
+def test_averages_with_a_decay_rate_close_to_one(beta, isa):
+    """The kernel must not compute 1 - beta as a difference of float32 numbers."""
     p, g, m, v, square = (
         np.zeros(20, np.float32),
         np.ones(20, np.float32),
@@ -150,7 +150,7 @@ def test_averages_over_many_steps_take_their_share(beta, isa):
     assert np.abs(p / -0.01 - 1).max() < 1e-6
 
 
-def test_max_norm_at_its_edges(isa):
+def test_max_norm_edge_cases(isa):
     w = np.zeros((5, 40), np.float32)
     w[1, 3], w[2, 4], w[3, :2], w[4] = 2.0, 2.0 + 2.0**-20, (-3e18, 4e18), 1e-30
     before = w.copy()
@@ -207,7 +207,7 @@ def test_sums_and_max_norm(shape, isa, each_thread_count):
         assert all(np.array_equal(a, b) for a, b in zip(results, first, strict=True))
 
 
-def test_norms_of_numbers_whose_squares_float32_does_not_hold(isa):
+def test_norms_of_values_whose_squares_overflow_float32(isa):
     x = np.full((3, 700), 3e25, np.float32)
     x[1] = -1e19
     np.testing.assert_allclose(_core.sumsq(x), (x.astype(np.float64) ** 2).sum(), rtol=1e-6)

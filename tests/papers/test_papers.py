@@ -1,4 +1,4 @@
-"""Papers run again: the settings are the published ones, the statistics are right, the commands run."""
+"""Reproductions of papers: published settings, correct statistics, commands that run."""
 
 import json
 import os
@@ -16,7 +16,7 @@ DATA = os.environ.get("FASTDROP_DATA")
 RNG = np.random.default_rng(0)
 
 
-def test_every_paper_has_its_help(capsys):
+def test_every_paper_has_a_help_text(capsys):
     for paper in papers.PAPERS:
         name = paper.__name__.rpartition(".")[2]
         with pytest.raises(SystemExit) as end:
@@ -27,7 +27,7 @@ def test_every_paper_has_its_help(capsys):
         )
 
 
-def test_without_data_there_is_a_sentence(monkeypatch):
+def test_without_data_the_message_names_the_variable(monkeypatch):
     monkeypatch.delenv("FASTDROP_DATA", raising=False)
     for name in ("mnist", "uci_gal", "ood"):
         with pytest.raises(SystemExit, match="FASTDROP_DATA"):
@@ -54,15 +54,15 @@ def test_auroc_is_the_share_of_pairs_with_half_for_ties():
     )  # the area below the curve
 
 
-def test_the_scores_of_two_data_sets(monkeypatch, tmp_path, capsys):
-    """Blobs, and noise that lies between them: entropy and confidence find the noise; figures and picture are written."""
+def test_scores_of_two_data_sets(monkeypatch, tmp_path, capsys):
+    """Entropy and confidence tell noise from blobs; figures and picture are written."""
     pytest.importorskip("matplotlib")
     centres = RNG.random((10, 784), np.float32)
     y = np.arange(600) % 10
     x = (centres[y] + 0.1 * RNG.standard_normal((600, 784))).astype(np.float32)
     monkeypatch.setattr(ood, "mnist_arrays", lambda: (x[:500], y[:500], x[500:], y[500:]))
     monkeypatch.setattr(
-        ood, "clothes", lambda: (None, None, RNG.random((90, 784), np.float32), None)
+        ood, "fashion_mnist_arrays", lambda: (None, None, RNG.random((90, 784), np.float32), None)
     )
     found, picture = tmp_path / "f.json", tmp_path / "p.png"
     papers.main(
@@ -111,8 +111,12 @@ def small_set(n=60):
     }
 
 
-def test_the_networks_settings(monkeypatch):
-    """reg = l^2 (1 - p) / (2 N tau) beside the mean squared error: a decay of 2 reg, of the weights alone; Keras' Adam and first weights."""
+def test_settings_of_the_networks(monkeypatch):
+    """Weight decay, Adam and initial weights are those of the published code.
+
+    It adds l^2 (1 - p) / (2 N tau) times the sum of squared weights to the mean squared error,
+    which is half this weight decay, and uses the defaults of Keras.
+    """
     made = []
 
     class Seen(optim.Adam):
@@ -166,7 +170,7 @@ def test_figures_of_a_split_are_in_the_units_of_y():
     )  # the density's peak at tau = 0.1
 
 
-def test_means_errors_and_verdicts():
+def test_means_standard_errors_and_verdicts():
     mean, error = uci_gal.summary([1.0, 2.0, 3.0, 6.0])
     assert mean == 3 and error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
     published = [1.0, 1.1, 0.9, 1.0]  # standard error 0.041
@@ -182,7 +186,7 @@ def test_means_errors_and_verdicts():
 
 @pytest.mark.skipif(not DATA, reason="FASTDROP_DATA is not set")
 def test_a_published_split(tmp_path, capsys):
-    """Yacht's first split with a tenth of the epochs: a trained network, beside the published figures of that split."""
+    """The first split of yacht with a tenth of the epochs, and its published figures."""
     found = tmp_path / "f.json"
     papers.main(
         [
@@ -212,5 +216,5 @@ def test_a_published_split(tmp_path, capsys):
 
 @pytest.mark.skipif(not DATA, reason="FASTDROP_DATA is not set")
 def test_clothes_are_images():
-    x = common.clothes()[2]
+    x = common.fashion_mnist_arrays()[2]
     assert x.shape == (10_000, 784) and x.dtype == np.float32 and x.min() == 0 and x.max() == 1

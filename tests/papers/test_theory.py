@@ -1,4 +1,4 @@
-"""What the papers prove about dropout, checked on small networks by enumeration or by measuring."""
+"""Theorems of the papers on dropout, checked on small networks by enumeration or measurement."""
 
 import itertools
 
@@ -15,8 +15,12 @@ RNG = np.random.default_rng(0)
 
 
 def test_weight_scaling_is_the_geometric_mean_for_one_softmax_layer():
-    """The normalised geometric mean of softmax(W (m x) + b) over all 2^10 masks, weighted by their probability, is softmax(W (k x) + b)
-    (Hinton et al., 2012; Baldi and Sadowski, 2013); with inverted dropout W x + b, which is what evaluation computes."""
+    """The geometric mean over all 2^10 masks is the output in evaluation mode.
+
+    The normalised geometric mean of softmax(W (m x) + b), weighted by the probability of the mask
+    m, is softmax(W (k x) + b) (Hinton et al., 2012; Baldi and Sadowski, 2013). With inverted
+    dropout it is softmax(W x + b).
+    """
     p = 0.3
     layer = nn.Sequential(nn.Dropout(p), nn.Linear(10, 4)).eval()
     x = RNG.standard_normal((6, 10)).astype(np.float32)
@@ -35,7 +39,10 @@ def test_weight_scaling_is_the_geometric_mean_for_one_softmax_layer():
 
 
 def test_mean_and_variance_of_a_dropped_sum():
-    """Of sum_i w_i x_i m_i / k: w x, and (1 - k) / k sum (w_i x_i)^2 (Baldi and Sadowski, 2013), over all masks and over drawn ones."""
+    """sum_i w_i x_i m_i / k has the mean w x and the variance (1 - k) / k sum_i (w_i x_i)^2.
+
+    Baldi and Sadowski, 2013. Checked over all masks, and over drawn ones.
+    """
     p, wx = 0.3, RNG.standard_normal(10)
     values, chances = [], []
     for mask in itertools.product((0, 1), repeat=10):
@@ -54,7 +61,10 @@ def test_mean_and_variance_of_a_dropped_sum():
 
 
 def test_dropout_makes_hidden_units_less_correlated():
-    """Srivastava et al. (2014), section 7, on scikit-learn's digits; MNIST: `python -m benchmarks.papers features`."""
+    """Srivastava et al. (2014), section 7, on the digits of scikit-learn.
+
+    For MNIST: `python -m benchmarks.papers features`.
+    """
     datasets = pytest.importorskip("sklearn.datasets")
     x, y = datasets.load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)

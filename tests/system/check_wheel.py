@@ -45,6 +45,8 @@ def main():
     print(said)
     assert f"{folder_of_package()}/_core/binding." in said, said
     assert f"fastdrop         {fd.__version__}" in said, said
+    header = pathlib.Path(fd.get_include(), "fastdrop.h")
+    assert header.is_file(), header
     isas = ", ".join(fd.available_isas())
     print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}; instruction sets: {isas}")
 

@@ -1,4 +1,4 @@
-"""The same numbers as PyTorch, given the same weights and masks."""
+"""Layers, functions and training steps give PyTorch's numbers for the same weights and masks."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from fastdrop import kernels as K
 from fastdrop import nn, optim
 
 torch = pytest.importorskip("torch")
-tF = torch.nn.functional
+torch_functional = torch.nn.functional
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_the_usual_snippet(snippet):
         snippet,
         nn=torch.nn,
         optim=torch.optim,
-        F=tF,
+        F=torch_functional,
         top=torch,
         x=torch.from_numpy(X),
         y=torch.from_numpy(Y),
@@ -60,7 +60,10 @@ def test_the_usual_snippet(snippet):
     assert ours["model"].load_state_dict(theirs["model"].state_dict()) == ([], [])
     proba = F.softmax(ours["model"](X)).numpy()
     assert (
-        np.abs(proba - tF.softmax(theirs["model"](torch.from_numpy(X)), -1).detach().numpy()).max()
+        np.abs(
+            proba
+            - torch_functional.softmax(theirs["model"](torch.from_numpy(X)), -1).detach().numpy()
+        ).max()
         < 1e-5
     )
     state = {
@@ -70,7 +73,7 @@ def test_the_usual_snippet(snippet):
 
 
 class Masked(torch.nn.Module):
-    """Dropout with fastdrop's mask of a site and a counting draw."""
+    """Dropout with fastdrop's masks of one site. Each call uses the next draw."""
 
     def __init__(self, p, site):
         super().__init__()
@@ -126,7 +129,9 @@ def test_training_with_the_same_masks(activation):
     for step in range(4):
         a, b = (
             F.cross_entropy(ours(X), Y, label_smoothing=0.1),
-            tF.cross_entropy(theirs(torch.from_numpy(X)), torch.from_numpy(Y), label_smoothing=0.1),
+            torch_functional.cross_entropy(
+                theirs(torch.from_numpy(X)), torch.from_numpy(Y), label_smoothing=0.1
+            ),
         )
         assert a.item() == pytest.approx(b.item(), rel=2e-4 if step else 1e-5)
         o.zero_grad(), t.zero_grad()
@@ -180,14 +185,16 @@ def test_losses(name, args, options, reduction):
     }
     a, b = (
         getattr(F, name)(x, *args, **options, reduction=reduction),
-        getattr(tF, name)(tx, *map(torch.from_numpy, args), **given, reduction=reduction),
+        getattr(torch_functional, name)(
+            tx, *map(torch.from_numpy, args), **given, reduction=reduction
+        ),
     )
     assert np.abs(a.data - b.detach().numpy()).max() < 2e-5
     a.sum().backward(), b.sum().backward()
     assert np.abs(x.grad.data - tx.grad.numpy()).max() < 2e-5
 
 
-def test_functions_that_torch_has_at_top_level():
+def test_functions_at_top_level():
     for name in (
         "relu",
         "sigmoid",
@@ -219,8 +226,8 @@ def test_functions_that_torch_has_at_top_level():
     assert fd.cat([A, B]).shape == (14, 5) and fd.stack([A, B], 1).shape == (7, 2, 5)
 
 
-def compared(ours, theirs, *arrays, tolerance=2e-5):
-    """The same values and the same gradients of a weighted sum."""
+def compare(ours, theirs, *arrays, tolerance=2e-5):
+    """Assert that two functions have the same values and gradients (of a weighted sum)."""
     a, b = (
         [fd.tensor(x, requires_grad=True) for x in arrays],
         [torch.tensor(np.float32(x), requires_grad=True) for x in arrays],
@@ -256,34 +263,35 @@ EDGES = np.float32([-200, -90, -20, -5, -1, -1e-3, -1e-30, 0, 1e-30, 1e-3, 1, 5,
     ],
 )
 def test_activations(name, options):
+    ours, theirs = getattr(F, name), getattr(torch_functional, name)
     for x in (A, EDGES, RNG.standard_normal((3, 700)) * 4):
-        compared(
-            lambda t: getattr(F, name)(t, **options), lambda t: getattr(tF, name)(t, **options), x
-        )
+        compare(lambda t: ours(t, **options), lambda t: theirs(t, **options), x)
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_softmax(dim):
-    for name in ("softmax", "log_softmax"):
-        compared(
-            lambda t: getattr(F, name)(t, dim=dim), lambda t: getattr(tF, name)(t, dim=dim), A * 20
-        )
+    compare(lambda t: F.softmax(t, dim=dim), lambda t: torch_functional.softmax(t, dim=dim), A * 20)
+    compare(
+        lambda t: F.log_softmax(t, dim=dim),
+        lambda t: torch_functional.log_softmax(t, dim=dim),
+        A * 20,
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"dim": 1}, {"dim": (0, 2)}, {"dim": -1, "keepdim": True}])
 @pytest.mark.parametrize("name", ["sum", "mean", "std", "var", "amax", "amin"])
 def test_reductions(name, options):
     x = RNG.standard_normal((4, 5, 6))
-    compared(
+    compare(
         lambda t: getattr(fd, name)(t, **options),
         lambda t: getattr(torch, name)(t, **(options or {"dim": (0, 1, 2)})),
         x,
     )
     if name in ("sum", "mean", "std", "var"):
-        compared(lambda t: getattr(t, name)(**options), lambda t: getattr(t, name)(**options), x)
+        compare(lambda t: getattr(t, name)(**options), lambda t: getattr(t, name)(**options), x)
 
 
-def test_methods_with_torchs_arguments():
+def test_tensor_methods():
     x = RNG.standard_normal((2, 3, 4)) + 0.01
     for call in (
         lambda t: t.flatten(1),
@@ -313,7 +321,7 @@ def test_methods_with_torchs_arguments():
         lambda t: (t * t).mean().sqrt(),
         lambda t: t.tanh().sigmoid().relu(),
     ):
-        compared(call, call, x)
+        compare(call, call, x)
     t = fd.tensor(x)
     assert (
         t.shape == t.size() == (2, 3, 4)
@@ -329,24 +337,22 @@ def test_norms(shape):
     x, w, b = RNG.standard_normal(shape) * 3 + 1, RNG.standard_normal(5), RNG.standard_normal(5)
     mean, var = np.float32(RNG.standard_normal(5)), np.float32(RNG.uniform(0.5, 2, 5))
     for training in (True, False):
-        ours, theirs = (
-            (mean.copy(), var.copy()),
-            (torch.from_numpy(mean.copy()), torch.from_numpy(var.copy())),
-        )
-        compared(
-            lambda x, w, b: F.batch_norm(x, *ours, w, b, training, 0.3, 1e-4),
-            lambda x, w, b: tF.batch_norm(x, *theirs, w, b, training, 0.3, 1e-4),
-            x,
-            w,
-            b,
-            tolerance=1e-4,
-        )
+        ours = mean.copy(), var.copy()
+        theirs = torch.from_numpy(mean.copy()), torch.from_numpy(var.copy())
+
+        def our_norm(x, w, b, statistics=ours, training=training):
+            return F.batch_norm(x, *statistics, w, b, training, 0.3, 1e-4)
+
+        def their_norm(x, w, b, statistics=theirs, training=training):
+            return torch_functional.batch_norm(x, *statistics, w, b, training, 0.3, 1e-4)
+
+        compare(our_norm, their_norm, x, w, b, tolerance=1e-4)
         for one, two in zip(ours, theirs, strict=True):
             assert np.abs(one - two.numpy()).max() < 1e-6
     w, b = RNG.standard_normal(shape[1:]), RNG.standard_normal(shape[1:])
-    compared(
+    compare(
         lambda x, w, b: F.layer_norm(x, shape[1:], w, b, 1e-4),
-        lambda x, w, b: tF.layer_norm(x, shape[1:], w, b, 1e-4),
+        lambda x, w, b: torch_functional.layer_norm(x, shape[1:], w, b, 1e-4),
         x,
         w,
         b,
@@ -357,8 +363,8 @@ def test_norms(shape):
 def test_dense_layers_of_any_shape():
     w, b = RNG.standard_normal((7, 5)), RNG.standard_normal(7)
     for shape in ((5,), (3, 5), (2, 3, 5), (0, 5)):
-        compared(F.linear, tF.linear, RNG.standard_normal(shape), w, b)
-    compared(F.linear, tF.linear, A, w)
+        compare(F.linear, torch_functional.linear, RNG.standard_normal(shape), w, b)
+    compare(F.linear, torch_functional.linear, A, w)
 
 
 @pytest.mark.parametrize(
@@ -388,7 +394,9 @@ def test_training_a_small_network(name, options):
         batch = slice(8 * step, 8 * step + 8)
         a, b = (
             F.cross_entropy(ours(x[batch]), y[batch]),
-            tF.cross_entropy(theirs(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])),
+            torch_functional.cross_entropy(
+                theirs(torch.from_numpy(x[batch])), torch.from_numpy(y[batch])
+            ),
         )
         assert a.item() == pytest.approx(b.item(), rel=1e-4)
         one.zero_grad(), two.zero_grad()
@@ -411,7 +419,7 @@ def test_one_step_with_a_given_mask(p):
     assert ours.draw == 1
     kept = torch.from_numpy(K.keep_mask(16, 512, p, seed=fd.initial_seed(), site=0, draw=1))
     x = torch.from_numpy(X).requires_grad_(True)
-    b = tF.cross_entropy(
+    b = torch_functional.cross_entropy(
         theirs["fc2"](torch.where(kept, torch.relu(theirs["fc1"](x)) / (1 - p), 0)),
         torch.from_numpy(Y),
     )

@@ -1,4 +1,4 @@
-"""The house: each file uses the floors below its own, and importing fastdrop loads no more than it needs."""
+"""Rules of the source tree: which folder may import which, sizes of files, cost of the import."""
 
 import ast
 import importlib
@@ -14,7 +14,7 @@ import fastdrop
 PACKAGE = pathlib.Path(fastdrop.__file__).parent
 CORE = PACKAGE.parent / "csrc"
 
-# Which part of the package may import which. A part is a folder, or a file, directly in fastdrop/.
+# Which part of the package may import which. A part is a folder or a file in fastdrop/.
 LOWEST = {"_core", "_utils"}
 ARRAYS = {*LOWEST, "runtime", "schedules", "kernels", "random"}
 TENSORS = {*ARRAYS, "autograd", "functional"}
@@ -47,17 +47,17 @@ MAY_IMPORT = {
 
 
 def modules():
-    """Every Python file of the package but its front page."""
+    """All Python files of the package except fastdrop/__init__.py."""
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
 def part_of(path):
-    """The folder, or the file, directly in fastdrop/ that holds `path`."""
+    """The folder or file in fastdrop/ that contains `path`."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def dotted(path):
-    """The module's name: fastdrop.nn.linear."""
+    """The name of the module, as in fastdrop.nn.linear."""
     name = ".".join(("fastdrop", *path.relative_to(PACKAGE).with_suffix("").parts))
     return name.removesuffix(".__init__")
 
@@ -66,9 +66,9 @@ NAMES = {dotted(path) for path in modules()}
 
 
 def imports(path):
-    """(module, imported name or None, whether at the top of the file) of each import of ours.
+    """(module, imported name or None, whether it runs on import) of each import of fastdrop.
 
-    Imports under `if TYPE_CHECKING:` do not run, so they do not count as those at the top.
+    Imports in functions and under `if TYPE_CHECKING:` do not run when the file is imported.
     """
     tree = ast.parse(path.read_text())
     functions = [
@@ -105,7 +105,7 @@ def test_a_file_imports_only_what_its_folder_may(path):
     for module, name, _ in imports(path):
         if module == "fastdrop":
             assert own in ("cli", "bench", "sklearn", "__main__"), (
-                f"{path} imports {name} from the front page"
+                f"{path} imports {name} from fastdrop/__init__.py"
             )
             continue
         part = module.split(".")[1]
@@ -116,7 +116,7 @@ def test_a_file_imports_only_what_its_folder_may(path):
                 for word in (*module.split(".")[2:], name or "")
                 if word.startswith("_") and not word.startswith("__")
             ]
-            assert not private, f"{private} of {module} belongs to its folder alone"
+            assert not private, f"{private} of {module} is private to its folder"
 
 
 @pytest.mark.parametrize("folder", sorted({part_of(path) for path in modules()}))
@@ -124,7 +124,7 @@ def test_no_circles_inside_a_folder(folder):
     files = {dotted(path): path for path in modules() if part_of(path) == folder}
     graph = {}
     for own, path in files.items():
-        if path.name == "__init__.py":  # re-exports what is below it
+        if path.name == "__init__.py":  # it re-exports names of the folder
             continue
         graph[own] = {
             module for module, _, top in imports(path) if top and module in files and module != own
@@ -144,12 +144,12 @@ def test_no_circles_inside_a_folder(folder):
         done.update(free)
 
 
-def test_few_modules_beside_the_folders():
+def test_at_most_10_modules_beside_the_folders():
     assert len([path for path in PACKAGE.iterdir() if path.suffix == ".py"]) <= 10
 
 
 def source_files():
-    """Python and C files of the repository, where it is here."""
+    """Python and C files of the repository, as far as they are here."""
     top = PACKAGE.parent
     folders = [top / name for name in ("fastdrop", "csrc", "tests", "benchmarks", "docs")]
     files = [
@@ -174,7 +174,7 @@ def test_no_long_lines_and_files():
         assert not wide, f"{path}: lines {wide[:10]} are longer than 100 columns"
 
 
-# Which folder of csrc may include which. The public header is open to every driver.
+# Which folder of csrc may include which.
 C_MAY_INCLUDE = {
     "base": set(),
     "simd": {"base"},
@@ -200,11 +200,11 @@ def test_c_files_include_only_what_their_folder_may():
             )
             seen += 1
         if own in ("product", "ops"):
-            assert "immintrin" not in text, f"{path.name}: intrinsics belong into simd/"
+            assert "immintrin" not in text, f"{path.name}: intrinsics are allowed in simd/ only"
     assert seen > 20
 
 
-def test_import_loads_no_more_than_it_needs():
+def test_import_loads_only_what_it_needs():
     code = "import sys, fastdrop; print(' '.join(sys.modules))"
     loaded = set(
         subprocess.run(
@@ -225,7 +225,7 @@ def test_import_loads_no_more_than_it_needs():
     assert parts == {"_core", "_utils", "runtime", "random", "kernels", "autograd", "functional"}
 
 
-def test_public_things_are_documented():
+def test_public_functions_and_classes_have_docstrings():
     from fastdrop import functional, io, nn, optim, train
 
     for module in (
@@ -241,14 +241,14 @@ def test_public_things_are_documented():
     ):
         names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
         for name in names:
-            thing = getattr(module, name)
-            if callable(thing) and getattr(thing, "__module__", "").startswith("fastdrop"):
-                assert (thing.__doc__ or "").strip(), f"{module.__name__}.{name}"
+            value = getattr(module, name)
+            if callable(value) and getattr(value, "__module__", "").startswith("fastdrop"):
+                assert (value.__doc__ or "").strip(), f"{module.__name__}.{name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_what_a_module_offers(path):
-    """Every module says what it is, and __all__ names what is there and documented."""
+def test_modules_and_the_names_in_all_have_docstrings(path):
+    """Each module has a docstring. The names in its __all__ exist and have docstrings."""
     name = ".".join(("fastdrop", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
         ".__init__"
     )
@@ -256,23 +256,23 @@ def test_what_a_module_offers(path):
         return
     module = importlib.import_module(name)
     assert (module.__doc__ or "").strip()
-    offered = getattr(module, "__all__", [])
-    assert len(set(offered)) == len(offered)
-    for word in offered:
-        thing = getattr(module, word)
-        if callable(thing):
-            assert (thing.__doc__ or "").strip(), f"{name}.{word}"
+    listed = getattr(module, "__all__", [])
+    assert len(set(listed)) == len(listed)
+    for word in listed:
+        value = getattr(module, word)
+        if callable(value):
+            assert (value.__doc__ or "").strip(), f"{name}.{word}"
 
 
 BINDING = PACKAGE / "_core" / "binding.pyx"
 
 
 @pytest.mark.skipif(not BINDING.is_file(), reason="the source of the binding is not here")
-def test_the_binding_imports_nothing_of_ours():
-    """Only its own C declarations."""
+def test_the_binding_imports_nothing_of_fastdrop():
+    """It may cimport its own C declarations only."""
     files = [*BINDING.parent.glob("*.px[di]"), BINDING]
     text = "\n".join(path.read_text() for path in files)
-    ours = re.findall(r"^\s*(?:c?import|from)\s+(?:fastdrop|\.).*$", text, re.M)
+    ours = re.findall(r"^[ \t]*(?:c?import|from)\s+(?:fastdrop|\.).*$", text, re.M)
     assert len(files) > 10
     assert ours == ["from fastdrop._core.fastdrop cimport *"]
 

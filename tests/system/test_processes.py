@@ -1,4 +1,4 @@
-"""Forks, threads, interrupts, pools."""
+"""Forks, threads, interrupts, process pools, memory limits and leaks."""
 
 import multiprocessing
 import os
@@ -31,9 +31,8 @@ def two_threads():
 
 def works_in_a_fork(expected):
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # newer Pythons warn of any fork beside threads
+        # Newer versions of Python warn of every fork in a process with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         try:
@@ -41,7 +40,7 @@ def works_in_a_fork(expected):
         except BaseException:
             code = 2
         os._exit(code)
-    alarm = threading.Timer(20, os.kill, (child, 9))  # one that waits for ever
+    alarm = threading.Timer(20, os.kill, (child, 9))  # ends a child that hangs
     alarm.start()
     status = os.waitpid(child, 0)[1]
     alarm.cancel()
@@ -84,7 +83,7 @@ def test_multiprocessing(method, two_threads):
 
 
 def train(seed):
-    """Weights after a few steps of a network of this thread's own; masks and weights given, so that order is no matter."""
+    """Weights of a network after a few steps. They do not depend on the order of the threads."""
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((64, 50)), rng.integers(0, 3, 64)
     model = nn.Sequential(nn.Linear(50, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 3))
@@ -133,8 +132,11 @@ import os, signal, threading, time
 import numpy as np
 from fastdrop import kernels as K
 x = np.ones((15000, 15000), np.float32)
-threading.Timer(1.0, lambda: (times.append(time.monotonic()), os.kill(os.getpid(), signal.SIGINT))).start()
 times = []
+def interrupt():
+    times.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Timer(1.0, interrupt).start()
 try:
     K.matmul(x, x)
     print("finished")
@@ -145,8 +147,8 @@ print(K.matmul(x[:50, :50], x[:50, :50])[0, 0])
     assert run_python(code).stdout.split() == ["interrupted", "True", "50.0"]
 
 
-def test_backward_of_activations_looks_for_an_interrupt():
-    """It stops between chunks: the end of the output was not reached."""
+def test_backward_of_activations_can_be_interrupted():
+    """It stops between chunks, before the end of the output."""
     code = """
 import signal
 import numpy as np
@@ -220,7 +222,10 @@ from fastdrop import nn, optim
 fd.set_num_threads(1)
 rng = np.random.default_rng(0)
 x, y = rng.random((4, 20), np.float32), rng.integers(0, 3, 4)
-model = nn.Sequential(nn.Dropout(0.2), nn.Linear(20, 128), nn.ReLU(), nn.Dropout(0.5), nn.LayerNorm(128), nn.Linear(128, 3))
+model = nn.Sequential(
+    nn.Dropout(0.2), nn.Linear(20, 128), nn.ReLU(), nn.Dropout(0.5), nn.LayerNorm(128),
+    nn.Linear(128, 3),
+)
 optimizer = optim.Adam(model.parameters(), max_norm=2.0)
 def steps(n):
     for _ in range(n):

@@ -1,17 +1,15 @@
-"""Calibration of probabilities and intervals, accuracy against coverage, and temperature scaling."""
+"""Calibration of class probabilities, and accuracy against coverage."""
 
 import itertools
 import math
-from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import nn
 from fastdrop.uncertainty.calibration import Calibration
 from fastdrop.uncertainty.intervals import IntervalCalibration
-from fastdrop.uncertainty.temperature import Temperature
+from helpers.probabilities import labels_of
 
 RNG = np.random.default_rng(0)
 
@@ -21,16 +19,8 @@ def random_case(n=400, classes=4, sharpness=2.0):
     return p, RNG.integers(0, classes, n)
 
 
-def labels_of(p):
-    """A class for each row, drawn with the row's probabilities."""
-    return (p.cumsum(1) < RNG.random((len(p), 1))).sum(1).clip(max=p.shape[1] - 1)
-
-
-# ---- probabilities ----
-
-
-def test_by_hand():
-    """Four inputs in two bins: (0.5, 0.75] holds 0.6 right and 0.7 wrong, (0.75, 1] holds 0.8 right and 0.9 right."""
+def test_four_inputs_by_hand():
+    """Bin (0.5, 0.75] has 0.6 (right) and 0.7 (wrong), bin (0.75, 1] has 0.8 and 0.9 (right)."""
     p = np.array([[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [0.1, 0.9]])
     found = fd.calibration(p, [0, 0, 0, 1], bins=4)
     assert (
@@ -51,7 +41,7 @@ def test_by_hand():
 
 
 def test_known_errors():
-    """A confidence of 0.9 at an accuracy of 0.6 is an error of 0.3; the two bins of half and half average theirs."""
+    """A confidence of 0.9 at an accuracy of 0.6 is an error of 0.3; two bins are averaged."""
     p = np.tile([0.9, 0.1], (1000, 1))
     y = (np.arange(1000) >= 600).astype(int)
     found = fd.calibration(p, y)
@@ -72,12 +62,10 @@ def test_bins_are_closed_on_the_right():
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
 def test_calibrated_probabilities(strategy):
     p = RNG.dirichlet([0.5, 0.5, 0.5], 200_000)
-    y = labels_of(p)
+    y = labels_of(p, RNG)
     found = fd.calibration(p.astype(np.float32), y, strategy=strategy)
     assert found.ece < 0.006 and found.mce < 0.02 and abs(found.accuracy - found.confidence) < 0.005
-    sure = p**3 / (p**3).sum(
-        1, keepdims=True
-    )  # too sure by as much as confidence exceeds the same accuracy
+    sure = p**3 / (p**3).sum(1, keepdims=True)  # too confident, with the same accuracy
     other = fd.calibration(sure, y, strategy=strategy)
     assert (
         other.ece == pytest.approx(sure.max(1).mean() - found.accuracy, abs=0.003)
@@ -118,8 +106,8 @@ def test_against_scikit_learn():
     )
 
 
-def test_coverage():
-    """Against a plain loop; ties count with their mean over all their orders, whatever the order of the inputs."""
+def test_accuracy_against_coverage():
+    """Against a loop. Equally uncertain inputs have the mean over all their orders."""
     p, y = random_case(50)
     right = p.argmax(1) == y
     uncertainty = RNG.random(50)
@@ -148,7 +136,7 @@ def test_coverage():
     )
 
 
-def test_zero_probabilities_and_inputs_of_other_kinds():
+def test_zero_probabilities_and_other_types_of_input():
     found = fd.calibration(np.eye(3), [0, 1, 0])
     assert (
         math.isfinite(found.nll)
@@ -185,7 +173,7 @@ def test_zero_probabilities_and_inputs_of_other_kinds():
         ((np.ones(2), np.ones(2)), [0, 1], {"uncertainty": [1.0, 2.0]}, "left out"),
     ],
 )
-def test_what_is_refused(p, y, options, message):
+def test_wrong_arguments(p, y, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fd.calibration(p, y, **options)
 
@@ -215,37 +203,6 @@ def test_monte_carlo_predictions():
         fd.calibration(fd.mc_predict(model, x, samples=2), target)
 
 
-# ---- intervals ----
-
-
-def test_intervals():
-    mean, std = RNG.standard_normal((20_000, 2)), np.exp(0.5 * RNG.standard_normal((20_000, 2)))
-    y = mean + std * RNG.standard_normal(mean.shape)
-    found = fd.calibration((mean, std), y, bins=10)
-    np.testing.assert_allclose(found.levels, np.arange(1, 10) / 10)
-    np.testing.assert_allclose(found.observed, found.levels, atol=0.01)
-    assert found.error < 0.008 and found.rmse == pytest.approx(found.std, rel=0.02)
-    assert found.nll == pytest.approx(
-        np.mean(
-            [
-                -math.log(NormalDist(m, s).pdf(v))
-                for m, s, v in zip(mean.flat, std.flat, y.flat, strict=True)
-            ]
-        )
-    )
-    narrow = fd.calibration((mean, std / 2), y, bins=10)
-    expected = [
-        2 * NormalDist().cdf(NormalDist().inv_cdf((1 + level) / 2) / 2) - 1
-        for level in found.levels
-    ]
-    np.testing.assert_allclose(narrow.observed, expected, atol=0.01)
-    assert (
-        narrow.error == pytest.approx(np.mean(found.levels - expected), abs=0.01)
-        and narrow.nll > found.nll
-    )
-    assert "error" in repr(narrow)
-
-
 def test_pictures(tmp_path):
     pytest.importorskip("matplotlib")
     p, y = random_case(100)
@@ -254,142 +211,17 @@ def test_pictures(tmp_path):
     np.testing.assert_allclose(
         picture.axes[1].lines[0].get_ydata(), fd.calibration(p, y).covered_accuracy
     )
-    accuracy, share = picture.axes[
-        0
-    ].containers  # bars: the shares stand within the others and hide none
-    assert len(accuracy) == len(share) and all(
-        a.get_x() < s.get_x() < s.get_x() + s.get_width() < a.get_x() + a.get_width()
-        for a, s in zip(accuracy, share, strict=True)
-    )
+    found = fd.calibration(p, y)
+    full = found.bin_count > 0
+    axes = picture.axes[0]
+    bars = [bar for container in axes.containers for bar in container]  # full bins, thin bins
+    heights = [bar.get_height() for bar in sorted(bars, key=lambda bar: bar.get_x())]
+    np.testing.assert_allclose(heights, found.bin_accuracy[full])
+    counts = [text.get_text() for text in axes.texts]
+    assert counts == [str(count) for count in found.bin_count[full]]
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in picture.axes)
     assert len(fd.calibration(p, y, strategy="quantile").plot().axes) == 2
     assert (
         len(fd.calibration((p, p + 1), p).plot(tmp_path / "i.svg").axes) == 1
         and (tmp_path / "i.svg").stat().st_size > 1000
     )
-
-
-# ---- temperature ----
-
-
-def nll(z, y, T):
-    z = np.asarray(z, np.float64) / T
-    top = z.max(1)
-    return (top + np.log(np.exp(z - top[:, None]).sum(1)) - z[np.arange(len(y)), y]).mean()
-
-
-@pytest.mark.parametrize("scale", [1e-4, 0.3, 1.0, 5.0, 1e6, 1e30])
-def test_temperature_against_a_grid(scale):
-    z = 2 * RNG.standard_normal((300, 5))
-    y = labels_of(np.exp(z) / np.exp(z).sum(1, keepdims=True))
-    temperature = fd.temperature_scaling(scale * z, y)
-    grid = scale * np.exp(np.linspace(-1.5, 1.5, 5_001))
-    losses = [nll(scale * z, y, T) for T in grid]
-    assert (
-        pytest.approx(grid[int(np.argmin(losses))], rel=7e-4) == temperature.T
-        and not temperature.at_bound
-    )
-    assert nll(scale * z, y, temperature.T) <= min(losses) + 1e-12
-    assert 0.7 < temperature.T / scale < 1.4  # the labels were drawn at T = scale
-
-
-def test_temperature_mends_calibration_and_keeps_the_class():
-    z = 2 * RNG.standard_normal((20_000, 5))
-    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
-    y = labels_of(p)
-    temperature = fd.temperature_scaling((3 * z[:10_000]).astype(np.float32), y[:10_000])
-    assert pytest.approx(3, rel=0.05) == temperature.T
-    test, y = 3 * z[10_000:], y[10_000:]
-    before, after = (
-        fd.calibration(fd.softmax(fd.tensor(test)), y),
-        fd.calibration(temperature.transform(test), y),
-    )
-    assert (
-        before.ece > 0.1
-        and after.ece < 0.02
-        and after.nll < before.nll
-        and after.accuracy == before.accuracy
-    )
-    np.testing.assert_allclose(Temperature(3.0).transform(3 * z), p, rtol=1e-9)
-
-
-def test_temperature_at_its_bounds():
-    z = RNG.standard_normal((50, 3))
-    spread = float(np.median(z.max(1) - z.min(1)))
-    right = fd.temperature_scaling(z, z.argmax(1))
-    assert pytest.approx(spread / 1000) == right.T and right.at_bound
-    wrong = fd.temperature_scaling(z, z.argmin(1))
-    assert pytest.approx(spread * 1000) == wrong.T and wrong.at_bound
-    np.testing.assert_allclose(wrong.transform(z), 1 / 3, atol=1e-3)
-    assert fd.temperature_scaling(np.full((4, 3), 7.0), [0, 1, 2, 0]) == Temperature(1.0)
-    one_wrong = z.argmax(1)
-    one_wrong[0] = z[0].argmin()
-    assert spread / 1000 < fd.temperature_scaling(z, one_wrong).T < spread
-    for extreme in (
-        [[1e299, -1e299], [0, 1e-299], [5, 5.0]],
-        [[1e38, 0], [0, 1e-38], [3, 4]],
-        [[1e-310, 0], [0, 0], [0, 0]],
-    ):
-        for y in itertools.product((0, 1), repeat=3):
-            found = fd.temperature_scaling(extreme, y)
-            p = found.transform(extreme)
-            assert (
-                0 < found.T < math.inf
-                and np.isfinite(p).all()
-                and (p.argmax(1) == np.argmax(extreme, 1)).all()
-            )
-
-
-def test_the_class_stays_where_rounding_makes_two_equal():
-    z = np.array([[1.0, 2.0, 1.5], [0.0, 0.0, 1e-12], [3.0, 3.0, 1.0]])
-    for T in (1e-3, 1.0, 1e6, 1e18):
-        p = Temperature(T).transform(z)
-        assert list(p.argmax(1)) == [1, 2, 0] and np.abs(p.sum(1) - 1).max() < 1e-12
-    assert Temperature(2.0).transform(np.zeros((0, 3))).shape == (0, 3)
-    for kind in (np.float16, np.int8, np.longdouble):
-        assert Temperature(2.0).transform(np.ones((2, 3), kind)).dtype == np.float64
-
-
-def test_temperature_of_a_model():
-    """The documented use: fit on validation data, apply to other predictions."""
-    x = RNG.standard_normal((900, 6)).astype(np.float32)
-    y = np.where(RNG.random(900) < 0.3, RNG.integers(0, 3, 900), x[:, :3].argmax(1))
-    model = nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 3))
-    fd.fit(
-        model,
-        (x[:300], y[:300]),
-        epochs=60,
-        optimizer=fd.optim.Adam(model.parameters(), lr=5e-3),
-        progress=False,
-    )
-    temperature = fd.temperature_scaling(fd.predict(model, x[300:600]), y[300:600])
-    logits = fd.predict(model, x[600:])
-    before, after = (
-        fd.calibration(fd.softmax(fd.tensor(logits)), y[600:]),
-        fd.calibration(temperature.transform(logits), y[600:]),
-    )
-    assert (
-        temperature.T > 1.2
-        and after.nll < before.nll
-        and after.ece < before.ece
-        and after.accuracy == before.accuracy
-    )
-
-
-@pytest.mark.parametrize(
-    ("z", "y", "message"),
-    [
-        ([[1.0, np.inf]], [0], "finite"),
-        ([1.0, 2.0], [0], "logits must have shape"),
-        ([[1.0, 2.0]], [2], "y must hold"),
-        ([[1.0, 2.0]], [0, 1], "y must have"),
-        ([[1e308, -1e308]], [0], "differ by less"),
-    ],
-)
-def test_temperature_refuses(z, y, message):
-    with pytest.raises(ValueError, match=message):
-        fd.temperature_scaling(z, y)
-    for T in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(ValueError, match="T must"):
-            Temperature(T)
-    with pytest.raises(ValueError, match="logits"):
-        Temperature(1.0).transform([1.0, 2.0])

@@ -1,1 +1,1 @@
-"""Readers of files: CSV, JSON lines, .npy and .npz, in blocks of rows."""
+"""Readers of data files: bytes and lines, rows of text, tables (CSV, JSON lines), .npy and .npz."""

@@ -1,130 +1,157 @@
-"""Data sets from NumPy archives (.npz)."""
+"""Data sets from NumPy archives (.npz). Pickled objects are refused."""
 
 from __future__ import annotations
 
 import os
 import warnings
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import PathLike
+
 __all__ = ["load_npz", "pixels", "read_npz"]
+
+_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")  # of a zip file, of an empty one
 
 
 def load_npz(
-    path, *, flatten: bool = False, task: str | None = None
+    path: PathLike, *, flatten: bool = False, task: str | None = None
 ) -> tuple[Dataset, Dataset | None]:
-    """Training and test data of a NumPy archive.
+    """Training and test data from a NumPy archive.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Arrays ``x_train, y_train, x_test, y_test``, or ``x, y`` alone.
-    flatten : bool
-        Samples of more than one dimension as rows (N, features).
+        An archive of the arrays ``x_train, y_train, x_test, y_test``, or ``x, y``.
+    flatten : bool, default False
+        Reshape samples of more than one dimension to rows (N, features).
     task : {"classification", "regression"}, optional
-        Without it: classification where y holds integers or text, regression where it holds floats.
+        Default: classification if y holds integers or text, regression if it holds floats.
 
     Returns
     -------
-    (train, test) : test is None where the file has none. uint8 samples are taken for pixels and scaled to [0, 1].
+    (Dataset, Dataset or None)
+        Training and test data; None if the archive has no test data. uint8 samples are scaled
+        from [0, 255] to float32 in [0, 1].
 
     Raises
     ------
     ValueError
-        No such archive, or arrays that do not fit together; the message names the file.
+        The file is no such archive, or its arrays do not fit together. The message names the file.
+    OSError
+        The file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> np.savez("images.npz", x=np.zeros((4, 2, 2), np.uint8), y=np.array([0, 1, 1, 0]))
+    >>> train, test = fd.data.load_npz("images.npz", flatten=True)
+    >>> train
+    Dataset(float32 samples (4, 4), int64 targets (4,))
     """
     path = os.fsdecode(path)
     arrays = read_npz(path)
-    names = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("x", "y")]
-    missing = [name for pair in names[:1] for name in pair if name not in arrays]
-    if len(names) == 2 and ("x_test" in arrays) != ("y_test" in arrays):
+    pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("x", "y")]
+    missing = [name for name in pairs[0] if name not in arrays]
+    if len(pairs) == 2 and ("x_test" in arrays) != ("y_test" in arrays):
         missing.append("x_test" if "y_test" in arrays else "y_test")
     if missing:
         raise ValueError(
             f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
             f"{', '.join(sorted(arrays)) or 'nothing'}"
         )
-    for y_name in (
-        y_name for _, y_name in names if y_name in arrays and arrays[y_name].dtype.kind == "S"
-    ):
-        try:
-            arrays[y_name] = np.char.decode(arrays[y_name], "utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path!r}, {y_name}: no UTF-8 text ({error})") from None
-    y = arrays[names[0][1]]
+    for _, y_name in pairs:
+        if y_name in arrays and arrays[y_name].dtype.kind == "S":
+            try:
+                arrays[y_name] = np.char.decode(arrays[y_name], "utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{path!r}, {y_name}: not valid UTF-8 ({error})") from None
+    y = arrays[pairs[0][1]]
     task = check.choice(
         task or ("classification" if y.dtype.kind in "iuUS" else "regression"),
         "task",
         ("classification", "regression"),
     )
     classes = np.unique(y) if task == "classification" else None
-    parts = []
-    for x_name, y_name in names:
+    parts: list[Dataset | None] = []
+    for x_name, y_name in pairs:
         if x_name not in arrays:
             parts.append(None)
             continue
         try:
             y = _targets(arrays[y_name], classes)
             x = arrays[x_name]
-            parts.append(
-                Dataset(
-                    pixels(x, flatten),
-                    y,
-                    None if classes is None else classes.tolist(),
-                    {"kind": "npz", "pixels": x.dtype == np.uint8},
-                )
-            )
+            labels = None if classes is None else classes.tolist()
+            origin = {"kind": "npz", "pixels": x.dtype == np.uint8}
+            parts.append(Dataset(pixels(x, flatten), y, labels, origin))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path!r}, {x_name} and {y_name}: {error}") from None
-    return parts[0], parts[1] if len(parts) == 2 else None
+    train = parts[0]
+    assert train is not None
+    return train, parts[1] if len(parts) == 2 else None
 
 
-def read_npz(file, name: str | None = None, choose=None) -> dict[str, np.ndarray]:
-    """The arrays of an archive (a path, or an open file and what messages call it); nothing pickled.
+def read_npz(
+    file: PathLike | IO[bytes],
+    name: str | None = None,
+    choose: Callable[[Iterable[str]], list[str]] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an archive.
 
-    choose : function (names) -> names, optional
-        Which to read; without it all.
+    `file` is a path, or an open file together with its `name` in messages. `choose` selects the
+    arrays to read from their names; without it all are read.
     """
     if name is None:
-        with open(
-            file, "rb"
-        ) as opened:  # opened here: NumPy forgets to close what it finds to be no archive
-            return read_npz(opened, os.fsdecode(file), choose)
+        # Open the file here, because NumPy does not close a file that is no archive.
+        with open(file, "rb") as opened:  # type: ignore[arg-type]
+            return read_npz(opened, os.fsdecode(file), choose)  # type: ignore[arg-type]
+    assert not isinstance(file, (str, os.PathLike))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             begin = file.read(4)
             file.seek(0)
-            if begin not in (b"PK\x03\x04", b"PK\x05\x06"):
+            if begin not in _BEGINNINGS:
                 raise ValueError("it is no archive")
             archive = np.load(file, allow_pickle=False)
             names = archive.files if choose is None else choose(archive.files)
             return {key: archive[key] for key in names}
-    except Exception as error:  # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail in many ways
+    # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail with many kinds of
+    # errors.
+    except Exception as error:
         raise ValueError(
             f"{name!r} cannot be read as a NumPy archive: {str(error) or type(error).__name__}"
         ) from None
 
 
-def pixels(x, flatten: bool) -> np.ndarray:
-    """Samples as they go into a model: uint8 scaled to [0, 1] in float32, other dtypes as they are."""
+def pixels(x: npt.NDArray[Any], flatten: bool) -> npt.NDArray[Any]:
+    """Samples for a model: uint8 scaled to float32 in [0, 1], other dtypes unchanged."""
     if x.dtype == np.uint8:
         x = np.divide(x, np.float32(255), dtype=np.float32)
     return x.reshape(len(x), -1) if flatten and x.ndim not in (0, 2) and len(x) else x
 
 
-def _targets(y, classes):
-    """Class numbers, or float targets."""
+def _targets(y: npt.NDArray[Any], classes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Class numbers, or float targets if `classes` is None."""
     y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
     if classes is None:
         return y.astype(np.float64) if y.dtype.kind in "iu" else y
     if y.ndim != 1:
-        raise ValueError(f"y must be one label a sample, got shape {y.shape}")
+        raise ValueError(f"y must hold one label for each sample, got shape {y.shape}")
     numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     unknown = y[classes[numbers] != y]
     if len(unknown):
-        raise ValueError(f"y holds the label {unknown[0].item()!r}, which the training data lack")
+        raise ValueError(
+            f"y holds the label {unknown[0].item()!r}, which does not occur in the training data"
+        )
     return numbers.astype(np.int64)

@@ -1,38 +1,49 @@
-"""Tables of text, a row at a time: CSV and JSON lines.
+"""Rows of a table of text, one at a time: CSV and JSON lines.
 
-A row is (number of its line, its fields as text). What is a number and what a category is for `tables` to say; a JSON value
-becomes the text that a CSV file would hold.
+A row is (number of its line, its fields as text). A JSON value becomes the text that a CSV file
+would hold. `columns` decides what is a number and what is a category.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastdrop._utils.strict_json import strict_json
-from fastdrop.data.readers.source import Lines, Source, kind_of
+from fastdrop.data.readers.source import Lines, Source, guess_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Row: TypeAlias = tuple[int, list[str]]
 
 
-def text_rows(source: Source, wanted=None):
-    """(lines, rows, has_names) of a table: has_names tells whether the first row holds names, None where one must look.
+def text_rows(
+    source: Source, wanted: list[str] | None = None
+) -> tuple[Lines, Iterator[Row], bool | None]:
+    """(lines, rows, has_names) of a table.
 
-    `wanted` is `json_rows`'; [] where no names are known: then objects are refused.
+    has_names tells whether the first row holds names; None if it is not known. `wanted` is the
+    argument of `json_rows`; if it is [], no names are known and JSON objects are refused.
     """
     lines = Lines(source)
-    if kind_of(source) != "json":
+    if guess_format(source) != "json":
         return lines, csv_rows(lines), None
     objects = bool(source.begins_with(b"{"))
     if objects and wanted == []:
         raise ValueError(
-            f"{source.name!r}: the model knows its inputs by position, not by name: each line must be an array, not an object"
+            f"{source.name!r}: the model knows its inputs by position, not by name: "
+            "each line must be an array, not an object"
         )
     return lines, json_rows(lines, wanted), objects
 
 
-def csv_rows(lines: Lines):
-    """The rows of a CSV table, every one as long as the first; blank lines are left out.
+def csv_rows(lines: Lines) -> Iterator[Row]:
+    """The rows of a CSV table, which must have equal lengths. Blank lines are left out.
 
-    Comma, semicolon or tab between the fields: what the first line has most of. Quoted fields may hold all of them, and line ends.
+    The delimiter is the one of comma, semicolon and tab that occurs most often in the first line.
+    Quoted fields may contain delimiters and line ends.
     """
     name = lines.source.name
     first = next((line for line in lines if line.strip()), None)
@@ -58,31 +69,32 @@ def csv_rows(lines: Lines):
         yield lines.number, row
 
 
-def json_rows(lines: Lines, wanted=None):
-    """The rows of JSON lines: arrays, or objects by the names of columns.
+def json_rows(lines: Lines, wanted: list[str] | None = None) -> Iterator[Row]:
+    """The rows of JSON lines, all of them arrays or all of them objects.
 
-    Of objects the first row holds the names: `wanted`, which each object must have beside what else it has; without `wanted`
-    those of the first object, which each must have and no other.
+    For objects the first row holds the names of the columns. With `wanted` these are the names,
+    and each object must have them and may have others. Without it they are the names in the first
+    object, and each object must have exactly these.
     """
-    name, width, names = lines.source.name, None, None
+    name, width = lines.source.name, None
+    names: list[str] | None = None
     for text in lines:
         if not text.strip():
             continue
         where = f"{name!r}, line {lines.number}"
         try:
-            value = strict_json(
-                text, parse_int=str, parse_float=str
-            )  # as text: exactly what a CSV file would hold
+            # Numbers stay text, exactly as a CSV file would hold them.
+            value: Any = strict_json(text, parse_int=str, parse_float=str)
         except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{where}: no JSON ({getattr(error, 'msg', error)})"
-            ) from None  # without its own count of lines
+            # The error's own line number would always be 1: use its message alone.
+            raise ValueError(f"{where}: not valid JSON ({getattr(error, 'msg', error)})") from None
         if width is None:
             if isinstance(value, dict):
                 names = list(value if wanted is None else wanted)
                 yield lines.number, names
             width = len(names or value) if isinstance(value, (dict, list)) else 0
-        if not isinstance(value, list if names is None else dict) or not value:
+        kind: Any = list if names is None else dict
+        if not isinstance(value, kind) or not value:
             expected = "an array of numbers" if names is None else "an object like those before"
             raise ValueError(f"{where}: expected {expected}, got {text.strip()[:60]}")
         if names is not None:
@@ -90,22 +102,23 @@ def json_rows(lines: Lines, wanted=None):
             if missing is not None:
                 raise ValueError(f"{where}: {missing!r} is missing")
             if wanted is None and len(value) != width:
-                raise ValueError(
-                    f"{where}: {next(key for key in value if key not in names)!r} is not in the first line"
-                )
-            value = [value[key] for key in names]
+                unknown = next(key for key in value if key not in names)
+                raise ValueError(f"{where}: {unknown!r} is not in the first line")
+            fields = [value[key] for key in names]
         elif len(value) != width:
             raise ValueError(f"{where}: {len(value)} fields, the first line has {width}")
-        yield lines.number, [_text(field, where, i) for i, field in enumerate(value)]
+        else:
+            fields = value
+        yield lines.number, [_field(item, where, i) for i, item in enumerate(fields)]
 
 
-def _text(value, where: str, place: int) -> str:
+def _field(value: Any, where: str, place: int) -> str:
+    """A JSON value as the text of a CSV field."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    raise ValueError(
-        f"{where}, column {place + 1}: expected a number or text, got {'an array' if isinstance(value, list) else 'an object'}"
-    )
+    kind = "an array" if isinstance(value, list) else "an object"
+    raise ValueError(f"{where}, column {place + 1}: expected a number or text, got {kind}")

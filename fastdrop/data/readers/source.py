@@ -1,7 +1,7 @@
-"""Bytes and lines as they come: of a file, or of standard input, however long, however slow.
+"""Incremental byte and line readers for files and standard input.
 
-Memory stays flat: what was read is handed on and forgotten. Who reads a slow stream can see whether more is here already
-(`Lines.waits`), and answer before waiting for it.
+Memory use does not grow with the length of the input. `Lines.may_block` tells whether the next
+line may still have to arrive, so that a program can answer the rows it has before it waits.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ import sys
 import zlib
 from collections import deque
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-_CHUNK = 1 << 18  # bytes asked for at a time; a pipe gives what it has
-_MARK = b"\xef\xbb\xbf"  # some editors begin UTF-8 text with it
-_MAX_LINE = 1 << 26  # bytes: a longer line is no row of a table
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHUNK = 1 << 18  # bytes asked for at a time; a pipe gives what has arrived
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8 text
+_MAX_LINE = 1 << 26  # bytes; a longer line is no row of a table
 
 
 @contextmanager
-def opened(path: str):
-    """The `Source` of a file (unpacked where its name ends in .gz) or, with "-", of standard input."""
+def open_source(path: str) -> Iterator[Source]:
+    """The `Source` of a file, or of standard input if `path` is "-".
+
+    Files whose name ends in .gz are decompressed.
+    """
     if path == "-":
         if sys.stdin is None or sys.stdin.closed:
             raise ValueError("there is no standard input to read")
@@ -29,54 +36,66 @@ def opened(path: str):
         return
     with open(path, "rb") as file:
         if path.endswith(".gz"):
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield Source(unpacked, path, is_file=_is_regular(file))
+            with gzip.GzipFile(fileobj=file) as decompressed:
+                yield Source(decompressed, path, is_file=_is_regular(file))
         else:
             yield Source(file, path)
 
 
 class Source:
-    """Bytes that can be looked at before they are read.
+    """A binary input whose first bytes can be inspected before they are read.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading, with ``read1``.
+    name : str
+        Name in error messages.
+    is_file : bool, optional
+        Default: found out from `file`.
 
     Attributes
     ----------
-    name : str
-        What messages call it.
+    file, name
     is_file : bool
-        A regular file: reading never waits for somebody to write.
+        Whether it is a regular file, so that reading never waits for another process.
     """
 
-    def __init__(self, file, name: str, is_file: bool | None = None):
+    def __init__(self, file: Any, name: str, is_file: bool | None = None) -> None:
         self.file, self.name = file, name
         self.is_file = _is_regular(file) if is_file is None else is_file
-        self._head = b""
+        self._head = b""  # bytes that were inspected and not yet read
 
-    def begins_with(self, *kinds: bytes) -> bytes:
-        """Which of these the source begins with, behind white space where it is text; b"" for none. Reads no more than it needs."""
+    def begins_with(self, *candidates: bytes) -> bytes:
+        """The candidate that the input begins with, or b"" if none fits.
+
+        White space and a byte order mark before it are skipped. No more bytes are requested than
+        needed for the decision.
+        """
         while True:
-            start = self._head.removeprefix(_MARK).lstrip() or self._head
-            found = next((kind for kind in kinds if start.startswith(kind)), None)
+            start = self._head.removeprefix(_BYTE_ORDER_MARK).lstrip() or self._head
+            found = next((item for item in candidates if start.startswith(item)), None)
             if found:
                 return found
-            undecided = (
-                any(kind.startswith(start) for kind in (*kinds, _MARK)) or not self._head.strip()
+            undecided = not self._head.strip() or any(
+                item.startswith(start) for item in (*candidates, _BYTE_ORDER_MARK)
             )
             if not undecided or len(self._head) > _CHUNK:
                 return b""
-            more = self._read1(_CHUNK)
+            more = self._read_file(_CHUNK)
             if not more:
                 return b""
             self._head += more
 
     def read1(self, size: int = _CHUNK) -> bytes:
-        """At most so many bytes: what is here, or at least one; none at the end."""
+        """At most `size` bytes: those that have arrived, at least one; b"" at the end."""
         if not self._head:
-            return self._read1(size)
+            return self._read_file(size)
         chunk, self._head = self._head[:size], self._head[size:]
         return chunk
 
     def read(self, size: int | None = None) -> bytes:
-        """So many bytes, fewer only at the end; without `size` all."""
+        """Exactly `size` bytes, fewer only at the end. Without `size` all bytes."""
         parts, missing = [], sys.maxsize if size is None else size
         while missing and (chunk := self.read1(min(missing, _CHUNK))):
             parts.append(chunk)
@@ -85,44 +104,57 @@ class Source:
 
     @property
     def position(self) -> int:
-        """Where in the file the next byte lies."""
+        """Offset in the file of the next byte."""
         return self.file.tell() - len(self._head)
 
-    def _read1(self, size: int) -> bytes:
+    def _read_file(self, size: int) -> bytes:
         try:
             return self.file.read1(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{self.name!r} cannot be unpacked: {error}") from None
+            raise ValueError(f"{self.name!r} cannot be decompressed: {error}") from None
 
 
 class Lines:
-    """The lines of a source, decoded, with their ends; `number` counts those given out."""
+    """Iterator over the decoded lines of a source, with their line ends.
 
-    def __init__(self, source: Source):
+    Parameters
+    ----------
+    source : Source
+
+    Attributes
+    ----------
+    source : Source
+    number : int
+        How many lines were given out, which is the number of the last one.
+    """
+
+    def __init__(self, source: Source) -> None:
         self.source, self.number = source, 0
-        self._here, self._ended = deque(), False
-        self._rest, self._rest_bytes = [], 0  # a line whose end has not come
+        self._complete: deque[bytes] = deque()
+        self._ended = False
+        self._rest: list[bytes] = []  # pieces of a line whose end has not arrived
+        self._rest_bytes = 0
 
     @property
-    def waits(self) -> bool:
-        """Whether asking for the next line may mean to wait until it is written."""
-        return not (self.source.is_file or self._here or self._ended)
+    def may_block(self) -> bool:
+        """Whether the next line may have to be waited for."""
+        return not (self.source.is_file or self._complete or self._ended)
 
-    def __iter__(self):
+    def __iter__(self) -> Lines:
         return self
 
     def __next__(self) -> str:
-        while not self._here:
+        while not self._complete:
             if self._ended:
                 raise StopIteration
             self._read()
-        line = self._here.popleft()
+        line = self._complete.popleft()
         self.number += 1
         try:
             return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"{self.source.name!r}, line {self.number}: no UTF-8 text ({error})"
+                f"{self.source.name!r}, line {self.number}: not valid UTF-8 ({error})"
             ) from None
 
     def _read(self) -> None:
@@ -136,17 +168,19 @@ class Lines:
                     f"{self.source.name!r}, line {self.number + 1} is longer than {_MAX_LINE} bytes"
                 )
             return
-        lines = b"".join(self._rest).splitlines(
-            keepends=True
-        )  # of bytes: at \n, \r and \r\n and nothing else
-        torn = chunk and not lines[-1].endswith(b"\n")  # a \r may be half an end
-        self._rest = [lines.pop()] if torn else []
+        # Bytes are split at \n, \r and \r\n only; text would be split at other characters too.
+        lines = b"".join(self._rest).splitlines(keepends=True)
+        incomplete = chunk and not lines[-1].endswith(b"\n")  # a \r may be half a line end
+        self._rest = [lines.pop()] if incomplete else []
         self._rest_bytes = sum(map(len, self._rest))
-        self._here.extend(lines)
+        self._complete.extend(lines)
 
 
-def kind_of(source: Source) -> str:
-    """What a source holds, "npy", "npz", "json" (lines) or "csv": by the ending of its name, else by its first bytes."""
+def guess_format(source: Source) -> str:
+    """The format of a source: "npy", "npz", "json" (lines) or "csv".
+
+    It follows from the ending of the name, otherwise from the first bytes.
+    """
     ending = os.path.splitext(source.name.removesuffix(".gz"))[1]
     named = {".npy": "npy", ".npz": "npz", ".jsonl": "json", ".ndjson": "json"}.get(ending)
     if named:
@@ -157,8 +191,8 @@ def kind_of(source: Source) -> str:
     return magic.get(source.begins_with(*magic), "csv")
 
 
-def _is_regular(file) -> bool:
-    """Whether this is a file on a disk; what lies in memory is one, too."""
+def _is_regular(file: Any) -> bool:
+    """Whether this is a regular file. An object in memory (io.BytesIO) counts as one."""
     try:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except (AttributeError, OSError):

@@ -1,0 +1,213 @@
+"""Data, network and training of ``fastdrop train``, built from the command's options."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop import models, nn, optim
+from fastdrop._utils.optional import install_hint
+from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
+from fastdrop.data.preprocessing import Preparation
+from fastdrop.optim import lr_scheduler
+from fastdrop.random import manual_seed
+from fastdrop.train import evaluate, fit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from fastdrop.train import History
+
+_CHOICE = {"auto": None, "yes": True, "no": False}
+# The optimiser of each option and its default learning rate.
+_OPTIMIZERS: dict[str, tuple[Any, float]] = {
+    "adam": (optim.Adam, 1e-3),
+    "adamw": (optim.AdamW, 1e-3),
+    "rmsprop": (optim.RMSprop, 1e-3),
+    "sgd": (optim.SGD, 0.1),
+}
+
+
+@dataclass
+class TrainingTask:
+    """Prepared training and test data, with a name; trains and tests networks on them."""
+
+    name: str
+    train: Dataset
+    test: Dataset
+    preparation: Preparation
+
+    @property
+    def outputs(self) -> int:
+        """Number of the network's outputs."""
+        return 1 if self.preparation.classes is None else len(self.preparation.classes)
+
+    def network(
+        self, dropout: float | Sequence[float], options: argparse.Namespace
+    ) -> nn.Sequential:
+        """A new network."""
+        return models.mlp(
+            self.preparation.features,
+            options.hidden,
+            self.outputs,
+            dropout=dropout,
+            activation=options.activation,
+        )
+
+    def learn(
+        self, dropout: float | Sequence[float], seed: int, options: argparse.Namespace
+    ) -> tuple[nn.Sequential, History]:
+        """Train a network from this seed."""
+        manual_seed(seed)
+        model = self.network(dropout, options)
+        optimizer = _optimizer(model, options)
+        rows = len(self.train) - round((options.validation or 0) * len(self.train))
+        steps = -(-rows // max(options.batch_size, 1))
+        loss = None
+        if options.label_smoothing:
+            if self.preparation.classes is None:
+                raise ValueError("--label-smoothing is for classification, the target is a number")
+            loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
+        history = fit(
+            model,
+            self.train,
+            loss=loss,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            validation=self.test if options.validation is None else options.validation,
+            scheduler=schedule(optimizer, steps, options),
+            scheduler_every="step",
+            early_stopping=options.early_stopping,
+            clip_norm=options.clip_norm,
+            max_norm=options.max_norm,
+            mixup=options.mixup,
+            checkpoint=options.checkpoint,
+            checkpoint_every=options.checkpoint_every or "epoch",
+            resume=options.resume,
+            progress=not options.quiet,
+        )
+        return model, history
+
+    def error(self, model: nn.Module) -> float:
+        """The error on the test data.
+
+        The share of wrong classes in percent, or the root mean squared error in the target's units.
+        """
+        figures = evaluate(model, self.test)
+        if self.preparation.target is None:
+            return 100 * (1 - figures["accuracy"])
+        return figures["rmse"] * float(self.preparation.target.scale)
+
+
+def digits_task() -> TrainingTask:
+    """scikit-learn's 8x8 images of digits, 30 % of them for the test."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        hint = install_hint("scikit-learn", "train")
+        raise ImportError(
+            f"training without --data needs scikit-learn for its handwritten digits ({hint}); "
+            "or give --data FILE"
+        ) from None
+    x, y = load_digits(return_X_y=True)
+    train, test = Dataset(x, y, range(10)).split(0.3)
+    scaling = Standardizer(np.zeros(64), np.full(64, 16.0))  # pixels from 0 to 16, to [0, 1]
+    preparation = Preparation(64, None, scaling, train.classes)
+    return TrainingTask(
+        "digits", preparation.dataset(train), preparation.dataset(test), preparation
+    )
+
+
+def file_task(options: argparse.Namespace) -> TrainingTask:
+    """The data of --data, read and prepared as the options of that group say."""
+    path = options.data
+    stem, _, ending = os.path.basename(path).removesuffix(".gz").rpartition(".")
+    test = None
+    if ending == "npz":
+        train, test = load_npz(path, flatten=True, task=options.task)
+    elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
+        train = load_csv(
+            path,
+            target=_column(options.target),
+            task=options.task,
+            ignore=map(_column, options.ignore),
+            header=_CHOICE[options.header],
+        )
+    else:
+        raise ValueError(
+            f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}"
+        )
+    if train.x.ndim != 2 or not train.x.shape[1]:
+        raise ValueError(
+            f"{path!r} must hold samples of at least one number, got shape {train.x.shape}"
+        )
+    if test is None:
+        train, test = split(train, options.test_fraction)
+    if train.classes is not None and len(train.classes) < 2:
+        raise ValueError(
+            f"{path!r} must have at least two classes to tell apart, got {train.classes}"
+        )
+    if train.y is not None and not train.is_classification and train.y.ndim != 1:
+        raise ValueError(
+            f"{path!r} must have one target for each sample, got y of shape {train.y.shape}"
+        )
+    preparation = Preparation.fit(train, _CHOICE[options.standardize])
+    return TrainingTask(stem, preparation.dataset(train), preparation.dataset(test), preparation)
+
+
+def _column(text: str) -> int | str:
+    """A column's number if the text is one, otherwise its name."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _optimizer(model: nn.Module, options: argparse.Namespace) -> Any:
+    kind, rate = _OPTIMIZERS[options.optimizer]
+    keywords = {
+        "lr": rate if options.lr is None else options.lr,
+        "weight_decay": options.weight_decay,
+    }
+    if options.optimizer in ("sgd", "rmsprop"):
+        default = 0.9 if options.optimizer == "sgd" else 0.0
+        keywords["momentum"] = default if options.momentum is None else options.momentum
+    elif options.momentum is not None:
+        raise ValueError(f"--momentum is for sgd and rmsprop, not for {options.optimizer}")
+    if options.nesterov:
+        if options.optimizer != "sgd":
+            raise ValueError(f"--nesterov is for sgd, not for {options.optimizer}")
+        keywords["nesterov"] = True
+    return kind(model.parameters(), **keywords)
+
+
+def schedule(optimizer: Any, steps: int, options: argparse.Namespace) -> Any:
+    """The learning rate schedule for all epochs of `steps` steps; None for a constant rate.
+
+    A linear increase for --warmup epochs, then --schedule.
+    """
+    total, rise = max(options.epochs * steps, 1), round(options.warmup * steps)
+    if not 0 <= rise < total:
+        raise ValueError(
+            f"--warmup must be between 0 and the {options.epochs} epochs of the run, "
+            f"got {options.warmup}"
+        )
+    rest = total - rise
+    parts: list[Any] = []
+    if rise:
+        first = 1 / (rise + 1)
+        parts.append(lr_scheduler.LinearLR(optimizer, start_factor=first, total_iters=rise))
+    if options.schedule == "cosine":
+        parts.append(lr_scheduler.CosineAnnealingLR(optimizer, rest))
+    elif options.schedule == "step":
+        parts.append(lr_scheduler.MultiStepLR(optimizer, [rest // 2, rest * 3 // 4], 0.1))
+    elif options.schedule == "exponential":
+        parts.append(lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / rest)))
+    if len(parts) == 2:
+        return lr_scheduler.SequentialLR(optimizer, parts, [rise])
+    return parts[0] if parts else None

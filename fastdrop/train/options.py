@@ -1,0 +1,111 @@
+"""The options of one training run, with all their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+from fastdrop import nn, optim
+from fastdrop._utils import validation as check
+from fastdrop.data.dataset import Dataset, as_dataset
+from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from fastdrop.train.callbacks import EarlyStopping, Epoch
+from fastdrop.train.objective import Objective
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+
+
+def as_early_stopping(value: EarlyStopping | int | None) -> EarlyStopping | None:
+    """The early stopping that an integer, the patience, stands for."""
+    if value is None or isinstance(value, EarlyStopping):
+        return value
+    return EarlyStopping(check.integer(value, "early_stopping", 1))
+
+
+@dataclass(kw_only=True)
+class FitOptions:
+    """The options of one training run. Creating one checks them; nothing else does.
+
+    `fastdrop.fit` documents each option. It passes them here after these conversions: `data` is a
+    Dataset with the sample weights, `objective` stands for loss and metrics, `optimizer` is never
+    None, an integer for `early_stopping` is converted by `as_early_stopping`, and `callbacks` is a
+    list. `__post_init__` converts `validation` to a Dataset, unless it is a number.
+    """
+
+    model: nn.Module
+    data: Dataset
+    objective: Objective
+    optimizer: optim.Optimizer
+    epochs: int
+    batch_size: int
+    validation: Dataset | tuple[ArrayLike, ArrayLike] | float | None
+    scheduler: LRScheduler | ReduceLROnPlateau | None
+    scheduler_every: str
+    early_stopping: EarlyStopping | None
+    clip_norm: float | None
+    max_norm: float | None
+    mixup: float
+    shuffle: bool
+    drop_last: bool
+    checkpoint: str | None
+    checkpoint_every: str | int
+    resume: bool
+    progress: bool
+    callbacks: list[Callable[[Epoch], Any]]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.optimizer, optim.Optimizer):
+            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(self.optimizer)}")
+        self.epochs = check.integer(self.epochs, "epochs")
+        self.batch_size = check.integer(self.batch_size, "batch_size", 1)
+        self._check_scheduler()
+        self._check_validation()
+        for name in ("clip_norm", "max_norm"):
+            if getattr(self, name) is not None:
+                setattr(self, name, check.real(getattr(self, name), name, low=0, open_low=True))
+        self.mixup = check.real(self.mixup, "mixup", low=0)
+        if self.mixup and self.data.sample_weight is not None:
+            raise ValueError(
+                "mixup must be 0 together with sample_weight, because a mixed sample has no "
+                f"weight of its own, got {self.mixup:g}"
+            )
+        for name in ("shuffle", "drop_last", "resume", "progress"):
+            setattr(self, name, check.flag(getattr(self, name), name))
+        if isinstance(self.checkpoint_every, str):
+            check.choice(self.checkpoint_every, "checkpoint_every", ("epoch",))
+        else:
+            self.checkpoint_every = check.integer(self.checkpoint_every, "checkpoint_every", 1)
+        if not all(map(callable, self.callbacks)):
+            raise TypeError(f"callbacks must be functions, got {check.describe(self.callbacks)}")
+
+    def _check_scheduler(self) -> None:
+        scheduler = self.scheduler
+        check.choice(self.scheduler_every, "scheduler_every", ("epoch", "step"))
+        if scheduler is None:
+            return
+        if not (hasattr(scheduler, "step") and hasattr(scheduler, "state_dict")):
+            raise TypeError(
+                f"scheduler must be a learning rate scheduler, got {check.describe(scheduler)}"
+            )
+        if scheduler.optimizer is not self.optimizer:
+            raise ValueError("scheduler must be made for the optimizer that is passed to fit")
+        if isinstance(scheduler, ReduceLROnPlateau) and self.scheduler_every == "step":
+            raise ValueError(
+                "scheduler_every must be 'epoch' for ReduceLROnPlateau, which needs the loss of "
+                "a whole epoch, got 'step'"
+            )
+
+    def _check_validation(self) -> None:
+        if self.validation is None:
+            if self.early_stopping is not None:
+                raise ValueError("early_stopping needs validation data, got validation=None")
+        elif not isinstance(self.validation, Real):  # the range of a number is checked by the split
+            self.validation = as_dataset(self.validation, "validation")
+            if self.validation.is_classification != self.data.is_classification:
+                raise ValueError(
+                    "validation must have the same kind of targets as data: class numbers, or "
+                    "real numbers"
+                )

@@ -1,0 +1,215 @@
+"""``fastdrop predict`` with wrong input, invalid preparations, and models that do not fit."""
+
+import itertools
+import os
+import re
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+from fastdrop import models, nn
+from helpers.preparations import COLUMNS, preparation
+
+
+def test_rows_before_a_bad_row_are_answered(folder, predict):
+    text = (folder / "x.csv").read_bytes().splitlines(keepends=True)
+    good = predict("numbers", "x.csv")[0].splitlines()
+    for bad, words in (
+        (b"1;2;\n", "column 3.*missing value"),
+        (b"1;2\n", "2 fields"),
+        (b"1;2;x\n", "expected a finite number, got 'x'"),
+        (b"1;2;inf\n", "finite"),
+        (b"1;2;\xff\n", "UTF-8"),
+        (b'1;2;"\n', "unexpected end"),
+    ):
+        (folder / "o.csv").write_text("before")
+        rest = text[21:] if b'"' not in bad else []
+        out, err = predict("numbers", "-", stdin=b"".join([*text[:20], bad, *rest]), status=2)
+        assert out.splitlines() == good[:21]
+        assert "'stdin', line 21" in err and re.search(words, err)
+        predict(
+            "numbers", "-", "--out", "o.csv", stdin=b"".join([*text[:20], bad, *rest]), status=2
+        )
+        assert (folder / "o.csv").read_text() == "before"
+    x = np.load("x.npy")
+    x[30, 1] = np.nan
+    np.save("bad.npy", x)
+    out, err = predict("numbers", "bad.npy", status=2)
+    assert out.splitlines() == good[:31] and "'bad.npy', sample 30 (from 0)" in err
+    out, err = predict("raw", "-", stdin=b"1,2,3\n1,1e300,2\n", status=2)
+    assert len(out.splitlines()) == 2 and "sample 1 (from 0)" in err and "float32" in err
+    assert (
+        sorted(name for name in os.listdir() if name.startswith(".")) == []
+    )  # no temporary file is left
+
+
+WRONG_INPUT = {
+    "columns": (
+        ["classes", "-"],
+        b"a,b,c,d\n1,2,3,4\n",
+        "must have 2 columns (or 3 with the target), got 4",
+    ),
+    "columns of numbers": (
+        ["numbers", "-"],
+        b"1,2\n",
+        "has 2 columns, the model takes samples of 3 numbers",
+    ),
+    "text alone": (["raw", "-"], b"a,b,c\n", "line 1, column 1: expected a finite number, got 'a'"),
+    "a column that is not there": (
+        ["classes", "-"],
+        b"label,size\nyes,1\n",
+        "'stdin' has no column 'colour'",
+    ),
+    "category": (
+        ["classes", "-"],
+        b"pink,1\n",
+        "line 1, column 1: the category 'pink' did not occur",
+    ),
+    "twice": (["classes", "-"], b"colour,size,size\nred,1,2\n", "the column 'size' occurs twice"),
+    "objects without names": (["numbers", "-"], b'{"a": 1}\n', "an array, not an object"),
+    "object without a column": (
+        ["classes", "-"],
+        b'{"size": 1, "colour": "red"}\n{"size": 1}\n',
+        "line 2: 'colour' is missing",
+    ),
+    "keys twice": (
+        ["classes", "-"],
+        b'{"size": 1, "size": 2, "colour": "red"}\n',
+        "'size' occurs twice",
+    ),
+    "NaN in JSON": (["numbers", "-"], b"[1, NaN, 2]\n", "NaN is no JSON"),
+    "null in JSON": (["numbers", "-"], b"[1, null, 2]\n", "column 2: expected a finite number"),
+    "text in JSON": (["numbers", "-"], b'["a", "b", "c"]\n', "column 1: expected a finite number"),
+    "truncated JSON": (["numbers", "-"], b"[1, 2, 3]\n[1, 2", "line 2: not valid JSON"),
+    "array of another width": (["numbers", "-"], b"", "samples of 3 numbers"),
+    "empty": (["numbers", "-"], b"", "no line of data"),
+    "truncated archive": (
+        ["numbers", "-"],
+        b"PK\x03\x04 truncated",
+        "'stdin' cannot be read as a NumPy archive",
+    ),
+    "no array": (["numbers", "odd.npy"], b"", "'odd.npy' cannot be read as a NumPy array"),
+    "no such file": (["numbers", "none.csv"], b"", "No such file or directory: 'none.csv'"),
+    "a folder": (["numbers", "."], b"", "Is a directory"),
+    "passes": (["numbers", "x.npy", "--mc", "0"], b"", "--mc must be between 1"),
+    "seed of passes": (["numbers", "x.npy", "--mc", "2", "--seed", "-1"], b"", "--seed must be"),
+    "seed alone": (["numbers", "x.npy", "--seed", "1"], b"", "--seed is for the passes of --mc"),
+    "masks alone": (
+        ["numbers", "x.npy", "--masks", "shared"],
+        b"",
+        "--masks is for the passes of --mc",
+    ),
+    "no dropout": (["dry", "x.npy", "--mc", "3"], b"", "must have a stochastic layer"),
+    "format beside a file": (
+        ["numbers", "x.npy", "--out", "o.csv", "--format", "jsonl"],
+        b"",
+        "--format is for standard output",
+    ),
+    "ending": (["numbers", "x.npy", "--out", "o.doc"], b"", "--out must end in"),
+    "folder": (["numbers", "x.npy", "--out", "none/o.csv"], b"", "no such folder"),
+    "out is the input": (
+        ["numbers", "x.npy", "--out", "./x.npy"],
+        b"",
+        "--out and the input must be different files, got 'x.npy' for both",
+    ),
+    "out is the model": (
+        ["m.csv", "x.npy", "--out", "m.csv"],
+        b"",
+        "--out and the model must be different files",
+    ),
+    "a first row with a typo": (
+        ["raw", "-"],
+        b"1,x,3\n1,2,3\n",
+        "line 1, column 2: expected a finite number, got 'x'",
+    ),
+    "softmax of classes": (["classes", "t.csv", "--softmax"], b"", "--softmax is for raw outputs"),
+    "softmax of one": (["dry", "x.npy", "--softmax"], b"", "two or more scores"),
+    "model that gives NaN": (["nan", "x.npy"], b"", "sample 0 (from 0) is not finite"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_INPUT)
+def test_wrong_input_is_one_line_and_the_old_file_stays(folder, predict, case):
+    arguments, stdin, words = WRONG_INPUT[case]
+    fd.save(models.mlp(3, (2,), 1), "dry")
+    broken = nn.Linear(3, 2)
+    broken.bias.data[...] = np.nan
+    fd.save(broken, "nan")
+    (folder / "odd.npy").write_bytes(b"1,2,3\n")
+    if case == "array of another width":
+        np.save("x.npy", np.ones((2, 4)))
+        stdin = (folder / "x.npy").read_bytes()
+    _, err = predict(*arguments, stdin=stdin, status=2)
+    assert words in err and err.startswith("fastdrop predict: error: ")
+    if "--out" not in arguments:
+        (folder / "o.csv").write_text("before")
+        assert predict(*arguments, "--out", "o.csv", stdin=stdin, status=2) == ("", err)
+        assert (folder / "o.csv").read_text() == "before"
+    if case == "array of another width":
+        assert "samples of 3 numbers" in predict("numbers", "x.npy", status=2)[1]
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        [],
+        3,
+        "x",
+        {},
+        preparation(features=0),
+        preparation(features="3"),
+        preparation(features=2.0),
+        preparation(inputs=3),
+        preparation(inputs={"mean": [0.0] * 3}),
+        preparation(inputs={"mean": [0.0] * 2, "scale": [1.0] * 2}),
+        preparation(inputs={"mean": [0.0] * 3, "scale": [0.0] * 3}),
+        preparation(inputs={"mean": [10**400] * 3, "scale": [1.0] * 3}),
+        preparation(inputs={"mean": ["a"] * 3, "scale": [1.0] * 3}),
+        preparation(inputs={"mean": [[0.0] * 3], "scale": [[1.0] * 3]}),
+        preparation(classes="ab"),
+        preparation(classes=[]),
+        preparation(classes=[["a"], ["b"]]),
+        preparation(classes={"a": 1}),
+        preparation(target={"mean": [0.0], "scale": [1.0]}),
+        preparation(target={"mean": 0.0, "scale": 1.0}, classes=["a", "b"]),
+        preparation(origin=3),
+        preparation(origin={}),
+        preparation(origin={"kind": "csv"}),
+        preparation(origin=COLUMNS | {"names": ["a"]}),
+        preparation(origin=COLUMNS | {"names": [1, 2, 3, 4]}),
+        preparation(origin=COLUMNS | {"width": 2}),
+        preparation(origin=COLUMNS | {"features": 5}),
+        preparation(origin=COLUMNS | {"features": [{"place": 9, "values": None}] * 3}),
+        preparation(origin=COLUMNS | {"features": [3, 4, 5]}),
+        preparation(origin=COLUMNS | {"features": [{"place": 0, "values": [1, 2, 3]}]}),
+        preparation(origin=COLUMNS | {"features": [{"place": 0, "values": "abc"}]}),
+        preparation(origin=COLUMNS | {"target": 1}),
+        preparation(origin=COLUMNS | {"features": COLUMNS["features"][:2]}),
+    ],
+    ids=itertools.count(),
+)
+def test_invalid_preparations_are_refused(folder, predict, info):
+    fd.save(models.mlp(3, (4,), 2), "broken", info=info)
+    assert (
+        "'broken' does not say how its samples are prepared"
+        in predict("broken", "x.npy", status=2)[1]
+    )
+
+
+def test_models_that_do_not_fit_their_preparation(folder, predict):
+    fd.save(models.mlp(5, (4,), 2), "m", info=preparation())
+    assert "'m' does not take samples of 3 numbers" in predict("m", "x.npy", status=2)[1]
+    fd.save(models.mlp(3, (4,), 2), "m", info=preparation(classes=["a", "b", "c"]))
+    _, err = predict("m", "x.npy", status=2)
+    assert "'m' must give 3 numbers for each sample, got shape (2,)" in err
+    fd.save(nn.Sequential(nn.Tanh()), "m")
+    assert "does not begin with a dense layer" in predict("m", "x.npy", status=2)[1]
+    fd.save(models.mlp(3, (4,), 2), "m", info=preparation(origin=COLUMNS))
+    whole = (folder / "m").read_bytes()
+    assert "line 1: 'b' is missing" in predict("m", "-", stdin=b'{"a": 1}\n', status=2)[1]
+    for length in (0, 7, 8, 100, len(whole) - 1):
+        (folder / "m").write_bytes(whole[:length])
+        predict("m", "x.npy", status=2)
+    (folder / "m").write_bytes(whole.replace(b'\\"version\\": 1', b'\\"version\\": 2'))
+    assert "is of version 2, this fastdrop reads version 1" in predict("m", "x.npy", status=2)[1]

@@ -1,0 +1,98 @@
+"""Layers of thinned networks, which compute with the kept units only, compared with float64."""
+
+import numpy as np
+import pytest
+
+from fastdrop import _core
+
+RNG = np.random.default_rng(0)
+PASSES = 3
+SHAPES = [
+    (1, 1024, 784),
+    (3, 37, 1000),
+    (50, 10, 1024),
+    (200, 1025, 385),
+    (5, 7, 0),
+    (2, 33, 16),
+    (4, 0, 9),
+    (1, 1, 1),
+    (20, 300, 700),
+]
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape, dtype=np.float32)
+
+
+def packed_bits(kept):
+    """Keep bits of each pass, with the two readable words behind them that the core asks for."""
+    passes, units = kept.shape
+    bits = np.zeros(passes * 4 * -(-units // 128) + 2, np.uint32)[:-2].reshape(passes, -1)
+    for row, words in zip(kept, bits):
+        words.view(np.uint8)[: -(-units // 8)] = np.packbits(row, bitorder="little")
+    return bits
+
+
+def offsets(sizes):
+    """Where the parts of these sizes begin, one after the other."""
+    return np.cumsum(sizes) - sizes
+
+
+def product(x, kept, w, b):
+    """Each pass's scale * x w^T + b in float64 for scale 2, and a bound of its rounding error."""
+    exact = np.einsum("sti,oi->tso", x.astype(np.float64) * kept, 2.0 * w) + b
+    bound = np.einsum("sti,oi->tso", np.abs(x).astype(np.float64) * kept, 2.0 * np.abs(w))
+    return exact, bound + np.abs(b)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_thinned_layers(shape, share, each_isa):
+    """Kept inputs and outputs; kept inputs and all outputs; all inputs and outputs."""
+    samples, outs, ins = shape
+    x, w, b = floats(samples, PASSES, ins), floats(outs, ins), floats(outs)
+    kept, chosen = RNG.random((PASSES, ins)) < share, RNG.random((PASSES, outs)) < share
+    bits, k, n = packed_bits(kept), kept.sum(1), chosen.sum(1)
+    x_at = offsets(samples * k)
+    rows = np.nonzero(chosen)[1].astype(np.int32)
+    wide, bound = product(x, kept, w, b)
+    every = {"y_at": np.arange(PASSES) * outs, "n": np.full(PASSES, outs), "ldy": PASSES * outs}
+    every |= {"rows": None, "rows_at": None}
+    for _ in each_isa():
+        thin = np.full(samples * k.sum() + 20, np.float32(77))
+        _core.thin_rows(
+            thin[10:-10],
+            x.reshape(samples * PASSES, ins),
+            PASSES * ins,
+            ins,
+            samples,
+            x_at,
+            k,
+            bits,
+        )
+        assert (thin[:10] == 77).all() and (thin[-10:] == 77).all()
+        for t in range(PASSES):
+            part = thin[10 + x_at[t] :][: samples * k[t]]
+            assert np.array_equal(part, x[:, t][:, kept[t]].reshape(-1))
+        inputs = {"samples": samples, "x": thin[10:], "x_at": x_at, "k": k, "bits": bits}
+        inputs |= {"w": w, "bias": b, "scale": 2.0, "alpha": 0.0}
+
+        flat, y_at = np.full(samples * n.sum() + 20, np.float32(77)), offsets(samples * n)
+        _core.thin_layer(
+            **inputs, act=1, y=flat[10:], y_at=y_at, n=n, ldy=0, rows=rows, rows_at=offsets(n)
+        )
+        apart = np.full((samples, PASSES, outs), np.float32(77))
+        _core.thin_layer(**inputs, act=0, y=apart.reshape(-1, max(1, outs)), **every)
+        assert (flat[:10] == 77).all() and (flat[10 + samples * n.sum() :] == 77).all()
+        for t in range(PASSES):
+            part = flat[10 + y_at[t] :][: samples * n[t]].reshape(samples, n[t])
+            error = np.abs(part - np.maximum(wide[t], 0)[:, chosen[t]])
+            assert (error <= 1e-6 * bound[t][:, chosen[t]]).all()
+            assert (np.abs(apart[:, t] - wide[t]) <= 1e-6 * bound[t]).all()
+        if outs:
+            inputs |= {"x": x.swapaxes(0, 1).reshape(-1).copy(), "bits": None, "scale": 1.0}
+            inputs |= {"x_at": np.arange(PASSES) * samples * ins, "k": np.full(PASSES, ins)}
+            inputs |= {"bias": None}
+            _core.thin_layer(**inputs, act=0, y=apart.reshape(-1, outs), **every)
+            error = np.abs(apart - x.astype(np.float64) @ w.T)
+            assert (error <= 1e-6 * (np.abs(x).astype(np.float64) @ np.abs(w).T)).all()

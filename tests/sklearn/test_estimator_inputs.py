@@ -1,0 +1,125 @@
+"""Inputs of the estimators: sparse matrices, data frames, many rows, invalid parameters."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+from helpers.estimators import BOTH_ESTIMATORS, SMALL, blobs
+
+
+@BOTH_ESTIMATORS
+@pytest.mark.parametrize(
+    "layout", [scipy.sparse.csr_matrix, scipy.sparse.csc_array, scipy.sparse.coo_matrix]
+)
+def test_sparse_inputs(kind, layout):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(70, 30)) * (rng.random((70, 30)) < 0.2)
+    y = (x[:, :3].sum(1) > 0).astype(int)
+    weight = rng.random(70)
+    dense, sparse = (
+        kind(**SMALL).fit(x, y, sample_weight=weight),
+        kind(**SMALL).fit(layout(x), y, sample_weight=weight),
+    )
+    np.testing.assert_allclose(sparse._outputs(layout(x)), dense._outputs(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(sparse.predict(layout(x)), sparse.predict(x))
+    np.testing.assert_array_equal(
+        sparse.predict_uncertainty(layout(x)).mean, sparse.predict_uncertainty(x).mean
+    )
+
+
+def test_feature_names():
+    pandas = pytest.importorskip("pandas")
+    x, y = blobs()
+    frame = pandas.DataFrame(x, columns=list("abcd"))
+    net = DropoutClassifier(**SMALL).fit(frame, pandas.Series(y))
+    assert list(net.feature_names_in_) == list("abcd") and net.n_features_in_ == 4
+    np.testing.assert_array_equal(net.predict(frame), clone(net).fit(x, y).predict(x))
+    with pytest.raises(ValueError, match="feature names"):
+        net.predict(frame[list("bacd")])
+
+
+def test_many_rows_are_predicted_in_blocks(regressor):
+    x = np.linspace(-2, 2, 9001)[:, None]
+    whole = regressor.predict(x)
+    np.testing.assert_array_equal(whole[5000:5003], regressor.predict(x[5000:5003]))
+
+
+@pytest.mark.parametrize(
+    "keywords, words",
+    [
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": 2.5}, "hidden_layer_sizes"),
+        ({"activation": "step"}, "activation"),
+        ({"dropout": 1.5}, "dropout"),
+        ({"dropout": (0.1, 0.2, 0.3)}, "dropout"),
+        ({"solver": "lbfgs"}, "solver"),
+        ({"alpha": -1}, "alpha"),
+        ({"max_norm": 0}, "max_norm"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": "all"}, "batch_size"),
+        ({"learning_rate_init": 0}, "learning_rate_init"),
+        ({"max_iter": 0}, "max_iter"),
+        ({"shuffle": 3}, "shuffle"),
+        ({"tol": -1}, "tol"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change"),
+        ({"warm_start": "no"}, "warm_start"),
+        ({"solver": "sgd", "momentum": 2}, "momentum"),
+        ({"solver": "sgd", "nesterovs_momentum": 1}, "nesterovs_momentum"),
+        ({"early_stopping": 1}, "early_stopping"),
+        ({"early_stopping": True, "validation_fraction": 1.0}, "validation_fraction"),
+        ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
+        ({"standardize": None}, "standardize"),
+        ({"tau": 0}, "tau"),
+        ({"length_scale": -1}, "length_scale"),
+        ({"length_scale": 1, "tau": 1}, "length_scale"),
+        ({"length_scale": 1, "dropout": (0.1, 0.2)}, "length_scale"),
+        ({"length_scale": 1, "alpha": 0}, "length_scale"),
+        ({"length_scale": 1, "dropout": 0}, "length_scale"),
+        ({"length_scale": 1, "alpha": "x"}, "alpha must be"),
+    ],
+)
+def test_fit_refuses(keywords, words):
+    x, y = blobs()
+    net = DropoutRegressor(**SMALL | {"max_iter": 1} | keywords)
+    with pytest.raises((ValueError, TypeError), match=words):
+        net.fit(x, y)
+    for call in (net.predict, net.predict_uncertainty, lambda x: net.predict(x, return_std=True)):
+        with pytest.raises(NotFittedError):
+            call(x)
+
+
+def test_uncertainty_needs_dropout():
+    x, y = blobs()
+    for net in (
+        DropoutClassifier(**SMALL | {"dropout": 0}),
+        DropoutRegressor(**SMALL | {"dropout": (0, 0)}),
+        DropoutRegressor(**SMALL | {"hidden_layer_sizes": ()}),
+    ):
+        net.fit(x, y).predict(x)
+        with pytest.raises(ValueError, match="dropout must be above 0"):
+            net.predict_uncertainty(x)
+    with pytest.raises(ValueError, match="mc_samples"):
+        DropoutClassifier(**SMALL, mc_samples=0).fit(x, y).predict_uncertainty(x)
+
+
+def test_a_failed_training_leaves_no_network():
+    x, y = blobs()
+    net = DropoutRegressor(**SMALL).fit(x, y)
+    with pytest.raises(FloatingPointError):
+        net.set_params(solver="sgd", learning_rate_init=1e30).fit(x * 2, y)
+    with pytest.raises(NotFittedError):
+        net.predict(x)
+
+
+def test_nothing_is_printed_unless_verbose(capfd):
+    x, y = blobs()
+    DropoutClassifier(**SMALL).fit(x, y).predict_uncertainty(x)
+    assert capfd.readouterr() == ("", "")
+    DropoutClassifier(**SMALL, verbose=1).fit(x, y)
+    assert "epoch 5/5" in capfd.readouterr().err
