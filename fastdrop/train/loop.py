@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +80,7 @@ class TrainingRun:
         """The training data, and the arrays of the validation data or None."""
         data: Dataset = self.options.data
         validation: Any = self.options.validation
-        if isinstance(validation, Real):
+        if validation is not None and not isinstance(validation, Dataset):  # a fraction
             data, validation = data.split(validation)
         return data, None if validation is None else model_arrays(validation)
 
