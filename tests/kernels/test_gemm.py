@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import twin
 
 from fastdrop import _core
+from helpers import twin
 
 SIZES = (0, 1, 2, 3, 5, 8, 13, 16, 17, 31, 33, 64, 100, 129, 200, 385, 520)
 SHAPES = [tuple(int(n) for n in row) for row in np.random.default_rng(0).choice(SIZES, (60, 3))] + [
