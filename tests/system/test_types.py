@@ -189,11 +189,16 @@ def test_checker_accepts_the_programs_and_reports_the_wrong_lines(checker, repor
     expected = expected_errors(checker)
     assert len(expected) > 50
     found = reports([*PROGRAMS, *WRONG_PROGRAMS], tmp_path)
-    unexpected = {place: errors for place, errors in found.items() if place not in expected}
-    assert unexpected == {}
-    missed = {
-        place: (code, found.get(place))
-        for place, code in expected.items()
-        if code not in found.get(place, {})
-    }
-    assert missed == {}
+    unexpected = [
+        f"{path.relative_to(ROOT)}:{line}: {code}: {message}"
+        for (path, line), errors in found.items()
+        if (path, line) not in expected
+        for code, message in errors.items()
+    ]
+    assert not unexpected, "\n".join(unexpected)
+    missed = [
+        f"{path.relative_to(ROOT)}:{line}: expected {code}, found {found.get((path, line))}"
+        for (path, line), code in expected.items()
+        if code not in found.get((path, line), {})
+    ]
+    assert not missed, "\n".join(missed)
