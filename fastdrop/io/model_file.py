@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import PathLike
 
 __all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
@@ -101,6 +103,10 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
 
 
+@overload
+def load(path: PathLike, model: ModelT) -> ModelT: ...
+@overload
+def load(path: PathLike, model: None = None) -> Any: ...
 def load(path: PathLike, model: nn.Module | None = None) -> Any:
     """Load a model with its weights and mode (training or evaluation), or a state dict.
 
