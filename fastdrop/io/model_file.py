@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import PathLike
 
-__all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
-ModelT = TypeVar("ModelT", bound=nn.Module)
+__all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
 _KEY = "fastdrop.model"  # in the file's metadata; its value is JSON
 _VERSION = 1
@@ -104,9 +104,9 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
 
 
 @overload
-def load(path: PathLike, model: ModelT) -> ModelT: ...
-@overload
 def load(path: PathLike, model: None = None) -> Any: ...
+@overload
+def load(path: PathLike, model: ModuleT) -> ModuleT: ...
 def load(path: PathLike, model: nn.Module | None = None) -> Any:
     """Load a model with its weights and mode (training or evaluation), or a state dict.
 
