@@ -42,7 +42,7 @@ STEADY = 20e-3
 class Case:
     """A benchmark case.
 
-    Attributes
+    Parameters
     ----------
     about : str
         Description.

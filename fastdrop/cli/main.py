@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     Returns
     -------
     argparse.ArgumentParser
+        Its namespace has the function ``run`` of the command.
     """
     # Imported here, so that `fastdrop --version` does not wait for them.
     from fastdrop.cli import bench, info, predict, train

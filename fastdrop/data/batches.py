@@ -23,12 +23,22 @@ __all__ = ["Batches", "batches"]
 class Batches:
     """Batches of a data set. Each loop over the object is one epoch, in a new order.
 
-    Made by `batches`, which describes the other parameters.
+    Usually made by `batches`.
 
     Parameters
     ----------
-    x, y, batch_size, shuffle, drop_last, reuse
-        As for `batches`.
+    x : array (N, ...)
+        The samples. Converted to float32 once.
+    y : array (N,) or (N, k), optional
+        The targets.
+    batch_size : int, default 128
+        Samples in a batch.
+    shuffle : bool, default True
+        A new order for each epoch.
+    drop_last : bool, default False
+        Leave out a last batch that is not full.
+    reuse : bool, default False
+        Write every batch to the same memory.
     weights : array (N,), float32, optional
         Weights of the samples. They become the last part of each batch.
 
@@ -40,8 +50,8 @@ class Batches:
         The targets.
     weights : float32 array (N,), or None
         The weights of the samples.
-    batch_size : int
-    shuffle, drop_last, reuse : bool
+    batch_size, shuffle, drop_last, reuse
+        As given.
     """
 
     x: Float32Array

@@ -101,6 +101,7 @@ class Preparation:
         Returns
         -------
         float32 array (N, features)
+            Standardised, if the training samples were.
 
         Raises
         ------

@@ -106,8 +106,8 @@ def _attach() -> None:
         setattr(Tensor, f"__{name}__", _compared(ufunc))
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
-    reversed_axes = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
-    Tensor.T = reversed_axes  # type: ignore[assignment] # the class declares what T gives
+    reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
+    Tensor.T = reverse  # type: ignore[assignment] # the class declares what T gives
 
 
 _attach()

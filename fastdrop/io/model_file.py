@@ -148,7 +148,9 @@ def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any,
 
     Parameters
     ----------
-    path, model
+    path : str or os.PathLike
+        As for `load`.
+    model : Module, optional
         As for `load`.
 
     Returns

@@ -122,6 +122,7 @@ def load_file(path: PathLike) -> dict[str, npt.NDArray[Any]]:
     Parameters
     ----------
     path : str or os.PathLike
+        A safetensors file.
 
     Returns
     -------
@@ -142,6 +143,7 @@ def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, st
     Parameters
     ----------
     path : str or os.PathLike
+        A safetensors file.
 
     Returns
     -------

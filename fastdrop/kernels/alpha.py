@@ -110,8 +110,12 @@ def alpha_dropout_backward(
     ----------
     dy : array_like (N, ...)
         Gradient with respect to the output.
-    p, seed, site, draw, row0, sub, call, rows
-        As in the call of `alpha_dropout`.
+    p : float in [0, 1]
+        Probability to drop an element.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask, as in the call of `alpha_dropout`.
+    rows : array_like of int (N,), optional
+        The row number of each sample, instead of row0, row0 + 1, ...
     share : int or iterable of int, default ()
         ``range(2, dy.ndim)`` gives the gradient of `feature_alpha_dropout`.
     out : float32 array of dy's shape, optional

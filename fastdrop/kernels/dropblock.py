@@ -85,10 +85,9 @@ def dropblock(
     normalize : {"sample", "batch"}, default "sample"
         Over which elements the scale is computed. "sample" keeps samples independent of each
         other; "batch" is the paper's choice.
-    seed, site, draw, row0, call : int, default 0
-        Coordinates of the mask (see `fastdrop.kernels`).
-    sub : int
-        Must be 0: DropBlock uses the channel as this coordinate.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropBlock
+        uses the channel as this coordinate.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
     out : float32 array of x's shape, optional
@@ -144,8 +143,18 @@ def dropblock_backward(
     ----------
     dy : array_like (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         Gradient with respect to the output.
-    p, block_size, couple_channels, normalize, seed, site, draw, row0, sub, call, rows
-        As in the call of `dropblock`.
+    p : float in [0, 1]
+        The share of elements that would be dropped if blocks did not overlap.
+    block_size : int, at least 1
+        Length of a block along each axis.
+    couple_channels : bool, default False
+        True: all channels of a sample share one mask.
+    normalize : {"sample", "batch"}, default "sample"
+        Over which elements the scale is computed.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask, as in the call of `dropblock`.
+    rows : array_like of int (N,), optional
+        The row number of each sample, instead of row0, row0 + 1, ...
     out : float32 array of dy's shape, optional
         Array for the result; it may be dy itself.
 
@@ -188,8 +197,14 @@ def dropblock_mask(
     ----------
     shape : tuple of int
         (N, C, L), (N, C, H, W) or (N, C, D, H, W).
-    p, block_size, couple_channels, seed, site, draw, row0, sub, call
-        As for `dropblock`.
+    p : float in [0, 1]
+        The share of elements that would be dropped if blocks did not overlap.
+    block_size : int, at least 1
+        Length of a block along each axis.
+    couple_channels : bool, default False
+        True: all channels of a sample share one mask.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask, as in the call of `dropblock`.
 
     Returns
     -------

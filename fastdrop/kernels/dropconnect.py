@@ -69,10 +69,9 @@ def dropconnect_linear(
         True: one mask for each sample, as in the paper.
     mask_bias : bool, default False
         True: biases are dropped as well. A bias is unit in_features of its weight row.
-    seed, site, draw, row0, call : int, default 0
-        Coordinates of the mask (see `fastdrop.kernels`).
-    sub : int
-        Must be 0: DropConnect uses the row of the weight as this coordinate.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropConnect
+        uses the row of the weight as this coordinate.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
     out : float32 array (N, out_features), optional
@@ -148,10 +147,9 @@ def dropconnect_mask(
         Probability to drop a weight.
     samples : int, optional
         None: the one mask of a call. Otherwise the masks of so many samples with `per_sample`.
-    seed, site, draw, row0, call : int, default 0
-        Coordinates of the mask (see `fastdrop.kernels`).
-    sub : int
-        Must be 0: DropConnect uses the row of the weight as this coordinate.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropConnect
+        uses the row of the weight as this coordinate.
 
     Returns
     -------

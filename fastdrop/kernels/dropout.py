@@ -106,8 +106,16 @@ def dropout_backward(
     ----------
     dy : array_like (N, ...)
         Gradient with respect to the output.
-    p, seed, site, draw, row0, sub, call, rows, inverted, share
-        As in the call of `dropout`.
+    p : float in [0, 1]
+        Probability to drop an element.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask, as in the call of `dropout`.
+    rows : array_like of int (N,), optional
+        The row number of each sample, instead of row0, row0 + 1, ...
+    inverted : bool, default True
+        False: kept elements are not scaled.
+    share : int or iterable of int, default ()
+        Axes along which all elements share one decision.
     out : float32 array of dy's shape, optional
         Array for the result; it may be dy itself.
 

@@ -106,8 +106,14 @@ def keep_bits(
 
     Parameters
     ----------
-    rows, units, p, seed, site, draw, row0, sub, call
-        As for `keep_mask`.
+    rows : int or array_like of int (N,)
+        Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
+    units : int in [0, 2**34]
+        Number of units in a row.
+    p : float in [0, 1]
+        Probability to drop a unit.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
     -------
@@ -149,8 +155,12 @@ def keep_uniforms(
 
     Parameters
     ----------
-    rows, units, seed, site, draw, row0, sub, call
-        As for `keep_mask`.
+    rows : int or array_like of int (N,)
+        Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
+    units : int in [0, 2**34]
+        Number of units in a row.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
     -------
@@ -194,8 +204,12 @@ def uniform(
 
     Parameters
     ----------
-    rows, units, seed, site, draw, row0, sub, call
-        As for `keep_mask`.
+    rows : int or array_like of int (N,)
+        Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
+    units : int in [0, 2**34]
+        Number of units in a row.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
     -------
@@ -238,8 +252,12 @@ def normal(
 
     Parameters
     ----------
-    rows, units, seed, site, draw, row0, sub, call
-        As for `keep_mask`.
+    rows : int or array_like of int (N,)
+        Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
+    units : int in [0, 2**34]
+        Number of units in a row.
+    seed, site, draw, row0, sub, call : int, default 0
+        Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
     -------

@@ -26,7 +26,7 @@ def assert_mean(bits, probability):
 def test_realised_rate(p):
     kept = K.keep_mask(500, 4000, p, seed=11)
     assert_mean(kept, 1 - p)
-    for axis in (0, 1):  # of each unit, and of each row: the extremes of many binomials
+    for axis in (0, 1):  # the rate of each unit, then of each row
         n, m = kept.shape[axis], kept.shape[1 - axis]
         z = (kept.mean(axis) - (1 - p)) / math.sqrt(p * (1 - p) / n)
         assert np.abs(z).max() < math.sqrt(2 * math.log(m)) + Z
@@ -49,7 +49,7 @@ def streams(p):
 def test_masks_of_neighbouring_coordinates_do_not_correlate(p):
     for name, one, two in streams(p):
         if name == "row0":
-            assert np.array_equal(one[1:], two[:-1])  # it only moves
+            assert np.array_equal(one[1:], two[:-1])  # the rows move by one
             continue
         product = (one - (1 - p)) * (two - (1 - p))
         assert abs(product.mean()) < Z * p * (1 - p) / math.sqrt(product.size), name
@@ -69,9 +69,8 @@ def test_consecutive_values_of_a_coordinate_are_independent(coordinate):
     assert np.abs(walk.sum(0)).max() < math.sqrt(n) * (math.sqrt(2 * math.log(units)) + Z)
     changes = (walk[1:] != walk[:-1]).sum()
     assert abs(changes - (n - 1) * units / 2) < Z * math.sqrt((n - 1) * units) / 2
-    pairs = (walk @ walk.T)[np.triu_indices(n, 1)] / math.sqrt(
-        units
-    )  # standard normals, uncorrelated
+    # Uncorrelated standard normal numbers.
+    pairs = (walk @ walk.T)[np.triu_indices(n, 1)] / math.sqrt(units)
     assert np.abs(pairs).max() < math.sqrt(2 * math.log(pairs.size)) + Z
     assert abs((pairs**2).mean() - 1) < Z * math.sqrt(2 / pairs.size)
 
@@ -113,7 +112,7 @@ def test_runs(p):
     assert abs(ends.size - (bits.size - 1) * 2 * pq) < Z * math.sqrt(
         bits.size * (4 * pq - 12 * pq**2)
     )
-    lengths = np.diff(ends)[bits[ends[1:]]]  # of what is kept: geometric
+    lengths = np.diff(ends)[bits[ends[1:]]]  # runs of kept units are geometric
     counts = np.bincount(lengths, minlength=2)[1:]
     expected = lengths.size * p * (1 - p) ** np.arange(counts.size)
     enough = expected > 20

@@ -88,9 +88,9 @@ def test_every_rate_and_width(p, isa):
 
 @pytest.mark.parametrize("p", RATES)
 def test_every_width(p, isa):
-    whole = reference.keep_uniform32([5, 2**32 - 1], 1104, **EVERYWHERE) < reference.keep_threshold(
-        p
-    )  # a prefix is a narrower mask
+    # The first units of a wide mask are the narrow mask.
+    uniforms = reference.keep_uniform32([5, 2**32 - 1], 1104, **EVERYWHERE)
+    whole = uniforms < reference.keep_threshold(p)
     edges = sorted(
         {
             n

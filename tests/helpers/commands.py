@@ -12,6 +12,7 @@ ENVIRONMENT = os.environ | {"FASTDROP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 
 def start(*arguments, cwd, code=None, **keywords):
+    """Start the command, or Python code, with these arguments."""
     command = [
         sys.executable,
         "-W",
@@ -48,6 +49,7 @@ def without(*modules):
 
 
 def table(path, rows=120):
+    """Write a table with a category, a number and a label."""
     rng = np.random.default_rng(0)
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
@@ -61,6 +63,7 @@ def table(path, rows=120):
 
 
 def archive(path, task="classification"):
+    """Write an archive with training and test data."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 130)
     x = rng.integers(0, 100, (130, 3, 3)) + 50 * y[:, None, None]
@@ -78,4 +81,5 @@ def archive(path, task="classification"):
 
 
 def read(text):
+    """The rows of a CSV text as dicts."""
     return list(csv.DictReader(io.StringIO(text)))

@@ -8,8 +8,6 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn
-from helpers import twin
-from helpers.gradcheck import check
 
 X = np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32)
 

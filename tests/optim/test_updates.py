@@ -43,9 +43,8 @@ def test_adam(n, weight_decay, decoupled, isa):
     v = np.abs(v)
     exact = twin.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, 3)
     _core.adam(p, g, m, v, 0.01, 0.9, 0.999, 1e-8, weight_decay, decoupled, 3)
-    step = 0.01 / (
-        np.sqrt(exact[2]) * math.sqrt((1 - 0.9**3) ** 2 / (1 - 0.999**3)) + 1e-9
-    )  # what an error of m is multiplied by
+    # An error of m is multiplied by `step`.
+    step = 0.01 / (np.sqrt(exact[2]) * math.sqrt((1 - 0.9**3) ** 2 / (1 - 0.999**3)) + 1e-9)
     assert (
         np.abs(p - exact[0]) <= 3e-7 * np.abs(exact[0]) + 1e-6 * step * (1 + np.abs(exact[1]))
     ).all()
