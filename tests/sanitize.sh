@@ -40,5 +40,8 @@ memory=(
     tests/system/test_processes.py::test_no_memory_is_a_memory_error
     tests/autograd/test_allocations.py::test_training_step_makes_no_large_allocations
 )
+for test in "${slow[@]}" "${memory[@]}"; do # pytest ignores a name that it does not find
+    grep -q "^def ${test#*::}(" "${test%%::*}" || { echo "no such test: $test" >&2 && exit 1; }
+done
 "$python" -m pytest -q -p no:cacheprovider "$@" \
     "${slow[@]/#/--deselect=}" "${memory[@]/#/--deselect=}"

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from fastdrop._utils.typing import PathLike
 
 from fastdrop._utils.optional import install_hint
 
-__all__ = ["check_ending", "diagonal", "figure", "save"]
+__all__ = ["check_ending", "diagonal", "figure", "integer_ticks", "save"]
 
 
 def figure(width: float, height: float) -> Figure:
@@ -31,6 +32,15 @@ def figure(width: float, height: float) -> Figure:
         hint = install_hint("matplotlib", "train")
         raise ImportError(f"plotting needs matplotlib ({hint})") from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def integer_ticks(axis: Axis) -> None:
+    """Put the ticks of a linear axis at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    locator = axis.get_major_locator()
+    assert isinstance(locator, MaxNLocator)
+    locator.set_params(integer=True)
 
 
 def save(picture: Figure, path: PathLike) -> None:

@@ -201,6 +201,7 @@ def _predict(
     from fastdrop.predictor.predict import predict
 
     mc = None
+    outputs: npt.NDArray[np.floating[Any]]
     if options.mc is None:
         outputs = predict(model, x)
         outputs = outputs if preparation.classes is None else softmax_of(outputs)

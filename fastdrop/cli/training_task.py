@@ -14,7 +14,8 @@ from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
 from fastdrop.data.preprocessing import Preparation
 from fastdrop.optim import lr_scheduler
 from fastdrop.random import manual_seed
-from fastdrop.train import evaluate, fit
+from fastdrop.train.evaluate import evaluate
+from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
     import argparse

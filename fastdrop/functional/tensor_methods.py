@@ -106,7 +106,8 @@ def _attach() -> None:
         setattr(Tensor, f"__{name}__", _compared(ufunc))
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
-    Tensor.T = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))  # type: ignore[assignment]
+    reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
+    Tensor.T = reverse  # type: ignore[assignment]
 
 
 _attach()

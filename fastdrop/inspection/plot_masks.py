@@ -99,8 +99,8 @@ def plot_masks(
         if maps:  # several maps in one image: a number on the axis would mean nothing
             axes.set(xticks=[], yticks=[])
         else:
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.yaxis.get_major_locator().set_params(integer=True)
+            plotting.integer_ticks(axes.xaxis)
+            plotting.integer_ticks(axes.yaxis)
             if not y_label:
                 axes.set_yticks([])
         axes.set_title(f"pass {i}", fontsize="small")

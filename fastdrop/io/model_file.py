@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import PathLike
+
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 __all__ = ["load", "load_file", "load_with_info", "read_file", "read_info", "save", "save_file"]
 
@@ -101,6 +103,10 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
 
 
+@overload
+def load(path: PathLike, model: None = None) -> Any: ...
+@overload
+def load(path: PathLike, model: ModuleT) -> ModuleT: ...
 def load(path: PathLike, model: nn.Module | None = None) -> Any:
     """Load a model with its weights and mode (training or evaluation), or a state dict.
 

@@ -112,7 +112,8 @@ def save_file(
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
             dtype = arrays[name].dtype.newbyteorder("<")
-            file.write(np.ascontiguousarray(arrays[name], dtype).reshape(-1).view(np.uint8))
+            flat = np.ascontiguousarray(arrays[name], dtype).reshape(-1)
+            file.write(flat.view(np.uint8).data)
 
 
 def load_file(path: PathLike) -> dict[str, npt.NDArray[Any]]:

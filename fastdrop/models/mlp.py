@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastdrop import nn, schedules
 from fastdrop._utils import validation as check
@@ -104,7 +104,9 @@ def _rates(
 ) -> list[float | Schedule]:
     """The rates of the input and of each hidden layer, `count` in all."""
     if isinstance(dropout, (str, bytes)) or not isinstance(dropout, Iterable):
-        return [0.0] + [schedules.rate(dropout, "dropout")] * (count - 1)
+        one: Any = dropout  # possibly a string: the check of a rate rejects it
+        hidden: list[float | Schedule] = [schedules.rate(one, "dropout")] * (count - 1)
+        return [0.0, *hidden]
     rates = [schedules.rate(p, "dropout") for p in dropout]
     if len(rates) != count:
         raise ValueError(

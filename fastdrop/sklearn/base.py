@@ -22,8 +22,8 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import enable_grad
 from fastdrop.data import Dataset, Standardizer
 from fastdrop.predictor.predict import predict
-from fastdrop.train import fit
 from fastdrop.train.callbacks import EarlyStopping
+from fastdrop.train.fit import fit
 from fastdrop.uncertainty import monte_carlo
 from fastdrop.uncertainty.prediction import MCPrediction
 

@@ -98,6 +98,7 @@ class ModelArrays(NamedTuple):
 
 def model_arrays(data: Dataset) -> ModelArrays:
     """Convert a data set with targets into arrays for a model and a loss."""
+    assert data.y is not None
     return ModelArrays(
         check.floats(data.x, "x"),
         data.y if data.is_classification else check.floats(data.y, "y"),

@@ -11,7 +11,7 @@ from fastdrop.nn.module import checked_module
 from fastdrop.train.history import History
 from fastdrop.train.loop import TrainingRun
 from fastdrop.train.objective import Objective
-from fastdrop.train.options import FitOptions, as_early_stopping
+from fastdrop.train.options import FitOptions, as_early_stopping, as_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -171,7 +171,7 @@ def fit(
         optimizer=optim.Adam(model.parameters()) if optimizer is None else optimizer,
         epochs=epochs,
         batch_size=batch_size,
-        validation=validation,
+        validation=as_validation(validation),
         scheduler=scheduler,
         scheduler_every=scheduler_every,
         early_stopping=as_early_stopping(early_stopping),

@@ -131,7 +131,7 @@ def plot_curves(
                     label=f"{label} {what}".strip(),
                 )
         axes.set(xlabel="epoch", ylabel=AXIS_LABELS[panel], ylim=(0, 1.05 * top or 1))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        plotting.integer_ticks(axes.xaxis)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     plotting.save(picture, path)

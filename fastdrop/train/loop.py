@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,11 +78,12 @@ class TrainingRun:
 
     def _split_data(self) -> tuple[Dataset, ModelArrays | None]:
         """The training data, and the arrays of the validation data or None."""
-        data: Dataset = self.options.data
-        validation: Any = self.options.validation
-        if isinstance(validation, Real):
+        data, validation = self.options.data, self.options.validation
+        if validation is None:
+            return data, None
+        if not isinstance(validation, Dataset):  # a fraction
             data, validation = data.split(validation)
-        return data, None if validation is None else model_arrays(validation)
+        return data, model_arrays(validation)
 
     def run(self) -> History:
         """Train until the last epoch, or until the run is stopped.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastdrop import nn, optim
 from fastdrop._utils import validation as check
@@ -13,9 +13,6 @@ from fastdrop.data.dataset import Dataset, as_dataset
 from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.objective import Objective
-
-if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike
 
 
 def as_early_stopping(value: EarlyStopping | int | None) -> EarlyStopping | None:
@@ -25,14 +22,20 @@ def as_early_stopping(value: EarlyStopping | int | None) -> EarlyStopping | None
     return EarlyStopping(check.integer(value, "early_stopping", 1))
 
 
+def as_validation(value: Any) -> Dataset | float | None:
+    """A pair of arrays as a Dataset; a Dataset, a number and None stay as they are."""
+    is_number = isinstance(value, Real)
+    return value if value is None or is_number else as_dataset(value, "validation")
+
+
 @dataclass(kw_only=True)
 class FitOptions:
     """The options of one training run. Creating one checks them; nothing else does.
 
-    `fastdrop.fit` documents each option. It passes them here after these conversions: `data` is a
+    `fastdrop.fit` documents each option, and converts some before it passes them here: `data` is a
     Dataset with the sample weights, `objective` stands for loss and metrics, `optimizer` is never
-    None, an integer for `early_stopping` is converted by `as_early_stopping`, and `callbacks` is a
-    list. `__post_init__` converts `validation` to a Dataset, unless it is a number.
+    None, `callbacks` is a list, and `early_stopping` and `validation` come from
+    `as_early_stopping` and `as_validation`.
     """
 
     model: nn.Module
@@ -41,7 +44,7 @@ class FitOptions:
     optimizer: optim.Optimizer
     epochs: int
     batch_size: int
-    validation: Dataset | tuple[ArrayLike, ArrayLike] | float | None
+    validation: Dataset | float | None
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scheduler_every: str
     early_stopping: EarlyStopping | None
@@ -102,10 +105,11 @@ class FitOptions:
         if self.validation is None:
             if self.early_stopping is not None:
                 raise ValueError("early_stopping needs validation data, got validation=None")
-        elif not isinstance(self.validation, Real):  # the range of a number is checked by the split
-            self.validation = as_dataset(self.validation, "validation")
-            if self.validation.is_classification != self.data.is_classification:
-                raise ValueError(
-                    "validation must have the same kind of targets as data: class numbers, or "
-                    "real numbers"
-                )
+        elif (
+            isinstance(self.validation, Dataset)  # Dataset.split checks a number
+            and self.validation.is_classification != self.data.is_classification
+        ):
+            raise ValueError(
+                "validation must have the same kind of targets as data: class numbers, or real "
+                "numbers"
+            )

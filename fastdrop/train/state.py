@@ -142,6 +142,7 @@ def save_run(options: FitOptions, batches: Batches, state: RunState, start: dict
     `start` is the random state before the validation data were set aside. A run that resumes
     returns to it first, so that it sets the same samples aside.
     """
+    assert options.checkpoint is not None
     save_checkpoint(
         options.checkpoint,
         options.model,

@@ -66,7 +66,7 @@ def test_thinned_network_equals_the_whole_network(build, monkeypatch):
     assert np.array_equal(
         fd.mc_predict(model, x, **{**options, "samples": 1}).passes, thin.passes[:, :1]
     )
-    monkeypatch.setattr(monte_carlo, "THINS", False)
+    monkeypatch.setattr(monte_carlo, "THINNED", False)
     whole = fd.mc_predict(model, x, **options)
     assert np.abs(thin.passes - whole.passes).max() < 1e-5 and (
         thin.std.max() > 0 or "1.0" in repr(model)

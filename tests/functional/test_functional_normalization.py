@@ -90,8 +90,13 @@ def test_running_statistics_are_updated_with_momentum():
 
 def test_norms_with_one_of_weight_and_bias():
     v = RNG.standard_normal(4)
-    normal = lambda x: (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)  # noqa: E731
-    batch = lambda x: (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)  # noqa: E731
+
+    def normal(x):
+        return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+
+    def batch(x):
+        return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+
     check(lambda x, w: F.layer_norm(x, 4, w), lambda x, w: normal(x) * w, X, v)
     check(lambda x, b: F.layer_norm(x, 4, bias=b), lambda x, b: normal(x) + b, X, v)
     check(

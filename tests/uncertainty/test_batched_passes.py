@@ -127,7 +127,7 @@ def test_layers_that_drop_weights_or_branches_are_not_batched():
         model = nn.Sequential(layer, nn.Dropout(0.3))
         with pytest.warns(
             fd.uncertainty.MCWarning,
-            match=f"{type(layer).__name__} does not work on batched passes",
+            match=f"{type(layer).__name__} is not computed for several passes",
         ) as caught:
             found = fd.mc_predict(model, X, 4, seed=2, output="raw")
         assert caught[0].filename == __file__  # the caller's line

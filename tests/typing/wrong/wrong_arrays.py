@@ -21,5 +21,5 @@ Standardizer.fit(x).transfrom(x)  # error: attr-defined, reportAttributeAccessIs
 fd.data.split(x, 0.5)  # error: arg-type, reportArgumentType
 
 fd.save("model.safetensors", 3)  # error: arg-type, reportArgumentType
-fd.load(3)  # error: call-overload, reportCallIssue
+fd.load(3)  # error: call-overload, reportArgumentType
 fd.schedules.Linear(0.0, 0.5)  # error: call-arg, reportCallIssue
