@@ -4,7 +4,7 @@ import importlib
 import os
 
 
-def load():
+def load() -> None:
     """Import the binding, with less spinning in the OpenMP library that is loaded with it.
 
     By default the waiting threads of libgomp spin for milliseconds. On two cores that two other

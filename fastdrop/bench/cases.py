@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastdrop import _core, functional, kernels, nn, optim, random
+from fastdrop._utils.typing import BoolArray
 from fastdrop.uncertainty.monte_carlo import mc_predict
 
 __all__ = [
@@ -113,7 +114,7 @@ def dropout(side: int, p: float) -> Case:
         candidates["scaled copy, PyTorch"] = lambda: library.mul(tx, float(scale), out=ty)
         candidates["PyTorch"] = lambda: library.nn.functional.dropout(tx, p)
 
-    def check():
+    def check() -> None:
         kept = kernels.keep_mask(side, side, p, seed=1)
         _verify(
             np.array_equal(kernels.dropout(x, p, seed=1), np.where(kept, x * scale, np.float32(0))),
@@ -138,7 +139,7 @@ def matmul(m: int, n: int, k: int, ta: bool = False, tb: bool = False) -> Case:
         pa, pb, pc = library.from_numpy(a), library.from_numpy(b), library.from_numpy(c)
         candidates["PyTorch"] = lambda: library.mm(pa, pb, out=pc)
 
-    def check():
+    def check() -> None:
         wide = a.astype(np.float64) @ b.astype(np.float64)
         bound = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
         _close(kernels.matmul(a, b), wide, bound, "the matrix product")
@@ -161,7 +162,7 @@ def linear(batch: int, width: int) -> Case:
         f = library.nn.functional
         candidates["PyTorch"] = lambda: f.dropout(library.relu(f.linear(tx, tw, tb)), 0.5)
 
-    def check():
+    def check() -> None:
         wide = x.astype(np.float64) @ w.T + b
         bound = np.abs(x).astype(np.float64) @ np.abs(w.T) + np.abs(b)
         expected = np.where(
@@ -216,7 +217,7 @@ def training_step(
     if not ours:
         x, y = torch().from_numpy(x), torch().from_numpy(y)
 
-    def step():
+    def step() -> float:
         loss = loss_of(model(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -239,7 +240,7 @@ def mlp_step(hidden: int, batch: int) -> Case:
         candidates["PyTorch"] = training_step(mlp(library.nn, hidden, RATES), x, y)
         candidates["PyTorch, no dropout"] = training_step(mlp(library.nn, hidden, none), x, y)
 
-    def check():
+    def check() -> None:
         """With dropout the loss of one batch falls; without it five losses equal PyTorch's."""
         step = training_step(mlp(nn, hidden, RATES), x, y, lr=0.05)
         losses = [step() for _ in range(30 if batch > 1 else 300)]
@@ -290,12 +291,12 @@ def monte_carlo(batch: int) -> Case:
         tx = library.from_numpy(x)
 
         @library.inference_mode()
-        def loop():
+        def loop() -> Any:
             passes = library.stack([library.softmax(theirs(tx), 1) for _ in range(SAMPLES)])
             return passes.mean(0), passes.var(0, unbiased=False)
 
         @library.inference_mode()
-        def repeated():
+        def repeated() -> Any:
             passes = library.softmax(theirs(tx.repeat_interleave(SAMPLES, 0)), 1).reshape(
                 batch, SAMPLES, 10
             )
@@ -303,7 +304,7 @@ def monte_carlo(batch: int) -> Case:
 
         candidates |= {"PyTorch, a loop": loop, "PyTorch, one repeated batch": repeated}
 
-    def check():
+    def check() -> None:
         """The same pass by pass in float64, with the masks of the contract."""
         w = [p.data.astype(np.float64) for p in model.parameters()]
         first, passes = np.maximum(x @ w[0].T + w[1], 0), []
@@ -318,7 +319,7 @@ def monte_carlo(batch: int) -> Case:
             "mc_predict",
         )
 
-    def random_mask(rows, site, t):
+    def random_mask(rows: int, site: int, t: int) -> BoolArray:
         mask = np.empty((rows, HIDDEN), np.bool_)
         _core.keep_mask(
             mask, _core.Stream(1, site, 0, t, 0, 0, random.MONTE_CARLO), _core.keep_threshold(0.5)

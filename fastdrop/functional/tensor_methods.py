@@ -107,7 +107,7 @@ def _attach() -> None:
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
     reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
-    Tensor.T = reverse  # type: ignore[assignment]
+    Tensor.T = reverse  # type: ignore[assignment] # the class declares what T gives
 
 
 _attach()

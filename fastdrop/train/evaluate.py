@@ -15,7 +15,6 @@ from fastdrop.train.objective import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import SupportsFloat
 
     import numpy.typing as npt
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.data.dataset import Dataset
+    from fastdrop.train.objective import Metric
 
 __all__ = ["evaluate"]
 
@@ -32,7 +32,7 @@ def evaluate(
     data: Dataset | tuple[ArrayLike, ArrayLike],
     *,
     loss: str | Callable[..., Tensor] | None = None,
-    metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     batch_size: int = 1024,
     sample_weight: ArrayLike | None = None,
 ) -> dict[str, float]:

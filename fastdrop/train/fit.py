@@ -15,7 +15,6 @@ from fastdrop.train.options import FitOptions, as_early_stopping, as_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import SupportsFloat
 
     from fastdrop import nn
     from fastdrop._utils.typing import ArrayLike, PathLike
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from fastdrop.data.dataset import Dataset
     from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
     from fastdrop.train.callbacks import EarlyStopping, Epoch
+    from fastdrop.train.objective import Metric
 
 __all__ = ["fit"]
 
@@ -42,7 +42,7 @@ def fit(
     clip_norm: float | None = None,
     max_norm: float | None = None,
     mixup: float = 0.0,
-    metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     shuffle: bool = True,
     drop_last: bool = False,
     checkpoint: PathLike | None = None,

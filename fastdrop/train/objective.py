@@ -14,9 +14,12 @@ from fastdrop.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import SupportsFloat
+    from typing import SupportsFloat, TypeAlias
 
     import numpy.typing as npt
+
+    # From the outputs and the targets of all samples.
+    Metric: TypeAlias = Callable[[npt.NDArray[np.float32], npt.NDArray[Any]], SupportsFloat]
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": functional.cross_entropy,
@@ -56,7 +59,7 @@ class Objective:
         self,
         loss: str | Callable[..., Tensor] | None,
         data: Dataset,
-        metrics: Mapping[str, Callable[..., SupportsFloat]] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         if loss is None:
             loss = "cross_entropy" if data.is_classification else "mse"
@@ -81,7 +84,7 @@ class Objective:
                 "metrics must be a dict of names and functions (output, target) -> number, "
                 f"got {check.describe(metrics)}"
             )
-        self.metrics: dict[str, Callable[..., SupportsFloat]] = metrics
+        self.metrics = metrics
 
     def __call__(
         self,
