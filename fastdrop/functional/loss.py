@@ -13,7 +13,7 @@ from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.pointwise import div
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -29,7 +29,7 @@ def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[T
 
 
 def reduced(
-    values: Float32Array,
+    values: FloatArray,
     inputs: tuple[Tensor, ...],
     gradients: Callable[[Float32Array], Any],
     reduction: str,
@@ -39,7 +39,7 @@ def reduced(
 
     Parameters
     ----------
-    values : float32 array
+    values : float array
     inputs : tuple of Tensor
     gradients : callable
         gradients(factor) -> the gradient of each input, times factor, an array that broadcasts to
@@ -319,7 +319,7 @@ def gaussian_nll_loss(
     d = x.data - t.data
     safe: Float32Array = np.maximum(v.data, least)
     constant = np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
-    values: Any = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
+    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
 
     def gradients(f: Float32Array) -> Any:
         g = d / safe * f

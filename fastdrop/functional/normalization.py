@@ -178,7 +178,7 @@ def batch_norm(
     eps = check.real(eps, "eps", low=0.0)
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
     if not training and mean_ is not None and var_ is not None:
-        scale: Float32Array = 1.0 / np.sqrt(var_.data.reshape(shape) + np.float32(eps))
+        scale: Any = 1.0 / np.sqrt(var_.data.reshape(shape) + np.float32(eps))
         y = (x.data - mean_.data.reshape(shape)) * scale
         return _affine(y, x, w, b, shape, axes, lambda g: g * scale)
     if type(x) is PassTensor:

@@ -19,7 +19,8 @@ KEEP_BITS, UNIFORM, NORMAL = 0, 1, 2
 class MaskKey(NamedTuple):
     """Coordinates of a mask as the caller gave them. Immutable; the stream methods validate them.
 
-    A named tuple rather than a frozen dataclass: creating one costs 0.4 us instead of 1.4.
+    A named tuple is immutable without the cost of a frozen dataclass, which sets each field by
+    `object.__setattr__`. Creating one costs 7000 instructions with keywords, 4200 without.
 
     Attributes
     ----------
