@@ -66,6 +66,6 @@ enum {
 ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n);
 
 /* Whether an output of so many floats is written with stores that bypass the caches. */
-int fd_past_caches(ptrdiff_t elements);
+int fd_exceeds_caches(ptrdiff_t elements);
 
 #endif
