@@ -27,6 +27,7 @@ MODULES = {
     "fastdrop.schedules",
     "fastdrop.io",
     "fastdrop.train",
+    "fastdrop.predictor",
     "fastdrop.uncertainty",
     "fastdrop.inspection",
     "fastdrop.sklearn",
