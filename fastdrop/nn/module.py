@@ -11,6 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def checked_module(value: Any, name: str) -> Module:
     return value
 
 
-class Module:
+class Module(NamedEntries):
     """Base class of all layers and models.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and
@@ -110,7 +111,13 @@ class Module:
     else:
 
         def forward(self, *args, **kwargs):
-            """Compute the output. Call the module instead: that opens the forward pass."""
+            """Compute the output. Call the module instead: that opens the forward pass.
+
+            Parameters
+            ----------
+            *args, **kwargs
+                As the subclass defines them: arrays or tensors whose axis 0 is the sample.
+            """
             raise TypeError(f"{type(self).__name__} must define forward()")
 
     # ---- calling ----
@@ -290,6 +297,11 @@ class Module:
         ----------
         prefix : str
             Put before every name, with a dot.
+
+        Yields
+        ------
+        (str, Module)
+            The dotted name below this module, and the module; this one has the name `prefix`.
         """
         seen: set[Module] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
@@ -306,78 +318,18 @@ class Module:
             ]
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below, each once, in registration order."""
+        """This module and all below, each once, in registration order.
+
+        Returns
+        -------
+        iterator of Module
+        """
         # The kept tuple leaves out `self`: no reference cycle that only the collector would free.
         version, below = self._descendants
         if version != _structure:
             below = tuple(module for _, module in self.named_modules())[1:]
             object.__setattr__(self, "_descendants", (_structure, below))
         return itertools.chain((self,), below)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Pairs (name, module) of the submodules directly in this module."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
-
-    def children(self) -> Iterator[Module]:
-        """The submodules directly in this module."""
-        return (child for _, child in self.named_children())
-
-    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
-        """Pairs (dotted name, entry) of the named table of this module and those below."""
-        seen = set()
-        for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for key, value in getattr(module, table).items():
-                if value is not None and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{name}.{key}" if name else key, value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Pairs (name, parameter), each parameter once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return self._named("_parameters", prefix, recurse)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """The parameters, each once, in registration order.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return (p for _, p in self.named_parameters("", recurse))
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Tensor | npt.NDArray[Any]]]:
-        """Pairs (name, buffer), each buffer once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return self._named("_buffers", prefix, recurse)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor | npt.NDArray[Any]]:
-        """The buffers, each once: float32 Tensors and integer arrays.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return (b for _, b in self.named_buffers("", recurse))
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function on every submodule, then on this module; returns self.
@@ -386,6 +338,11 @@ class Module:
         ----------
         fn : callable
             Takes a Module; its result is ignored.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         for child in self.children():
             child.apply(fn)
@@ -401,6 +358,11 @@ class Module:
         ----------
         mode : bool
             False: evaluation mode.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         mode = check.flag(mode, "mode")
         for module in self.modules():
@@ -408,7 +370,13 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Put this module and all below into evaluation mode; returns self."""
+        """Put this module and all below into evaluation mode; returns self.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -418,6 +386,11 @@ class Module:
         ----------
         requires_grad : bool
             False freezes the parameters.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         for p in self.parameters():
             p.requires_grad_(requires_grad)
@@ -485,7 +458,12 @@ class Module:
         return load_arrays(dict(named_state(self)), state_dict, strict, assign)
 
     def extra_repr(self) -> str:
-        """The text between the brackets of repr; layers override it."""
+        """The text between the brackets of repr; layers override it.
+
+        Returns
+        -------
+        str
+        """
         return ""
 
     def __repr__(self) -> str:
