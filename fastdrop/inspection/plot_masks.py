@@ -163,7 +163,7 @@ def drawn_mask(
     training = layer.training
     try:
         layer.train()
-        with no_grad(), random.mask_state(seed=seed, draw=draw):
+        with no_grad(), random.mask_state(seed=seed, draw=draw, instance=0):
             if isinstance(layer, WEIGHT_LAYERS):
                 return _weight_factors(layer)
             if isinstance(layer, nn.Embedding):

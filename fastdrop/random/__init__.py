@@ -15,13 +15,16 @@ from fastdrop.random.forward_pass import (
     stream_for,
     used_up,
 )
+from fastdrop.random.instances import get_instance, set_instances
 from fastdrop.random.overrides import draw_is_fixed, is_busy, mask_state, monte_carlo
 from fastdrop.random.seeding import (
+    current_run,
     generator,
     get_state,
     initial_seed,
     manual_seed,
     own_run,
+    restore_run,
     set_state,
 )
 
@@ -31,10 +34,12 @@ __all__ = [
     "ForwardPass",
     "batched_passes",
     "current",
+    "current_run",
     "draw_is_fixed",
     "draws",
     "forward_pass",
     "generator",
+    "get_instance",
     "get_state",
     "initial_seed",
     "is_busy",
@@ -46,6 +51,8 @@ __all__ = [
     "only_rows",
     "own_run",
     "rate_now",
+    "restore_run",
+    "set_instances",
     "set_state",
     "stream_for",
     "used_up",

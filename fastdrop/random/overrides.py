@@ -24,6 +24,7 @@ def mask_state(
     draw: int | None = None,
     row0: int | None = None,
     rows: ArrayLike | None = None,
+    instance: int | None = None,
 ) -> Iterator[None]:
     """Context manager: fix the seed, the draw or the row numbers of the forward passes inside.
 
@@ -41,6 +42,9 @@ def mask_state(
         Global number of the first row, in [0, 2**32).
     rows : array of int (N,), optional
         Global number of each row, instead of `row0`.
+    instance : int, optional
+        In [0, 2**24): use it instead of the instances of the modules that are called. A module
+        that has none yet does not get one.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def mask_state(
     if rows is not None:
         numbers = check.row_numbers(check.as_array(rows, "rows"), new.get("row0", 0))[1]
         new["rows"] = np.array(numbers)  # a copy: keys may outlive the caller's array
+    if instance is not None:
+        new["instance"] = check.integer(instance, "instance", 0, check.INSTANCE_MAX)
     before, thread_state.overrides = thread_state.overrides, new
     try:
         yield
