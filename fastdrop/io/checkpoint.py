@@ -162,6 +162,8 @@ def restore(
             raise ValueError(f"{path!r} holds no state of {article} {name}")
     # Older versions did not have instances: all masks were those of instance 0.
     instances = tree.get("instances", dict.fromkeys(["", *tree["draws"]], 0))
+    if not isinstance(instances, dict):
+        raise ValueError(f"{path!r} does not fit the model: its instances are no mapping of names")
     unknown = (tree["draws"].keys() | instances.keys()) - modules.keys()
     if unknown:
         raise ValueError(f"{path!r} does not fit the model: it has no module {min(unknown)!r}")

@@ -139,8 +139,9 @@ def _thread_draws(run: Run, thread: int) -> None:
 def _at_the_same_time(run: Run, thread: int, other: int, alive: set[int | None]) -> bool:
     """Whether `thread`, which draws now, and `other`, which drew before, work at the same time.
 
-    The main thread is always alive. It and another thread do only if they draw in turns.
+    The main thread is always alive, so it counts only if it draws again after `thread` did.
     """
-    if threading.main_thread().ident in (thread, other):
-        return thread in run.threads and other in alive
-    return other in alive or thread in run.threads[other]
+    main = threading.main_thread().ident
+    if other == main:
+        return thread in run.threads
+    return other in alive or (thread != main and thread in run.threads[other])

@@ -13,6 +13,7 @@ import fastdrop as fd
 import fastdrop.nn.functional as F
 from fastdrop import kernels as K
 from fastdrop import nn
+from fastdrop.io.checkpoint import read_checkpoint, restore
 from fastdrop.random.seeding import current_run
 
 ONES = np.ones((6, 200), np.float32)
@@ -213,6 +214,32 @@ def test_a_checkpoint_that_does_not_fit_changes_no_instance(tmp_path):
     assert np.array_equal(kept(first), mask(0, draw=1))
 
 
+@pytest.mark.parametrize("wrong", [{"": 2**24 - 1}, {"": "1"}, {"9": 1}, [1], None])
+def test_a_checkpoint_with_wrong_instances_is_refused(wrong, tmp_path):
+    saved = model()
+    kept(saved)
+    fd.save_checkpoint(tmp_path / "run", saved)
+    tree = read_checkpoint(tmp_path / "run")
+    assert tree["instances"] == {"": 0}
+    with pytest.raises(ValueError, match="does not fit the"):
+        restore({**tree, "instances": wrong}, "run", saved)
+    assert fd.random.get_instance(saved) == 0 and np.array_equal(kept(saved), mask(0, 1))
+
+
+def test_a_checkpoint_of_an_older_version_has_instance_0(tmp_path):
+    saved = model()
+    kept(saved)
+    fd.save_checkpoint(tmp_path / "run", saved)
+    tree = read_checkpoint(tmp_path / "run")
+    del tree["instances"], tree["random"]["next_instance"]
+    fd.manual_seed(4)
+    other, loaded = model(), model()
+    kept(other), kept(loaded)
+    restore(tree, "run", loaded)
+    assert np.array_equal(kept(loaded), mask(0, 1))
+    assert np.array_equal(kept(other), mask(1, 1))
+
+
 # ---- which passes count ----
 
 
@@ -325,6 +352,23 @@ def test_the_main_thread_and_another_one_that_draw_in_turns():
     turns.wait()
     with pytest.warns(RuntimeWarning, match="several threads"):
         layer(ONES)
+    turns.wait()
+    thread.join(30)
+
+
+def test_the_main_thread_beside_a_thread_that_has_drawn():
+    turns = threading.Barrier(2, timeout=20)
+
+    def work():
+        train()
+        turns.wait()
+        turns.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    turns.wait()
+    with pytest.warns(RuntimeWarning, match="several threads"):
+        train()
     turns.wait()
     thread.join(30)
 
