@@ -209,6 +209,11 @@ def set_state(state: dict[str, Any]) -> None:
     >>> fd.random.generator("mine").random() == first
     True
     """
+    _begin(_run_of(state))
+
+
+def _run_of(state: dict[str, Any]) -> Run:
+    """The run that continues from a state of `get_state`."""
     run = Run(check.integer(state["seed"], "state['seed']", 0, check.U64_MAX))
     run.free_draw = check.integer(state["free_draw"], "state['free_draw']", 0, check.U32_MAX + 1)
     first = state.get("next_instance", 0)  # states of older versions have none
@@ -218,7 +223,7 @@ def set_state(state: dict[str, Any]) -> None:
         g = np.random.Generator(np.random.PCG64(0))
         g.bit_generator.state = bits
         run.generators[name] = g
-    _begin(run)
+    return run
 
 
 def restore_run(run: Run, state: dict[str, Any]) -> None:
@@ -258,16 +263,12 @@ def own_run(start: int | dict[str, Any]) -> Iterator[None]:
     """
     t = thread_state
     before = t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples
-    inside = Run(0)
-    if isinstance(start, dict):  # set_state below keeps those of the run that is continued
-        inside.start_instances(check.INSTANCE_MAX)
-        inside.keep_instances(current_run())
+    if isinstance(start, dict):
+        inside = _run_of(start)
+    else:
+        inside = Run(check.integer(start, "seed", 0, check.U64_MAX))
     t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = inside, None, {}, 0, 0
     try:
-        if isinstance(start, dict):
-            set_state(start)
-        else:
-            manual_seed(start)
         yield
     finally:
         t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = before
