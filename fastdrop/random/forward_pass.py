@@ -65,7 +65,7 @@ class ForwardPass:
     instance : int
         The instance of the masks of this pass; -1 until the first one is drawn.
     step : int
-        What schedules of rates are evaluated at: the number of training passes so far.
+        What schedules of rates are evaluated at: the number of passes that were counted so far.
     masks : {"per_sample", "shared"} or None
         The kind of masks in a Monte Carlo pass; None in other passes.
     thinned : bool
