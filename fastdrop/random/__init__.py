@@ -1,5 +1,6 @@
 """Randomness: the run's seed, named generators, and the mask keys of forward passes."""
 
+from fastdrop._core import ModeScope, modes
 from fastdrop.random.forward_pass import (
     MONTE_CARLO,
     CannotCarry,
@@ -15,7 +16,14 @@ from fastdrop.random.forward_pass import (
     stream_for,
     used_up,
 )
-from fastdrop.random.overrides import draw_is_fixed, is_busy, mask_state, monte_carlo
+from fastdrop.random.overrides import (
+    draw_is_fixed,
+    is_busy,
+    mask_state,
+    monte_carlo,
+    outside_passes,
+    without_init,
+)
 from fastdrop.random.seeding import (
     generator,
     get_state,
@@ -29,6 +37,7 @@ __all__ = [
     "MONTE_CARLO",
     "CannotCarry",
     "ForwardPass",
+    "ModeScope",
     "batched_passes",
     "current",
     "draw_is_fixed",
@@ -42,11 +51,14 @@ __all__ = [
     "is_thinned",
     "manual_seed",
     "mask_state",
+    "modes",
     "monte_carlo",
     "only_rows",
+    "outside_passes",
     "own_run",
     "rate_now",
     "set_state",
     "stream_for",
     "used_up",
+    "without_init",
 ]

@@ -8,12 +8,12 @@ from the run's seed and a name.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
 
+from fastdrop._core import Scope
 from fastdrop._utils import validation as check
 from fastdrop.random.thread_state import thread_state
 
@@ -43,17 +43,19 @@ _process_run = Run(0)
 
 
 def current_run() -> Run:
-    """The run of this thread: its own one inside `own_run`, otherwise the run of the process."""
-    return thread_state.run or _process_run
+    """The run of this context: its own one inside `own_run`, otherwise the run of the process."""
+    own: own_run | None = thread_state.run
+    return _process_run if own is None else own.run
 
 
 def _begin(run: Run) -> None:
     """Make `run` the current run."""
     global _process_run
-    if thread_state.run:
-        thread_state.run = run
-    else:
+    own: own_run | None = thread_state.run
+    if own is None:
         _process_run = run
+    else:
+        own.run = run
 
 
 def manual_seed(seed: int) -> None:
@@ -164,18 +166,22 @@ def set_state(state: dict[str, Any]) -> None:
     >>> fd.random.generator("mine").random() == first
     True
     """
+    _begin(_run_of(state))
+
+
+def _run_of(state: dict[str, Any]) -> Run:
+    """The run that continues from a state of `get_state`."""
     run = Run(check.integer(state["seed"], "state['seed']", 0, check.U64_MAX))
     run.free_draw = check.integer(state["free_draw"], "state['free_draw']", 0, check.U32_MAX + 1)
     for name, bits in state["generators"].items():
         g = np.random.Generator(np.random.PCG64(0))
         g.bit_generator.state = bits
         run.generators[name] = g
-    _begin(run)
+    return run
 
 
-@contextmanager
-def own_run(start: int | dict[str, Any]) -> Iterator[None]:
-    """Context manager: inside, this thread has a run of its own.
+class own_run(Scope, ContextDecorator):  # noqa: N801 (a context manager)
+    """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
     The run outside, which other threads may use, does not change. `mask_state`, an open forward
     pass and a Monte Carlo prediction that surround the block have no effect inside it. They
@@ -201,14 +207,23 @@ def own_run(start: int | dict[str, Any]) -> Iterator[None]:
     >>> fd.initial_seed()
     1
     """
-    t = thread_state
-    before = t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples
-    t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = Run(0), None, {}, 0, 0
-    try:
+
+    def __init__(self, start: int | dict[str, Any]) -> None:
+        self.start = start
         if isinstance(start, dict):
-            set_state(start)
+            self.run = _run_of(start)
         else:
-            manual_seed(start)
-        yield
-    finally:
-        t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = before
+            self.run = Run(check.integer(start, "seed", 0, check.U64_MAX))
+        super().__init__(
+            {
+                "run": self,
+                "forward_pass": None,
+                "overrides": {},
+                "batched_passes": 0,
+                "batched_samples": 0,
+                "reads_passes": False,
+            }
+        )
+
+    def _recreate_cm(self) -> own_run:
+        return type(self)(self.start)  # as a decorator: each call starts anew
