@@ -10,6 +10,7 @@ change and keeps those of the others. It does not restore what was there when it
 """
 
 cimport cython
+from cpython.object cimport PyObject_GenericGetAttr, PyObject_GenericSetAttr
 from cpython.contextvars cimport (
     PyContextVar_New_with_default as new_context_variable,
     PyContextVar_Reset,
@@ -47,7 +48,7 @@ cdef class ContextState:
     cdef bint grad_enabled
     cdef bint reads_passes
     cdef bint skips_init
-    cdef ContextState with_modes    # the nearest state that a ModeScope made, or None
+    cdef ModeScope mode_scope       # the innermost one, or None
     cdef Entry entry                # of the scope that made this state; None for the first state
     cdef ContextState outer
     cdef bint rebuilt               # the entry's token belongs to an earlier version of the state
@@ -81,7 +82,7 @@ cdef ContextState state_inside(ContextState outer, Entry entry):
     state.grad_enabled = outer.grad_enabled
     state.reads_passes = outer.reads_passes
     state.skips_init = outer.skips_init
-    state.with_modes = outer.with_modes
+    state.mode_scope = outer.mode_scope
     state.entry = entry
     state.outer = outer
     state.checked = outer.checked
@@ -280,7 +281,7 @@ cdef class ModeScope(Scope):
 
     cdef int change(self, ContextState state) except -1:
         leave_passes(state)
-        state.with_modes = state
+        state.mode_scope = self
         return 0
 
     cdef bint covers(self, module) except -1:
@@ -348,41 +349,52 @@ cdef class CallingContext:
     def skips_init(self):
         return state_now().skips_init
 
-    def training_of(self, module, own):
-        """The mode of a module in this context; `own` is the mode that it has itself."""
-        cdef ContextState state = state_now().with_modes
-        cdef ModeScope scope
-        while state is not None:
-            scope = <ModeScope>state.entry.scope
-            if scope.set_inside is not None:
-                found = scope.set_inside.get(<Py_ssize_t><void *>module)
-                if found is not None:
-                    return found[1]
-            if scope.covers(module):
-                return scope.training
-            state = state.outer.with_modes
-        return own
-
-    def set_training(self, module, bint mode):
-        """Set the mode of a module in this context; False where no scope sets its mode."""
-        cdef ContextState state = state_now().with_modes
-        cdef ModeScope scope
-        while state is not None:
-            scope = <ModeScope>state.entry.scope
-            if scope.covers(module):
-                if scope.set_inside is None:
-                    scope.set_inside = {}
-                scope.set_inside[<Py_ssize_t><void *>module] = (module, mode)
-                return True
-            state = state.outer.with_modes
-        return False
-
     def structure_changed(self):
         """Modules were added or removed: the scopes of this context ask for their members again."""
-        cdef ContextState state = state_now().with_modes
-        while state is not None:
-            (<ModeScope>state.entry.scope).members = None
-            state = state.outer.with_modes
+        cdef ContextState place = state_now()
+        while place.mode_scope is not None:
+            place.mode_scope.members = None
+            place = place.outer
 
 
 modes = CallingContext()
+
+
+@cython.final
+cdef class TrainingMode:
+    """The attribute `training` of a module: its mode in the calling context.
+
+    Inside of a ModeScope that covers the module it is the mode of the scope. Otherwise it is the
+    attribute `_training`, the mode of the module itself.
+    """
+
+    def __get__(self, module, owner):
+        if module is None:
+            return self
+        cdef ContextState place = state_now()
+        cdef ModeScope scope
+        while place.mode_scope is not None:
+            scope = place.mode_scope
+            if place.entry.scope is scope:
+                if scope.set_inside is not None:
+                    found = scope.set_inside.get(<Py_ssize_t><void *>module)
+                    if found is not None:
+                        return found[1]
+                if scope.covers(module):
+                    return scope.training
+            place = place.outer
+        return PyObject_GenericGetAttr(module, "_training")
+
+    def __set__(self, module, mode):
+        cdef ContextState place = state_now()
+        cdef ModeScope scope
+        cdef bint value = mode
+        while place.mode_scope is not None:
+            scope = place.mode_scope
+            if place.entry.scope is scope and scope.covers(module):
+                if scope.set_inside is None:
+                    scope.set_inside = {}
+                scope.set_inside[<Py_ssize_t><void *>module] = (module, value)
+                return
+            place = place.outer
+        PyObject_GenericSetAttr(module, "_training", value)

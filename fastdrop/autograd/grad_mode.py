@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fastdrop._core import GradScope, modes
+from fastdrop._utils.decorator import BlockDecorator
 
 if TYPE_CHECKING:
     from fastdrop.autograd.tensor import Tensor
@@ -34,7 +34,7 @@ def wants_grad(*inputs: Tensor) -> bool:
     return False
 
 
-class _GradMode(GradScope, ContextDecorator):
+class _GradMode(GradScope, BlockDecorator):
     """Base of `no_grad` and `enable_grad`: context manager, and decorator with or without ()."""
 
     value = True

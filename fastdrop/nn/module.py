@@ -11,6 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def checked_module(value: Any, name: str) -> Module:
     return value
 
 
-class Module:
+class Module(NamedEntries):
     """Base class of all layers and models.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and
@@ -92,6 +93,7 @@ class Module:
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
+    training = random.TrainingMode()
     _training: bool  # the module's own mode; `training` is the mode in the calling context
     _draw: int
     # Structure version, the first site of each module by its id(), and the number of all sites.
@@ -335,71 +337,6 @@ class Module:
         """The id() of each module below this one."""
         return self._below()[2]
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Pairs (name, module) of the submodules directly in this module."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
-
-    def children(self) -> Iterator[Module]:
-        """The submodules directly in this module."""
-        return (child for _, child in self.named_children())
-
-    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
-        """Pairs (dotted name, entry) of the named table of this module and those below."""
-        seen = set()
-        for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for key, value in getattr(module, table).items():
-                if value is not None and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{name}.{key}" if name else key, value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Pairs (name, parameter), each parameter once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return self._named("_parameters", prefix, recurse)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """The parameters, each once, in registration order.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return (p for _, p in self.named_parameters("", recurse))
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Tensor | npt.NDArray[Any]]]:
-        """Pairs (name, buffer), each buffer once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return self._named("_buffers", prefix, recurse)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor | npt.NDArray[Any]]:
-        """The buffers, each once: float32 Tensors and integer arrays.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return (b for _, b in self.named_buffers("", recurse))
-
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function on every submodule, then on this module; returns self.
 
@@ -414,17 +351,6 @@ class Module:
         return self
 
     # ---- modes and gradients ----
-
-    @property
-    def training(self) -> bool:
-        """Whether the module is in training mode, for the thread or asyncio task that asks."""
-        return random.modes.training_of(self, self._training)
-
-    @training.setter
-    def training(self, mode: bool) -> None:
-        mode = check.flag(mode, "training")
-        if not random.modes.set_training(self, mode):
-            object.__setattr__(self, "_training", mode)
 
     def train(self, mode: bool = True) -> Self:
         """Put this module and all below into training mode; returns self.

@@ -1,6 +1,6 @@
 """Randomness: the run's seed, named generators, and the mask keys of forward passes."""
 
-from fastdrop._core import ModeScope, modes
+from fastdrop._core import ModeScope, TrainingMode, modes
 from fastdrop.random.forward_pass import (
     MONTE_CARLO,
     CannotCarry,
@@ -38,6 +38,7 @@ __all__ = [
     "CannotCarry",
     "ForwardPass",
     "ModeScope",
+    "TrainingMode",
     "batched_passes",
     "current",
     "draw_is_fixed",

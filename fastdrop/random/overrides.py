@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._core import Scope
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
 
 
-class mask_state(Scope, ContextDecorator):  # noqa: N801 (a context manager)
+class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
     """Context manager: fix the seed, the draw or the row numbers of the forward passes inside.
 
     Use it for micro-batches (the same draw, row0 = where the piece begins), for recomputation (the

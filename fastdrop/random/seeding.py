@@ -8,13 +8,13 @@ from the run's seed and a name.
 from __future__ import annotations
 
 import zlib
-from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
 
 from fastdrop._core import Scope
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop.random.thread_state import thread_state
 
 
@@ -180,7 +180,7 @@ def _run_of(state: dict[str, Any]) -> Run:
     return run
 
 
-class own_run(Scope, ContextDecorator):  # noqa: N801 (a context manager)
+class own_run(Scope, BlockDecorator):  # noqa: N801 (a context manager)
     """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
     The run outside, which other threads may use, does not change. `mask_state`, an open forward
