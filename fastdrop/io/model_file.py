@@ -87,7 +87,7 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     about: dict[str, Any] = {
         "version": _VERSION,
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "training": model.training,
+        "training": model._training,  # not the mode in a prediction that is running
         "architecture": None,
         "why": None,
         "info": info,

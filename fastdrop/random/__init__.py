@@ -1,5 +1,6 @@
 """Randomness: the run's seed, named generators, and the mask keys of forward passes."""
 
+from fastdrop._core import ModeScope, TrainingMode, modes
 from fastdrop.random.forward_pass import (
     MONTE_CARLO,
     CannotCarry,
@@ -16,7 +17,14 @@ from fastdrop.random.forward_pass import (
     used_up,
 )
 from fastdrop.random.instances import get_instance, set_instances
-from fastdrop.random.overrides import draw_is_fixed, is_busy, mask_state, monte_carlo
+from fastdrop.random.overrides import (
+    draw_is_fixed,
+    is_busy,
+    mask_state,
+    monte_carlo,
+    outside_passes,
+    without_init,
+)
 from fastdrop.random.seeding import (
     current_run,
     generator,
@@ -32,6 +40,8 @@ __all__ = [
     "MONTE_CARLO",
     "CannotCarry",
     "ForwardPass",
+    "ModeScope",
+    "TrainingMode",
     "batched_passes",
     "current",
     "current_run",
@@ -47,8 +57,10 @@ __all__ = [
     "is_thinned",
     "manual_seed",
     "mask_state",
+    "modes",
     "monte_carlo",
     "only_rows",
+    "outside_passes",
     "own_run",
     "rate_now",
     "restore_run",
@@ -56,4 +68,5 @@ __all__ = [
     "set_state",
     "stream_for",
     "used_up",
+    "without_init",
 ]

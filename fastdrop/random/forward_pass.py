@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop._core import Stream
+from fastdrop._core import PassScope, Stream
 from fastdrop._utils import validation as check
 from fastdrop.random.instances import instance_that_draws, run_that_draws
 from fastdrop.random.seeding import current_run
@@ -54,7 +54,8 @@ class ForwardPass:
     draw : int
         The module's draw counter, unless `mask_state` or `monte_carlo` fixes the draw.
     sites : dict
-        The site of each stochastic layer, by the layer's id().
+        The first site of each module that is part of the pass, by its id(); None for modules
+        without sites.
     n_sites : int
         The number of all sites. Functional calls share the site after the last one.
     module : Module, optional
@@ -97,7 +98,9 @@ class ForwardPass:
         "thinned",
     )
 
-    def __init__(self, draw: int, sites: dict[int, int], n_sites: int, module: Any = None) -> None:
+    def __init__(
+        self, draw: int, sites: dict[int, int | None], n_sites: int, module: Any = None
+    ) -> None:
         overrides = thread_state.overrides
         self.module = module
         self.instance = -1
@@ -237,7 +240,7 @@ class ForwardPass:
         return instance_that_draws(self.module)
 
 
-class forward_pass:  # noqa: N801 (a context manager; as a generator it costs 2 us more)
+class forward_pass(PassScope):  # noqa: N801 (a context manager)
     """Context manager: the forward pass of an outermost module. `Module.__call__` opens it.
 
     Parameters
@@ -246,22 +249,16 @@ class forward_pass:  # noqa: N801 (a context manager; as a generator it costs 2 
         As in `ForwardPass`, which is the value of the `with` statement.
     """
 
-    __slots__ = ("before", "opened")
+    __slots__ = ()
 
-    def __init__(self, draw: int, sites: dict[int, int], n_sites: int, module: Any = None) -> None:
-        self.before = thread_state.forward_pass
+    def __init__(
+        self, draw: int, sites: dict[int, int | None], n_sites: int, module: Any = None
+    ) -> None:
         self.opened = ForwardPass(draw, sites, n_sites, module)
-
-    def __enter__(self) -> ForwardPass:
-        thread_state.forward_pass = self.opened
-        return self.opened
-
-    def __exit__(self, *exc: object) -> None:
-        thread_state.forward_pass = self.before
 
 
 def current() -> ForwardPass | None:
-    """The forward pass that is open in this thread, or None."""
+    """The forward pass that is open in the calling context, or None."""
     return thread_state.forward_pass
 
 
@@ -332,7 +329,7 @@ def stream_for(
 
 
 def batched_passes() -> int:
-    """How many Monte Carlo passes this thread computes as one batch; 0: none, or one at a time."""
+    """How many Monte Carlo passes are computed as one batch; 0: none, or one at a time."""
     return thread_state.batched_passes
 
 
@@ -343,7 +340,7 @@ def is_thinned() -> bool:
 
 
 def is_monte_carlo() -> bool:
-    """Whether this thread is in a pass of a Monte Carlo prediction."""
+    """Whether the caller is in a pass of a Monte Carlo prediction."""
     ps = thread_state.forward_pass
     return ps is not None and ps.masks is not None
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from fastdrop._core import Scope
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop.random.thread_state import thread_state
 
 
@@ -85,17 +85,19 @@ _process_run = Run(0)
 
 
 def current_run() -> Run:
-    """The run of this thread: its own one inside `own_run`, otherwise the run of the process."""
-    return thread_state.run or _process_run
+    """The run of this context: its own one inside `own_run`, otherwise the run of the process."""
+    own: own_run | None = thread_state.run
+    return _process_run if own is None else own.run
 
 
 def _begin(run: Run) -> None:
     """Make `run` the current run."""
     global _process_run
-    if thread_state.run:
-        thread_state.run = run
-    else:
+    own: own_run | None = thread_state.run
+    if own is None:
         _process_run = run
+    else:
+        own.run = run
 
 
 def manual_seed(seed: int) -> None:
@@ -232,9 +234,8 @@ def restore_run(run: Run, state: dict[str, Any]) -> None:
     set_state(state)
 
 
-@contextmanager
-def own_run(start: int | dict[str, Any]) -> Iterator[None]:
-    """Context manager: inside, this thread has a run of its own.
+class own_run(Scope, BlockDecorator):  # noqa: N801 (a context manager)
+    """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
     The run outside, which other threads may use, does not change. With a seed, the first module
     that draws a mask inside has instance 0. `mask_state`, an open forward
@@ -261,14 +262,23 @@ def own_run(start: int | dict[str, Any]) -> Iterator[None]:
     >>> fd.initial_seed()
     1
     """
-    t = thread_state
-    before = t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples
-    if isinstance(start, dict):
-        inside = _run_of(start)
-    else:
-        inside = Run(check.integer(start, "seed", 0, check.U64_MAX))
-    t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = inside, None, {}, 0, 0
-    try:
-        yield
-    finally:
-        t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = before
+
+    def __init__(self, start: int | dict[str, Any]) -> None:
+        self.start = start
+        if isinstance(start, dict):
+            self.run = _run_of(start)
+        else:
+            self.run = Run(check.integer(start, "seed", 0, check.U64_MAX))
+        super().__init__(
+            {
+                "run": self,
+                "forward_pass": None,
+                "overrides": {},
+                "batched_passes": 0,
+                "batched_samples": 0,
+                "reads_passes": False,
+            }
+        )
+
+    def _recreate_cm(self) -> own_run:
+        return type(self)(self.start)  # as a decorator: each call starts anew

@@ -98,6 +98,12 @@ class TrainingRun:
             self.progress.say(
                 f"continuing {options.checkpoint} after epoch {state.epoch}, step {state.step}"
             )
+        with random.outside_passes():
+            self._train()
+        return state.history
+
+    def _train(self) -> None:
+        options, state = self.options, self.state
         try:
             self.model.train()
             while state.epoch < options.epochs and not state.history.stopped:
@@ -107,7 +113,6 @@ class TrainingRun:
         finally:
             self.model.eval()
             self.progress.close()
-        return state.history
 
     # ---- epochs ----
 
