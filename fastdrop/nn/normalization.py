@@ -192,6 +192,8 @@ class BatchNorm1d(Module):
                 f"(N, {self.num_features}, L), got {shape}"
             )
         batches = self.num_batches_tracked if self.training and self.track_running_stats else None
+        if batches is not None and not batches.flags.writeable:
+            raise ValueError("num_batches_tracked must be writable, got a read-only array")
         momentum = self.momentum
         if batches is not None and momentum is None:
             momentum = 1.0 / (float(batches) + 1.0)
