@@ -115,7 +115,7 @@ def _from_torch(value: Any, name: str) -> npt.NDArray[Any]:
 def _from_pandas(value: Any, name: str) -> npt.NDArray[Any]:
     """The numbers of a DataFrame, Series, Index or array of pandas. Missing values become NaN.
 
-    Whole numbers stay whole and bools stay bools, if none is missing.
+    Whole numbers stay whole if none is missing; bools are the numbers 0 and 1.
     """
     is_frame = hasattr(value, "columns")
     dtypes = list(value.dtypes) if is_frame else [value.dtype]
@@ -140,5 +140,5 @@ def _from_pandas(value: Any, name: str) -> npt.NDArray[Any]:
     if "f" in kinds or missing:
         return value.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
     if kinds == {"b"}:
-        return value.to_numpy(dtype=np.bool_)  # type: ignore[no-any-return]
+        return value.to_numpy(dtype=np.bool_).astype(np.int8)  # type: ignore[no-any-return]
     return value.to_numpy(dtype=np.uint64 if kinds == {"u"} else np.int64)  # type: ignore[no-any-return]

@@ -44,8 +44,8 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
     """`value` as an array, without a copy where possible. A Tensor gives its own array.
 
     This is the one door for arrays from outside: tables of pandas (missing values become NaN),
-    tensors of PyTorch, bfloat16 and arrays of Python numbers become arrays of a NumPy dtype. What
-    would lose something is refused: see `fastdrop._utils.foreign`.
+    tensors of PyTorch and bfloat16 become arrays of a NumPy dtype. What would lose something is
+    refused: see `fastdrop._utils.foreign`.
     """
     if type(value) is not np.ndarray:
         value = foreign.unwrapped(value, name)
@@ -53,19 +53,17 @@ def as_array(value: Any, name: str) -> npt.NDArray[Any]:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got {describe(value)}") from None
-    return foreign.plain(array) if array.dtype.kind in "OV" else array
+    return foreign.plain(array) if array.dtype.kind == "V" else array
 
 
-def _numbers(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """`array` if it holds real numbers; bools are the numbers 0 and 1."""
-    if array.dtype.kind in "OV":
+def _numbers(array: npt.NDArray[Any], name: str, from_table: bool) -> npt.NDArray[Any]:
+    """`array` if it holds real numbers; `from_table` as for `floats`."""
+    if array.dtype.kind == "V" or (from_table and array.dtype.kind == "O"):
         array = foreign.plain(array)
-    if array.dtype.kind == "b":
+    if from_table and array.dtype.kind == "b":
         return array.astype(np.int8)
     if array.dtype.kind not in "fiu":
-        raise TypeError(
-            f"{name} must hold real numbers (float, integer or bool), got {describe(array)}"
-        )
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
     return array
 
 
@@ -79,15 +77,18 @@ def empty(shape: Shape, dtype: npt.DTypeLike, names: str) -> npt.NDArray[Any]:
         ) from None
 
 
-def floats(x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> Float32Array:
+def floats(
+    x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0, from_table: bool = False
+) -> Float32Array:
     """Real numbers as a C-contiguous, aligned, native float32 array; x itself if it is one.
 
-    Other floats, integers and bools (0 and 1) are converted to float32. Complex numbers and
-    strings are refused.
+    Other floats and integers are converted to float32. With `from_table` bools (as 0 and 1) and
+    arrays of Python numbers (dtype object) are converted as well: tables hold them. Without it a
+    bool array is refused, because it is most likely a mask.
     """
     array = x if type(x) is np.ndarray else as_array(x, name)
     if array.dtype.kind not in "fiu":
-        array = _numbers(array, name)
+        array = _numbers(array, name, from_table)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(
             f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape {array.shape}"
@@ -110,7 +111,7 @@ def finite_array(values: Any, name: str) -> npt.NDArray[Any]:
 
     Its dtype is kept, except that bools become integers.
     """
-    array = _numbers(as_array(values, name), name)
+    array = _numbers(as_array(values, name), name, True)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
     # The minimum or the maximum is not finite exactly if an element is not.
@@ -130,6 +131,8 @@ def labels(y: Any, name: str, classes: int | None = None) -> npt.NDArray[np.int6
     False and True are the classes 0 and 1.
     """
     array = as_array(y, name)
+    if array.dtype.kind == "O":
+        array = foreign.plain(array)
     if array.dtype.kind not in "iub":
         raise TypeError(f"{name} must hold integer class numbers, got {describe(array)}")
     if array.ndim != 1:

@@ -34,8 +34,8 @@ class Tensor:
     Parameters
     ----------
     data : array or Tensor
-        C-contiguous float32 arrays are used as they are, not copied. Other floats, integers and
-        bools (0 and 1) are converted to float32. Complex numbers and strings are refused.
+        C-contiguous float32 arrays are used as they are, not copied. Other floats and
+        integers are converted to float32. bool, complex and string arrays are refused.
     requires_grad : bool, default False
         Whether `backward` computes the gradient of a result with respect to this tensor.
 
@@ -398,7 +398,7 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     Parameters
     ----------
     data : array or Tensor
-        Real numbers: floats, integers or bools.
+        Real numbers: floats or integers.
     requires_grad : bool, default False
         Whether `backward` computes the gradient with respect to this tensor.
 
