@@ -425,9 +425,9 @@ int fd_rmsprop(const fd_rmsprop_args *args);
 
 enum { FD_MAX_THREADS = 1024 };
 
-int fd_abi(void);         /* FD_ABI of the header that the library was compiled with */
-int fd_has_openmp(void);  /* 0: every call runs on one thread */
-int fd_get_threads(void); /* the most threads that a call uses */
+int fd_abi(void);           /* FD_ABI of the header that the library was compiled with */
+int fd_has_openmp(void);    /* 0: every call runs on one thread */
+int fd_get_threads(void);   /* the most threads that a call uses */
 void fd_set_threads(int n); /* from 1 to FD_MAX_THREADS; a number outside counts as the nearest */
 /* How many of the wanted threads the system could not create. Calls do without them. 0: all exist,
    or none was needed yet. fd_set_threads makes the next call try again. */

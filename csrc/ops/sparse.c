@@ -48,8 +48,7 @@ int fd_sparse_linear(const fd_sparse_linear_args *args) {
     fd_csr *weights = &checked.w;
     if (weights->nonzeros == 0) weights->nonzeros = (ptrdiff_t)weights->starts[weights->outs];
     sparse_work w = {.k = fd_kernels(), .args = &checked};
-    const ptrdiff_t nonzeros = weights->nonzeros + weights->outs,
-                    width = w.k->tile_n;
+    const ptrdiff_t nonzeros = weights->nonzeros + weights->outs, width = w.k->tile_n;
     fd_region region;
     if (rows < ALONE) {
         int status = fd_begin(&region, fd_worth(rows * nonzeros, FD_SPARSE_GRAIN), 0);

@@ -123,8 +123,9 @@ int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes) {
 #endif
     int free_now = 0;
     region->owns_pool = atomic_compare_exchange_strong(&pool_taken, &free_now, 1);
-    region->threads =
-        region->owns_pool && !pool_lost ? creatable((int)fd_min(wanted, threads_wanted())) : 1;
+    region->threads = region->owns_pool && !pool_lost
+                          ? creatable((int)fd_min(wanted, threads_wanted()))
+                          : 1;
     region->stride = (workspace_bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     region->workspace = NULL;
     const size_t bytes = region->stride * (size_t)region->threads;

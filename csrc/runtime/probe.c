@@ -50,8 +50,7 @@ int fd_probe_threads(int wanted) {
     if (stack) pthread_attr_setstacksize(&attributes, stack); /* too small a size is ignored */
     probe_gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     int created = 0;
-    while (created < wanted &&
-           pthread_create(&threads[created], &attributes, wait_at, &gate) == 0)
+    while (created < wanted && pthread_create(&threads[created], &attributes, wait_at, &gate) == 0)
         created++;
     pthread_mutex_lock(&gate.lock);
     gate.open = 1;

@@ -4,7 +4,8 @@
 #define FD_RUNTIME_PROBE_H
 
 /* How many of `wanted` threads can be created in addition to those that exist. It creates them,
-   with the stacks that the OpenMP library would give them, and ends them again: 10 to 30 us each. */
+   with the stacks that the OpenMP library would give them, and ends them again: 10 to 30 us each.
+ */
 int fd_probe_threads(int wanted);
 
 #endif

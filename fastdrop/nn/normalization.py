@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -185,7 +186,8 @@ class BatchNorm1d(Module):
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        shape = np.shape(input)
+        input = as_tensor(input, "input")
+        shape = input.shape
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(
                 f"input must have shape (N, {self.num_features}) or "
