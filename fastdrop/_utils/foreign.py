@@ -46,9 +46,8 @@ def unwrapped(value: Any, name: str) -> Any:
         )
     if isinstance(value, _types("torch", "Tensor")):
         return _from_torch(value, name)
-    if isinstance(value, _types("pandas", "DataFrame", "Series", "Index")) or isinstance(
-        value, _types("pandas.api.extensions", "ExtensionArray")
-    ):
+    tables = _types("pandas", "DataFrame", "Series", "Index")
+    if isinstance(value, (*tables, *_types("pandas.api.extensions", "ExtensionArray"))):
         return _from_pandas(value, name)
     return value
 
@@ -73,7 +72,7 @@ def plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _types(module: str, *names: str) -> tuple[type, ...]:
+def _types(module: str, *names: str) -> tuple[Any, ...]:
     """The classes of a module that somebody has imported; none if nobody has."""
     found = sys.modules.get(module)
     return tuple(getattr(found, name) for name in names if hasattr(found, name)) if found else ()
@@ -138,7 +137,7 @@ def _from_pandas(value: Any, name: str) -> npt.NDArray[Any]:
         return array
     missing = bool(np.any(value.isna()))
     if "f" in kinds or missing:
-        return value.to_numpy(dtype=np.float64, na_value=np.nan)  # type: ignore[no-any-return]
+        return value.to_numpy(dtype=np.float64, na_value=np.nan)
     if kinds == {"b"}:
-        return value.to_numpy(dtype=np.bool_).astype(np.int8)  # type: ignore[no-any-return]
-    return value.to_numpy(dtype=np.uint64 if kinds == {"u"} else np.int64)  # type: ignore[no-any-return]
+        return value.to_numpy(dtype=np.bool_).astype(np.int8)
+    return value.to_numpy(dtype=np.uint64 if kinds == {"u"} else np.int64)

@@ -27,10 +27,26 @@ OPERATORS: dict[Any, Any] = {
 # Functions whose results have no gradient.
 WITHOUT_GRADIENT = {
     *("allclose", "argmax", "argmin", "argsort", "array2string", "array_equal", "array_repr"),
-    *("array_str", "count_nonzero", "empty_like", "flatnonzero", "full_like", "isclose", "iscomplex"),
+    *(
+        "array_str",
+        "count_nonzero",
+        "empty_like",
+        "flatnonzero",
+        "full_like",
+        "isclose",
+        "iscomplex",
+    ),
     *("iscomplexobj", "isfinite", "isinf", "isnan", "isreal", "isrealobj", "may_share_memory"),
     *("ndim", "nonzero", "ones_like", "result_type", "save", "savetxt", "savez"),
-    *("savez_compressed", "searchsorted", "shape", "shares_memory", "signbit", "size", "zeros_like"),
+    *(
+        "savez_compressed",
+        "searchsorted",
+        "shape",
+        "shares_memory",
+        "signbit",
+        "size",
+        "zeros_like",
+    ),
     *("equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_not"),
     *("logical_or", "logical_xor", "not_equal", "sign"),
 }

@@ -124,7 +124,7 @@ def _integers(value: Any, name: str, dtype: type[_Integer]) -> npt.NDArray[_Inte
     array = check.as_array(value, name)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise TypeError(f"{name} must be a 1-d integer array, got {check.describe(value)}")
-    cast = np.require(array, dtype, "CA")
+    cast = np.require(array, dtype, ["C", "A"])
     if cast is not array and not np.array_equal(cast, array):
         raise ValueError(f"{name} must fit {np.dtype(dtype)}, got {check.describe(value)}")
     return cast

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class SparseLinear(Module):
     """Dense layer with a sparse weight matrix in CSR form: ``y = x W^T + b``, for inference.
 
-    Input (..., in_features), output (..., out_features). Nothing is learned; a gradient flows to the
-    input. Made by `from_dense` and by the ``prune`` of `TargetedLinear` and `VariationalLinear`. With
-    90 % zeros it is 2 to 5 times as fast as `Linear`.
+    Input (..., in_features), output (..., out_features). Nothing is learned; a gradient flows to
+    the input. Made by `from_dense` and by the ``prune`` of `TargetedLinear` and
+    `VariationalLinear`. With 90 % zeros it is 2 to 5 times as fast as `Linear`.
 
     Parameters
     ----------
@@ -132,7 +132,9 @@ class SparseLinear(Module):
         csr = as_csr(self.values.data, self.columns, self.starts, self.in_features)
         w = dense_weight(*csr, self.in_features)
         if len(w) != self.out_features:
-            raise ValueError(f"starts must have {self.out_features + 1} elements, got {len(csr[2])}")
+            raise ValueError(
+                f"starts must have {self.out_features + 1} elements, got {len(csr[2])}"
+            )
         dense.weight = Parameter(w)
         if self.bias is not None:
             dense.bias = Parameter(self.bias.data.copy())

@@ -78,6 +78,6 @@ def test_operators_with_an_array_on_the_left_keep_the_gradient(t):
 
 def test_functions_without_a_gradient(t):
     assert np.shape(t) == (2, 2) and np.ndim(t) == 2 and np.size(t) == 4
-    assert (A > t).dtype == bool and np.array_equal(t, t) and np.allclose(A, A + 0 * t)
+    assert np.greater(A, t).dtype == bool and np.array_equal(t, t) and np.allclose(A, A + 0 * t)
     assert np.isfinite(t).all() and np.argmax(t) == 2 and np.zeros_like(t).shape == (2, 2)
     assert np.asarray(t) is t.data and np.array(t) is not t.data
