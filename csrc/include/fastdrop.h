@@ -318,7 +318,8 @@ int fd_dropconnect_dw(const fd_dropconnect_dw_args *args);
 
 /* ---- sparse weights ---- */
 
-/* y = x w^T + bias. The columns and starts of w must be in range. */
+/* y = x w^T + bias. A column that is out of range counts as column 0, and a start as the nearest
+   in range: nothing outside of the arrays is read, even if they change during the call. */
 typedef struct {
     float *y;       /* rows x w.outs */
     const float *x; /* rows x w.ins */
@@ -427,10 +428,15 @@ int fd_rmsprop(const fd_rmsprop_args *args);
 
 /* ---- runtime ---- */
 
-int fd_abi(void);         /* FD_ABI of the header that the library was compiled with */
-int fd_has_openmp(void);  /* 0: every call runs on one thread */
-int fd_get_threads(void); /* the most threads that a call uses */
-void fd_set_threads(int n);
+enum { FD_MAX_THREADS = 1024 };
+
+int fd_abi(void);           /* FD_ABI of the header that the library was compiled with */
+int fd_has_openmp(void);    /* 0: every call runs on one thread */
+int fd_get_threads(void);   /* the most threads that a call uses */
+void fd_set_threads(int n); /* from 1 to FD_MAX_THREADS; a number outside counts as the nearest */
+/* How many of the wanted threads the system could not create. Calls do without them. 0: all exist,
+   or none was needed yet. fd_set_threads makes the next call try again. */
+int fd_missing_threads(void);
 const char *fd_isa(void); /* the instruction set in use */
 /* Name i of the instruction sets in this build, best first, or NULL after the last. available: 1 if
    this machine has it, else 0. */

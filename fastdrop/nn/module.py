@@ -6,6 +6,8 @@ import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
@@ -231,9 +233,13 @@ class Module(NamedEntries):
         return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled module. Buffers that joblib mapped read-only are copied."""
         self.__dict__.update(state)
         if "training" in state:  # pickled by version 0.1
             object.__setattr__(self, "_training", bool(self.__dict__.pop("training")))
+        for name, value in self._buffers.items():
+            if isinstance(value, np.ndarray):
+                self._buffers[name] = check.owned(value)
         # Keys of `_sites` are ids of the process that pickled the module: compute them again.
         object.__setattr__(self, "_sites", (-1, {}, 0))
         object.__setattr__(self, "_descendants", (-1, (), frozenset()))

@@ -60,7 +60,9 @@ def predict(
     (5, 3)
     """
     checked_module(model, "model")
-    samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
+    samples = check.floats(
+        x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1, from_table=True
+    )
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.
     if (
