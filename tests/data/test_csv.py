@@ -8,7 +8,7 @@ import pytest
 
 from fastdrop.data import load_csv
 from fastdrop.data.readers.columns import RowEncoder
-from fastdrop.data.readers.rows import csv_rows
+from fastdrop.data.readers.rows import CsvRows
 from fastdrop.data.readers.source import Lines, Source
 
 
@@ -44,7 +44,7 @@ def test_encoding_of_other_rows(tmp_path):
 
     def rows(text):
         encode = RowEncoder(d.origin, 3, "new")
-        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        first, *rest = CsvRows(Lines(Source(io.BytesIO(text.encode()), "new")))
         encode.locate_columns(first[1])
         samples = rest if encode.is_header(first[1]) else [first, *rest]
         return [encode(*row) for row in samples]
@@ -72,7 +72,7 @@ def test_columns_to_ignore(tmp_path):
         "x,7,v\n",
     ):  # by name; by position with the target; without
         encode = RowEncoder(d.origin, 3, "new")
-        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        first, *rest = CsvRows(Lines(Source(io.BytesIO(text.encode()), "new")))
         encode.locate_columns(first[1])
         assert encode(*(rest[0] if encode.is_header(first[1]) else first)) == [7, 0, 1]
     with pytest.raises(
