@@ -13,59 +13,26 @@ from typing import Any
 
 from fastdrop._utils import validation as check
 
-# Unknown values in every column.
+# Unknown values in every column: an empty cell, and these.
 MISSING = frozenset(
-    [
-        "",
-        "?",
-        "na",
-        "n/a",
-        "n.a.",
-        "nan",
-        "-nan",
-        "nat",
-        "null",
-        "none",
-        "#n/a",
-        "#na",
-        "#n/a n/a",
-        "<na>",
-    ]
-)  # the first one is the empty cell
+    ["", "?", "na", "n/a", "n.a.", "nan", "-nan", "nat", "null", "none"]
+    + ["#n/a", "#na", "#n/a n/a", "<na>"]
+)
 # In a column of numbers these are unknown values too. In a column of text they are categories.
 _NO_NUMBER = MISSING | frozenset(
-    [
-        "-",
-        "--",
-        "---",
-        ".",
-        "..",
-        "...",
-        "*",
-        "_",
-        "/",
-        "–",
-        "—",
-        "unknown",
-        "missing",
-        "nil",
-        "undefined",
-        "not available",
-        "not known",
-        "#value!",
-        "#div/0!",
-        "#ref!",
-        "#null!",
-        "#num!",
-        "#name?",
-    ]
+    ["-", "--", "---", ".", "..", "...", "*", "_", "/", "\u2013", "\u2014"]
+    + ["unknown", "missing", "nil", "undefined", "not available", "not known"]
+    + ["#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?"]
 )
 _FLAGS = {"true": 1.0, "false": 0.0}
 _FLAG_NUMBERS = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+_MINUS = "\u2212"
 _MONEY = "$€£¥"
+_APOSTROPHE = "\u2019"  # Swiss numbers have it, or ', between groups
 _SPACES = "\u00a0\u2009\u202f "  # between groups of digits: no-break, thin, narrow, ordinary
 _NUMBER = re.compile(
-    rf"([+-]?) ?[{_MONEY}]? ?([+-]?)(\d[\d.,'’{_SPACES}]*|[.,]\d+)([eE][+-]?\d+)? ?[{_MONEY}]?"
+    rf"([+-]?) ?[{_MONEY}]? ?([+-]?)"
+    rf"(\d[\d.,'{_APOSTROPHE}{_SPACES}]*|[.,]\d+)([eE][+-]?\d+)? ?[{_MONEY}]?"
 )
 _DATE = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)([.,]\d+)?)?"
@@ -185,7 +152,7 @@ class Digits:
 
 def split_number(text: str) -> Digits | None:
     """The parts of a cell that holds a number in any style, otherwise None."""
-    text = text.strip().replace("−", "-")
+    text = text.strip().replace(_MINUS, "-")
     negative = text.startswith("(") and text.endswith(")")
     if negative:  # accounts write (5) for -5
         text = text[1:-1]

@@ -389,6 +389,5 @@ def _report(column: infer.Column, name: str, example: str) -> ColumnReport:
     elif column.kind == "empty":
         notes.append("no values: not an input")
     elif column.missing:
-        fill = infer.feature_of(column)["fill"]
-        notes.append(f"missing values become the median, {fill:g}, and an indicator")
+        notes.append("missing values become the median, and an indicator")
     return ColumnReport(name, column.kind, column.n_missing, categories, example, "; ".join(notes))
