@@ -48,7 +48,7 @@ def test_columns_by_name_are_picked_from_objects():
     [
         (b"1,2\n3,4,5\n", "line 2: 3 fields, the first line has 2"),
         (b'1,2\n"3,4\n5,6\n', "line 3: unexpected end"),
-        (b"1,2\n3,\xff\n", "line 2: not valid UTF-8"),
+        ("é,2\n".encode() + b"3,\xff\n", "line 2: not valid UTF-8"),
         (b'1,2\n3,"4"5\n', "line 2:"),
         (b'1\n"' + b"x" * 200_000 + b'"\n', "field larger"),
     ],

@@ -6,7 +6,6 @@ description, so that a saved model can read another file in the same way; see `c
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -309,15 +308,19 @@ def _refuse_unusable(
     name = _column_name(column.place, names)
     remedy = "give its kind: number (other cells are missing values), category or ignore"
     if column.kind == "mixed" and column.counts:
-        present = set(column.present)
-        numbers = {text for text in present if _is_number(text)}
-        odd = present - numbers
-        share = sum(column.counts[text] for text in numbers)
-        row, text = next((i, c) for i, c in enumerate(cells) if c in (odd or present))
+        present = column.present
+        other = {text for text in present if not infer.holds("number", text)}
+        row, text = next((i, c) for i, c in enumerate(cells) if c in other or not other)
+        n_other = sum(column.counts[text] for text in other)
+        n_numbers = sum(column.counts[text] for text in present) - n_other
+        what = (
+            f"{n_numbers} numbers and {n_other} other cells that are no missing values"
+            if n_numbers
+            else "text that looks like numbers"
+        )
         errors.append(
-            f"line {table.line(row + has_header)}, {name}: got {_shortened(text)}; the column "
-            f"holds {share} numbers and {sum(column.counts[text] for text in odd)} other cells "
-            f"that are no missing values: {remedy}"
+            f"line {table.line(row + has_header)}, {name}: got {_shortened(text)}; "
+            f"the column holds {what}: {remedy}"
         )
     elif column.kind == "category":
         values = {text.strip() for text in column.counts}
@@ -330,11 +333,6 @@ def _refuse_unusable(
                 "ignore the column or repair the line"
             )
             column.kind = "mixed"
-
-
-def _is_number(text: str) -> bool:
-    number = parse_number(text)
-    return number is not None and math.isfinite(number)
 
 
 def _shortened(text: str) -> str:

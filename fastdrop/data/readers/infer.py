@@ -84,7 +84,7 @@ def scan_column(cells: Iterable[str], place: int, kind: str | None = None) -> Co
         return _category(counts, place)
     total = sum(present.values())
     for candidate in PARSERS if kind is None else (kind,):
-        odd = [text for text in present if not _holds(candidate, text)]
+        odd = [text for text in present if not holds(candidate, text)]
         n_odd = sum(present[text] for text in odd)
         few = n_odd <= max(1, _ODD_SHARE * total) and total - n_odd >= 2 * n_odd
         if candidate == "flag" and not any(parse_flag(text) is not None for text in present):
@@ -108,7 +108,8 @@ def _category(counts: Counter[str], place: int) -> Column:
     return Column(place, kind, counts, missing)
 
 
-def _holds(kind: str, text: str) -> bool:
+def holds(kind: str, text: str) -> bool:
+    """Whether a cell holds a value of this kind, in any style."""
     if kind == "number":
         if parse_number(text) is not None:
             return True

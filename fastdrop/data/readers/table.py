@@ -173,9 +173,16 @@ def _has_odd_quotes(text: str, separator: str) -> bool:
 
 def read_error(path: str, errors: Sequence[str]) -> ValueError:
     """One error that names up to ten errors of a file."""
+    errors = sorted(errors, key=_line_of)
     if len(errors) == 1:
         return ValueError(f"{path!r}, {errors[0]}")
     shown = [f"\n  {error}" for error in errors[:MAX_ERRORS]]
     if len(errors) > MAX_ERRORS:
         shown.append(f"\n  and {len(errors) - MAX_ERRORS} more")
     return ValueError(f"{path!r} has {len(errors)} errors:" + ";".join(shown))
+
+
+def _line_of(error: str) -> int:
+    """The number of the line that an error names; errors of whole columns come first."""
+    found = re.match(r"line (\d+)", error)
+    return int(found[1]) if found else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.data.readers import infer
-from fastdrop.data.readers.cells import is_missing, is_no_number, parse_flag, parse_number
+from fastdrop.data.readers.cells import is_missing, is_no_number, parse_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +120,7 @@ def _refuse_mixed(
     errors: list[str],
 ) -> None:
     """Append what is wrong with a target of numbers, or dates, beside other text."""
-    numbers = [parse_number(cell) is not None for cell in cells]
+    numbers = [infer.holds("number", cell) for cell in cells]
     if found.kind in ("date", "time"):
         errors.append(
             f"the target, {name}, holds a {found.kind}: give a number of days or hours, "
