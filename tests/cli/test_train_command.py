@@ -162,10 +162,8 @@ def test_the_columns_are_shown_and_can_be_decided(tmp_path):
     assert "network 9-4-2" in out
     for wrong in ("b", "b=integer", "=number"):
         _, err = run("train", *options, "--columns", wrong, cwd=tmp_path, status=2)
-        assert (
-            f"--columns must be NAME=KIND with a kind of number, category, flag, date, time, ignore, got {wrong!r}"
-            in err
-        )
+        assert "--columns must be NAME=KIND with a kind of number, category, flag" in err
+        assert err.rstrip().endswith(f"got {wrong!r}")
     # Without pandas the model is the same.
     run("train", *options, "--out", "one", cwd=tmp_path)
     run("train", *options, "--out", "two", cwd=tmp_path, code=without("pandas"))
