@@ -12,7 +12,7 @@ from helpers.pipes import SlowPipe, pipe
 TEXT = '\ufeffa,b\r\n1,"x\ny"\r"ü,",2\n\n,\n 3 ,4'
 
 
-ROWS = [(1, ["a", "b"]), (3, ["1", "x\ny"]), (4, ["ü,", "2"]), (7, [" 3 ", "4"])]
+ROWS = [(1, ["a", "b"]), (3, ["1", "x\ny"]), (4, ["ü,", "2"]), (7, ["3 ", "4"])]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])

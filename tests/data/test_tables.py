@@ -225,6 +225,7 @@ def test_numbers_are_no_categories(tmp_path, reader):
         (["31.12.2024", "30.12.2024"], "text that looks like numbers"),
         (["12/31/2024", "12/30/2024"], "text that looks like numbers"),
         (["1_000", "2_000"], "looks like numbers"),
+        (["5 kg", "7 kg", "12.5 kg"], "looks like numbers"),
         (["1.5", "2.5", "1,5"], "mixes decimal points and decimal commas: '1.5', '1,5'"),
         (["5%", "6"], "mixes percentages and other numbers: '5%', '6'"),
         (["2024-01-01", "17", "18"], "looks like|numbers and"),
@@ -234,6 +235,22 @@ def test_numbers_are_no_categories(tmp_path, reader):
         with pytest.raises(ValueError, match=words) as caught:
             read_table(text_file(tmp_path, text), reader=reader)
         assert "t.csv" in str(caught.value)
+
+
+def test_text_with_digits_is_text(tmp_path, reader):
+    for cells in (["18-25", "26-35", "65+"], ["1st", "2nd", "3rd"], ["2wd", "4wd"], ["A1", "B2"]):
+        text = "v,y\n" + "".join(f"{cell},{i % 2}\n" for i, cell in enumerate(cells))
+        data, _ = read_table(text_file(tmp_path, text), reader=reader)
+        assert data.origin["features"][0]["values"] == cells
+
+
+def test_spaces_around_fields_and_separators_at_the_end(tmp_path, reader):
+    text = 'a, "b b", y\n1, "x, y", 0\n2 ,"z" , 1\n3, "z", 0\n'.replace('"z" ,', '"z",')
+    data, _ = read_table(text_file(tmp_path, text), reader=reader)
+    assert data.x.tolist() == [[1, 1, 0], [2, 0, 1], [3, 0, 1]] and data.classes == [0, 1]
+    for text in ("a;b;y;\n1,5;2;0;\n2,5;3;1;\n", "1,5;2;0;;\n2,5;3;1;;\n"):
+        data, _ = read_table(text_file(tmp_path, text), reader=reader)
+        assert data.x.tolist() == [[1.5, 2], [2.5, 3]] and data.y.tolist() == [0, 1]
 
 
 def test_the_user_decides_the_kind(tmp_path, reader):

@@ -32,18 +32,21 @@ _APOSTROPHE = "\u2019"  # Swiss numbers have it, or ', between groups
 _SPACES = "\u00a0\u2009\u202f "  # between groups of digits: no-break, thin, narrow, ordinary
 _NUMBER = re.compile(
     rf"([+-]?) ?[{_MONEY}]? ?([+-]?)"
-    rf"(\d[\d.,'{_APOSTROPHE}{_SPACES}]*|[.,]\d+)([eE][+-]?\d+)? ?[{_MONEY}]?"
+    rf"(\d[\d.,'{_APOSTROPHE}{_SPACES}]*|[.,]\d+)([eE][+-]?\d+)? ?[{_MONEY}]?",
+    re.ASCII,
 )
 _DATE = re.compile(
     r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)([.,]\d+)?)?"
-    r" ?(Z|[+-]\d\d(?::?\d\d)?)?)?)?"
+    r" ?(Z|[+-]\d\d(?::?\d\d)?)?)?)?",
+    re.ASCII,
 )
-_TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(\.\d+)?)?")
+_TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(\.\d+)?)?", re.ASCII)
 # Digits that are no number as they stand: 1_000, 0x1F, 31.12.2024, 12/31/2024, 12:75.
 _LIKE_A_NUMBER = re.compile(
     r"[+-]?\d[\d_]*|0[xX][0-9a-fA-F]+|[+-]?[\d.,]*\d[\d.,]*|\d{1,4}([./-])\d{1,2}\1\d{1,4}|"
     r"\d+:\d\d(:\d\d)?"
 )
+_WITH_UNIT = re.compile(r"[+-]?(?:\d[\d.,]*|[.,]\d+)\s*(\D.*|[^\d\s])", re.ASCII)
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -178,6 +181,12 @@ def is_like_a_number(text: str) -> bool:
         or _LIKE_A_NUMBER.fullmatch(text) is not None
         or parse_date(text) is not None
     )
+
+
+def unit_of(text: str) -> str | None:
+    """The text behind a number: "kg" of 5 kg. None if there is no number or nothing behind it."""
+    found = _WITH_UNIT.fullmatch(text.strip())
+    return None if found is None else found[1].strip()
 
 
 def is_well_formed(text: str) -> bool:

@@ -145,6 +145,10 @@ def read_table(
         )
     width = len(cells)
     target_place = _column_number(target, "target", names, width, path)
+    if not isinstance(target, str) and target == -1:
+        # Separators at the ends of lines make a last column that is none.
+        while target_place > 1 and _is_blank(cells[target_place], names, target_place):
+            target_place -= 1
     wanted = _wanted_kinds(columns, names, width, path)
     others = {_column_number(column, "ignore", names, width, path) for column in ignore}
     others |= {place for place, kind in wanted.items() if kind == "ignore"}
@@ -216,6 +220,11 @@ def _has_header(table: TextTable, header: bool | None) -> bool:
     if len(table) == 1 and all(parse_number(cell) is None for cell in first):
         return True  # names, and no line below them
     return looks_like_header(table.columns)
+
+
+def _is_blank(cells: Sequence[str], names: list[str] | None, place: int) -> bool:
+    """Whether a column has neither a name nor a value."""
+    return not (names and names[place]) and not any(cell.strip() for cell in cells)
 
 
 def _too_few_columns(table: TextTable, width: int) -> str:

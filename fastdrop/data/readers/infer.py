@@ -22,6 +22,7 @@ from fastdrop.data.readers.cells import (
     parse_flag_or_bit,
     parse_number,
     split_number,
+    unit_of,
 )
 from fastdrop.data.readers.columns import PARSERS
 
@@ -97,7 +98,7 @@ def scan_column(cells: Iterable[str], place: int, kind: str | None = None) -> Co
             if wrong and kind is None:
                 return Column(place, "mixed", counts, missing)
             return Column(place, candidate, counts, missing + odd, odd)
-    if any(map(is_like_a_number, present)):
+    if any(map(is_like_a_number, present)) or _have_one_unit(present):
         return Column(place, "mixed", counts, missing)
     return _category(counts, place)
 
@@ -106,6 +107,12 @@ def _category(counts: Counter[str], place: int) -> Column:
     missing = [text for text in counts if is_missing(text)]
     kind = "empty" if all(map(is_no_number, counts)) else "category"
     return Column(place, kind, counts, missing)
+
+
+def _have_one_unit(present: Iterable[str]) -> bool:
+    """Whether all cells, three or more, are numbers with the same text behind: 5 kg, 7 kg."""
+    units = [unit_of(text) for text in present]
+    return len(units) > 2 and units[0] is not None and len(set(units)) == 1
 
 
 def holds(kind: str, text: str) -> bool:

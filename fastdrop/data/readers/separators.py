@@ -42,7 +42,7 @@ def choose_separator(lines: Sequence[str], widths: Collection[int] = ()) -> str:
 def split_lines(lines: Iterable[str], separator: str, strict: bool = False) -> Iterator[list[str]]:
     """The fields of each row. Quoted fields may contain separators and line ends."""
     if separator != " ":
-        return csv.reader(lines, delimiter=separator, strict=strict)
+        return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
     # Runs of spaces and tabs count as one separator, and as none at the ends of a line.
     # (`map` and the csv module go on after an error of `lines`; a generator would not.)
     spaced = map(_without_tabs, lines)

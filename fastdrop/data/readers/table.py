@@ -149,6 +149,7 @@ def _read_pandas(path: str, required: bool) -> TextTable | None:
             keep_default_na=False,
             na_filter=False,
             skip_blank_lines=True,
+            skipinitialspace=True,
             quoting=csv.QUOTE_MINIMAL,
             engine="c",
             low_memory=False,
