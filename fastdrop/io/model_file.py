@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
@@ -38,8 +38,17 @@ _DESCRIPTION: dict[str, tuple[type, ...]] = {
 }
 
 
-def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = None) -> None:
-    """Save a model, or a state dict, as a safetensors file.
+class HasModel(Protocol):
+    """A model with its preparation: a Predictor, or an estimator of `fastdrop.sklearn`."""
+
+    def __fastdrop_model__(self) -> tuple[nn.Module, Any]:
+        """The network, and the ``info`` of its file."""
+
+
+def save(
+    model: nn.Module | Mapping[str, Any] | HasModel, path: PathLike, *, info: Any = None
+) -> None:
+    """Save a model, a prepared model, or a state dict, as a safetensors file.
 
     The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture is saved too
     if the model consists of this library's layers (Sequential, Linear, ...). Of a class of your
@@ -47,8 +56,8 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
 
     Parameters
     ----------
-    model : Module, or dict of str to array
-        The model, or a state dict.
+    model : Module, Predictor, estimator of fastdrop.sklearn, or dict of str to array
+        The model, a model with its preparation, or a state dict.
     path : str or os.PathLike
         The file is replaced in one step; after any error the old file is still there.
     info : JSON-able, optional
@@ -58,9 +67,10 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     Raises
     ------
     TypeError
-        `model` is neither a Module nor a dict, or `info` is not JSON-able.
+        `model` is none of these, or `info` is not JSON-able.
     ValueError
-        `info` holds NaN or infinity, or is given with a state dict.
+        `info` holds NaN or infinity, or is given with a state dict or a prepared model; or the
+        modules are nested more deeply than `load` accepts.
     OSError
         The file cannot be written.
 
@@ -77,12 +87,19 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     )
     """
     if not isinstance(model, nn.Module):
-        if not isinstance(model, dict):
-            raise TypeError(f"model must be a Module or a state dict, got {check.describe(model)}")
+        prepared = getattr(model, "__fastdrop_model__", None)
+        if prepared is None and not isinstance(model, dict):
+            raise TypeError(
+                "model must be a Module, a Predictor, an estimator or a state dict, "
+                f"got {check.describe(model)}"
+            )
         if info is not None:
-            raise ValueError("info must be left out for a state dict")
-        save_file(model, path)
-        return
+            kind = "a state dict" if prepared is None else f"a {type(model).__name__}"
+            raise ValueError(f"info must be left out for {kind}")
+        if prepared is None:
+            save_file(model, path)
+            return
+        model, info = prepared()
     kind = type(model)
     about: dict[str, Any] = {
         "version": _VERSION,
