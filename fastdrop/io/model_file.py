@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
-from fastdrop.io.architecture import architecture, build, least_numbers
+from fastdrop.io.architecture import NestingError, architecture, build
 from fastdrop.io.safetensors import load_file, read_file, save_file
+from fastdrop.io.weight_sizes import least_numbers
 from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def save(
     }
     try:
         about["architecture"] = architecture(model)
+    except NestingError as error:  # `load` would refuse the file
+        raise ValueError(f"{error}: save its state_dict() instead") from None
     except ValueError as error:
         about["why"] = str(error)
     try:
@@ -189,11 +192,27 @@ def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any,
         if about is None:
             return tensors, None
         model = _new_model(about, path, tensors)
+    _add_tied(tensors, metadata, model)
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
     return (model, None) if about is None else (model.train(about["training"]), about["info"])
+
+
+def _add_tied(
+    tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], model: nn.Module
+) -> None:
+    """Add the weights that other programs leave out because they are equal to another tensor.
+
+    The metadata has the name of such a weight and, as its value, the name of the other tensor.
+    """
+    left_out = [name for name in metadata if name not in tensors and metadata[name] in tensors]
+    if left_out:
+        wanted = model.state_dict().keys()
+        for name in left_out:
+            if name in wanted:
+                tensors[name] = tensors[metadata[name]].copy()
 
 
 def read_info(path: PathLike) -> Any:
