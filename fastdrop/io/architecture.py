@@ -216,7 +216,9 @@ class _Builder:
                 )
         except (TypeError, KeyError, OverflowError) as error:
             raise ValueError(f"architecture: {where} ({kind}) cannot be built: {error}") from None
-        below = [self._extents[id(child)] for child in module._modules.values() if child is not None]
+        below = [
+            self._extents[id(child)] for child in module._modules.values() if child is not None
+        ]
         self._extents[id(module)] = _Extent.of(
             below, len(self._extents) + 1, f"architecture: {where}"
         )
