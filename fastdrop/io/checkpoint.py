@@ -140,6 +140,8 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
             raise TypeError(f"expected the parts of a checkpoint, got {check.describe(tree)}")
         for part in _PARTS:
             tree[part]
+        if not isinstance(tree["model"], dict):
+            raise TypeError(f"expected a model's arrays, got {check.describe(tree['model'])}")
         return tree
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(
@@ -166,6 +168,9 @@ def restore(
     unknown = tree["draws"].keys() - modules.keys()
     if unknown:
         raise ValueError(f"{path!r} does not fit the model: it has no module {min(unknown)!r}")
+    for name, array in tree["model"].items():
+        if str(name).endswith("num_batches_tracked") and np.any(np.asarray(array) < 0):
+            raise ValueError(f"{path!r} does not fit the model: {name} must be at least 0")
     before = [(part, _copied(part.state_dict())) for part, _ in parts if part is not None]
     draws = {name: module.draw for name, module in modules.items()}
     random_state = random.get_state()

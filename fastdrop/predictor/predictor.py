@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -236,13 +237,13 @@ class Predictor:
                 return {"prediction": self._in_units(outputs)}
             return self._labelled(softmax_of(outputs))
         mc = self._passes(x, passes, seed, None, None, {"masks": masks, "row0": row0}, quiet=True)
-        mean = _finite(mc.mean.reshape(len(x), -1), row0)
+        mean = _finite(_flat(mc.mean), row0)
         if self.classes is not None:
             return self._labelled(mean) | {
                 "entropy": mc.entropy,
                 "mutual_information": mc.mutual_information,
             }
-        std = mc.std.reshape(len(x), -1)
+        std = _flat(mc.std)
         if self._has_one_target:
             mean, std = mean[:, 0], std[:, 0]
         return {"prediction": mean, "std": std}
@@ -284,7 +285,7 @@ class Predictor:
 
     def _outputs(self, x: Float32Array, batch_size: int, row0: int = 0) -> Float32Array:
         """The outputs (N, outputs) of prepared samples."""
-        return _finite(predict(self.model, x, batch_size).reshape(len(x), -1), row0)
+        return _finite(_flat(predict(self.model, x, batch_size)), row0)
 
     def _in_units(self, outputs: Float32Array) -> npt.NDArray[Any]:
         """Outputs in the units of the target, in float64, which its units may need."""
@@ -335,6 +336,11 @@ class Predictor:
         found = found.rescale(target.scale, target.mean)
         found.tau = tau
         return found
+
+
+def _flat(outputs: Any) -> Any:
+    """Outputs (N, ...) as (N, outputs), also where N is 0."""
+    return outputs.reshape(len(outputs), math.prod(outputs.shape[1:]))
 
 
 def _finite(outputs: Any, row0: int) -> Any:

@@ -92,13 +92,15 @@ class RunState:
             check.integer(saved[name], name, 0, 2**53) for name in ("epoch", "total_steps")
         )
         step = check.integer(saved["step"], "step", 0, steps)
+        if total != epoch * steps + step:
+            raise ValueError(f"total_steps must be {epoch * steps + step}, got {total}")
         best = saved["best"]
         if best is not None and (isinstance(best, bool) or not isinstance(best, (int, float))):
             raise TypeError(f"best must be a number or None, got {check.describe(best)}")
         sums = saved["sums"]
         if not isinstance(sums, list) or len(sums) != 4 or not all(map(_is_number, sums)):
             raise TypeError(f"sums must be four numbers, got {check.describe(sums)}")
-        history = _checked_history(saved["history"])
+        history = _checked_history(saved["history"], epoch)
         history.stopped = check.flag(saved["stopped"], "stopped")
         if saved["best_epoch"] is not None:
             history.best_epoch = check.integer(saved["best_epoch"], "best_epoch", 0, epoch)
@@ -129,14 +131,22 @@ def _checked_order(order: Any, rows: int) -> npt.NDArray[np.int64] | None:
     return numbers
 
 
-def _checked_history(figures: Any) -> History:
-    """A history whose figures are lists of numbers."""
+def _checked_history(figures: Any, epochs: int) -> History:
+    """A history whose figures are lists of numbers, one for each epoch."""
     if not isinstance(figures, dict) or not all(
-        isinstance(name, str) and isinstance(values, list) and all(map(_is_number, values))
+        isinstance(name, str)
+        and isinstance(values, list)
+        and len(values) <= epochs
+        and all(map(_is_number, values))
         for name, values in figures.items()
     ):
-        raise TypeError(f"history must be lists of numbers by name, got {check.describe(figures)}")
-    return History(figures)
+        raise TypeError(
+            f"history must be lists of {epochs} numbers by name, got {check.describe(figures)}"
+        )
+    history = History(figures)
+    if history.epochs != epochs:
+        raise ValueError(f"history must be of {epochs} epochs, got {history.epochs}")
+    return history
 
 
 def _check_weights(weights: Any, last: Any) -> None:
@@ -147,9 +157,10 @@ def _check_weights(weights: Any, last: Any) -> None:
         raise ValueError("best_weights must have the keys of the model's weights")
     for name, array in last.items():
         found = np.asarray(weights[name])
-        if found.shape != np.shape(array) or found.dtype.kind not in "fiub":
+        expected = np.asarray(array)
+        if found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
             raise ValueError(
-                f"best_weights[{name!r}] must be numbers of shape {np.shape(array)}, "
+                f"best_weights[{name!r}] must be {check.describe(expected)}, "
                 f"got {check.describe(weights[name])}"
             )
 
