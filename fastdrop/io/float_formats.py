@@ -41,9 +41,7 @@ def _table(kind: str) -> npt.NDArray[np.float32]:
     fraction = patterns % 2**mantissa_bits
     exponent = patterns % 128 >> mantissa_bits
     normal = exponent > 0
-    values = np.ldexp(
-        fraction / 2**mantissa_bits + normal, np.where(normal, exponent, 1) - bias
-    )
+    values = np.ldexp(fraction / 2**mantissa_bits + normal, np.where(normal, exponent, 1) - bias)
     if kind == "F8_E4M3":  # no infinity; all bits set is NaN
         values[patterns % 128 == 127] = np.nan
     elif kind == "F8_E5M2":  # as in float16

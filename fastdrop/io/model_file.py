@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
@@ -87,7 +87,9 @@ def save(
       (2): Linear(in_features=4, out_features=2, bias=True)
     )
     """
-    if not isinstance(model, nn.Module):
+    if isinstance(model, nn.Module):
+        module = model
+    else:
         prepared = getattr(model, "__fastdrop_model__", None)
         if prepared is None and not isinstance(model, dict):
             raise TypeError(
@@ -95,23 +97,23 @@ def save(
                 f"got {check.describe(model)}"
             )
         if info is not None:
-            kind = "a state dict" if prepared is None else f"a {type(model).__name__}"
-            raise ValueError(f"info must be left out for {kind}")
+            name = "a state dict" if prepared is None else f"a {type(model).__name__}"
+            raise ValueError(f"info must be left out for {name}")
         if prepared is None:
-            save_file(model, path)
+            save_file(cast("dict[str, Any]", model), path)
             return
-        model, info = prepared()
-    kind = type(model)
+        module, info = prepared()
+    kind = type(module)
     about: dict[str, Any] = {
         "version": _VERSION,
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "training": model.training,
+        "training": module.training,
         "architecture": None,
         "why": None,
         "info": info,
     }
     try:
-        about["architecture"] = architecture(model)
+        about["architecture"] = architecture(module)
     except NestingError as error:  # `load` would refuse the file
         raise ValueError(f"{error}: save its state_dict() instead") from None
     except ValueError as error:
@@ -120,7 +122,7 @@ def save(
         text = json.dumps(about, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise type(error)(f"info must hold what JSON can: {error}") from None
-    save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
+    save_file(module.state_dict(), path, {"format": "fastdrop", _KEY: text})
 
 
 @overload

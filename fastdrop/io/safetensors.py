@@ -304,7 +304,7 @@ def _checked_entry(path: str, name: str, entry: Any) -> tuple[str, Shape, int, i
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise ValueError(f"{where} must have dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _READABLE and dtype not in _PACKED:
+    if not isinstance(dtype, str) or (dtype not in _READABLE and dtype not in _PACKED):
         raise ValueError(f"{where} has the unknown dtype {dtype!r}")
     if not (
         isinstance(shape, list)

@@ -32,7 +32,9 @@ def least_numbers(spec: Any) -> int:
 def _product(arguments: Arguments, *names: str) -> int:
     """The product of sizes, or of lists of sizes; 0 if one of them is no size."""
     values = [arguments.get(name) for name in names]
-    sizes = [size for value in values for size in (value if isinstance(value, list) else [value])]
+    sizes: list[Any] = [
+        size for value in values for size in (value if isinstance(value, list) else [value])
+    ]
     if not sizes or not all(type(size) is int and size >= 0 for size in sizes):
         return 0
     return math.prod(sizes)

@@ -68,7 +68,7 @@ def predict(
 
         if isinstance(model, Predictor):
             return model.predict(x, batch_size)
-        checked_module(model, "model")
+    model = checked_module(model, "model")
     samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.

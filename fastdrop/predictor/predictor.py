@@ -75,9 +75,7 @@ class Predictor:
     def __init__(self, model: nn.Module, preparation: Preparation) -> None:
         self.model = checked_module(model, "model")
         if not isinstance(preparation, Preparation):
-            raise TypeError(
-                f"preparation must be a Preparation, got {check.describe(preparation)}"
-            )
+            raise TypeError(f"preparation must be a Preparation, got {check.describe(preparation)}")
         self.preparation = preparation
 
     @property
@@ -324,9 +322,7 @@ class Predictor:
             options["progress"] = False
         target = self.preparation.target
         if target is None:
-            return mc_predict(
-                self.model, x, samples, seed, tolerance=tolerance, tau=tau, **options
-            )
+            return mc_predict(self.model, x, samples, seed, tolerance=tolerance, tau=tau, **options)
         if tolerance is not None:
             tolerance = check.real(tolerance, "tolerance", low=0, open_low=True)
             tolerance /= float(target.scale.max())

@@ -202,9 +202,7 @@ def _stacked(columns: list[npt.NDArray[Any]], rows: Any) -> npt.NDArray[Any]:
     return np.column_stack(columns)
 
 
-def _encoded(
-    values: list[Any], columns: dict[str, Any], preparation: Preparation
-) -> Float32Array:
+def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparation) -> Float32Array:
     """The samples for the values of each input's column, in the order of the inputs."""
     arrays = [np.asarray(column) for column in values]
     features = columns["features"]
@@ -253,9 +251,7 @@ def _field(value: Any, categories: list[str] | None, place: int) -> str:
         return str(value.isoformat())
     if hasattr(value, "__float__"):  # a decimal number
         return str(value)
-    raise ValueError(
-        f"column {place + 1}: expected a number or text, got {check.describe(value)}"
-    )
+    raise ValueError(f"column {place + 1}: expected a number or text, got {check.describe(value)}")
 
 
 def _located(message: str, number: int, names: list[str] | None) -> str:

@@ -92,9 +92,18 @@ def _plain(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):  # JSON has keys of text only
+        return {"pairs": [[_plain(key), _plain(item)] for key, item in value.items()]}
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
+
+
+def _unplain(value: Any) -> Any:
+    """Inverse of `_plain`: lists were tuples."""
+    if isinstance(value, dict):
+        return {key: _unplain(item) for key, item in value["pairs"]}
+    return tuple(map(_unplain, value)) if isinstance(value, list) else value
 
 
 def load_estimator(kind: type[BaseDropoutEstimator], path: PathLike) -> Any:
@@ -108,10 +117,7 @@ def load_estimator(kind: type[BaseDropoutEstimator], path: PathLike) -> Any:
             "fastdrop.load returns a model that answers"
         )
     try:
-        parameters = {
-            name: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
-            for name, value in saved["parameters"].items()
-        }
+        parameters = {name: _unplain(value) for name, value in saved["parameters"].items()}
         estimator = kind(**parameters)
         _restore(estimator, saved, predictor)
     except _FAILURES as error:
@@ -130,7 +136,7 @@ def _restore(estimator: Any, saved: dict[str, Any], predictor: Predictor) -> Non
         value = saved["attributes"][name]
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise TypeError(f"{name} must be {kinds[0].__name__}, got {check.describe(value)}")
-        setattr(estimator, name, value)
+        setattr(estimator, name, _unplain(value) if isinstance(value, dict) else value)
     estimator._run["seed"] = check.integer(estimator._run["seed"], "seed", 0, check.U64_MAX)
     count = preparation.features
     estimator.n_features_in_ = count

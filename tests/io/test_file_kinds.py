@@ -27,7 +27,10 @@ OTHERS = {
     "Keras": (zipped("config.json", "model.weights.h5", "metadata.json"), "Keras"),
     "zip": (zipped("readme.txt"), "zip archive"),
     "damaged zip": (zipped("w.npy")[:40], "zip archive that is damaged"),
-    "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS pointer"),
+    "LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        "Git LFS pointer",
+    ),
     "HTML": (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "HTML page"),
     "HTML in small letters": (b"<html><head></head></html>", "HTML page"),
     "XML": (b'<?xml version="1.0"?><Error></Error>', "XML document"),

@@ -54,8 +54,11 @@ def forms():
     yield "list of dicts", [{"colour": colour, "size": size} for size, colour in ROWS]
     yield "named fields", np.array(ROWS, [("size", "f8"), ("colour", "U4")])
     yield "decimals", [[decimal.Decimal(str(size)), colour] for size, colour in ROWS]
-    yield "rows of a library", types.SimpleNamespace(
-        to_dicts=lambda: [{"size": size, "colour": colour} for size, colour in ROWS]
+    yield (
+        "rows of a library",
+        types.SimpleNamespace(
+            to_dicts=lambda: [{"size": size, "colour": colour} for size, colour in ROWS]
+        ),
     )
 
 
@@ -66,14 +69,15 @@ def test_rows_in_any_form(form):
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, PRICES, rtol=1e-6)
     np.testing.assert_allclose(fd.predict(regression(), rows, 2), PRICES, rtol=1e-6)
-    if not isinstance(rows, (dict, types.SimpleNamespace)) and "dicts" not in form:
-        if form != "named fields":
-            np.testing.assert_allclose(regression(names=False).predict(rows), PRICES, rtol=1e-6)
+    if form not in ("dict of columns", "list of dicts", "named fields", "rows of a library"):
+        np.testing.assert_allclose(regression(names=False).predict(rows), PRICES, rtol=1e-6)
 
 
 def test_tables_of_pandas():
     pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame({"colour": ["red", "blue", "blue"], "size": [110, 80, 105], "x": [1, 2, 3]})
+    frame = pd.DataFrame(
+        {"colour": ["red", "blue", "blue"], "size": [110, 80, 105], "x": [1, 2, 3]}
+    )
     for table in (
         frame,
         frame[["size", "colour"]],
@@ -135,7 +139,9 @@ def test_names_that_the_model_does_not_know():
 def classifier(labels=("no", "yes", "perhaps")):
     fd.manual_seed(3)
     inputs = Standardizer([10.0, 20.0], [2.0, 4.0])
-    return Predictor(models.mlp(2, (8,), 3, dropout=0.5), Preparation(2, None, inputs, list(labels)))
+    return Predictor(
+        models.mlp(2, (8,), 3, dropout=0.5), Preparation(2, None, inputs, list(labels))
+    )
 
 
 X = np.array([[10.0, 21], [14, 13], [9, 30]])

@@ -59,7 +59,7 @@ def _read_header(source: Source) -> tuple[Shape, bool, np.dtype[Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             version = np.lib.format.read_magic(source)
-            readers = {
+            readers: dict[tuple[int, int], Any] = {
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
                 (3, 0): _read_header_3_0,
