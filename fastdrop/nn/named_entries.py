@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Self
 
     import numpy.typing as npt
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NamedEntries:
-    """Base of `Module`: iterators over what is registered in it and in the modules below."""
+    """Base of `Module`: iteration over what is registered in it and in the modules below."""
 
     _modules: dict[str, Module | None]
 
@@ -115,3 +116,21 @@ class NamedEntries:
         iterator of Tensor or array
         """
         return (b for _, b in self.named_buffers("", recurse))
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on every submodule, then on this module; returns self.
+
+        Parameters
+        ----------
+        fn : callable
+            Takes a Module; its result is ignored.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
+        for child in self.children():
+            child.apply(fn)
+        fn(self)  # type: ignore[arg-type]  # every one is a Module
+        return self

@@ -26,8 +26,8 @@ MODULES = {
     "fastdrop.models",
     "fastdrop.schedules",
     "fastdrop.io",
-    "fastdrop.train",
     "fastdrop.predictor",
+    "fastdrop.train",
     "fastdrop.uncertainty",
     "fastdrop.inspection",
     "fastdrop.sklearn",
@@ -43,6 +43,8 @@ PUBLIC_PART_OF_RANDOM = [
     "generator",
     "get_state",
     "set_state",
+    "get_instance",
+    "set_instances",
 ]
 
 pytestmark = pytest.mark.skipif(
