@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.predictor import Predictor
 
+# The largest exit status that counts rows; higher numbers have a meaning for shells.
+_MAX_SKIPPED = 125
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}
 
 
@@ -44,6 +47,14 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--format", choices=["csv", "jsonl"], help="format of standard output (default: csv)"
+    )
+    sub.add_argument(
+        "--on-error",
+        choices=["stop", "skip"],
+        default="stop",
+        help="what to do after a row that cannot be read: stop (default), or skip it: its place "
+        "in the answer is empty, the reason goes to standard error, and the exit status is the "
+        "number of such rows, at most 125",
     )
     sub.add_argument(
         "--softmax",
@@ -66,7 +77,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
-    from fastdrop.data.writers import open_writer
+    from fastdrop.data.writers import open_writer, text_labels
     from fastdrop.predictor.load import load_predictor
 
     kind = _output_format(options)
@@ -82,14 +93,23 @@ def run(options: argparse.Namespace) -> int:
         )
 
     columns = answers(example, 0)
-    done = 0
+    done = skipped = 0
     with open_writer(options.out, kind, preparation.classes) as writer:
-        for x in preparation.read_blocks(options.input):
-            writer.write(answers(x, done))
+
+        def skip(error: ValueError) -> None:
+            nonlocal done, skipped
+            print(f"fastdrop predict: row {done} (from 0) skipped: {error}", file=sys.stderr)
+            writer.write_empty(columns)
+            done, skipped = done + 1, skipped + 1
+
+        on_error = skip if options.on_error == "skip" else None
+        for x in preparation.read_blocks(options.input, on_error):
+            block = answers(x, done)
+            writer.write(text_labels(block) if on_error and kind == "npz" else block)
             done += len(x)
         if not done:  # an empty block has the names of the columns
             writer.write({name: rows[:0] for name, rows in columns.items()})
-    return 0
+    return min(skipped, _MAX_SKIPPED)
 
 
 def _output_format(options: argparse.Namespace) -> str:

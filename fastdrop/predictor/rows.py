@@ -11,7 +11,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
-from fastdrop.data.readers.columns import RowEncoder
+from fastdrop.data.readers.columns import NumberText, RowEncoder
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastdrop.data.preprocessing import Preparation
 
 _SOURCE = "rows"  # in the encoder's messages
+_PLAIN = {"place", "values"}  # entries of a feature without a style, kind or filling
 _UNKNOWN = ("NAType", "NaTType")  # pandas' missing values, which are equal to nothing
 
 
@@ -204,10 +205,13 @@ def _stacked(columns: list[npt.NDArray[Any]], rows: Any) -> npt.NDArray[Any]:
 
 def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparation) -> Float32Array:
     """The samples for the values of each input's column, in the order of the inputs."""
-    arrays = [np.asarray(column) for column in values]
+    arrays = [_cells(column) for column in values]
     features = columns["features"]
     if len(features) == preparation.features and all(
-        feature["values"] is None and array.dtype.kind in "fiu" and np.isfinite(array).all()
+        feature["values"] is None
+        and feature.keys() <= _PLAIN
+        and array.dtype.kind in "fiu"
+        and np.isfinite(array).all()
         for feature, array in zip(features, arrays, strict=True)
     ):  # numbers alone: no text in between
         return preparation.samples(np.column_stack(arrays))
@@ -226,6 +230,16 @@ def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparatio
     return preparation.samples(block)
 
 
+def _cells(column: Any) -> npt.NDArray[Any]:
+    """The values of a column; dates of NumPy and pandas as text."""
+    array = np.asarray(column)
+    if array.dtype.kind != "M":
+        return array
+    text = np.datetime_as_string(array, unit="s").astype(object)
+    text[np.isnat(array)] = None
+    return text
+
+
 def _field(value: Any, categories: list[str] | None, place: int) -> str:
     """A value as the text that a file would hold: what the encoder takes."""
     if isinstance(value, str):
@@ -237,20 +251,20 @@ def _field(value: Any, categories: list[str] | None, place: int) -> str:
             return "1" if value else "0"
         return str(value) if str(value) in categories else str(value).lower()
     if isinstance(value, (int, np.integer)):
-        return str(int(value))
+        return NumberText(int(value))
     if isinstance(value, (float, np.floating)):
         if value != value:
             return ""
         text = repr(float(value))
         # An integer column with missing values is a column of floats in a DataFrame.
         whole = text.removesuffix(".0")
-        return whole if categories is not None and text not in categories else text
+        return NumberText(whole if categories is not None and text not in categories else text)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if hasattr(value, "isoformat"):  # a date or a time
         return str(value.isoformat())
     if hasattr(value, "__float__"):  # a decimal number
-        return str(value)
+        return NumberText(value)
     raise ValueError(f"column {place + 1}: expected a number or text, got {check.describe(value)}")
 
 

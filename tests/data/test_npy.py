@@ -9,7 +9,7 @@ import pytest
 
 from fastdrop.data.readers import npy
 from fastdrop.data.readers.npy import npy_rows
-from fastdrop.data.readers.rows import csv_rows
+from fastdrop.data.readers.rows import CsvRows
 from fastdrop.data.readers.source import Lines, Source, open_source
 from fastdrop.data.writers import NpyWriter
 from helpers.pipes import SlowPipe, pipe
@@ -205,7 +205,7 @@ def test_memory_does_not_grow_with_the_input():
         tracemalloc.stop()
         return count, most
 
-    count, most = peak(csv_rows(Lines(Source(Long(b"", b"0.25,1.5,hello\n" * 5000, 40), "pipe"))))
+    count, most = peak(CsvRows(Lines(Source(Long(b"", b"0.25,1.5,hello\n" * 5000, 40), "pipe"))))
     assert count == 200_000 and most < 4_000_000
     head = saved(np.zeros((0, 8), np.float32))
     file = io.BytesIO()

@@ -37,7 +37,7 @@ def load_npz(
     flatten : bool, default False
         Reshape samples of more than one dimension to rows (N, features).
     task : {"classification", "regression"}, optional
-        Default: classification if y holds integers or text, regression if it holds floats.
+        Default: classification if y holds integers, bools or text, regression if it holds floats.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def load_npz(
                 raise ValueError(f"{path!r}, {y_name}: not valid UTF-8 ({error})") from None
     y = arrays[pairs[0][1]]
     task = check.choice(
-        task or ("classification" if y.dtype.kind in "iuUS" else "regression"),
+        task or ("classification" if y.dtype.kind in "biuUS" else "regression"),
         "task",
         ("classification", "regression"),
     )
@@ -159,7 +159,7 @@ def _targets(y: npt.NDArray[Any], classes: npt.NDArray[Any] | None) -> npt.NDArr
     """Class numbers, or float targets if `classes` is None."""
     y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
     if classes is None:
-        return y.astype(np.float64) if y.dtype.kind in "iu" else y
+        return y.astype(np.float64) if y.dtype.kind in "biu" else y
     if y.ndim != 1:
         raise ValueError(f"y must hold one label for each sample, got shape {y.shape}")
     numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
