@@ -41,6 +41,7 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
         data do not allow. The message names row and column.
     """
     if isinstance(rows, Dataset):
+        _check_encoding(rows.origin, preparation.origin)
         return preparation.samples(rows.x)
     if isinstance(rows, Tensor):
         rows = rows.data
@@ -68,6 +69,26 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
     if twice:
         raise ValueError(f"the column {twice[0]!r} occurs twice, in rows or in the training data")
     return _encoded([values[names.index(name)] for name in wanted], columns, preparation)
+
+
+def _check_encoding(found: dict[str, Any] | None, trained: dict[str, Any] | None) -> None:
+    """ValueError if a Dataset was read from a table whose cells became other numbers."""
+    if (found or {}).get("kind") != "csv" or (trained or {}).get("kind") != "csv":
+        return
+    if _encoding(found) != _encoding(trained):
+        raise ValueError(
+            "rows is a Dataset of a table whose columns were encoded otherwise than those of the "
+            "training data: give the table's rows themselves (a DataFrame, dicts, lists), or use "
+            "the command 'fastdrop predict'"
+        )
+
+
+def _encoding(columns: Any) -> list[Any]:
+    """What decides which numbers a row becomes: categories, kinds and filled values."""
+    return [
+        (feature["values"], feature.get("kind", "number"), feature.get("fill") is None)
+        for feature in columns["features"]
+    ]
 
 
 def _named_columns(rows: Any) -> tuple[list[str], list[Any]] | None:
@@ -134,8 +155,11 @@ def _by_position(
 ) -> Float32Array:
     """Rows without names, or with names that the model does not know (`of_columns`)."""
     if columns is None:
-        if of_columns:
-            rows = _stacked([_numbers(values) for values in rows], rows)
+        if not of_columns:
+            rows = check.as_array(rows, "rows")
+        if of_columns or (rows.ndim == 2 and rows.dtype.kind in "Ob"):
+            columns_of_rows = rows if of_columns else rows.T
+            rows = _stacked([_numbers(values) for values in columns_of_rows], rows)
         return preparation.samples(rows)
     if of_columns:
         values = list(rows)
