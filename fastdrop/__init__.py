@@ -96,7 +96,7 @@ _LAZY_NAMES = {
     "recalibrate_batchnorm": "inspection.recalibrate_batchnorm",
     "plot_masks": "inspection.plot_masks",
     "save": "io.model_file",
-    "load": "io.model_file",
+    "load": "predictor.load",
     "save_checkpoint": "io.checkpoint",
     "load_checkpoint": "io.checkpoint",
     "mc_predict": "uncertainty.monte_carlo",

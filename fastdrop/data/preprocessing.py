@@ -297,12 +297,16 @@ class Preparation:
         )
         if inputs is not None and inputs.mean.shape != (features,):
             raise ValueError(f"inputs must have shape ({features},), got {inputs.mean.shape}")
-        if target is not None and (target.mean.shape != () or classes is not None):
-            raise ValueError("target must be one number, and there must be no classes beside it")
+        if target is not None and (
+            target.mean.ndim > 1 or target.mean.shape in ((0,), (1,)) or classes is not None
+        ):
+            raise ValueError(
+                "target must be one number or several, and there must be no classes beside it"
+            )
         if classes is not None and not (
             isinstance(classes, list)
             and classes
-            and all(type(label) in (str, int, float) for label in classes)
+            and all(type(label) in (str, int, float, bool) for label in classes)
         ):
             raise TypeError(f"classes must be a list of labels, got {check.describe(classes)}")
         if origin is not None and not isinstance(origin, dict):

@@ -136,10 +136,14 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
                 f"version {content['version']}, this fastdrop reads version {_VERSION}"
             )
         tree = _unpack(content["tree"], tensors)
+        if not isinstance(tree, dict):
+            raise TypeError(f"expected the parts of a checkpoint, got {check.describe(tree)}")
         for part in _PARTS:
             tree[part]
+        if not isinstance(tree["model"], dict):
+            raise TypeError(f"expected a model's arrays, got {check.describe(tree['model'])}")
         return tree
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(
             f"{path!r} is no checkpoint that can be read ({type(error).__name__}: {error})"
         ) from None
@@ -154,6 +158,8 @@ def restore(
 ) -> None:
     """Apply a checkpoint that was read from `path`: all of it, or after an error nothing."""
     modules = dict(model.named_modules())
+    for part in ("draws", "instances"):
+        _check_counts(tree.get(part, {}), part, path)
     parts = [(model, "model"), (optimizer, "optimizer"), (scheduler, "scheduler")]
     for part, name in parts:
         if part is not None and tree[name] is None:
@@ -162,6 +168,9 @@ def restore(
     unknown = tree["draws"].keys() - modules.keys()
     if unknown:
         raise ValueError(f"{path!r} does not fit the model: it has no module {min(unknown)!r}")
+    for name, array in tree["model"].items():
+        if str(name).endswith("num_batches_tracked") and np.any(np.asarray(array) < 0):
+            raise ValueError(f"{path!r} does not fit the model: {name} must be at least 0")
     before = [(part, _copied(part.state_dict())) for part, _ in parts if part is not None]
     draws = {name: module.draw for name, module in modules.items()}
     random_state = random.get_state()
@@ -176,16 +185,26 @@ def restore(
         applying = "random"
         random.set_state(tree["random"])
     except BaseException as error:
-        for part, state in before:
+        # The scheduler comes first: it sets learning rates, which the optimiser's state has.
+        for part, state in reversed(before):
             part.load_state_dict(state)
         for name, module in modules.items():
             module.draw = draws[name]
         random.set_state(random_state)
-        if isinstance(error, (ValueError, KeyError, TypeError, RuntimeError, AttributeError)):
+        # The file may hold anything, so that anything may have gone wrong.
+        if isinstance(error, Exception) and not isinstance(error, MemoryError):
             raise ValueError(
                 f"{path!r} does not fit the {applying}: {error.args[0] if error.args else error}"
             ) from None
         raise
+
+
+def _check_counts(counts: Any, part: str, path: str) -> None:
+    """ValueError if this part of a checkpoint is no dict of a count for each module's name."""
+    if not isinstance(counts, dict) or not all(
+        isinstance(name, str) and type(count) is int for name, count in counts.items()
+    ):
+        raise ValueError(f"{path!r} has bad {part}: they must be a count for each module's name")
 
 
 def _copied(tree: Any) -> Any:

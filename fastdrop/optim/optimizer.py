@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
 
+_SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
+
 
 class Optimizer:
     """Base class of optimisers.
@@ -227,6 +229,11 @@ class Optimizer:
                 f"got {[len(g['params']) for g in groups]}"
             )
         params = [p for group in self.param_groups for p in group["params"]]
+        numbers = [number for group in groups for number in group["params"]]
+        if numbers != list(range(len(params))):
+            raise ValueError(
+                f"state_dict must number its parameters from 0 on, got {check.describe(numbers)}"
+            )
         new_groups = [
             {**mine, **given, "params": mine["params"]}
             for mine, given in zip(self.param_groups, groups, strict=True)
@@ -235,7 +242,9 @@ class Optimizer:
             self._check(group)
         new_state = {}
         for number, entries in state.items():
-            p = params[check.integer(int(number), "state_dict['state'] number", 0, len(params) - 1)]
+            if isinstance(number, str):  # JSON has no other keys
+                number = int(number)
+            p = params[check.integer(number, "state_dict['state'] number", 0, len(params) - 1)]
             new_state[p] = self._checked_state(entries, p.shape, f"of parameter {number}")
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
@@ -265,6 +274,8 @@ class Optimizer:
             copied[key] = np.array(check.floats(value, name))
             if copied[key].shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
+            if key in _SQUARES and (copied[key] < 0).any():
+                raise ValueError(f"{name} must hold means of squares, got negative numbers")
         return copied
 
     def __repr__(self) -> str:

@@ -142,6 +142,36 @@ def get_state() -> dict[str, Any]:
     }
 
 
+def _generator_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a generator must be a str, got {check.describe(name)}")
+    return name
+
+
+def _generator(bits: Any) -> np.random.Generator:
+    """A generator in this state of its bit generator. Validates untrusted input.
+
+    NumPy itself accepts states that no PCG64 has, for example an even increment.
+    """
+    if not isinstance(bits, dict) or bits.get("bit_generator") != "PCG64":
+        raise ValueError(f"a generator's state must be of PCG64, got {check.describe(bits)}")
+    state = bits["state"]
+    if not isinstance(state, dict):
+        raise TypeError(f"a generator's state must be a dict, got {check.describe(state)}")
+    whole = check.integer(state["state"], "a generator's state", 0, 2**128 - 1)
+    step = check.integer(state["inc"], "a generator's increment", 0, 2**128 - 1)
+    if step % 2 == 0:
+        raise ValueError(f"a generator's increment must be odd, got {step}")
+    generator = np.random.Generator(np.random.PCG64(0))
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": whole, "inc": step},
+        "has_uint32": check.integer(bits["has_uint32"], "has_uint32", 0, 1),
+        "uinteger": check.integer(bits["uinteger"], "uinteger", 0, check.U32_MAX),
+    }
+    return generator
+
+
 def set_state(state: dict[str, Any]) -> None:
     """Continue the run from a state that `get_state` returned.
 
@@ -167,9 +197,7 @@ def set_state(state: dict[str, Any]) -> None:
     run = Run(check.integer(state["seed"], "state['seed']", 0, check.U64_MAX))
     run.free_draw = check.integer(state["free_draw"], "state['free_draw']", 0, check.U32_MAX + 1)
     for name, bits in state["generators"].items():
-        g = np.random.Generator(np.random.PCG64(0))
-        g.bit_generator.state = bits
-        run.generators[name] = g
+        run.generators[_generator_name(name)] = _generator(bits)
     _begin(run)
 
 

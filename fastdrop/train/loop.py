@@ -16,7 +16,7 @@ from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.evaluate import ModelArrays, evaluate_arrays, model_arrays, normalized_weights
 from fastdrop.train.mixup import mix_inputs, mix_targets
 from fastdrop.train.progress import Progress
-from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run
+from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run, set_start
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -55,7 +55,7 @@ class TrainingRun:
         before = random.get_state()
         try:
             if content is not None:  # so that the same validation data are set aside
-                random.set_state(content["extra"]["fit"]["start"])
+                set_start(content, options.checkpoint)
             self.start = random.get_state()
             data, self.validation = self._split_data()
             weights = data.sample_weight

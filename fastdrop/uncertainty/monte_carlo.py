@@ -70,10 +70,12 @@ def mc_predict(
 
     Parameters
     ----------
-    model : Module
-        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...).
+    model : Module or Predictor
+        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...). Of a
+        `fastdrop.predictor.Predictor` the result is that of its ``mc_predict``: probabilities of
+        its classes, or numbers in the units of its target.
     x : array (N, ...)
-        The samples, converted to float32.
+        The samples, converted to float32. For a Predictor: raw rows.
     samples : int, default 50
         T, the number of passes; at least 1.
     seed : int, default 0
@@ -152,6 +154,22 @@ def mc_predict(
     >>> mc.mean.shape, mc.entropy.shape
     ((5, 3), (5,))
     """
+    if hasattr(type(model), "__fastdrop_model__") and hasattr(model, "mc_predict"):
+        return _of_rows(
+            model,
+            x,
+            samples=samples,
+            seed=seed,
+            masks=masks,
+            batch_size=batch_size,
+            output=output,
+            tolerance=tolerance,
+            max_samples=max_samples,
+            keep=keep,
+            tau=tau,
+            row0=row0,
+            progress=progress,
+        )
     checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
@@ -210,6 +228,14 @@ def mc_predict(
         passes=_joined([piece.passes for piece in pieces]),
         log_variances=_joined([piece.log_variances for piece in pieces]),
     )
+
+
+def _of_rows(predictor: Any, rows: Any, *, output: str, **options: Any) -> MCPrediction:
+    """The passes of a `fastdrop.predictor.Predictor`, which knows what its outputs mean."""
+    if output != "auto":
+        options["output"] = output
+    found: MCPrediction = predictor.mc_predict(rows, **options)
+    return found
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -119,7 +119,7 @@ def test_json_lines_and_ignored_columns(tmp_path):
         )
         assert "network 4-8-2" in out and "--mc 50" in out
     one, two = (
-        fd.load(tmp_path / f"{name}.safetensors").state_dict() for name in ("t.csv", "t.jsonl")
+        fd.io.load(tmp_path / f"{name}.safetensors").state_dict() for name in ("t.csv", "t.jsonl")
     )
     assert all((one[key] == two[key]).all() for key in one)
     answers = [
@@ -263,7 +263,7 @@ def test_options_reach_the_training(tmp_path):
         "2",
         cwd=tmp_path,
     )
-    model = fd.load(tmp_path / "a.safetensors")
+    model = fd.io.load(tmp_path / "a.safetensors")
     assert [layer.p for layer in model if hasattr(layer, "p")] == [0.2, 0.5, 0.25]
     assert [type(layer).__name__ for layer in model][2] == "Tanh" and not model.training
     for layer in model:
