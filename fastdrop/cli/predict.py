@@ -91,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         return predictor.answers(
             x, row0, options.mc, options.seed or 0, options.masks or "per_sample"
         )
+
     columns = answers(example, 0)
     done = skipped = 0
     with open_writer(options.out, kind, preparation.classes) as writer:

@@ -11,6 +11,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
+from fastdrop.data.readers.cells import NumberText
 from fastdrop.data.readers.columns import RowEncoder
 
 if TYPE_CHECKING:
@@ -204,10 +205,13 @@ def _stacked(columns: list[npt.NDArray[Any]], rows: Any) -> npt.NDArray[Any]:
 
 def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparation) -> Float32Array:
     """The samples for the values of each input's column, in the order of the inputs."""
-    arrays = [np.asarray(column) for column in values]
+    arrays = [_with_dates_as_text(np.asarray(column)) for column in values]
     features = columns["features"]
     if len(features) == preparation.features and all(
-        feature["values"] is None and array.dtype.kind in "fiu" and np.isfinite(array).all()
+        feature["values"] is None
+        and feature.get("kind", "number") == "number"
+        and array.dtype.kind in "fiu"
+        and np.isfinite(array).all()
         for feature, array in zip(features, arrays, strict=True)
     ):  # numbers alone: no text in between
         return preparation.samples(np.column_stack(arrays))
@@ -226,8 +230,17 @@ def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparatio
     return preparation.samples(block)
 
 
+def _with_dates_as_text(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Dates of NumPy as ISO text, other arrays as they are."""
+    return np.datetime_as_string(array) if array.dtype.kind == "M" else array
+
+
 def _field(value: Any, categories: list[str] | None, place: int) -> str:
-    """A value as the text that a file would hold: what the encoder takes."""
+    """A value as the text that a file would hold: what the encoder takes.
+
+    The text of a number is a NumberText, which has a decimal point even where the training file
+    has decimal commas.
+    """
     if isinstance(value, str):
         return value
     if value is None or type(value).__name__ in _UNKNOWN:
@@ -237,20 +250,22 @@ def _field(value: Any, categories: list[str] | None, place: int) -> str:
             return "1" if value else "0"
         return str(value) if str(value) in categories else str(value).lower()
     if isinstance(value, (int, np.integer)):
-        return str(int(value))
+        return NumberText(int(value))
     if isinstance(value, (float, np.floating)):
         if value != value:
             return ""
         text = repr(float(value))
         # An integer column with missing values is a column of floats in a DataFrame.
         whole = text.removesuffix(".0")
-        return whole if categories is not None and text not in categories else text
+        if categories is not None and text not in categories:
+            return whole
+        return NumberText(text)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if hasattr(value, "isoformat"):  # a date or a time
         return str(value.isoformat())
     if hasattr(value, "__float__"):  # a decimal number
-        return str(value)
+        return NumberText(value)
     raise ValueError(f"column {place + 1}: expected a number or text, got {check.describe(value)}")
 
 
