@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-
 # The first bytes of a file, and what it is.
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (
@@ -66,12 +64,14 @@ def kind_of_bytes(begin: bytes) -> str | None:
 
 def _kind_of_zip(path: str) -> str:
     """What a zip archive is, by the names of its members."""
+    import zipfile  # here: only files of another kind need it
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except Exception:  # zipfile fails with many kinds of errors
         return "a zip archive that is damaged"
-    if any(name.endswith("data.pkl") or name.endswith("constants.pkl") for name in names):
+    if any(name.endswith(("data.pkl", "constants.pkl")) for name in names):
         return (
             "a file of PyTorch (.pt, .pth), a zip archive with a pickle: load it with torch.load, "
             "and write its state_dict with safetensors.torch.save_file or fastdrop.save"

@@ -132,7 +132,9 @@ def load(path: PathLike, model: ModuleT) -> ModuleT: ...
 def load(path: PathLike, model: nn.Module | None = None) -> Any:
     """Load a model with its weights and mode (training or evaluation), or a state dict.
 
-    Nothing is imported or run from the file.
+    Nothing is imported or run from the file. Of a file of ``fastdrop train`` or of an estimator
+    this is the network alone, which takes prepared samples; `fastdrop.load` returns a Predictor
+    that takes raw rows.
 
     Parameters
     ----------
@@ -160,6 +162,7 @@ def load(path: PathLike, model: nn.Module | None = None) -> Any:
 
     See Also
     --------
+    fastdrop.load : the same for files that hold no preparation.
     fastdrop.io.load_with_info : returns what `save` got as `info`, too.
     """
     return load_with_info(path, model)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
+@overload
 def predict(
-    model: nn.Module | Predictor, x: Tensor | ArrayLike | Dataset, batch_size: int = 1024
-) -> npt.NDArray[Any]:
+    model: nn.Module, x: Tensor | ArrayLike | Dataset, batch_size: int = 1024
+) -> npt.NDArray[np.float32]: ...
+@overload
+def predict(model: Predictor, x: Any, batch_size: int = 1024) -> npt.NDArray[Any]: ...
+def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt.NDArray[Any]:
     """Compute the outputs of a model for all samples, in evaluation mode and without gradients.
 
     Evaluation mode means that there is no dropout, and that batch norm uses its running statistics.

@@ -11,8 +11,12 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
+<<<<<<< HEAD
 from fastdrop.data.readers.cells import NumberText
 from fastdrop.data.readers.columns import RowEncoder
+=======
+from fastdrop.data.readers.columns import NumberText, RowEncoder
+>>>>>>> i12ef
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from fastdrop.data.preprocessing import Preparation
 
 _SOURCE = "rows"  # in the encoder's messages
+_PLAIN = {"place", "values"}  # entries of a feature without a style, kind or filling
 _UNKNOWN = ("NAType", "NaTType")  # pandas' missing values, which are equal to nothing
 
 
@@ -205,11 +210,19 @@ def _stacked(columns: list[npt.NDArray[Any]], rows: Any) -> npt.NDArray[Any]:
 
 def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparation) -> Float32Array:
     """The samples for the values of each input's column, in the order of the inputs."""
+<<<<<<< HEAD
     arrays = [_with_dates_as_text(np.asarray(column)) for column in values]
     features = columns["features"]
     if len(features) == preparation.features and all(
         feature["values"] is None
         and feature.get("kind", "number") == "number"
+=======
+    arrays = [_cells(column) for column in values]
+    features = columns["features"]
+    if len(features) == preparation.features and all(
+        feature["values"] is None
+        and feature.keys() <= _PLAIN
+>>>>>>> i12ef
         and array.dtype.kind in "fiu"
         and np.isfinite(array).all()
         for feature, array in zip(features, arrays, strict=True)
@@ -230,9 +243,20 @@ def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparatio
     return preparation.samples(block)
 
 
+<<<<<<< HEAD
 def _with_dates_as_text(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Dates of NumPy as ISO text, other arrays as they are."""
     return np.datetime_as_string(array) if array.dtype.kind == "M" else array
+=======
+def _cells(column: Any) -> npt.NDArray[Any]:
+    """The values of a column; dates of NumPy and pandas as text."""
+    array = np.asarray(column)
+    if array.dtype.kind != "M":
+        return array
+    text = np.datetime_as_string(array, unit="s").astype(object)
+    text[np.isnat(array)] = None
+    return text
+>>>>>>> i12ef
 
 
 def _field(value: Any, categories: list[str] | None, place: int) -> str:
@@ -257,9 +281,13 @@ def _field(value: Any, categories: list[str] | None, place: int) -> str:
         text = repr(float(value))
         # An integer column with missing values is a column of floats in a DataFrame.
         whole = text.removesuffix(".0")
+<<<<<<< HEAD
         if categories is not None and text not in categories:
             return whole
         return NumberText(text)
+=======
+        return NumberText(whole if categories is not None and text not in categories else text)
+>>>>>>> i12ef
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if hasattr(value, "isoformat"):  # a date or a time

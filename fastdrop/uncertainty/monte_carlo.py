@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -42,8 +42,17 @@ class MCWarning(UserWarning):
     """
 
 
+class RowPredictor(Protocol):
+    """What `mc_predict` needs of a `fastdrop.predictor.Predictor`."""
+
+    def mc_predict(
+        self, rows: Any, samples: int = 50, seed: int = 0, **options: Any
+    ) -> MCPrediction:
+        """The passes of raw rows."""
+
+
 def mc_predict(
-    model: nn.Module,
+    model: nn.Module | RowPredictor,
     x: Tensor | ArrayLike,
     samples: int = 50,
     seed: int = 0,
@@ -156,10 +165,10 @@ def mc_predict(
     """
     if hasattr(type(model), "__fastdrop_model__") and hasattr(model, "mc_predict"):
         return _of_rows(
-            model,
+            cast("RowPredictor", model),
             x,
-            samples=samples,
-            seed=seed,
+            samples,
+            seed,
             masks=masks,
             batch_size=batch_size,
             output=output,
@@ -170,7 +179,7 @@ def mc_predict(
             row0=row0,
             progress=progress,
         )
-    checked_module(model, "model")
+    model = checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
     if not any(m.n_sites for m in model.modules()):
@@ -230,12 +239,13 @@ def mc_predict(
     )
 
 
-def _of_rows(predictor: Any, rows: Any, *, output: str, **options: Any) -> MCPrediction:
+def _of_rows(
+    predictor: RowPredictor, rows: Any, samples: int, seed: int, output: str, **options: Any
+) -> MCPrediction:
     """The passes of a `fastdrop.predictor.Predictor`, which knows what its outputs mean."""
     if output != "auto":
         options["output"] = output
-    found: MCPrediction = predictor.mc_predict(rows, **options)
-    return found
+    return predictor.mc_predict(rows, samples, seed, **options)
 
 
 def _joined(parts: list[Any]) -> Any:

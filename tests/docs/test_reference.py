@@ -26,6 +26,7 @@ MODULES = {
     "fastdrop.models",
     "fastdrop.schedules",
     "fastdrop.io",
+    "fastdrop.predictor",
     "fastdrop.train",
     "fastdrop.uncertainty",
     "fastdrop.inspection",

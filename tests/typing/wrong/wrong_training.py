@@ -46,7 +46,7 @@ fd.mc_predict(x, model)  # error: arg-type, reportArgumentType
 fd.calibration(mc)  # error: call-arg, reportCallIssue
 print(fd.calibration(mc, y).ece)  # error: union-attr, reportAttributeAccessIssue
 print(fd.temperature_scaling(x, y).t)  # error: attr-defined, reportAttributeAccessIssue
-fd.predict("model", x)  # error: arg-type, reportArgumentType
+fd.predict("model", x)  # error: call-overload, reportArgumentType
 
 DropoutClassifier(rate=0.5)  # error: call-arg, reportCallIssue
 DropoutClassifier(dropout="0.5")  # error: arg-type, reportArgumentType
