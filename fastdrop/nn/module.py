@@ -39,6 +39,13 @@ def _structure_changed() -> None:
 def checked_module(value: Any, name: str) -> Module:
     """The value, if it is a Module; else TypeError that names the argument."""
     if not isinstance(value, Module):
+        if hasattr(type(value), "__fastdrop_model__") and isinstance(
+            getattr(value, "model", None), Module
+        ):
+            raise TypeError(
+                f"{name} must be a Module, got a {type(value).__name__}: its attribute 'model' is "
+                "one, which takes the samples of its method 'samples'"
+            )
         raise TypeError(f"{name} must be a Module, got {check.describe(value)}")
     return value
 
