@@ -43,7 +43,8 @@ def _structure_changed() -> None:
 def checked_module(value: Any, name: str) -> Module:
     """The value, if it is a Module; else TypeError that names the argument."""
     if not isinstance(value, Module):
-        raise TypeError(f"{name} must be a Module, got {check.describe(value)}")
+        hint = " (its attribute 'model' is one)" * isinstance(getattr(value, "model", None), Module)
+        raise TypeError(f"{name} must be a Module, got {check.describe(value)}{hint}")
     return value
 
 

@@ -253,6 +253,15 @@ def test_spaces_around_fields_and_separators_at_the_end(tmp_path, reader):
         assert data.x.tolist() == [[1.5, 2], [2.5, 3]] and data.y.tolist() == [0, 1]
 
 
+def test_the_report_of_a_wide_table_is_short(tmp_path, reader):
+    row = ",".join(str(i) for i in range(400))
+    text = "".join(f"{row},u,{i % 2}\n" for i in range(3))
+    _, report = read_table(text_file(tmp_path, text), reader=reader)
+    lines = str(report).splitlines()
+    assert len(lines) == 53 and lines[-1] == "  and 352 more columns"
+    assert lines[-3].split()[:2] == ["400", "category"] and lines[-2].endswith("target")
+
+
 def test_the_user_decides_the_kind(tmp_path, reader):
     path = text_file(tmp_path, "code,n,y\n7,a,1.5\n8,5,2.5\n7,b,3.5\n9,6,4.5\n")
     data, report = read_table(
