@@ -107,7 +107,7 @@ def save(
     about: dict[str, Any] = {
         "version": _VERSION,
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "training": module.training,
+        "training": module._training,  # not the mode in a prediction that is running
         "architecture": None,
         "why": None,
         "info": info,

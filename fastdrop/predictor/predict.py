@@ -73,7 +73,9 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
         if isinstance(model, Predictor):
             return model.predict(x, batch_size)
     model = checked_module(model, "model")
-    samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
+    samples = check.floats(
+        x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1, from_table=True
+    )
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.
     if (

@@ -202,7 +202,7 @@ def mc_predict(
         )
     if tau is not None:
         tau = check.real(tau, "tau", low=0, open_low=True)
-    array = check.floats(x, "x", minimum_ndim=1)
+    array = check.floats(x, "x", minimum_ndim=1, from_table=True)
     row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(array)))
     with evaluating(model), no_grad(), Meter(len(array) * samples, "pass", progress) as meter:
         plan = _Plan(

@@ -162,7 +162,7 @@ def test_rows_without_a_table_behind():
 
 
 def test_functions_of_networks_say_where_the_network_is():
-    with pytest.raises(TypeError, match="got a Predictor: its attribute 'model' is one"):
+    with pytest.raises(TypeError, match=r"Predictor\) \(its attribute 'model' is one\)"):
         fd.evaluate(classifier(), (X, np.array([0, 1, 2])))
 
 
