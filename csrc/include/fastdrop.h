@@ -379,9 +379,12 @@ typedef struct {
 } fd_max_norm_rows_args;
 int fd_max_norm_rows(const fd_max_norm_rows_args *args);
 
+/* clang-format off */
 /* d = g + weight_decay * p
-   buf = momentum * buf + (1 - dampening) * d, or d in the first step; d = buf, or d + momentum *
-   buf if nesterov (not without buf) p = p - lr * d */
+   with buf:  buf = momentum * buf + (1 - dampening) * d   (buf = d in the first step)
+              d = d + momentum * buf if nesterov, else buf
+   p = p - lr * d */
+/* clang-format on */
 typedef struct {
     float *p;       /* n parameters */
     float *buf;     /* n, or NULL: no momentum */

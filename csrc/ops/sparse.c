@@ -61,7 +61,7 @@ int fd_sparse_linear(const fd_sparse_linear_args *args) {
     for (w.begin = 0; w.begin < panels; w.begin = w.end) {
         w.end = fd_min(panels, w.begin + chunk);
         int status = fd_begin(&region, fd_worth((w.end - w.begin) * nonzeros, FD_SPARSE_GRAIN),
-                              (size_t)(weights->ins * width + 64) * sizeof(float));
+                              (size_t)(weights->ins * width + FD_TILE_N_MOST) * sizeof(float));
         if (status != FD_OK) return status;
         fd_run(&region, panels_task, &w, 1);
         fd_end(&region);

@@ -1,4 +1,8 @@
-"""The coordinates of a mask as named fields; the only place here that builds a `Stream`."""
+"""The coordinates of a mask as named fields.
+
+The core computes with a `Stream`, the mask key in packed form. In this folder only this file
+builds one.
+"""
 
 from __future__ import annotations
 
