@@ -42,14 +42,16 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 1 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 2 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
 /* ---- masks and random numbers ---- */
 
-/* The key of a stream, for fd_stream.key. */
-void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
+/* The key of a stream, for fd_stream.key. `instance` (below 2^24) tells the modules of a run apart;
+   0 for the first. */
+void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call,
+                   uint32_t instance);
 
 /* Packed keep bits: unit u of row r is bit u % 32 of word u / 32 of row r. A row has
    4 ceil(units / 128) words; the bits after the last unit are 0. */

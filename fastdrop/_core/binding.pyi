@@ -34,6 +34,7 @@ class Stream:
     rows: _UInt32 | None
     by_sub: bool
     draws: _UInt32 | None
+    instance: int
     def __init__(
         self,
         seed: int,
@@ -46,6 +47,7 @@ class Stream:
         rows: _UInt32 | None = None,
         by_sub: bool = False,
         draws: _UInt32 | None = None,
+        instance: int = 0,
     ) -> None: ...
     def __reduce__(self) -> tuple[type[Stream], tuple[Any, ...]]: ...
 

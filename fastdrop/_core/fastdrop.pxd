@@ -33,7 +33,7 @@ cdef extern from "fastdrop.h" nogil:
     ctypedef struct fd_concrete:
         float logit, inverse_t, scale, p
     void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain,
-                       uint32_t call)
+                       uint32_t call, uint32_t instance)
     ctypedef struct fd_keep_bits_args:
         uint32_t *bits
         const fd_stream *stream

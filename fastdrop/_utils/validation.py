@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 U32_MAX = 0xFFFFFFFF
 U64_MAX = 0xFFFFFFFFFFFFFFFF
+INSTANCE_MAX = 2**24 - 1  # the instance of functional calls outside modules
 MAX_UNITS = 2**34
 SHARED_ROW = U32_MAX  # the row number of a decision that the whole batch shares
 

@@ -161,7 +161,7 @@ def drawn_mask(
 
     For a layer that drops weights, the factors (out, in) that it applies to them.
     """
-    with training(layer), no_grad(), random.mask_state(seed=seed, draw=draw):
+    with training(layer), no_grad(), random.mask_state(seed=seed, draw=draw, instance=0):
         if isinstance(layer, WEIGHT_LAYERS):
             return _weight_factors(layer)
         if isinstance(layer, nn.Embedding):

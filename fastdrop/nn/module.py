@@ -54,8 +54,10 @@ class Module(NamedEntries):
 
     The outermost module that is called opens a forward pass. Stochastic layers inside it draw
     their masks at sites, which are numbered in registration order, and at the pass number `draw`.
-    In training mode `draw` increases by one after each pass, so every pass has new masks and the
-    same `draw` gives the same masks again (see ``docs/mask-contract.md``).
+    `draw` increases by one after each pass in training mode and after each pass that drew a mask,
+    so every pass has new masks and the same `draw` gives the same masks again. Each outermost
+    module of a run has an instance, a number which makes its masks differ from those of the others
+    (see ``docs/mask-contract.md``).
 
     Differences from ``torch.nn.Module``: there are no hooks, devices or dtypes (everything is
     float32 on the CPU); `state_dict` returns NumPy arrays; integer buffers are NumPy arrays.
@@ -68,7 +70,7 @@ class Module(NamedEntries):
         as it does: other threads may train the module meanwhile.
     draw : int in [0, 2**32]
         Number of the next forward pass of which this module is the outermost one. At 2**32 the
-        next call in training mode raises RuntimeError. Saved in checkpoints, not in `state_dict`.
+        next call that draws raises RuntimeError. Saved in checkpoints, not in `state_dict`.
 
     Examples
     --------
@@ -140,13 +142,13 @@ class Module(NamedEntries):
             ) from None
         if version != _structure:
             sites, n_sites = self._number_sites()
-        counts = self.training and not random.draw_is_fixed()
-        if counts and self._draw > check.U32_MAX:
+        training, counts = self.training, not random.draw_is_fixed()
+        if training and counts and self._draw > check.U32_MAX:
             raise random.used_up()
-        with random.forward_pass(self._draw, sites, n_sites) as ps:
+        with random.forward_pass(self._draw, sites, n_sites, self) as ps:
             result = self.forward(*args, **kwargs)
             finish_pass(ps)
-        if counts:
+        if counts and (training or ps.instance >= 0):
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
 

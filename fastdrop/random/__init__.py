@@ -16,6 +16,7 @@ from fastdrop.random.forward_pass import (
     stream_for,
     used_up,
 )
+from fastdrop.random.instances import get_instance, set_instances
 from fastdrop.random.overrides import (
     draw_is_fixed,
     is_busy,
@@ -25,11 +26,13 @@ from fastdrop.random.overrides import (
     without_init,
 )
 from fastdrop.random.seeding import (
+    current_run,
     generator,
     get_state,
     initial_seed,
     manual_seed,
     own_run,
+    restore_run,
     set_state,
 )
 
@@ -41,10 +44,12 @@ __all__ = [
     "TrainingMode",
     "batched_passes",
     "current",
+    "current_run",
     "draw_is_fixed",
     "draws",
     "forward_pass",
     "generator",
+    "get_instance",
     "get_state",
     "initial_seed",
     "is_busy",
@@ -58,6 +63,8 @@ __all__ = [
     "outside_passes",
     "own_run",
     "rate_now",
+    "restore_run",
+    "set_instances",
     "set_state",
     "stream_for",
     "used_up",

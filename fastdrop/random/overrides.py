@@ -34,6 +34,9 @@ class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
         Global number of the first row, in [0, 2**32).
     rows : array of int (N,), optional
         Global number of each row, instead of `row0`.
+    instance : int, optional
+        In [0, 2**24): use it instead of the instances of the modules that are called. A module
+        that has none yet does not get one.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
         draw: int | None = None,
         row0: int | None = None,
         rows: ArrayLike | None = None,
+        instance: int | None = None,
     ) -> None:
         new: dict[str, Any] = {}
         if seed is not None:
@@ -76,6 +80,8 @@ class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
             outer = thread_state.overrides.get("row0", 0)
             numbers = check.row_numbers(check.as_array(rows, "rows"), new.get("row0", outer))[1]
             new["rows"] = np.array(numbers)  # a copy: keys may outlive the caller's array
+        if instance is not None:
+            new["instance"] = check.integer(instance, "instance", 0, check.INSTANCE_MAX)
         super().__init__({"added": new})
 
 

@@ -193,6 +193,8 @@ class BaseDropoutEstimator(BaseEstimator):
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
+            if go_on:  # the first module of its run, also if it was copied or unpickled
+                random.set_instances({model: 0})
             size = self.batch_size
             size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
             batch = min(size, len(parts[1]))

@@ -52,7 +52,7 @@ class TrainingRun:
         # The scheduler if it is stepped after each step. It may be of any class with a step().
         self.step_scheduler: Any = options.scheduler if options.scheduler_every == "step" else None
         content = open_checkpoint(options.checkpoint, options.resume)
-        before = random.get_state()
+        run, before = random.current_run(), random.get_state()
         try:
             if content is not None:  # so that the same validation data are set aside
                 random.set_state(content["extra"]["fit"]["start"])
@@ -73,7 +73,7 @@ class TrainingRun:
                 self.state = resume_run(content, options, self.batches)
             self.saved_at = self.state.total_steps
         except BaseException:
-            random.set_state(before)
+            random.restore_run(run, before)
             raise
 
     def _split_data(self) -> tuple[Dataset, ModelArrays | None]:

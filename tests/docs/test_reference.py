@@ -42,6 +42,8 @@ PUBLIC_PART_OF_RANDOM = [
     "generator",
     "get_state",
     "set_state",
+    "get_instance",
+    "set_instances",
 ]
 
 pytestmark = pytest.mark.skipif(

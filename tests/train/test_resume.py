@@ -63,6 +63,25 @@ def test_resume_twice_and_after_the_last_epoch(tmp_path):
     assert bits(again) == bits(model) and figures(continued) == figures(history)
 
 
+def test_resume_of_the_second_model_of_a_run(tmp_path):
+    """The masks of its instance, though the program that resumes has no first model."""
+
+    def go(seed, loss=F.cross_entropy, models_before=1, **keywords):
+        fd.manual_seed(seed)
+        for _ in range(models_before):
+            nn.Dropout(0.5)(np.ones((2, 6)))
+        model = mlp(6, (16,), 3, dropout=0.5)
+        fit(model, digits(), loss=loss, epochs=2, batch_size=BATCH, progress=False, **keywords)
+        return bits(model)
+
+    whole, path = go(0), tmp_path / "c"
+    assert go(0, models_before=0) != whole
+    with pytest.raises(Stop):
+        go(0, interrupted_at(4), checkpoint=path, checkpoint_every=3)
+    assert go(5, models_before=0, checkpoint=path, resume=True) == whole
+    assert go(0, models_before=3, checkpoint=tmp_path / "none") != whole
+
+
 @pytest.mark.parametrize(
     "make",
     [
