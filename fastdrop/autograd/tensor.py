@@ -6,17 +6,18 @@ tensor's array may still be *pending*: a lazy product that the next function may
 (`pending.py`). Whoever reads `data` runs it.
 
 Operators and most methods are functions of `fastdrop.functional`. `functional/tensor_methods.py`
-attaches them to the class.
+attaches them to the class; `attached_methods.py` has their types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.pending import Pending
 
-    Operand: TypeAlias = "Tensor | ArrayLike"
 
-
-class Tensor:
+class Tensor(AttachedMethods):
     """A float32 array that can record the operations on it.
 
     Parameters
@@ -126,11 +125,21 @@ class Tensor:
         return self._node is None
 
     def numpy(self) -> Float32Array:
-        """The array (shared, not copied)."""
+        """The array (shared, not copied).
+
+        Returns
+        -------
+        float32 array
+            The tensor's own memory: writing to it changes the tensor.
+        """
         return self.data
 
     def item(self) -> float:
         """The only element, as a Python float.
+
+        Returns
+        -------
+        float
 
         Raises
         ------
@@ -142,23 +151,62 @@ class Tensor:
         return float(self.data.reshape(())[()])
 
     def tolist(self) -> Any:
-        """The elements as nested lists of Python floats."""
+        """The elements as nested lists of Python floats.
+
+        Returns
+        -------
+        list, or float
+            Nested as deeply as the tensor has axes; a float if it has none.
+        """
         return self.data.tolist()
 
     def detach(self) -> Tensor:
-        """A tensor with the same array and no graph."""
+        """A tensor with the same array and no graph.
+
+        Returns
+        -------
+        Tensor
+            It shares the array and requires no gradient.
+        """
         return wrap(self.data)
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or the length of one axis."""
+        """The shape, or the length of one axis.
+
+        Parameters
+        ----------
+        dim : int, optional
+            The axis. Without it, the whole shape is returned.
+
+        Returns
+        -------
+        tuple of int, or int
+        """
         return self.shape if dim is None else self.shape[dim]
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        Returns
+        -------
+        int
+            The product of the lengths of the axes.
+        """
         return int(np.prod(self.shape))
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set `requires_grad`; returns the tensor itself."""
+        """Set `requires_grad`; returns the tensor itself.
+
+        Parameters
+        ----------
+        requires_grad : bool, default True
+            Whether `backward` computes the gradient with respect to this tensor.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself.
+        """
         self.requires_grad = check.flag(requires_grad, "requires_grad")
         return self
 
@@ -258,99 +306,6 @@ class Tensor:
             self._grad = wrap(np.array(part, np.float32, order="C"))
         else:
             self._grad = wrap(np.asarray(self._grad.data + part, np.float32, order="C"))
-
-    if TYPE_CHECKING:  # attached by functional/tensor_methods.py
-        T: Tensor
-
-        def __add__(self, other: Operand) -> Tensor: ...
-        def __radd__(self, other: Operand) -> Tensor: ...
-        def __sub__(self, other: Operand) -> Tensor: ...
-        def __rsub__(self, other: Operand) -> Tensor: ...
-        def __mul__(self, other: Operand) -> Tensor: ...
-        def __rmul__(self, other: Operand) -> Tensor: ...
-        def __truediv__(self, other: Operand) -> Tensor: ...
-        def __rtruediv__(self, other: Operand) -> Tensor: ...
-        def __pow__(self, other: Operand) -> Tensor: ...
-        def __rpow__(self, other: Operand) -> Tensor: ...
-        def __matmul__(self, other: Operand) -> Tensor: ...
-        def __rmatmul__(self, other: Operand) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __lt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __le__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __gt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __ge__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __eq__(self, other: Any) -> npt.NDArray[np.bool_]: ...  # type: ignore[override]
-        def __ne__(self, other: Any) -> npt.NDArray[np.bool_]: ...  # type: ignore[override]
-        def add(self, other: Operand) -> Tensor: ...
-        def sub(self, other: Operand) -> Tensor: ...
-        def mul(self, other: Operand) -> Tensor: ...
-        def div(self, other: Operand) -> Tensor: ...
-        def pow(self, exponent: Operand) -> Tensor: ...
-        def matmul(self, other: Operand) -> Tensor: ...
-        def clone(self) -> Tensor: ...
-        def exp(self) -> Tensor: ...
-        def log(self) -> Tensor: ...
-        def sqrt(self) -> Tensor: ...
-        def abs(self) -> Tensor: ...
-        def clamp(self, min: float | None = None, max: float | None = None) -> Tensor: ...
-        def relu(self, inplace: bool = False) -> Tensor: ...
-        def sigmoid(self) -> Tensor: ...
-        def tanh(self) -> Tensor: ...
-        def softmax(self, dim: int = -1) -> Tensor: ...
-        def log_softmax(self, dim: int = -1) -> Tensor: ...
-        def sum(
-            self,
-            dim: Any = None,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def mean(
-            self,
-            dim: Any = None,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def var(
-            self,
-            dim: Any = None,
-            correction: int = 1,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def std(
-            self,
-            dim: Any = None,
-            correction: int = 1,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        @overload
-        def max(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
-        @overload
-        def max(self, dim: int, keepdim: bool = False) -> Extreme: ...
-        def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        @overload
-        def min(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
-        @overload
-        def min(self, dim: int, keepdim: bool = False) -> Extreme: ...
-        def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        def argmax(self, dim: int | None = None, keepdim: bool = False) -> npt.NDArray[np.intp]: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def view(self, *shape: Any) -> Tensor: ...
-        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
-        def permute(self, *dims: Any) -> Tensor: ...
-        def transpose(self, dim0: int, dim1: int) -> Tensor: ...
-        def squeeze(self, dim: int | tuple[int, ...] | None = None) -> Tensor: ...
-        def unsqueeze(self, dim: int) -> Tensor: ...
 
 
 class Extreme(NamedTuple):

@@ -70,6 +70,11 @@ class _ModuleSequence(Module):
         ----------
         module : Module
             Registered under its position as a name.
+
+        Returns
+        -------
+        Sequential or ModuleList
+            The container itself.
         """
         self.add_module(str(len(self)), module)
         return self
@@ -81,6 +86,11 @@ class _ModuleSequence(Module):
         ----------
         modules : iterable of Module
             Registered under their positions as names.
+
+        Returns
+        -------
+        Sequential or ModuleList
+            The container itself.
         """
         for module in modules:
             self.append(module)

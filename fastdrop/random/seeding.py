@@ -133,6 +133,13 @@ def initial_seed() -> int:
     -------
     int
         What the last `manual_seed` was given; 0 before the first one.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(7)
+    >>> fd.initial_seed()
+    7
     """
     return current_run().seed
 
@@ -177,6 +184,13 @@ def get_state() -> dict[str, Any]:
     dict
         "seed", "free_draw", "next_instance" and the states of all named generators ("generators").
         All values can be written as JSON.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(7)
+    >>> fd.random.get_state()["seed"]
+    7
     """
     run = current_run()
     return {
