@@ -18,23 +18,52 @@ class Node:
     Attributes
     ----------
     inputs : tuple of Tensor
-    backward : callable
-        backward(grad) -> the gradient of each input, None for an input without one.
+    freed : bool
+        Whether an earlier backward has freed the node.
     """
 
-    __slots__ = ("backward", "inputs")
+    __slots__ = ("__weakref__", "freed", "inputs")
 
-    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[Float32Array], Any]) -> None:
-        self.inputs = inputs
-        self.backward = backward
+    inputs: tuple[Tensor, ...]
+    freed: bool
+
+    def backward(self, grad: Float32Array) -> Any:
+        """The gradient of each input, None for an input without one."""
+        raise NotImplementedError
+
+    def free(self) -> None:
+        """Let go of everything that backward needs."""
+        self.inputs, self.freed = (), True
+
+    def check(self) -> None:
+        """Raise RuntimeError unless backward can compute the right gradients."""
+        if self.freed:
+            raise RuntimeError(
+                "the graph was freed by an earlier backward(); call backward(retain_graph=True) "
+                "there to use it twice"
+            )
 
 
-def _freed(grad: Any) -> Any:
-    """The backward function of a node whose graph was freed."""
-    raise RuntimeError(
-        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to "
-        "use it twice"
-    )
+class FunctionNode(Node):
+    """An operation whose backward is a function.
+
+    Attributes
+    ----------
+    function : callable
+        function(grad) -> the gradient of each input, None for an input without one.
+    """
+
+    __slots__ = ("function",)
+
+    def __init__(self, inputs: tuple[Tensor, ...], function: Callable[[Float32Array], Any]) -> None:
+        self.inputs, self.function, self.freed = inputs, function, False
+
+    def backward(self, grad: Float32Array) -> Any:
+        return self.function(grad)
+
+    def free(self) -> None:
+        super().free()
+        del self.function
 
 
 def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None:
@@ -66,22 +95,20 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
                 before = waiting.get(source)
                 waiting[source] = part if before is None else before + part
         if not retain_graph:
-            node.inputs, node.backward = (), _freed
+            node.free()
 
 
 def _inputs_first(root: Node) -> list[Node]:
     """The nodes below root, each after all its inputs; without recursion."""
     order: list[Node] = []
     seen, stack = {root}, [(root, iter(root.inputs))]
-    if root.backward is _freed:
-        _freed(None)
+    root.check()
     while stack:
         node, inputs = stack[-1]
         for tensor in inputs:
             below = tensor._node
             if below is not None and below not in seen:
-                if below.backward is _freed:
-                    _freed(None)
+                below.check()
                 seen.add(below)
                 stack.append((below, iter(below.inputs)))
                 break

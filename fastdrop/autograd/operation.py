@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.grad_mode import wants_grad
-from fastdrop.autograd.graph import Node
+from fastdrop.autograd.graph import FunctionNode
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 
@@ -37,5 +37,5 @@ def record(
     t = wrap(array, result_kind(inputs))
     if wants_grad(*inputs):
         t.requires_grad = True
-        t._node = Node(inputs, backward)
+        t._node = FunctionNode(inputs, backward)
     return t

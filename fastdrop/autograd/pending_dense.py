@@ -47,7 +47,7 @@ class PendingDense(Pending):
     ) -> None:
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
         self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
-        self.out = None
+        self.out, self.freed = None, False
 
     def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
         e = self.epilogue
@@ -78,6 +78,13 @@ class PendingDense(Pending):
             self.shape,
             self.thinned_passes or thinned_passes,
         )
+
+    def take_saved(self, other: PendingDense) -> None:
+        self.saved = other.saved
+
+    def free(self) -> None:
+        super().free()
+        self.packer = self.weight = self.saved = self.out = None  # type: ignore[assignment]
 
     # ---- forward ----
 

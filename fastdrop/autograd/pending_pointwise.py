@@ -40,7 +40,7 @@ class PendingPointwise(Pending):
         self.inputs = (z,)
         shape = z.shape
         self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
-        self.out = None
+        self.out, self.freed = None, False
 
     def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
         e = self.epilogue
@@ -49,6 +49,13 @@ class PendingPointwise(Pending):
         return PendingPointwise(
             self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes
         )
+
+    def take_saved(self, other: PendingPointwise) -> None:
+        self.saved = other.saved
+
+    def free(self) -> None:
+        super().free()
+        self.z = self.saved = self.out = None  # type: ignore[assignment]
 
     def as_packer(self) -> InputPacker | None:
         e = self.epilogue

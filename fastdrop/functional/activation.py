@@ -11,7 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
-from fastdrop.autograd.pending import may_extend, pending_tensor
+from fastdrop.autograd.pending import may_extend, of_result, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
@@ -44,7 +44,11 @@ def activation(input: Tensor | ArrayLike, kind: int, alpha: float = 0.0) -> Tens
     """
     z = as_tensor(input, "input")
     p = z._pending
-    if p is not None and may_extend(z, p):
+    if p is None:
+        y = of_result(z, lambda recipe: recipe.with_activation(kind, alpha))
+        if y is not None:
+            return y
+    elif may_extend(z, p):
         extended = p.with_activation(kind, alpha)
         if extended is not None:
             return pending_tensor(extended, type(z) is PassTensor)

@@ -11,7 +11,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop.autograd.epilogue import Epilogue, as_samples
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_passes
-from fastdrop.autograd.pending import computed, may_extend, pending_tensor
+from fastdrop.autograd.pending import computed, may_extend, of_result, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import MAP_LAYOUTS
@@ -102,7 +102,11 @@ def dropout(
     thinned_passes = passes if x.ndim == 2 and random.is_thinned() else 0
     if begins_passes:
         x = computed(x)
-    elif recipe is not None and may_extend(x, recipe):
+    elif recipe is None:
+        y = of_result(x, lambda r: r.with_dropout(drop, thinned_passes))
+        if y is not None:
+            return y
+    elif may_extend(x, recipe):
         extended = recipe.with_dropout(drop, thinned_passes)
         if extended is not None:
             return pending_tensor(extended, passes > 0)

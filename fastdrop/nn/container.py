@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, overload
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.pending import run_pending
 from fastdrop.autograd.tensor import as_tensor, wrap
 from fastdrop.nn import module as structure
-from fastdrop.nn.dense_chain import DenseChain
+from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
+from fastdrop.nn.dropout import Dropout
+from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.shape import Identity
+from fastdrop.schedules import is_library_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -183,9 +188,36 @@ class Sequential(_ModuleSequence):
                 yield module
 
     def forward(self, input: Any) -> Any:
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
+        ps = random.current()
+        if ps is None:  # forward was called in place of the module
+            for module in self._modules.values():
+                input = module(input)  # type: ignore[misc]
+            return input
+        # Where an outer Sequential goes on with the result, its product may stay pending.
+        outer_goes_on = ps.lazy
+        try:
+            for module in self._modules.values():
+                ps.lazy = _may_stay_pending(module)
+                if not ps.lazy:
+                    run_pending(input)  # before other code can write to the arrays that it reads
+                input = module(input)  # type: ignore[misc]
+        finally:
+            ps.lazy = outer_goes_on
+        if not outer_goes_on:
+            run_pending(input)
         return input
+
+
+# Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.
+_PENDING_LAYERS = frozenset((Linear, Dropout, Identity, Sequential, *ACTIVATIONS))
+
+
+def _may_stay_pending(module: Any) -> bool:
+    """Whether the module is a layer of the library that the pending product may pass through."""
+    kind = type(module)
+    if kind not in _PENDING_LAYERS or "forward" in module.__dict__:
+        return False
+    return kind is not Dropout or not callable(module.p) or is_library_schedule(module.p)
 
 
 class ModuleList(_ModuleSequence):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
@@ -131,9 +130,8 @@ class Module:
         counts = self.training and not random.draw_is_fixed()
         if counts and self._draw > check.U32_MAX:
             raise random.used_up()
-        with random.forward_pass(self._draw, sites, n_sites) as ps:
+        with random.forward_pass(self._draw, sites, n_sites):
             result = self.forward(*args, **kwargs)
-            finish_pass(ps)
         if counts:
             object.__setattr__(self, "_draw", self._draw + 1)
         return result

@@ -66,8 +66,8 @@ class ForwardPass:
         Whether products may leave out units that a shared mask drops.
     row0, rows : int, array of uint32 or None
         The number of the first row, or the number of each row.
-    pending : list
-        Weak references to the tensors of this pass with lazy products.
+    lazy : bool
+        Whether a Sequential is calling a layer of the library, whose product may stay pending.
     cache : list or None
         Results of earlier batches of passes of the same samples, for `compute_once`.
     """
@@ -77,10 +77,10 @@ class ForwardPass:
         "cache_position",
         "calls",
         "draw",
+        "lazy",
         "masks",
         "n_sites",
         "numbers",
-        "pending",
         "row0",
         "rows",
         "seed",
@@ -105,7 +105,7 @@ class ForwardPass:
         self.sites = sites
         self.n_sites = n_sites
         self.calls: dict[int, int] = {}
-        self.pending: list[Any] = []
+        self.lazy = False
 
     def _numbers_of_passes(
         self, passes: int, samples: int, shared: bool
