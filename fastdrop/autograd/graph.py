@@ -18,13 +18,20 @@ class Node:
     Attributes
     ----------
     inputs : tuple of Tensor
+    saved : list of float32 array or None
+        The arrays that backward reads. `memory.py` replaces them by copies where somebody may write
+        to the originals.
+    changed : str or None
+        The message of the error, once one of the saved arrays has been changed.
     freed : bool
         Whether an earlier backward has freed the node.
     """
 
-    __slots__ = ("__weakref__", "freed", "inputs")
+    __slots__ = ("__weakref__", "changed", "freed", "inputs", "saved")
 
     inputs: tuple[Tensor, ...]
+    saved: list[Any]
+    changed: str | None
     freed: bool
 
     def backward(self, grad: Float32Array) -> Any:
@@ -33,7 +40,7 @@ class Node:
 
     def free(self) -> None:
         """Let go of everything that backward needs."""
-        self.inputs, self.freed = (), True
+        self.inputs, self.saved, self.freed = (), [], True
 
     def check(self) -> None:
         """Raise RuntimeError unless backward can compute the right gradients."""
@@ -42,6 +49,8 @@ class Node:
                 "the graph was freed by an earlier backward(); call backward(retain_graph=True) "
                 "there to use it twice"
             )
+        if self.changed is not None:
+            raise RuntimeError(self.changed)
 
 
 class FunctionNode(Node):
@@ -50,16 +59,19 @@ class FunctionNode(Node):
     Attributes
     ----------
     function : callable
-        function(grad) -> the gradient of each input, None for an input without one.
+        function(grad, *saved) -> the gradient of each input, None for an input without one.
     """
 
     __slots__ = ("function",)
 
-    def __init__(self, inputs: tuple[Tensor, ...], function: Callable[[Float32Array], Any]) -> None:
-        self.inputs, self.function, self.freed = inputs, function, False
+    def __init__(
+        self, inputs: tuple[Tensor, ...], function: Callable[..., Any], saved: list[Any]
+    ) -> None:
+        self.inputs, self.function, self.saved = inputs, function, saved
+        self.changed, self.freed = None, False
 
     def backward(self, grad: Float32Array) -> Any:
-        return self.function(grad)
+        return self.function(grad, *self.saved)
 
     def free(self) -> None:
         super().free()
@@ -74,7 +86,8 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
     Raises
     ------
     RuntimeError
-        When a part of the graph was freed. No gradient has changed then.
+        When a part of the graph was freed, or the library has written to an array that a node
+        needs. No gradient has changed then.
     """
     order = _inputs_first(root)
     waiting = {root: gradient}

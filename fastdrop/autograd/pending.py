@@ -26,16 +26,17 @@ from typing import TYPE_CHECKING
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.epilogue import as_samples
+from fastdrop.autograd.epilogue import NONE, as_samples
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
+from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Self
+    from typing import Any
 
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop, Epilogue
@@ -56,6 +57,8 @@ class Pending(Node):
         units (`thinned.py`); else 0.
     recorded : bool
         Whether the graph has a node for the result.
+    saved : list
+        Arrays of the inputs, and last the result.
     out : float32 array or None
         The result, once it was computed.
     """
@@ -81,9 +84,20 @@ class Pending(Node):
             _core.act(out, z, e.kind, e.alpha)
         return out
 
-    def take_saved(self, other: Self) -> None:
-        """Take what backward needs of a recipe that has run, and that this one extends."""
-        raise NotImplementedError
+    def extend_result(self, extended: Pending, z: Float32Array) -> None:
+        """Run the recipe as one more function of the result of a recorded recipe that has run.
+
+        Parameters
+        ----------
+        extended : Pending
+            The recipe that this one extends by one function.
+        z : float32 array
+            Its result, or what was written there since.
+        """
+        self.out = out = self.apply(z)
+        last = None if self.epilogue.kind == NONE else out
+        self.saved, self.changed = [*extended.saved[:-1], last], extended.changed
+        hold(self, *self.inputs)
 
     def with_activation(self, kind: int, alpha: float) -> Pending | None:
         """The recipe followed by an activation; None where it cannot be extended by one."""
@@ -126,8 +140,7 @@ def of_result(t: Tensor, extend: Callable[[Pending], Pending | None]) -> Tensor 
     extended = extend(recipe)
     if extended is None:
         return None
-    extended.take_saved(recipe)
-    extended.out = extended.apply(t.data)
+    extended.extend_result(recipe, t._array)
     return pending_tensor(extended, type(t) is PassTensor)
 
 
@@ -150,7 +163,7 @@ def pending_tensor(pending: Pending, batched: bool) -> Tensor:
         pending.recorded = False
     ps = thread_state.forward_pass
     if ps is None or not ps.lazy:
-        t.data  # noqa: B018 (runs it)
+        t._array  # noqa: B018 (runs it)
     return t
 
 
@@ -162,13 +175,13 @@ def computed(x: Tensor) -> Tensor:
     """
     ps = thread_state.forward_pass
     if x._pending is None or ps is None or ps.cache is None or type(x) is PassTensor:
-        x.data  # noqa: B018 (runs it)
+        x._array  # noqa: B018 (runs it)
         return x
-    return wrap(ps.compute_once(x.shape, lambda: x.data))
+    return wrap(ps.compute_once(x.shape, lambda: x._array))
 
 
 def run_pending(x: Any) -> None:
     """Run the recipe of x, if x is a pending tensor."""
     if isinstance(x, Tensor) and x._pending is not None:
         with reading_passes():
-            x.data  # noqa: B018 (runs it)
+            x._array  # noqa: B018 (runs it)

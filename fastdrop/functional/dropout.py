@@ -110,7 +110,7 @@ def dropout(
         extended = recipe.with_dropout(drop, thinned_passes)
         if extended is not None:
             return pending_tensor(extended, passes > 0)
-    x.data  # noqa: B018 (runs it: recipes never pile up)
+    x._array  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(
         PendingPointwise(x, Epilogue(drop=drop), repeat, thinned_passes), passes > 0
     )
@@ -132,7 +132,7 @@ def masked(
     x's array with at least 2 axes, whose axis 0 has the rows of the mask.
     """
     out = empty(x.shape)
-    _core.dropout(rows(out), rows(x.data), stream, q, scale, shift, fill, share)
+    _core.dropout(rows(out), rows(x._array), stream, q, scale, shift, fill, share)
 
     def backward(g: Float32Array) -> Any:
         dx = empty(g.shape)
@@ -148,7 +148,7 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
         _core.scale(out, array, factor)
         return out
 
-    return record(scaled(x.data), (x,), lambda g: (scaled(g),))
+    return record(scaled(x._array), (x,), lambda g: (scaled(g),))
 
 
 def channel_dropout(

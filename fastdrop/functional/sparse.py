@@ -37,7 +37,7 @@ def sparse_linear(
         )
     if check_csr(values, columns, starts, in_features) != out_features:
         raise ValueError(f"starts must have {out_features + 1} elements, got {len(starts)}")
-    rows = x.data.reshape(int(np.prod(x.shape[:-1])), in_features)
+    rows = x._array.reshape(int(np.prod(x.shape[:-1])), in_features)
     y = np.empty((len(rows), out_features), np.float32)
     _core.sparse_linear(y, rows, values, columns, starts, bias)
     return wrap(y.reshape(*x.shape[:-1], out_features))

@@ -149,7 +149,7 @@ class Sequential(_ModuleSequence):
     def __call__(self, input: Tensor | ArrayLike) -> Tensor:
         if (
             not (self.training or is_grad_enabled() or random.is_busy())
-            and (y := self.evaluated(as_tensor(input, "input").data)) is not None
+            and (y := self.evaluated(as_tensor(input, "input")._array)) is not None
         ):
             return wrap(y)
         return super().__call__(input)

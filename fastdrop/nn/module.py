@@ -436,7 +436,7 @@ class Module:
             if set_to_none:
                 p.grad = None
             else:
-                grad.data[...] = 0.0
+                grad._to_write("zero_grad()")[...] = 0.0
 
     # ---- state ----
 

@@ -130,22 +130,22 @@ class SparseLinear(Module):
         """
         dense = Linear(self.in_features, self.out_features, self.bias is not None)
         w = np.zeros((self.out_features, self.in_features), np.float32)
-        check_csr(self.values.data, self.columns, self.starts, self.in_features)
+        check_csr(self.values._array, self.columns, self.starts, self.in_features)
         w[np.repeat(np.arange(self.out_features), np.diff(self.starts)), self.columns] = (
-            self.values.data
+            self.values._array
         )
         dense.weight = Parameter(w)
         if self.bias is not None:
-            dense.bias = Parameter(self.bias.data.copy())
+            dense.bias = Parameter(self.bias._array.copy())
         return dense
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return sparse_linear(
             input,
-            self.values.data,
+            self.values._array,
             self.columns,
             self.starts,
-            None if self.bias is None else self.bias.data,
+            None if self.bias is None else self.bias._array,
             self.in_features,
             self.out_features,
         )

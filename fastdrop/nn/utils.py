@@ -80,7 +80,9 @@ def clip_grad_norm_(
     True
     """
     max_norm = check.real(max_norm, "max_norm", low=0.0)
-    grads = [p.grad.data for p in _tensors(parameters) if p.grad is not None]
+    grads = [
+        p.grad._to_write("clip_grad_norm_()") for p in _tensors(parameters) if p.grad is not None
+    ]
     norm = global_norm(grads)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm of the gradients must be finite, got {norm}")
@@ -113,7 +115,7 @@ def clip_grad_value_(parameters: Tensor | Module | Iterable[Tensor], clip_value:
     clip_value = check.real(clip_value, "clip_value", low=0.0)
     for p in _tensors(parameters):
         if p.grad is not None:
-            g = p.grad.data
+            g = p.grad._to_write("clip_grad_value_()")
             g.clip(-clip_value, clip_value, out=g)
 
 
@@ -146,4 +148,4 @@ def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
     c = check.real(c, "c", low=0.0, open_low=True)
     for p in _tensors(parameters):
         if p.ndim == 2:
-            max_norm_rows_(p.data, c)
+            max_norm_rows_(p._to_write("max_norm_()"), c)

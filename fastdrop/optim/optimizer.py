@@ -117,7 +117,7 @@ class Optimizer:
                 raise TypeError(f"params must hold Parameters, got {check.describe(p)}")
             if not p.is_leaf:
                 raise ValueError("params must hold leaf tensors, got the result of an operation")
-            if not p.data.flags.writeable:
+            if not p._array.flags.writeable:
                 raise ValueError(
                     "params must hold tensors that can be written, got a read-only array"
                 )
@@ -150,7 +150,7 @@ class Optimizer:
                 if set_to_none:
                     p.grad = None
                 else:
-                    p.grad.data[...] = 0.0
+                    p.grad._to_write("zero_grad()")[...] = 0.0
 
     def step(self) -> None:
         """Update every parameter that has a gradient.
@@ -176,9 +176,10 @@ class Optimizer:
                             f"the state's {key} must have its parameter's shape {p.shape}, "
                             f"got {value.shape}"
                         )
-                self._update(p.data, p.grad.data, state, group)
+                array = p._to_write("the optimiser's step()")
+                self._update(array, p.grad._array, state, group)
                 if max_norm is not None and p.ndim == 2:
-                    _core.max_norm_rows(p.data, max_norm)
+                    _core.max_norm_rows(array, max_norm)
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
