@@ -85,8 +85,11 @@ def protect(memory: Memory, array: Float32Array) -> None:
 
 def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
     """Make backward through the nodes that saved the array an error: the library writes to it."""
+    nodes = _taken(memory)
+    if not nodes:
+        return
     owner = _owner(array)
-    for node in _taken(memory):
+    for node in nodes:
         if memory.of_caller or any(a is not None and _owner(a) is owner for a in node.saved):
             node.changed = (
                 f"a tensor of shape {array.shape} that backward() needs was changed by {operation} "

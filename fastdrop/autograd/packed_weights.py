@@ -16,7 +16,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
-from fastdrop.autograd.memory import protect
+from fastdrop.autograd.memory import mark_changed, protect
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -66,8 +66,10 @@ class PackedTensor(Tensor):
         self._panels = None
 
     def _to_write(self, operation: str) -> Float32Array:
-        array = super()._to_write(operation)
+        array = self._data  # a reference first, as in `data`
         self._panels = None
+        if self._memory:
+            mark_changed(self._memory, array, operation)
         return array
 
     def panels(self, rows: int) -> Float32Array | None:

@@ -109,7 +109,10 @@ class PendingDense(Pending):
                 w if packer.x.requires_grad else None,
                 None if e.kind == NONE else out,
             ]
-            hold(self, packer.x, weight)
+            if packer.x.requires_grad:
+                hold(self, packer.x, weight)
+            else:
+                hold(self, packer.x)
         elif type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
             # packing for any number of rows.
