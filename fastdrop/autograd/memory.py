@@ -131,6 +131,6 @@ def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
 
 def _owner(array: Any) -> Any:
     """The array whose memory an array is a view of."""
-    while type(base := array.base) is np.ndarray:
+    while isinstance(base := array.base, np.ndarray):
         array = base
     return array

@@ -148,8 +148,7 @@ class PendingDense(Pending):
         if e.drop is not None:
             _core.dropout(out, out, *e.drop)
         self.out = out
-        # Nobody needs all of x any more. Letting go of its tensor keeps `finish_pass` from
-        # computing it.
+        # Nobody needs all of x any more: let go of the recipes before this one.
         self.packer, self.inputs = None, ()  # type: ignore[assignment]
         return True
 

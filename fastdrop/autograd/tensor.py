@@ -36,8 +36,8 @@ class Tensor:
     Parameters
     ----------
     data : array or Tensor
-        C-contiguous float32 arrays are used as they are, not copied. float64, float16 and integers
-        are converted to float32. bool, complex and object arrays are refused.
+        C-contiguous float32 arrays are used as they are, not copied. Other floats and
+        integers are converted to float32. bool, complex and string arrays are refused.
     requires_grad : bool, default False
         Whether `backward` computes the gradient of a result with respect to this tensor.
 
@@ -103,7 +103,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = writeable(check.floats(value, "data"))
+        array = check.owned(check.floats(value, "data"))
         shape = self.shape
         if array.shape != shape and thread_state.forward_pass is not None:
             raise RuntimeError(
@@ -149,7 +149,7 @@ class Tensor:
             if value.shape != self.shape:
                 raise ValueError(f"grad must have shape {self.shape}, got {value.shape}")
             if not value.data.flags.writeable:  # gradients are added up in place
-                value = wrap(writeable(value.data))
+                value = wrap(check.owned(value.data))
         self._grad = value
 
     @property
@@ -424,14 +424,6 @@ class Extreme(NamedTuple):
     indices: npt.NDArray[np.intp]
 
 
-def writeable(array: Float32Array) -> Float32Array:
-    """The array itself, or a copy of a read-only one (of a file, of bytes).
-
-    The C core does not look at this flag.
-    """
-    return array if array.flags.writeable else array.copy()
-
-
 def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     """A tensor without a graph around a float32 array, which is not checked."""
     t = Tensor.__new__(kind)
@@ -442,14 +434,17 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
 
 
 def _restore(kind: type[Tensor], data: Float32Array, requires_grad: bool) -> Tensor:
-    t = kind(data, requires_grad)
+    """A tensor that was pickled or copied. joblib maps large arrays read-only: those are copied."""
+    t = kind(check.owned(data), requires_grad)
     if t._memory is not None and t._memory.of_caller:  # nobody else has the array of the copy
         t._memory = None
     return t
 
 
-def as_tensor(x: Any, name: str) -> Tensor:
+def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     """x itself if it is a tensor, otherwise a new tensor around the array.
+
+    `from_table` is that of `check.floats`.
 
     Raises
     ------
@@ -458,7 +453,7 @@ def as_tensor(x: Any, name: str) -> Tensor:
     """
     if isinstance(x, Tensor):
         return x
-    array = check.floats(x, name)
+    array = check.floats(x, name, from_table=from_table)
     t = wrap(array)
     if array is x or array.base is not None:
         t._memory = CallersMemory()
@@ -471,7 +466,7 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     Parameters
     ----------
     data : array or Tensor
-        float32, float64, float16 or integers.
+        Real numbers: floats or integers.
     requires_grad : bool, default False
         Whether `backward` computes the gradient with respect to this tensor.
 

@@ -21,8 +21,11 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[Tensor, Tensor]:
-    """Input and target as tensors. ValueError where their shapes differ: nothing is broadcast."""
-    x, t = as_tensor(input, "input"), as_tensor(target, "target")
+    """Input and target as tensors; False and True are targets of 0 and 1.
+
+    ValueError where their shapes differ: nothing is broadcast.
+    """
+    x, t = as_tensor(input, "input"), as_tensor(target, "target", from_table=True)
     if x.shape != t.shape:
         raise ValueError(f"target must have input's shape {x.shape}, got {t.shape}")
     return x, t

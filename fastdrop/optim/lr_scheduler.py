@@ -15,6 +15,7 @@ from typing import Any
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.reduce_on_plateau import ReduceLROnPlateau
+from fastdrop.optim.scheduler_state import checked_entry
 
 __all__ = [
     "CosineAnnealingLR",
@@ -123,14 +124,12 @@ class LRScheduler:
 
         Raises
         ------
-        KeyError, ValueError
+        KeyError, TypeError, ValueError
             The state does not fit. Nothing is changed in that case.
         """
-        values = {key: state_dict[key] for key in self._kept}
-        if len(values.get("base_lrs", self.base_lrs)) != len(self.base_lrs):
-            raise ValueError(
-                f"state_dict must be of {len(self.base_lrs)} groups, got {len(values['base_lrs'])}"
-            )
+        values = {
+            key: checked_entry(state_dict[key], getattr(self, key), key) for key in self._kept
+        }
         for key, value in values.items():
             setattr(self, key, value)
         self._set()
