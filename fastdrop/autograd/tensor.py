@@ -1,9 +1,9 @@
 """Tensor: a float32 array that can record the operations on it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
-holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
-tensor's array may still be *pending*: a lazy product that the next function may extend
-(`pending.py`). Whoever reads `data` runs it.
+holds its inputs, its backward function and the arrays that backward reads (`memory.py`). Between
+two layers of a Sequential a tensor's array may still be *pending*: a lazy product that the next
+function may extend (`pending.py`). Whoever reads `data` runs it.
 
 Operators and most methods are functions of `fastdrop.functional`. `functional/tensor_methods.py`
 attaches them to the class.
