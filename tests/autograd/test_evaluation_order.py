@@ -150,3 +150,36 @@ def test_backward_of_a_written_forward_is_the_one_of_sequential():
         results.append((y.numpy(), x.grad.numpy(), layer.weight.grad.numpy().copy()))
     for ours, others in zip(*results, strict=True):
         np.testing.assert_allclose(ours, others, atol=1e-6)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("name", ["weight", "bias", "input"])
+def test_pending_product_checks_its_shapes_when_it_runs(name, recorded):
+    """Another thread may change them, where the core would read past the end of an array."""
+
+    def forward(model, x):
+        t, ps = fd.tensor(x), fd.random.current()
+        ps.lazy = True  # as between two layers of a Sequential
+        y = model.layer(t)
+        ps.lazy = False
+        changed = {"weight": model.layer.weight, "bias": model.layer.bias, "input": t}[name]
+        changed._data = np.zeros((1,) * changed.ndim, np.float32)
+        return y.numpy()
+
+    model = Written(forward, layer=nn.Linear(16, 4))
+    with fd.enable_grad() if recorded else fd.no_grad():
+        with pytest.raises(RuntimeError, match="must keep"):
+            model(X)
+
+
+def test_data_keeps_its_shape_during_a_forward_pass():
+    def forward(model, x):
+        model.layer.bias.data = np.ones(4, np.float32)
+        with pytest.raises(RuntimeError, match=r"data must keep its shape \(4,\)"):
+            model.layer.bias.data = np.zeros(1, np.float32)
+        return model.layer(x)
+
+    layer = nn.Linear(16, 4)
+    np.testing.assert_allclose(
+        Written(forward, layer=layer)(X).numpy(), X @ layer.weight.data.T + 1, atol=1e-5
+    )
