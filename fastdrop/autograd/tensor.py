@@ -243,6 +243,11 @@ class Tensor:
     def __reduce__(self) -> Any:
         return _restore, (type(self), self._array, self.requires_grad)
 
+    def __copy__(self) -> Tensor:
+        copy = _restore(type(self), self._array, self.requires_grad)
+        copy._memory = memory_of(self)  # the array is shared
+        return copy
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; detach() first")
