@@ -280,9 +280,8 @@ class own_run(Scope, BlockDecorator):  # noqa: N801 (a context manager)
     """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
     The run outside, which other threads may use, does not change. With a seed, the first module
-    that draws a mask inside has instance 0. `mask_state`, an open forward
-    pass and a Monte Carlo prediction that surround the block have no effect inside it. They
-    continue after it.
+    that draws a mask inside has instance 0. `mask_state`, an open forward pass and a Monte Carlo
+    prediction that surround the block have no effect inside it. They continue after it.
 
     Parameters
     ----------

@@ -353,6 +353,11 @@ class _PassRunner:
 
 def _with_rows(y: Any, rows: int) -> Tensor:
     """The output of a model as a Tensor, which must have this number of rows."""
+    if isinstance(y, (list, tuple, dict)):
+        raise ValueError(
+            f"model must return one Tensor with a row for each sample, got a {type(y).__name__} "
+            f"of {len(y)}"
+        )
     y = as_tensor(y, "the model's output")
     if y.ndim == 0 or y.shape[0] != rows:
         raise ValueError(
