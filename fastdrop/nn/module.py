@@ -234,9 +234,6 @@ class Module(NamedEntries):
         _structure_changed()
         return found
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled module. Buffers that joblib mapped read-only are copied."""
         self.__dict__.update(state)
@@ -488,20 +485,3 @@ class Module(NamedEntries):
             (num_batches_tracked) cannot represent its values. The module is unchanged then.
         """
         return load_arrays(dict(named_state(self)), state_dict, strict, assign)
-
-    def extra_repr(self) -> str:
-        """The text between the brackets of repr; layers override it.
-
-        Returns
-        -------
-        str
-        """
-        return ""
-
-    def __repr__(self) -> str:
-        children = [f"({name}): {child!r}" for name, child in self.named_children()]
-        extra = self.extra_repr()
-        if not children:
-            return f"{type(self).__name__}({extra})"
-        lines = "\n".join(([extra] if extra else []) + children)
-        return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"

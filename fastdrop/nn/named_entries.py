@@ -1,4 +1,4 @@
-"""Iteration over the submodules, parameters and buffers of a module."""
+"""The names of what a module holds: iteration over submodules, parameters, buffers, and repr."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 
 class NamedEntries:
-    """Base of `Module`: iterators over what is registered in it and in the modules below."""
+    """Base of `Module`: iterators over what is registered in it and below, and its repr."""
 
     _modules: dict[str, Module | None]
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Any]
 
     if TYPE_CHECKING:
 
         def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
             """Defined by `Module`."""
             ...
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Pairs (name, module) of the submodules directly in this module.
@@ -115,3 +120,20 @@ class NamedEntries:
         iterator of Tensor or array
         """
         return (b for _, b in self.named_buffers("", recurse))
+
+    def extra_repr(self) -> str:
+        """The text between the brackets of repr; layers override it.
+
+        Returns
+        -------
+        str
+        """
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        extra = self.extra_repr()
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        lines = "\n".join(([extra] if extra else []) + children)
+        return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"
