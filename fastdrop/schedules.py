@@ -221,6 +221,11 @@ def rate(p: float | Schedule, name: str = "p") -> float | Schedule:
     return p if isinstance(p, Schedule) else check.rate(p, name)
 
 
+def is_library_schedule(p: Any) -> bool:
+    """Whether a call of p runs no code but that of this file."""
+    return type(p) in (Linear, Cosine, Curriculum)
+
+
 def to_dict(schedule: Schedule) -> dict[str, Any]:
     """A schedule as a dict of JSON values, for `from_dict`.
 

@@ -1,9 +1,9 @@
 """Tensor: a float32 array that can record the operations on it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
-holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
-tensor's array may still be *pending*: a lazy product that the next function may extend
-(`pending.py`). Whoever reads `data` runs it.
+holds its inputs, its backward function and the arrays that backward reads (`memory.py`). Between
+two layers of a Sequential a tensor's array may still be *pending*: a lazy product that the next
+function may extend (`pending.py`). Whoever reads `data` runs it.
 
 Operators and most methods are functions of `fastdrop.functional`. `functional/tensor_methods.py`
 attaches them to the class; `attached_methods.py` has their types.
@@ -19,6 +19,8 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
+from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
+from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,17 +62,26 @@ class Tensor(AttachedMethods):
     [2.0, 4.0]
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "_memory", "_node", "_pending", "requires_grad")
     __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
 
     _data: Float32Array  # None while the tensor is pending
     _grad: Tensor | None
+    _memory: Memory | None  # which nodes saved the array
     _node: Node | None
     _pending: Pending | None
     requires_grad: bool
+    # Whether nodes save copies of an array that came from the caller.
+    _copies_arrays_of_callers = True
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
-        self._data = check.floats(data, "data")
+        if isinstance(data, Tensor):
+            self._data, self._memory = data._array, memory_of(data)
+            if self._memory.of_caller and not self._copies_arrays_of_callers:
+                self._memory = Memory()
+        else:
+            self._data = check.floats(data, "data")
+            self._memory = self._memory_of_callers(data)
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
 
@@ -78,16 +89,52 @@ class Tensor(AttachedMethods):
 
     @property
     def data(self) -> Float32Array:
-        """The float32 array itself (not a copy)."""
-        if self._pending is not None:
-            self._data = self._pending.run()
-            self._pending = None
-        return self._data
+        """The float32 array itself (not a copy).
+
+        Writing to it does not change the gradient of what was computed before: a graph that needs
+        the array takes a copy when it is asked for. An assignment to `data` makes backward through
+        such a graph a RuntimeError.
+        """
+        array = self._array
+        if self._memory:
+            protect(self._memory, array)
+        return array
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._data = check.owned(check.floats(value, "data"))
-        self._pending = None
+        array = check.owned(check.floats(value, "data"))
+        shape = self.shape
+        if array.shape != shape and thread_state.forward_pass is not None:
+            raise RuntimeError(
+                f"data must keep its shape {shape} during a forward pass, got {array.shape}"
+            )
+        if self._memory:
+            mark_changed(self._memory, self._array, "an assignment to data")
+        self._data, self._pending = array, None
+        self._memory = self._memory_of_callers(value)
+
+    @property
+    def _array(self) -> Float32Array:
+        """The array, for code of the library that only reads it, and reads it at once."""
+        if self._pending is not None:
+            pending = self._pending
+            self._data, self._pending = pending.run(), None
+            if pending.recorded:
+                hold(pending, self)
+        return self._data
+
+    def _to_write(self, operation: str) -> Float32Array:
+        """The array, for code of the library that writes to it; names the operation for errors."""
+        array = self._array
+        if self._memory:
+            mark_changed(self._memory, array, operation)
+        return array
+
+    def _memory_of_callers(self, given: Any) -> Memory | None:
+        """The memory for `_data`, which was made of what the caller gave."""
+        if not self._copies_arrays_of_callers:
+            return Memory()
+        return CallersMemory() if self._data is given or self._data.base is not None else None
 
     @property
     def grad(self) -> Tensor | None:
@@ -146,9 +193,9 @@ class Tensor(AttachedMethods):
         ValueError
             When the tensor does not have exactly one element.
         """
-        if self.data.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
-        return float(self.data.reshape(())[()])
+        return float(self._array.reshape(())[()])
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python floats.
@@ -158,7 +205,7 @@ class Tensor(AttachedMethods):
         list, or float
             Nested as deeply as the tensor has axes; a float if it has none.
         """
-        return self.data.tolist()
+        return self._array.tolist()
 
     def detach(self) -> Tensor:
         """A tensor with the same array and no graph.
@@ -168,7 +215,9 @@ class Tensor(AttachedMethods):
         Tensor
             It shares the array and requires no gradient.
         """
-        return wrap(self.data)
+        t = wrap(self._array)
+        t._memory = memory_of(self)
+        return t
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the length of one axis.
@@ -236,16 +285,21 @@ class Tensor(AttachedMethods):
         return id(self)
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="tensor(")
+        values = np.array2string(self._array, separator=", ", prefix="tensor(")
         return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __reduce__(self) -> Any:
-        return _restore, (type(self), self.data, self.requires_grad)
+        return _restore, (type(self), self._array, self.requires_grad)
+
+    def __copy__(self) -> Tensor:
+        copy = _restore(type(self), self._array, self.requires_grad)
+        copy._memory = memory_of(self)  # the array is shared
+        return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; detach() first")
-        copy = _restore(type(self), self.data.copy(), self.requires_grad)
+        copy = _restore(type(self), self._array.copy(), self.requires_grad)
         memo[id(self)] = copy
         return copy
 
@@ -302,10 +356,18 @@ class Tensor(AttachedMethods):
 
     def _accumulate(self, part: Float32Array) -> None:
         """Add a gradient to `grad`."""
+        self._check_gradient(part.shape)
         if self._grad is None:
             self._grad = wrap(np.array(part, np.float32, order="C"))
         else:
             self._grad = wrap(np.asarray(self._grad.data + part, np.float32, order="C"))
+
+    def _check_gradient(self, shape: tuple[int, ...]) -> None:
+        """RuntimeError unless a gradient of backward has the tensor's shape."""
+        if shape != self._data.shape:
+            raise RuntimeError(
+                f"data must keep its shape {shape} from forward to backward, got {self._data.shape}"
+            )
 
 
 class Extreme(NamedTuple):
@@ -326,25 +388,36 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     """A tensor without a graph around a float32 array, which is not checked."""
     t = Tensor.__new__(kind)
     t._data = array
-    t._pending = t._node = t._grad = None
+    t._pending = t._node = t._grad = t._memory = None
     t.requires_grad = False
     return t
 
 
 def _restore(kind: type[Tensor], data: Float32Array, requires_grad: bool) -> Tensor:
     """A tensor that was pickled or copied. joblib maps large arrays read-only: those are copied."""
-    return kind(check.owned(data), requires_grad)
+    t = kind(check.owned(data), requires_grad)
+    if t._memory is not None and t._memory.of_caller:  # nobody else has the array of the copy
+        t._memory = None
+    return t
 
 
-def as_tensor(x: Any, name: str) -> Tensor:
+def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     """x itself if it is a tensor, otherwise a new tensor around the array.
+
+    `from_table` is that of `check.floats`.
 
     Raises
     ------
     TypeError
         Names the argument, when x does not hold real numbers.
     """
-    return x if isinstance(x, Tensor) else wrap(check.floats(x, name))
+    if isinstance(x, Tensor):
+        return x
+    array = check.floats(x, name, from_table=from_table)
+    t = wrap(array)
+    if array is x or array.base is not None:
+        t._memory = CallersMemory()
+    return t
 
 
 def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
@@ -372,4 +445,6 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     >>> fd.tensor([[1, 2], [3, 4]]).sum(0).tolist()
     [4.0, 6.0]
     """
-    return Tensor(np.array(check.floats(data, "data")), requires_grad)
+    t = wrap(np.array(check.floats(data, "data")))
+    t.requires_grad = check.flag(requires_grad, "requires_grad")
+    return t

@@ -56,7 +56,7 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
     """Write values to the tensor's array; returns the tensor."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
-    tensor.data[...] = values
+    tensor._to_write("nn.init")[...] = values
     return tensor
 
 

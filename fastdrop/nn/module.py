@@ -11,7 +11,6 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
@@ -156,7 +155,6 @@ class Module(NamedEntries):
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites, self) as ps:
             result = self.forward(*args, **kwargs)
-            finish_pass(ps)
         if counts and (training or ps.instance >= 0):
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
@@ -445,7 +443,7 @@ class Module(NamedEntries):
             if set_to_none:
                 p.grad = None
             else:
-                grad.data[...] = 0.0
+                grad._to_write("zero_grad()")[...] = 0.0
 
     # ---- state ----
 
