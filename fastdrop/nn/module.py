@@ -375,7 +375,7 @@ class Module(NamedEntries):
         fn(self)
         return self
 
-    # ---- modes and gradients ----
+    # ---- modes ----
 
     def train(self, mode: bool = True) -> Self:
         """Put this module and all below into training mode; returns self.
@@ -407,40 +407,6 @@ class Module(NamedEntries):
             The module itself.
         """
         return self.train(False)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set whether the parameters get gradients; returns self.
-
-        Parameters
-        ----------
-        requires_grad : bool
-            False freezes the parameters.
-
-        Returns
-        -------
-        Module
-            The module itself.
-        """
-        for p in self.parameters():
-            p.requires_grad_(requires_grad)
-        return self
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of all parameters.
-
-        Parameters
-        ----------
-        set_to_none : bool
-            False fills existing gradients with zeros instead of removing them.
-        """
-        for p in self.parameters():
-            grad = p.grad
-            if grad is None:
-                continue
-            if set_to_none:
-                p.grad = None
-            else:
-                grad._to_write("zero_grad()")[...] = 0.0
 
     # ---- state ----
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     import numpy.typing as npt
 
@@ -137,3 +138,37 @@ class NamedEntries:
             return f"{type(self).__name__}({extra})"
         lines = "\n".join(([extra] if extra else []) + children)
         return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters get gradients; returns self.
+
+        Parameters
+        ----------
+        requires_grad : bool
+            False freezes the parameters.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            False fills existing gradients with zeros instead of removing them.
+        """
+        for p in self.parameters():
+            grad = p.grad
+            if grad is None:
+                continue
+            if set_to_none:
+                p.grad = None
+            else:
+                grad._to_write("zero_grad()")[...] = 0.0
