@@ -60,10 +60,12 @@ def binary_cross_entropy_with_logits(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    z, y = x.data, t.data
+    z, y = x._array, t._array
     one = np.float32(1.0)
-    w = one if weight is None else as_tensor(weight, "weight").data
-    positive = one if pos_weight is None else as_tensor(pos_weight, "pos_weight").data
+    w, positive = (
+        one if factor is None else as_tensor(factor, name)._array.copy()  # backward reads them
+        for factor, name in ((weight, "weight"), (pos_weight, "pos_weight"))
+    )
     softplus = np.logaddexp(np.float32(0.0), -z)  # -log s
     try:
         values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
@@ -77,13 +79,13 @@ def binary_cross_entropy_with_logits(
             f"got a result of shape {values.shape}"
         )
 
-    def gradients(f: Float32Array) -> Any:
+    def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
         s = np.exp(-softplus)
         dz = w * ((one - y) * s - positive * y * (one - s)) * f
         dt = w * (positive * softplus - z - softplus) * f if t.requires_grad else None
         return dz, dt
 
-    return reduced(values, (x, t), gradients, reduction)
+    return reduced(values, (x, t), gradients, reduction, saved=(z, y))
 
 
 def nll_loss(
@@ -126,16 +128,16 @@ def nll_loss(
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
     t = _labels(target, x.shape)
-    rows = np.arange(len(t))
+    rows, shape = np.arange(len(t)), x.shape
     w = _class_weights(weight, x.shape[1])
     sample = np.ones(len(t), np.float32) if w is None else w[t]
 
     def gradients(f: Float32Array) -> Any:
-        dx = np.zeros(x.shape, np.float32)
+        dx = np.zeros(shape, np.float32)
         dx[rows, t] = -sample * f
         return (dx,)
 
-    return reduced(-sample * x.data[rows, t], (x,), gradients, reduction, sample.sum())
+    return reduced(-sample * x._array[rows, t], (x,), gradients, reduction, sample.sum())
 
 
 def cross_entropy(
@@ -194,8 +196,8 @@ def cross_entropy(
     smooth = np.float32(check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
     w = _class_weights(weight, classes)
     is_tensor = isinstance(target, Tensor)
-    given = target.data if isinstance(target, Tensor) else check.as_array(target, "target")
-    logp = log_softmax_of(x.data, 1)
+    given = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
+    logp = log_softmax_of(x._array, 1)
     total = None
     if given.dtype.kind in "iu" or (given.ndim == 1 and (is_tensor or given.dtype.kind == "b")):
         t = _labels(target, x.shape)
@@ -221,6 +223,8 @@ def cross_entropy(
                 f"target must have input's shape {x.shape} to hold class probabilities, "
                 f"got {share.shape}"
             )
+        if smooth == 0.0 and w is None:
+            share = share.copy()  # backward reads it
     if smooth:
         share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
     if w is not None:
@@ -246,10 +250,10 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
     """Class numbers (N,) for an input of shape (N, C)."""
     labels: Any = target
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
-        whole = np.rint(target.data)
-        if not (np.array_equal(whole, target.data) and np.isfinite(whole).all()):
+        whole = np.rint(target._array)
+        if not (np.array_equal(whole, target._array) and np.isfinite(whole).all()):
             raise TypeError(
-                f"target must hold whole class numbers, got {check.describe(target.data)} "
+                f"target must hold whole class numbers, got {check.describe(target._array)} "
                 "with values that are not whole"
             )
         labels = whole.astype(np.int64)
@@ -258,14 +262,14 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
         raise ValueError(
             f"target must have one label for each of the {shape[0]} samples, got {len(t)}"
         )
-    return t
+    return t.copy() if t is target or t.base is not None else t  # backward reads it
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:
     """The weights of the classes (classes,)."""
     if weight is None:
         return None
-    w = as_tensor(weight, "weight").data
+    w = as_tensor(weight, "weight")._array
     if w.shape != (classes,):
         raise ValueError(f"weight must have shape {(classes,)}, one for each class, got {w.shape}")
     return w

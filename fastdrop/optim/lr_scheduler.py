@@ -51,6 +51,20 @@ class LRScheduler:
     ------
     TypeError
         `optimizer` is no Optimizer.
+
+    Examples
+    --------
+    A schedule of one's own:
+
+    >>> import fastdrop as fd
+    >>> class Halved(fd.optim.lr_scheduler.LRScheduler):
+    ...     def factor(self, step):
+    ...         return 0.5**step
+    >>> optimizer = fd.optim.SGD(fd.nn.Linear(3, 2).parameters(), lr=0.1)
+    >>> schedule = Halved(optimizer)
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.05]
     """
 
     optimizer: Optimizer
@@ -105,13 +119,23 @@ class LRScheduler:
             group["lr"] = self.lr_at(self.last_epoch, base)
 
     def get_last_lr(self) -> list[float]:
-        """The current learning rate of each group."""
+        """The current learning rate of each group.
+
+        Returns
+        -------
+        list of float
+        """
         return [group["lr"] for group in self.optimizer.param_groups]
 
     _kept: tuple[str, ...] = ("last_epoch", "base_lrs")  # attributes in the state
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the scheduler, for `load_state_dict`."""
+        """The state of the scheduler, for `load_state_dict`.
+
+        Returns
+        -------
+        dict
+        """
         return {key: getattr(self, key) for key in self._kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -39,6 +39,14 @@ class MCWarning(UserWarning):
 
     The passes of the model are computed one at a time, which is slower; or the mean of some
     samples is less certain than `tolerance` after `max_samples` passes.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import fastdrop as fd
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", fd.uncertainty.MCWarning)
+    ...     mc = fd.mc_predict(fd.models.mlp(4, [8], 2, dropout=0.5), [[0.0] * 4], samples=2)
     """
 
 
@@ -345,6 +353,11 @@ class _PassRunner:
 
 def _with_rows(y: Any, rows: int) -> Tensor:
     """The output of a model as a Tensor, which must have this number of rows."""
+    if isinstance(y, (list, tuple, dict)):
+        raise ValueError(
+            f"model must return one Tensor with a row for each sample, got a {type(y).__name__} "
+            f"of {len(y)}"
+        )
     y = as_tensor(y, "the model's output")
     if y.ndim == 0 or y.shape[0] != rows:
         raise ValueError(
