@@ -354,26 +354,13 @@ class Module(NamedEntries):
         return kept
 
     def ids_below(self) -> frozenset[int]:
-        """The id() of each module below this one."""
-        return self._below()[2]
-
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call a function on every submodule, then on this module; returns self.
-
-        Parameters
-        ----------
-        fn : callable
-            Takes a Module; its result is ignored.
+        """The id() of each module below this one.
 
         Returns
         -------
-        Module
-            The module itself.
+        frozenset of int
         """
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
+        return self._below()[2]
 
     # ---- modes ----
 
