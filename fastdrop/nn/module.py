@@ -362,24 +362,6 @@ class Module(NamedEntries):
         """
         return self._below()[2]
 
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call a function on every submodule, then on this module; returns self.
-
-        Parameters
-        ----------
-        fn : callable
-            Takes a Module; its result is ignored.
-
-        Returns
-        -------
-        Module
-            The module itself.
-        """
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
-
     # ---- modes ----
 
     def train(self, mode: bool = True) -> Self:

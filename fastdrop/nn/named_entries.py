@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     import numpy.typing as npt
@@ -121,6 +121,24 @@ class NamedEntries:
         iterator of Tensor or array
         """
         return (b for _, b in self.named_buffers("", recurse))
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on every submodule, then on this module; returns self.
+
+        Parameters
+        ----------
+        fn : callable
+            Takes a Module; its result is ignored.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
+        for child in self.children():
+            child.apply(fn)
+        fn(self)  # type: ignore[arg-type]  # only Module derives from this class
+        return self
 
     def extra_repr(self) -> str:
         """The text between the brackets of repr; layers override it.
