@@ -191,6 +191,10 @@ class Tensor:
         values = np.array2string(self.data, separator=", ", prefix="tensor(")
         return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
 
+    def __format__(self, spec: str) -> str:
+        """The number of a tensor with one element by a format such as ``.3f``, or its repr."""
+        return format(self.item(), spec) if spec else repr(self)
+
     def __reduce__(self) -> Any:
         return _restore, (type(self), self.data, self.requires_grad)
 
@@ -275,6 +279,7 @@ class Tensor:
         def __matmul__(self, other: Operand) -> Tensor: ...
         def __rmatmul__(self, other: Operand) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __lt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
         def __le__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
@@ -318,7 +323,7 @@ class Tensor:
         def var(
             self,
             dim: Any = None,
-            correction: int = 1,
+            correction: float | None = 1,
             keepdim: bool = False,
             *,
             axis: Any = None,
@@ -327,7 +332,7 @@ class Tensor:
         def std(
             self,
             dim: Any = None,
-            correction: int = 1,
+            correction: float | None = 1,
             keepdim: bool = False,
             *,
             axis: Any = None,

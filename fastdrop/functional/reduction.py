@@ -14,7 +14,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
-from fastdrop.functional.pointwise import div, mul, sqrt, sub
+from fastdrop.functional.pointwise import div, mul, sub
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -123,7 +123,7 @@ def mean(
 def var(
     input: Tensor | ArrayLike,
     dim: Dim = None,
-    correction: int = 1,
+    correction: float | None = 1,
     keepdim: bool = False,
     *,
     axis: Dim = None,
@@ -136,8 +136,8 @@ def var(
     input : Tensor or array
     dim : int or tuple of int, optional
         None: all axes.
-    correction : int, default 1
-        1 gives the unbiased estimate, 0 the mean of the squared deviations.
+    correction : float, default 1
+        1 gives the unbiased estimate, 0 the mean of the squared deviations. None means 1.
     keepdim : bool, default False
         Keep the axes with length 1.
     axis, keepdims
@@ -151,7 +151,7 @@ def var(
     Raises
     ------
     TypeError, ValueError
-        When dim is no axis of the input, or names one twice.
+        When dim is no axis of the input, or names one twice, or correction is no number.
 
     Examples
     --------
@@ -162,7 +162,8 @@ def var(
     a = as_tensor(input, "input")
     axes = axes_of(axis if dim is None else dim, a.ndim)
     deviation = sub(a, mean(a, axes, True))
-    count = int(np.prod([a.shape[i] for i in axes], dtype=np.int64)) - correction
+    number = 1.0 if correction is None else check.real(correction + 0, "correction")
+    count = int(np.prod([a.shape[i] for i in axes], dtype=np.int64)) - number
     return div(
         sum(mul(deviation, deviation), axes, keepdim or keepdims),
         np.float32(count if count > 0 else 0),
@@ -172,13 +173,15 @@ def var(
 def std(
     input: Tensor | ArrayLike,
     dim: Dim = None,
-    correction: int = 1,
+    correction: float | None = 1,
     keepdim: bool = False,
     *,
     axis: Dim = None,
     keepdims: bool = False,
 ) -> Tensor:
     """The standard deviation over axes: the square root of `var`.
+
+    Its gradient is 0 where all values are equal.
 
     Parameters
     ----------
@@ -196,7 +199,14 @@ def std(
     >>> fd.std([1.0, 2.0, 3.0]).item()
     1.0
     """
-    return sqrt(var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims))
+    variance = var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims)
+    y = np.sqrt(variance.data)
+
+    def backward(g: Float32Array) -> Any:
+        # Where y is 0 all values are equal: the slope of the root is infinite, times 0.
+        return (np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0),)
+
+    return record(y, (variance,), backward)
 
 
 # ---- extreme values ----

@@ -83,6 +83,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "unsqueeze": unsqueeze,
     "var": var,
     "view": reshape,
+    "__abs__": abs,
     "__getitem__": getitem,
     "__neg__": neg,
 }

@@ -27,11 +27,11 @@ def elementwise(
 ) -> Float32Array:
     """Call run(y, samples, stream) and return y, a new array or `out`.
 
-    samples: x as float32 (N, ...); axis 0 is the sample, and a 1-d x is one sample.
+    samples: x as float32 (N, ...); axis 0 is the sample, and a 1-d or 0-d x is one sample.
     whole_batch: one decision for all samples. `name` is what error messages call x.
     """
-    given, x = x, check.floats(x, name, minimum_ndim=1)
-    samples = x[np.newaxis] if x.ndim == 1 else x
+    given, x = x, check.floats(x, name)
+    samples = x if x.ndim > 1 else x.reshape(1, -1)
     count = samples.shape[0]
     if samples.size > count * check.MAX_UNITS:
         raise ValueError(f"{name} must have at most 2**34 units a sample, got shape {x.shape}")
@@ -40,7 +40,7 @@ def elementwise(
         stream = key.batch_stream(count)
     target = check.output(out, x.shape, given, x, rows)
     y = check.core_buffer(target)
-    run(y[np.newaxis] if x.ndim == 1 else y, samples, stream)
+    run(y if x.ndim > 1 else y.reshape(1, -1), samples, stream)
     if y is not target:
         target[...] = y
     return target
@@ -64,6 +64,6 @@ def shared_axes(share: Any, ndim: int) -> tuple[bool, tuple[bool, ...] | None]:
         return False, None
     if ndim < 2:
         raise ValueError(
-            "share needs an array of samples, (samples, ...); a 1-d array is one sample"
+            "share needs an array of samples, (samples, ...); a 1-d or 0-d array is one sample"
         )
     return 0 in axes, tuple(axis in axes for axis in range(1, ndim))
