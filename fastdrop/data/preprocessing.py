@@ -171,7 +171,7 @@ class Preparation:
         with open_source(path) as source:
             for block in self._read(source, path, rows):
                 finite = np.isfinite(block).all(axis=1)
-                with np.errstate(over="ignore"):
+                with np.errstate(all="ignore"):
                     x = self.samples(block if finite.all() else block[: finite.argmin()])
                 finite = np.isfinite(x).all(axis=1)
                 good = len(x) if finite.all() else int(finite.argmin())

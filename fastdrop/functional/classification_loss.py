@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray, Shape
 
 
+@quiet
 def binary_cross_entropy_with_logits(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -96,6 +98,7 @@ def binary_cross_entropy_with_logits(
     return reduced(values, (x, t), gradients, reduction)
 
 
+@quiet
 def nll_loss(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -153,6 +156,7 @@ def nll_loss(
     return reduced(-sample * chosen, (x,), gradients, reduction, sample.sum())
 
 
+@quiet
 def cross_entropy(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,

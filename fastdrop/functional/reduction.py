@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
@@ -31,6 +32,7 @@ def _restored(g: Float32Array, axes: tuple[int, ...], keepdim: bool) -> Float32A
 # ---- sums ----
 
 
+@quiet
 def sum(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -76,6 +78,7 @@ def sum(
     )
 
 
+@quiet
 def mean(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -115,11 +118,11 @@ def mean(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        y = a.data.sum(axis=axes, keepdims=keepdim) / count
+    y = a.data.sum(axis=axes, keepdims=keepdim) / count
     return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
 
 
+@quiet
 def var(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -170,6 +173,7 @@ def var(
     )
 
 
+@quiet
 def std(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -212,6 +216,7 @@ def std(
 # ---- extreme values ----
 
 
+@quiet
 def _extreme(
     input: Tensor | ArrayLike, dim: Dim, keepdim: bool, reduce: Callable[..., Any], name: str
 ) -> Tensor:

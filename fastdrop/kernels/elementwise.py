@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import MaskKey, sample_rows
 
@@ -59,7 +57,10 @@ def shape_of(x: Any, name: str, minimum_ndim: int = 0, expected: str = "") -> Sh
 
 def shared_axes(share: Any, ndim: int) -> tuple[bool, tuple[bool, ...] | None]:
     """(is axis 0 shared, the same for each other axis), or (False, None) where none is shared."""
-    axes = check.axes(share, "share", ndim) if ndim else ()
+    if ndim:
+        axes = check.axes(share, "share", ndim)
+    else:
+        axes = tuple(share) if hasattr(share, "__iter__") else (share,)
     if not axes:
         return False, None
     if ndim < 2:

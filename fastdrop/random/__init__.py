@@ -15,7 +15,7 @@ from fastdrop.random.forward_pass import (
     stream_for,
     used_up,
 )
-from fastdrop.random.overrides import draw_is_fixed, is_busy, mask_state, monte_carlo
+from fastdrop.random.overrides import batch_of_rows, draw_is_fixed, is_busy, mask_state, monte_carlo
 from fastdrop.random.seeding import (
     generator,
     get_state,
@@ -29,6 +29,7 @@ __all__ = [
     "MONTE_CARLO",
     "CannotCarry",
     "ForwardPass",
+    "batch_of_rows",
     "batched_passes",
     "current",
     "draw_is_fixed",

@@ -106,6 +106,8 @@ class ForwardPass:
         self.n_sites = n_sites
         self.calls: dict[int, int] = {}
         self.pending: list[Any] = []
+        if "opened" in overrides:  # a Monte Carlo prediction asks whether masks were drawn
+            overrides["opened"].append(self)
 
     def _numbers_of_passes(
         self, passes: int, samples: int, shared: bool

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike
+    from fastdrop.random.forward_pass import ForwardPass
 
 
 @contextmanager
@@ -81,6 +82,34 @@ def mask_state(
 
 
 @contextmanager
+def batch_of_rows(start: int, count: int, draw: int) -> Iterator[None]:
+    """Context manager: the forward passes inside compute the samples [start, start + count).
+
+    A loop that computes many samples in batches opens it for each batch, so that the random numbers
+    of a sample do not depend on the batch size. An outer `mask_state` still numbers the rows and
+    chooses the draw.
+
+    Parameters
+    ----------
+    start, count : int
+        The position of the batch among all samples.
+    draw : int
+        The draw of all batches, which is not counted.
+    """
+    before = thread_state.overrides
+    new = {"draw": draw, **before}
+    if before.get("rows") is not None:
+        new["rows"] = before["rows"][start : start + count]
+    else:
+        new["row0"] = before.get("row0", 0) + start
+    thread_state.overrides = new
+    try:
+        yield
+    finally:
+        thread_state.overrides = before
+
+
+@contextmanager
 def monte_carlo(
     draw: int,
     seed: int,
@@ -92,7 +121,7 @@ def monte_carlo(
     rows: npt.NDArray[np.uint32] | None = None,
     thinned: bool = False,
     cache: list[Any] | None = None,
-) -> Iterator[None]:
+) -> Iterator[list[ForwardPass]]:
     """Context manager: the forward passes inside are passes of a Monte Carlo prediction.
 
     Dropout then draws masks in evaluation mode too. A forward pass that is open outside (a
@@ -121,8 +150,14 @@ def monte_carlo(
         Keeps results that are the same in all passes for the next batch of passes of the same
         samples. Empty at first. Used by the forward pass that is opened first, in case a model's
         `__call__` opens several.
+
+    Yields
+    ------
+    list of ForwardPass
+        The passes that were opened so far. The `calls` of a pass tell whether it drew a mask.
     """
     t = thread_state
+    opened: list[ForwardPass] = []
     before = t.overrides, t.forward_pass, t.batched_passes, t.batched_samples
     t.overrides = {
         "draw": draw,
@@ -132,10 +167,11 @@ def monte_carlo(
         "rows": rows,
         "thinned": thinned,
         "caches": [] if cache is None else [cache],
+        "opened": opened,
     }
     t.forward_pass, t.batched_passes, t.batched_samples = None, passes, samples
     try:
-        yield
+        yield opened
     finally:
         t.overrides, t.forward_pass, t.batched_passes, t.batched_samples = before
 

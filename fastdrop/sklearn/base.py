@@ -175,6 +175,7 @@ class BaseDropoutEstimator(BaseEstimator):
             **self._y_checks,
         )
         y = self._targets(y, known=go_on or partial)
+        sample_weight = self._weights(y, sample_weight, partial)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             # Samples of weight 0 would otherwise take places in batches, and count in the number
@@ -196,7 +197,11 @@ class BaseDropoutEstimator(BaseEstimator):
             size = self.batch_size
             size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
             batch = min(size, len(parts[1]))
-            optimizer = self._optimizer if partial and go_on else self._solver(model, batch)
+            # The penalty counts samples by their weights: weight 2 is as two samples.
+            weight = 1.0 if sample_weight is None else float(np.mean(parts[2], dtype=np.float64))
+            optimizer = (
+                self._optimizer if partial and go_on else self._solver(model, batch * weight)
+            )
             options = self._stopping(held_out) if not partial else {}
             history = fit(
                 model,
@@ -213,7 +218,7 @@ class BaseDropoutEstimator(BaseEstimator):
             self._run = random.get_state()
         self.model_, self._optimizer = model, optimizer
         self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *history["loss"]]
-        self.n_iter_, self.loss_ = len(self.loss_curve_), self.loss_curve_[-1]
+        self.n_iter_, self.loss_ = len(history["loss"]), self.loss_curve_[-1]
         self.validation_scores_ = history.get(self._score)
         self.validation_loss_curve_ = history.get("val_loss")
         self._trained(len(parts[1]), batch)
@@ -225,6 +230,10 @@ class BaseDropoutEstimator(BaseEstimator):
         `known`: classes or targets are those of an earlier call.
         """
         raise NotImplementedError
+
+    def _weights(self, y: Any, sample_weight: Any, partial: bool) -> Any:
+        """The sample weights for training; `partial`: in `partial_fit`."""
+        return sample_weight
 
     def _loss(self, weighted: bool) -> str | Callable[..., Any]:
         """The loss for `fastdrop.fit`; of each sample if `weighted`."""
@@ -297,8 +306,8 @@ class BaseDropoutEstimator(BaseEstimator):
             self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation
         )
 
-    def _solver(self, model: nn.Module, batch: int) -> Any:
-        """The optimiser."""
+    def _solver(self, model: nn.Module, batch: float) -> Any:
+        """The optimiser. `batch` is the sum of the sample weights of a full batch, on average."""
         kind = _SOLVERS[check.choice(self.solver, "solver", _SOLVERS)]
         options: dict[str, Any] = {
             "lr": check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)

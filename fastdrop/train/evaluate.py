@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import as_dataset
@@ -134,7 +135,8 @@ def evaluate_arrays(
     with evaluating(model), no_grad():
         for i in range(0, len(x), batch_size):
             target = y[i : i + batch_size]
-            output = model(x[i : i + batch_size])
+            with random.batch_of_rows(i, len(target), model.draw):
+                output = model(x[i : i + batch_size])
             weight = None if weights is None else weights[i : i + batch_size]
             total += objective(output, target, weight).item() * len(target)
             batch_score, batch_count = objective.score(output, target, weight)
