@@ -199,11 +199,13 @@ def _predict(
     """The output columns for samples with the numbers row0, row0 + 1, ...: name -> array."""
     from fastdrop.functional.softmax import softmax_of
     from fastdrop.predictor.predict import predict
+    from fastdrop.random import mask_state
 
     mc = None
     outputs: npt.NDArray[np.floating[Any]]
     if options.mc is None:
-        outputs = predict(model, x)
+        with mask_state(row0=row0):
+            outputs = predict(model, x)
         outputs = outputs if preparation.classes is None else softmax_of(outputs)
     else:
         from fastdrop.uncertainty.monte_carlo import mc_predict

@@ -121,7 +121,7 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     if len(given) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
     return record(
-        np.ascontiguousarray(a.data.transpose(order)),
+        np.asarray(a.data.transpose(order), order="C"),  # ascontiguousarray makes 0-d 1-d
         (a,),
         lambda g: (g.transpose(np.argsort(order)),),
     )

@@ -133,7 +133,7 @@ def kl_polynomial(log_alpha: Tensor | ArrayLike) -> Tensor:
 
 
 def _sigmoid(x: Float32Array) -> Float32Array:
-    x = np.ascontiguousarray(x)
+    x = np.asarray(x, order="C")
     out = np.empty_like(x)
     _core.act(out, x, _core.ACT_SIGMOID, 0.0)
     return out

@@ -307,9 +307,8 @@ class Optimizer:
 
 
 def _checked_step(value: Any, name: str) -> int:
-    """A number of steps. PyTorch stores it as a tensor with one float."""
-    if not isinstance(value, (int, bool, np.bool_)) and np.size(value) == 1:
-        number = float(value)
-        if number.is_integer():
-            value = int(number)
+    """A number of steps. PyTorch stores it as a 0-d tensor of a float."""
+    if getattr(value, "ndim", None) == 0 and isinstance(value.item(), float):
+        number = value.item()
+        value = int(number) if number.is_integer() else number
     return check.integer(value, name, 0, 2**63 - 1)

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "predictor": {*NETWORKS, "io", "data", "uncertainty"} - {"_core"},
     "train": EVERYTHING_BELOW_TRAIN - {"_core"},
     "bench": EVERYTHING_BELOW_TRAIN,
+    "loop": {"train"},
     "cli": {*DOORS, "bench"} - {"_core"},
     "sklearn": DOORS - {"_core"},
     "__main__": {"cli"},
