@@ -86,8 +86,10 @@ def binary_cross_entropy_with_logits(
     if not np.isfinite(z).all():
         # At an infinite logit one of -log s and -log(1 - s) is 0 and the other infinite. The
         # infinite one does not count where its factor is 0.
-        terms = (positive * y, softplus), (one - y, np.logaddexp(np.float32(0.0), z))
-        values = w * sum(np.where(factor == 0, 0, factor * term) for factor, term in terms)
+        other = np.logaddexp(np.float32(0.0), z)  # -log(1 - s)
+        first, second = positive * y, one - y
+        values = w * np.where(first == 0, 0, first * softplus)
+        values = values + w * np.where(second == 0, 0, second * other)
 
     def gradients(f: Float32Array) -> Any:
         s = np.exp(-softplus)

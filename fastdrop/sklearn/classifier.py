@@ -255,34 +255,35 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
     def _weights(self, y: Any, sample_weight: Any, partial: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
-        if isinstance(self.class_weight, str):
-            check.choice(self.class_weight, "class_weight", ("balanced",))
+        given_weights: Any = self.class_weight
+        if isinstance(given_weights, str):
+            check.choice(given_weights, "class_weight", ("balanced",))
             if partial:
                 raise ValueError(
                     "class_weight must be None or a dict in partial_fit, which does not know the "
                     "shares of the classes in all data, got 'balanced'"
                 )
-        elif not isinstance(self.class_weight, Mapping):
+        elif not isinstance(given_weights, Mapping):
             raise TypeError(
                 "class_weight must be a dict of labels and weights, 'balanced' or None, "
-                f"got {check.describe(self.class_weight)}"
+                f"got {check.describe(given_weights)}"
             )
         given = None if sample_weight is None else _check_sample_weight(sample_weight, y)
-        if self.class_weight == "balanced":
+        if isinstance(given_weights, str):  # "balanced"
             # With sample weights, a class has the share of the sum of its weights.
             counts = np.bincount(y, given, len(self.classes_))
             present = counts > 0
             weights = np.zeros(len(counts))
             weights[present] = counts.sum() / (present.sum() * counts[present])
         else:
-            for label, weight in self.class_weight.items():
+            for label, weight in given_weights.items():
                 check.real(weight, f"class_weight[{label!r}]", low=0.0)
-            unknown = [key for key in self.class_weight if key not in self.classes_.tolist()]
+            unknown = [key for key in given_weights if key not in self.classes_.tolist()]
             if unknown:
                 raise ValueError(
                     f"class_weight must name classes among {self.classes_}, got {unknown[0]!r}"
                 )
-            weights = np.array([self.class_weight.get(c, 1.0) for c in self.classes_.tolist()])
+            weights = np.array([given_weights.get(c, 1.0) for c in self.classes_.tolist()])
         return weights[y] if given is None else given * weights[y]
 
     def _loss(self, weighted: bool) -> str:
