@@ -4,9 +4,11 @@ Dropout masks are reproducible on any machine and with any number of threads. On
 their functions are imported at once; all other names are imported on first use.
 """
 
+import contextlib
 import importlib
 import os
 import sys
+import threading
 
 
 def _is_command() -> bool:
@@ -96,7 +98,7 @@ _LAZY_NAMES = {
     "recalibrate_batchnorm": "inspection.recalibrate_batchnorm",
     "plot_masks": "inspection.plot_masks",
     "save": "io.model_file",
-    "load": "io.model_file",
+    "load": "predictor.load",
     "save_checkpoint": "io.checkpoint",
     "load_checkpoint": "io.checkpoint",
     "mc_predict": "uncertainty.monte_carlo",
@@ -105,11 +107,31 @@ _LAZY_NAMES = {
 }
 
 
+# Held during these imports and during a fork. A child that is forked while another thread imports
+# a module would wait for ever for that thread, which it does not have.
+_importing = threading.RLock()
+
+
+def _release_after_fork() -> None:
+    with contextlib.suppress(RuntimeError):  # it was not acquired in time
+        _importing.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=lambda: _importing.acquire(timeout=10),
+        after_in_parent=_release_after_fork,
+        after_in_child=_release_after_fork,
+    )
+
+
 def __getattr__(name: str) -> object:
     if name in _LAZY_MODULES:
-        return importlib.import_module(f"fastdrop.{name}")
+        with _importing:
+            return importlib.import_module(f"fastdrop.{name}")
     if name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(f"fastdrop.{_LAZY_NAMES[name]}"), name)
+        with _importing:
+            value = getattr(importlib.import_module(f"fastdrop.{_LAZY_NAMES[name]}"), name)
     else:
         from fastdrop import functional
 

@@ -72,8 +72,8 @@ from fastdrop.inspection.plot_masks import plot_masks as plot_masks
 from fastdrop.inspection.recalibrate_batchnorm import recalibrate_batchnorm as recalibrate_batchnorm
 from fastdrop.io.checkpoint import load_checkpoint as load_checkpoint
 from fastdrop.io.checkpoint import save_checkpoint as save_checkpoint
-from fastdrop.io.model_file import load as load
 from fastdrop.io.model_file import save as save
+from fastdrop.predictor.load import load as load
 from fastdrop.predictor.predict import predict as predict
 from fastdrop.random import initial_seed as initial_seed
 from fastdrop.random import manual_seed as manual_seed

@@ -59,7 +59,8 @@ typedef struct {
     const float *values;
     const int32_t *columns;
     const int64_t *starts;
-    const float *bias; /* outs, or NULL */
+    const float *bias;  /* outs, or NULL */
+    ptrdiff_t nonzeros; /* length of values and columns; 0: starts[outs] */
 } fd_csr;
 
 /* Concrete dropout: logit of p, 1 / temperature, 1 / (1 - p), p */

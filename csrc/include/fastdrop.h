@@ -42,14 +42,16 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 1 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 2 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
 /* ---- masks and random numbers ---- */
 
-/* The key of a stream, for fd_stream.key. */
-void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call);
+/* The key of a stream, for fd_stream.key. `instance` (below 2^24) tells the modules of a run apart;
+   0 for the first. */
+void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call,
+                   uint32_t instance);
 
 /* Packed keep bits: unit u of row r is bit u % 32 of word u / 32 of row r. A row has
    4 ceil(units / 128) words; the bits after the last unit are 0. */
@@ -316,7 +318,8 @@ int fd_dropconnect_dw(const fd_dropconnect_dw_args *args);
 
 /* ---- sparse weights ---- */
 
-/* y = x w^T + bias. The columns and starts of w must be in range. */
+/* y = x w^T + bias. A column that is out of range counts as column 0, and a start as the nearest
+   in range: nothing outside of the arrays is read, even if they change during the call. */
 typedef struct {
     float *y;       /* rows x w.outs */
     const float *x; /* rows x w.ins */
@@ -379,9 +382,12 @@ typedef struct {
 } fd_max_norm_rows_args;
 int fd_max_norm_rows(const fd_max_norm_rows_args *args);
 
+/* clang-format off */
 /* d = g + weight_decay * p
-   buf = momentum * buf + (1 - dampening) * d, or d in the first step; d = buf, or d + momentum *
-   buf if nesterov (not without buf) p = p - lr * d */
+   with buf:  buf = momentum * buf + (1 - dampening) * d   (buf = d in the first step)
+              d = d + momentum * buf if nesterov, else buf
+   p = p - lr * d */
+/* clang-format on */
 typedef struct {
     float *p;       /* n parameters */
     float *buf;     /* n, or NULL: no momentum */
@@ -422,10 +428,15 @@ int fd_rmsprop(const fd_rmsprop_args *args);
 
 /* ---- runtime ---- */
 
-int fd_abi(void);         /* FD_ABI of the header that the library was compiled with */
-int fd_has_openmp(void);  /* 0: every call runs on one thread */
-int fd_get_threads(void); /* the most threads that a call uses */
-void fd_set_threads(int n);
+enum { FD_MAX_THREADS = 1024 };
+
+int fd_abi(void);           /* FD_ABI of the header that the library was compiled with */
+int fd_has_openmp(void);    /* 0: every call runs on one thread */
+int fd_get_threads(void);   /* the most threads that a call uses */
+void fd_set_threads(int n); /* from 1 to FD_MAX_THREADS; a number outside counts as the nearest */
+/* How many of the wanted threads the system could not create. Calls do without them. 0: all exist,
+   or none was needed yet. fd_set_threads makes the next call try again. */
+int fd_missing_threads(void);
 const char *fd_isa(void); /* the instruction set in use */
 /* Name i of the instruction sets in this build, best first, or NULL after the last. available: 1 if
    this machine has it, else 0. */

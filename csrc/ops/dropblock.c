@@ -23,7 +23,7 @@ typedef struct {
     ptrdiff_t elements, map_words, at_once;
     ptrdiff_t begin, end; /* the chunk, in samples (whole_samples) or in maps */
     int64_t *kept;        /* the number that each thread kept */
-    int apply, nt;
+    int apply, uncached;
     int few; /* few seeds: drawing their blocks one by one is less work than growing the map */
 } block_work;
 
@@ -32,7 +32,9 @@ typedef struct {
     uint64_t *map;  /* packed masks: of all maps of a sample if a thread has whole samples */
 } block_buffers;
 
-static size_t carve(const block_work *w, block_buffers *to, char *from, ptrdiff_t masks) {
+/* Bytes of workspace for so many masks; fills `to` with their places from `from` on unless it is
+ * NULL. */
+static size_t layout_buffers(const block_work *w, block_buffers *to, char *from, ptrdiff_t masks) {
     const size_t keep = (size_t)(w->at_once * w->groups * FD_GROUP_WORDS + 4) / 2 * 8;
     if (to) *to = (block_buffers){(uint32_t *)(void *)from, (uint64_t *)(void *)(from + keep)};
     return keep + (size_t)(masks * w->map_words) * 8;
@@ -124,10 +126,11 @@ static void apply_map(const block_work *w, const uint64_t *map, ptrdiff_t sample
                       ptrdiff_t channels, const fd_drop *d) {
     for (ptrdiff_t c = channel; c < channel + channels; c++) {
         const ptrdiff_t at = (sample * w->b->channels + c) * w->elements;
-        if (d->scale == 0.0f) w->k->fill(w->y + at, w->elements, 0.0f, w->nt); /* nothing is kept */
+        if (d->scale == 0.0f)
+            w->k->fill(w->y + at, w->elements, 0.0f, w->uncached); /* nothing is kept */
         else
             w->k->apply_bits(w->y + at, w->x + at, (const uint32_t *)(const void *)map, 0,
-                             w->elements, d, w->nt);
+                             w->elements, d, w->uncached);
     }
 }
 
@@ -139,7 +142,7 @@ static float factor(const block_work *w, int64_t kept, ptrdiff_t samples) {
 static void whole_samples(const fd_region *region, int thread, void *context) {
     const block_work *w = context;
     block_buffers buf;
-    carve(w, &buf, region->workspace + (size_t)thread * region->stride, w->maps);
+    layout_buffers(w, &buf, region->workspace + (size_t)thread * region->stride, w->maps);
     const ptrdiff_t s0 = w->begin + fd_cut(w->end - w->begin, region->threads, thread, 1);
     const ptrdiff_t s1 = w->begin + fd_cut(w->end - w->begin, region->threads, thread + 1, 1);
     for (ptrdiff_t s = s0; s < s1; s++) {
@@ -148,13 +151,13 @@ static void whole_samples(const fd_region *region, int thread, void *context) {
         for (ptrdiff_t m = 0; m < w->maps; m++)
             apply_map(w, buf.map + m * w->map_words, s, m, w->b->coupled ? w->b->channels : 1, &d);
     }
-    if (w->nt) w->k->stream_end();
+    if (w->uncached) w->k->uncached_end();
 }
 
 static void some_maps(const fd_region *region, int thread, void *context) {
     const block_work *w = context;
     block_buffers buf;
-    carve(w, &buf, region->workspace + (size_t)thread * region->stride, w->at_once);
+    layout_buffers(w, &buf, region->workspace + (size_t)thread * region->stride, w->at_once);
     ptrdiff_t at = w->begin + fd_cut(w->end - w->begin, region->threads, thread, 1);
     const ptrdiff_t end = w->begin + fd_cut(w->end - w->begin, region->threads, thread + 1, 1);
     int64_t *own = w->kept + thread, kept = 0;
@@ -168,7 +171,7 @@ static void some_maps(const fd_region *region, int thread, void *context) {
         at += n;
     }
     *own = kept;
-    if (w->nt) w->k->stream_end();
+    if (w->uncached) w->k->uncached_end();
 }
 
 /* Maps [begin, end) on all threads: counts the elements that they keep and, with apply, writes y.
@@ -186,7 +189,7 @@ static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, in
         fd_region region;
         const ptrdiff_t wanted = fd_min(
             fd_min(fd_worth((w->end - w->begin) * each, FD_GRAIN), w->end - w->begin), MOST);
-        int status = fd_begin(&region, wanted, carve(w, NULL, NULL, w->at_once));
+        int status = fd_begin(&region, wanted, layout_buffers(w, NULL, NULL, w->at_once));
         if (status != FD_OK) return status;
         fd_run(&region, some_maps, w, 0);
         for (int t = 0; t < region.threads; t++) *kept += by_thread[t];
@@ -215,7 +218,7 @@ int fd_dropblock(const fd_dropblock_args *b) {
                     .b = b,
                     .d = {.stream = b->stream, .q = q},
                     .elements = elements,
-                    .nt = b->y != b->x && fd_past_caches(rows * each) && elements >= 256,
+                    .uncached = b->y != b->x && fd_exceeds_caches(rows * each) && elements >= 256,
                     .maps = b->coupled ? 1 : b->channels,
                     .map_words = elements / 64 + 2};
     for (int i = 0; i < 3; i++) w.grid[i] = b->size[i] - b->block[i] + 1;
@@ -237,7 +240,7 @@ int fd_dropblock(const fd_dropblock_args *b) {
         end = fd_min(rows, s + chunk);
         fd_region region;
         int status = fd_begin(&region, fd_worth((end - s) * each, FD_GRAIN),
-                              carve(&w, NULL, NULL, w.maps));
+                              layout_buffers(&w, NULL, NULL, w.maps));
         if (status != FD_OK) return status;
         const int whole = region.threads == 1 || end - s >= 4 * region.threads;
         if (whole) {

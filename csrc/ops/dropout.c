@@ -4,12 +4,15 @@
 static void scale_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
                         ptrdiff_t units) {
     (void)row, (void)rows;
-    w->k->scale((float *)w->y + unit0, w->x + unit0, units, w->scale, w->nt);
+    w->k->scale((float *)w->y + unit0, w->x + unit0, units, w->scale, w->uncached);
 }
 
 static int multiply(float *y, const float *x, ptrdiff_t n, float scale) {
-    piece_work w = {
-        .piece = scale_piece, .y = y, .x = x, .scale = scale, .nt = y != x && fd_past_caches(n)};
+    piece_work w = {.piece = scale_piece,
+                    .y = y,
+                    .x = x,
+                    .scale = scale,
+                    .uncached = y != x && fd_exceeds_caches(n)};
     return fd_for_flat(&w, n, 0);
 }
 
@@ -19,7 +22,7 @@ static void dropout_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, pt
                           ptrdiff_t units) {
     const ptrdiff_t at = row * w->units + unit0;
     w->k->dropout((float *)w->y + at, w->units, w->x + at, w->units, &w->drop, row, rows, unit0,
-                  units, w->nt);
+                  units, w->uncached);
 }
 
 int fd_dropout(const fd_dropout_args *args) {
@@ -36,6 +39,6 @@ int fd_dropout(const fd_dropout_args *args) {
                     .x = args->x,
                     .units = args->units,
                     .drop = *drop,
-                    .nt = args->y != args->x && fd_past_caches(elements)};
+                    .uncached = args->y != args->x && fd_exceeds_caches(elements)};
     return fd_for_pieces(&w, args->rows, 0);
 }

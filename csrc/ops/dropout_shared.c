@@ -22,15 +22,15 @@ typedef struct {
     ptrdiff_t inner;         /* units of one step along the first axis, or of all if it is shared */
     ptrdiff_t at_once;       /* steps along the first axis whose units are made at a time */
     ptrdiff_t begin, end;    /* the chunk, in steps along the first axis counted over all rows */
-    int nt;
+    int uncached;
 } shared_work;
 
 /* A run of n elements with one decision. */
 static void run(const shared_work *w, float *y, const float *x, ptrdiff_t n, int kept) {
     if (!kept) {
-        w->k->fill(y, n, w->d->fill, w->nt);
+        w->k->fill(y, n, w->d->fill, w->uncached);
     } else if (w->d->shift == 0.0f) {
-        w->k->scale(y, x, n, w->d->scale, w->nt);
+        w->k->scale(y, x, n, w->d->scale, w->uncached);
     } else {
         uint32_t all[SPREAD / 32 + FD_BITS_PAD];
         memset(all, 0xFF, sizeof(all));
@@ -74,7 +74,7 @@ static void walk(const shared_work *w, float *y, const float *x, int axis, ptrdi
     } else if (last && !w->units[axis]) {
         run(w, y + at, x + at, steps, fd_bits_at(bits, bit) & 1);
     } else if (last) {
-        w->k->apply_bits(y + at, x + at, bits, bit, steps, w->d, w->nt);
+        w->k->apply_bits(y + at, x + at, bits, bit, steps, w->d, w->uncached);
     } else {
         for (ptrdiff_t i = 0; i < steps; i++)
             walk(w, y, x, axis + 1, w->length[axis + 1], at + i * w->elements[axis],
@@ -103,7 +103,7 @@ static void shared_task(const fd_region *region, int thread, void *context) {
              unit0 - group * FD_GROUP, bits);
         at += steps;
     }
-    if (w->nt) w->k->stream_end();
+    if (w->uncached) w->k->uncached_end();
 }
 
 static int plain_dropout(const fd_dropout_shared_args *args, ptrdiff_t units) {
@@ -138,8 +138,8 @@ int fd_dropout_shared(const fd_dropout_shared_args *args) {
         if (!kinds[i]) inner *= w.length[i];
     }
     w.at_once = w.units[0] ? fd_max(1, UNITS / w.inner) : w.length[0];
-    w.nt = args->y != args->x && fd_past_caches(args->rows * units) &&
-           w.length[w.axes - 1] >= 256; /* shorter runs end inside a cache line too often */
+    w.uncached = args->y != args->x && fd_exceeds_caches(args->rows * units) &&
+                 w.length[w.axes - 1] >= 256; /* shorter runs end inside a cache line too often */
     const ptrdiff_t most = w.units[0] ? fd_min(w.at_once, w.length[0]) * w.inner : w.inner;
     const ptrdiff_t total = args->rows * w.length[0], chunk = fd_max(1, FD_CHUNK / w.elements[0]);
     for (w.begin = 0; w.begin < total; w.begin = w.end) {

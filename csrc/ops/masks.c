@@ -1,8 +1,9 @@
 /* Masks as arrays: packed bits, bytes, and the uniform integers behind them. */
 #include "runtime/chunks.h"
 
-void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call) {
-    uint32_t c[4] = {site, domain, call, 1 /* the contract's version */};
+void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain, uint32_t call,
+                   uint32_t instance) {
+    uint32_t c[4] = {site, domain, call, instance << 8 | 1 /* the contract's version */};
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int r = 0; r < 10; r++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
         const uint64_t p0 = (uint64_t)c[0] * 0xD2511F53u, p1 = (uint64_t)c[2] * 0xCD9E8D57u;

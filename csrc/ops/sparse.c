@@ -43,11 +43,12 @@ static void alone_task(const fd_region *region, int thread, void *context) {
 
 int fd_sparse_linear(const fd_sparse_linear_args *args) {
     const ptrdiff_t rows = args->rows;
-    const fd_csr *weights = &args->w;
-    if (rows == 0 || weights->outs == 0) return FD_OK;
-    sparse_work w = {.k = fd_kernels(), .args = args};
-    const ptrdiff_t nonzeros = (ptrdiff_t)weights->starts[weights->outs] + weights->outs,
-                    width = w.k->tile_n;
+    if (rows == 0 || args->w.outs == 0) return FD_OK;
+    fd_sparse_linear_args checked = *args;
+    fd_csr *weights = &checked.w;
+    if (weights->nonzeros == 0) weights->nonzeros = (ptrdiff_t)weights->starts[weights->outs];
+    sparse_work w = {.k = fd_kernels(), .args = &checked};
+    const ptrdiff_t nonzeros = weights->nonzeros + weights->outs, width = w.k->tile_n;
     fd_region region;
     if (rows < ALONE) {
         int status = fd_begin(&region, fd_worth(rows * nonzeros, FD_SPARSE_GRAIN), 0);
@@ -61,7 +62,7 @@ int fd_sparse_linear(const fd_sparse_linear_args *args) {
     for (w.begin = 0; w.begin < panels; w.begin = w.end) {
         w.end = fd_min(panels, w.begin + chunk);
         int status = fd_begin(&region, fd_worth((w.end - w.begin) * nonzeros, FD_SPARSE_GRAIN),
-                              (size_t)(weights->ins * width + 64) * sizeof(float));
+                              (size_t)(weights->ins * width + FD_TILE_N_MOST) * sizeof(float));
         if (status != FD_OK) return status;
         fd_run(&region, panels_task, &w, 1);
         fd_end(&region);

@@ -21,7 +21,7 @@ static size_t carve(fd_scratch *to, char *from, const nest_work *w) {
     if (to) to->field = (type *)(void *)(from + at * sizeof(float));                               \
     at = (at + (size_t)(count) + line - 1) / line * line;
     PIECE(panels, float, fd_round_up(nc, nr) * kc + FD_TILE_N_MOST)
-    PIECE(rows, float, FD_RUN * mr * kc + mr * 16 + FD_TILE_N_MOST)
+    PIECE(rows, float, FD_RUN * mr * kc + mr * FD_ROW_PAD + FD_TILE_N_MOST)
     PIECE(stage, float, fd_max(FD_STAGE * fd_max(nc, FD_RUN * mr), nr * kc) + FD_TILE_N_MOST)
     PIECE(index, int32_t, kc)
     PIECE(bits, uint32_t, mr *(nc / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD)
@@ -112,7 +112,7 @@ static void choose_grid(nest_work *w, int threads) {
         const double rows = (double)fd_ceil_div(m, gm);
         const double columns = (double)fd_ceil_div(fd_ceil_div(n, width), threads / gm) *
                                (double)width;
-        const double cost = rows * columns + w->nest->b.cost * columns + 8.0 * rows;
+        const double cost = rows * columns + w->nest->b.cost * columns + FD_PACKING_COST * rows;
         if (gm == 1 || cost < best) {
             best = cost;
             w->grid_m = gm;

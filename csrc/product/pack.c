@@ -8,7 +8,7 @@
 
 /* Floats between packed rows of A. Not a power of two: the rows of a tile would share cache sets.
  */
-static ptrdiff_t rows_ld(ptrdiff_t kc) { return kc + 16; }
+static ptrdiff_t rows_ld(ptrdiff_t kc) { return kc + FD_ROW_PAD; }
 
 static void use_rows(fd_tile *t, const fd_scratch *s) {
     t->a_rows = 1;
@@ -160,7 +160,7 @@ static const float *b_kept(const fd_nest *nest, const fd_scratch *s, ptrdiff_t p
     return panels + fd_panel_at(pc, kc, jc, fd_round_up(nest->n, nest->kernels->tile_n));
 }
 
-enum { PACKED = 8, READ = 1 }; /* fd_b_packer.cost */
+enum { PACKED = FD_PACKING_COST, READ = 1 }; /* fd_b_packer.cost */
 
 fd_b_packer fd_b_rows(const fd_operand *b) {
     return (fd_b_packer){

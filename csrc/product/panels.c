@@ -12,7 +12,7 @@ typedef struct {
 } pack_work;
 
 /* Floats between staged rows: a vector may be written behind each row. */
-static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, 16) + 16; }
+static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, FD_ROW_PAD) + FD_ROW_PAD; }
 
 /* Packs panels [first, end). Rows that are thinned are gathered in the stage first, tile_n rows at
    a time. */

@@ -9,8 +9,9 @@
 
 #include "base/common.h"
 #include "fastdrop.h"
+#include "runtime/tuning.h"
 
-enum { FD_PANELS_PAD = 64 }; /* floats behind the last panel that a vector may touch */
+enum { FD_PANELS_PAD = FD_TILE_N_MOST }; /* floats behind the last panel that a vector may touch */
 
 /* Where the panel of row j of w (a multiple of tile_n) begins for the piece [pc, pc + kc) of k;
    `rows` is n rounded up to whole panels. */

@@ -90,10 +90,9 @@ int fd_thin_layer(const fd_thin_layer_args *t) {
                              lines((size_t)fd_panels_length(packed.n, packed.k) * sizeof(float)));
         gemm_room = most(gemm_room, lines(fd_nest_room(&d.nest)));
         widest = fd_max(widest, p.n);
-        /* packing an element takes about as long as 16 multiply-adds */
-        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) * (double)(p.m + 16);
+        work += (double)fd_max(1, p.n) * (double)fd_max(1, p.k) * (double)(p.m + FD_THIN_COST);
     }
-    w.bias_room = lines((size_t)(widest + 64) * sizeof(float));
+    w.bias_room = lines((size_t)(widest + FD_TILE_N_MOST) * sizeof(float));
     const ptrdiff_t chunk = fd_max(
         8, (ptrdiff_t)(FD_PRODUCT_CHUNK /
                        fd_max(1, (ptrdiff_t)(work / (double)fd_max(1, t->passes)))));

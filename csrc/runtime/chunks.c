@@ -19,7 +19,7 @@ static void run_pieces(const fd_region *region, int thread, void *context) {
             at += groups;
         }
     }
-    if (w->nt) w->k->stream_end();
+    if (w->uncached) w->k->uncached_end();
 }
 
 int fd_for_pieces(piece_work *w, ptrdiff_t rows, int flush) {

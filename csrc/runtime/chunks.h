@@ -28,7 +28,8 @@ typedef struct piece_work {
     fd_concrete concrete;
     double *sums;
     float scale, alpha;
-    int kind, nt; /* nt: stores past the caches; stream_end is called for the thread at the end */
+    int kind, uncached; /* uncached: stores past the caches; uncached_end is called for the thread
+                           at the end */
 } piece_work;
 
 /* Calls w->piece for all of rows x w->units. flush: subnormals count as zero meanwhile. FD_OK,

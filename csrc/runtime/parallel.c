@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "runtime/parallel.h"
 #include "fastdrop.h"
+#include "runtime/probe.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #ifdef _OPENMP
@@ -21,6 +23,11 @@
 
 static atomic_int pool_taken;     /* 1 while a region owns the pool */
 static atomic_int wanted_threads; /* 0 until it is first asked for */
+/* The most threads that could be created when more were wanted; INT_MAX while all could. */
+static atomic_int possible_threads = INT_MAX;
+/* The threads that the OpenMP library holds for this thread, itself included. A larger region
+   creates more. A smaller one ends those above its number. */
+static _Thread_local int team_threads = 1;
 /* After a fork the child has none of libgomp's threads, and a parallel region would wait for them
    for ever: the child computes with one thread. */
 static int pool_lost;
@@ -52,21 +59,40 @@ int fd_has_openmp(void) {
 
 static int default_threads(void) {
 #ifdef _OPENMP
-    return omp_get_max_threads();
+    return (int)fd_min(omp_get_max_threads(), FD_MAX_THREADS);
 #else
     return 1;
 #endif
 }
 
-void fd_set_threads(int n) { atomic_store(&wanted_threads, n < 1 ? 1 : fd_has_openmp() ? n : 1); }
+void fd_set_threads(int n) {
+    n = n < 1 || !fd_has_openmp() ? 1 : n > FD_MAX_THREADS ? FD_MAX_THREADS : n;
+    atomic_store(&wanted_threads, n);
+    atomic_store(&possible_threads, INT_MAX); /* try again */
+}
 
-int fd_get_threads(void) {
+static int threads_wanted(void) {
     int n = atomic_load(&wanted_threads);
     if (n == 0) {
         n = default_threads();
         fd_set_threads(n);
     }
     return n;
+}
+
+int fd_get_threads(void) { return (int)fd_min(threads_wanted(), atomic_load(&possible_threads)); }
+
+int fd_missing_threads(void) { return threads_wanted() - fd_get_threads(); }
+
+/* At most n threads for a region, all of which exist or can be created. The OpenMP library ends the
+   process if it cannot create one. */
+static int creatable(int n) {
+    if (n <= team_threads) return n;
+    n = (int)fd_max(team_threads, fd_min(n, atomic_load(&possible_threads)));
+    if (n == team_threads) return n;
+    const int found = team_threads + fd_probe_threads(n - team_threads);
+    if (found < n) atomic_store(&possible_threads, found);
+    return found;
 }
 
 void fd_set_interrupt_hook(int (*hook)(void)) {
@@ -97,7 +123,9 @@ int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes) {
 #endif
     int free_now = 0;
     region->owns_pool = atomic_compare_exchange_strong(&pool_taken, &free_now, 1);
-    region->threads = region->owns_pool && !pool_lost ? (int)fd_min(wanted, fd_get_threads()) : 1;
+    region->threads = region->owns_pool && !pool_lost
+                          ? creatable((int)fd_min(wanted, threads_wanted()))
+                          : 1;
     region->stride = (workspace_bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     region->workspace = NULL;
     const size_t bytes = region->stride * (size_t)region->threads;
@@ -149,6 +177,7 @@ static void run_one(const fd_region *region, int thread, fd_task task, void *con
 void fd_run(const fd_region *region, fd_task task, void *context, int flush) {
 #ifdef _OPENMP
     if (region->threads > 1) {
+        team_threads = region->threads;
 #pragma omp parallel num_threads(region->threads)
         {
             const int team = omp_get_num_threads(); /* may be smaller than asked for */

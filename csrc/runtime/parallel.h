@@ -26,7 +26,8 @@ typedef struct {
 
 typedef void (*fd_task)(const fd_region *region, int thread, void *context);
 
-/* workspace_bytes: of each thread. FD_OK or FD_NO_MEMORY; call fd_end only after FD_OK. */
+/* There are fewer threads than wanted if the system cannot create them.
+   workspace_bytes: of each thread. FD_OK or FD_NO_MEMORY; call fd_end only after FD_OK. */
 int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes);
 /* Calls task(region, t, context) for every t < region->threads. flush: subnormals count as zero
    meanwhile. Tasks must not wait for each other: there may be fewer OS threads than tasks. May be

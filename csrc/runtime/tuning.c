@@ -11,6 +11,6 @@ ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n) {
 
 /* An output of at least half the last cache would be evicted before its next reader comes. A
    streaming store also saves reading the line first. */
-int fd_past_caches(ptrdiff_t elements) {
+int fd_exceeds_caches(ptrdiff_t elements) {
     return elements * (ptrdiff_t)sizeof(float) >= fd_cache_bytes(3) / 2;
 }

@@ -3,11 +3,15 @@
    Table 1 holds what changes the order of additions, and so the bits of a result. These values are
    constants of the instruction set. They must not depend on cache sizes, the number of threads, the
    batch size or a measurement: the same program must give the same bits on every machine that runs
-   the same instruction set.
+   the same instruction set. Two more such constants stand beside the loop that they belong to, in
+   kernels/reduction.inc (sumsq adds 512 elements in float32 before it goes on in float64) and
+   kernels/dropconnect.inc (masked_dots has a fixed number of accumulators).
 
    Table 2 holds what changes the speed alone: blocking over the rows and columns of C, work a
    thread, stores past the caches. Only these may look at the machine's caches, and the functions
-   below are the only place in csrc that does.
+   below are the only place in csrc that does. Slice lengths of a single operation that no other
+   file needs (activation.c, dropblock.c, dropout_shared.c, dropconnect.c) are named constants
+   there.
 
    The register tile (FD_MR rows by FD_NV vectors) and the number of Philox blocks in flight
    (FD_FLIGHT) are compile-time constants of an instruction set and stand in simd/<name>.h. They
@@ -43,7 +47,11 @@ enum {
     FD_RUN = 8,             /* tiles of a transposed A packed at a time: reads whole cache lines */
     FD_STAGE = 16,          /* rows of a masked operand made at a time on their way to the packer */
     FD_TILE_M_MOST = 16,    /* no instruction set has a taller register tile */
-    FD_TILE_N_MOST = 64,    /* nor a wider one */
+    FD_TILE_N_MOST = 64, /* nor a wider one; also the floats that a vector may read past a panel */
+    FD_ROW_PAD = 16,     /* floats between rows of a packed operand, so that rows whose length is a
+                            power of two do not share cache sets */
+    FD_PACKING_COST = 8, /* packing an element of B costs about as much as so many multiply-adds */
+    FD_THIN_COST = 16,   /* the same for thinned weights, whose rows are compressed first */
 
     /* Work that is worth a thread. A parallel region costs about 1 us. */
     FD_PRODUCT_GRAIN = 1 << 19, /* multiply-adds: about 10 us */
@@ -66,6 +74,6 @@ enum {
 ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n);
 
 /* Whether an output of so many floats is written with stores that bypass the caches. */
-int fd_past_caches(ptrdiff_t elements);
+int fd_exceeds_caches(ptrdiff_t elements);
 
 #endif

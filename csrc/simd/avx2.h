@@ -28,8 +28,8 @@ FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) {
     _mm256_storeu_ps(t, v);
     for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
 }
-FD_INLINE void vf_stream(float *p, vf v) { _mm256_stream_ps(p, v); }
-FD_INLINE void vf_stream_end(void) { _mm_sfence(); }
+FD_INLINE void vf_store_uncached(float *p, vf v) { _mm256_stream_ps(p, v); }
+FD_INLINE void vf_uncached_end(void) { _mm_sfence(); }
 FD_INLINE vf vf_set1(float x) { return _mm256_set1_ps(x); }
 FD_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 FD_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }

@@ -24,8 +24,8 @@ FD_INLINE vf vf_load_n(const float *p, ptrdiff_t n) {
 }
 FD_INLINE void vf_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) { _mm512_mask_storeu_ps(p, vm_first(n), v); }
-FD_INLINE void vf_stream(float *p, vf v) { _mm512_stream_ps(p, v); }
-FD_INLINE void vf_stream_end(void) { _mm_sfence(); }
+FD_INLINE void vf_store_uncached(float *p, vf v) { _mm512_stream_ps(p, v); }
+FD_INLINE void vf_uncached_end(void) { _mm_sfence(); }
 FD_INLINE vf vf_set1(float x) { return _mm512_set1_ps(x); }
 FD_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 FD_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

@@ -28,8 +28,8 @@ FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) {
     vst1q_f32(t, v);
     for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
 }
-FD_INLINE void vf_stream(float *p, vf v) { vst1q_f32(p, v); }
-FD_INLINE void vf_stream_end(void) {}
+FD_INLINE void vf_store_uncached(float *p, vf v) { vst1q_f32(p, v); }
+FD_INLINE void vf_uncached_end(void) {}
 FD_INLINE vf vf_set1(float x) { return vdupq_n_f32(x); }
 FD_INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 FD_INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }

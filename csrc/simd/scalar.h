@@ -41,8 +41,8 @@ FD_INLINE void vf_store(float *p, vf v) { *p = v; }
 FD_INLINE void vf_store_n(float *p, vf v, ptrdiff_t n) {
     if (n) *p = v;
 }
-FD_INLINE void vf_stream(float *p, vf v) { *p = v; } /* past the caches; p aligned */
-FD_INLINE void vf_stream_end(void) {}                /* fence after the last vf_stream */
+FD_INLINE void vf_store_uncached(float *p, vf v) { *p = v; } /* past the caches; p aligned */
+FD_INLINE void vf_uncached_end(void) {} /* fence after the last vf_store_uncached */
 FD_INLINE vf vf_set1(float x) { return x; }
 FD_INLINE vf vf_add(vf a, vf b) { return a + b; }
 FD_INLINE vf vf_sub(vf a, vf b) { return a - b; }

@@ -30,7 +30,7 @@ SMALL = "small"
 def output(layer, x, draw: int = 0, seed: int = 1) -> np.ndarray:
     """The layer's output for x in training mode, with the masks of this seed and draw."""
     layer.train()
-    with fd.no_grad(), fd.mask_state(seed=seed, draw=draw):
+    with fd.no_grad(), fd.mask_state(seed=seed, draw=draw, instance=0):
         return layer(x).numpy()
 
 

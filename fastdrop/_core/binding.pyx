@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-# cython: initializedcheck=False, freethreading_compatible=True
+# cython: initializedcheck=False
 """The Cython binding: each function fills one C struct and makes one call without the GIL.
 
 Arrays are C-contiguous float32 where the function does not say otherwise. The Python layers above
@@ -32,3 +32,4 @@ include "concrete.pxi"
 include "reduction.pxi"
 include "optim.pxi"
 include "runtime.pxi"
+include "context.pxi"

@@ -18,9 +18,29 @@ cdef int signalled() noexcept with gil:
 fd_set_interrupt_hook(<int (*)() noexcept nogil>signalled)
 
 
+# Whether the user knows that threads could not be created.
+cdef bint warned_of_threads = False
+
+
+cdef int warn_of_threads() except -1:
+    import warnings
+
+    missing = fd_missing_threads()
+    warnings.warn(
+        f"the system refused to create {missing} of {fd_get_threads() + missing} threads (a limit "
+        f"of memory or of processes): fastdrop computes with {fd_get_threads()}, and the results "
+        "are the same; fastdrop.set_num_threads sets the number",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 cdef int done(int status) except -1:
     """Raise the exception of a status other than FD_OK."""
-    global pending_error
+    global pending_error, warned_of_threads
+    if not warned_of_threads and fd_missing_threads() > 0:
+        warned_of_threads = True
+        warn_of_threads()
     if status == FD_OK:
         return 0
     if status == FD_NO_MEMORY:

@@ -30,10 +30,11 @@ cdef extern from "fastdrop.h" nogil:
         const int32_t *columns
         const int64_t *starts
         const float *bias
+        ptrdiff_t nonzeros
     ctypedef struct fd_concrete:
         float logit, inverse_t, scale, p
     void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain,
-                       uint32_t call)
+                       uint32_t call, uint32_t instance)
     ctypedef struct fd_keep_bits_args:
         uint32_t *bits
         const fd_stream *stream
@@ -271,6 +272,7 @@ cdef extern from "fastdrop.h" nogil:
     int fd_has_openmp()
     int fd_get_threads()
     void fd_set_threads(int n)
+    int fd_missing_threads()
     const char *fd_isa()
     const char *fd_isa_name(int i, int *available)
     int fd_set_isa(const char *name)

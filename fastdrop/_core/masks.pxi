@@ -9,9 +9,9 @@ cdef class Stream:
 
     Parameters
     ----------
-    seed, site, call, draw, row0, sub, domain : int
+    seed, site, call, draw, row0, sub, domain, instance : int
         Coordinates of the mask contract (docs/mask-contract.md). Row i of an array has the row
-        number row0 + i.
+        number row0 + i. `instance` is below 2**24.
     rows : uint32 array or None
         Row numbers instead of row0 + i.
     by_sub : bool
@@ -23,17 +23,19 @@ cdef class Stream:
 
     cdef fd_stream c
     cdef readonly uint64_t seed
-    cdef readonly uint32_t site, call, draw, row0, sub, domain
+    cdef readonly uint32_t site, call, draw, row0, sub, domain, instance
     cdef readonly object rows, draws
     cdef readonly bint by_sub
 
     def __init__(self, uint64_t seed, uint32_t site, uint32_t call=0, uint32_t draw=0,
                  uint32_t row0=0, uint32_t sub=0, uint32_t domain=0, cnp.ndarray rows=None,
-                 bint by_sub=False, cnp.ndarray draws=None):
+                 bint by_sub=False, cnp.ndarray draws=None, uint32_t instance=0):
+        if instance >> 24:
+            raise ValueError(f"instance must be below 2**24, got {instance}")
         self.seed, self.site, self.call, self.draw = seed, site, call, draw
-        self.row0, self.sub, self.domain = row0, sub, domain
+        self.row0, self.sub, self.domain, self.instance = row0, sub, domain, instance
         self.rows, self.by_sub, self.draws = rows, by_sub, draws
-        fd_stream_key(self.c.key, seed, site, domain, call)
+        fd_stream_key(self.c.key, seed, site, domain, call, instance)
         self.c.sub, self.c.draw, self.c.row0, self.c.by_sub = sub, draw, row0, by_sub
         self.c.rows = NULL
         if rows is not None:
@@ -44,12 +46,12 @@ cdef class Stream:
 
     def __reduce__(self):
         return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub,
-                        self.domain, self.rows, self.by_sub, self.draws)
+                        self.domain, self.rows, self.by_sub, self.draws, self.instance)
 
     def __repr__(self):
         return (f"Stream(seed={self.seed}, site={self.site}, call={self.call}, draw={self.draw}, "
                 f"row0={self.row0}, sub={self.sub}, domain={self.domain}, rows={self.rows}, "
-                f"by_sub={self.by_sub}, draws={self.draws})")
+                f"by_sub={self.by_sub}, draws={self.draws}, instance={self.instance})")
 
 
 cdef inline fd_drop drop_of(Stream stream, uint64_t q, float scale) noexcept:

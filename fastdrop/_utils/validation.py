@@ -10,7 +10,6 @@ The package imports this module as ``check``.
 from __future__ import annotations
 
 import operator
-import sys
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from itertools import accumulate
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils import foreign
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 U32_MAX = 0xFFFFFFFF
 U64_MAX = 0xFFFFFFFFFFFFFFFF
+INSTANCE_MAX = 2**24 - 1  # the instance of functional calls outside modules
 MAX_UNITS = 2**34
+_FLOAT32 = np.dtype(np.float32)
 SHARED_ROW = U32_MAX  # the row number of a decision that the whole batch shares
 
 
@@ -41,19 +44,28 @@ def describe(value: object) -> str:
 def as_array(value: Any, name: str) -> npt.NDArray[Any]:
     """`value` as an array, without a copy where possible. A Tensor gives its own array.
 
-    Masked arrays are refused, because their mask would be lost, and so are nested lists of
-    unequal lengths.
+    This is the one door for arrays from outside: tables of pandas (missing values become NaN),
+    tensors of PyTorch and bfloat16 become arrays of a NumPy dtype. What would lose something is
+    refused: see `fastdrop._utils.foreign`.
     """
-    masked = sys.modules.get("numpy.ma")  # there are no masked arrays before it is imported
-    if masked and isinstance(value, masked.MaskedArray):
-        raise TypeError(
-            f"{name} must be an array without a mask (numpy.ma.filled makes one), "
-            f"got a masked array of shape {value.shape}"
-        )
+    if type(value) is not np.ndarray:
+        value = foreign.unwrapped(value, name)
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array, got {describe(value)}") from None
+    return foreign.plain(array) if array.dtype.kind == "V" else array
+
+
+def _numbers(array: npt.NDArray[Any], name: str, from_table: bool) -> npt.NDArray[Any]:
+    """`array` if it holds real numbers; `from_table` as for `floats`."""
+    if array.dtype.kind == "V" or (from_table and array.dtype.kind == "O"):
+        array = foreign.plain(array)
+    if from_table and array.dtype.kind == "b":
+        return array.astype(np.int8)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
+    return array
 
 
 def empty(shape: Shape, dtype: npt.DTypeLike, names: str) -> npt.NDArray[Any]:
@@ -66,15 +78,18 @@ def empty(shape: Shape, dtype: npt.DTypeLike, names: str) -> npt.NDArray[Any]:
         ) from None
 
 
-def floats(x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0) -> Float32Array:
+def floats(
+    x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0, from_table: bool = False
+) -> Float32Array:
     """Real numbers as a C-contiguous, aligned, native float32 array; x itself if it is one.
 
-    float64, float16 and integers are converted to float32. bool, complex, object and string
-    arrays are refused.
+    Other floats and integers are converted to float32. With `from_table` bools (as 0 and 1) and
+    arrays of Python numbers (dtype object) are converted as well: tables hold them. Without it a
+    bool array is refused, because it is most likely a mask.
     """
     array = x if type(x) is np.ndarray else as_array(x, name)
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
+        array = _numbers(array, name, from_table)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(
             f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, got shape {array.shape}"
@@ -93,10 +108,11 @@ def floats(x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0)
 
 
 def finite_array(values: Any, name: str) -> npt.NDArray[Any]:
-    """An array of finite real numbers with at least 1 dimension. Its dtype is kept."""
-    array = as_array(values, name)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must hold real numbers (float or integer), got {describe(array)}")
+    """An array of finite real numbers with at least 1 dimension.
+
+    Its dtype is kept, except that bools become integers.
+    """
+    array = _numbers(as_array(values, name), name, True)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least 1 dimension, got shape ()")
     # The minimum or the maximum is not finite exactly if an element is not.
@@ -111,9 +127,14 @@ def finite_array(values: Any, name: str) -> npt.NDArray[Any]:
 
 
 def labels(y: Any, name: str, classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Class numbers as a 1-d int64 array, each in [0, classes) if `classes` is given."""
+    """Class numbers as a 1-d int64 array, each in [0, classes) if `classes` is given.
+
+    False and True are the classes 0 and 1.
+    """
     array = as_array(y, name)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind == "O":
+        array = foreign.plain(array)
+    if array.dtype.kind not in "iub":
         raise TypeError(f"{name} must hold integer class numbers, got {describe(array)}")
     if array.ndim != 1:
         raise ValueError(f"{name} must have 1 dimension, got shape {array.shape}")
@@ -285,6 +306,49 @@ def apart(
     return [array.copy() if shares(array) else array for array in arrays]
 
 
+def writable(array: Any, name: str, shape: Shape | None = None) -> Float32Array:
+    """`array` itself, if the core may write to it: this is the gate before every write in place.
+
+    It must be a writable, native float32 array of this shape (default: its own) whose elements lie
+    in C order without gaps. The core looks at none of these: it would write to read-only memory,
+    or past the end.
+    """
+    if (
+        isinstance(array, np.ndarray)
+        and array.dtype == _FLOAT32
+        and array.flags.carray  # C order, aligned and writable
+        and (shape is None or array.shape == shape)
+    ):
+        return array
+    readable(array, name, shape)
+    raise ValueError(f"{name} must be writable, got a read-only array of shape {array.shape}")
+
+
+def readable(array: Any, name: str, shape: Shape | None = None) -> Float32Array:
+    """`array` itself, if the core may read it as float32 numbers in C order; see `writable`."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {describe(array)}")
+    if array.dtype != _FLOAT32:
+        raise TypeError(f"{name} must be float32, got {describe(array)}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(
+            f"{name} must be an aligned array in C order, "
+            f"got shape {array.shape} with strides {array.strides}"
+        )
+    return array
+
+
+def owned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`array` as an ndarray that can be written: a copy where it is read-only.
+
+    Read-only arrays come from memory maps (joblib maps the large arrays of what it loads) and from
+    bytes.
+    """
+    return np.asarray(array) if array.flags.writeable else np.array(array)
+
+
 def output(
     out: Any, shape: Shape, *inputs: object, name: str = "out", may_alias: bool = True
 ) -> Float32Array:
@@ -297,7 +361,7 @@ def output(
     """
     if out is None:
         return empty(shape, np.float32, name)
-    if type(out) is not np.ndarray:
+    if type(out) is not np.ndarray and type(out) is not np.memmap:
         raise TypeError(f"{name} must be a NumPy array, got {describe(out)}")
     if out.dtype != np.float32 or not out.dtype.isnative:
         raise TypeError(f"{name} must be float32, got {describe(out)}")
@@ -305,7 +369,7 @@ def output(
         raise ValueError(f"{name} must have shape {shape}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writable, got a read-only array")
-    if not out.flags.c_contiguous and _folds(out):
+    if not out.flags.c_contiguous and folds(out):
         raise ValueError(
             f"{name} must have a place in memory for each element, "
             f"got shape {out.shape} with strides {out.strides}"
@@ -349,7 +413,7 @@ def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
         return True
 
 
-def _folds(array: npt.NDArray[Any]) -> bool:
+def folds(array: npt.NDArray[Any]) -> bool:
     """Whether the strides may put two elements at one address.
 
     That is so if an axis has a smaller step than the extent of the axes inside it.

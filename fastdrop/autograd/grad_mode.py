@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from fastdrop._core import GradScope, modes
+from fastdrop._utils.decorator import BlockDecorator
 
 if TYPE_CHECKING:
     from fastdrop.autograd.tensor import Tensor
@@ -13,38 +14,30 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    enabled = True
-
-
-_state = _State()
-
-
 def is_grad_enabled() -> bool:
-    """Whether operations of this thread are recorded.
+    """Whether operations of the calling thread or asyncio task are recorded.
 
     Returns
     -------
     bool
-        True unless the thread is inside `no_grad`.
+        True unless the caller is inside `no_grad`.
     """
-    return _state.enabled
+    return modes.grad_enabled
 
 
 def wants_grad(*inputs: Tensor) -> bool:
     """Whether an operation on these tensors must be recorded."""
-    if _state.enabled:
+    if modes.grad_enabled:
         for t in inputs:  # any() would make a generator in every operation
             if t.requires_grad:
                 return True
     return False
 
 
-class _GradMode(ContextDecorator):
+class _GradMode(GradScope, BlockDecorator):
     """Base of `no_grad` and `enable_grad`: context manager, and decorator with or without ()."""
 
     value = True
-    _before: list[bool]
 
     @overload
     def __new__(cls) -> _GradMode: ...
@@ -52,25 +45,15 @@ class _GradMode(ContextDecorator):
     def __new__(cls, function: Function) -> Function: ...  # type: ignore[misc]
     def __new__(cls, function: Any = None) -> Any:
         mode = super().__new__(cls)
-        mode._before = []
+        mode.enabled = cls.value
         return mode if function is None else mode(function)
-
-    def __enter__(self) -> None:
-        self._before.append(_state.enabled)
-        _state.enabled = self.value
-
-    def __exit__(self, *exc: object) -> None:
-        _state.enabled = self._before.pop()
-
-    def _recreate_cm(self) -> _GradMode:
-        return type(self)()
 
 
 class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
     """Context manager and decorator: operations inside are not recorded.
 
     Results do not require a gradient and keep no graph, which saves memory. The mode belongs to the
-    thread.
+    calling thread or asyncio task.
 
     Examples
     --------

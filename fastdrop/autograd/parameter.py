@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
-from fastdrop.autograd.tensor import Tensor, wrap, writeable
+from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -25,8 +26,8 @@ class Parameter(PackedTensor):
     Parameters
     ----------
     data : array or Tensor
-        float32 arrays are used as they are, unless they are read-only. float64, float16 and
-        integers are converted.
+        float32 arrays are used as they are, unless they are read-only. Other real numbers are
+        converted.
     requires_grad : bool, default True
         Whether `backward` computes its gradient.
 
@@ -45,7 +46,7 @@ class Parameter(PackedTensor):
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
-        self._data = writeable(self._data)
+        self._data = check.owned(self._data)
         self._spare = []
 
     @property
@@ -74,20 +75,16 @@ class Parameter(PackedTensor):
 
         Raises
         ------
-        ValueError
-            When `grad` has another shape than the parameter.
+        TypeError, ValueError
+            When `grad` has another shape than the parameter, or is read-only.
         """
+        shape = self._data.shape
         if self._grad is not None:
-            if self._grad.shape != self._data.shape:
-                raise ValueError(
-                    f"grad must have its parameter's shape {self._data.shape}, "
-                    f"got {self._grad.shape}"
-                )
-            write(self._grad.data, True)
+            write(check.writable(self._grad.data, "grad", shape), True)
             return
         out = idle(self._spare)
-        if out is None or out.shape != self._data.shape:
-            out = np.empty(self._data.shape, np.float32)
+        if out is None or out.shape != shape or out.dtype != np.float32:
+            out = np.empty(shape, np.float32)
         self._spare = []
         write(out, False)
         self._grad = wrap(out)

@@ -17,13 +17,12 @@ wrong.
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fastdrop._core import Scope
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.forward_pass import CannotCarry
 from fastdrop.random.thread_state import thread_state
@@ -34,11 +33,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class _Reading(threading.local):
-    depth = 0  # how many functions that carry passes are running in this thread
-
-
-_reading = _Reading()
+# Entered by every function that carries passes.
+_reading = Scope({"reads_passes": True})
 
 
 class PassTensor(Tensor):
@@ -55,7 +51,7 @@ class PassTensor(Tensor):
         CannotCarry
             When anything else reads it.
         """
-        if not _reading.depth:
+        if not thread_state.reads_passes:
             raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
         return _data_of(self)
 
@@ -78,23 +74,15 @@ def carries(function: Function) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         if not thread_state.batched_passes:
             return function(*args, **kwargs)
-        _reading.depth += 1  # as `reading_passes`, without its cost of 2 us
-        try:
+        with _reading:
             return function(*args, **kwargs)
-        finally:
-            _reading.depth -= 1
 
     return call  # type: ignore[return-value]
 
 
-@contextmanager
-def reading_passes() -> Iterator[None]:
+def reading_passes() -> Scope:
     """Context manager: inside, the arrays of tensors of batched passes may be read."""
-    _reading.depth += 1
-    try:
-        yield
-    finally:
-        _reading.depth -= 1
+    return _reading
 
 
 def result_kind(inputs: tuple[Tensor, ...]) -> type[Tensor]:

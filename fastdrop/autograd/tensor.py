@@ -34,8 +34,8 @@ class Tensor:
     Parameters
     ----------
     data : array or Tensor
-        C-contiguous float32 arrays are used as they are, not copied. float64, float16 and integers
-        are converted to float32. bool, complex and object arrays are refused.
+        C-contiguous float32 arrays are used as they are, not copied. Other floats and
+        integers are converted to float32. bool, complex and string arrays are refused.
     requires_grad : bool, default False
         Whether `backward` computes the gradient of a result with respect to this tensor.
 
@@ -87,7 +87,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._data = writeable(check.floats(value, "data"))
+        self._data = check.owned(check.floats(value, "data"))
         self._pending = None
 
     @property
@@ -102,7 +102,7 @@ class Tensor:
             if value.shape != self.shape:
                 raise ValueError(f"grad must have shape {self.shape}, got {value.shape}")
             if not value.data.flags.writeable:  # gradients are added up in place
-                value = wrap(writeable(value.data))
+                value = wrap(check.owned(value.data))
         self._grad = value
 
     @property
@@ -372,14 +372,6 @@ class Extreme(NamedTuple):
     indices: npt.NDArray[np.intp]
 
 
-def writeable(array: Float32Array) -> Float32Array:
-    """The array itself, or a copy of a read-only one (of a file, of bytes).
-
-    The C core does not look at this flag.
-    """
-    return array if array.flags.writeable else array.copy()
-
-
 def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     """A tensor without a graph around a float32 array, which is not checked."""
     t = Tensor.__new__(kind)
@@ -390,7 +382,8 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
 
 
 def _restore(kind: type[Tensor], data: Float32Array, requires_grad: bool) -> Tensor:
-    return kind(data, requires_grad)
+    """A tensor that was pickled or copied. joblib maps large arrays read-only: those are copied."""
+    return kind(check.owned(data), requires_grad)
 
 
 def as_tensor(x: Any, name: str) -> Tensor:
@@ -410,7 +403,7 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     Parameters
     ----------
     data : array or Tensor
-        float32, float64, float16 or integers.
+        Real numbers: floats or integers.
     requires_grad : bool, default False
         Whether `backward` computes the gradient with respect to this tensor.
 

@@ -63,6 +63,7 @@ class KeptUnits:
                 stream.rows[:passes].copy(),
                 stream.by_sub,
                 stream.draws[:passes].copy(),
+                stream.instance,
             )
             _core.keep_mask(mask, of_first_sample, q)
             _core.keep_bits(self.bits, of_first_sample, units, q)

@@ -8,6 +8,7 @@ _OPTIONAL = (
     ("scikit-learn", "the handwritten digits of 'fastdrop train'"),
     ("matplotlib", "pictures of training curves"),
     ("tqdm", "progress bars"),
+    ("pandas", "fast reading of training tables"),
 )
 
 

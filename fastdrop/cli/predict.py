@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,11 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import Float32Array, Shape
-    from fastdrop.data.preprocessing import Preparation
-    from fastdrop.nn import Module
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.predictor import Predictor
 
+# The largest exit status that counts rows; higher numbers have a meaning for shells.
+_MAX_SKIPPED = 125
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}
 
 
@@ -45,6 +47,14 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--format", choices=["csv", "jsonl"], help="format of standard output (default: csv)"
+    )
+    sub.add_argument(
+        "--on-error",
+        choices=["stop", "skip"],
+        default="stop",
+        help="what to do after a row that cannot be read: stop (default), or skip it: its place "
+        "in the answer is empty, the reason goes to standard error, and the exit status is the "
+        "number of such rows, at most 125",
     )
     sub.add_argument(
         "--softmax",
@@ -67,40 +77,39 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
-    from fastdrop import io
-    from fastdrop.data.writers import open_writer
-    from fastdrop.nn import Module
+    from fastdrop.data.writers import open_writer, text_labels
+    from fastdrop.predictor.load import load_predictor
 
     kind = _output_format(options)
-    model, info = io.load_with_info(options.model)
-    if not isinstance(model, Module):
-        raise ValueError(
-            f"{options.model!r} holds weights without an architecture: "
-            "save the model with fastdrop.save"
-        )
-    preparation = _preparation(info, model, options.model)
+    predictor, _ = load_predictor(options.model)
+    preparation = predictor.preparation
     example = np.zeros((1, preparation.features), np.float32)
-    shape = _output_shape(model, example, options.model)
     if options.softmax:
-        _use_scores(preparation, shape, options.model)
-    wanted = None
-    if preparation.target is not None:
-        wanted = 1
-    elif preparation.classes is not None:
-        wanted = len(preparation.classes)
-    if wanted is not None and shape != (wanted,):
-        raise ValueError(
-            f"{options.model!r} must give {wanted} numbers for each sample, got shape {shape}"
+        _use_scores(predictor, example, options.model)
+
+    def answers(x: Float32Array, row0: int) -> dict[str, npt.NDArray[Any]]:
+        return predictor.answers(
+            x, row0, options.mc, options.seed or 0, options.masks or "per_sample"
         )
-    columns = _predict(model, example, 0, preparation, options)
-    done = 0
+
+    columns = answers(example, 0)
+    done = skipped = 0
     with open_writer(options.out, kind, preparation.classes) as writer:
-        for x in preparation.read_blocks(options.input):
-            writer.write(_predict(model, x, done, preparation, options))
+
+        def skip(error: ValueError) -> None:
+            nonlocal done, skipped
+            print(f"fastdrop predict: row {done} (from 0) skipped: {error}", file=sys.stderr)
+            writer.write_empty(columns)
+            done, skipped = done + 1, skipped + 1
+
+        on_error = skip if options.on_error == "skip" else None
+        for x in preparation.read_blocks(options.input, on_error):
+            block = answers(x, done)
+            writer.write(text_labels(block) if on_error and kind == "npz" else block)
             done += len(x)
         if not done:  # an empty block has the names of the columns
             writer.write({name: rows[:0] for name, rows in columns.items()})
-    return 0
+    return min(skipped, _MAX_SKIPPED)
 
 
 def _output_format(options: argparse.Namespace) -> str:
@@ -131,117 +140,19 @@ def _output_format(options: argparse.Namespace) -> str:
     return kind
 
 
-def _preparation(info: Any, model: Module, path: str) -> Preparation:
-    """How samples are prepared. A model without this information takes them as they are."""
-    from fastdrop.data.preprocessing import Preparation
-    from fastdrop.nn import Linear
-
-    if info is None:
-        first = next((module for module in model.modules() if isinstance(module, Linear)), None)
-        if first is None:
-            raise ValueError(
-                f"{path!r} does not begin with a dense layer: "
-                "its samples cannot be the rows of a table"
-            )
-        return Preparation(first.in_features)
-    try:
-        return Preparation.from_dict(info)
-    # `fastdrop train` did not write this information, so any of these may happen.
-    except (
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-    ) as error:
-        raise ValueError(
-            f"{path!r} does not say how its samples are prepared ({type(error).__name__}: {error})"
-        ) from None
-
-
-def _output_shape(model: Module, example: Float32Array, path: str) -> Shape:
-    """The shape of the output for one sample.
-
-    Raises before anything is read if the model does not take samples of this size.
-    """
+def _use_scores(predictor: Predictor, example: Float32Array, path: str) -> None:
+    """Take the outputs as scores of the classes 0, 1, ... (--softmax)."""
     from fastdrop.predictor.predict import predict
 
-    try:
-        return predict(model, example).shape[1:]
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path!r} does not take samples of {example.shape[1]} numbers: {error}"
-        ) from None
-
-
-def _use_scores(preparation: Preparation, shape: Shape, path: str) -> None:
-    """Take the outputs as scores of the classes 0, 1, ... (--softmax)."""
+    preparation = predictor.preparation
     if preparation.classes is not None or preparation.target is not None:
         raise ValueError(
             f"--softmax is for raw outputs; {path!r} already tells what its outputs mean"
         )
+    shape = predict(predictor.model, example).shape[1:]
     if len(shape) != 1 or shape[0] < 2:
         raise ValueError(
             f"--softmax needs two or more scores for each sample, "
             f"{path!r} gives outputs of shape {shape}"
         )
     preparation.classes = list(range(shape[0]))
-
-
-def _predict(
-    model: Module,
-    x: Float32Array,
-    row0: int,
-    preparation: Preparation,
-    options: argparse.Namespace,
-) -> dict[str, npt.NDArray[Any]]:
-    """The output columns for samples with the numbers row0, row0 + 1, ...: name -> array."""
-    from fastdrop.functional.softmax import softmax_of
-    from fastdrop.predictor.predict import predict
-    from fastdrop.random import mask_state
-
-    mc = None
-    outputs: npt.NDArray[np.floating[Any]]
-    if options.mc is None:
-        with mask_state(row0=row0):
-            outputs = predict(model, x)
-        outputs = outputs if preparation.classes is None else softmax_of(outputs)
-    else:
-        from fastdrop.uncertainty.monte_carlo import mc_predict
-
-        mc = mc_predict(
-            model,
-            x,
-            options.mc,
-            options.seed or 0,
-            masks=options.masks or "per_sample",
-            row0=row0,
-            progress=False,
-            output="raw" if preparation.classes is None else "softmax",
-        )
-        outputs = mc.mean
-    outputs = outputs.reshape(len(x), -1)
-    finite = np.isfinite(outputs).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"the model's output for sample {row0 + finite.argmin()} (from 0) is not finite"
-        )
-    if preparation.classes is not None:
-        labels = _label_array(preparation.classes)
-        columns = {"prediction": labels[outputs.argmax(axis=1)], "probability": outputs}
-        if mc is not None:
-            columns |= {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
-        return columns
-    if preparation.target is None:
-        return {"prediction": outputs} | ({} if mc is None else {"std": mc.std.reshape(len(x), -1)})
-    if mc is None:  # in float64, because the target's units may need it
-        return {"prediction": outputs[:, 0] * preparation.target.scale + preparation.target.mean}
-    mc = mc.rescale(preparation.target.scale, preparation.target.mean)
-    return {"prediction": mc.mean[:, 0], "std": mc.std[:, 0]}
-
-
-def _label_array(classes: list[Any]) -> npt.NDArray[Any]:
-    """The labels of the classes: integers or text. Other labels become text."""
-    labels = np.array(classes)
-    return labels if labels.dtype.kind in "iU" else np.array(list(map(str, classes)))

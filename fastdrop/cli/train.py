@@ -4,8 +4,9 @@ Without --data: scikit-learn's handwritten digits, three networks without and th
 With --data: a network for your file, saved for 'fastdrop predict'.
 
   FILE.npz  arrays x_train, y_train, x_test, y_test, or x, y (uint8: pixels, scaled to [0, 1])
-  FILE.csv  a table of numbers and categories, the target in the last column (or --target);
-            also .csv.gz, and .jsonl with an array or an object in each line
+  FILE.csv  a table of numbers, categories, dates, true and false, the target in the last column
+            (or --target); also .csv.gz, and .jsonl with an array or an object in each line.
+            What was found in the columns is printed; --columns NAME=KIND decides otherwise.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -91,6 +92,16 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
         type=lambda text: text.split(","),
         default=[],
         metavar="C,C",
+    )
+    _option(
+        data,
+        "--columns",
+        "kind of a column of a table: number (other cells are missing values), category, flag, "
+        "date, time or ignore (default: found out from the cells)",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=KIND",
     )
     _option(
         data,
@@ -261,6 +272,8 @@ def run(options: argparse.Namespace) -> int:
     rates = options.dropout[0] if len(options.dropout) == 1 else options.dropout
     manual_seed(options.seed)
     task = digits_task() if demo else file_task(options)
+    if task.report is not None:
+        print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
     plot = options.plot or f"{os.path.splitext(out)[0]}.png"
     _check_paths(options, out, plot)

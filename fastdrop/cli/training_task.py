@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from fastdrop import models, nn, optim
 from fastdrop._utils.optional import install_hint
-from fastdrop.data import Dataset, Standardizer, load_csv, load_npz, split
+from fastdrop.data import Dataset, Standardizer, load_npz, split
 from fastdrop.data.preprocessing import Preparation
+from fastdrop.data.readers.columns import fill_from_training
+from fastdrop.data.readers.csv import read_table
+from fastdrop.data.readers.infer import KINDS
 from fastdrop.optim import lr_scheduler
 from fastdrop.random import manual_seed
 from fastdrop.train.evaluate import evaluate
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from fastdrop.data.readers.report import TableReport
     from fastdrop.train import History
 
 _CHOICE = {"auto": None, "yes": True, "no": False}
@@ -35,12 +40,16 @@ _OPTIMIZERS: dict[str, tuple[Any, float]] = {
 
 @dataclass
 class TrainingTask:
-    """Prepared training and test data, with a name; trains and tests networks on them."""
+    """Prepared training and test data, with a name; trains and tests networks on them.
+
+    `report` tells what the columns of a table hold.
+    """
 
     name: str
     train: Dataset
     test: Dataset
     preparation: Preparation
+    report: TableReport | None = None
 
     @property
     def outputs(self) -> int:
@@ -128,16 +137,17 @@ def file_task(options: argparse.Namespace) -> TrainingTask:
     """The data of --data, read and prepared as the options of that group say."""
     path = options.data
     stem, _, ending = os.path.basename(path).removesuffix(".gz").rpartition(".")
-    test = None
+    test = report = None
     if ending == "npz":
         train, test = load_npz(path, flatten=True, task=options.task)
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train = load_csv(
+        train, report = read_table(
             path,
             target=_column(options.target),
             task=options.task,
             ignore=map(_column, options.ignore),
             header=_CHOICE[options.header],
+            columns=_column_kinds(options.columns),
         )
     else:
         raise ValueError(
@@ -149,6 +159,8 @@ def file_task(options: argparse.Namespace) -> TrainingTask:
         )
     if test is None:
         train, test = split(train, options.test_fraction)
+        if report is not None and train.origin is not None:
+            fill_from_training(train.origin, train.x, test.x)
     if train.classes is not None and len(train.classes) < 2:
         raise ValueError(
             f"{path!r} must have at least two classes to tell apart, got {train.classes}"
@@ -158,7 +170,9 @@ def file_task(options: argparse.Namespace) -> TrainingTask:
             f"{path!r} must have one target for each sample, got y of shape {train.y.shape}"
         )
     preparation = Preparation.fit(train, _CHOICE[options.standardize])
-    return TrainingTask(stem, preparation.dataset(train), preparation.dataset(test), preparation)
+    return TrainingTask(
+        stem, preparation.dataset(train), preparation.dataset(test), preparation, report
+    )
 
 
 def _column(text: str) -> int | str:
@@ -167,6 +181,25 @@ def _column(text: str) -> int | str:
         return int(text)
     except ValueError:
         return text
+
+
+def _column_kinds(items: Sequence[str]) -> dict[int | str, str]:
+    """The kinds of --columns: from the column's name or number to its kind.
+
+    An item is NAME=KIND, or several with commas between them. A name may contain both characters.
+    """
+    kinds: dict[int | str, str] = {}
+    for item in items:
+        rest = item
+        while rest:
+            found = re.match(rf"(.+?)=({'|'.join(KINDS)})(?:,|$)", rest)
+            if found is None:
+                raise ValueError(
+                    f"--columns must be NAME=KIND with a kind of {', '.join(KINDS)}, got {rest!r}"
+                )
+            kinds[_column(found[1])] = found[2]
+            rest = rest[found.end() :]
+    return kinds
 
 
 def _optimizer(model: nn.Module, options: argparse.Namespace) -> Any:

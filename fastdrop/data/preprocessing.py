@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,11 @@ from fastdrop.data.readers import npz
 from fastdrop.data.readers.columns import RowEncoder, check_columns
 from fastdrop.data.readers.npy import npy_rows
 from fastdrop.data.readers.rows import text_rows
-from fastdrop.data.readers.source import Source, guess_format, open_source
+from fastdrop.data.readers.source import RowError, Source, guess_format, open_source
 from fastdrop.data.standardize import Standardizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -147,7 +146,9 @@ class Preparation:
             targets = self.target.transform(targets)
         return Dataset(self.samples(data.x), targets, data.classes)
 
-    def read_blocks(self, path: str) -> Iterator[Float32Array]:
+    def read_blocks(
+        self, path: str, on_error: Callable[[ValueError], None] | None = None
+    ) -> Iterator[Float32Array]:
         """The samples of a file, prepared, in blocks of rows.
 
         Parameters
@@ -155,6 +156,9 @@ class Preparation:
         path : str
             A .csv, .jsonl (both also with .gz), .npy or .npz file, or "-" for standard input. The
             format of other names and of standard input follows from the first bytes.
+        on_error : callable, optional
+            Called with the error of each row that cannot be read or prepared, after the rows
+            before it have been yielded; the rows after it follow. Default: the error is raised.
 
         Yields
         ------
@@ -169,22 +173,60 @@ class Preparation:
         """
         rows, done = max(1, min(_BLOCK, _BLOCK_NUMBERS // self.features)), 0
         with open_source(path) as source:
-            for block in self._read(source, path, rows):
-                finite = np.isfinite(block).all(axis=1)
-                with np.errstate(all="ignore"):
-                    x = self.samples(block if finite.all() else block[: finite.argmin()])
-                finite = np.isfinite(x).all(axis=1)
-                good = len(x) if finite.all() else int(finite.argmin())
-                if good:
-                    yield x[:good]
-                if good < len(block):
-                    raise ValueError(
-                        f"{source.name!r}, sample {done + good} (from 0): "
-                        "expected finite numbers that float32 can hold"
-                    )
-                done += good
+            for block in self._read(source, path, rows, on_error is not None):
+                if on_error is None or not isinstance(block, ValueError):
+                    parts = self._prepared(block, done, source.name, on_error is not None)
+                else:
+                    parts = iter([block])
+                for part in parts:
+                    if not isinstance(part, ValueError):
+                        yield part
+                        done += len(part)
+                    elif on_error is None:
+                        raise part
+                    else:
+                        on_error(part)
+                        done += 1
 
-    def _read(self, source: Source, path: str, rows: int) -> Iterator[npt.NDArray[Any]]:
+    def _prepared(
+        self, block: npt.NDArray[Any], done: int, name: str, tolerant: bool
+    ) -> Iterator[Float32Array | ValueError]:
+        """The prepared samples of a block, and an error in the place of each bad row.
+
+        `done` is the number of the first row. Unless `tolerant` nothing follows the first error.
+        """
+        while len(block):
+            finite = np.isfinite(block).all(axis=1)
+            good = block if finite.all() else block[: finite.argmin()]
+            try:
+                with np.errstate(all="ignore"):
+                    x = self.samples(good)
+            except ValueError as error:
+                if not tolerant:
+                    raise
+                if len(good) > 1:  # find the row: prepare them one by one
+                    for row in range(len(good)):
+                        yield from self._prepared(good[row : row + 1], done + row, name, True)
+                    done, block = done + len(good), block[len(good) :]
+                    continue
+                yield ValueError(f"{name!r}, sample {done} (from 0): {error}")
+                done, block = done + 1, block[1:]
+                continue
+            finite = np.isfinite(x).all(axis=1)
+            count = len(x) if finite.all() else int(finite.argmin())
+            if count:
+                yield x[:count]
+            if count == len(block):
+                return
+            yield ValueError(
+                f"{name!r}, sample {done + count} (from 0): "
+                "expected finite numbers that float32 can hold"
+            )
+            done, block = done + count + 1, block[count + 1 :]
+
+    def _read(
+        self, source: Source, path: str, rows: int, tolerant: bool
+    ) -> Iterator[Any]:  # blocks of rows, and errors of rows if `tolerant`
         """Blocks of at most `rows` rows (n, features) as the file has them."""
         kind = guess_format(source)
         if kind == "npy":
@@ -195,7 +237,8 @@ class Preparation:
                 yield x[start : start + rows]
         else:
             columns = self.origin if (self.origin or {}).get("kind") == "csv" else None
-            yield from _read_table(source, RowEncoder(columns, self.features, source.name), rows)
+            encoder = RowEncoder(columns, self.features, source.name)
+            yield from _read_table(source, encoder, rows, tolerant)
 
     def _read_archive(self, source: Source, path: str) -> npt.NDArray[Any]:
         seekable = source.is_file and isinstance(source.file, io.BufferedReader) and path != "-"
@@ -254,12 +297,16 @@ class Preparation:
         )
         if inputs is not None and inputs.mean.shape != (features,):
             raise ValueError(f"inputs must have shape ({features},), got {inputs.mean.shape}")
-        if target is not None and (target.mean.shape != () or classes is not None):
-            raise ValueError("target must be one number, and there must be no classes beside it")
+        if target is not None and (
+            target.mean.ndim > 1 or target.mean.shape in ((0,), (1,)) or classes is not None
+        ):
+            raise ValueError(
+                "target must be one number or several, and there must be no classes beside it"
+            )
         if classes is not None and not (
             isinstance(classes, list)
             and classes
-            and all(type(label) in (str, int, float) for label in classes)
+            and all(type(label) in (str, int, float, bool) for label in classes)
         ):
             raise TypeError(f"classes must be a list of labels, got {check.describe(classes)}")
         if origin is not None and not isinstance(origin, dict):
@@ -270,33 +317,58 @@ class Preparation:
 
 
 def _read_table(
-    source: Source, encoder: RowEncoder, rows: int
-) -> Iterator[npt.NDArray[np.float64]]:
-    """Blocks of a table of text. The rows before a bad line are yielded before its error."""
-    lines, found, has_names = text_rows(source, encoder.names or [])
-    first = next(found, None)
-    if first is None:
-        raise ValueError(f"{source.name!r} holds no line of data")
+    source: Source, encoder: RowEncoder, rows: int, tolerant: bool
+) -> Iterator[npt.NDArray[np.float64] | ValueError]:
+    """Blocks of a table of text, and the errors of rows if `tolerant`.
+
+    The rows before a bad line are yielded before its error.
+    """
+    found = text_rows(source, encoder.names or [], encoder.widths)
+    first = None
+    while first is None:
+        try:
+            first = next(found, None)
+        except RowError as error:
+            if not tolerant:
+                raise
+            yield error
+            continue
+        if first is None:
+            raise ValueError(f"{source.name!r} holds no line of data")
     encoder.locate_columns(first[1])
-    header = encoder.is_header(first[1]) and has_names is not False
-    if not header:
-        found = itertools.chain([first], found)
-    block, count, line = np.empty((rows, encoder.width)), 0, None
-    try:
-        for line, fields in found:
-            block[count] = encoder(line, fields)
-            count += 1
-            if count == rows or lines.may_block:
-                yield block[:count]
-                count = 0
-        if header and line is None and encoder.columns is None:
-            # One line of text and nothing below it. Report what is wrong with it as data, rather
-            # than give an empty result.
-            encoder(*first)
-    except ValueError:
-        if count:
+    header = encoder.is_header(first[1]) and found.has_names is not False
+    row, seen = (None if header else first), not header
+    block, count = np.empty((rows, encoder.width)), 0
+    while True:
+        failed: ValueError | None = None
+        fatal = False
+        try:
+            row = row or next(found, None)
+        except RowError as error:
+            failed = error
+        except ValueError as error:
+            failed, fatal = error, True
+        if failed is None:
+            if row is None:
+                break
+            seen = True
+            try:
+                block[count] = encoder(*row)
+                count += 1
+            except ValueError as error:
+                failed = error
+        row = None
+        if count and (failed is not None or count == rows or found.lines.may_block):
             yield block[:count]
-        raise
+            count = 0
+        if failed is not None:
+            if fatal or not tolerant:
+                raise failed
+            yield failed
+    if header and not seen and encoder.columns is None:
+        # One line of text and nothing below it. Report what is wrong with it as data, rather
+        # than give an empty result.
+        encoder(*first)
     if count:
         yield block[:count]
 

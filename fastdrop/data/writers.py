@@ -81,6 +81,15 @@ class CsvWriter:
         self._file.write(text.getvalue().encode())
         self._file.flush()
 
+    def write_empty(self, block: Block) -> None:
+        """Append a row without values, with the columns of `block`."""
+        self.write(_rows_of(block, 0))
+        text = io.StringIO()
+        names = _column_names(block, self._classes)
+        csv.writer(text, lineterminator="\n").writerow([""] * len(names))
+        self._file.write(text.getvalue().encode())
+        self._file.flush()
+
     def close(self) -> None:
         """Nothing is left to write."""
 
@@ -98,6 +107,11 @@ class JsonLinesWriter(CsvWriter):
         self._file.write("".join(text).encode())
         self._file.flush()
 
+    def write_empty(self, block: Block) -> None:
+        """Append an object whose values are null, with the names of `block`."""
+        self._file.write((json.dumps(dict.fromkeys(block)) + "\n").encode())
+        self._file.flush()
+
 
 class NpyBlockWriter:
     """One array with the columns of a CSV file, without labels; (N,) for a single column."""
@@ -113,6 +127,10 @@ class NpyBlockWriter:
         if self._array is None:
             self._array = NpyWriter(self._file, rows.dtype, rows.shape[1:])
         self._array.write(rows)
+
+    def write_empty(self, block: Block) -> None:
+        """Append a row of NaN."""
+        self.write(_nan_row(block))
 
     def close(self) -> None:
         """Write the number of rows."""
@@ -135,6 +153,13 @@ class NpzWriter:
                 self._temporary.enter_context(file)
                 self._arrays[name] = file, NpyWriter(file, rows.dtype, rows.shape[1:])
             self._arrays[name][1].write(rows)
+
+    def write_empty(self, block: Block) -> None:
+        """Append a row without values: NaN, and for labels the empty text.
+
+        Labels that are integers must be text in a file with such rows; see `text_labels`.
+        """
+        self.write(_nan_row(block))
 
     def close(self) -> None:
         """Copy the arrays into the archive, one after the other."""
@@ -178,6 +203,26 @@ class NpyWriter:
             "shape": (self._rows, *self._row_shape),
         }
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def text_labels(block: Block) -> Block:
+    """The same columns with labels as text, so that a row can be without one."""
+    return {
+        name: rows if rows.dtype.kind in "fU" else rows.astype("U21")
+        for name, rows in block.items()
+    }
+
+
+def _rows_of(block: Block, count: int) -> Block:
+    return {name: rows[:count] for name, rows in block.items()}
+
+
+def _nan_row(block: Block) -> Block:
+    """One row without values."""
+    return {
+        name: np.full_like(rows[:1], np.nan if rows.dtype.kind == "f" else "")
+        for name, rows in text_labels(block).items()
+    }
 
 
 def _column_names(block: Block, classes: list[Any]) -> list[str]:

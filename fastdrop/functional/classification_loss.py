@@ -221,7 +221,7 @@ def cross_entropy(
     given = target.data if isinstance(target, Tensor) else check.as_array(target, "target")
     logp = log_softmax_of(x.data, 1)
     total = None
-    if given.dtype.kind in "iu" or (is_tensor and given.ndim == 1):
+    if given.dtype.kind in "iu" or (given.ndim == 1 and (is_tensor or given.dtype.kind == "b")):
         t = _labels(target, x.shape)
         rows = np.arange(len(t))
         if w is None and smooth == 0.0:

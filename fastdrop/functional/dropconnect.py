@@ -264,7 +264,7 @@ def dropconnect_gaussian(
         return linear(input, weight, bias).detach()
     kind = ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
     mean, deviation = _normal_units(input, weight, bias, p, mask_bias)
-    base = random.stream_for(layer, mean.shape[0], domain=NORMAL)
+    base = random.stream_for(layer, mean.shape[0], domain=NORMAL, counts=False)
     seed = base.seed if seed is None else check.integer(seed, "seed", 0, check.U64_MAX)
     row0, rows = (base.row0, base.rows) if row0 is None else (check.integer(row0, "row0"), None)
     domain = NORMAL + random.MONTE_CARLO

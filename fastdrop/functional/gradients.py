@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fastdrop import _core
+from fastdrop._utils import validation as check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +21,9 @@ def global_norm(arrays: Iterable[Float32Array]) -> float:
 
 def scale_(array: Float32Array, factor: float) -> None:
     """Multiply all elements by a factor, in place."""
-    _core.scale(array, array, factor)
+    _core.scale(check.writable(array, "grad"), array, factor)
 
 
 def max_norm_rows_(weight: Float32Array, limit: float) -> None:
     """Scale down each row of a 2-d array whose L2 norm is above the limit, in place."""
-    _core.max_norm_rows(weight, limit)
+    _core.max_norm_rows(check.writable(weight, "parameters"), limit)

@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.functional.pointwise import div
 
 if TYPE_CHECKING:
@@ -22,8 +22,16 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[Tensor, Tensor]:
-    """Input and target as tensors. ValueError where their shapes differ: nothing is broadcast."""
-    x, t = as_tensor(input, "input"), as_tensor(target, "target")
+    """Input and target as tensors; False and True are targets of 0 and 1.
+
+    ValueError where their shapes differ: nothing is broadcast.
+    """
+    x = as_tensor(input, "input")
+    t = (
+        target
+        if isinstance(target, Tensor)
+        else wrap(check.floats(target, "target", from_table=True))
+    )
     if x.shape != t.shape:
         raise ValueError(f"target must have input's shape {x.shape}, got {t.shape}")
     return x, t

@@ -143,8 +143,8 @@ def batch_norm(
         When an argument has the wrong type. In training also when a running statistic is not a
         float32 array or a Tensor: the update of a converted copy would be lost.
     ValueError
-        When the shapes do not match, eps is negative, or a channel has fewer than 2 values to
-        compute the statistics from.
+        When the shapes do not match, a running statistic that is updated is read-only, eps is
+        negative, or a channel has fewer than 2 values to compute the statistics from.
 
     References
     ----------
@@ -205,12 +205,15 @@ def batch_norm(
 
 
 def _check_updatable(given: Any, t: Tensor | None, name: str) -> None:
-    """TypeError where tensor t is a converted copy of `given`: its update would be lost."""
-    if t is not None and t is not given and t.data is not given:
+    """Raise where t cannot be updated in place, or is a converted copy of `given`."""
+    if t is None:
+        return
+    if t is not given and t.data is not given:
         raise TypeError(
             f"{name} must be a float32 array or a Tensor to be updated in training, "
             f"got {check.describe(given)}"
         )
+    check.writable(t.data, name)
 
 
 def _normalised(

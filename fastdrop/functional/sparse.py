@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import _core
-from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
-from fastdrop.kernels.sparse import check_csr
+from fastdrop._utils import validation as check
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.kernels.sparse import as_csr
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,19 +27,43 @@ def sparse_linear(
     in_features: int,
     out_features: int,
 ) -> Tensor:
-    """y = x W^T + b of (..., in_features), W in CSR form; nothing is recorded for a gradient.
+    """y = x W^T + b of (..., in_features), W in CSR form; only x gets a gradient.
 
     Row o of W holds ``values[starts[o]:starts[o + 1]]`` in ``columns[starts[o]:starts[o + 1]]``.
-    The CSR arrays are checked: they may come from a file.
+    The CSR arrays are checked in each call: they may come from a file, and anybody may replace
+    them. Arrays of another dtype are converted.
     """
     x = as_tensor(input, "input")
     if not x.shape or x.shape[-1] != in_features:
         raise ValueError(
             f"input must have {in_features} features along its last axis, got shape {x.shape}"
         )
-    if check_csr(values, columns, starts, in_features) != out_features:
-        raise ValueError(f"starts must have {out_features + 1} elements, got {len(starts)}")
-    rows = x.data.reshape(int(np.prod(x.shape[:-1])), in_features)
+    csr = as_csr(values, columns, starts, in_features)
+    if len(csr[2]) != out_features + 1:
+        raise ValueError(f"starts must have {out_features + 1} elements, got {len(csr[2])}")
+    if bias is not None:
+        bias = check.floats(bias, "bias")
+        if bias.shape != (out_features,):
+            raise ValueError(f"bias must have shape {(out_features,)}, got {bias.shape}")
+    shape = x.shape
+    rows = x.data.reshape(int(np.prod(shape[:-1])), in_features)
     y = np.empty((len(rows), out_features), np.float32)
-    _core.sparse_linear(y, rows, values, columns, starts, bias)
-    return wrap(y.reshape(*x.shape[:-1], out_features))
+    _core.sparse_linear(y, rows, *csr, bias)
+
+    def backward(g: Float32Array) -> tuple[Float32Array]:
+        w = dense_weight(*csr, in_features)
+        return ((g.reshape(-1, out_features) @ w).reshape(shape),)
+
+    return record(y.reshape(*shape[:-1], out_features), (x,), backward)
+
+
+def dense_weight(
+    values: Float32Array,
+    columns: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    in_features: int,
+) -> Float32Array:
+    """The matrix W (out, in) of checked CSR arrays. Equal positions are added up."""
+    w = np.zeros((len(starts) - 1, in_features), np.float32)
+    np.add.at(w, (np.repeat(np.arange(len(w)), np.diff(starts)), columns), values)
+    return w

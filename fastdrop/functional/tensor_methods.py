@@ -14,6 +14,7 @@ import numpy as np
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.numpy_functions import array_function, array_ufunc
 from fastdrop.functional.pointwise import (
     abs,
     add,
@@ -84,6 +85,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "var": var,
     "view": reshape,
     "__abs__": abs,
+    "__array_function__": array_function,
+    "__array_ufunc__": array_ufunc,
     "__getitem__": getitem,
     "__neg__": neg,
 }

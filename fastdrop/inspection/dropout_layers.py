@@ -66,7 +66,7 @@ def called_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[LayerCall]
         try:
             for layer in layers:
                 object.__setattr__(layer, "forward", recording(layer, layer.forward))
-            with no_grad(), random.mask_state(draw=0):
+            with no_grad(), random.mask_state(draw=0, instance=0):
                 model(data)
         finally:
             for layer in layers:

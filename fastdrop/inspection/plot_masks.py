@@ -13,6 +13,7 @@ from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.inspection.dropout_layers import CHANNELS
+from fastdrop.nn.evaluating import training
 from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
@@ -160,18 +161,13 @@ def drawn_mask(
 
     For a layer that drops weights, the factors (out, in) that it applies to them.
     """
-    training = layer.training
-    try:
-        layer.train()
-        with no_grad(), random.mask_state(seed=seed, draw=draw):
-            if isinstance(layer, WEIGHT_LAYERS):
-                return _weight_factors(layer)
-            if isinstance(layer, nn.Embedding):
-                return (layer(np.arange(layer.num_embeddings)).data != 0).astype(np.float32)
-            y: Any = layer(np.ones(shape, np.float32))  # a tuple from layers that drop tokens
-            return (y[0] if isinstance(y, tuple) else y).data
-    finally:
-        layer.train(training)
+    with training(layer), no_grad(), random.mask_state(seed=seed, draw=draw, instance=0):
+        if isinstance(layer, WEIGHT_LAYERS):
+            return _weight_factors(layer)
+        if isinstance(layer, nn.Embedding):
+            return (layer(np.arange(layer.num_embeddings)).data != 0).astype(np.float32)
+        y: Any = layer(np.ones(shape, np.float32))  # a tuple from layers that drop tokens
+        return (y[0] if isinstance(y, tuple) else y).data
 
 
 def _weight_factors(layer: Any) -> npt.NDArray[np.float32]:

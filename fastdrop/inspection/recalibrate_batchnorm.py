@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 from fastdrop import nn
 from fastdrop.autograd.grad_mode import no_grad
-from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.evaluating import evaluating, training
 from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
@@ -73,16 +74,16 @@ def recalibrate_batchnorm(
     if not layers:
         raise ValueError("model must have a batch norm with running statistics")
     before = [
-        (layer, layer.training, layer.momentum, [array.copy() for array in _statistics(layer)])
-        for layer in layers
+        (layer, layer.momentum, [array.copy() for array in _statistics(layer)]) for layer in layers
     ]
     done = False
     try:
-        with evaluating(model), no_grad():
+        with ExitStack() as modes, no_grad():
+            modes.enter_context(evaluating(model))
             for layer in layers:
                 layer.momentum = None  # makes the running statistics plain averages
                 _statistics(layer)[2][...] = 0
-                object.__setattr__(layer, "training", True)  # this layer alone
+                modes.enter_context(training(layer))
             count = 0
             for batch in batches:
                 model(batch[0] if isinstance(batch, (tuple, list)) else batch)
@@ -91,8 +92,7 @@ def recalibrate_batchnorm(
                 raise ValueError("batches must have at least one batch")
         done = True
     finally:
-        for layer, training, momentum, saved in before:
-            object.__setattr__(layer, "training", training)
+        for layer, momentum, saved in before:
             layer.momentum = momentum
             if not done:
                 for array, value in zip(_statistics(layer), saved, strict=True):

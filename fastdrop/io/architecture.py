@@ -7,12 +7,12 @@ fixed table of this library's layers; nothing else can be built from a file.
 from __future__ import annotations
 
 import inspect
-import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fastdrop import nn, schedules
+from fastdrop._utils import validation as check
 from fastdrop.models.mlp import ACTIVATIONS
 
 CONTAINERS: dict[str, type[nn.Module]] = {
@@ -57,26 +57,14 @@ LAYERS: dict[str, type[nn.Module]] = {
     )
 }
 
-# A lower bound of the numbers in a layer's weights and buffers: the sum, over these groups of
-# arguments, of their product. It bounds the memory that an untrusted file can request.
-_DENSE = (("in_features", "out_features"),)
-WEIGHT_SIZES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "BatchNorm1d": (("num_features",),),
-    "DropConnectLinear": _DENSE,
-    "Embedding": (("num_embeddings", "embedding_dim"),),
-    "LayerNorm": (("normalized_shape",),),
-    "Linear": _DENSE,
-    "SparseLinear": (("nonzeros",), ("out_features",)),
-    "TargetedLinear": _DENSE,
-    "VariationalLinear": _DENSE,
-}
-# These layers have weights or buffers only if one of these arguments is true.
-_OPTIONAL_WEIGHTS = {
-    "BatchNorm1d": ("affine", "track_running_stats"),
-    "LayerNorm": ("elementwise_affine",),
-}
+_MAX_DEPTH = 100  # modules within modules
+# A shared module appears under each of its names. So many names more than modules are allowed:
+# modules that share modules that share modules could have more names than fit into memory.
+_MAX_REPEATS = 10_000
 
-_MAX_DEPTH = 100  # containers within containers
+
+class NestingError(ValueError):
+    """Modules are nested too deeply, or shared too often, for a model file."""
 
 
 def architecture(model: nn.Module) -> dict[str, Any]:
@@ -84,10 +72,13 @@ def architecture(model: nn.Module) -> dict[str, Any]:
 
     Raises
     ------
+    NestingError
+        `build` would refuse the model, because of how its modules are nested.
     ValueError
         The model is more than a tree of layers of this library. The message says where.
     """
-    spec = _describe(model, "", {})
+    spec = _describe(model, "", {}, 0)
+    _measure(model, {})
     owners: dict[int, tuple[str, nn.Module]] = {}
     for name, module in model.named_modules():
         for parameter in module._parameters.values():
@@ -99,15 +90,58 @@ def architecture(model: nn.Module) -> dict[str, Any]:
     return spec
 
 
-def _describe(module: nn.Module | None, path: str, seen: dict[int, str]) -> dict[str, Any]:
+def _measure(module: nn.Module, known: dict[int, _Extent]) -> _Extent:
+    """The extent of a module, after a check. `known` has those of other modules, by id."""
+    if id(module) not in known:
+        below = [_measure(child, known) for child in module._modules.values() if child is not None]
+        known[id(module)] = _Extent.of(below, len(known) + 1, "the model")
+    return known[id(module)]
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """How far a module reaches: the modules below it one within the other, and all its names."""
+
+    height: int
+    names: int
+
+    @classmethod
+    def of(cls, below: list[_Extent], modules: int, where: str) -> _Extent:
+        """The extent of a module with these children; NestingError if it is too large.
+
+        `modules` is the number of different modules so far.
+        """
+        height = 1 + max((child.height for child in below), default=-1)
+        names = 1 + sum(child.names for child in below)
+        if height > _MAX_DEPTH:
+            raise _too_deep(where)
+        if names > modules + _MAX_REPEATS:
+            raise NestingError(
+                f"{where} must share modules at most {_MAX_REPEATS} times, got {names} names of "
+                f"{modules} modules"
+            )
+        return cls(height, names)
+
+
+def _too_deep(where: str) -> NestingError:
+    return NestingError(
+        f"{where} must nest at most {_MAX_DEPTH} modules one within the other, got more"
+    )
+
+
+def _describe(
+    module: nn.Module | None, path: str, seen: dict[int, str], depth: int
+) -> dict[str, Any]:
     """The specification of a module. `seen` has the paths of the modules before it, by id."""
+    if depth > _MAX_DEPTH:
+        raise _too_deep("the model")
     if id(module) in seen:
         return {"same_as": seen[id(module)]}
     seen[id(module)] = path
     kind = type(module).__name__
     if type(module) is CONTAINERS.get(kind):
         children = [
-            [name, _describe(child, _joined(path, name), seen)]
+            [name, _describe(child, _joined(path, name), seen, depth + 1)]
             for name, child in module._modules.items()
         ]
         return {"class": kind, "children": children}
@@ -122,14 +156,14 @@ def _describe(module: nn.Module | None, path: str, seen: dict[int, str]) -> dict
         if name == "bias":
             arguments[name] = value is not None
         else:
-            arguments[name] = _to_json(value, _joined(path, name), seen)
+            arguments[name] = _to_json(value, _joined(path, name), seen, depth + 1)
     return {"class": kind, "arguments": arguments}
 
 
-def _to_json(value: Any, path: str, seen: dict[int, str]) -> Any:
+def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:
     """A constructor's argument as a JSON-able value."""
     if isinstance(value, nn.Module):
-        return _describe(value, path, seen)
+        return _describe(value, path, seen, depth)
     if isinstance(value, schedules.Schedule):
         return schedules.to_dict(value)
     return list(value) if isinstance(value, tuple) else value
@@ -143,93 +177,93 @@ def build(spec: Any) -> nn.Module:
     ValueError
         The specification names something that is no layer, or arguments that a layer refuses.
     """
-    return _build(spec, "", {}, 0)
+    return _Builder().build(spec, "", 0)
 
 
-def _build(spec: Any, path: str, built: dict[str, nn.Module], depth: int) -> nn.Module:
-    """The module at `path`. `built` has the modules before it, by path."""
-    where = path or "the model"
-    if depth > _MAX_DEPTH or not isinstance(spec, dict):
-        raise ValueError(f"architecture: {where} is not described as a layer")
-    if "same_as" in spec:
-        if spec["same_as"] not in built:
-            raise ValueError(
-                f"architecture: {where} repeats {spec['same_as']!r}, which does not come before it"
-            )
-        return built[spec["same_as"]]
-    kind = spec.get("class")
-    try:
-        if isinstance(kind, str) and kind in CONTAINERS:
-            module = _build_container(kind, spec["children"], path, built, depth)
-        elif isinstance(kind, str) and kind in LAYERS:
-            arguments = {
-                name: _from_json(value, _joined(path, name), built, depth)
-                for name, value in dict(spec["arguments"]).items()
-            }
-            module = LAYERS[kind](**arguments)
-        else:
-            raise ValueError(f"architecture: {where} is a {kind!r}, which is no layer of fastdrop")
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"architecture: {where} ({kind}) cannot be built: {error}") from None
-    built[path] = module
-    return module
+class _Builder:
+    """Builds modules from their specifications, which may be anything."""
 
+    def __init__(self) -> None:
+        self._built: dict[str, nn.Module] = {}  # the modules before, by path
+        self._extents: dict[int, _Extent] = {}  # theirs, by id
 
-def _build_container(
-    kind: str, specs: Any, path: str, built: dict[str, nn.Module], depth: int
-) -> nn.Module:
-    if not (
-        isinstance(specs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in specs)
-    ):
-        raise ValueError(
-            f"architecture: {path or 'the model'} ({kind}) cannot be built: "
-            "its children must be pairs of a name and a layer"
+    def build(self, spec: Any, path: str, depth: int) -> nn.Module:
+        """The module at `path`."""
+        where = path or "the model"
+        if depth > _MAX_DEPTH or not isinstance(spec, dict):
+            raise ValueError(f"architecture: {where} is not described as a layer")
+        if "same_as" in spec:
+            return self._repeated(spec["same_as"], where)
+        kind = spec.get("class")
+        try:
+            if isinstance(kind, str) and kind in CONTAINERS:
+                module = self._container(kind, spec["children"], path, depth)
+            elif isinstance(kind, str) and kind in LAYERS:
+                arguments = spec["arguments"]
+                if not isinstance(arguments, dict):
+                    raise TypeError(
+                        f"arguments must be names and values, got {check.describe(arguments)}"
+                    )
+                module = LAYERS[kind](
+                    **{
+                        name: self._argument(value, _joined(path, name), depth)
+                        for name, value in arguments.items()
+                    }
+                )
+            else:
+                raise ValueError(
+                    f"architecture: {where} is a {kind!r}, which is no layer of fastdrop"
+                )
+        except (TypeError, KeyError, OverflowError) as error:
+            raise ValueError(f"architecture: {where} ({kind}) cannot be built: {error}") from None
+        below = [
+            self._extents[id(child)] for child in module._modules.values() if child is not None
+        ]
+        self._extents[id(module)] = _Extent.of(
+            below, len(self._extents) + 1, f"architecture: {where}"
         )
-    children = [
-        (str(name), _build(child, _joined(path, name), built, depth + 1)) for name, child in specs
-    ]
-    if kind == "ModuleList":
-        return nn.ModuleList(child for _, child in children)
-    return nn.Sequential(OrderedDict(children))
+        self._built[path] = module
+        return module
 
+    def _repeated(self, path: Any, where: str) -> nn.Module:
+        """The module that stands at another path, too."""
+        if not isinstance(path, str) or path not in self._built:
+            raise ValueError(
+                f"architecture: {where} repeats {check.describe(path)}, "
+                "which does not come before it"
+            )
+        return self._built[path]
 
-def _from_json(value: Any, path: str, built: dict[str, nn.Module], depth: int) -> Any:
-    """Inverse of `_to_json`."""
-    if not isinstance(value, dict):
-        return value
-    if "schedule" in value:
-        return schedules.from_dict(value)
-    return _build(value, path, built, depth + 1)
+    def _container(self, kind: str, specs: Any, path: str, depth: int) -> nn.Module:
+        if not (
+            isinstance(specs, list)
+            and all(isinstance(pair, list) and len(pair) == 2 for pair in specs)
+        ):
+            raise ValueError(
+                f"architecture: {path or 'the model'} ({kind}) cannot be built: "
+                "its children must be pairs of a name and a layer"
+            )
+        names = [name for name, _ in specs]
+        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise ValueError(
+                f"architecture: {path or 'the model'} ({kind}) cannot be built: "
+                "its children must have different names"
+            )
+        children = [
+            (name, self.build(child, _joined(path, name), depth + 1)) for name, child in specs
+        ]
+        if kind == "ModuleList":
+            return nn.ModuleList(child for _, child in children)
+        return nn.Sequential(OrderedDict(children))
+
+    def _argument(self, value: Any, path: str, depth: int) -> Any:
+        """Inverse of `_to_json`."""
+        if not isinstance(value, dict):
+            return value
+        if "schedule" in value:
+            return schedules.from_dict(value)
+        return self.build(value, path, depth + 1)
 
 
 def _joined(path: str, name: object) -> str:
     return f"{path}.{name}".lstrip(".")
-
-
-def least_numbers(spec: Any) -> int:
-    """How many numbers the weights of this architecture hold at least.
-
-    Called before `build`, so that no memory is allocated for weights that a file does not hold.
-    What is no valid specification counts as 0.
-    """
-    if isinstance(spec, list):
-        return sum(map(least_numbers, spec))
-    if not isinstance(spec, dict):
-        return 0
-    kind, own, arguments = str(spec.get("class")), 0, spec.get("arguments")
-    if isinstance(arguments, dict):
-        switches = _OPTIONAL_WEIGHTS.get(kind, ())
-        if not switches or any(arguments.get(name, True) for name in switches):
-            own = sum(
-                _product(arguments.get(name) for name in group)
-                for group in WEIGHT_SIZES.get(kind, ())
-            )
-    return own + sum(map(least_numbers, spec.values()))
-
-
-def _product(values: Iterable[Any]) -> int:
-    """The product of sizes and lists of sizes; 0 if one of them is no size."""
-    sizes = [size for value in values for size in (value if isinstance(value, list) else [value])]
-    if not sizes or not all(type(size) is int and size > 0 for size in sizes):
-        return 0
-    return math.prod(sizes)

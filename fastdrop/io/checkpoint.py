@@ -1,8 +1,8 @@
 """Checkpoints: everything that a training run needs to continue bit for bit, in one file.
 
-Parameters and buffers, the draw counts of all modules, the states of optimiser and scheduler, the
-run's seed and generators, and what the training loop adds (position in the data, early stopping,
-history). The file is a safetensors file, written atomically.
+Parameters and buffers, the draw counts and instances of all modules, the states of optimiser and
+scheduler, the run's seed and generators, and what the training loop adds (position in the data,
+early stopping, history). The file is a safetensors file, written atomically.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def save_checkpoint(
     path : str or os.PathLike
         Written atomically: after an interruption the file is the old or the new one.
     model : Module
-        Its parameters, buffers and draw counts are saved.
+        Its parameters, buffers, draw counts and instances are saved.
     optimizer : Optimizer, optional
         Its state is saved.
     scheduler : scheduler, optional
@@ -78,6 +78,7 @@ def save_checkpoint(
     tree = {
         "model": dict(model.state_dict()),
         "draws": {name: module.draw for name, module in model.named_modules() if module.draw},
+        "instances": _instances(dict(model.named_modules())),
         "optimizer": None if optimizer is None else optimizer.state_dict(),
         "scheduler": None if scheduler is None else scheduler.state_dict(),
         "random": random.get_state(),
@@ -136,10 +137,14 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
                 f"version {content['version']}, this fastdrop reads version {_VERSION}"
             )
         tree = _unpack(content["tree"], tensors)
+        if not isinstance(tree, dict):
+            raise TypeError(f"expected the parts of a checkpoint, got {check.describe(tree)}")
         for part in _PARTS:
             tree[part]
+        if not isinstance(tree["model"], dict):
+            raise TypeError(f"expected a model's arrays, got {check.describe(tree['model'])}")
         return tree
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(
             f"{path!r} is no checkpoint that can be read ({type(error).__name__}: {error})"
         ) from None
@@ -154,17 +159,26 @@ def restore(
 ) -> None:
     """Apply a checkpoint that was read from `path`: all of it, or after an error nothing."""
     modules = dict(model.named_modules())
+    for part in ("draws", "instances"):
+        _check_counts(tree.get(part, {}), part, path)
     parts = [(model, "model"), (optimizer, "optimizer"), (scheduler, "scheduler")]
     for part, name in parts:
         if part is not None and tree[name] is None:
             article = "an" if name[0] in "aeiou" else "a"
             raise ValueError(f"{path!r} holds no state of {article} {name}")
-    unknown = tree["draws"].keys() - modules.keys()
+    # Older versions did not have instances: all masks were those of instance 0.
+    instances = tree.get("instances", dict.fromkeys(["", *tree["draws"]], 0))
+    if not isinstance(instances, dict):
+        raise ValueError(f"{path!r} does not fit the model: its instances are no mapping of names")
+    unknown = (tree["draws"].keys() | instances.keys()) - modules.keys()
     if unknown:
         raise ValueError(f"{path!r} does not fit the model: it has no module {min(unknown)!r}")
+    for name, array in tree["model"].items():
+        if str(name).endswith("num_batches_tracked") and np.any(np.asarray(array) < 0):
+            raise ValueError(f"{path!r} does not fit the model: {name} must be at least 0")
     before = [(part, _copied(part.state_dict())) for part, _ in parts if part is not None]
     draws = {name: module.draw for name, module in modules.items()}
-    random_state = random.get_state()
+    run, random_state = random.current_run(), random.get_state()
     applying = "model"
     try:
         for part, applying in parts:
@@ -175,17 +189,34 @@ def restore(
             module.draw = tree["draws"].get(name, 0)
         applying = "random"
         random.set_state(tree["random"])
+        random.set_instances({module: instances.get(name) for name, module in modules.items()})
     except BaseException as error:
-        for part, state in before:
+        # The scheduler comes first: it sets learning rates, which the optimiser's state has.
+        for part, state in reversed(before):
             part.load_state_dict(state)
         for name, module in modules.items():
             module.draw = draws[name]
-        random.set_state(random_state)
-        if isinstance(error, (ValueError, KeyError, TypeError, RuntimeError, AttributeError)):
+        random.restore_run(run, random_state)
+        # The file may hold anything, so that anything may have gone wrong.
+        if isinstance(error, Exception) and not isinstance(error, MemoryError):
             raise ValueError(
                 f"{path!r} does not fit the {applying}: {error.args[0] if error.args else error}"
             ) from None
         raise
+
+
+def _instances(modules: dict[str, nn.Module]) -> dict[str, int]:
+    """The instance of each module that has one, by the module's name."""
+    found = {name: random.get_instance(module) for name, module in modules.items()}
+    return {name: instance for name, instance in found.items() if instance is not None}
+
+
+def _check_counts(counts: Any, part: str, path: str) -> None:
+    """ValueError if this part of a checkpoint is no dict of a count for each module's name."""
+    if not isinstance(counts, dict) or not all(
+        isinstance(name, str) and type(count) is int for name, count in counts.items()
+    ):
+        raise ValueError(f"{path!r} has bad {part}: they must be a count for each module's name")
 
 
 def _copied(tree: Any) -> Any:

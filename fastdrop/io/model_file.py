@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.strict_json import strict_json
-from fastdrop.io.architecture import architecture, build, least_numbers
+from fastdrop.io.architecture import NestingError, architecture, build
 from fastdrop.io.safetensors import load_file, read_file, save_file
+from fastdrop.io.weight_sizes import least_numbers
 from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
@@ -38,8 +39,17 @@ _DESCRIPTION: dict[str, tuple[type, ...]] = {
 }
 
 
-def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = None) -> None:
-    """Save a model, or a state dict, as a safetensors file.
+class HasModel(Protocol):
+    """A model with its preparation: a Predictor, or an estimator of `fastdrop.sklearn`."""
+
+    def __fastdrop_model__(self) -> tuple[nn.Module, Any]:
+        """The network, and the ``info`` of its file."""
+
+
+def save(
+    model: nn.Module | Mapping[str, Any] | HasModel, path: PathLike, *, info: Any = None
+) -> None:
+    """Save a model, a prepared model, or a state dict, as a safetensors file.
 
     The tensors are the model's ``state_dict`` under PyTorch's keys. The architecture is saved too
     if the model consists of this library's layers (Sequential, Linear, ...). Of a class of your
@@ -47,8 +57,8 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
 
     Parameters
     ----------
-    model : Module, or dict of str to array
-        The model, or a state dict.
+    model : Module, Predictor, estimator of fastdrop.sklearn, or dict of str to array
+        The model, a model with its preparation, or a state dict.
     path : str or os.PathLike
         The file is replaced in one step; after any error the old file is still there.
     info : JSON-able, optional
@@ -58,9 +68,10 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
     Raises
     ------
     TypeError
-        `model` is neither a Module nor a dict, or `info` is not JSON-able.
+        `model` is none of these, or `info` is not JSON-able.
     ValueError
-        `info` holds NaN or infinity, or is given with a state dict.
+        `info` holds NaN or infinity, or is given with a state dict or a prepared model; or the
+        modules are nested more deeply than `load` accepts.
     OSError
         The file cannot be written.
 
@@ -76,31 +87,42 @@ def save(model: nn.Module | Mapping[str, Any], path: PathLike, *, info: Any = No
       (2): Linear(in_features=4, out_features=2, bias=True)
     )
     """
-    if not isinstance(model, nn.Module):
-        if not isinstance(model, dict):
-            raise TypeError(f"model must be a Module or a state dict, got {check.describe(model)}")
+    if isinstance(model, nn.Module):
+        module = model
+    else:
+        prepared = getattr(model, "__fastdrop_model__", None)
+        if prepared is None and not isinstance(model, dict):
+            raise TypeError(
+                "model must be a Module, a Predictor, an estimator or a state dict, "
+                f"got {check.describe(model)}"
+            )
         if info is not None:
-            raise ValueError("info must be left out for a state dict")
-        save_file(model, path)
-        return
-    kind = type(model)
+            name = "a state dict" if prepared is None else f"a {type(model).__name__}"
+            raise ValueError(f"info must be left out for {name}")
+        if prepared is None:
+            save_file(cast("dict[str, Any]", model), path)
+            return
+        module, info = prepared()
+    kind = type(module)
     about: dict[str, Any] = {
         "version": _VERSION,
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "training": model.training,
+        "training": module._training,  # not the mode in a prediction that is running
         "architecture": None,
         "why": None,
         "info": info,
     }
     try:
-        about["architecture"] = architecture(model)
+        about["architecture"] = architecture(module)
+    except NestingError as error:  # `load` would refuse the file
+        raise ValueError(f"{error}: save its state_dict() instead") from None
     except ValueError as error:
         about["why"] = str(error)
     try:
         text = json.dumps(about, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise type(error)(f"info must hold what JSON can: {error}") from None
-    save_file(model.state_dict(), path, {"format": "fastdrop", _KEY: text})
+    save_file(module.state_dict(), path, {"format": "fastdrop", _KEY: text})
 
 
 @overload
@@ -110,7 +132,9 @@ def load(path: PathLike, model: ModuleT) -> ModuleT: ...
 def load(path: PathLike, model: nn.Module | None = None) -> Any:
     """Load a model with its weights and mode (training or evaluation), or a state dict.
 
-    Nothing is imported or run from the file.
+    Nothing is imported or run from the file. Of a file of ``fastdrop train`` or of an estimator
+    this is the network alone, which takes prepared samples; `fastdrop.load` returns a Predictor
+    that takes raw rows.
 
     Parameters
     ----------
@@ -138,6 +162,7 @@ def load(path: PathLike, model: nn.Module | None = None) -> Any:
 
     See Also
     --------
+    fastdrop.load : the same for files that hold no preparation.
     fastdrop.io.load_with_info : returns what `save` got as `info`, too.
     """
     return load_with_info(path, model)[0]
@@ -172,11 +197,27 @@ def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any,
         if about is None:
             return tensors, None
         model = _new_model(about, path, tensors)
+    _add_tied(tensors, metadata, model)
     try:
         model.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path!r} does not fit the model: {error.args[0]}") from None
     return (model, None) if about is None else (model.train(about["training"]), about["info"])
+
+
+def _add_tied(
+    tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str], model: nn.Module
+) -> None:
+    """Add the weights that other programs leave out because they are equal to another tensor.
+
+    The metadata has the name of such a weight and, as its value, the name of the other tensor.
+    """
+    left_out = [name for name in metadata if name not in tensors and metadata[name] in tensors]
+    if left_out:
+        wanted = model.state_dict().keys()
+        for name in left_out:
+            if name in wanted:
+                tensors[name] = tensors[metadata[name]].copy()
 
 
 def read_info(path: PathLike) -> Any:

@@ -14,14 +14,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.atomic_write import atomic_write
+from fastdrop._utils.file_kind import file_kind
 from fastdrop._utils.strict_json import strict_json
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.io.float_formats import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +52,19 @@ _TO_NUMPY = {
     "U16": "<u2",
     "U8": "|u1",
     "BOOL": "|b1",
-    "BF16": "<u2",
 }
-_FROM_NUMPY = {np.dtype(code).str: name for name, code in _TO_NUMPY.items() if name != "BF16"}
+_FROM_NUMPY = {np.dtype(code).str: name for name, code in _TO_NUMPY.items()}
+# Numbers that NumPy lacks: the file's integers, and what they become (`float_formats`).
+_DECODED = {
+    "BF16": "<u2",
+    "F8_E4M3": "|u1",
+    "F8_E5M2": "|u1",
+    "F8_E8M0": "|u1",
+    "F8_E4M3FNUZ": "|u1",
+    "F8_E5M2FNUZ": "|u1",
+}
+_READABLE = _TO_NUMPY | _DECODED | {"C64": "<c8"}
+_PACKED = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}  # bits an element; left out when a file is read
 
 
 def save_file(
@@ -63,7 +76,7 @@ def save_file(
     ----------
     tensors : dict of str to array or Tensor
         Floats, integers or bools with any strides and byte order. The file holds them in C order,
-        little-endian.
+        little-endian. Tensors of PyTorch may require gradients; bfloat16 becomes float32.
     path : str or os.PathLike
         The file is replaced in one step when everything is on disk. A reader sees the old or the
         new file.
@@ -127,7 +140,8 @@ def load_file(path: PathLike) -> dict[str, npt.NDArray[Any]]:
     Returns
     -------
     dict of str to array
-        In the file's dtypes, in native byte order. BF16 becomes float32, which holds it exactly.
+        In the file's dtypes, in native byte order. BF16 and the dtypes of 8 bits (F8_E4M3,
+        F8_E5M2, ...) become float32, which holds them exactly; C64 is complex64.
 
     Raises
     ------
@@ -150,10 +164,16 @@ def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, st
     (dict of str to array, dict of str to str)
         The arrays as `load_file` returns them, and the metadata.
 
+    Warns
+    -----
+    UserWarning
+        Tensors of the packed dtypes F4 and F6 are left out; the warning names them.
+
     Raises
     ------
     ValueError
-        The file is truncated, or no safetensors file. The message names it and says what is wrong.
+        The file is truncated, or no safetensors file. The message names it and says what is wrong,
+        and what the file is if it is of another known kind.
     OSError
         The file cannot be read.
     """
@@ -164,7 +184,8 @@ def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, st
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, path, size)
-        metadata = header.pop("__metadata__", {})
+        metadata = header.pop("__metadata__", None)
+        metadata = {} if metadata is None else metadata  # some programs write null
         if not (
             isinstance(metadata, dict)
             and all(isinstance(value, str) for value in metadata.values())
@@ -185,8 +206,21 @@ def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, st
                 f"{path!r} is truncated or has extra bytes: its tensors need {position} bytes, "
                 f"it holds {room}"
             )
-        loaded = {name: _read_array(file, path, name, *entry[:2]) for entry, name in entries}
-    return {name: loaded[name] for name in header}, metadata
+        begin, loaded, packed = file.tell(), {}, []
+        for entry, name in entries:
+            if entry[0] in _PACKED:
+                packed.append(name)
+                file.seek(begin + entry[3])
+            else:
+                loaded[name] = _read_array(file, path, name, *entry[:2])
+    if packed:
+        warnings.warn(
+            f"{path!r}: left out {', '.join(map(repr, packed[:5]))}"
+            f"{f' and {len(packed) - 5} more' if len(packed) > 5 else ''}, "
+            f"whose numbers are packed ({', '.join(_PACKED)})",
+            stacklevel=2,
+        )
+    return {name: loaded[name] for name in header if name in loaded}, metadata
 
 
 def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
@@ -203,9 +237,9 @@ def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(
                 "tensors must not hold the name '__metadata__', which the format reserves"
             )
-        array = check.as_array(
-            value.data if isinstance(value, Tensor) else value, f"tensors[{name!r}]"
-        )
+        array = check.as_array(_plain(value), f"tensors[{name!r}]")
+        if array.dtype.name == "bfloat16":  # of the package ml_dtypes
+            array = array.astype(np.float32)
         if array.dtype.newbyteorder("<").str not in _FROM_NUMPY:
             raise TypeError(
                 f"tensors[{name!r}] must hold floats, integers or bools that the safetensors "
@@ -213,6 +247,17 @@ def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
             )
         arrays[name] = array
     return arrays
+
+
+def _plain(value: Any) -> Any:
+    """A tensor without its gradient: NumPy takes no tensor of PyTorch that requires one."""
+    if isinstance(value, Tensor):
+        return value.data
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach()
+    # NumPy has no bfloat16; float32 holds it exactly.
+    return value.float() if str(value.dtype).endswith("bfloat16") else value
 
 
 def _checked_metadata(metadata: Any) -> dict[str, str]:
@@ -228,9 +273,13 @@ def _checked_metadata(metadata: Any) -> dict[str, str]:
 
 def _read_header(file: IO[bytes], path: str, size: int) -> dict[str, Any]:
     """The parsed JSON header. Afterwards `file` is positioned at the first array."""
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > size - 8:
+        kind = file_kind(path)
+        if kind is not None:
+            raise ValueError(f"{path!r} is no safetensors file: it is {kind}")
     if size < 8:
         raise ValueError(f"{path!r} is no safetensors file: it is {size} bytes long")
-    length = int.from_bytes(file.read(8), "little")
     if length > MAX_HEADER:
         raise ValueError(
             f"{path!r} is no safetensors file: its header would be {length} bytes long"
@@ -242,7 +291,7 @@ def _read_header(file: IO[bytes], path: str, size: int) -> dict[str, Any]:
         )
     text = file.read(length)
     try:
-        if not text.startswith(b"{"):
+        if not text.lstrip(b" \t\r\n").startswith(b"{"):
             raise ValueError("it does not begin with {")
         return strict_json(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -255,7 +304,7 @@ def _checked_entry(path: str, name: str, entry: Any) -> tuple[str, Shape, int, i
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise ValueError(f"{where} must have dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _TO_NUMPY:
+    if not isinstance(dtype, str) or (dtype not in _READABLE and dtype not in _PACKED):
         raise ValueError(f"{where} has the unknown dtype {dtype!r}")
     if not (
         isinstance(shape, list)
@@ -274,7 +323,11 @@ def _checked_entry(path: str, name: str, entry: Any) -> tuple[str, Shape, int, i
         raise ValueError(
             f"{where} must have data_offsets [begin, end], got {check.describe(offsets)}"
         )
-    needed = math.prod(shape) * np.dtype(_TO_NUMPY[dtype]).itemsize  # Python integers: no overflow
+    # Python integers: no overflow.
+    bits = _PACKED[dtype] if dtype in _PACKED else 8 * np.dtype(_READABLE[dtype]).itemsize
+    needed, odd = divmod(math.prod(shape) * bits, 8)
+    if odd:
+        raise ValueError(f"{where}: {dtype} of shape {shape} does not fill whole bytes")
     if needed != offsets[1] - offsets[0]:
         raise ValueError(
             f"{where}: {dtype} of shape {shape} needs {needed} bytes, "
@@ -286,7 +339,7 @@ def _checked_entry(path: str, name: str, entry: Any) -> tuple[str, Shape, int, i
 def _read_array(file: Any, path: str, name: str, dtype: str, shape: Shape) -> npt.NDArray[Any]:
     """The next array of the file, in native byte order."""
     try:
-        array = np.empty(shape, _TO_NUMPY[dtype])
+        array = np.empty(shape, _READABLE[dtype])
     except ValueError:  # a size 0, and others whose product NumPy cannot index
         raise ValueError(
             f"{path!r}: tensor {name!r} has a shape that is too large, {list(shape)}"
@@ -296,6 +349,6 @@ def _read_array(file: Any, path: str, name: str, dtype: str, shape: Shape) -> np
         raise ValueError(f"{path!r} is truncated: it ends inside tensor {name!r}")
     if dtype == "BOOL" and raw.size and raw.max() > 1:
         raise ValueError(f"{path!r}: tensor {name!r} is BOOL and holds the byte {raw.max()}")
-    if dtype == "BF16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
+    if dtype in _DECODED:
+        return decoded(array, dtype)
     return array.astype(array.dtype.newbyteorder("="), copy=False)

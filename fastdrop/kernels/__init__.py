@@ -1,7 +1,7 @@
 """The dropout family on plain NumPy arrays, without models or gradients.
 
 Every function takes the coordinates of its mask as keywords. A mask is a function of
-(seed, site, call, draw, row, sub, unit); docs/mask-contract.md defines it.
+(seed, instance, site, call, draw, row, sub, unit); docs/mask-contract.md defines it.
 
 seed : int in [0, 2**64)
     The seed of the run.
@@ -16,6 +16,8 @@ sub : int in [0, 2**32)
     A second coordinate inside the sample, for example a time step.
 call : int in [0, 2**32)
     How often the site was already used in this forward pass.
+instance : int in [0, 2**24)
+    Number of the module in its run; the first module that draws a mask has 0.
 
 The same coordinates give the same bits for any number of threads, on any instruction set and
 machine, and however the rows are split into batches.

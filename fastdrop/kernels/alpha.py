@@ -39,6 +39,7 @@ def alpha_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -56,7 +57,7 @@ def alpha_dropout(
         Axis 0 is the sample; a 1-d array is one sample.
     p : float in [0, 1]
         Probability to drop an element.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -84,7 +85,7 @@ def alpha_dropout(
     >>> kernels.alpha_dropout(np.ones((1, 4)), 0.5, seed=1).round(4)
     array([[ 1.6656,  1.6656, -0.7792,  1.6656]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return _alpha(x, "x", p, key, rows, (), out, False)
 
 
@@ -98,6 +99,7 @@ def alpha_dropout_backward(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     share: int | Iterable[int] = (),
     out: Float32Array | None = None,
@@ -112,7 +114,7 @@ def alpha_dropout_backward(
         Gradient with respect to the output.
     p : float in [0, 1]
         Probability to drop an element.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask, as in the call of `alpha_dropout`.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -137,7 +139,7 @@ def alpha_dropout_backward(
     >>> kernels.alpha_dropout_backward(np.ones((1, 4)), 0.5, seed=1).round(4)
     array([[0.8864, 0.8864, 0.    , 0.8864]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return _alpha(dy, "dy", p, key, rows, share, out, True)
 
 
@@ -151,6 +153,7 @@ def feature_alpha_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -162,7 +165,7 @@ def feature_alpha_dropout(
         Samples, channels, and any further axes.
     p : float in [0, 1]
         Probability to drop a channel.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`); the unit is the channel.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -188,7 +191,7 @@ def feature_alpha_dropout(
             [-0.7792, -0.7792]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, channels, ...)"))
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return _alpha(x, "x", p, key, rows, range(2, ndim), out, False)
 
 

@@ -27,6 +27,7 @@ def concrete_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -47,7 +48,7 @@ def concrete_dropout(
         Probability to drop an element, in the limit of temperature 0.
     temperature : float, above 0, default 0.1
         t. For small t, z is close to 0 or 1.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the uniform numbers (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -81,7 +82,16 @@ def concrete_dropout(
         x,
         "x",
         lambda y, samples, stream: _core.concrete(y, samples, stream, logit, temperature, p),
-        MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, domain=UNIFORM),
+        MaskKey(
+            seed=seed,
+            site=site,
+            draw=draw,
+            row0=row0,
+            sub=sub,
+            call=call,
+            instance=instance,
+            domain=UNIFORM,
+        ),
         rows,
         out,
     )

@@ -58,6 +58,7 @@ def dropblock(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -85,7 +86,7 @@ def dropblock(
     normalize : {"sample", "batch"}, default "sample"
         Over which elements the scale is computed. "sample" keeps samples independent of each
         other; "batch" is the paper's choice.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropBlock
         uses the channel as this coordinate.
     rows : array_like of int (N,), optional
@@ -117,7 +118,7 @@ def dropblock(
              [0.  , 0.  , 1.33, 1.33],
              [0.  , 0.  , 1.33, 1.33]]]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return _dropblock(x, "x", p, block_size, couple_channels, normalize, key, rows, out)
 
 
@@ -134,6 +135,7 @@ def dropblock_backward(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -151,7 +153,7 @@ def dropblock_backward(
         True: all channels of a sample share one mask.
     normalize : {"sample", "batch"}, default "sample"
         Over which elements the scale is computed.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask, as in the call of `dropblock`.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -174,7 +176,7 @@ def dropblock_backward(
     >>> kernels.dropblock_backward(np.ones((1, 1, 8)), 0.3, 2, seed=2).round(2)
     array([[[1.33, 1.33, 1.33, 1.33, 1.33, 1.33, 0.  , 0.  ]]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return _dropblock(dy, "dy", p, block_size, couple_channels, normalize, key, rows, out)
 
 
@@ -190,6 +192,7 @@ def dropblock_mask(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> BoolArray:
     """The mask of `dropblock`: True where an element is kept.
 
@@ -203,7 +206,7 @@ def dropblock_mask(
         Length of a block along each axis.
     couple_channels : bool, default False
         True: all channels of a sample share one mask.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask, as in the call of `dropblock`.
 
     Returns
@@ -221,7 +224,7 @@ def dropblock_mask(
     >>> kernels.dropblock_mask((1, 1, 8), 0.3, 2, seed=2)
     array([[[ True,  True,  True,  True,  True,  True, False, False]]])
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     ones = np.ones(shape, np.float32)
     return _dropblock(ones, "shape", p, block_size, couple_channels, "sample", key, None, ones) > 0
 

@@ -43,6 +43,7 @@ def dropconnect_linear(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -69,7 +70,7 @@ def dropconnect_linear(
         True: one mask for each sample, as in the paper.
     mask_bias : bool, default False
         True: biases are dropped as well. A bias is unit in_features of its weight row.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropConnect
         uses the row of the weight as this coordinate.
     rows : array_like of int (N,), optional
@@ -104,7 +105,7 @@ def dropconnect_linear(
     x, w = check.floats(x, "x", ndim=2), check.floats(w, "w", ndim=2)
     b = None if b is None else check.floats(b, "b", ndim=1)
     check.linear_shapes(x.shape, w.shape, None if b is None else b.shape)
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     _require_no_sub(key)
     numbers = sample_rows(len(x), rows)
     stream = key.sample_stream(numbers)[1]
@@ -136,6 +137,7 @@ def dropconnect_mask(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> BoolArray:
     """The weight mask of `dropconnect_linear`: True where a weight is kept.
 
@@ -147,7 +149,7 @@ def dropconnect_mask(
         Probability to drop a weight.
     samples : int, optional
         None: the one mask of a call. Otherwise the masks of so many samples with `per_sample`.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`). `sub` must be 0, because DropConnect
         uses the row of the weight as this coordinate.
 
@@ -170,7 +172,7 @@ def dropconnect_mask(
     outs = check.integer(out_features, "out_features")
     ins = check.integer(in_features, "in_features")
     q = _core.keep_threshold(check.rate(p))
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     _require_no_sub(key)
     count = key.sample_stream(1 if samples is None else samples)[0]
     mask: BoolArray = check.empty((count, outs, ins), np.bool_, "the mask's axes")

@@ -27,6 +27,7 @@ def dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     inverted: bool = True,
     share: int | Iterable[int] = (),
@@ -45,7 +46,7 @@ def dropout(
         Axis 0 is the sample; the other axes hold its units in C order. A 1-d array is one sample.
     p : float in [0, 1]
         Probability to drop an element.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -79,7 +80,7 @@ def dropout(
     array([[2., 2., 0., 2.],
            [0., 0., 2., 0.]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return drop_elements(x, "x", p, key, rows, inverted, share, out)
 
 
@@ -93,6 +94,7 @@ def dropout_backward(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     inverted: bool = True,
     share: int | Iterable[int] = (),
@@ -108,7 +110,7 @@ def dropout_backward(
         Gradient with respect to the output.
     p : float in [0, 1]
         Probability to drop an element.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask, as in the call of `dropout`.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -136,7 +138,7 @@ def dropout_backward(
     array([[2., 2., 0., 2.],
            [0., 0., 2., 0.]], dtype=float32)
     """
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return drop_elements(dy, "dy", p, key, rows, inverted, share, out)
 
 
@@ -179,6 +181,7 @@ def spatial_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -194,7 +197,7 @@ def spatial_dropout(
         Samples, channels, and any further axes.
     p : float in [0, 1]
         Probability to drop a channel.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`); the unit is the channel.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -225,5 +228,5 @@ def spatial_dropout(
             [0., 0.]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, channels, ...)"))
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return drop_elements(x, "x", p, key, rows, True, range(2, ndim), out)

@@ -29,6 +29,7 @@ def drop_path(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -48,7 +49,7 @@ def drop_path(
         "row": one decision for each sample. "batch": one decision for all samples.
     scale_by_keep : bool, default True
         False: kept samples are not scaled.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -86,7 +87,7 @@ def drop_path(
         _core.dropout(_flat(y), _flat(samples), stream, q, scale, share=(True,))
 
     shape_of(x, "x", 2, "(samples, ...) with at least 2 dimensions")
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return elementwise(x, "x", run, key, rows, out, whole_batch=mode == "batch")
 
 

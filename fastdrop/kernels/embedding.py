@@ -64,6 +64,7 @@ def embedding_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> Float32Array:
     r"""Embedding lookup with dropout of whole word types.
 
@@ -83,7 +84,7 @@ def embedding_dropout(
     per_sample : bool, default False
         False: one decision a word type for the whole batch (row 4294967295). True: each sample
         has its own.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`); the unit is the token number.
 
     Returns
@@ -116,7 +117,7 @@ def embedding_dropout(
     p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
     weight = check.floats(weight, "weight", ndim=2)
     tokens = whole_tokens(tokens, len(weight), "tokens")
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     stream = key.sample_stream(samples_of(tokens) if per_sample else 1)[1]
     if not per_sample:
         stream = key.batch_stream(1)

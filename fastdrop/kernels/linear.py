@@ -38,6 +38,7 @@ def linear(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     negative_slope: float = 0.01,
     input_p: float = 0.0,
@@ -64,7 +65,7 @@ def linear(
         None: the identity.
     p : float in [0, 1], default 0
         Probability to drop an output; its mask has the site `site`.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -113,7 +114,7 @@ def linear(
             f"got {site} for both"
         )
     numbers = sample_rows(x.shape[0], rows)
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     stream = key.sample_stream(numbers)[1]
     drop = input_drop = None
     if p:

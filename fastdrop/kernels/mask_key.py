@@ -1,4 +1,8 @@
-"""The coordinates of a mask as named fields; the only place here that builds a `Stream`."""
+"""The coordinates of a mask as named fields.
+
+The core computes with a `Stream`, the mask key in packed form. In this folder only this file
+builds one.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ class MaskKey(NamedTuple):
     site, draw, row0, sub, call : int in [0, 2**32)
     domain : int
         KEEP_BITS, UNIFORM or NORMAL.
+    instance : int in [0, 2**24)
     """
 
     seed: int = 0
@@ -37,6 +42,7 @@ class MaskKey(NamedTuple):
     sub: int = 0
     call: int = 0
     domain: int = KEEP_BITS
+    instance: int = 0
 
     def replace(self, **changes: int) -> MaskKey:
         """A copy with these fields changed."""
@@ -47,30 +53,34 @@ class MaskKey(NamedTuple):
 
         `rows` is a count of rows that are numbered from row0 on, or the number of each row.
         """
-        seed, site, draw, row0, sub, call, domain = self.validated()
+        seed, site, draw, row0, sub, call, domain, instance = self.validated()
         count, numbers = check.row_numbers(rows, row0)
-        return count, Stream(seed, site, call, draw, row0, sub, domain, numbers)
+        return count, Stream(
+            seed, site, call, draw, row0, sub, domain, numbers, False, None, instance
+        )
 
     def batch_stream(self, count: int) -> Stream:
         """The stream of one decision for the batch: all `count` rows have the number 2**32 - 1."""
-        seed, site, draw, _, sub, call, domain = self.validated()
+        seed, site, draw, _, sub, call, domain, instance = self.validated()
         numbers = np.full(count, check.SHARED_ROW, np.uint32)
-        return Stream(seed, site, call, draw, 0, sub, domain, numbers)
+        return Stream(seed, site, call, draw, 0, sub, domain, numbers, False, None, instance)
 
     def weight_stream(self, row: int = check.SHARED_ROW) -> Stream:
         """The stream of a weight matrix: row i of the array has `sub` = i and row number `row`."""
-        seed, site, draw, _, _, call, domain = self.validated()
-        return Stream(seed, site, call, draw, row, 0, domain, None, True)
+        seed, site, draw, _, _, call, domain, instance = self.validated()
+        return Stream(seed, site, call, draw, row, 0, domain, None, True, None, instance)
 
     def validated(self) -> MaskKey:
         """The same key with Python integers in range. TypeError or ValueError names a wrong one."""
-        seed, site, draw, row0, sub, call, domain = self
+        seed, site, draw, row0, sub, call, domain, instance = self
         # One test for the usual case; five calls of `check.integer` cost 8000 instructions more.
         # The OR of integers is in [0, 2**32) exactly if each of them is.
         if (
             type(seed) is type(site) is type(draw) is type(row0) is type(sub) is type(call) is int
+            and type(instance) is int
             and 0 <= seed <= check.U64_MAX
             and 0 <= site | draw | row0 | sub | call <= check.U32_MAX
+            and 0 <= instance <= check.INSTANCE_MAX
         ):
             return self
         return MaskKey(
@@ -81,6 +91,7 @@ class MaskKey(NamedTuple):
             draw=check.integer(draw, "draw"),
             sub=check.integer(sub, "sub"),
             domain=domain,
+            instance=check.integer(instance, "instance", 0, check.INSTANCE_MAX),
         )
 
 

@@ -31,6 +31,7 @@ def keep_mask(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> BoolArray:
     r"""The mask of dropout: True where a unit is kept.
 
@@ -46,7 +47,7 @@ def keep_mask(
         Number of units in a row.
     p : float in [0, 1]
         Probability to drop a unit.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
@@ -74,7 +75,7 @@ def keep_mask(
            [False, False,  True, False]])
     """
     p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
-    key = MaskKey(seed, site, draw, row0, sub, call)
+    key = MaskKey(seed, site, draw, row0, sub, call, instance=instance)
     count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.bool_, "rows and units")
     _core.keep_mask(out, stream, _core.keep_threshold(p))
@@ -99,6 +100,7 @@ def keep_bits(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> IntArray:
     """`keep_mask` with one bit a unit: unit u is bit ``u & 31`` of word ``u >> 5``, 1 = kept.
 
@@ -112,7 +114,7 @@ def keep_bits(
         Number of units in a row.
     p : float in [0, 1]
         Probability to drop a unit.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
@@ -131,7 +133,7 @@ def keep_bits(
     array([[11,  0,  0,  0]], dtype=uint32)
     """
     p, units = check.rate(p), check.integer(units, "units", 0, check.MAX_UNITS)
-    key = MaskKey(seed, site, draw, row0, sub, call)
+    key = MaskKey(seed, site, draw, row0, sub, call, instance=instance)
     count, stream = key.sample_stream(rows)
     out = check.empty((count, 4 * ((units + 127) // 128)), np.uint32, "rows and units")
     _core.keep_bits(out, stream, units, _core.keep_threshold(p))
@@ -148,6 +150,7 @@ def keep_uniforms(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> IntArray:
     """The uniform 32-bit integers U that `keep_mask` compares with its threshold.
 
@@ -159,7 +162,7 @@ def keep_uniforms(
         Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
     units : int in [0, 2**34]
         Number of units in a row.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
@@ -178,7 +181,7 @@ def keep_uniforms(
     array([[1931305539,   97175176, 3986975450]], dtype=uint32)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    key = MaskKey(seed, site, draw, row0, sub, call)
+    key = MaskKey(seed, site, draw, row0, sub, call, instance=instance)
     count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.uint32, "rows and units")
     _core.keep_uniforms(out, stream)
@@ -195,6 +198,7 @@ def uniform(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> Float32Array:
     r"""Uniform random numbers in the open interval (0, 1), exact in float32.
 
@@ -208,7 +212,7 @@ def uniform(
         Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
     units : int in [0, 2**34]
         Number of units in a row.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
@@ -227,7 +231,7 @@ def uniform(
     array([[0.472, 0.284, 0.711]], dtype=float32)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    key = MaskKey(seed, site, draw, row0, sub, call, UNIFORM)
+    key = MaskKey(seed, site, draw, row0, sub, call, UNIFORM, instance)
     count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.float32, "rows and units")
     _core.uniform(out, stream)
@@ -244,6 +248,7 @@ def normal(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> Float32Array:
     """Standard normal random numbers, by the method of Box and Muller.
 
@@ -256,7 +261,7 @@ def normal(
         Number of rows, numbered row0, row0 + 1, ...; or the number of each row.
     units : int in [0, 2**34]
         Number of units in a row.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the numbers (see `fastdrop.kernels`).
 
     Returns
@@ -280,7 +285,7 @@ def normal(
     array([[ 0.298, -0.747,  0.706]], dtype=float32)
     """
     units = check.integer(units, "units", 0, check.MAX_UNITS)
-    key = MaskKey(seed, site, draw, row0, sub, call, NORMAL)
+    key = MaskKey(seed, site, draw, row0, sub, call, NORMAL, instance)
     count, stream = key.sample_stream(rows)
     out = check.empty((count, units), np.float32, "rows and units")
     _core.normal(out, stream)

@@ -39,6 +39,7 @@ def gaussian_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -54,7 +55,7 @@ def gaussian_dropout(
         Axis 0 is the sample; a 1-d array is one sample.
     p : float in [0, 1)
         Sets the variance of the factor to p / (1 - p), that of dropout with rate p.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the noise (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -88,7 +89,16 @@ def gaussian_dropout(
         x,
         "x",
         lambda y, samples, stream: _core.noise(y, samples, stream, sigma, True),
-        MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, domain=NORMAL),
+        MaskKey(
+            seed=seed,
+            site=site,
+            draw=draw,
+            row0=row0,
+            sub=sub,
+            call=call,
+            instance=instance,
+            domain=NORMAL,
+        ),
         rows,
         out,
     )
@@ -104,6 +114,7 @@ def gaussian_noise(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -119,7 +130,7 @@ def gaussian_noise(
         Axis 0 is the sample; a 1-d array is one sample.
     sigma : float, at least 0
         Standard deviation of the noise, in the units of x.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the noise (see `fastdrop.kernels`).
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -147,7 +158,16 @@ def gaussian_noise(
         x,
         "x",
         lambda y, samples, stream: _core.noise(y, samples, stream, sigma, False),
-        MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, domain=NORMAL),
+        MaskKey(
+            seed=seed,
+            site=site,
+            draw=draw,
+            row0=row0,
+            sub=sub,
+            call=call,
+            instance=instance,
+            domain=NORMAL,
+        ),
         rows,
         out,
     )

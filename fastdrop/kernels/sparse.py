@@ -42,6 +42,19 @@ def check_csr(values: Float32Array, columns: IntArray, starts: IntArray, ins: in
     return outs
 
 
+def as_csr(
+    values: ArrayLike, columns: ArrayLike, starts: ArrayLike, ins: int
+) -> tuple[Float32Array, npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The arrays of a CSR matrix with `ins` columns as the core takes them.
+
+    Arrays of another dtype are converted. TypeError or ValueError where they hold no such matrix.
+    """
+    floats = check.floats(values, "values", ndim=1)
+    whole = _integers(columns, "columns", np.int32), _integers(starts, "starts", np.int64)
+    check_csr(floats, *whole, ins)
+    return floats, *whole
+
+
 def sparse_linear(
     x: ArrayLike,
     values: ArrayLike,
@@ -92,9 +105,9 @@ def sparse_linear(
     array([[10.,  3.]], dtype=float32)
     """
     given = (x, values, b)
-    x, values = check.floats(x, "x", ndim=2), check.floats(values, "values", ndim=1)
-    columns, starts = _integers(columns, "columns", np.int32), _integers(starts, "starts", np.int64)
-    outs = check_csr(values, columns, starts, x.shape[1])
+    x = check.floats(x, "x", ndim=2)
+    values, columns, starts = as_csr(values, columns, starts, x.shape[1])
+    outs = len(starts) - 1
     if b is not None:
         b = check.floats(b, "b", ndim=1)
         check.linear_shapes(x.shape, (outs, x.shape[1]), b.shape, ("x", "starts", "b"))
@@ -111,7 +124,7 @@ def _integers(value: Any, name: str, dtype: type[_Integer]) -> npt.NDArray[_Inte
     array = check.as_array(value, name)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise TypeError(f"{name} must be a 1-d integer array, got {check.describe(value)}")
-    cast = np.ascontiguousarray(array, dtype)
+    cast = np.require(array, dtype, ["C", "A"])
     if cast is not array and not np.array_equal(cast, array):
         raise ValueError(f"{name} must fit {np.dtype(dtype)}, got {check.describe(value)}")
     return cast

@@ -40,6 +40,7 @@ def token_dropout(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
     rows: ArrayLike | None = None,
     out: Float32Array | None = None,
 ) -> Float32Array:
@@ -55,7 +56,7 @@ def token_dropout(
         Samples, tokens, and any further axes.
     p : float in [0, 1]
         Probability to drop a token.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`); the unit is the token's position.
     rows : array_like of int (N,), optional
         The row number of each sample, instead of row0, row0 + 1, ...
@@ -81,7 +82,7 @@ def token_dropout(
             [0., 0.]]], dtype=float32)
     """
     ndim = len(shape_of(x, "x", 2, "(samples, tokens, ...)"))
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     return drop_elements(x, "x", p, key, rows, True, range(2, ndim), out)
 
 
@@ -96,6 +97,7 @@ def patch_indices(
     row0: int = 0,
     sub: int = 0,
     call: int = 0,
+    instance: int = 0,
 ) -> IntArray:
     """Which `keep` of `length` tokens patch dropout keeps.
 
@@ -110,7 +112,7 @@ def patch_indices(
         Number of tokens of a sample.
     keep : int in [0, length]
         How many tokens are kept.
-    seed, site, draw, row0, sub, call : int, default 0
+    seed, site, draw, row0, sub, call, instance : int, default 0
         Coordinates of the mask (see `fastdrop.kernels`).
 
     Returns
@@ -136,6 +138,6 @@ def patch_indices(
     """
     length = check.integer(length, "length", 0, check.MAX_UNITS)
     keep = check.integer(keep, "keep", 0, length)
-    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call)
+    key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     count, stream = key.sample_stream(samples)
     return draw_tokens(count, length, keep, stream)

@@ -1,52 +1,50 @@
-"""A context manager that puts a model into evaluation mode while predictions are computed."""
+"""Context managers that put a model into evaluation or training mode for the calling context."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
+from fastdrop import random
+
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from fastdrop.nn.module import Module
 
-_lock = threading.Lock()
-# Modules that go back to training mode, and how many predictions are still using them.
-_held: dict[Module, int] = {}
+
+class _Modes(random.ModeScope):
+    __slots__ = ()
+
+    def find_members(self) -> Set[int]:
+        """The id() of each module below the model."""
+        members: Set[int] = self.model.ids_below()
+        return members
 
 
-class evaluating:  # noqa: N801 (a context manager)
-    """Evaluation mode for a model inside the block.
+class evaluating(_Modes):  # noqa: N801 (a context manager)
+    """Evaluation mode for a model and all modules below it, inside the block.
 
-    Afterwards every module is in the mode it had before. Several threads may predict with the same
-    model: its modules go back to training mode when the last of them is done.
+    Nothing is written to the modules: `Module.training` asks the calling context. So other threads
+    and asyncio tasks may train the same model meanwhile, and a child that is forked meanwhile is
+    not affected. Modes that are set inside the block hold until it ends.
+
+    The block is not part of a forward pass that surrounds it.
 
     Parameters
     ----------
     model : Module
     """
 
-    __slots__ = ("model", "modules")
+    __slots__ = ()
 
-    def __init__(self, model: Module):
-        self.model = model
+    def __init__(self, model: Module) -> None:
+        super().__init__(model, False)
 
-    def __enter__(self) -> None:
-        with _lock:
-            held = _held
-            self.modules = [
-                module
-                for module in self.model.modules()
-                if module.training or (held and module in held)
-            ]
-            for module in self.modules:
-                _held[module] = _held.get(module, 0) + 1
-                object.__setattr__(module, "training", False)
 
-    def __exit__(self, *exc: object) -> None:
-        if not self.modules:
-            return
-        with _lock:
-            for module in self.modules:
-                _held[module] -= 1
-                if not _held[module]:
-                    del _held[module]
-                    object.__setattr__(module, "training", True)
+class training(_Modes):  # noqa: N801 (a context manager)
+    """Training mode for a module and all below it inside the block, as `evaluating`."""
+
+    __slots__ = ()
+
+    def __init__(self, model: Module) -> None:
+        super().__init__(model, True)

@@ -6,8 +6,6 @@ Random values come from the generator "init" of the run, which `fastdrop.manual_
 from __future__ import annotations
 
 import math
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from fastdrop._utils.typing import Shape
 
@@ -38,24 +36,12 @@ __all__ = [
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
 
 
-class _Local(threading.local):
-    skips = False
-
-
-_local = _Local()
-
-
-@contextmanager
-def skipped() -> Iterator[None]:
-    """Inside the block, this thread draws no random weights.
+def skipped() -> AbstractContextManager[None]:
+    """Inside the block, new layers draw no random weights.
 
     For layers whose weights are read from a file right afterwards: half of the time of loading.
     """
-    before, _local.skips = _local.skips, True
-    try:
-        yield
-    finally:
-        _local.skips = before
+    return random.without_init()
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
@@ -134,7 +120,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
         raise ValueError(f"b must not be less than a, got a={a} and b={b}")
     return (
         tensor
-        if _local.skips
+        if random.modes.skips_init
         else _fill(tensor, random.generator("init").uniform(a, b, _shape(tensor)))
     )
 
@@ -159,7 +145,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
     return (
         tensor
-        if _local.skips
+        if random.modes.skips_init
         else _fill(tensor, random.generator("init").normal(mean, std, _shape(tensor)))
     )
 

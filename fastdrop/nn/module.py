@@ -6,11 +6,14 @@ import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def structure_version() -> int:
 def _structure_changed() -> None:
     global _structure
     _structure += 1
+    random.modes.structure_changed()
 
 
 def checked_module(value: Any, name: str) -> Module:
@@ -43,7 +47,7 @@ def checked_module(value: Any, name: str) -> Module:
     return value
 
 
-class Module:
+class Module(NamedEntries):
     """Base class of all layers and models.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and
@@ -52,8 +56,10 @@ class Module:
 
     The outermost module that is called opens a forward pass. Stochastic layers inside it draw
     their masks at sites, which are numbered in registration order, and at the pass number `draw`.
-    In training mode `draw` increases by one after each pass, so every pass has new masks and the
-    same `draw` gives the same masks again (see ``docs/mask-contract.md``).
+    `draw` increases by one after each pass in training mode and after each pass that drew a mask,
+    so every pass has new masks and the same `draw` gives the same masks again. Each outermost
+    module of a run has an instance, a number which makes its masks differ from those of the others
+    (see ``docs/mask-contract.md``).
 
     Differences from ``torch.nn.Module``: there are no hooks, devices or dtypes (everything is
     float32 on the CPU); `state_dict` returns NumPy arrays; integer buffers are NumPy arrays.
@@ -61,10 +67,12 @@ class Module:
     Attributes
     ----------
     training : bool
-        Whether the module is in training mode. Set by `train` and `eval`; True at first.
+        Whether the module is in training mode. Set by `train` and `eval`; True at first. False in
+        the thread or asyncio task that predicts with the module (`fastdrop.predict`), for as long
+        as it does: other threads may train the module meanwhile.
     draw : int in [0, 2**32]
         Number of the next forward pass of which this module is the outermost one. At 2**32 the
-        next call in training mode raises RuntimeError. Saved in checkpoints, not in `state_dict`.
+        next call that draws raises RuntimeError. Saved in checkpoints, not in `state_dict`.
 
     Examples
     --------
@@ -84,25 +92,28 @@ class Module:
     ['left.weight', 'left.bias', 'right.weight', 'right.bias']
     """
 
-    training: bool
     # Number of random decisions that a layer of this class makes in one call; each is one site.
     n_sites: int = 0
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
+    training = random.TrainingMode()
+    _training: bool  # the module's own mode; `training` is the mode in the calling context
     _draw: int
-    _sites: tuple[int, dict[int, int], int]  # structure version, id(module) -> site, their number
-    _descendants: tuple[int, tuple[Module, ...]]  # structure version, all modules below this one
+    # Structure version, the first site of each module by its id(), and the number of all sites.
+    _sites: tuple[int, dict[int, int | None], int]
+    # Structure version, all modules below this one, and the id() of each.
+    _descendants: tuple[int, tuple[Module, ...], frozenset[int]]
 
     def __init__(self) -> None:
         put = object.__setattr__
-        put(self, "training", True)
+        put(self, "_training", True)
         put(self, "_parameters", {})
         put(self, "_buffers", {})
         put(self, "_modules", {})
         put(self, "_draw", 0)
         put(self, "_sites", (-1, {}, 0))
-        put(self, "_descendants", (-1, ()))
+        put(self, "_descendants", (-1, (), frozenset()))
 
     if TYPE_CHECKING:
         # Declared as an attribute so that a subclass may define any arguments and any result.
@@ -117,7 +128,12 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         result: Tensor
-        if random.current() is not None:
+        ps = random.current()
+        # A layer belongs to the pass that is open. So do models, unless they are no part of the
+        # one that was called: training another model in forward() has passes of its own.
+        if ps is not None and (
+            not self._modules or id(self) in ps.sites or random.is_monte_carlo()
+        ):
             result = self.forward(*args, **kwargs)
             return result
         try:
@@ -128,24 +144,23 @@ class Module:
             ) from None
         if version != _structure:
             sites, n_sites = self._number_sites()
-        counts = self.training and not random.draw_is_fixed()
-        if counts and self._draw > check.U32_MAX:
+        training, counts = self.training, not random.draw_is_fixed()
+        if training and counts and self._draw > check.U32_MAX:
             raise random.used_up()
-        with random.forward_pass(self._draw, sites, n_sites) as ps:
+        with random.forward_pass(self._draw, sites, n_sites, self) as ps:
             result = self.forward(*args, **kwargs)
             finish_pass(ps)
-        if counts:
+        if counts and (training or ps.instance >= 0):
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
 
-    def _number_sites(self) -> tuple[dict[int, int], int]:
+    def _number_sites(self) -> tuple[dict[int, int | None], int]:
         """Number the sites of all stochastic layers in registration order, and keep the result."""
-        sites: dict[int, int] = {}
+        sites: dict[int, int | None] = {}
         n = 0
         for module in self.modules():
-            if module.n_sites:
-                sites[id(module)] = n
-                n += module.n_sites
+            sites[id(module)] = n if module.n_sites else None
+            n += module.n_sites
         object.__setattr__(self, "_sites", (_structure, sites, n))
         return sites, n
 
@@ -218,10 +233,16 @@ class Module:
         return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled module. Buffers that joblib mapped read-only are copied."""
         self.__dict__.update(state)
+        if "training" in state:  # pickled by version 0.1
+            object.__setattr__(self, "_training", bool(self.__dict__.pop("training")))
+        for name, value in self._buffers.items():
+            if isinstance(value, np.ndarray):
+                self._buffers[name] = check.owned(value)
         # Keys of `_sites` are ids of the process that pickled the module: compute them again.
         object.__setattr__(self, "_sites", (-1, {}, 0))
-        object.__setattr__(self, "_descendants", (-1, ()))
+        object.__setattr__(self, "_descendants", (-1, (), frozenset()))
         _structure_changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -308,76 +329,21 @@ class Module:
     def modules(self) -> Iterator[Module]:
         """This module and all below, each once, in registration order."""
         # The kept tuple leaves out `self`: no reference cycle that only the collector would free.
-        version, below = self._descendants
-        if version != _structure:
+        return itertools.chain((self,), self._below()[1])
+
+    def _below(self) -> tuple[int, tuple[Module, ...], frozenset[int]]:
+        """`_descendants` at the present structure."""
+        kept = self._descendants
+        if kept[0] != _structure:
+            version = _structure
             below = tuple(module for _, module in self.named_modules())[1:]
-            object.__setattr__(self, "_descendants", (_structure, below))
-        return itertools.chain((self,), below)
+            kept = version, below, frozenset(map(id, below))
+            object.__setattr__(self, "_descendants", kept)
+        return kept
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Pairs (name, module) of the submodules directly in this module."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
-
-    def children(self) -> Iterator[Module]:
-        """The submodules directly in this module."""
-        return (child for _, child in self.named_children())
-
-    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
-        """Pairs (dotted name, entry) of the named table of this module and those below."""
-        seen = set()
-        for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for key, value in getattr(module, table).items():
-                if value is not None and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{name}.{key}" if name else key, value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Pairs (name, parameter), each parameter once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return self._named("_parameters", prefix, recurse)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """The parameters, each once, in registration order.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the parameters of submodules.
-        """
-        return (p for _, p in self.named_parameters("", recurse))
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Tensor | npt.NDArray[Any]]]:
-        """Pairs (name, buffer), each buffer once.
-
-        Parameters
-        ----------
-        prefix : str
-            Put before every name, with a dot.
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return self._named("_buffers", prefix, recurse)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor | npt.NDArray[Any]]:
-        """The buffers, each once: float32 Tensors and integer arrays.
-
-        Parameters
-        ----------
-        recurse : bool
-            Include the buffers of submodules.
-        """
-        return (b for _, b in self.named_buffers("", recurse))
+    def ids_below(self) -> frozenset[int]:
+        """The id() of each module below this one."""
+        return self._below()[2]
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function on every submodule, then on this module; returns self.
@@ -396,6 +362,9 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Put this module and all below into training mode; returns self.
+
+        While a prediction with the module is running, the new mode holds for the thread or asyncio
+        task that predicts, and until the prediction ends.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -185,13 +186,16 @@ class BatchNorm1d(Module):
         self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        shape = np.shape(input)
+        input = as_tensor(input, "input")
+        shape = input.shape
         if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ValueError(
                 f"input must have shape (N, {self.num_features}) or "
                 f"(N, {self.num_features}, L), got {shape}"
             )
         batches = self.num_batches_tracked if self.training and self.track_running_stats else None
+        if batches is not None and not batches.flags.writeable:
+            raise ValueError("num_batches_tracked must be writable, got a read-only array")
         momentum = self.momentum
         if batches is not None and momentum is None:
             momentum = 1.0 / (float(batches) + 1.0)

@@ -8,8 +8,8 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.functional.sparse import sparse_linear
-from fastdrop.kernels.sparse import check_csr
+from fastdrop.functional.sparse import dense_weight, sparse_linear
+from fastdrop.kernels.sparse import as_csr
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class SparseLinear(Module):
     """Dense layer with a sparse weight matrix in CSR form: ``y = x W^T + b``, for inference.
 
-    Input (..., in_features), output (..., out_features). Nothing is learned and no gradient flows.
-    Made by `from_dense` and by the ``prune`` of `TargetedLinear` and `VariationalLinear`. With
-    90 % zeros it is 2 to 5 times as fast as `Linear`.
+    Input (..., in_features), output (..., out_features). Nothing is learned; a gradient flows to
+    the input. Made by `from_dense` and by the ``prune`` of `TargetedLinear` and
+    `VariationalLinear`. With 90 % zeros it is 2 to 5 times as fast as `Linear`.
 
     Parameters
     ----------
@@ -129,11 +129,12 @@ class SparseLinear(Module):
             `columns` and `starts` are not those of a CSR matrix.
         """
         dense = Linear(self.in_features, self.out_features, self.bias is not None)
-        w = np.zeros((self.out_features, self.in_features), np.float32)
-        check_csr(self.values.data, self.columns, self.starts, self.in_features)
-        w[np.repeat(np.arange(self.out_features), np.diff(self.starts)), self.columns] = (
-            self.values.data
-        )
+        csr = as_csr(self.values.data, self.columns, self.starts, self.in_features)
+        w = dense_weight(*csr, self.in_features)
+        if len(w) != self.out_features:
+            raise ValueError(
+                f"starts must have {self.out_features + 1} elements, got {len(csr[2])}"
+            )
         dense.weight = Parameter(w)
         if self.bias is not None:
             dense.bias = Parameter(self.bias.data.copy())

@@ -73,6 +73,8 @@ def load_arrays(
             continue
         target = place.data if isinstance(place, Tensor) else place
         value = _checked_value(state_dict[key], target, f"state_dict[{key!r}]")
+        if not target.flags.writeable:
+            raise ValueError(f"the module's {key} must be writable, got a read-only array")
         if (
             assign
             and isinstance(place, Parameter)

@@ -81,10 +81,14 @@ def clip_grad_norm_(
     """
     max_norm = check.real(max_norm, "max_norm", low=0.0)
     grads = [p.grad.data for p in _tensors(parameters) if p.grad is not None]
+    for g in grads:
+        check.readable(g, "grad")
     norm = global_norm(grads)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm of the gradients must be finite, got {norm}")
     if norm > max_norm:
+        for g in grads:
+            check.writable(g, "grad")
         for g in grads:
             scale_(g, max_norm / (norm + 1e-6))
     return norm
@@ -111,10 +115,11 @@ def clip_grad_value_(parameters: Tensor | Module | Iterable[Tensor], clip_value:
     [1.0, -0.5]
     """
     clip_value = check.real(clip_value, "clip_value", low=0.0)
-    for p in _tensors(parameters):
-        if p.grad is not None:
-            g = p.grad.data
-            g.clip(-clip_value, clip_value, out=g)
+    grads = [p.grad.data for p in _tensors(parameters) if p.grad is not None]
+    for g in grads:
+        check.writable(g, "grad")
+    for g in grads:
+        g.clip(-clip_value, clip_value, out=g)
 
 
 def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
@@ -144,6 +149,8 @@ def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
     [[2.0, 0.0], [1.0, 0.0]]
     """
     c = check.real(c, "c", low=0.0, open_low=True)
-    for p in _tensors(parameters):
-        if p.ndim == 2:
-            max_norm_rows_(p.data, c)
+    weights = [p.data for p in _tensors(parameters) if p.ndim == 2]
+    for weight in weights:
+        check.writable(weight, "parameters")
+    for weight in weights:
+        max_norm_rows_(weight, c)

@@ -12,6 +12,8 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from fastdrop._utils.typing import Float32Array, Shape
 
 # Options of PyTorch's groups that choose an implementation or belong to a scheduler.
@@ -20,6 +22,8 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
+
+_SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
 
 
 class Optimizer:
@@ -71,6 +75,7 @@ class Optimizer:
     param_groups: list[dict[str, Any]]
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
+    _array_keys: frozenset[str] = frozenset()
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -162,28 +167,64 @@ class Optimizer:
 
         Raises
         ------
-        ValueError
-            A gradient or a state has another shape than its parameter.
+        TypeError, ValueError
+            A parameter, a gradient or an entry of the state is not a float32 array of the
+            parameter's shape, or it must be written and is read-only. Nothing is changed then.
         """
+        updates = []
         for group in self.param_groups:
-            max_norm = group["max_norm"]
             for p in group["params"]:
-                if p.grad is None:
+                grad = p.grad
+                if grad is None:
                     continue
-                if p.grad.shape != p.shape:
-                    raise ValueError(
-                        f"grad must have its parameter's shape {p.shape}, got {p.grad.shape}"
-                    )
-                state = self.state.setdefault(p, {})
-                for key, value in state.items():
-                    if isinstance(value, np.ndarray) and value.shape != p.shape:
-                        raise ValueError(
-                            f"the state's {key} must have its parameter's shape {p.shape}, "
-                            f"got {value.shape}"
-                        )
-                self._update(p.data, p.grad.data, state, group)
-                if max_norm is not None and p.ndim == 2:
-                    _core.max_norm_rows(p.data, max_norm)
+                array, g = check.writable(p.data, "params"), grad.data
+                check.readable(g, "grad", array.shape)
+                state = self.state.get(p)
+                if state is None:
+                    state = self.state[p] = {}
+                elif state:
+                    self._check_state(state, array.shape)
+                updates.append((p, array, g, state, group))
+        for _, array, g, state, group in updates:
+            self._update(array, g, state, group)
+            max_norm = group["max_norm"]
+            if max_norm is not None and array.ndim == 2:
+                _core.max_norm_rows(array, max_norm)
+
+    def _check_state(self, state: dict[str, Any], shape: Shape) -> None:
+        """Check the entries of a parameter's state before the core writes to them.
+
+        Arrays in another order (a transposed one) are replaced by copies in C order.
+        """
+        for key, value in state.items():
+            if key in self._array_keys:
+                if value is None and key in self.optional_keys:
+                    continue
+                if isinstance(value, np.ndarray) and _is_in_other_order(value):
+                    value = state[key] = np.ascontiguousarray(value)
+                check.writable(value, f"the state's {key}", shape)
+            elif key == "step":
+                check.integer(value, "the state's step", 0, 2**62)
+            elif isinstance(value, np.ndarray) and value.shape != shape:
+                raise ValueError(
+                    f"the state's {key} must have its parameter's shape {shape}, got {value.shape}"
+                )
+        for key in self.state_keys:
+            if key not in state:
+                raise ValueError(f"a parameter's state must hold {key}, got {', '.join(state)}")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        keys = (*cls.state_keys, *cls.optional_keys)
+        cls._array_keys = frozenset(key for key in keys if key != "step")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled optimiser. Arrays that joblib mapped read-only are copied."""
+        self.__dict__.update(state)
+        for entries in self.state.values():
+            for key, value in entries.items():
+                if isinstance(value, np.ndarray):
+                    entries[key] = check.owned(value)
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
@@ -233,6 +274,11 @@ class Optimizer:
                 f"got {[len(g['params']) for g in groups]}"
             )
         params = [p for group in self.param_groups for p in group["params"]]
+        numbers = [number for group in groups for number in group["params"]]
+        if numbers != list(range(len(params))):
+            raise ValueError(
+                f"state_dict must number its parameters from 0 on, got {check.describe(numbers)}"
+            )
         new_groups = [
             {**mine, **self._known_options(mine, given), "params": mine["params"]}
             for mine, given in zip(self.param_groups, groups, strict=True)
@@ -241,7 +287,9 @@ class Optimizer:
             self._check(group)
         new_state = {}
         for number, entries in state.items():
-            p = params[check.integer(int(number), "state_dict['state'] number", 0, len(params) - 1)]
+            if isinstance(number, str):  # JSON has no other keys
+                number = int(number)
+            p = params[check.integer(number, "state_dict['state'] number", 0, len(params) - 1)]
             new_state[p] = self._checked_state(entries, p.shape, f"of parameter {number}")
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
@@ -294,6 +342,8 @@ class Optimizer:
             copied[key] = np.array(check.floats(value, name))
             if copied[key].shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
+            if key in _SQUARES and (copied[key] < 0).any():
+                raise ValueError(f"{name} must hold means of squares, got negative numbers")
         return copied
 
     def __repr__(self) -> str:
@@ -311,4 +361,10 @@ def _checked_step(value: Any, name: str) -> int:
     if getattr(value, "ndim", None) == 0 and isinstance(value.item(), float):
         number = value.item()
         value = int(number) if number.is_integer() else number
-    return check.integer(value, name, 0, 2**63 - 1)
+    return check.integer(value, name, 0, 2**62)
+
+
+def _is_in_other_order(array: npt.NDArray[Any]) -> bool:
+    """Whether a copy in C order may take the place of this array: it is no broadcast array."""
+    flags = array.flags
+    return not flags.c_contiguous and flags.writeable and not check.folds(array)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
+from fastdrop.optim.scheduler_state import checked_entry
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -144,8 +145,11 @@ class ReduceLROnPlateau:
 
         Raises
         ------
-        KeyError
-            An entry is missing. Nothing is changed in that case.
+        KeyError, TypeError, ValueError
+            An entry is missing or has the wrong kind. Nothing is changed in that case.
         """
-        for key, value in {key: state_dict[key] for key in self._kept}.items():
+        values = {
+            key: checked_entry(state_dict[key], getattr(self, key), key) for key in self._kept
+        }
+        for key, value in values.items():
             setattr(self, key, value)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
+from fastdrop.optim.scheduler_state import checked_entry
 
 __all__ = ["LRScheduler"]
 
@@ -131,17 +132,13 @@ class LRScheduler:
         KeyError, ValueError
             The state does not fit. Nothing is changed in that case.
         """
-        values = {key: state_dict[key] for key in self._kept}
-        if len(values.get("base_lrs", self.base_lrs)) != len(self.base_lrs):
-            raise ValueError(
-                f"state_dict must be of {len(self.base_lrs)} groups, got {len(values['base_lrs'])}"
-            )
-        lrs = {name: state_dict.get(name) for name in ("last_lrs", "lrs")}
-        for name, value in lrs.items():
-            if value is not None and len(value) != len(self.base_lrs):
-                raise ValueError(
-                    f"state_dict's {name} must be of {len(self.base_lrs)} groups, got {len(value)}"
-                )
+        values = {
+            key: checked_entry(state_dict[key], getattr(self, key), key) for key in self._kept
+        }
+        lrs = {
+            key: checked_entry(state_dict[key], self.base_lrs, key) if key in state_dict else None
+            for key in ("last_lrs", "lrs")
+        }
         for key, value in values.items():
             setattr(self, key, _copied(value))
         self._set()  # older states hold no learning rates: those of the step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -18,23 +18,29 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike
+    from fastdrop.predictor.predictor import Predictor
 
 __all__ = ["predict"]
 
 
+@overload
 def predict(
     model: nn.Module, x: Tensor | ArrayLike | Dataset, batch_size: int = 1024
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[np.float32]: ...
+@overload
+def predict(model: Predictor, x: Any, batch_size: int = 1024) -> npt.NDArray[Any]: ...
+def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt.NDArray[Any]:
     """Compute the outputs of a model for all samples, in evaluation mode and without gradients.
 
     Evaluation mode means that there is no dropout, and that batch norm uses its running statistics.
 
     Parameters
     ----------
-    model : Module
-        Its mode is the same afterwards as before.
+    model : Module or Predictor
+        Its mode is the same afterwards as before. A `Predictor`, which `fastdrop.load` returns for
+        the file of a prepared model, gives its answers: the same as ``model.predict(x)``.
     x : array (N, ...), or Dataset
-        The samples, converted to float32.
+        The samples, converted to float32. For a Predictor: raw rows as arrays, tables or dicts.
     batch_size : int, default 1024
         Samples computed at a time, at least 1. It bounds the memory. It does not change the result
         of a model that treats each sample on its own, random numbers included.
@@ -42,7 +48,8 @@ def predict(
     Returns
     -------
     float32 array (N, ...)
-        What the model returns. For class probabilities apply ``fd.softmax`` to scores.
+        What the model returns. For class probabilities apply ``fd.softmax`` to scores. Of a
+        Predictor: labels, or numbers in the units of the target.
 
     Raises
     ------
@@ -59,8 +66,16 @@ def predict(
     >>> fd.predict(model, np.zeros((5, 4))).shape
     (5, 3)
     """
-    checked_module(model, "model")
-    samples = check.floats(x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1)
+    if not isinstance(model, nn.Module):
+        # Imported here: predictions of a plain network need neither readers nor files.
+        from fastdrop.predictor.predictor import Predictor
+
+        if isinstance(model, Predictor):
+            return model.predict(x, batch_size)
+    model = checked_module(model, "model")
+    samples = check.floats(
+        x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1, from_table=True
+    )
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.
     if (

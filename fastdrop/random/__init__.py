@@ -1,5 +1,6 @@
 """Randomness: the run's seed, named generators, and the mask keys of forward passes."""
 
+from fastdrop._core import ModeScope, TrainingMode, modes
 from fastdrop.random.forward_pass import (
     MONTE_CARLO,
     CannotCarry,
@@ -15,13 +16,24 @@ from fastdrop.random.forward_pass import (
     stream_for,
     used_up,
 )
-from fastdrop.random.overrides import batch_of_rows, draw_is_fixed, is_busy, mask_state, monte_carlo
+from fastdrop.random.instances import get_instance, set_instances
+from fastdrop.random.overrides import (
+    batch_of_rows,
+    draw_is_fixed,
+    is_busy,
+    mask_state,
+    monte_carlo,
+    outside_passes,
+    without_init,
+)
 from fastdrop.random.seeding import (
+    current_run,
     generator,
     get_state,
     initial_seed,
     manual_seed,
     own_run,
+    restore_run,
     set_state,
 )
 
@@ -29,13 +41,17 @@ __all__ = [
     "MONTE_CARLO",
     "CannotCarry",
     "ForwardPass",
+    "ModeScope",
+    "TrainingMode",
     "batch_of_rows",
     "batched_passes",
     "current",
+    "current_run",
     "draw_is_fixed",
     "draws",
     "forward_pass",
     "generator",
+    "get_instance",
     "get_state",
     "initial_seed",
     "is_busy",
@@ -43,11 +59,16 @@ __all__ = [
     "is_thinned",
     "manual_seed",
     "mask_state",
+    "modes",
     "monte_carlo",
     "only_rows",
+    "outside_passes",
     "own_run",
     "rate_now",
+    "restore_run",
+    "set_instances",
     "set_state",
     "stream_for",
     "used_up",
+    "without_init",
 ]

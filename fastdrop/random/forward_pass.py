@@ -1,8 +1,9 @@
 """The forward pass of an outermost module, which gives each random decision its mask key.
 
-A mask is a function of (seed, site, call, draw, row, sub, unit); see docs/mask-contract.md. A
-`ForwardPass` decides the first four and the row numbers: the seed and the draw are the same for the
-whole pass, a layer has its site, and `call` counts how often a site was used in this pass.
+A mask is a function of (seed, instance, site, call, draw, row, sub, unit); see
+docs/mask-contract.md. A `ForwardPass` decides the first five and the row numbers: seed, instance
+and draw are the same for the whole pass, a layer has its site, and `call` counts how often a site
+was used in this pass.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop._core import Stream
+from fastdrop._core import PassScope, Stream
 from fastdrop._utils import validation as check
+from fastdrop.random.instances import instance_that_draws, run_that_draws
 from fastdrop.random.seeding import current_run
 from fastdrop.random.thread_state import thread_state
 
@@ -52,14 +54,19 @@ class ForwardPass:
     draw : int
         The module's draw counter, unless `mask_state` or `monte_carlo` fixes the draw.
     sites : dict
-        The site of each stochastic layer, by the layer's id().
+        The first site of each module that is part of the pass, by its id(); None for modules
+        without sites.
     n_sites : int
         The number of all sites. Functional calls share the site after the last one.
+    module : Module, optional
+        The outermost module. None: a functional call outside any module.
 
     Attributes
     ----------
+    instance : int
+        The instance of the masks of this pass; -1 until the first one is drawn.
     step : int
-        What schedules of rates are evaluated at: the number of training passes so far.
+        What schedules of rates are evaluated at: the number of passes that were counted so far.
     masks : {"per_sample", "shared"} or None
         The kind of masks in a Monte Carlo pass; None in other passes.
     thinned : bool
@@ -77,7 +84,9 @@ class ForwardPass:
         "cache_position",
         "calls",
         "draw",
+        "instance",
         "masks",
+        "module",
         "n_sites",
         "numbers",
         "pending",
@@ -89,8 +98,12 @@ class ForwardPass:
         "thinned",
     )
 
-    def __init__(self, draw: int, sites: dict[int, int], n_sites: int) -> None:
+    def __init__(
+        self, draw: int, sites: dict[int, int | None], n_sites: int, module: Any = None
+    ) -> None:
         overrides = thread_state.overrides
+        self.module = module
+        self.instance = -1
         self.masks: str | None = overrides.get("masks")
         self.thinned: bool = overrides.get("thinned", False)
         caches = overrides.get("caches")
@@ -145,6 +158,7 @@ class ForwardPass:
         shared: bool = False,
         by_sub: bool = False,
         carries: bool = False,
+        counts: bool = True,
     ) -> Stream:
         """The mask key of the next use of a site.
 
@@ -164,6 +178,9 @@ class ForwardPass:
         carries : bool
             The caller works on batched passes. Then row n * T + t gets the key of pass t of
             sample n.
+        counts : bool
+            False: the numbers belong to a prediction. They have instance 0, and the pass does not
+            count as one that drew a mask.
 
         Raises
         ------
@@ -204,36 +221,46 @@ class ForwardPass:
                 f"input must have at most {2**32 - row0} samples from mask_state(row0=...) on, "
                 f"got {samples}"
             )
+        instance = self.instance if counts else 0
+        if instance < 0:
+            instance = self.instance = self._find_instance()
         call = self.calls.get(site, 0)
         self.calls[site] = call + 1
-        return Stream(self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws)
+        return Stream(
+            self.seed, site, call, self.draw, row0, sub, domain, rows, by_sub, draws, instance
+        )
+
+    def _find_instance(self) -> int:
+        """The instance of the masks of this pass."""
+        if self.masks is not None:
+            return 0
+        if (fixed := thread_state.overrides.get("instance")) is not None:
+            return int(fixed)
+        if self.module is None:
+            run_that_draws()
+            return check.INSTANCE_MAX
+        return instance_that_draws(self.module)
 
 
-class forward_pass:  # noqa: N801 (a context manager; as a generator it costs 2 us more)
+class forward_pass(PassScope):  # noqa: N801 (a context manager)
     """Context manager: the forward pass of an outermost module. `Module.__call__` opens it.
 
     Parameters
     ----------
-    draw, sites, n_sites
+    draw, sites, n_sites, module
         As in `ForwardPass`, which is the value of the `with` statement.
     """
 
-    __slots__ = ("before", "opened")
+    __slots__ = ()
 
-    def __init__(self, draw: int, sites: dict[int, int], n_sites: int) -> None:
-        self.before = thread_state.forward_pass
-        self.opened = ForwardPass(draw, sites, n_sites)
-
-    def __enter__(self) -> ForwardPass:
-        thread_state.forward_pass = self.opened
-        return self.opened
-
-    def __exit__(self, *exc: object) -> None:
-        thread_state.forward_pass = self.before
+    def __init__(
+        self, draw: int, sites: dict[int, int | None], n_sites: int, module: Any = None
+    ) -> None:
+        self.opened = ForwardPass(draw, sites, n_sites, module)
 
 
 def current() -> ForwardPass | None:
-    """The forward pass that is open in this thread, or None."""
+    """The forward pass that is open in the calling context, or None."""
     return thread_state.forward_pass
 
 
@@ -247,12 +274,13 @@ def stream_for(
     shared: bool = False,
     by_sub: bool = False,
     carries: bool = False,
+    counts: bool = True,
 ) -> Stream:
     """The mask key of the next random decision of a layer, or of a functional call.
 
     Inside a pass a layer uses its own site. All functional calls share the site after the last
-    layer's. Outside any pass a call is a forward pass of its own: site 0, and the draw counter of
-    the run.
+    layer's. Outside any pass a call is a forward pass of its own: instance 2**24 - 1, site 0, and
+    the draw counter of the run.
 
     Parameters
     ----------
@@ -260,7 +288,7 @@ def stream_for(
         None for functional code.
     offset : int
         Added to the layer's site, for layers with several sites.
-    samples, domain, sub, shared, by_sub, carries
+    samples, domain, sub, shared, by_sub, carries, counts
         As in `ForwardPass.stream`.
 
     Raises
@@ -274,9 +302,9 @@ def stream_for(
     if ps is None:
         run = current_run()
         stream = ForwardPass(run.free_draw, {}, 0).stream(
-            offset, samples, domain, sub, shared=shared, by_sub=by_sub
+            offset, samples, domain, sub, shared=shared, by_sub=by_sub, counts=counts
         )
-        run.free_draw += 1
+        run.free_draw += counts
         return stream
     site = ps.n_sites if layer is None else ps.sites.get(id(layer))
     if site is None:
@@ -291,12 +319,19 @@ def stream_for(
             "is not computed for several passes at once"
         )
     return ps.stream(
-        site + offset, samples, domain, sub, shared=shared, by_sub=by_sub, carries=carries
+        site + offset,
+        samples,
+        domain,
+        sub,
+        shared=shared,
+        by_sub=by_sub,
+        carries=carries,
+        counts=counts,
     )
 
 
 def batched_passes() -> int:
-    """How many Monte Carlo passes this thread computes as one batch; 0: none, or one at a time."""
+    """How many Monte Carlo passes are computed as one batch; 0: none, or one at a time."""
     return thread_state.batched_passes
 
 
@@ -307,7 +342,7 @@ def is_thinned() -> bool:
 
 
 def is_monte_carlo() -> bool:
-    """Whether this thread is in a pass of a Monte Carlo prediction."""
+    """Whether the caller is in a pass of a Monte Carlo prediction."""
     ps = thread_state.forward_pass
     return ps is not None and ps.masks is not None
 

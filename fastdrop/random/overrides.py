@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._core import Scope
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
@@ -18,19 +18,12 @@ if TYPE_CHECKING:
     from fastdrop.random.forward_pass import ForwardPass
 
 
-@contextmanager
-def mask_state(
-    *,
-    seed: int | None = None,
-    draw: int | None = None,
-    row0: int | None = None,
-    rows: ArrayLike | None = None,
-) -> Iterator[None]:
+class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
     """Context manager: fix the seed, the draw or the row numbers of the forward passes inside.
 
     Use it for micro-batches (the same draw, row0 = where the piece begins), for recomputation (the
     same draw again) and for batches that are divided over processes. Draw counters of modules do
-    not advance while `draw` is fixed.
+    not advance while `draw` is fixed. The values hold for the calling thread or asyncio task.
 
     Parameters
     ----------
@@ -42,6 +35,9 @@ def mask_state(
         Global number of the first row, in [0, 2**32).
     rows : array of int (N,), optional
         Global number of each row, instead of `row0`.
+    instance : int, optional
+        In [0, 2**24): use it instead of the instances of the modules that are called. A module
+        that has none yet does not get one.
 
     Raises
     ------
@@ -64,25 +60,33 @@ def mask_state(
     >>> bool((np.concatenate([first, second]) == whole).all())
     True
     """
-    new = dict(thread_state.overrides)
-    if seed is not None:
-        new["seed"] = check.integer(seed, "seed", 0, check.U64_MAX)
-    if draw is not None:
-        new["draw"] = check.integer(draw, "draw")
-    if row0 is not None:
-        new["row0"] = check.integer(row0, "row0")
-    if rows is not None:
-        numbers = check.row_numbers(check.as_array(rows, "rows"), new.get("row0", 0))[1]
-        new["rows"] = np.array(numbers)  # a copy: keys may outlive the caller's array
-    before, thread_state.overrides = thread_state.overrides, new
-    try:
-        yield
-    finally:
-        thread_state.overrides = before
+
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        draw: int | None = None,
+        row0: int | None = None,
+        rows: ArrayLike | None = None,
+        instance: int | None = None,
+    ) -> None:
+        new: dict[str, Any] = {}
+        if seed is not None:
+            new["seed"] = check.integer(seed, "seed", 0, check.U64_MAX)
+        if draw is not None:
+            new["draw"] = check.integer(draw, "draw")
+        if row0 is not None:
+            new["row0"] = check.integer(row0, "row0")
+        if rows is not None:
+            outer = thread_state.overrides.get("row0", 0)
+            numbers = check.row_numbers(check.as_array(rows, "rows"), new.get("row0", outer))[1]
+            new["rows"] = np.array(numbers)  # a copy: keys may outlive the caller's array
+        if instance is not None:
+            new["instance"] = check.integer(instance, "instance", 0, check.INSTANCE_MAX)
+        super().__init__({"added": new})
 
 
-@contextmanager
-def batch_of_rows(start: int, count: int, draw: int) -> Iterator[None]:
+def batch_of_rows(start: int, count: int, draw: int) -> Scope:
     """Context manager: the forward passes inside compute the samples [start, start + count).
 
     A loop that computes many samples in batches opens it for each batch, so that the random numbers
@@ -97,31 +101,15 @@ def batch_of_rows(start: int, count: int, draw: int) -> Iterator[None]:
         The draw of all batches, which is not counted.
     """
     before = thread_state.overrides
-    new = {"draw": draw, **before}
+    new: dict[str, Any] = {} if "draw" in before else {"draw": draw}
     if before.get("rows") is not None:
         new["rows"] = before["rows"][start : start + count]
     else:
         new["row0"] = before.get("row0", 0) + start
-    thread_state.overrides = new
-    try:
-        yield
-    finally:
-        thread_state.overrides = before
+    return Scope({"added": new})
 
 
-@contextmanager
-def monte_carlo(
-    draw: int,
-    seed: int,
-    row0: int,
-    masks: str,
-    *,
-    passes: int = 0,
-    samples: int = 0,
-    rows: npt.NDArray[np.uint32] | None = None,
-    thinned: bool = False,
-    cache: list[Any] | None = None,
-) -> Iterator[list[ForwardPass]]:
+class monte_carlo(Scope):  # noqa: N801 (a context manager)
     """Context manager: the forward passes inside are passes of a Monte Carlo prediction.
 
     Dropout then draws masks in evaluation mode too. A forward pass that is open outside (a
@@ -151,33 +139,63 @@ def monte_carlo(
         samples. Empty at first. Used by the forward pass that is opened first, in case a model's
         `__call__` opens several.
 
-    Yields
-    ------
-    list of ForwardPass
+    Attributes
+    ----------
+    opened : list of ForwardPass
         The passes that were opened so far. The `calls` of a pass tell whether it drew a mask.
     """
-    t = thread_state
-    opened: list[ForwardPass] = []
-    before = t.overrides, t.forward_pass, t.batched_passes, t.batched_samples
-    t.overrides = {
-        "draw": draw,
-        "seed": seed,
-        "row0": row0,
-        "masks": masks,
-        "rows": rows,
-        "thinned": thinned,
-        "caches": [] if cache is None else [cache],
-        "opened": opened,
-    }
-    t.forward_pass, t.batched_passes, t.batched_samples = None, passes, samples
-    try:
-        yield opened
-    finally:
-        t.overrides, t.forward_pass, t.batched_passes, t.batched_samples = before
+
+    def __init__(
+        self,
+        draw: int,
+        seed: int,
+        row0: int,
+        masks: str,
+        *,
+        passes: int = 0,
+        samples: int = 0,
+        rows: npt.NDArray[np.uint32] | None = None,
+        thinned: bool = False,
+        cache: list[Any] | None = None,
+    ) -> None:
+        self.opened: list[ForwardPass] = []
+        super().__init__(
+            {
+                "overrides": {
+                    "draw": draw,
+                    "seed": seed,
+                    "row0": row0,
+                    "masks": masks,
+                    "rows": rows,
+                    "thinned": thinned,
+                    "caches": [] if cache is None else [cache],
+                    "opened": self.opened,
+                },
+                "forward_pass": None,
+                "batched_passes": passes,
+                "batched_samples": samples,
+                "reads_passes": False,
+            },
+            ends_in_copies=True,
+        )
+
+
+def outside_passes() -> Scope:
+    """Context manager: the block is no part of a forward pass or a prediction that surrounds it.
+
+    `fastdrop.fit` trains in such a block, so that the forward function of one model may train
+    another one. Operations are recorded for backward in it.
+    """
+    return Scope({"outside_passes": True, "grad_enabled": True}, ends_in_copies=True)
+
+
+def without_init() -> Scope:
+    """Context manager: new layers draw no random weights."""
+    return Scope({"skips_init": True}, ends_in_copies=True)
 
 
 def is_busy() -> bool:
-    """Whether this thread is in a forward pass, or in `mask_state` or `monte_carlo`."""
+    """Whether the caller is in a forward pass, or in `mask_state` or `monte_carlo`."""
     return thread_state.forward_pass is not None or bool(thread_state.overrides)
 
 

@@ -7,14 +7,16 @@ from the run's seed and a name.
 
 from __future__ import annotations
 
+import itertools
+import weakref
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from fastdrop._core import Scope
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop.random.thread_state import thread_state
 
 
@@ -29,38 +31,80 @@ class Run:
         The named generators that were used so far.
     free_draw : int
         The draw of the next functional call outside any module, in [0, 2**32].
+    instances : WeakKeyDictionary
+        The instance of each outermost module that has one. It stands here and not in the modules:
+        a copy of a module has none, and another run gives it another one.
+    next_instance : int
+        The instance of the next module that draws its first mask, in [0, 2**24 - 1].
+    numbers : iterator of int
+        Gives next_instance. `next` of an iterator is one step for all threads.
+    thread : int or None
+        The thread that drew last.
+    threads : dict
+        For each thread that drew: the threads that were alive when it drew its first mask.
+    warned : bool
+        Whether the warning about several threads was given.
     """
 
-    __slots__ = ("free_draw", "generators", "seed")
+    __slots__ = (
+        "free_draw",
+        "generators",
+        "instances",
+        "next_instance",
+        "numbers",
+        "seed",
+        "thread",
+        "threads",
+        "warned",
+    )
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.generators: dict[str, np.random.Generator] = {}
         self.free_draw = 0
+        self.instances: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.start_instances(0)
+        self.thread: int | None = None
+        self.threads: dict[int, set[int | None]] = {}
+        self.warned = False
+
+    def start_instances(self, first: int) -> None:
+        """Give modules the instances from `first` on."""
+        self.next_instance, self.numbers = first, itertools.count(first)
+
+    def keep_instances(self, other: Run) -> None:
+        """Take over the instances of another run that this run has given already."""
+        for reference in other.instances.keyrefs():
+            module = reference()
+            number = None if module is None else other.instances.get(module)
+            if number is not None and number < self.next_instance:
+                self.instances[module] = number
 
 
 _process_run = Run(0)
 
 
 def current_run() -> Run:
-    """The run of this thread: its own one inside `own_run`, otherwise the run of the process."""
-    return thread_state.run or _process_run
+    """The run of this context: its own one inside `own_run`, otherwise the run of the process."""
+    own: own_run | None = thread_state.run
+    return _process_run if own is None else own.run
 
 
 def _begin(run: Run) -> None:
     """Make `run` the current run."""
     global _process_run
-    if thread_state.run:
-        thread_state.run = run
-    else:
+    own: own_run | None = thread_state.run
+    if own is None:
         _process_run = run
+    else:
+        own.run = run
 
 
 def manual_seed(seed: int) -> None:
     """Seed all randomness of the run: masks, initial weights, shuffling, mixup.
 
-    All named generators and the draw counter of functional calls start again. The draw counters of
-    modules (`Module.draw`) do not change.
+    All named generators, the draw counter of functional calls and the instances of modules start
+    again. The draw counters of modules (`Module.draw`) do not change.
 
     Parameters
     ----------
@@ -131,19 +175,52 @@ def get_state() -> dict[str, Any]:
     Returns
     -------
     dict
-        "seed", "free_draw" and the states of all named generators ("generators"). All values can be
-        written as JSON.
+        "seed", "free_draw", "next_instance" and the states of all named generators ("generators").
+        All values can be written as JSON.
     """
     run = current_run()
     return {
         "seed": run.seed,
         "free_draw": run.free_draw,
+        "next_instance": run.next_instance,
         "generators": {name: g.bit_generator.state for name, g in sorted(run.generators.items())},
     }
 
 
+def _generator_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a generator must be a str, got {check.describe(name)}")
+    return name
+
+
+def _generator(bits: Any) -> np.random.Generator:
+    """A generator in this state of its bit generator. Validates untrusted input.
+
+    NumPy itself accepts states that no PCG64 has, for example an even increment.
+    """
+    if not isinstance(bits, dict) or bits.get("bit_generator") != "PCG64":
+        raise ValueError(f"a generator's state must be of PCG64, got {check.describe(bits)}")
+    state = bits["state"]
+    if not isinstance(state, dict):
+        raise TypeError(f"a generator's state must be a dict, got {check.describe(state)}")
+    whole = check.integer(state["state"], "a generator's state", 0, 2**128 - 1)
+    step = check.integer(state["inc"], "a generator's increment", 0, 2**128 - 1)
+    if step % 2 == 0:
+        raise ValueError(f"a generator's increment must be odd, got {step}")
+    generator = np.random.Generator(np.random.PCG64(0))
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": whole, "inc": step},
+        "has_uint32": check.integer(bits["has_uint32"], "has_uint32", 0, 1),
+        "uinteger": check.integer(bits["uinteger"], "uinteger", 0, check.U32_MAX),
+    }
+    return generator
+
+
 def set_state(state: dict[str, Any]) -> None:
     """Continue the run from a state that `get_state` returned.
+
+    Modules keep their instances, unless the state's "next_instance" says that they got them later.
 
     Parameters
     ----------
@@ -153,7 +230,7 @@ def set_state(state: dict[str, Any]) -> None:
     Raises
     ------
     TypeError, ValueError
-        When the seed or the draw is not an integer in its range.
+        When the seed, the draw or the instance is not an integer in its range.
 
     Examples
     --------
@@ -164,20 +241,32 @@ def set_state(state: dict[str, Any]) -> None:
     >>> fd.random.generator("mine").random() == first
     True
     """
+    _begin(_run_of(state))
+
+
+def _run_of(state: dict[str, Any]) -> Run:
+    """The run that continues from a state of `get_state`."""
     run = Run(check.integer(state["seed"], "state['seed']", 0, check.U64_MAX))
     run.free_draw = check.integer(state["free_draw"], "state['free_draw']", 0, check.U32_MAX + 1)
+    first = state.get("next_instance", 0)  # states of older versions have none
+    run.start_instances(check.integer(first, "state['next_instance']", 0, check.INSTANCE_MAX))
+    run.keep_instances(current_run())
     for name, bits in state["generators"].items():
-        g = np.random.Generator(np.random.PCG64(0))
-        g.bit_generator.state = bits
-        run.generators[name] = g
+        run.generators[_generator_name(name)] = _generator(bits)
+    return run
+
+
+def restore_run(run: Run, state: dict[str, Any]) -> None:
+    """Undo `set_state`: continue `run` from a state that it had, with its modules' instances."""
     _begin(run)
+    set_state(state)
 
 
-@contextmanager
-def own_run(start: int | dict[str, Any]) -> Iterator[None]:
-    """Context manager: inside, this thread has a run of its own.
+class own_run(Scope, BlockDecorator):  # noqa: N801 (a context manager)
+    """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
-    The run outside, which other threads may use, does not change. `mask_state`, an open forward
+    The run outside, which other threads may use, does not change. With a seed, the first module
+    that draws a mask inside has instance 0. `mask_state`, an open forward
     pass and a Monte Carlo prediction that surround the block have no effect inside it. They
     continue after it.
 
@@ -201,14 +290,23 @@ def own_run(start: int | dict[str, Any]) -> Iterator[None]:
     >>> fd.initial_seed()
     1
     """
-    t = thread_state
-    before = t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples
-    t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = Run(0), None, {}, 0, 0
-    try:
+
+    def __init__(self, start: int | dict[str, Any]) -> None:
+        self.start = start
         if isinstance(start, dict):
-            set_state(start)
+            self.run = _run_of(start)
         else:
-            manual_seed(start)
-        yield
-    finally:
-        t.run, t.forward_pass, t.overrides, t.batched_passes, t.batched_samples = before
+            self.run = Run(check.integer(start, "seed", 0, check.U64_MAX))
+        super().__init__(
+            {
+                "run": self,
+                "forward_pass": None,
+                "overrides": {},
+                "batched_passes": 0,
+                "batched_samples": 0,
+                "reads_passes": False,
+            }
+        )
+
+    def _recreate_cm(self) -> own_run:
+        return type(self)(self.start)  # as a decorator: each call starts anew

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from fastdrop import nn
-    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop._utils.typing import ArrayLike, Float32Array, PathLike
     from fastdrop.train import Epoch
 
 # Samples predicted at a time. Sparse rows are converted to dense rows for one such block only.
@@ -151,6 +151,43 @@ class BaseDropoutEstimator(BaseEstimator):
             X, y, sample_weight, go_on=_flag(self, "warm_start") and hasattr(self, "model_")
         )
 
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Load an estimator from a file that `fastdrop.save` wrote.
+
+        Nothing of the file is run, other than when a pickle is loaded. The state of the optimiser
+        and a generator given as `random_state` are not in the file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A file written by ``fastdrop.save(estimator, path)``. The command line reads it too, and
+            `fastdrop.load` gives a Predictor of it, which needs no scikit-learn.
+
+        Returns
+        -------
+        self : object
+            A fitted estimator that predicts the same.
+
+        Raises
+        ------
+        ValueError
+            The file is truncated, or holds no estimator of this class.
+        OSError
+            The file cannot be read.
+        """
+        from fastdrop.sklearn.files import load_estimator
+
+        loaded: Self = load_estimator(cls, path)
+        return loaded
+
+    def __fastdrop_model__(self) -> tuple[nn.Module, dict[str, Any]]:
+        """The network and the description that `fastdrop.save` writes."""
+        from fastdrop.sklearn.files import description
+
+        check_is_fitted(self, "model_")
+        return self.model_, description(self)
+
     # ---- training ----
 
     def _train(
@@ -194,14 +231,16 @@ class BaseDropoutEstimator(BaseEstimator):
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
+            if go_on:  # the first module of its run, also if it was copied or unpickled
+                random.set_instances({model: 0})
             size = self.batch_size
             size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
             batch = min(size, len(parts[1]))
             # The penalty counts samples by their weights: weight 2 is as two samples.
             weight = 1.0 if sample_weight is None else float(np.mean(parts[2], dtype=np.float64))
-            optimizer = (
-                self._optimizer if partial and go_on else self._solver(model, batch * weight)
-            )
+            # An estimator that was loaded from a file has no optimiser yet.
+            optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
+            optimizer = optimizer or self._solver(model, batch * weight)
             options = self._stopping(held_out) if not partial else {}
             history = fit(
                 model,

@@ -17,7 +17,7 @@ from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.evaluate import ModelArrays, evaluate_arrays, model_arrays, normalized_weights
 from fastdrop.train.mixup import mix_inputs, mix_targets
 from fastdrop.train.progress import Progress
-from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run
+from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run, set_start
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,10 +53,10 @@ class TrainingRun:
         # The scheduler if it is stepped after each step. It may be of any class with a step().
         self.step_scheduler: Any = options.scheduler if options.scheduler_every == "step" else None
         content = open_checkpoint(options.checkpoint, options.resume)
-        before = random.get_state()
+        run, before = random.current_run(), random.get_state()
         try:
             if content is not None:  # so that the same validation data are set aside
-                random.set_state(content["extra"]["fit"]["start"])
+                set_start(content, options.checkpoint)
             self.start = random.get_state()
             data, self.validation = self._split_data()
             weights = data.sample_weight
@@ -76,7 +76,7 @@ class TrainingRun:
                 self.state = resume_run(content, options, self.batches)
             self.saved_at = self.state.total_steps
         except BaseException:
-            random.set_state(before)
+            random.restore_run(run, before)
             raise
 
     def _split_data(self) -> tuple[Dataset, ModelArrays | None]:
@@ -101,6 +101,12 @@ class TrainingRun:
             self.progress.say(
                 f"continuing {options.checkpoint} after epoch {state.epoch}, step {state.step}"
             )
+        with random.outside_passes():
+            self._train()
+        return state.history
+
+    def _train(self) -> None:
+        options, state = self.options, self.state
         try:
             self.model.train()
             while state.epoch < options.epochs and not state.history.stopped:
@@ -110,7 +116,6 @@ class TrainingRun:
         finally:
             self.model.eval()
             self.progress.close()
-        return state.history
 
     # ---- epochs ----
 

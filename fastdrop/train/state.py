@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import random
+from fastdrop._utils import validation as check
 from fastdrop.io.checkpoint import read_checkpoint, restore, save_checkpoint
 from fastdrop.train.history import History
 
@@ -71,12 +73,96 @@ class RunState:
         }
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> RunState:
-        """Inverse of `to_dict`. Ignores other entries."""
-        history = History(saved["history"])
-        history.best_epoch, history.stopped = saved["best_epoch"], saved["stopped"]
-        names = ("epoch", "step", "total_steps", "order", "sums", "best", "waited", "best_weights")
-        return cls(history=history, **{name: saved[name] for name in names})
+    def from_dict(cls, saved: dict[str, Any], rows: int, steps: int) -> RunState:
+        """Inverse of `to_dict`. Validates untrusted input; ignores other entries.
+
+        Parameters
+        ----------
+        saved : dict
+            From a checkpoint.
+        rows, steps : int
+            Samples and steps of an epoch.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            No run has such a state.
+        """
+        epoch, total = (
+            check.integer(saved[name], name, 0, 2**53) for name in ("epoch", "total_steps")
+        )
+        step = check.integer(saved["step"], "step", 0, steps)
+        if total != epoch * steps + step:
+            raise ValueError(f"total_steps must be {epoch * steps + step}, got {total}")
+        best = saved["best"]
+        if best is not None and (isinstance(best, bool) or not isinstance(best, (int, float))):
+            raise TypeError(f"best must be a number or None, got {check.describe(best)}")
+        sums = saved["sums"]
+        if not isinstance(sums, list) or len(sums) != 4 or not all(map(_is_number, sums)):
+            raise TypeError(f"sums must be four numbers, got {check.describe(sums)}")
+        history = _checked_history(saved["history"], epoch)
+        history.stopped = check.flag(saved["stopped"], "stopped")
+        if saved["best_epoch"] is not None:
+            history.best_epoch = check.integer(saved["best_epoch"], "best_epoch", 0, epoch)
+        return cls(
+            epoch,
+            step,
+            total,
+            _checked_order(saved["order"], rows),
+            list(sums),
+            best,
+            check.integer(saved["waited"], "waited"),
+            saved["best_weights"],  # `resume_run` checks them: they must fit the model
+            history,
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _checked_order(order: Any, rows: int) -> npt.NDArray[np.int64] | None:
+    """The order of an epoch's samples: a permutation of them, or None."""
+    if order is None:
+        return None
+    numbers = check.labels(order, "order", rows)
+    if len(numbers) != rows or (np.bincount(numbers, minlength=rows) != 1).any():
+        raise ValueError(f"order must have each of the {rows} samples once")
+    return numbers
+
+
+def _checked_history(figures: Any, epochs: int) -> History:
+    """A history whose figures are lists of numbers, one for each epoch."""
+    if not isinstance(figures, dict) or not all(
+        isinstance(name, str)
+        and isinstance(values, list)
+        and len(values) <= epochs
+        and all(map(_is_number, values))
+        for name, values in figures.items()
+    ):
+        raise TypeError(
+            f"history must be lists of {epochs} numbers by name, got {check.describe(figures)}"
+        )
+    history = History(figures)
+    if history.epochs != epochs:
+        raise ValueError(f"history must be of {epochs} epochs, got {history.epochs}")
+    return history
+
+
+def _check_weights(weights: Any, last: Any) -> None:
+    """An error if the weights of the best epoch have other shapes than those of the last step."""
+    if weights is None:
+        return
+    if not isinstance(weights, dict) or weights.keys() != last.keys():
+        raise ValueError("best_weights must have the keys of the model's weights")
+    for name, array in last.items():
+        found = np.asarray(weights[name])
+        expected = np.asarray(array)
+        if found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
+            raise ValueError(
+                f"best_weights[{name!r}] must be {check.describe(expected)}, "
+                f"got {check.describe(weights[name])}"
+            )
 
 
 def run_identity(options: FitOptions, batches: Batches) -> dict[str, Any]:
@@ -111,9 +197,30 @@ def open_checkpoint(path: str | None, resume: bool) -> dict[str, Any] | None:
             f"the checkpoint {path!r} exists: continue it with resume=True, or remove it"
         )
     content = read_checkpoint(path)
-    if not isinstance(content["extra"], dict) or "fit" not in content["extra"]:
+    extra = content["extra"]
+    if not isinstance(extra, dict) or not isinstance(extra.get("fit"), dict):
         raise ValueError(f"{path!r} was not written by fit: read it with load_checkpoint")
     return content
+
+
+def set_start(content: dict[str, Any], path: str | None) -> None:
+    """Set the random state in which the run of a checkpoint began.
+
+    Raises
+    ------
+    ValueError
+        The checkpoint holds no such state.
+    """
+    try:
+        random.set_state(content["extra"]["fit"]["start"])
+    except Exception as error:  # the file may hold anything
+        raise _bad_run(path, error) from None
+
+
+def _bad_run(path: str | None, error: Exception) -> ValueError:
+    return ValueError(
+        f"the checkpoint {path!r} holds no state of a run ({type(error).__name__}: {error})"
+    )
 
 
 def resume_run(content: dict[str, Any], options: FitOptions, batches: Batches) -> RunState:
@@ -127,13 +234,18 @@ def resume_run(content: dict[str, Any], options: FitOptions, batches: Batches) -
     saved, path = content["extra"]["fit"], options.checkpoint
     assert path is not None
     for name, value in run_identity(options, batches).items():
-        if saved[name] != value:
+        if name not in saved or type(saved[name]) is not type(value) or saved[name] != value:
             raise ValueError(
-                f"the checkpoint {path!r} was made with {name} = {saved[name]}, "
+                f"the checkpoint {path!r} was made with {name} = {saved.get(name)}, "
                 f"this run has {value}"
             )
+    try:
+        state = RunState.from_dict(saved, len(batches.x), len(batches))
+        _check_weights(state.best_weights, content["model"])
+    except Exception as error:  # the file may hold anything
+        raise _bad_run(path, error) from None
     restore(content, path, options.model, options.optimizer, options.scheduler)
-    return RunState.from_dict(saved)
+    return state
 
 
 def save_run(options: FitOptions, batches: Batches, state: RunState, start: dict[str, Any]) -> None:

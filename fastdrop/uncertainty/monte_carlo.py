@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -41,8 +41,17 @@ class MCWarning(UserWarning):
     """
 
 
+class RowPredictor(Protocol):
+    """What `mc_predict` needs of a `fastdrop.predictor.Predictor`."""
+
+    def mc_predict(
+        self, rows: Any, samples: int = 50, seed: int = 0, **options: Any
+    ) -> MCPrediction:
+        """The passes of raw rows."""
+
+
 def mc_predict(
-    model: nn.Module,
+    model: nn.Module | RowPredictor,
     x: Tensor | ArrayLike,
     samples: int = 50,
     seed: int = 0,
@@ -69,11 +78,13 @@ def mc_predict(
 
     Parameters
     ----------
-    model : Module
-        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...) or function
-        (``F.dropout``).
+    model : Module or Predictor
+        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...) or a
+        function (``F.dropout``). Of a
+        `fastdrop.predictor.Predictor` the result is that of its ``mc_predict``: probabilities of
+        its classes, or numbers in the units of its target.
     x : array (N, ...)
-        The samples, converted to float32.
+        The samples, converted to float32. For a Predictor: raw rows.
     samples : int, default 50
         T, the number of passes; at least 1.
     seed : int, default 0
@@ -153,7 +164,23 @@ def mc_predict(
     >>> mc.mean.shape, mc.entropy.shape
     ((5, 3), (5,))
     """
-    checked_module(model, "model")
+    if hasattr(type(model), "__fastdrop_model__") and hasattr(model, "mc_predict"):
+        return _of_rows(
+            cast("RowPredictor", model),
+            x,
+            samples,
+            seed,
+            masks=masks,
+            batch_size=batch_size,
+            output=output,
+            tolerance=tolerance,
+            max_samples=max_samples,
+            keep=keep,
+            tau=tau,
+            row0=row0,
+            progress=progress,
+        )
+    model = checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
     samples = check.integer(samples, "samples", 1)
@@ -172,7 +199,7 @@ def mc_predict(
         )
     if tau is not None:
         tau = check.real(tau, "tau", low=0, open_low=True)
-    array = check.floats(x, "x", minimum_ndim=1)
+    array = check.floats(x, "x", minimum_ndim=1, from_table=True)
     row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(array)))
     with evaluating(model), no_grad(), Meter(len(array) * samples, "pass", progress) as meter:
         runner = _PassRunner(model, seed, masks, THINNED and masks == "shared")
@@ -213,6 +240,15 @@ def mc_predict(
         passes=_joined([piece.passes for piece in pieces]),
         log_variances=_joined([piece.log_variances for piece in pieces]),
     )
+
+
+def _of_rows(
+    predictor: RowPredictor, rows: Any, samples: int, seed: int, output: str, **options: Any
+) -> MCPrediction:
+    """The passes of a `fastdrop.predictor.Predictor`, which knows what its outputs mean."""
+    if output != "auto":
+        options["output"] = output
+    return predictor.mc_predict(rows, samples, seed, **options)
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -276,9 +312,10 @@ class _PassRunner:
         """One pass at a time."""
         outputs = []
         for t in range(first, first + count):
-            with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows) as passes:
+            block = random.monte_carlo(t, self.seed, row0, self.masks, rows=rows)
+            with block:
                 outputs.append(_with_rows(self.model(x), len(x)).data)
-            self.drew = self.drew or any(opened.calls for opened in passes)
+            self.drew = self.drew or any(opened.calls for opened in block.opened)
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _batched(
@@ -292,7 +329,7 @@ class _PassRunner:
     ) -> Float64Array:
         """All passes in one computation, whose row n * count + t is pass first + t of sample n."""
         n = len(x)
-        with random.monte_carlo(
+        block = random.monte_carlo(
             first,
             self.seed,
             row0,
@@ -302,9 +339,10 @@ class _PassRunner:
             rows=rows,
             thinned=self.thinned,
             cache=cache,
-        ) as passes:
+        )
+        with block:
             y = self.model(x)
-            self.drew = self.drew or any(opened.calls for opened in passes)
+            self.drew = self.drew or any(opened.calls for opened in block.opened)
             with reading_passes():
                 array = _with_rows(y, n * (count if type(y) is PassTensor else 1)).data
         if type(y) is PassTensor:

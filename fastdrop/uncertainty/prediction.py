@@ -384,8 +384,9 @@ class MCPrediction:
 
     def _log_probability(self, y: npt.NDArray[Any]) -> Float64Array:
         """The logarithm of the mean probability of the classes y."""
-        if y.dtype.kind not in "iu" or y.shape != (len(self),):
+        if y.dtype.kind not in "iub" or y.shape != (len(self),):
             raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
+        y = y.astype(np.intp)  # a bool array would be a mask
         probabilities = self.class_probabilities
         classes = probabilities.shape[1]
         if y.size and not 0 <= y.min() <= y.max() < classes:

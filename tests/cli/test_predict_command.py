@@ -94,7 +94,7 @@ def test_all_output_formats_hold_the_same_figures(folder, predict):
 
 def test_figures_are_those_of_mc_predict(folder, predict):
     x, made = np.load("x.npy"), Preparation.from_dict(fd.io.read_info("numbers"))
-    mc = fd.mc_predict(fd.load("numbers"), made.samples(x), 9, 3, output="raw")
+    mc = fd.mc_predict(fd.io.load("numbers"), made.samples(x), 9, 3, output="raw")
     predict("numbers", "x.npy", "--mc", 9, "--seed", 3, "--out", "o.npz")
     saved = np.load("o.npz")
     np.testing.assert_allclose(
@@ -104,7 +104,7 @@ def test_figures_are_those_of_mc_predict(folder, predict):
     assert saved["std"].min() > 1  # in the units of y, whose spread is about 100
     made = Preparation.from_dict(fd.io.read_info("classes"))
     mc = fd.mc_predict(
-        fd.load("classes"),
+        fd.io.load("classes"),
         made.samples(load_csv("t.csv").x),
         9,
         3,

@@ -1,14 +1,18 @@
 """``fastdrop predict`` with wrong input, invalid preparations, and models that do not fit."""
 
+import io
 import itertools
 import os
+import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
 from fastdrop import models, nn
+from fastdrop.cli import main
 from helpers.preparations import COLUMNS, preparation
 
 
@@ -20,7 +24,7 @@ def test_rows_before_a_bad_row_are_answered(folder, predict):
         (b"1;2\n", "2 fields"),
         (b"1;2;x\n", "expected a finite number, got 'x'"),
         (b"1;2;inf\n", "finite"),
-        (b"1;2;\xff\n", "UTF-8"),
+        (b"1;2;\xff\n", "expected a finite number, got 'ÿ'"),
         (b'1;2;"\n', "unexpected end"),
     ):
         (folder / "o.csv").write_text("before")
@@ -213,3 +217,100 @@ def test_models_that_do_not_fit_their_preparation(folder, predict):
         predict("m", "x.npy", status=2)
     (folder / "m").write_bytes(whole.replace(b'\\"version\\": 1', b'\\"version\\": 2'))
     assert "is of version 2, this fastdrop reads version 1" in predict("m", "x.npy", status=2)[1]
+
+
+BAD_ROWS = {
+    "text": "1;2;x\n",
+    "missing": "1;2;\n",
+    "short": "1;2\n",
+    "infinite": "1;inf;2\n",
+    "large": "1;1e300;2\n",
+    "quote": '1;2;"3"4\n',
+}
+
+
+def skipping(*arguments, stdin, status, capfdbinary, monkeypatch):
+    """(lines of standard output, lines of standard error) with --on-error skip."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+    assert main(["predict", *map(str, arguments), "--on-error", "skip"]) == status
+    sys.stdout.flush()
+    out, err = capfdbinary.readouterr()
+    return out.decode().splitlines(), err.decode().splitlines()
+
+
+@pytest.mark.parametrize("extra", [[], ["--mc", "3"]], ids=["plain", "passes"])
+def test_skipped_rows_leave_their_places_empty(folder, predict, extra, capfdbinary, monkeypatch):
+    """The other rows are answered as without the bad ones, with the masks of their places."""
+    text = (folder / "x.csv").read_text().splitlines(keepends=True)[:12]
+    good = predict("numbers", "-", *extra, stdin="".join(text).encode())[0].splitlines()
+    places = [0, 3, 4, 7, 9, 11]
+    for place, bad in zip(places, BAD_ROWS.values(), strict=True):
+        text[place] = bad
+    out, err = skipping(
+        "numbers",
+        "-",
+        *extra,
+        stdin="".join(text).encode(),
+        status=len(places),
+        capfdbinary=capfdbinary,
+        monkeypatch=monkeypatch,
+    )
+    empty = "," if extra else '""'
+    assert out[0] == good[0] and len(out) == 13
+    for place in range(12):
+        assert out[1 + place] == (empty if place in places else good[1 + place])
+    assert [line.split(" skipped: ")[0] for line in err] == [
+        f"fastdrop predict: row {place} (from 0)" for place in places
+    ]
+    for line, words in zip(
+        err, ["got 'x'", "missing", "2 fields", "finite", "float32", "line 12"], strict=True
+    ):
+        assert words in line
+
+
+def test_skipped_rows_in_all_formats(folder, capfdbinary, monkeypatch):
+    x = np.load("x.npy")
+    x[[0, 5]] = np.nan
+    np.save("bad.npy", x)
+    np.savez("bad.npz", x=x)
+    whole = np.delete(np.arange(50), [0, 5])
+    for name, ending in itertools.product(("bad.npy", "bad.npz"), ("npy", "npz", "jsonl")):
+        for model in ("numbers", "raw"):
+            common = {"stdin": b"", "capfdbinary": capfdbinary, "monkeypatch": monkeypatch}
+            assert main(["predict", model, "x.npy", "--out", f"all.{ending}"]) == 0
+            skipping(model, name, "--out", f"o.{ending}", status=2, **common)
+            if ending == "jsonl":
+                found = pathlib.Path("o.jsonl").read_text().splitlines()
+                expected = pathlib.Path("all.jsonl").read_text().splitlines()
+                assert found[0] == found[5] == '{"prediction": null}'
+                assert [found[i] for i in whole] == [expected[i] for i in whole]
+                continue
+            found, expected = (np.load(f"{stem}.{ending}") for stem in ("o", "all"))
+            if ending == "npz":
+                found, expected = found["prediction"], expected["prediction"]
+            assert np.isnan(found[[0, 5]]).all()
+            np.testing.assert_array_equal(found[whole], expected[whole])
+
+
+def test_skipped_rows_of_labels(folder, capfdbinary, monkeypatch):
+    """Labels become text in an archive, so that a row can be without one."""
+    common = {"capfdbinary": capfdbinary, "monkeypatch": monkeypatch}
+    rows = b"1,2,3\n1,2,x\n" + b"3,2,1\n" * 2
+    fd.save(models.mlp(3, (4,), 2), "m", info=preparation(classes=[3, 7]))
+    skipping("m", "-", "--out", "o.npz", stdin=rows, status=1, **common)
+    labels = np.load("o.npz")["prediction"].tolist()
+    assert labels[1] == "" and set(labels) <= {"", "3", "7"} and len(labels) == 4
+    out, _ = skipping("m", "-", "--format", "jsonl", stdin=rows, status=1, **common)
+    assert out[1] == '{"prediction": null, "probability": null}'
+    out, err = skipping("m", "-", stdin=b"x,2,3\n" * 300, status=125, **common)
+    assert out == ["prediction,3,7", *[",,"] * 300] and len(err) == 300
+
+
+def test_a_file_that_cannot_be_read_is_no_bad_row(folder, predict):
+    for arguments, stdin in (
+        (["numbers", "-"], b""),
+        (["numbers", "-"], b"1,2\n3,4\n"),
+        (["numbers", "-"], b"1,2,3\n\0\0\0\n"),
+        (["numbers", "none.csv"], b""),
+    ):
+        predict(*arguments, "--on-error", "skip", stdin=stdin, status=2)

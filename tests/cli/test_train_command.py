@@ -119,7 +119,7 @@ def test_json_lines_and_ignored_columns(tmp_path):
         )
         assert "network 4-8-2" in out and "--mc 50" in out
     one, two = (
-        fd.load(tmp_path / f"{name}.safetensors").state_dict() for name in ("t.csv", "t.jsonl")
+        fd.io.load(tmp_path / f"{name}.safetensors").state_dict() for name in ("t.csv", "t.jsonl")
     )
     assert all((one[key] == two[key]).all() for key in one)
     answers = [
@@ -133,9 +133,56 @@ def test_json_lines_and_ignored_columns(tmp_path):
 def test_a_header_that_looks_like_numbers(tmp_path):
     (tmp_path / "t.csv").write_text("2019,2020,2021\n" + "1,2,yes\n3,5,no\n2,9,no\n" * 5)
     options = ["--data", "t.csv", "--hidden", "4", "--epochs", "1", "--quiet"]
-    assert "network 2-4-3" in run("train", *options, cwd=tmp_path)[0]
     assert "network 2-4-2" in run("train", *options, "--header", "yes", cwd=tmp_path)[0]
+    out, _ = run("train", *options, cwd=tmp_path)
+    assert "network 2-4-2" in out and "names in the first line" in out
+    _, err = run("train", *options, "--header", "no", cwd=tmp_path, status=2)
+    assert "line 1: the target, column 3, is '2021' among other text" in err
     assert len(read(run("predict", "t.safetensors", "t.csv", cwd=tmp_path)[0])) == 15
+
+
+def test_the_columns_are_shown_and_can_be_decided(tmp_path):
+    rows = [f"{i % 9}.5;{'-' if i == 7 else i};z{i % 3};{i % 2}" for i in range(40)]
+    text = "a;b;c;y\n" + "\n".join(rows).replace(".", ",") + "\n"
+    (tmp_path / "t.csv").write_text(text)
+    options = ["--data", "t.csv", "--hidden", "4", "--epochs", "1", "--quiet"]
+    out, err = run("train", *options, cwd=tmp_path)
+    head = out[: out.index("t: 32 training samples")].splitlines()
+    assert head[0].startswith("t.csv: fields separated by semicolon")
+    assert head[1].split() == ["column", "kind", "missing", "categories", "example"]
+    assert [line.split()[:2] for line in head[2:6]] == [
+        ["a", "number"],
+        ["b", "number"],
+        ["c", "category"],
+        ["y", "classes"],
+    ]
+    assert "decimal comma" in head[2] and "median, and an indicator" in head[3] and err == ""
+    assert "network 6-4-2" in out  # a, b and its indicator, three categories
+    out, _ = run("train", *options, "--columns", "b=ignore,c=ignore", "a=category", cwd=tmp_path)
+    assert "network 9-4-2" in out
+    for wrong in ("b", "b=integer", "=number"):
+        _, err = run("train", *options, "--columns", wrong, cwd=tmp_path, status=2)
+        assert "--columns must be NAME=KIND with a kind of number, category, flag" in err
+        assert err.rstrip().endswith(f"got {wrong!r}")
+    # Without pandas the model is the same.
+    run("train", *options, "--out", "one", cwd=tmp_path)
+    run("train", *options, "--out", "two", cwd=tmp_path, code=without("pandas"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("kinds", [("csv", "jsonl"), ("jsonl", "csv")])
+def test_true_and_false_in_csv_and_json(tmp_path, kinds):
+    """A table with True, written by Python, and with true, written by JSON, is the same table."""
+    rows = [(i % 7 / 7, i % 2 == 0, "yn"[i % 3 == 0]) for i in range(30)]
+    (tmp_path / "t.csv").write_text("x,flag,y\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    (tmp_path / "t.jsonl").write_text(
+        "".join(json.dumps(dict(zip(("x", "flag", "y"), row, strict=True))) + "\n" for row in rows)
+    )
+    first, second = (f"t.{kind}" for kind in kinds)
+    options = ["--hidden", "4", "--epochs", "1", "--quiet", "--out", "m"]
+    run("train", "--data", first, *options, cwd=tmp_path)
+    answers = [run("predict", "m", name, cwd=tmp_path)[0] for name in (first, second)]
+    assert answers[0] == answers[1] and len(read(answers[0])) == 30
 
 
 def test_regression_in_the_targets_units(tmp_path):
@@ -216,7 +263,7 @@ def test_options_reach_the_training(tmp_path):
         "2",
         cwd=tmp_path,
     )
-    model = fd.load(tmp_path / "a.safetensors")
+    model = fd.io.load(tmp_path / "a.safetensors")
     assert [layer.p for layer in model if hasattr(layer, "p")] == [0.2, 0.5, 0.25]
     assert [type(layer).__name__ for layer in model][2] == "Tanh" and not model.training
     for layer in model:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -17,7 +18,9 @@ from fastdrop import _core
 from fastdrop import kernels as K
 from helpers import mask_reference as reference
 
-VECTORS = json.loads((pathlib.Path(__file__).parent / "mask_vectors.json").read_text())
+HERE = pathlib.Path(__file__).parent
+VECTORS = json.loads((HERE / "mask_vectors.json").read_text())
+WITH_INSTANCE = json.loads((HERE / "mask_vectors_instance.json").read_text())
 COORDINATES = ("seed", "site", "draw", "row0", "sub", "call")
 RATES = (0.0, 1e-6, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 0.999999, 1.0, 2.0**-32, 1 - 2.0**-32)
 EVERYWHERE = dict(seed=2**63 + 17, site=2**31, draw=3, sub=2**32 - 1, call=7)
@@ -31,19 +34,25 @@ def slow(rows, units, p, row0=0, **stream):
 
 
 @pytest.mark.parametrize(
-    "case", VECTORS["cases"], ids=lambda c: f"{c['rows']}x{c['units']} p={c['p']}"
+    "case",
+    VECTORS["cases"] + WITH_INSTANCE["cases"],
+    ids=lambda c: f"{c['rows']}x{c['units']} p={c['p']} instance={c.get('instance')}",
 )
 def test_frozen_vectors(case, isa, each_thread_count):
     where = {name: case[name] for name in COORDINATES}
+    where["instance"] = case.get("instance", 0)
     for _ in each_thread_count():
         mask = K.keep_mask(case["rows"], case["units"], case["p"], **where)
         assert mask.sum() == case["kept"]
         assert hashlib.sha256(mask.astype(np.uint8).tobytes()).hexdigest() == case["keep_sha256"]
-        first = np.packbits(mask[0, :64], bitorder="little").tobytes().hex()
-        assert first == case["first_row_hex"][: len(first)]
+        if "first_row_hex" in case:
+            first = np.packbits(mask[0, :64], bitorder="little").tobytes().hex()
+            assert first == case["first_row_hex"][: len(first)]
         uniform = K.uniform(case["rows"], case["units"], **where)
         assert hashlib.sha256(uniform.astype("<f4").tobytes()).hexdigest() == case["uniform_sha256"]
-        assert np.array_equal(uniform[0, :4], np.float32(case["uniform_first"])[: case["units"]])
+        if "uniform_first" in case:
+            first = np.float32(case["uniform_first"])[: case["units"]]
+            assert np.array_equal(uniform[0, :4], first)
         normal = K.normal(case["rows"], case["units"], **where)
         assert np.abs(normal[0, :4] - np.array(case["normal_first"])[: case["units"]]).max() < 1e-6
 
@@ -75,6 +84,24 @@ def test_the_kernels_use_the_frozen_stream_key(isa):
         np.array([[block, 8, 9, 6] for block in range(10)], np.uint32), key
     )
     assert np.array_equal(out[0], ((words >> 9) * 2.0**-23 + 2.0**-24).ravel().astype(np.float32))
+
+
+def test_the_kernels_use_the_frozen_stream_key_of_an_instance(isa):
+    words = WITH_INSTANCE["stream_key_seed42_site7_domain0_call1_instance1"]
+    assert list(reference.stream_key(42, 7, 0, 1, instance=1)) == words
+    out = np.empty((1, 40), np.float32)
+    _core.uniform(out, _core.Stream(42, 7, 1, draw=6, row0=9, sub=8, domain=0, instance=1))
+    counters = np.array([[block, 8, 9, 6] for block in range(10)], np.uint32)
+    words = reference.philox4x32(counters, np.array(words, np.uint32))
+    assert np.array_equal(out[0], ((words >> 9) * 2.0**-23 + 2.0**-24).ravel().astype(np.float32))
+
+
+def test_a_stream_keeps_its_instance_and_refuses_one_of_25_bits():
+    stream = _core.Stream(1, 2, instance=2**24 - 1)
+    assert pickle.loads(pickle.dumps(stream)).instance == stream.instance == 2**24 - 1
+    assert "instance=16777215" in repr(stream)
+    with pytest.raises(ValueError, match="instance must be below"):
+        _core.Stream(1, 2, instance=2**24)
 
 
 @pytest.mark.parametrize("p", RATES)
@@ -117,6 +144,7 @@ def test_every_width(p, isa):
     sub=st.integers(0, 2**32 - 1),
     call=st.integers(0, 2**32 - 1),
     row0=st.integers(0, 2**32 - 10),
+    instance=st.integers(0, 2**24 - 1),
 )
 def test_any_coordinates(rows, units, p, row0, **where):
     assert np.array_equal(

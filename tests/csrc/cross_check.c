@@ -33,7 +33,7 @@ static void masks(void) {
     static const double rates[] = {0.5, 0.25, 0.1, 0.3, 0.9, 1e-6};
     static const ptrdiff_t units[] = {1, 10, 127, 128, 129, 784, 1024, 1100};
     fd_stream s = {{0, 0}, 3, 9, 5, NULL};
-    fd_stream_key(s.key, UINT64_C(0x123456789ABCDEF), 2, 0, 1);
+    fd_stream_key(s.key, UINT64_C(0x123456789ABCDEF), 2, 0, 1, 0);
     for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
         const ptrdiff_t rows = 7, n = rows * units[u];
         float *x = numbers(n, 1), *y = malloc((size_t)n * sizeof *y);

@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 
 typedef int (*abi_function)(void);
-typedef void (*key_function)(uint32_t *, uint64_t, uint32_t, uint32_t, uint32_t);
+typedef void (*key_function)(uint32_t *, uint64_t, uint32_t, uint32_t, uint32_t, uint32_t);
 typedef int (*dropout_function)(const fd_dropout_args *);
 
 /* 0, or the number of the step that failed. */
@@ -19,7 +19,7 @@ int use_header(const char *library, float *y, const float *x, ptrdiff_t rows, pt
     if (!abi || !key || !dropout) return 2;
     if (abi() != FD_ABI) return 3;
     fd_stream stream = {.sub = 0};
-    key(stream.key, seed, 0, 0, 0);
+    key(stream.key, seed, 0, 0, 0, 0);
     const fd_dropout_args args = {.y = y,
                                   .x = x,
                                   .rows = rows,

@@ -8,7 +8,7 @@ import pytest
 
 from fastdrop.data import load_csv
 from fastdrop.data.readers.columns import RowEncoder
-from fastdrop.data.readers.rows import csv_rows
+from fastdrop.data.readers.rows import CsvRows
 from fastdrop.data.readers.source import Lines, Source
 
 
@@ -44,7 +44,7 @@ def test_encoding_of_other_rows(tmp_path):
 
     def rows(text):
         encode = RowEncoder(d.origin, 3, "new")
-        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        first, *rest = CsvRows(Lines(Source(io.BytesIO(text.encode()), "new")))
         encode.locate_columns(first[1])
         samples = rest if encode.is_header(first[1]) else [first, *rest]
         return [encode(*row) for row in samples]
@@ -72,7 +72,7 @@ def test_columns_to_ignore(tmp_path):
         "x,7,v\n",
     ):  # by name; by position with the target; without
         encode = RowEncoder(d.origin, 3, "new")
-        first, *rest = csv_rows(Lines(Source(io.BytesIO(text.encode()), "new")))
+        first, *rest = CsvRows(Lines(Source(io.BytesIO(text.encode()), "new")))
         encode.locate_columns(first[1])
         assert encode(*(rest[0] if encode.is_header(first[1]) else first)) == [7, 0, 1]
     with pytest.raises(
@@ -126,8 +126,10 @@ def test_header_and_task(tmp_path):
     assert len(load_csv(table(tmp_path, years), header=True)) == 29
     assert load_csv(table(tmp_path, "1,2.0\n2,1.0\n")).classes == [1, 2]
     years = "2019,2020,2021\n" + "1,2,yes\n3,4,no\n" * 2
-    assert load_csv(table(tmp_path, years)).classes == ["2021", "no", "yes"]
+    assert load_csv(table(tmp_path, years)).classes == ["no", "yes"]
     assert load_csv(table(tmp_path, years), header=True).classes == ["no", "yes"]
+    with pytest.raises(ValueError, match=r"line 1: the target.*'2021' among other text"):
+        load_csv(table(tmp_path, years), header=False)
     lines = table(tmp_path, '{"a": 1, "b": 2}\n{"a": 2, "b": 1}\n', "t.jsonl")
     assert load_csv(lines, header=False).classes == [1, 2]  # objects always have names
 
@@ -148,7 +150,7 @@ def test_integers_beyond_float64_stay_different_classes(tmp_path):
         ("a,b\n", {"header": True}, "no line of data"),
         ("1,2\n3\n", {}, "line 2: 1 fields"),
         ("1\n2\n", {}, "at least one other column"),
-        ("1,2\n,4\n", {}, "line 2, column 1.*missing"),
+        (",2\n,4\n", {}, "at least one column with values besides the target"),
         ("1,2\ninf,4\n", {}, "line 2, column 1.*finite"),
         ("1,2\n1,?\n", {}, "line 2: the target, column 2, is missing"),
         ("1,a\n2,b\n", {"task": "regression"}, "line 1: the target of a regression.*'a'"),
@@ -157,7 +159,7 @@ def test_integers_beyond_float64_stay_different_classes(tmp_path):
         ("1,2\n", {"target": 2}, "target must be between"),
         ("1,2\n", {"task": "both"}, "task"),
         ("".join(f"name{i},1\n" for i in range(101)), {}, "101 different values"),
-        (b"\xff\xfe1,2\n", {}, "UTF-8"),
+        ("é,2\n".encode() + b"\xff,2\n", {}, "UTF-8"),
         ('"a,b\n1,2', {}, "line"),
     ],
 )

@@ -64,7 +64,7 @@ def test_dtypes_of_batches():
     [
         ((np.ones((3, 2)), np.ones(2)), ValueError, "y must have one row"),
         ((np.array(["a"]),), TypeError, "x must hold real numbers"),
-        ((np.ones((3, 2), bool),), TypeError, "x must hold real numbers"),
+        ((np.ones((3, 2), complex),), TypeError, "x must hold real numbers"),
         ((np.float32(1),), ValueError, "x must have at least 1 dimension"),
         ((np.array([[1.0], [np.nan]]),), ValueError, r"x must be finite.*row 1"),
         ((np.ones((2, 1)), np.array([1.0, np.inf])), ValueError, r"y must be finite.*row 1"),

@@ -9,7 +9,7 @@ import pytest
 
 from fastdrop.data.readers import npy
 from fastdrop.data.readers.npy import npy_rows
-from fastdrop.data.readers.rows import csv_rows
+from fastdrop.data.readers.rows import CsvRows
 from fastdrop.data.readers.source import Lines, Source, open_source
 from fastdrop.data.writers import NpyWriter
 from helpers.pipes import SlowPipe, pipe
@@ -205,7 +205,7 @@ def test_memory_does_not_grow_with_the_input():
         tracemalloc.stop()
         return count, most
 
-    count, most = peak(csv_rows(Lines(Source(Long(b"", b"0.25,1.5,hello\n" * 5000, 40), "pipe"))))
+    count, most = peak(CsvRows(Lines(Source(Long(b"", b"0.25,1.5,hello\n" * 5000, 40), "pipe"))))
     assert count == 200_000 and most < 4_000_000
     head = saved(np.zeros((0, 8), np.float32))
     file = io.BytesIO()
@@ -227,3 +227,38 @@ def test_a_file_by_columns_is_not_read_at_once(tmp_path):
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 4_000_000
+
+
+def version_3(text, content=b"", length=None):
+    text = text.encode()
+    size = len(text) if length is None else length
+    return b"\x93NUMPY\x03\x00" + size.to_bytes(4, "little") + text + content
+
+
+def rows_of(content, width=2):
+    return [row for block in npy_rows(Source(io.BytesIO(content), "a"), width, 10) for row in block]
+
+
+def test_version_3():
+    """The version with a header in UTF-8, which NumPy writes for names in other alphabets."""
+    array = np.arange(6, dtype="<f4").reshape(3, 2)
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }   \n"
+    np.testing.assert_array_equal(rows_of(version_3(header, array.tobytes())), array)
+    with pytest.raises(ValueError, match="truncated"):
+        rows_of(version_3(header, array.tobytes()[:-1]))
+    named = io.BytesIO()
+    with pytest.warns(UserWarning, match=r"3\.0"):
+        np.lib.format.write_array(named, np.zeros(3, [("\u03b1", "f4"), ("b", "f4")]))
+    assert named.getvalue()[6:8] == b"\x03\x00"
+    with pytest.raises(ValueError, match="must hold real numbers"):
+        rows_of(named.getvalue())
+    for bad in (
+        version_3(header, length=2**32 - 1),
+        version_3(header, length=len(header) + 1),
+        version_3(header)[:9],
+        version_3("{'descr': "),
+        version_3(header).replace(b"<f4", b"\xff\xff\xff"),
+        version_3(header).replace(b"\x03\x00", b"\x04\x00", 1),
+    ):
+        with pytest.raises(ValueError, match=r"'a' cannot be read as a NumPy array|truncated"):
+            rows_of(bad)

@@ -101,3 +101,42 @@ def test_files_that_are_no_archive(tmp_path):
         load_npz(tmp_path / "a.npy")
     with pytest.raises(FileNotFoundError):
         load_npz(tmp_path / "none.npz")
+
+
+def test_members_that_are_no_arrays(tmp_path):
+    path = tmp_path / "odd.npz"
+    array = io.BytesIO()
+    np.save(array, np.arange(4.0).reshape(2, 2))
+    labels = io.BytesIO()
+    np.save(labels, np.array([0, 1]))
+
+    def write(**members):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+    for bad in ("junk", ""):
+        write(x=bad, y=bad)
+        with pytest.raises(ValueError, match=r"odd\.npz.*member 'x' is no array"):
+            load_npz(path)
+        write(**{"x.npy": array.getvalue(), "y.npy": bad})
+        with pytest.raises(ValueError, match=r"odd\.npz.*member 'y' is no array"):
+            load_npz(path)
+    # Other members do not matter.
+    write(**{"x.npy": array.getvalue(), "y.npy": labels.getvalue(), "readme.txt": "two samples"})
+    assert load_npz(path)[0].x.tolist() == [[0, 1], [2, 3]]
+    write(**{"x.npy": array.getvalue(), "readme.txt": "two samples"})
+    with pytest.raises(ValueError, match=r"it holds readme\.txt, x"):
+        load_npz(path)
+
+
+def test_files_of_other_kinds_are_named(tmp_path):
+    path = tmp_path / "odd.npz"
+    for content, words in (
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "HTML page"),
+        (b"PAR1\x15\x04", "Parquet"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"it is no archive, but .*{words}"):
+            load_npz(path)

@@ -26,6 +26,7 @@ MODULES = {
     "fastdrop.models",
     "fastdrop.schedules",
     "fastdrop.io",
+    "fastdrop.predictor",
     "fastdrop.train",
     "fastdrop.uncertainty",
     "fastdrop.inspection",
@@ -42,6 +43,8 @@ PUBLIC_PART_OF_RANDOM = [
     "generator",
     "get_state",
     "set_state",
+    "get_instance",
+    "set_instances",
 ]
 
 pytestmark = pytest.mark.skipif(

@@ -66,5 +66,5 @@ def check_along_a_direction(function, t):
 
 def at_draw(draw, model, t):
     """model(t) with the masks of one draw."""
-    with fd.mask_state(draw=draw):
+    with fd.mask_state(draw=draw, instance=0):
         return model(t)

@@ -33,9 +33,9 @@ def philox4x32(counter, key, rounds=10):
     return np.stack(c, axis=-1).astype(np.uint32)
 
 
-def stream_key(seed, site, domain=KEEP, call=0):
-    """Philox key of one stream: (2,) uint32."""
-    words = np.array([site, domain, call, VERSION], dtype=np.uint32)
+def stream_key(seed, site, domain=KEEP, call=0, instance=0):
+    """Philox key of one stream: (2,) uint32. instance is in [0, 2**24)."""
+    words = np.array([site, domain, call, VERSION + 256 * instance], dtype=np.uint32)
     seed_words = np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint32)
     return philox4x32(words, seed_words)[:2]
 
@@ -61,9 +61,9 @@ def _blocks(rows, block_numbers, key, sub, draw):
     return philox4x32(c, key)
 
 
-def keep_uniform32(rows, units, *, seed=0, site=0, draw=0, sub=0, call=0, domain=KEEP):
+def keep_uniform32(rows, units, *, seed=0, site=0, draw=0, sub=0, call=0, instance=0, domain=KEEP):
     """The uniforms U(row, unit) that are compared with q: (len(rows), units) uint32."""
-    key = stream_key(seed, site, domain, call)
+    key = stream_key(seed, site, domain, call, instance)
     groups = np.arange((units + 127) // 128, dtype=np.uint64)
     u = np.zeros((len(rows), len(groups), 128), dtype=np.uint32)
     for plane in range(32):
@@ -78,9 +78,9 @@ def keep_mask(rows, units, p, **stream):
     return keep_uniform32(rows, units, **stream).astype(np.uint64) < np.uint64(keep_threshold(p))
 
 
-def uniform23(rows, units, *, seed=0, site=0, draw=0, sub=0, call=0, domain=UNIFORM):
+def uniform23(rows, units, *, seed=0, site=0, draw=0, sub=0, call=0, instance=0, domain=UNIFORM):
     """Uniform floats in the open interval (0, 1), exact in float32: (len(rows), units) float32."""
-    key = stream_key(seed, site, domain, call)
+    key = stream_key(seed, site, domain, call, instance)
     words = _blocks(rows, np.arange((units + 3) // 4, dtype=np.uint64), key, sub, draw)
     u = (words >> np.uint32(9)).astype(np.float64) * 2.0**-23 + 2.0**-24
     return u.reshape(len(rows), -1)[:, :units].astype(np.float32)

@@ -47,8 +47,11 @@ def interrupted_at(step, loss=F.cross_entropy):
     return function
 
 
-def run_with_state(loss=F.cross_entropy, seed=0, **keywords):
-    """A run whose every part has a state; returns (model, history)."""
+def run_with_state(loss=F.cross_entropy, seed=0, begin=None, **keywords):
+    """A run whose every part has a state; returns (model, history).
+
+    `begin` is called with the model before the run.
+    """
     fd.manual_seed(seed)
     model = nn.Sequential(
         nn.Dropout(0.1),
@@ -60,6 +63,8 @@ def run_with_state(loss=F.cross_entropy, seed=0, **keywords):
     )
     optimizer = optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
     scheduler = lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * STEPS)
+    if begin is not None:
+        begin(model)
     history = fit(
         model,
         digits(),

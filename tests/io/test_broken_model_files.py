@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import fastdrop as fd
@@ -69,7 +70,7 @@ def about(**changes):
                     )
                 )
             ),
-            "need 1000000000000 numbers, the file holds 0",
+            "need 1000001000000 numbers, the file holds 0",
         ),
         (
             json.dumps(
@@ -98,11 +99,11 @@ def about(**changes):
             json.dumps(
                 about(architecture=layer_of("SparseLinear", in_features=1, out_features=10**9))
             ),
-            "need 1000000000 numbers",
+            "need 2000000000 numbers",
         ),
         (
             json.dumps(about(architecture=layer_of("BatchNorm1d", num_features=2**31))),
-            "need 2147483648 numbers",
+            "need 8589934592 numbers",
         ),
         (
             json.dumps(
@@ -165,6 +166,79 @@ def test_truncated_and_corrupted_models(tmp_path):
                         model.state_dict()
                     )
     assert 0 < loaded < header / 2
+
+
+def shared_pairs(depth, path=""):
+    """A tree of 2 ** depth names that few bytes describe."""
+    if not depth:
+        return layer_of("Identity")
+    first = f"{path}.0".lstrip(".")
+    return {
+        "class": "Sequential",
+        "children": [["0", shared_pairs(depth - 1, first)], ["1", {"same_as": first}]],
+    }
+
+
+def chains(count, length):
+    """Chains that each end in the chain before: nested count * length modules deep."""
+    children = []
+    for i in range(count):
+        spec = {"same_as": f"{i - 1}"} if i else layer_of("Identity")
+        for _ in range(length):
+            spec = {"class": "Sequential", "children": [["0", spec]]}
+        children.append([f"{i}", spec])
+    return {"class": "Sequential", "children": children}
+
+
+HUGE = {
+    "names": (shared_pairs(40), "share modules at most"),
+    "names in a residual block": (
+        {
+            "class": "Sequential",
+            "children": [
+                ["0", shared_pairs(12, "0")],
+                ["1", layer_of("Residual", branch={"same_as": "0"}, shortcut={"same_as": "0"})],
+                ["2", layer_of("Residual", branch={"same_as": "1"}, shortcut={"same_as": "1"})],
+            ],
+        },
+        "share modules at most",
+    ),
+    "chains": (chains(50, 90), "at most 100 modules"),
+    "a bias alone": (layer_of("Linear", in_features=0, out_features=2**32 - 1), "need 4294967295"),
+    "rows of a sparse matrix": (
+        layer_of("SparseLinear", in_features=0, out_features=2**31),
+        "need 4294967296",
+    ),
+    "a bias of variational weights": (
+        layer_of("VariationalLinear", in_features=0, out_features=2**31, alpha="neuron"),
+        "need 4294967296",
+    ),
+    "pairs in place of arguments": (
+        {"class": "Linear", "arguments": [["in_features", 10**6], ["out_features", 10**6]]},
+        "names and values",
+    ),
+    "a child's name twice": (
+        {"class": "Sequential", "children": [["0", layer_of("Tanh")], ["0", layer_of("Tanh")]]},
+        "different names",
+    ),
+    "a child's name that is none": (
+        {"class": "Sequential", "children": [[0, layer_of("Tanh")]]},
+        "different names",
+    ),
+    "repeats a list": ({"same_as": [1]}, "does not come before"),
+}
+
+
+@pytest.mark.parametrize("case", HUGE)
+def test_few_bytes_take_little_time_and_memory(tmp_path, case):
+    spec, words = HUGE[case]
+    save_file(
+        {"x": np.zeros(1, np.float32)},
+        tmp_path / "broken",
+        {"format": "fastdrop", "fastdrop.model": json.dumps(about(architecture=spec))},
+    )
+    with pytest.raises(ValueError, match=words):
+        fd.load(tmp_path / "broken")
 
 
 def test_deeply_nested_architecture_is_refused(tmp_path):

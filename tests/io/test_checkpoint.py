@@ -1,5 +1,6 @@
 """Checkpoints: a run continues bit for bit, and invalid or interrupted files do no harm."""
 
+import json
 import os
 import signal
 import subprocess
@@ -228,3 +229,93 @@ def test_a_killed_process_leaves_a_complete_checkpoint(tmp_path):
         count = fd.load_checkpoint(path, model, optimizer)
         assert count >= finished and model.draw == count
         assert all(state["step"] == count for state in optimizer.state.values())
+
+
+def put(tree, path, value):
+    """Change the entry of a packed tree at this path of keys and positions."""
+    *above, last = path
+    for key in above:
+        tree = entry_of(tree, key)
+    if isinstance(tree, dict) and "dict" in tree:
+        tree["dict"] = [[k, value if k == last else v] for k, v in tree["dict"]]
+    else:
+        tree[last] = value
+
+
+def entry_of(tree, key):
+    if isinstance(tree, dict) and "dict" in tree:
+        return next(value for name, value in tree["dict"] if name == key)
+    return tree[key]
+
+
+PCG = ("random", "generators", "init")
+GROUP = ("optimizer", "param_groups", 0)
+LIES = [
+    (("draws",), [1]),
+    (("draws",), "x"),
+    (("draws",), {"dict": [[0, 1]]}),
+    (("draws",), {"dict": [["", -1]]}),
+    (("draws",), {"dict": [["", True]]}),
+    (("draws",), {"dict": [["", 2**70]]}),
+    (("draws",), {"dict": [["", 1.5]]}),
+    (("draws",), {"dict": [["nowhere", 1]]}),
+    (("model",), [1]),
+    (("model",), None),
+    (("model", "1.weight"), 3),
+    (("optimizer",), []),
+    (("optimizer", "state"), 3),
+    (("optimizer", "state"), {"dict": [[1.5, {"dict": []}]]}),
+    (("optimizer", "state"), {"dict": [[99, {"dict": []}]]}),
+    (("optimizer", "state", 0), "x"),
+    (("optimizer", "state", 0, "step"), -1),
+    (("optimizer", "state", 0, "step"), "x"),
+    (("optimizer", "state", 0, "exp_avg"), 1.0),
+    (("optimizer", "state", 2, "exp_avg_sq"), {"array": "model.1.weight"}),
+    ((*GROUP, "lr"), {"float": "nan"}),
+    ((*GROUP, "lr"), "fast"),
+    ((*GROUP, "lr"), None),
+    ((*GROUP, "betas"), 0.9),
+    ((*GROUP, "params"), [0]),
+    ((*GROUP, "params"), [3, 2, 1, 0]),
+    (("scheduler", "last_epoch"), -1),
+    (("scheduler", "last_epoch"), 2.5),
+    (("scheduler", "last_epoch"), "x"),
+    (("scheduler", "last_epoch"), True),
+    (("scheduler", "last_epoch"), 2**80),
+    (("scheduler", "base_lrs"), 0.1),
+    (("scheduler", "base_lrs"), [{"float": "inf"}]),
+    (("scheduler", "base_lrs"), ["x"]),
+    (("scheduler", "base_lrs"), [0.1, 0.1]),
+    (("random",), None),
+    (("random", "seed"), -1),
+    (("random", "free_draw"), "x"),
+    (("random", "generators"), 3),
+    (PCG, {"dict": []}),
+    ((*PCG, "bit_generator"), "MT19937"),
+    ((*PCG, "state"), 3),
+    ((*PCG, "state", "state"), 2**128),
+    ((*PCG, "state", "inc"), 2),
+    ((*PCG, "has_uint32"), 2),
+    ((*PCG, "uinteger"), 2**64),
+]
+
+
+@pytest.mark.parametrize("path, lie", LIES, ids=lambda value: str(value)[:60])
+def test_a_lie_is_a_value_error_that_changes_nothing(tmp_path, path, lie):
+    saved, file = new_run(), tmp_path / "c"
+    steps(saved, 2)
+    fd.save_checkpoint(file, *saved)
+    tensors, metadata = read_file(file)
+    tensors["model.1.weight"][...] = -1
+    content = json.loads(metadata["fastdrop.checkpoint"])
+    put(content["tree"], path, lie)
+    text = json.dumps(content)
+    assert text != metadata["fastdrop.checkpoint"]
+    save_file(tensors, file, metadata | {"fastdrop.checkpoint": text})
+    run = new_run(seed=5)
+    steps(run, 1)
+    run[1].param_groups[0]["lr"] = 0.123  # set by hand: the scheduler does not know it
+    before = state_of(run)
+    with pytest.raises(ValueError, match="c'"):
+        fd.load_checkpoint(file, *run)
+    assert state_of(run) == before and run[1].param_groups[0]["lr"] == 0.123

@@ -11,7 +11,8 @@ import pytest
 import fastdrop as fd
 from fastdrop import io, models, nn
 from fastdrop.io import architecture
-from fastdrop.io.safetensors import read_file
+from fastdrop.io.safetensors import read_file, save_file
+from fastdrop.io.weight_sizes import least_numbers
 
 # Arguments that differ from the defaults, so that a forgotten one is noticed.
 ARGUMENTS = {
@@ -293,7 +294,7 @@ def test_the_least_numbers_of_a_layer_are_a_lower_bound(name):
     """The bound is checked before memory is allocated. It is positive for layers with weights."""
     layer = architecture.build({"class": name, "arguments": ARGUMENTS[name]})
     held = sum(array.size for array in layer.state_dict().values())
-    least = architecture.least_numbers(architecture.architecture(layer))
+    least = least_numbers(architecture.architecture(layer))
     assert least <= held and (least > 0) == (held > 1)
 
 
@@ -331,6 +332,60 @@ def test_the_description_is_metadata(tmp_path):
         "format",
         "fastdrop.model",
     }
+
+
+def nested(depth):
+    model = nn.Linear(2, 2)
+    for _ in range(depth):
+        model = nn.Sequential(model)
+    return model
+
+
+def test_save_refuses_what_load_would_refuse(tmp_path):
+    path = tmp_path / "a"
+    fd.save(nested(100), path)
+    before = path.read_bytes()
+    assert len(list(fd.load(path).modules())) == 101
+    with pytest.raises(ValueError, match=r"at most 100 modules.*state_dict"):
+        fd.save(nested(101), path)
+    chain = nested(60)  # shared modules nest as deeply as others
+    with pytest.raises(ValueError, match="at most 100 modules"):
+        fd.save(nn.Sequential(chain, nn.Sequential(*[nn.Sequential(chain)] * 2), over(chain)), path)
+    many = nn.Identity()
+    for _ in range(14):
+        many = nn.Sequential(many, many)
+    with pytest.raises(ValueError, match="share modules at most"):
+        fd.save(many, path)
+    assert path.read_bytes() == before
+    fd.save(nested(101).state_dict(), path)
+
+
+def over(chain):
+    for _ in range(50):
+        chain = nn.Sequential(chain)
+    return chain
+
+
+def test_tied_weights_of_other_programs(tmp_path):
+    """They leave out one of two equal tensors and name it in the metadata."""
+
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+
+    path = tmp_path / "a"
+    weight = np.arange(15, dtype=np.float32).reshape(5, 3)
+    save_file({"embedding.weight": weight}, path, {"head.weight": "embedding.weight"})
+    model = fd.load(path, model=Tied())
+    np.testing.assert_array_equal(model.head.weight.data, weight)
+    np.testing.assert_array_equal(model.embedding.weight.data, weight)
+    assert not np.shares_memory(model.head.weight.data, model.embedding.weight.data)
+    model.head.weight = model.embedding.weight
+    assert fd.load(path, model=model).head.weight is model.embedding.weight
+    save_file({"embedding.weight": weight}, path, {"head.weight": "nothing"})
+    with pytest.raises(ValueError, match="does not fit"):
+        fd.load(path, model=Tied())
 
 
 CELL = """

@@ -139,7 +139,7 @@ BAD_FILES = {
     "oversized header": ({}, b"", 2**63, "no safetensors"),
     "not JSON": (b"{not json}", b"", None, "bad header"),
     "a list": (b"[]", b"", None, "begin with {"),
-    "leading space": (b" {}", b"", None, "begin with {"),
+    "leading letter": (b"x {}", b"", None, "begin with {"),
     "not UTF-8": (b'{"\xff": 1}', b"", None, "bad header"),
     "deep nesting": (b'{"a":' + b"[" * 100_000, b"", None, "bad header"),
     "NaN": (b'{"a": NaN}', b"", None, "NaN"),

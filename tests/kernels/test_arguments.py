@@ -92,6 +92,11 @@ ERRORS = {  # name of the argument -> calls that must complain about it
     "draw": [(ValueError, lambda: K.uniform(1, 1, draw=-1))],
     "sub": [(ValueError, lambda: K.normal(1, 1, sub=2**32))],
     "call": [(TypeError, lambda: K.normal(1, 1, call="0"))],
+    "instance": [
+        (ValueError, lambda: K.dropout(X, 0.5, instance=2**24)),
+        (ValueError, lambda: K.keep_mask(1, 1, 0.5, instance=-1)),
+        (TypeError, lambda: K.linear(X, W, p=0.5, instance=1.0)),
+    ],
     "row0": [
         (ValueError, lambda: K.dropout(X, 0.5, row0=2**32)),
         (ValueError, lambda: K.dropout(X, 0.5, row0=2**32 - 2)),

@@ -6,12 +6,12 @@ import pytest
 from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import NORMAL, MaskKey, sample_rows
 
-FIELDS = dict(seed=2**63 + 1, site=2, draw=3, row0=4, sub=5, call=6, domain=NORMAL)
+FIELDS = dict(seed=2**63 + 1, site=2, draw=3, row0=4, sub=5, call=6, domain=NORMAL, instance=7)
 
 
 def coordinates(stream):
     """The coordinates of a stream as a dict."""
-    names = ("seed", "site", "draw", "row0", "sub", "call", "domain", "by_sub")
+    names = ("seed", "site", "draw", "row0", "sub", "call", "domain", "by_sub", "instance")
     return {name: getattr(stream, name) for name in names}
 
 
@@ -45,9 +45,9 @@ def test_keys_do_not_change():
         key.site = 9
 
 
-@pytest.mark.parametrize("name", ["seed", "site", "draw", "row0", "sub", "call"])
+@pytest.mark.parametrize("name", ["seed", "site", "draw", "row0", "sub", "call", "instance"])
 def test_each_coordinate_is_validated(name):
-    limit = 2**64 if name == "seed" else 2**32
+    limit = {"seed": 2**64, "instance": 2**24}.get(name, 2**32)
     for value, error in (
         (-1, ValueError),
         (limit, ValueError),

@@ -63,7 +63,7 @@ def test_residual_computes_the_kept_samples_only(mode, scale):
         results = []
         for model in (residual, Plain()):
             t = fd.tensor(x, requires_grad=True)
-            with fd.mask_state(draw=draw, row0=3):
+            with fd.mask_state(draw=draw, row0=3, instance=0):
                 branch.rows.clear()
                 y = model(t)
                 seen.update(branch.rows or [0])
@@ -130,5 +130,5 @@ def test_residual_is_saved_and_loaded(tmp_path):
     again = fd.load(tmp_path / "m.safetensors")
     assert repr(again) == repr(model)
     x = np.ones((4, 3), np.float32)
-    with fd.mask_state(draw=7):
+    with fd.mask_state(draw=7, instance=0):
         np.testing.assert_array_equal(again(x).data, model(x).data)

@@ -23,7 +23,7 @@ class Masks(nn.Module):
 
 
 def test_sites_are_numbered_in_registration_order():
-    nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.1))(np.ones((2, 2)))
+    nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.1)).eval()(np.ones((2, 2)))
     shared = nn.Dropout(0.5)
     model = Masks(
         nn.Dropout(0.5), nn.Sequential(nn.Linear(100, 100), nn.Dropout(0.5))[1], shared, shared
@@ -107,7 +107,7 @@ def test_no_draw_is_used_twice_at_the_end_of_the_range(tmp_path):
     fd.random.set_state({**before, "free_draw": 2**32 - 1})
     assert np.array_equal(
         fd.functional.dropout(ones, 0.5).data,
-        K.dropout(ones, 0.5, draw=2**32 - 1, seed=before["seed"]),
+        K.dropout(ones, 0.5, draw=2**32 - 1, seed=before["seed"], instance=2**24 - 1),
     )
     with pytest.raises(RuntimeError, match="draws"):
         fd.functional.dropout(ones, 0.5)

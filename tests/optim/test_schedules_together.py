@@ -104,7 +104,7 @@ def test_states_without_rates_can_be_loaded():
     assert optimizer.param_groups[0]["lr"] == 0.2
     scheduler.step()
     assert optimizer.param_groups[0]["lr"] == 0.1
-    with pytest.raises(ValueError, match="lrs must be of 1 groups"):
+    with pytest.raises(ValueError, match="must be of 1 groups"):
         scheduler.load_state_dict({**scheduler.state_dict(), "lrs": [0.1, 0.2]})
 
 

@@ -20,7 +20,7 @@ ARRAYS = {*LOWEST, "runtime", "schedules", "kernels", "random"}
 TENSORS = {*ARRAYS, "autograd", "functional"}
 NETWORKS = {*TENSORS, "nn", "models", "optim"}
 EVERYTHING_BELOW_TRAIN = {*NETWORKS, "data", "io", "inspection", "uncertainty", "predictor"}
-DOORS = {*EVERYTHING_BELOW_TRAIN, "train"}
+EVERYTHING_BELOW_CLI = {*EVERYTHING_BELOW_TRAIN, "train"}
 MAY_IMPORT = {
     "_core": set(),
     "_utils": set(),
@@ -41,8 +41,8 @@ MAY_IMPORT = {
     "train": EVERYTHING_BELOW_TRAIN - {"_core"},
     "bench": EVERYTHING_BELOW_TRAIN,
     "loop": {"train"},
-    "cli": {*DOORS, "bench"} - {"_core"},
-    "sklearn": DOORS - {"_core"},
+    "cli": {*EVERYTHING_BELOW_CLI, "bench"} - {"_core"},
+    "sklearn": EVERYTHING_BELOW_CLI - {"_core"},
     "__main__": {"cli"},
 }
 

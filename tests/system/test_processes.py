@@ -251,3 +251,74 @@ def test_thread_count_is_checked():
         with pytest.raises(error, match="n must"):
             fd.set_num_threads(wrong)
     fd.show_config()
+
+
+needs_limits = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not fd.runtime.config()["OpenMP"].startswith("yes"),
+    reason="sets Linux's limit of memory, for the threads of OpenMP",
+)
+
+NO_THREADS = """
+import gc, resource, threading, warnings
+import numpy as np
+import fastdrop as fd
+from fastdrop import kernels as K
+x = np.random.default_rng(0).standard_normal((600, 600)).astype(np.float32)
+out = np.empty_like(x)
+fd.set_num_threads(1)
+expected = K.matmul(x, x)
+fd.set_num_threads(3)
+if BEFORE:
+    K.matmul(x, x, out=out)
+def compute():
+    fresh = np.empty_like(x)
+    K.matmul(x, x, out=fresh)
+    assert np.array_equal(fresh, expected)
+thread = threading.Thread(target=compute) if OTHER else None
+def pages():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+room = 12 << 20 if OTHER else 4 << 20
+resource.setrlimit(resource.RLIMIT_AS, (pages() + room, resource.RLIM_INFINITY))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always", RuntimeWarning)
+    if OTHER:
+        thread.start()
+        thread.join()
+    for _ in range(3):
+        K.matmul(x, x, out=out)
+        assert np.array_equal(out, expected)
+threads = fd.get_num_threads()
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+fd.set_num_threads(3)
+K.matmul(x, x, out=out)
+assert np.array_equal(out, expected) and fd.get_num_threads() == 3
+print(threads, len(caught), caught[0].message if caught else "")
+"""
+
+
+@needs_limits
+@pytest.mark.parametrize("other", [False, True], ids=["main thread", "other thread"])
+def test_threads_that_cannot_be_created(other):
+    """The stack of a thread is 8 MiB of addresses, and the limit leaves fewer."""
+    code = NO_THREADS.replace("OTHER", str(other)).replace("BEFORE", "False")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    threads, warned, message = done.stdout.split(maxsplit=2)
+    assert int(threads) < 3 and warned == "1"
+    assert "refused to create" in message and "set_num_threads" in message
+
+
+@needs_limits
+def test_threads_that_exist_are_used():
+    code = NO_THREADS.replace("OTHER", "False").replace("BEFORE", "True")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split() == ["3", "0"], done.stderr
+
+
+def test_a_huge_number_of_threads_is_capped():
+    env = {**os.environ, "OMP_NUM_THREADS": "99999"}
+    env.pop("FASTDROP_NUM_THREADS", None)
+    code = "import fastdrop as fd; print(fd.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == 0 and int(done.stdout) <= 1024, done.stderr

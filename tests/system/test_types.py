@@ -80,6 +80,14 @@ def test_every_stub_is_package_data():
         assert {path for pattern in patterns for path in PACKAGE.glob(pattern)} >= written
 
 
+@in_clone
+def test_checkers_find_an_editable_install():
+    # With this mapping setuptools adds a path to site-packages, else an import hook, which type
+    # checkers do not run.
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert settings["package-dir"] == {"": "."}
+
+
 # ---- the programs ----
 
 

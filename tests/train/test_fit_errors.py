@@ -79,7 +79,7 @@ VALID = dict(epochs=1, progress=False)
         ({"sample_weight": -np.ones(ROWS)}, ValueError, "sample_weight must not be negative"),
         ({"sample_weight": np.zeros(ROWS)}, ValueError, "sample_weight must not be zero"),
         (
-            {"sample_weight": np.arange(ROWS) == 3},
+            {"sample_weight": np.arange(ROWS) * 1j},
             TypeError,
             "sample_weight must hold real numbers",
         ),

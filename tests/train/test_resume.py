@@ -1,6 +1,7 @@
 """Checkpoints of `fit`: a run that is interrupted and resumed gives the bits of a whole run."""
 
 import itertools
+import json
 import os
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim
+from fastdrop.io import checkpoint
+from fastdrop.io.checkpoint import read_checkpoint
+from fastdrop.io.safetensors import save_file
 from fastdrop.models import mlp
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
@@ -61,6 +65,25 @@ def test_resume_twice_and_after_the_last_epoch(tmp_path):
     assert bits(again) == bits(model) and figures(continued) == figures(history)
     again, continued = run_with_state(interrupted_at(0), seed=5, checkpoint=path, resume=True)
     assert bits(again) == bits(model) and figures(continued) == figures(history)
+
+
+def test_resume_of_the_second_model_of_a_run(tmp_path):
+    """The masks of its instance, though the program that resumes has no first model."""
+
+    def go(seed, loss=F.cross_entropy, models_before=1, **keywords):
+        fd.manual_seed(seed)
+        for _ in range(models_before):
+            nn.Dropout(0.5)(np.ones((2, 6)))
+        model = mlp(6, (16,), 3, dropout=0.5)
+        fit(model, digits(), loss=loss, epochs=2, batch_size=BATCH, progress=False, **keywords)
+        return bits(model)
+
+    whole, path = go(0), tmp_path / "c"
+    assert go(0, models_before=0) != whole
+    with pytest.raises(Stop):
+        go(0, interrupted_at(4), checkpoint=path, checkpoint_every=3)
+    assert go(5, models_before=0, checkpoint=path, resume=True) == whole
+    assert go(0, models_before=3, checkpoint=tmp_path / "none") != whole
 
 
 @pytest.mark.parametrize(
@@ -135,6 +158,58 @@ def test_resume_refuses_checkpoints_of_other_runs(tmp_path):
     refused("not written by fit", **whole)
     path.write_bytes(saved[:-5])
     refused("truncated", **whole)
+
+
+@pytest.mark.parametrize(
+    "name, lie",
+    [
+        ("epoch", -1),
+        ("epoch", 10**6),
+        ("step", STEPS + 1),
+        ("step", "x"),
+        ("total_steps", 0),
+        ("order", np.zeros(ROWS - 4, np.int64)),
+        ("order", [0, 1]),
+        ("order", "x"),
+        ("sums", [1.0]),
+        ("sums", ["a", 0, 0, 0]),
+        ("best", "x"),
+        ("waited", -1),
+        ("best_weights", {}),
+        ("best_weights", {"x": np.ones(2)}),
+        ("best_weights", 3),
+        ("history", [1]),
+        ("history", {"loss": "x"}),
+        ("history", {"loss": [0.1] * 99}),
+        ("history", {}),
+        ("best_epoch", 10**6),
+        ("stopped", 1),
+        ("start", None),
+        ("start", {"seed": -1}),
+        ("rows", "44"),
+        ("batch_size", None),
+        ("drop_last", 0),
+    ],
+)
+def test_a_lie_about_the_run_changes_nothing(tmp_path, name, lie):
+    path = tmp_path / "c"
+    run_with_state(checkpoint=path)
+    content = read_checkpoint(path)
+    content["extra"]["fit"][name] = lie
+    tensors = {}
+    packed = checkpoint._pack(content, "", tensors)
+    text = json.dumps({"version": 1, "tree": packed})
+    save_file(tensors, path, {"format": "fastdrop.checkpoint", "fastdrop.checkpoint": text})
+    before = []
+    with pytest.raises(ValueError, match=r"checkpoint .*c'"):
+        run_with_state(
+            seed=5,
+            begin=lambda model: before.extend([model, bits(model), fd.random.get_state()]),
+            checkpoint=path,
+            resume=True,
+        )
+    model, weights, state = before
+    assert bits(model) == weights and fd.random.get_state() == state
 
 
 def test_a_failed_save_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -5,6 +5,14 @@
     {"kind": "csv", "names": list or None, "width": columns in a file, "target": number of the
      target's column, "features": [{"place": number of a column, "values": categories or None for
      numbers}, ...]}
+
+A feature may have more entries. Without them it is read as by the first version of this format::
+
+    "kind": "flag" (true and false), "date" (days since 1970) or "time" (hours); default: number
+    "style": how numbers are written; see `NumberStyle`
+    "fill": the number for missing values; a second number then tells whether the value is missing
+    "odd": cells that count as missing values, besides the usual ones
+    "missing": true if the category "" stands for all missing values
 """
 
 from __future__ import annotations
@@ -12,28 +20,50 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from fastdrop._utils import validation as check
+from fastdrop.data.readers.cells import (
+    NumberStyle,
+    NumberText,
+    is_missing,
+    is_no_number,
+    parse_date,
+    parse_flag_or_bit,
+    parse_number,
+    parse_time,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-Plan: TypeAlias = list[tuple[int, dict[str, int] | None, int]]
+    import numpy.typing as npt
 
-MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
+__all__ = [
+    "NumberText",
+    "RowEncoder",
+    "check_columns",
+    "column_plan",
+    "encode_row",
+    "feature_width",
+    "fill_from_training",
+    "is_missing",
+    "parse_number",
+]
 
+# (column, encoder or None for plain numbers)
+Plan: TypeAlias = "list[tuple[int, Callable[[str], list[float]] | None]]"
 
-def parse_number(text: str) -> float | None:
-    """The number in a field, or None if it holds no number."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return None if "_" in text or (number != number and is_missing(text)) else number
+# A first row 0, 1, 2, ... of this length is a header, as pandas writes it for arrays.
+COUNTED_HEADER = 5
 
-
-def is_missing(text: str) -> bool:
-    """Whether a field stands for an unknown value."""
-    return text.strip().lower() in MISSING
+# What a cell must hold, and how it becomes a number, for each kind of column.
+PARSERS: dict[str, tuple[str, Callable[[str], float | None]]] = {
+    "number": ("a finite number", parse_number),
+    "flag": ("true or false", parse_flag_or_bit),
+    "date": ("a date such as 2024-12-31, with or without time", parse_date),
+    "time": ("a time such as 09:30", parse_time),
+}
 
 
 class RowEncoder:
@@ -63,12 +93,25 @@ class RowEncoder:
             return None
         return [self.columns["names"][feature["place"]] for feature in self.columns["features"]]
 
+    @property
+    def widths(self) -> set[int]:
+        """How many fields a row may have in a file whose header is not that of the training."""
+        if self.columns is None:
+            return {self.width}
+        return {self.columns["width"], self.columns["width"] - 1} - {0}
+
     def is_header(self, fields: Sequence[str]) -> bool:
         """Whether the first row of a table holds names of columns and is no sample."""
         first = [field.strip() for field in fields]
         if self.columns is not None:
             names = self.names
-            return names is not None and set(names) <= set(first)
+            if names is None or not set(names) <= set(first):
+                return False
+            # Names that are numbers could be a sample: they must be in their order.
+            numbers = all(parse_number(name) is not None for name in names)
+            return not numbers or [name for name in first if name in names] == names
+        if first == [str(i) for i in range(len(first))] and len(first) >= COUNTED_HEADER:
+            return True
         # A row with a number in it is a sample.
         no_number = all(parse_number(field) is None for field in first)
         return no_number and not all(map(is_missing, first))
@@ -138,42 +181,120 @@ class RowEncoder:
 
 
 def column_plan(features: Iterable[dict[str, Any]]) -> Plan:
-    """For each feature (column, None for numbers or {category: index}, numbers it becomes)."""
-    plan: Plan = []
-    for feature in features:
-        values = feature["values"]
-        if values is None:
-            plan.append((feature["place"], None, 1))
-        else:
-            index = {value: i for i, value in enumerate(values)}
-            plan.append((feature["place"], index, len(values)))
-    return plan
+    """The encoder of each feature; None for plain numbers without missing values."""
+    special = {"style", "fill", "kind"}
+    return [
+        (
+            feature["place"],
+            feature_encoder(feature)
+            if feature["values"] is not None or special & feature.keys()
+            else None,
+        )
+        for feature in features
+    ]
+
+
+def feature_encoder(feature: dict[str, Any]) -> Callable[[str], list[float]]:
+    """A function from a cell to the feature's numbers.
+
+    The function raises ValueError with the reason, without a place.
+    """
+    if feature["values"] is not None:
+        return _category_encoder(feature["values"], bool(feature.get("missing")))
+    style, fill, odd = feature.get("style"), feature.get("fill"), set(feature.get("odd", ()))
+    kind = feature.get("kind", "number")
+    expected, parse = PARSERS[kind]
+    if style is not None:
+        style = NumberStyle.from_dict(style)
+        expected, parse = _describe_style(style), style.parse
+
+    def encode(field: str) -> list[float]:
+        number = parse(field)
+        if fill is None:
+            if number is None or not math.isfinite(number):
+                raise _not_a_number(field, expected)
+            return [number]
+        if number is None and (is_no_number(field) or field.strip() in odd):
+            return [fill, 1.0]
+        if number is None or not math.isfinite(number):
+            raise _not_a_number(field, expected)
+        return [number, 0.0]
+
+    return encode
+
+
+def _category_encoder(values: list[str], merged: bool) -> Callable[[str], list[float]]:
+    index, width = {value: i for i, value in enumerate(values)}, len(values)
+
+    def encode(field: str) -> list[float]:
+        category = index.get("" if merged and is_missing(field) else field.strip())
+        if category is None:
+            raise ValueError(f"the category {_shortened(field)} did not occur in the training data")
+        row = [0.0] * width
+        row[category] = 1.0
+        return row
+
+    return encode
+
+
+def _describe_style(style: NumberStyle) -> str:
+    """What is expected of a cell of this style, for messages."""
+    mark = "decimal comma" if style.decimal == "," else "decimal point"
+    return f"a percentage with a {mark}" if style.percent else f"a finite number with a {mark}"
+
+
+def _not_a_number(field: str, expected: str = PARSERS["number"][0]) -> ValueError:
+    hint = " (a missing value: fill it in or remove the line)" * is_no_number(field)
+    return ValueError(f"expected {expected}, got {_shortened(field)}{hint}")
 
 
 def encode_row(plan: Plan, line: int, fields: Sequence[str], source: str) -> list[float]:
     """The features of one row: numbers, and categories as one-hot vectors."""
     row: list[float] = []
-    for place, index, width in plan:
-        field = fields[place]
-        if index is None:
-            number = parse_number(field)
-            if number is None or not math.isfinite(number):
-                hint = " (a missing value: fill it in or remove the line)" * is_missing(field)
-                raise ValueError(
-                    f"{source!r}, line {line}, column {place + 1}: "
-                    f"expected a finite number, got {_shortened(field)}{hint}"
-                )
-            row.append(number)
-        else:
-            category = index.get(field.strip())
-            if category is None:
-                raise ValueError(
-                    f"{source!r}, line {line}, column {place + 1}: the category "
-                    f"{_shortened(field)} did not occur in the training data"
-                )
-            row += [0.0] * width
-            row[category - width] = 1.0
+    place = 0
+    try:
+        for place, encode in plan:
+            if encode is None:
+                number = parse_number(fields[place])
+                if number is None or not math.isfinite(number):
+                    raise _not_a_number(fields[place])
+                row.append(number)
+            else:
+                row += encode(fields[place])
+    except ValueError as error:
+        raise ValueError(f"{source!r}, line {line}, column {place + 1}: {error}") from None
     return row
+
+
+def feature_width(feature: dict[str, Any]) -> int:
+    """How many numbers a feature becomes."""
+    if feature["values"] is not None:
+        return len(feature["values"])
+    return 1 if feature.get("fill") is None else 2
+
+
+def fill_from_training(
+    columns: dict[str, Any], train: npt.NDArray[Any], *others: npt.NDArray[Any]
+) -> None:
+    """Take the numbers for missing values from the training rows alone, in place.
+
+    Parameters
+    ----------
+    columns : dict
+        The description. Its entries "fill" become the medians of the training rows.
+    train, *others : array (N, features)
+        Encoded samples. Filled values change accordingly.
+    """
+    place = 0
+    for feature in columns["features"]:
+        width = feature_width(feature)
+        if feature["values"] is None and width == 2:
+            present = train[train[:, place + 1] == 0, place]
+            if len(present):
+                feature["fill"] = float(np.median(present))
+                for x in (train, *others):
+                    x[x[:, place + 1] == 1, place] = feature["fill"]
+        place += width
 
 
 def _shortened(field: str) -> str:
@@ -206,8 +327,20 @@ def check_columns(columns: Any, width: int) -> None:
             isinstance(values, list) and values and all(isinstance(value, str) for value in values)
         ):
             raise TypeError(f"values must be a list of texts, got {check.describe(values)}")
-    counted = sum(
-        1 if feature["values"] is None else len(feature["values"]) for feature in features
-    )
+        _check_entries(feature)
+    counted = sum(map(feature_width, features))
     if counted != width:
         raise ValueError(f"the columns make {counted} numbers, the model takes {width}")
+
+
+def _check_entries(feature: dict[str, Any]) -> None:
+    """Validate the optional entries of a feature."""
+    check.choice(feature.get("kind", "number"), "kind", tuple(PARSERS))
+    if feature.get("style") is not None:
+        NumberStyle.from_dict(feature["style"])
+    if feature.get("fill") is not None:
+        check.real(feature["fill"], "fill")
+    odd = feature.get("odd", [])
+    if not (isinstance(odd, list) and all(isinstance(text, str) for text in odd)):
+        raise TypeError(f"odd must be a list of texts, got {check.describe(odd)}")
+    check.flag(feature.get("missing", False), "missing")

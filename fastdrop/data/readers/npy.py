@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Shape
     from fastdrop.data.readers.source import Source
 
+_MAX_HEADER = 10_000  # bytes; NumPy's own limit for files that it does not trust
+
 
 def npy_rows(source: Source, width: int, rows: int) -> Iterator[npt.NDArray[Any]]:
     """The samples of a .npy file as blocks (n, width) with n <= `rows`.
@@ -57,9 +59,10 @@ def _read_header(source: Source) -> tuple[Shape, bool, np.dtype[Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             version = np.lib.format.read_magic(source)
-            readers = {
+            readers: dict[tuple[int, int], Any] = {
                 (1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0,
+                (3, 0): _read_header_3_0,
             }
             if version not in readers:
                 raise ValueError(f"it is of version {version}")
@@ -72,6 +75,21 @@ def _read_header(source: Source) -> tuple[Shape, bool, np.dtype[Any]]:
         raise ValueError(f"{source.name!r} must hold real numbers (float or integer), got {held}")
     if not shape or min(shape) < 0:
         raise ValueError(f"{source.name!r} must hold samples, one in a row, got shape {shape}")
+    return shape, by_columns, dtype
+
+
+def _read_header_3_0(source: Source) -> tuple[Shape, bool, np.dtype[Any]]:
+    """The header of version 3.0: that of 2.0 in UTF-8, for names of fields in other alphabets.
+
+    Arrays of numbers have no fields, so that their headers are the same in both versions.
+    """
+    size = source.read(4)
+    length = int.from_bytes(size, "little")
+    if len(size) < 4 or length > _MAX_HEADER:
+        raise ValueError(f"its header would be {length} bytes long")
+    text = source.read(length).decode("utf-8").encode("latin-1", "replace")
+    header = len(text).to_bytes(4, "little") + text
+    shape, by_columns, dtype = np.lib.format.read_array_header_2_0(io.BytesIO(header))
     return shape, by_columns, dtype
 
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.file_kind import kind_of_bytes
 from fastdrop.data.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_npz", "pixels", "read_npz"]
 
+_BEGIN = 512  # bytes of a file that tell what it is
 _BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")  # of a zip file, of an empty one
 
 
@@ -35,7 +37,7 @@ def load_npz(
     flatten : bool, default False
         Reshape samples of more than one dimension to rows (N, features).
     task : {"classification", "regression"}, optional
-        Default: classification if y holds integers or text, regression if it holds floats.
+        Default: classification if y holds integers, bools or text, regression if it holds floats.
 
     Returns
     -------
@@ -60,7 +62,8 @@ def load_npz(
     Dataset(float32 samples (4, 4), int64 targets (4,))
     """
     path = os.fsdecode(path)
-    arrays = read_npz(path)
+    held: list[str] = []
+    arrays = read_npz(path, choose=lambda names: _needed(names, held))
     pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("x", "y")]
     missing = [name for name in pairs[0] if name not in arrays]
     if len(pairs) == 2 and ("x_test" in arrays) != ("y_test" in arrays):
@@ -68,7 +71,7 @@ def load_npz(
     if missing:
         raise ValueError(
             f"{path!r} must hold arrays x_train, y_train, x_test, y_test, or x, y; it holds "
-            f"{', '.join(sorted(arrays)) or 'nothing'}"
+            f"{', '.join(sorted(held)) or 'nothing'}"
         )
     for _, y_name in pairs:
         if y_name in arrays and arrays[y_name].dtype.kind == "S":
@@ -78,7 +81,7 @@ def load_npz(
                 raise ValueError(f"{path!r}, {y_name}: not valid UTF-8 ({error})") from None
     y = arrays[pairs[0][1]]
     task = check.choice(
-        task or ("classification" if y.dtype.kind in "iuUS" else "regression"),
+        task or ("classification" if y.dtype.kind in "biuUS" else "regression"),
         "task",
         ("classification", "regression"),
     )
@@ -101,6 +104,12 @@ def load_npz(
     return train, parts[1] if len(parts) == 2 else None
 
 
+def _needed(names: Iterable[str], held: list[str]) -> list[str]:
+    """The names of samples and targets among those of an archive, which are put into `held`."""
+    held += names
+    return [name for name in held if name in ("x", "y", "x_train", "y_train", "x_test", "y_test")]
+
+
 def read_npz(
     file: PathLike | IO[bytes],
     name: str | None = None,
@@ -120,12 +129,17 @@ def read_npz(
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             begin = file.read(4)
-            file.seek(0)
             if begin not in _BEGINNINGS:
-                raise ValueError("it is no archive")
+                kind = kind_of_bytes(begin + file.read(_BEGIN))
+                raise ValueError(f"it is no archive{f', but {kind}' if kind else ''}")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             names = archive.files if choose is None else choose(archive.files)
-            return {key: archive[key] for key in names}
+            arrays = {key: archive[key] for key in names}
+            for key, array in arrays.items():
+                if not isinstance(array, np.ndarray):  # NumPy gives the bytes of other members
+                    raise ValueError(f"its member {key!r} is no array")
+            return arrays
     # zipfile, zlib and NumPy, which evaluates headers as Python literals, fail with many kinds of
     # errors.
     except Exception as error:
@@ -145,7 +159,7 @@ def _targets(y: npt.NDArray[Any], classes: npt.NDArray[Any] | None) -> npt.NDArr
     """Class numbers, or float targets if `classes` is None."""
     y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
     if classes is None:
-        return y.astype(np.float64) if y.dtype.kind in "iu" else y
+        return y.astype(np.float64) if y.dtype.kind in "biu" else y
     if y.ndim != 1:
         raise ValueError(f"y must hold one label for each sample, got shape {y.shape}")
     numbers = np.minimum(np.searchsorted(classes, y), len(classes) - 1)

@@ -6,6 +6,7 @@ line may still have to arrive, so that a program can answer the rows it has befo
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import stat
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18  # bytes asked for at a time; a pipe gives what has arrived
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8 text
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 _MAX_LINE = 1 << 26  # bytes; a longer line is no row of a table
+
+
+class RowError(ValueError):
+    """One row cannot be read; the rows after it can."""
 
 
 @contextmanager
@@ -65,6 +71,8 @@ class Source:
         self.file, self.name = file, name
         self.is_file = _is_regular(file) if is_file is None else is_file
         self._head = b""  # bytes that were inspected and not yet read
+        self._begun = False
+        self._decoder: codecs.IncrementalDecoder | None = None  # of UTF-16
 
     def begins_with(self, *candidates: bytes) -> bytes:
         """The candidate that the input begins with, or b"" if none fits.
@@ -109,7 +117,19 @@ class Source:
 
     def _read_file(self, size: int) -> bytes:
         try:
-            return self.file.read1(size)
+            chunk: bytes = self.file.read1(size)
+            if not self._begun:
+                self._begun = True
+                if chunk.startswith(_UTF_16):
+                    self._decoder = codecs.getincrementaldecoder("utf-16")()
+            while self._decoder is not None:  # the result must not be empty before the end
+                text = self._decoder.decode(chunk, final=not chunk)
+                if text or not chunk:
+                    return text.encode()
+                chunk = self.file.read1(size)
+            return chunk
+        except UnicodeError as error:
+            raise ValueError(f"{self.name!r} is not valid UTF-16 ({error})") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{self.name!r} cannot be decompressed: {error}") from None
 
@@ -126,10 +146,14 @@ class Lines:
     source : Source
     number : int
         How many lines were given out, which is the number of the last one.
+    encoding : str
+        "UTF-8"; or "Latin-1" as soon as a line is not valid UTF-8 and all lines before it were
+        ASCII. Latin-1 includes the additions of Windows-1252.
     """
 
     def __init__(self, source: Source) -> None:
-        self.source, self.number = source, 0
+        self.source, self.number, self.encoding = source, 0, "UTF-8"
+        self._ascii = True  # all lines so far
         self._complete: deque[bytes] = deque()
         self._ended = False
         self._rest: list[bytes] = []  # pieces of a line whose end has not arrived
@@ -150,12 +174,28 @@ class Lines:
             self._read()
         line = self._complete.popleft()
         self.number += 1
-        try:
-            return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
+        if self.number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if b"\0" in line:
             raise ValueError(
+                f"{self.source.name!r}, line {self.number}: not a table of text "
+                "(it holds zero bytes)"
+            )
+        if line.isascii():
+            return line.decode("ascii")
+        if self.encoding == "Latin-1":
+            return _decode_latin(line)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if self._ascii:
+                self.encoding = "Latin-1"
+                return _decode_latin(line)
+            raise RowError(
                 f"{self.source.name!r}, line {self.number}: not valid UTF-8 ({error})"
             ) from None
+        self._ascii = False
+        return text
 
     def _read(self) -> None:
         chunk = self.source.read1()
@@ -164,6 +204,7 @@ class Lines:
         self._rest_bytes += len(chunk)
         if chunk and b"\n" not in chunk and b"\r" not in chunk:
             if self._rest_bytes > _MAX_LINE:
+                self._ended, self._rest, self._rest_bytes = True, [], 0
                 raise ValueError(
                     f"{self.source.name!r}, line {self.number + 1} is longer than {_MAX_LINE} bytes"
                 )
@@ -189,6 +230,14 @@ def guess_format(source: Source) -> str:
     if ending not in (".csv", ".tsv", ".txt", ".data"):
         magic |= {b"{": "json", b"[": "json"}
     return magic.get(source.begins_with(*magic), "csv")
+
+
+def _decode_latin(line: bytes) -> str:
+    """A line in Windows-1252, which is Latin-1 with more characters, or in Latin-1."""
+    try:
+        return line.decode("cp1252")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 def _is_regular(file: Any) -> bool:

@@ -17,7 +17,7 @@ mask: int = kernels.keep_mask(8, 4, 0.5)  # error: assignment, reportAssignmentT
 kernels.drop_out(x, 0.5)  # error: attr-defined, reportAttributeAccessIssue
 
 Dataset(x, classes=3)  # error: arg-type, reportArgumentType
-Standardizer.fit(x).transfrom(x)  # error: attr-defined, reportAttributeAccessIssue
+Standardizer.fit(x).apply(x)  # error: attr-defined, reportAttributeAccessIssue
 fd.data.split(x, 0.5)  # error: arg-type, reportArgumentType
 
 fd.save("model.safetensors", 3)  # error: arg-type, reportArgumentType

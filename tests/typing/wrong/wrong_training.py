@@ -17,6 +17,10 @@ def stop(epoch: Epoch, patience: int) -> None:
     epoch.stop = epoch.number > patience
 
 
+def share(output: fd.Tensor, target: fd.Tensor) -> float:
+    return (output - target).mean().item()
+
+
 fd.fit(x, model)  # error: arg-type, reportArgumentType
 fd.fit(model, (x, y), 10)  # error: call-arg, reportCallIssue
 fd.fit(model, (x, y), epoch=3)  # error: call-arg, reportCallIssue
@@ -24,6 +28,7 @@ fd.fit(model, (x, y), epochs="3")  # error: arg-type, reportArgumentType
 fd.fit(model, (x, y), optimizer="adam")  # error: arg-type, reportArgumentType
 fd.fit(model, (x, y), scheduler=optimizer)  # error: arg-type, reportArgumentType
 fd.fit(model, (x, y), callbacks=stop)  # error: arg-type, reportArgumentType
+fd.fit(model, (x, y), metrics={"share": share})  # error: dict-item, reportArgumentType
 fd.fit(model, (x, y), early_stopping="val_loss")  # error: arg-type, reportArgumentType
 history = fd.fit(model, (x, y), epochs=0, progress=False)
 last: float = history["loss"]  # error: assignment, reportAssignmentType
@@ -41,7 +46,7 @@ fd.mc_predict(x, model)  # error: arg-type, reportArgumentType
 fd.calibration(mc)  # error: call-arg, reportCallIssue
 print(fd.calibration(mc, y).ece)  # error: union-attr, reportAttributeAccessIssue
 print(fd.temperature_scaling(x, y).t)  # error: attr-defined, reportAttributeAccessIssue
-fd.predict("model", x)  # error: arg-type, reportArgumentType
+fd.predict("model", x)  # error: call-overload, reportArgumentType
 
 DropoutClassifier(rate=0.5)  # error: call-arg, reportCallIssue
 DropoutClassifier(dropout="0.5")  # error: arg-type, reportArgumentType

@@ -1,0 +1,87 @@
+"""How many numbers the weights of an architecture hold, before memory is allocated for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+Arguments = dict[str, Any]
+
+
+def least_numbers(spec: Any) -> int:
+    """How many numbers the weights and buffers of an architecture hold at least.
+
+    Called before `build`, so that no memory is allocated for weights that a file does not hold.
+    What is no valid specification counts as 0; `build` refuses it. Modules that are shared count
+    once.
+    """
+    total, todo = 0, [spec]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list):
+            todo += part
+        elif isinstance(part, dict):
+            todo += part.values()
+            kind, arguments = part.get("class"), part.get("arguments")
+            if isinstance(kind, str) and isinstance(arguments, dict) and kind in _SIZES:
+                total += _SIZES[kind](arguments)
+    return total
+
+
+def _product(arguments: Arguments, *names: str) -> int:
+    """The product of sizes, or of lists of sizes; 0 if one of them is no size."""
+    values = [arguments.get(name) for name in names]
+    sizes: list[Any] = [
+        size for value in values for size in (value if isinstance(value, list) else [value])
+    ]
+    if not sizes or not all(type(size) is int and size >= 0 for size in sizes):
+        return 0
+    return math.prod(sizes)
+
+
+def _on(arguments: Arguments, name: str) -> bool:
+    return arguments.get(name, True) is True
+
+
+def _dense(arguments: Arguments) -> int:
+    bias = _product(arguments, "out_features") if _on(arguments, "bias") else 0
+    return _product(arguments, "in_features", "out_features") + bias
+
+
+def _variational(arguments: Arguments) -> int:
+    kind = arguments.get("alpha", "weight")
+    alphas = {
+        "weight": _product(arguments, "in_features", "out_features"),
+        "neuron": _product(arguments, "out_features"),
+    }
+    return _dense(arguments) + (alphas.get(kind, 1) if isinstance(kind, str) else 0)
+
+
+def _sparse(arguments: Arguments) -> int:
+    stored = 0 if "nonzeros" not in arguments else _product(arguments, "nonzeros")
+    rows = _product(arguments, "out_features")  # where each begins
+    return 2 * stored + rows + (rows if _on(arguments, "bias") else 0)
+
+
+def _layer_norm(arguments: Arguments) -> int:
+    if not _on(arguments, "elementwise_affine"):
+        return 0
+    return (1 + _on(arguments, "bias")) * _product(arguments, "normalized_shape")
+
+
+def _batch_norm(arguments: Arguments) -> int:
+    arrays = 2 * _on(arguments, "affine") + 2 * _on(arguments, "track_running_stats")
+    return arrays * _product(arguments, "num_features")
+
+
+_SIZES: dict[str, Callable[[Arguments], int]] = {
+    "BatchNorm1d": _batch_norm,
+    "DropConnectLinear": _dense,
+    "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
+    "LayerNorm": _layer_norm,
+    "Linear": _dense,
+    "SparseLinear": _sparse,
+    "TargetedLinear": _dense,
+    "VariationalLinear": _variational,
+}

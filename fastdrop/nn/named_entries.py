@@ -1,0 +1,91 @@
+"""Iteration over the submodules, parameters and buffers of a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from fastdrop.autograd.parameter import Parameter
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.nn.module import Module
+
+
+class NamedEntries:
+    """Base of `Module`: iterators over what is registered in it and in the modules below."""
+
+    _modules: dict[str, Module | None]
+
+    if TYPE_CHECKING:
+
+        def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+            """Defined by `Module`."""
+            ...
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Pairs (name, module) of the submodules directly in this module."""
+        return ((name, child) for name, child in self._modules.items() if child is not None)
+
+    def children(self) -> Iterator[Module]:
+        """The submodules directly in this module."""
+        return (child for _, child in self.named_children())
+
+    def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        """Pairs (dotted name, entry) of the named table of this module and those below."""
+        seen = set()
+        for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for key, value in getattr(module, table).items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{name}.{key}" if name else key, value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Pairs (name, parameter), each parameter once.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name, with a dot.
+        recurse : bool
+            Include the parameters of submodules.
+        """
+        return self._named("_parameters", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once, in registration order.
+
+        Parameters
+        ----------
+        recurse : bool
+            Include the parameters of submodules.
+        """
+        return (p for _, p in self.named_parameters("", recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Tensor | npt.NDArray[Any]]]:
+        """Pairs (name, buffer), each buffer once.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name, with a dot.
+        recurse : bool
+            Include the buffers of submodules.
+        """
+        return self._named("_buffers", prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor | npt.NDArray[Any]]:
+        """The buffers, each once: float32 Tensors and integer arrays.
+
+        Parameters
+        ----------
+        recurse : bool
+            Include the buffers of submodules.
+        """
+        return (b for _, b in self.named_buffers("", recurse))

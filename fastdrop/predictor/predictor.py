@@ -1,0 +1,349 @@
+"""A network together with the preparation of its inputs and the meaning of its outputs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop import io, nn
+from fastdrop._utils import validation as check
+from fastdrop.data.preprocessing import Preparation
+from fastdrop.functional.softmax import softmax_of
+from fastdrop.nn.module import checked_module
+from fastdrop.predictor.predict import predict
+from fastdrop.predictor.rows import samples_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import Float32Array, PathLike
+    from fastdrop.uncertainty.prediction import MCPrediction
+
+__all__ = ["Predictor"]
+
+
+class Predictor:
+    """A trained network that takes raw rows and answers in the units and labels of the target.
+
+    `fastdrop.load` returns one for a file that ``fastdrop train`` or an estimator saved. It
+    prepares the rows as the training data were prepared (categories, standardisation), computes
+    the outputs of the network, and turns them into labels, probabilities, or numbers in the
+    units of the target.
+
+    Rows may be given as
+
+    - an array or nested lists (N, columns): the inputs in the order of the training table, with
+      or without the column of the target,
+    - a DataFrame, or a dict of columns: found by name, in any order, and others are ignored,
+    - a dict of single values, or a list of dicts: one row for each dict,
+    - a `Dataset`: its samples are encoded already.
+
+    Parameters
+    ----------
+    model : Module
+        The network, from prepared samples (N, features) to outputs.
+    preparation : Preparation
+        How samples and targets of the training data were prepared.
+
+    Attributes
+    ----------
+    model : Module
+        The network alone: for `fit`, `diagnose` and other functions of fastdrop. It takes prepared
+        samples: ``predictor.samples(rows)``.
+    preparation : Preparation
+        See the parameter.
+
+    Raises
+    ------
+    TypeError
+        `model` is not a Module, or `preparation` not a Preparation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> x = np.array([[50.0, 2.0], [80.0, 3.0], [120.0, 5.0]])
+    >>> data = fd.data.Dataset(x, np.array([200_000.0, 310_000.0, 450_000.0]))
+    >>> preparation = fd.data.preprocessing.Preparation.fit(data)
+    >>> predictor = fd.predictor.Predictor(fd.models.mlp(2, [8], 1), preparation)
+    >>> predictor.predict([[100.0, 4.0]]).shape
+    (1,)
+    """
+
+    def __init__(self, model: nn.Module, preparation: Preparation) -> None:
+        self.model = checked_module(model, "model")
+        if not isinstance(preparation, Preparation):
+            raise TypeError(f"preparation must be a Preparation, got {check.describe(preparation)}")
+        self.preparation = preparation
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """The label of each class number; None for a regression."""
+        return self.preparation.classes
+
+    @property
+    def feature_names(self) -> list[str] | None:
+        """Names of the inputs' columns; None if the training data had none."""
+        columns = self.preparation.origin or {}
+        if columns.get("kind") != "csv" or columns["names"] is None:
+            return None
+        return [columns["names"][feature["place"]] for feature in columns["features"]]
+
+    def samples(self, rows: Any) -> Float32Array:
+        """Raw rows as the network takes them.
+
+        Parameters
+        ----------
+        rows : array (N, columns), DataFrame, dict, list of dicts, or Dataset
+            See the class.
+
+        Returns
+        -------
+        float32 array (N, features)
+
+        Raises
+        ------
+        TypeError, ValueError
+            The rows do not fit the training data. The message names row and column.
+        """
+        return samples_of(rows, self.preparation)
+
+    def predict(self, rows: Any, batch_size: int = 1024) -> npt.NDArray[Any]:
+        """Predict labels, or numbers in the units of the target, without dropout.
+
+        Parameters
+        ----------
+        rows : array (N, columns), DataFrame, dict, list of dicts, or Dataset
+            See the class.
+        batch_size : int, default 1024
+            Rows computed at a time.
+
+        Returns
+        -------
+        array (N,)
+            Labels of the classes with the highest probability; or float64 numbers, (N, targets)
+            for several targets. Raw outputs (N, outputs) if the file does not say what they mean.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The rows do not fit the training data, or an output is not finite.
+        """
+        outputs = self._outputs(self.samples(rows), batch_size)
+        if self.classes is not None:
+            return np.array(self.classes)[outputs.argmax(axis=1)]
+        return self._in_units(outputs)
+
+    def predict_proba(self, rows: Any, batch_size: int = 1024) -> npt.NDArray[np.float32]:
+        """Predict the probability of each class, without dropout.
+
+        Parameters
+        ----------
+        rows : array (N, columns), DataFrame, dict, list of dicts, or Dataset
+            See the class.
+        batch_size : int, default 1024
+            Rows computed at a time.
+
+        Returns
+        -------
+        array (N, classes)
+            In the order of `classes`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`; or the model is no classifier.
+        """
+        if self.classes is None:
+            raise ValueError("predict_proba is for classes; this model predicts numbers")
+        return softmax_of(self._outputs(self.samples(rows), batch_size))
+
+    def mc_predict(
+        self,
+        rows: Any,
+        samples: int = 50,
+        seed: int = 0,
+        *,
+        tolerance: float | None = None,
+        tau: float | None = None,
+        **options: Any,
+    ) -> MCPrediction:
+        """Predict with dropout on: the mean of T passes and their spread.
+
+        Parameters
+        ----------
+        rows : array (N, columns), DataFrame, dict, list of dicts, or Dataset
+            See the class.
+        samples : int, default 50
+            T, the number of passes.
+        seed : int, default 0
+            The seed of the masks.
+        tolerance, tau : float, optional
+            As for `fastdrop.mc_predict`, in the units of the target.
+        **options
+            Other options of `fastdrop.mc_predict`: masks, batch_size, keep, row0, ...
+
+        Returns
+        -------
+        MCPrediction
+            Of probabilities (N, classes), or of numbers (N, targets) in the units of the target.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict` and `fastdrop.mc_predict`.
+        """
+        return self._passes(self.samples(rows), samples, seed, tolerance, tau, options)
+
+    def answers(
+        self,
+        x: Float32Array,
+        row0: int = 0,
+        passes: int | None = None,
+        seed: int = 0,
+        masks: str = "per_sample",
+    ) -> dict[str, npt.NDArray[Any]]:
+        """All that is known about prepared samples, by name: what ``fastdrop predict`` writes.
+
+        Parameters
+        ----------
+        x : float32 array (N, features)
+            From `samples`, or from the preparation's ``read_blocks``.
+        row0 : int, default 0
+            Number of the first sample, for its masks and for messages.
+        passes : int, optional
+            Number of Monte Carlo passes; without it there is one pass without dropout.
+        seed, masks
+            As for `fastdrop.mc_predict`.
+
+        Returns
+        -------
+        dict of str to array
+            "prediction" (N,) or (N, outputs); of classes also "probability" (N, classes); with
+            passes also "std", or "entropy" and "mutual_information".
+
+        Raises
+        ------
+        ValueError
+            An output is not finite.
+        """
+        if passes is None:
+            outputs = self._outputs(x, 1024, row0)
+            if self.classes is None:
+                return {"prediction": self._in_units(outputs)}
+            return self._labelled(softmax_of(outputs))
+        mc = self._passes(x, passes, seed, None, None, {"masks": masks, "row0": row0}, quiet=True)
+        mean = _finite(_flat(mc.mean), row0)
+        if self.classes is not None:
+            return self._labelled(mean) | {
+                "entropy": mc.entropy,
+                "mutual_information": mc.mutual_information,
+            }
+        std = _flat(mc.std)
+        if self._has_one_target:
+            mean, std = mean[:, 0], std[:, 0]
+        return {"prediction": mean, "std": std}
+
+    def save(self, path: PathLike) -> None:
+        """Save network and preparation in one file, for `fastdrop.load`.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file is replaced in one step.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            As for `fastdrop.save`.
+        """
+        io.save(self, path)
+
+    def __fastdrop_model__(self) -> tuple[nn.Module, dict[str, Any]]:
+        """The network and the description that `fastdrop.save` writes."""
+        return self.model, self.preparation.to_dict()
+
+    def __repr__(self) -> str:
+        names = self.feature_names
+        takes = f"{self.preparation.features} numbers" if names is None else ", ".join(names)
+        gives = "raw outputs"
+        if self.classes is not None:
+            gives = f"one of the classes {', '.join(map(str, self.classes))}"
+        elif self.preparation.target is not None:
+            gives = "numbers in the units of the target"
+        inner = repr(self.model).replace("\n", "\n  ")
+        return f"Predictor(\n  takes: {takes}\n  answers: {gives}\n  model: {inner}\n)"
+
+    @property
+    def _has_one_target(self) -> bool:
+        target = self.preparation.target
+        return target is not None and target.mean.shape == ()
+
+    def _outputs(self, x: Float32Array, batch_size: int, row0: int = 0) -> Float32Array:
+        """The outputs (N, outputs) of prepared samples."""
+        return _finite(_flat(predict(self.model, x, batch_size)), row0)
+
+    def _in_units(self, outputs: Float32Array) -> npt.NDArray[Any]:
+        """Outputs in the units of the target, in float64, which its units may need."""
+        target = self.preparation.target
+        if target is None:
+            return outputs
+        if self._has_one_target:
+            return np.asarray(outputs[:, 0] * target.scale + target.mean)
+        return np.asarray(outputs * target.scale + target.mean)
+
+    def _labelled(self, probabilities: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        labels = np.array(self.classes)
+        if labels.dtype.kind not in "iU":  # files hold integers or text
+            labels = np.array([str(label) for label in self.classes or []])
+        return {
+            "prediction": labels[probabilities.argmax(axis=1)],
+            "probability": probabilities,
+        }
+
+    def _passes(
+        self,
+        x: Float32Array,
+        samples: int,
+        seed: int,
+        tolerance: float | None,
+        tau: float | None,
+        options: dict[str, Any],
+        quiet: bool = False,
+    ) -> MCPrediction:
+        """Monte Carlo passes of prepared samples, in the units of the target."""
+        # Imported here: predictions without passes do not need it.
+        from fastdrop.uncertainty.monte_carlo import mc_predict
+
+        options = {"output": "raw" if self.classes is None else "softmax"} | options
+        if quiet:
+            options["progress"] = False
+        target = self.preparation.target
+        if target is None:
+            return mc_predict(self.model, x, samples, seed, tolerance=tolerance, tau=tau, **options)
+        if tolerance is not None:
+            tolerance = check.real(tolerance, "tolerance", low=0, open_low=True)
+            tolerance /= float(target.scale.max())
+        if tau is not None:
+            tau = check.real(tau, "tau", low=0, open_low=True)
+        found = mc_predict(self.model, x, samples, seed, tolerance=tolerance, **options)
+        found = found.rescale(target.scale, target.mean)
+        found.tau = tau
+        return found
+
+
+def _flat(outputs: Any) -> Any:
+    """Outputs (N, ...) as (N, outputs), also where N is 0."""
+    return outputs.reshape(len(outputs), math.prod(outputs.shape[1:]))
+
+
+def _finite(outputs: Any, row0: int) -> Any:
+    """The outputs, after a check that all of them are finite."""
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"the model's output for sample {row0 + int(finite.argmin())} (from 0) is not finite"
+        )
+    return outputs
