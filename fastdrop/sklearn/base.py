@@ -231,6 +231,8 @@ class BaseDropoutEstimator(BaseEstimator):
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
+            if not go_on and not partial:  # a first part of the data may lack classes
+                self._begin(model, *parts[1:])
             if go_on:  # the first module of its run, also if it was copied or unpickled
                 random.set_instances({model: 0})
             size = self.batch_size
@@ -344,6 +346,9 @@ class BaseDropoutEstimator(BaseEstimator):
         return models.mlp(
             self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation
         )
+
+    def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
+        """Set what a new network knows of the training targets y before the first step."""
 
     def _solver(self, model: nn.Module, batch: float) -> Any:
         """The optimiser. `batch` is the sum of the sample weights of a full batch, on average."""

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import _check_sample_weight
 
+from fastdrop import nn
 from fastdrop._utils import validation as check
 from fastdrop.functional.softmax import log_softmax_of, softmax_of
 from fastdrop.sklearn.base import BaseDropoutEstimator
@@ -285,6 +286,15 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
                 )
             weights = np.array([given_weights.get(c, 1.0) for c in self.classes_.tolist()])
         return weights[y] if given is None else given * weights[y]
+
+    def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
+        # The biases of the outputs are the classes' log shares, minus their mean: with rare classes
+        # the first epochs need not learn the shares. Equal shares give 0.
+        shares = np.bincount(y, weight, len(self.classes_))
+        logs = np.log(np.maximum(shares / shares.sum(), 1e-6))
+        last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+        assert last.bias is not None
+        last.bias.data[...] = logs - logs.mean()
 
     def _loss(self, weighted: bool) -> str:
         return "cross_entropy"

@@ -111,3 +111,15 @@ def test_the_unit_of_the_targets_does_not_matter(scale, noise):
     two = np.stack([Y * scale, Y], 1)
     both = DropoutRegressor((8,), max_iter=5, random_state=0).fit(X, two)
     assert np.isfinite(both.score(X, two, sample_weight=COUNTS + 1))
+
+
+def test_a_new_network_knows_the_shares_of_the_classes():
+    net = DropoutClassifier((8,), max_iter=1, learning_rate_init=1e-9, random_state=0)
+    net.fit(X, LABELS)
+    bias = list(net.model_.parameters())[-1].data
+    assert bias[0] - bias[1] == pytest.approx(
+        np.log((LABELS == "rare").sum() / (LABELS == "usual").sum()), abs=1e-5
+    )
+    even = DropoutClassifier((8,), class_weight="balanced", **EXACT | {"max_iter": 1})
+    even.set_params(learning_rate_init=1e-9).fit(X, LABELS)
+    np.testing.assert_allclose(list(even.model_.parameters())[-1].data, 0.0, atol=1e-6)
