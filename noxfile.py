@@ -8,19 +8,10 @@
 Each session has its own virtual environment. `nox -r` reuses it.
 """
 
-import glob
-import subprocess
-
 import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-
-
-def c_files() -> list[str]:
-    """The C files that clang-format formats."""
-    patterns = ["csrc/*.[ch]", "csrc/*.inc", "tests/*.[ch]", "benchmarks/*.[ch]"]
-    return subprocess.check_output(["git", "ls-files", *patterns], text=True).split()
 
 
 @nox.session
@@ -41,33 +32,21 @@ def compare(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Format, lint and spelling of Python and C, project metadata and workflows."""
     session.install("-e", ".[dev]")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("clang-format", "--dry-run", "--Werror", *c_files())
-    session.run("codespell", *subprocess.check_output(["git", "ls-files"], text=True).split())
-    session.run("repo-review", ".")
-    workflows = sorted(glob.glob(".github/workflows/*.yml"))
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
-    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run(".ci/checks", "lint", external=True)
 
 
 @nox.session(name="format", default=False)
 def reformat(session: nox.Session) -> None:
     """Format Python and C."""
     session.install("-e", ".[dev]")
-    session.run("ruff", "check", "--fix", "--show-fixes", ".", success_codes=[0, 1])
-    session.run("ruff", "format", ".")
-    for _ in range(2):  # comments inside macros need a second pass
-        session.run("clang-format", "-i", *c_files())
+    session.run(".ci/checks", "format", external=True)
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy on the package; mypy --strict and basedpyright on the programs in tests/typing."""
-    session.install("-e", ".[dev]")
-    session.run("mypy")
-    session.run("mypy", "--strict", "tests/typing")
-    session.run("basedpyright", "tests/typing")
+    """The package and the programs in tests/typing, also against an installed wheel."""
+    session.install("-e", ".[dev]", "pip")  # pip: uv makes environments without it
+    session.run(".ci/checks", "types", external=True)
 
 
 @nox.session(default=False)

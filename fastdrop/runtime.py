@@ -65,6 +65,12 @@ def get_num_threads() -> int:
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.get_num_threads() >= 1
+    True
     """
     return _core.get_num_threads()
 
@@ -76,6 +82,12 @@ def isa() -> str:
     -------
     str
         "avx512", "avx2", "neon" or "scalar".
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.isa() in fd.available_isas()
+    True
     """
     return _core.isa()
 
@@ -86,6 +98,12 @@ def available_isas() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.available_isas()[-1]
+    'scalar'
     """
     return _core.available_isas()
 
@@ -140,6 +158,13 @@ def show_config() -> None:
     """Print the version, the compiler, the instruction sets and the number of threads.
 
     A last line warns about another installed distribution that owns a package `fastdrop`.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.show_config()
+    fastdrop         ...
+    python           ...
     """
     from fastdrop._core import distribution
 

@@ -208,8 +208,22 @@ def rate(p: float | Schedule, name: str = "p") -> float | Schedule:
     ------
     TypeError, ValueError
         `p` is neither.
+
+    Examples
+    --------
+    >>> from fastdrop import schedules
+    >>> schedules.rate(1)
+    1.0
+    >>> ramp = schedules.Linear(0.0, 0.5, steps=10)
+    >>> schedules.rate(ramp) is ramp
+    True
     """
     return p if isinstance(p, Schedule) else check.rate(p, name)
+
+
+def is_library_schedule(p: Any) -> bool:
+    """Whether a call of p runs no code but that of this file."""
+    return type(p) in (Linear, Cosine, Curriculum)
 
 
 def to_dict(schedule: Schedule) -> dict[str, Any]:
@@ -258,6 +272,12 @@ def from_dict(spec: dict[str, Any]) -> Schedule:
     ------
     TypeError, ValueError
         `spec` does not describe a schedule.
+
+    Examples
+    --------
+    >>> from fastdrop import schedules
+    >>> schedules.from_dict({"schedule": "Curriculum", "end": 0.5, "gamma": 0.01})
+    Curriculum(end=0.5, gamma=0.01)
     """
     name = spec.get("schedule")
     kind = _KINDS.get(name) if isinstance(name, str) else None

@@ -52,7 +52,7 @@ class Epilogue:
         self.bias, self.kind, self.alpha, self.drop = bias, kind, alpha, drop
 
     def gradients(
-        self, grad: Float32Array, out: Float32Array
+        self, grad: Float32Array, out: Float32Array | None
     ) -> tuple[Float32Array, Float32Array | None]:
         """The gradients of z and of the bias (None where it wants none), in one pass.
 
@@ -61,7 +61,8 @@ class Epilogue:
         grad : float32 array (..., outputs)
             The gradient of the result.
         out : float32 array (..., outputs)
-            The result. The activation must not be one of NEEDS_INPUT.
+            The result. The activation must not be one of NEEDS_INPUT. None where there is no
+            activation: backward of a dropout does not read the result.
         """
         bias = self.bias
         db = None
@@ -74,6 +75,7 @@ class Epilogue:
         stream, q, scale = self.drop or KEEP_EVERYTHING
         if bias is not None and bias.requires_grad:
             db = empty(grad.shape[-1:])
+        out = grad if out is None else out  # not read where there is no activation
         _core.act_backward(dz, grad, out, self.kind, self.alpha, db, stream, q, scale)
         return dz, db
 

@@ -21,6 +21,13 @@ def is_grad_enabled() -> bool:
     -------
     bool
         True unless the caller is inside `no_grad`.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> with fd.no_grad():
+    ...     fd.is_grad_enabled()
+    False
     """
     return modes.grad_enabled
 
@@ -55,6 +62,11 @@ class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
     Results do not require a gradient and keep no graph, which saves memory. The mode belongs to the
     calling thread or asyncio task.
 
+    Parameters
+    ----------
+    function : callable, optional
+        The function to decorate, where the class is used as a decorator without brackets.
+
     Examples
     --------
     >>> import fastdrop as fd
@@ -75,6 +87,11 @@ class no_grad(_GradMode):  # noqa: N801 (PyTorch's name)
 
 class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
     """Context manager and decorator: operations inside are recorded, even within `no_grad`.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The function to decorate, where the class is used as a decorator without brackets.
 
     Examples
     --------

@@ -18,23 +18,64 @@ class Node:
     Attributes
     ----------
     inputs : tuple of Tensor
-    backward : callable
-        backward(grad) -> the gradient of each input, None for an input without one.
+    saved : list of float32 array or None
+        The arrays that backward reads. `memory.py` replaces them by copies where somebody may write
+        to the originals.
+    changed : str or None
+        The message of the error, once one of the saved arrays has been changed.
+    freed : bool
+        Whether an earlier backward has freed the node.
     """
 
-    __slots__ = ("backward", "inputs")
+    __slots__ = ("__weakref__", "changed", "freed", "inputs", "saved")
 
-    def __init__(self, inputs: tuple[Tensor, ...], backward: Callable[[Float32Array], Any]) -> None:
-        self.inputs = inputs
-        self.backward = backward
+    inputs: tuple[Tensor, ...]
+    saved: list[Any]
+    changed: str | None
+    freed: bool
+
+    def backward(self, grad: Float32Array) -> Any:
+        """The gradient of each input, None for an input without one."""
+        raise NotImplementedError
+
+    def free(self) -> None:
+        """Let go of everything that backward needs."""
+        self.inputs, self.saved, self.freed = (), [], True
+
+    def check(self) -> None:
+        """Raise RuntimeError unless backward can compute the right gradients."""
+        if self.freed:
+            raise RuntimeError(
+                "the graph was freed by an earlier backward(); call backward(retain_graph=True) "
+                "there to use it twice"
+            )
+        if self.changed is not None:
+            raise RuntimeError(self.changed)
 
 
-def _freed(grad: Any) -> Any:
-    """The backward function of a node whose graph was freed."""
-    raise RuntimeError(
-        "the graph was freed by an earlier backward(); call backward(retain_graph=True) there to "
-        "use it twice"
-    )
+class FunctionNode(Node):
+    """An operation whose backward is a function.
+
+    Attributes
+    ----------
+    function : callable
+        function(grad, *saved) -> the gradient of each input, None for an input without one.
+    """
+
+    __slots__ = ("function",)
+
+    def __init__(
+        self, inputs: tuple[Tensor, ...], function: Callable[..., Any], saved: list[Any]
+    ) -> None:
+        self.inputs, self.function, self.saved = inputs, function, saved
+        self.changed, self.freed = None, False
+
+    def backward(self, grad: Float32Array) -> Any:
+        return self.function(grad, *self.saved)
+
+    def free(self) -> None:
+        super().free()
+        del self.function
 
 
 def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None:
@@ -45,7 +86,8 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
     Raises
     ------
     RuntimeError
-        When a part of the graph was freed. No gradient has changed then.
+        When a part of the graph was freed, or the library has written to an array that a node
+        needs. No gradient has changed then.
     """
     order = _inputs_first(root)
     waiting = {root: gradient}
@@ -66,22 +108,20 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
                 before = waiting.get(source)
                 waiting[source] = part if before is None else before + part
         if not retain_graph:
-            node.inputs, node.backward = (), _freed
+            node.free()
 
 
 def _inputs_first(root: Node) -> list[Node]:
     """The nodes below root, each after all its inputs; without recursion."""
     order: list[Node] = []
     seen, stack = {root}, [(root, iter(root.inputs))]
-    if root.backward is _freed:
-        _freed(None)
+    root.check()
     while stack:
         node, inputs = stack[-1]
         for tensor in inputs:
             below = tensor._node
             if below is not None and below not in seen:
-                if below.backward is _freed:
-                    _freed(None)
+                below.check()
                 seen.add(below)
                 stack.append((below, iter(below.inputs)))
                 break

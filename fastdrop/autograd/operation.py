@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.grad_mode import wants_grad
-from fastdrop.autograd.graph import Node
+from fastdrop.autograd.graph import FunctionNode
+from fastdrop.autograd.memory import hold, memory_of
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def record(
     array: Any,
     inputs: tuple[Tensor, ...],
-    backward: Callable[[Float32Array], Any],
+    backward: Callable[..., Any],
+    saved: tuple[Float32Array | None, ...] = (),
 ) -> Tensor:
     """The tensor of an operation's result, with a node of the graph where one is wanted.
 
@@ -29,13 +31,22 @@ def record(
         The result. Converted to a C-contiguous float32 array if it is not one.
     inputs : tuple of Tensor
     backward : callable
-        backward(grad) -> the gradient of each input, in the order of `inputs`; None for an input
-        without one. grad is C-contiguous float32.
+        backward(grad, *saved) -> the gradient of each input, in the order of `inputs`; None for an
+        input without one. grad is C-contiguous float32.
+    saved : tuple of array or None
+        What backward reads of the arrays of the inputs and of the result. It must not read these in
+        another way, because they may be changed after this call.
     """
     if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
         array = np.asarray(array, np.float32, order="C")
     t = wrap(array, result_kind(inputs))
+    base = array.base
+    for x in inputs:  # a result may be its input, or a view of it
+        if x._data is array or (base is not None and (x._data is base or x._data.base is base)):
+            t._memory = memory_of(x)
     if wants_grad(*inputs):
         t.requires_grad = True
-        t._node = Node(inputs, backward)
+        t._node = node = FunctionNode(inputs, backward, list(saved))
+        if saved:
+            hold(node, *inputs, t)
     return t

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
+from fastdrop.autograd.memory import mark_changed, protect
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class PackedTensor(Tensor):
     __slots__ = ("_panels",)
 
     _panels: list[Any] | None
+    _copies_arrays_of_callers = False
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         super().__init__(data, requires_grad)
@@ -54,12 +56,21 @@ class PackedTensor(Tensor):
         """The float32 array itself (not a copy). Empties the cache, since the caller may write."""
         array = self._data  # a reference first, then the slot: see "Thread safety" above
         self._panels = None
+        if self._memory:
+            protect(self._memory, array)
         return array
 
     @data.setter
     def data(self, value: Any) -> None:
         _set_data(self, value)
         self._panels = None
+
+    def _to_write(self, operation: str) -> Float32Array:
+        array = self._data  # a reference first, as in `data`
+        self._panels = None
+        if self._memory:
+            mark_changed(self._memory, array, operation)
+        return array
 
     def panels(self, rows: int) -> Float32Array | None:
         """The panels of the array (out, in) for a product x w^T.

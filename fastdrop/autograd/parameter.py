@@ -90,6 +90,8 @@ class Parameter(PackedTensor):
         self._grad = wrap(out)
 
     def _accumulate(self, part: Float32Array) -> None:
+        self._check_gradient(part.shape)
+
         def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:
                 np.add(out, part, out=out)

@@ -1,46 +1,53 @@
 """Lazy products: dense layer, activation and dropout computed as one product of the core.
 
-Inside a module's forward pass `linear`, `activation` and `dropout` return *pending* tensors. A
-pending tensor has no array yet but a recipe (`Pending`). An activation of a pending dense layer
-extends its recipe instead of running it, and a dropout extends it again. The last recipe runs as
-one product, with bias, activation and dropout applied while its tiles are in registers. Its
-backward is one pass for the gradients of the sums and the bias, then two products. A pending
-dropout that meets a dense layer is drawn where the product packs its input.
+Where `Sequential` calls one layer of the library after the other, `linear`, `activation` and
+`dropout` return *pending* tensors. A pending tensor has no array yet but a recipe (`Pending`). An
+activation of a pending dense layer extends its recipe instead of running it, and a dropout extends
+it again. The last recipe runs as one product, with bias, activation and dropout applied while its
+tiles are in registers. Its backward is one pass for the gradients of the sums and the bias, then
+two products. A pending dropout that meets a dense layer is drawn where the product packs its input.
+
+Everywhere else, also in the forward of a user's module, a function runs at once: between two calls
+the user may write to any array. Only backward is fused there: an activation of a dense layer's
+result computes a fresh array from it, and its node is the extended recipe (`of_result`).
 
 A recipe has three parts, which can be combined freely: a packer (how the input is read,
 `packer.py`), the product itself (a subclass of `Pending`, such as `PendingDense`), and an epilogue
 (what follows it, `epilogue.py`). A new kind of product is a new subclass.
 
-Extending copies the recipe, so a tensor that is read as well still computes itself. Outside a
-forward pass everything runs at once. The key of a dropout is drawn when the function is called, so
-the order of keys does not depend on any of this. A node keeps the key, never a mask.
+Extending copies the recipe, so a tensor that is read as well still computes itself. The key of a
+dropout is drawn when the function is called, so the order of keys does not depend on any of this. A
+node keeps the key, never a mask.
 """
 
 from __future__ import annotations
 
-import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.epilogue import NONE, as_samples
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
+from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop, Epilogue
     from fastdrop.autograd.packer import InputPacker
-    from fastdrop.random.forward_pass import ForwardPass
 
 
-class Pending:
-    """The recipe of a pending tensor.
+class Pending(Node):
+    """The recipe of a tensor, and the node of its gradient.
 
     Attributes
     ----------
-    inputs : tuple of Tensor
-        What the gradient goes to, in the order of `backward`'s result.
     shape : tuple of int
         Of the result.
     epilogue : Epilogue
@@ -50,13 +57,14 @@ class Pending:
         units (`thinned.py`); else 0.
     recorded : bool
         Whether the graph has a node for the result.
+    saved : list
+        Arrays of the inputs, and last the result.
     out : float32 array or None
         The result, once it was computed.
     """
 
-    __slots__ = ("epilogue", "inputs", "out", "recorded", "shape", "thinned_passes")
+    __slots__ = ("epilogue", "out", "recorded", "shape", "thinned_passes")
 
-    inputs: tuple[Tensor, ...]
     shape: tuple[int, ...]
     epilogue: Epilogue
     thinned_passes: int
@@ -67,9 +75,29 @@ class Pending:
         """The result; computed by the first call."""
         raise NotImplementedError
 
-    def backward(self, grad: Float32Array) -> Any:
-        """The gradient of each input."""
-        raise NotImplementedError
+    def apply(self, z: Float32Array) -> Float32Array:
+        """The last function of the epilogue, of an array that has what precedes it."""
+        e, out = self.epilogue, empty(z.shape)
+        if e.drop is not None:
+            _core.dropout(as_samples(out), as_samples(z), *e.drop)
+        else:
+            _core.act(out, z, e.kind, e.alpha)
+        return out
+
+    def extend_result(self, extended: Pending, z: Float32Array) -> None:
+        """Run the recipe as one more function of the result of a recorded recipe that has run.
+
+        Parameters
+        ----------
+        extended : Pending
+            The recipe that this one extends by one function.
+        z : float32 array
+            Its result, or what was written there since.
+        """
+        self.out = out = self.apply(z)
+        last = None if self.epilogue.kind == NONE else out
+        self.saved, self.changed = [*extended.saved[:-1], last], extended.changed
+        hold(self, *self.inputs)
 
     def with_activation(self, kind: int, alpha: float) -> Pending | None:
         """The recipe followed by an activation; None where it cannot be extended by one."""
@@ -87,14 +115,37 @@ class Pending:
 def may_extend(t: Tensor, pending: Pending) -> bool:
     """Whether a recipe on top of t may take the inputs of t's recipe in its place.
 
-    It must not have run, and t must not be cut off from the gradient of its inputs (by `no_grad`,
-    for one).
+    t must not be cut off from the gradient of its inputs (by `no_grad`, for one).
     """
-    return pending.out is None and (t.requires_grad or not wants_grad(*pending.inputs))
+    return t.requires_grad or not wants_grad(*pending.inputs)
+
+
+def of_result(t: Tensor, extend: Callable[[Pending], Pending | None]) -> Tensor | None:
+    """The extended recipe of a tensor that has been computed, computed from the tensor's array.
+
+    Parameters
+    ----------
+    t : Tensor
+    extend : callable
+        extend(recipe) -> the recipe followed by a function, or None where there is no such recipe.
+
+    Returns
+    -------
+    Tensor or None
+        None where t has no recipe that can be extended, or nothing is recorded.
+    """
+    recipe = t._node
+    if not isinstance(recipe, Pending) or recipe.freed or not wants_grad(t):
+        return None
+    extended = extend(recipe)
+    if extended is None:
+        return None
+    extended.extend_result(recipe, t._array)
+    return pending_tensor(extended, type(t) is PassTensor)
 
 
 def pending_tensor(pending: Pending, batched: bool) -> Tensor:
-    """The tensor of a recipe: pending inside a forward pass, computed outside.
+    """The tensor of a recipe: pending between two layers of a Sequential, computed elsewhere.
 
     Parameters
     ----------
@@ -107,14 +158,12 @@ def pending_tensor(pending: Pending, batched: bool) -> Tensor:
     t._pending = pending
     if wants_grad(*inputs):
         t.requires_grad = pending.recorded = True
-        t._node = Node(inputs, pending.backward)
+        t._node = pending
     else:
         pending.recorded = False
     ps = thread_state.forward_pass
-    if ps is None:
-        t.data  # noqa: B018 (runs it)
-    else:
-        ps.pending.append(weakref.ref(t))
+    if ps is None or not ps.lazy:
+        t._array  # noqa: B018 (runs it)
     return t
 
 
@@ -125,22 +174,14 @@ def computed(x: Tensor) -> Tensor:
     passes come in several batches.
     """
     ps = thread_state.forward_pass
-    if ps is None or ps.cache is None or type(x) is PassTensor:
-        x.data  # noqa: B018 (runs it)
+    if x._pending is None or ps is None or ps.cache is None or type(x) is PassTensor:
+        x._array  # noqa: B018 (runs it)
         return x
-    array = ps.compute_once(x.shape, lambda: x.data)
-    return x if x._pending is None else wrap(array)
+    return wrap(ps.compute_once(x.shape, lambda: x._array))
 
 
-def finish_pass(ps: ForwardPass) -> None:
-    """Run every recipe of the pass that somebody can still read: outputs, and kept tensors.
-
-    The last one runs first. In a thinned network it makes the others superfluous, and their tensors
-    are gone when their turn comes.
-    """
-    with reading_passes():
-        for reference in reversed(ps.pending):
-            t = reference()
-            if t is not None:
-                t.data  # noqa: B018 (runs it)
-    ps.pending.clear()
+def run_pending(x: Any) -> None:
+    """Run the recipe of x, if x is a pending tensor."""
+    if isinstance(x, Tensor) and x._pending is not None:
+        with reading_passes():
+            x._array  # noqa: B018 (runs it)

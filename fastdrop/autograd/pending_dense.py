@@ -8,6 +8,7 @@ from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.epilogue import NEEDS_INPUT, NONE, Epilogue, as_rows
 from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending import Pending
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
@@ -27,14 +28,14 @@ class PendingDense(Pending):
     packer : InputPacker or None
         None after a thinned product has run (`_run_thinned`).
     weight : Tensor
-    saved : tuple of two float32 arrays
-        x and w as `run` read them, for backward; only where the product is recorded.
+    saved : list
+        x, w and the result, each as `run` read or wrote it and None where backward does not need
+        it; only where the product is recorded.
     """
 
-    __slots__ = ("packer", "saved", "weight")
+    __slots__ = ("packer", "weight")
 
     packer: InputPacker
-    saved: tuple[Float32Array, Float32Array]
 
     def __init__(
         self,
@@ -47,7 +48,8 @@ class PendingDense(Pending):
     ) -> None:
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
         self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
-        self.out = None
+        self.out = self.changed = None
+        self.saved, self.freed = [], False
 
     def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
         e = self.epilogue
@@ -79,26 +81,44 @@ class PendingDense(Pending):
             self.thinned_passes or thinned_passes,
         )
 
+    def free(self) -> None:
+        super().free()
+        self.packer = self.weight = self.out = None  # type: ignore[assignment]
+
     # ---- forward ----
 
     def run(self) -> Float32Array:
         if self.out is not None:
             return self.out
         e, packer, weight = self.epilogue, self.packer, self.weight
-        b = None if e.bias is None else e.bias.data
+        b = None if e.bias is None else e.bias._array
         out = empty(self.shape)
         if self.thinned_passes and self._run_thinned(b, out):
             return out
-        x, rows = as_rows(packer.x.data), as_rows(out)
+        x, rows = as_rows(packer.x._array), as_rows(out)
         w = panels = None
-        if not self.recorded and type(weight) is Parameter:
+        self._check_shapes(weight._array, b, x.shape[1])
+        if len(x) * packer.repeat != len(rows):
+            raise RuntimeError(
+                f"input must keep its shape until the product is computed, got {packer.x.shape}"
+            )
+        if self.recorded:
+            w = weight._array
+            self.saved = [
+                x if weight.requires_grad else None,
+                w if packer.x.requires_grad else None,
+                None if e.kind == NONE else out,
+            ]
+            if packer.x.requires_grad:
+                hold(self, packer.x, weight)
+            else:
+                hold(self, packer.x)
+        elif type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
             # packing for any number of rows.
             panels = weight.panels(1 if packer.repeat > 1 else len(rows))
-        if panels is None:
-            w = weight.data
-            if self.recorded:  # backward reads these, even if the tensors get other arrays
-                self.saved = x, w
+        if w is None and panels is None:
+            w = weight._array
         _core.gemm(
             rows,
             x,
@@ -124,12 +144,11 @@ class PendingDense(Pending):
         if x is None:
             return False
         e = self.epilogue
-        x.all_outputs(self._weight_to_read(), b, e.kind, e.alpha, out)
+        x.all_outputs(self._weight_to_read(b), b, e.kind, e.alpha, out)
         if e.drop is not None:
             _core.dropout(out, out, *e.drop)
         self.out = out
-        # Nobody needs all of x any more. Letting go of its tensor keeps `finish_pass` from
-        # computing it.
+        # Nobody needs all of x any more: let go of the recipes before this one.
         self.packer, self.inputs = None, ()  # type: ignore[assignment]
         return True
 
@@ -154,11 +173,11 @@ class PendingDense(Pending):
         x, passes = last.packer.x, last.thinned_passes
         if last.packer.drop is not None:
             kept = KeptUnits(last.packer.drop, x.shape[1], passes)
-            rows = ThinnedRows.of(x.data, kept, passes, last.packer.repeat > 1)
+            rows = ThinnedRows.of(x._array, kept, passes, last.packer.repeat > 1)
         elif last is self:
             return None
         else:
-            rows = ThinnedRows.whole(x.data, passes)
+            rows = ThinnedRows.whole(x._array, passes)
         for recipe in reversed(chain[1:]):
             rows = recipe._kept_outputs(rows)
         return rows
@@ -166,37 +185,49 @@ class PendingDense(Pending):
     def _kept_outputs(self, x: ThinnedRows) -> ThinnedRows:
         """The outputs that the dropout of the epilogue keeps in each pass."""
         e = self.epilogue
-        b = None if e.bias is None else e.bias.data
+        b = None if e.bias is None else e.bias._array
         assert e.drop is not None
         kept = KeptUnits(e.drop, self.shape[1], self.thinned_passes)
-        return x.kept_outputs(self._weight_to_read(), b, e.kind, e.alpha, kept)
+        return x.kept_outputs(self._weight_to_read(b), b, e.kind, e.alpha, kept)
 
-    def _weight_to_read(self) -> Float32Array:
-        """The weight's array, for reading at once: does not empty a Parameter's panels."""
-        w = self.weight
-        return w._data if type(w) is Parameter else w.data
+    def _weight_to_read(self, b: Float32Array | None) -> Float32Array:
+        """The array of the weight, which has the shape that it had when the layer was called."""
+        w = self.weight._array
+        self._check_shapes(w, b, self.packer.x.shape[-1])
+        return w
+
+    def _check_shapes(self, w: Float32Array, b: Float32Array | None, features: int) -> None:
+        """RuntimeError unless the arrays fit the shape of the result: the core does not look."""
+        outputs = self.shape[-1]
+        if w.shape != (outputs, features):
+            raise RuntimeError(
+                f"weight must keep the shape {(outputs, features)} until the product is computed, "
+                f"got {w.shape}"
+            )
+        if b is not None and b.shape != (outputs,):
+            raise RuntimeError(
+                f"bias must keep the shape {(outputs,)} until the product is computed, "
+                f"got {b.shape}"
+            )
 
     # ---- backward ----
 
     def backward(self, grad: Float32Array) -> Any:
-        out, (x_read, w_read) = self.run(), self.saved
+        x_read, w_read, out = self.saved
         packer, w = self.packer, self.weight
-        if w.shape != w_read.shape:
-            raise RuntimeError(
-                f"weight must keep its shape {w_read.shape} from forward to backward, got {w.shape}"
-            )
         dz, db = self.epilogue.gradients(grad, out)
         rows, x = as_rows(dz), packer.x
         dw = dx = None
         if w.requires_grad:
+            w_shape = self.shape[-1], x_read.shape[1]
 
             def write(to: Float32Array, accumulate: bool) -> None:
                 _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
 
-            if isinstance(w, Parameter) and w._node is None:
+            if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
                 w.gradient_into(write)
             else:
-                dw = empty(w.shape)
+                dw = empty(w_shape)
                 write(dw, False)
         if x.requires_grad:
             dx = empty((*self.shape[:-1], w_read.shape[1]))

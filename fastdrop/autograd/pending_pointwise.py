@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
+from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
 
@@ -26,11 +27,11 @@ class PendingPointwise(Pending):
     z : Tensor
     repeat : int
         1, or the number of batched Monte Carlo passes of a z that is the same in all of them.
-    saved : float32 array
-        z as `run` read it.
+    saved : list
+        z and the result, each None where backward does not need it.
     """
 
-    __slots__ = ("repeat", "saved", "z")
+    __slots__ = ("repeat", "z")
 
     def __init__(
         self, z: Tensor, epilogue: Epilogue, repeat: int = 1, thinned_passes: int = 0
@@ -40,7 +41,8 @@ class PendingPointwise(Pending):
         self.inputs = (z,)
         shape = z.shape
         self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
-        self.out = None
+        self.out = self.changed = None
+        self.saved, self.freed = [], False
 
     def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
         e = self.epilogue
@@ -50,6 +52,10 @@ class PendingPointwise(Pending):
             self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes
         )
 
+    def free(self) -> None:
+        super().free()
+        self.z = self.out = None  # type: ignore[assignment]
+
     def as_packer(self) -> InputPacker | None:
         e = self.epilogue
         if e.kind != NONE or e.drop is None:
@@ -58,11 +64,15 @@ class PendingPointwise(Pending):
 
     def run(self) -> Float32Array:
         if self.out is None:
-            z = self.z.data
+            z = self.z._array
             if self.repeat != 1:
                 z = np.repeat(z, self.repeat, axis=0)
-            self.saved = z
             out, e = empty(z.shape), self.epilogue
+            if self.recorded and e.kind != NONE:
+                by_input = e.kind in NEEDS_INPUT
+                self.saved = [z, None] if by_input else [None, out]
+                if by_input:
+                    hold(self, self.z)
             if e.drop is None:
                 _core.act(out, z, e.kind, e.alpha)
             elif e.kind == NONE:
@@ -78,11 +88,11 @@ class PendingPointwise(Pending):
             assert e.drop is not None
             _core.dropout(as_samples(dz), as_samples(grad), *e.drop)
             return (dz,)
-        out = self.run()
+        z, out = self.saved
         _core.act_backward(
             as_samples(dz),
             as_samples(grad),
-            as_samples(self.saved if e.kind in NEEDS_INPUT else out),
+            as_samples(out if z is None else z),
             e.kind,
             e.alpha,
             None,

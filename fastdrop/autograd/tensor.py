@@ -1,23 +1,26 @@
 """Tensor: a float32 array that can record the operations on it.
 
 A `Tensor` is a float32 NumPy array and, where a gradient is wanted, the `Node` that made it. A node
-holds its inputs and its backward function, nothing else. Inside a forward pass of a module a
-tensor's array may still be *pending*: a lazy product that the next function may extend
-(`pending.py`). Whoever reads `data` runs it.
+holds its inputs, its backward function and the arrays that backward reads (`memory.py`). Between
+two layers of a Sequential a tensor's array may still be *pending*: a lazy product that the next
+function may extend (`pending.py`). Whoever reads `data` runs it.
 
 Operators and most methods are functions of `fastdrop.functional`. `functional/tensor_methods.py`
-attaches them to the class.
+attaches them to the class; `attached_methods.py` has their types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
+from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
+from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,10 +28,8 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.pending import Pending
 
-    Operand: TypeAlias = "Tensor | ArrayLike"
 
-
-class Tensor:
+class Tensor(AttachedMethods):
     """A float32 array that can record the operations on it.
 
     Parameters
@@ -61,17 +62,26 @@ class Tensor:
     [2.0, 4.0]
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_pending", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "_memory", "_node", "_pending", "requires_grad")
     __array_priority__ = 1000  # NumPy arrays on the left leave operators to the tensor
 
     _data: Float32Array  # None while the tensor is pending
     _grad: Tensor | None
+    _memory: Memory | None  # which nodes saved the array
     _node: Node | None
     _pending: Pending | None
     requires_grad: bool
+    # Whether nodes save copies of an array that came from the caller.
+    _copies_arrays_of_callers = True
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
-        self._data = check.floats(data, "data")
+        if isinstance(data, Tensor):
+            self._data, self._memory = data._array, memory_of(data)
+            if self._memory.of_caller and not self._copies_arrays_of_callers:
+                self._memory = Memory()
+        else:
+            self._data = check.floats(data, "data")
+            self._memory = self._memory_of_callers(data)
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
 
@@ -79,16 +89,52 @@ class Tensor:
 
     @property
     def data(self) -> Float32Array:
-        """The float32 array itself (not a copy)."""
-        if self._pending is not None:
-            self._data = self._pending.run()
-            self._pending = None
-        return self._data
+        """The float32 array itself (not a copy).
+
+        Writing to it does not change the gradient of what was computed before: a graph that needs
+        the array takes a copy when it is asked for. An assignment to `data` makes backward through
+        such a graph a RuntimeError.
+        """
+        array = self._array
+        if self._memory:
+            protect(self._memory, array)
+        return array
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._data = check.owned(check.floats(value, "data"))
-        self._pending = None
+        array = check.owned(check.floats(value, "data"))
+        shape = self.shape
+        if array.shape != shape and thread_state.forward_pass is not None:
+            raise RuntimeError(
+                f"data must keep its shape {shape} during a forward pass, got {array.shape}"
+            )
+        if self._memory:
+            mark_changed(self._memory, self._array, "an assignment to data")
+        self._data, self._pending = array, None
+        self._memory = self._memory_of_callers(value)
+
+    @property
+    def _array(self) -> Float32Array:
+        """The array, for code of the library that only reads it, and reads it at once."""
+        if self._pending is not None:
+            pending = self._pending
+            self._data, self._pending = pending.run(), None
+            if pending.recorded:
+                hold(pending, self)
+        return self._data
+
+    def _to_write(self, operation: str) -> Float32Array:
+        """The array, for code of the library that writes to it; names the operation for errors."""
+        array = self._array
+        if self._memory:
+            mark_changed(self._memory, array, operation)
+        return array
+
+    def _memory_of_callers(self, given: Any) -> Memory | None:
+        """The memory for `_data`, which was made of what the caller gave."""
+        if not self._copies_arrays_of_callers:
+            return Memory()
+        return CallersMemory() if self._data is given or self._data.base is not None else None
 
     @property
     def grad(self) -> Tensor | None:
@@ -126,39 +172,90 @@ class Tensor:
         return self._node is None
 
     def numpy(self) -> Float32Array:
-        """The array (shared, not copied)."""
+        """The array (shared, not copied).
+
+        Returns
+        -------
+        float32 array
+            The tensor's own memory: writing to it changes the tensor.
+        """
         return self.data
 
     def item(self) -> float:
         """The only element, as a Python float.
+
+        Returns
+        -------
+        float
 
         Raises
         ------
         ValueError
             When the tensor does not have exactly one element.
         """
-        if self.data.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
-        return float(self.data.reshape(())[()])
+        return float(self._array.reshape(())[()])
 
     def tolist(self) -> Any:
-        """The elements as nested lists of Python floats."""
-        return self.data.tolist()
+        """The elements as nested lists of Python floats.
+
+        Returns
+        -------
+        list, or float
+            Nested as deeply as the tensor has axes; a float if it has none.
+        """
+        return self._array.tolist()
 
     def detach(self) -> Tensor:
-        """A tensor with the same array and no graph."""
-        return wrap(self.data)
+        """A tensor with the same array and no graph.
+
+        Returns
+        -------
+        Tensor
+            It shares the array and requires no gradient.
+        """
+        t = wrap(self._array)
+        t._memory = memory_of(self)
+        return t
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or the length of one axis."""
+        """The shape, or the length of one axis.
+
+        Parameters
+        ----------
+        dim : int, optional
+            The axis. Without it, the whole shape is returned.
+
+        Returns
+        -------
+        tuple of int, or int
+        """
         return self.shape if dim is None else self.shape[dim]
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        Returns
+        -------
+        int
+            The product of the lengths of the axes.
+        """
         return int(np.prod(self.shape))
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set `requires_grad`; returns the tensor itself."""
+        """Set `requires_grad`; returns the tensor itself.
+
+        Parameters
+        ----------
+        requires_grad : bool, default True
+            Whether `backward` computes the gradient with respect to this tensor.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself.
+        """
         self.requires_grad = check.flag(requires_grad, "requires_grad")
         return self
 
@@ -188,7 +285,7 @@ class Tensor:
         return id(self)
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="tensor(")
+        values = np.array2string(self._array, separator=", ", prefix="tensor(")
         return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __format__(self, spec: str) -> str:
@@ -196,12 +293,17 @@ class Tensor:
         return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> Any:
-        return _restore, (type(self), self.data, self.requires_grad)
+        return _restore, (type(self), self._array, self.requires_grad)
+
+    def __copy__(self) -> Tensor:
+        copy = _restore(type(self), self._array, self.requires_grad)
+        copy._memory = memory_of(self)  # the array is shared
+        return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; detach() first")
-        copy = _restore(type(self), self.data.copy(), self.requires_grad)
+        copy = _restore(type(self), self._array.copy(), self.requires_grad)
         memo[id(self)] = copy
         return copy
 
@@ -258,104 +360,18 @@ class Tensor:
 
     def _accumulate(self, part: Float32Array) -> None:
         """Add a gradient to `grad`."""
+        self._check_gradient(part.shape)
         if self._grad is None:
             self._grad = wrap(np.array(part, np.float32, order="C"))
         else:
             self._grad = wrap(np.asarray(self._grad.data + part, np.float32, order="C"))
 
-    if TYPE_CHECKING:  # attached by functional/tensor_methods.py
-        T: Tensor
-
-        def __add__(self, other: Operand) -> Tensor: ...
-        def __radd__(self, other: Operand) -> Tensor: ...
-        def __sub__(self, other: Operand) -> Tensor: ...
-        def __rsub__(self, other: Operand) -> Tensor: ...
-        def __mul__(self, other: Operand) -> Tensor: ...
-        def __rmul__(self, other: Operand) -> Tensor: ...
-        def __truediv__(self, other: Operand) -> Tensor: ...
-        def __rtruediv__(self, other: Operand) -> Tensor: ...
-        def __pow__(self, other: Operand) -> Tensor: ...
-        def __rpow__(self, other: Operand) -> Tensor: ...
-        def __matmul__(self, other: Operand) -> Tensor: ...
-        def __rmatmul__(self, other: Operand) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __lt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __le__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __gt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __ge__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
-        def __eq__(self, other: Any) -> npt.NDArray[np.bool_]: ...  # type: ignore[override]
-        def __ne__(self, other: Any) -> npt.NDArray[np.bool_]: ...  # type: ignore[override]
-        def add(self, other: Operand) -> Tensor: ...
-        def sub(self, other: Operand) -> Tensor: ...
-        def mul(self, other: Operand) -> Tensor: ...
-        def div(self, other: Operand) -> Tensor: ...
-        def pow(self, exponent: Operand) -> Tensor: ...
-        def matmul(self, other: Operand) -> Tensor: ...
-        def clone(self) -> Tensor: ...
-        def exp(self) -> Tensor: ...
-        def log(self) -> Tensor: ...
-        def sqrt(self) -> Tensor: ...
-        def abs(self) -> Tensor: ...
-        def clamp(self, min: float | None = None, max: float | None = None) -> Tensor: ...
-        def relu(self, inplace: bool = False) -> Tensor: ...
-        def sigmoid(self) -> Tensor: ...
-        def tanh(self) -> Tensor: ...
-        def softmax(self, dim: int = -1) -> Tensor: ...
-        def log_softmax(self, dim: int = -1) -> Tensor: ...
-        def sum(
-            self,
-            dim: Any = None,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def mean(
-            self,
-            dim: Any = None,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def var(
-            self,
-            dim: Any = None,
-            correction: float | None = 1,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        def std(
-            self,
-            dim: Any = None,
-            correction: float | None = 1,
-            keepdim: bool = False,
-            *,
-            axis: Any = None,
-            keepdims: bool = False,
-        ) -> Tensor: ...
-        @overload
-        def max(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
-        @overload
-        def max(self, dim: int, keepdim: bool = False) -> Extreme: ...
-        def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        @overload
-        def min(self, dim: None = None, keepdim: bool = False) -> Tensor: ...
-        @overload
-        def min(self, dim: int, keepdim: bool = False) -> Extreme: ...
-        def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
-        def argmax(self, dim: int | None = None, keepdim: bool = False) -> npt.NDArray[np.intp]: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def view(self, *shape: Any) -> Tensor: ...
-        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
-        def permute(self, *dims: Any) -> Tensor: ...
-        def transpose(self, dim0: int, dim1: int) -> Tensor: ...
-        def squeeze(self, dim: int | tuple[int, ...] | None = None) -> Tensor: ...
-        def unsqueeze(self, dim: int) -> Tensor: ...
+    def _check_gradient(self, shape: tuple[int, ...]) -> None:
+        """RuntimeError unless a gradient of backward has the tensor's shape."""
+        if shape != self._data.shape:
+            raise RuntimeError(
+                f"data must keep its shape {shape} from forward to backward, got {self._data.shape}"
+            )
 
 
 class Extreme(NamedTuple):
@@ -376,25 +392,36 @@ def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
     """A tensor without a graph around a float32 array, which is not checked."""
     t = Tensor.__new__(kind)
     t._data = array
-    t._pending = t._node = t._grad = None
+    t._pending = t._node = t._grad = t._memory = None
     t.requires_grad = False
     return t
 
 
 def _restore(kind: type[Tensor], data: Float32Array, requires_grad: bool) -> Tensor:
     """A tensor that was pickled or copied. joblib maps large arrays read-only: those are copied."""
-    return kind(check.owned(data), requires_grad)
+    t = kind(check.owned(data), requires_grad)
+    if t._memory is not None and t._memory.of_caller:  # nobody else has the array of the copy
+        t._memory = None
+    return t
 
 
-def as_tensor(x: Any, name: str) -> Tensor:
+def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     """x itself if it is a tensor, otherwise a new tensor around the array.
+
+    `from_table` is that of `check.floats`.
 
     Raises
     ------
     TypeError
         Names the argument, when x does not hold real numbers.
     """
-    return x if isinstance(x, Tensor) else wrap(check.floats(x, name))
+    if isinstance(x, Tensor):
+        return x
+    array = check.floats(x, name, from_table=from_table)
+    t = wrap(array)
+    if array is x or array.base is not None:
+        t._memory = CallersMemory()
+    return t
 
 
 def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
@@ -422,4 +449,6 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     >>> fd.tensor([[1, 2], [3, 4]]).sum(0).tolist()
     [4.0, 6.0]
     """
-    return Tensor(np.array(check.floats(data, "data")), requires_grad)
+    t = wrap(np.array(check.floats(data, "data")))
+    t.requires_grad = check.flag(requires_grad, "requires_grad")
+    return t

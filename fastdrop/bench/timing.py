@@ -164,6 +164,12 @@ def machine() -> dict[str, Any]:
     -------
     dict
         Processor, build, thread count, and versions of fastdrop, NumPy and PyTorch.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> sorted({"cpu", "numpy"} & bench.machine().keys())
+    ['cpu', 'numpy']
     """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -186,6 +192,11 @@ def set_threads(n: int) -> None:
     ----------
     n : int
         At least 1.
+
+    Examples
+    --------
+    >>> from fastdrop import bench, runtime
+    >>> bench.set_threads(runtime.get_num_threads())
     """
     from threadpoolctl import threadpool_limits
 
@@ -217,6 +228,12 @@ def rerun(arguments: list[str], environment: dict[str, str] | None = None) -> in
     -------
     int or None
         The exit status of the new process. None: the environment is suitable, nothing was started.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> bench.rerun(["-c", "pass"]) in (0, None)
+    True
     """
     wanted = {name: value for name, value in _SPINNING.items() if name not in os.environ}
     wanted |= {
@@ -255,6 +272,13 @@ def measure(
     ------
     RuntimeError
         A result is wrong; nothing was timed.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> rows = bench.measure(bench.cases.dropout(64, 0.5), pairs=1, say=lambda line: None)
+    >>> rows[0]["case"] == rows[-1]["case"] and rows[0]["ratio"]
+    1.0
     """
     case.check()
     figures = compare(case.candidates, pairs, least=case.least)
@@ -300,6 +324,12 @@ def plot(rows: list[dict[str, Any]], path: PathLike) -> None:
         matplotlib is not installed.
     ValueError
         There are no rows.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> rows = bench.measure(bench.cases.dropout(256, 0.5))  # doctest: +SKIP
+    >>> bench.plot(rows, "dropout.png")  # doctest: +SKIP
     """
     panels: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in rows:
@@ -354,6 +384,11 @@ def quick_table(pairs: int = 15, say: Callable[[str], Any] = print) -> list[dict
     -------
     list of dict
         The rows of `measure` for all cases.
+
+    Examples
+    --------
+    >>> from fastdrop import bench
+    >>> rows = bench.quick_table(pairs=3)  # doctest: +SKIP
     """
     for name, value in machine().items():
         if name in ("cpu", "fastdrop", "instruction set", "compiler", "numpy", "torch"):

@@ -103,10 +103,25 @@ def run(options: argparse.Namespace) -> int:
             done, skipped = done + 1, skipped + 1
 
         on_error = skip if options.on_error == "skip" else None
-        for x in preparation.read_blocks(options.input, on_error):
-            block = answers(x, done)
+
+        def write(x: Float32Array) -> None:
+            nonlocal done
+            try:
+                block = answers(x, done)
+            except ValueError as error:  # an output is not finite
+                if on_error is None:
+                    raise
+                if len(x) == 1:
+                    on_error(error)
+                else:  # find the row: the answer to a row does not depend on the others
+                    for row in range(len(x)):
+                        write(x[row : row + 1])
+                return
             writer.write(text_labels(block) if on_error and kind == "npz" else block)
             done += len(x)
+
+        for x in preparation.read_blocks(options.input, on_error):
+            write(x)
         if not done:  # an empty block has the names of the columns
             writer.write({name: rows[:0] for name, rows in columns.items()})
     return min(skipped, _MAX_SKIPPED)

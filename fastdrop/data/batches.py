@@ -52,6 +52,14 @@ class Batches:
         The weights of the samples.
     batch_size, shuffle, drop_last, reuse
         As given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> batches = fd.data.Batches(np.zeros((10, 3)), np.arange(10), batch_size=4)
+    >>> [len(x) for x, y in batches]
+    [4, 4, 2]
     """
 
     x: Float32Array

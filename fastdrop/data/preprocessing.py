@@ -14,7 +14,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.readers import npz
-from fastdrop.data.readers.columns import RowEncoder, check_columns
+from fastdrop.data.readers.columns import RowEncoder, check_columns, is_counted
 from fastdrop.data.readers.npy import npy_rows
 from fastdrop.data.readers.rows import text_rows
 from fastdrop.data.readers.source import RowError, Source, guess_format, open_source
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.data.readers.rows import Row
 
 __all__ = ["Preparation"]
 
@@ -337,13 +338,29 @@ def _read_table(
             raise ValueError(f"{source.name!r} holds no line of data")
     encoder.locate_columns(first[1])
     header = encoder.is_header(first[1]) and found.has_names is not False
-    row, seen = (None if header else first), not header
+    seen = not header
+    waiting: list[Row | RowError] = [] if header else [first]
+    if header and encoder.names is None and is_counted(first[1]):
+        # Perhaps a sample: the next row decides.
+        try:
+            second = next(found, None)
+        except RowError as error:
+            waiting.append(error)
+        else:
+            if second is None:
+                waiting = [first]
+            else:
+                waiting = [first, second] if is_counted(second[1], 1) else [second]
     block, count = np.empty((rows, encoder.width)), 0
     while True:
         failed: ValueError | None = None
-        fatal = False
+        fatal, row = False, None
         try:
-            row = row or next(found, None)
+            next_row = waiting.pop(0) if waiting else next(found, None)
+            if isinstance(next_row, RowError):
+                failed = next_row
+            else:
+                row = next_row
         except RowError as error:
             failed = error
         except ValueError as error:
@@ -357,7 +374,6 @@ def _read_table(
                 count += 1
             except ValueError as error:
                 failed = error
-        row = None
         if count and (failed is not None or count == rows or found.lines.may_block):
             yield block[:count]
             count = 0

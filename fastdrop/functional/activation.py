@@ -11,7 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
-from fastdrop.autograd.pending import may_extend, pending_tensor
+from fastdrop.autograd.pending import may_extend, of_result, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
@@ -44,11 +44,15 @@ def activation(input: Tensor | ArrayLike, kind: int, alpha: float = 0.0) -> Tens
     """
     z = as_tensor(input, "input")
     p = z._pending
-    if p is not None and may_extend(z, p):
+    if p is None:
+        y = of_result(z, lambda recipe: recipe.with_activation(kind, alpha))
+        if y is not None:
+            return y
+    elif may_extend(z, p):
         extended = p.with_activation(kind, alpha)
         if extended is not None:
             return pending_tensor(extended, type(z) is PassTensor)
-    z.data  # noqa: B018 (runs it: recipes never pile up)
+    z._array  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(PendingPointwise(z, Epilogue(None, kind, alpha)), type(z) is PassTensor)
 
 
@@ -113,8 +117,8 @@ def leaky_relu(
         return activation(input, LEAKY_RELU, slope)
     # The core's backward takes the side from the sign of the output, which needs a slope >= 0.
     z = as_tensor(input, "input")
-    factor = np.where(z.data > 0, np.float32(1.0), np.float32(slope))
-    return record(z.data * factor, (z,), lambda g: (g * factor,))
+    factor = np.where(z._array > 0, np.float32(1.0), np.float32(slope))
+    return record(z._array * factor, (z,), lambda g: (g * factor,))
 
 
 def sigmoid(input: Tensor | ArrayLike) -> Tensor:

@@ -67,7 +67,7 @@ def binary_cross_entropy_with_logits(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    z, y = x.data, t.data
+    z, y = x._array, t._array
     one = np.float32(1.0)
     w = one if weight is None else _constant(weight, "weight")
     positive = one if pos_weight is None else _constant(pos_weight, "pos_weight")
@@ -91,13 +91,13 @@ def binary_cross_entropy_with_logits(
         values = w * np.where(first == 0, 0, first * softplus)
         values = values + w * np.where(second == 0, 0, second * other)
 
-    def gradients(f: Float32Array) -> Any:
+    def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
         s = np.exp(-softplus)
         dz = w * ((one - y) * s - positive * y * (one - s)) * f
         dt = w * (positive * softplus - z - softplus) * f if t.requires_grad else None
         return dz, dt
 
-    return reduced(values, (x, t), gradients, reduction)
+    return reduced(values, (x, t), gradients, reduction, saved=(z, y))
 
 
 @quiet
@@ -143,16 +143,16 @@ def nll_loss(
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
     t = _labels(target, x.shape)
-    rows = np.arange(len(t))
+    rows, shape = np.arange(len(t)), x.shape
     w = _class_weights(weight, x.shape[1])
     sample = np.ones(len(t), np.float32) if w is None else w[t]
 
     def gradients(f: Float32Array) -> Any:
-        dx = np.zeros(x.shape, np.float32)
+        dx = np.zeros(shape, np.float32)
         dx[rows, t] = -sample * f
         return (dx,)
 
-    chosen = x.data[rows, t]
+    chosen = x._array[rows, t]
     if w is not None:
         chosen = np.where(sample == 0, 0, chosen)  # weight 0 leaves out an infinite value
     return reduced(-sample * chosen, (x,), gradients, reduction, sample.sum())
@@ -218,8 +218,8 @@ def cross_entropy(
     smooth = np.float32(check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
     w = _class_weights(weight, classes)
     is_tensor = isinstance(target, Tensor)
-    given = target.data if isinstance(target, Tensor) else check.as_array(target, "target")
-    logp = log_softmax_of(x.data, 1)
+    given = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
+    logp = log_softmax_of(x._array, 1)
     total = None
     if given.dtype.kind in "iu" or (given.ndim == 1 and (is_tensor or given.dtype.kind == "b")):
         t = _labels(target, x.shape)
@@ -245,6 +245,8 @@ def cross_entropy(
                 f"target must have input's shape {x.shape} to hold class probabilities, "
                 f"got {share.shape}"
             )
+        if smooth == 0.0 and w is None:
+            share = share.copy()  # backward reads it
     if smooth:
         share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
     if w is not None:
@@ -280,10 +282,10 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
     labels: Any = target
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
         _constant(target, "target")
-        whole = np.rint(target.data)
-        if not (np.array_equal(whole, target.data) and np.isfinite(whole).all()):
+        whole = np.rint(target._array)
+        if not (np.array_equal(whole, target._array) and np.isfinite(whole).all()):
             raise TypeError(
-                f"target must hold whole class numbers, got {check.describe(target.data)} "
+                f"target must hold whole class numbers, got {check.describe(target._array)} "
                 "with values that are not whole"
             )
         labels = whole.astype(np.int64)
@@ -292,7 +294,7 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
         raise ValueError(
             f"target must have one label for each of the {shape[0]} samples, got {len(t)}"
         )
-    return t
+    return t.copy() if t is target or t.base is not None else t  # backward reads it
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:
@@ -313,4 +315,4 @@ def _constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
             f"{name} must not require a gradient, because the loss has none with respect to it: "
             f"pass {name}.detach()"
         )
-    return t.data
+    return t._array.copy()  # backward reads it

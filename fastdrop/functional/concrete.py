@@ -95,15 +95,15 @@ def concrete_dropout(
     p = min(1.0 / (1.0 + math.exp(-value)) if value > -700 else 0.0, _HIGHEST_RATE)
     samples = x.shape[0] if x.ndim > 1 else 1
     stream = random.stream_for(layer, samples, domain=UNIFORM)
-    rows = x.data.reshape(samples, -1) if x.data.size else x.data.reshape(samples, 0)
-    y = empty(rows.shape)
+    rows = x._array.reshape(samples, -1) if x._array.size else x._array.reshape(samples, 0)
+    y, shape = empty(rows.shape), x.shape
     _core.concrete(y, rows, stream, value, temperature, p)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, rows: Float32Array) -> Any:
         dx, sums = empty(rows.shape), np.empty(samples, np.float64)
         _core.concrete_backward(
             dx, sums, g.reshape(rows.shape), rows, stream, value, temperature, p
         )
-        return dx.reshape(x.shape), np.full(theta.shape, sums.sum(), np.float32)
+        return dx.reshape(shape), np.full(theta.shape, sums.sum(), np.float32)
 
-    return record(y.reshape(x.shape), (x, theta), backward)
+    return record(y.reshape(shape), (x, theta), backward, (rows,))

@@ -55,7 +55,7 @@ class PackedSteps:
             if packed is None or place is None or place[1] is not packed:
                 return None
             outs, ins = weight.shape
-            array = None if bias is None else bias.data
+            array = None if bias is None else bias._array
             layers.append((packed, ins, outs, array, activation, alpha))
             sources.append((weight, place, bias, array))
         return cls(tuple(layers), tuple(sources), _core.isa())
@@ -79,9 +79,9 @@ def run_steps(x: Float32Array, steps: list[DenseStep]) -> Float32Array:
             y,
             x,
             False,
-            weight.data if packed is None else None,
+            weight._array if packed is None else None,
             True,
-            None if bias is None else bias.data,
+            None if bias is None else bias._array,
             activation,
             alpha,
             panels=packed,

@@ -65,7 +65,7 @@ def drop_block(
         )
         return out
 
-    return record(dropped(x.data), (x,), lambda g: (dropped(g),))
+    return record(dropped(x._array), (x,), lambda g: (dropped(g),))
 
 
 def drop_block1d(

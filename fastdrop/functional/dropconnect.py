@@ -112,11 +112,11 @@ def _operands(
 def _mask_per_sample(
     x: Tensor, w: Tensor, b: Tensor | None, drop: WeightDrop, mask_bias: bool
 ) -> Tensor:
-    x_array, w_array = x.data, w.data
+    x_array, w_array = x._array, w._array
     y = empty((x.shape[0], w.shape[0]))
-    _core.dropconnect(y, x_array, w_array, None if b is None else b.data, mask_bias, drop)
+    _core.dropconnect(y, x_array, w_array, None if b is None else b._array, mask_bias, drop)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x_array: Float32Array, w_array: Float32Array) -> Any:
         dx = dw = db = None
         if x.requires_grad:
             dx = empty(x_array.shape)
@@ -126,20 +126,20 @@ def _mask_per_sample(
             _core.dropconnect_dw(dw, db, g, x_array, mask_bias, drop)
         return (dx, dw) if b is None else (dx, dw, db)
 
-    return record(y, (x, w) if b is None else (x, w, b), backward)
+    return record(y, (x, w) if b is None else (x, w, b), backward, (x_array, w_array))
 
 
 def _mask_per_pass(
     x: Tensor, w: Tensor, b: Tensor | None, drop: WeightDrop, mask_bias: bool
 ) -> Tensor:
-    x_array, w_array = x.data, w.data
-    b_array = None if b is None else b.data
+    x_array, w_array = x._array, w._array
+    b_array = None if b is None else b._array
     if b_array is not None and mask_bias:
         b_array = masked_bias(b_array, *drop, w_array.shape[1])
     y = empty((x.shape[0], w.shape[0]))
     _core.gemm(y, x_array, False, w_array, True, b_array, b_drop=drop)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x_array: Float32Array, w_array: Float32Array) -> Any:
         dx = dw = db = None
         if x.requires_grad:
             dx = empty(x_array.shape)
@@ -159,7 +159,7 @@ def _mask_per_pass(
                 db = np.where(kept, db * np.float32(scale), np.float32(0))
         return dx, dw, db
 
-    return record(y, (x, w) if b is None else (x, w, b), backward)
+    return record(y, (x, w) if b is None else (x, w, b), backward, (x_array, w_array))
 
 
 def drop_weights(
@@ -314,12 +314,12 @@ def _normal_units(
 ) -> tuple[Float32Array, Float32Array]:
     """Mean and standard deviation (N, out) of the units of a DropConnect layer."""
     x, w, b = _operands(input, weight, bias)
-    mean = linear(x, w, b).data
+    mean = linear(x, w, b)._array
     keep = _core.keep_threshold(p) * 2.0**-32
     variance = empty(mean.shape)
-    _core.gemm(variance, x.data * x.data, False, w.data * w.data, True)
+    _core.gemm(variance, x._array * x._array, False, w._array * w._array, True)
     if b is not None and mask_bias:
-        variance += b.data * b.data
+        variance += b._array * b._array
     return mean, np.sqrt(variance * np.float32((1.0 - keep) / keep))
 
 

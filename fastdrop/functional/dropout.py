@@ -11,7 +11,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop.autograd.epilogue import Epilogue, as_samples
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_passes
-from fastdrop.autograd.pending import computed, may_extend, pending_tensor
+from fastdrop.autograd.pending import computed, may_extend, of_result, pending_tensor
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import MAP_LAYOUTS
@@ -102,11 +102,15 @@ def dropout(
     thinned_passes = passes if x.ndim == 2 and random.is_thinned() else 0
     if begins_passes:
         x = computed(x)
-    elif recipe is not None and may_extend(x, recipe):
+    elif recipe is None:
+        y = of_result(x, lambda r: r.with_dropout(drop, thinned_passes))
+        if y is not None:
+            return y
+    elif may_extend(x, recipe):
         extended = recipe.with_dropout(drop, thinned_passes)
         if extended is not None:
             return pending_tensor(extended, passes > 0)
-    x.data  # noqa: B018 (runs it: recipes never pile up)
+    x._array  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(
         PendingPointwise(x, Epilogue(drop=drop), repeat, thinned_passes), passes > 0
     )
@@ -128,7 +132,7 @@ def masked(
     x's array with at least 2 axes, whose axis 0 has the rows of the mask.
     """
     out = empty(x.shape)
-    _core.dropout(rows(out), rows(x.data), stream, q, scale, shift, fill, share)
+    _core.dropout(rows(out), rows(x._array), stream, q, scale, shift, fill, share)
 
     def backward(g: Float32Array) -> Any:
         dx = empty(g.shape)
@@ -144,7 +148,7 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
         _core.scale(out, array, factor)
         return out
 
-    return record(scaled(x.data), (x,), lambda g: (scaled(g),))
+    return record(scaled(x._array), (x,), lambda g: (scaled(g),))
 
 
 def channel_dropout(

@@ -94,12 +94,14 @@ def path_mask(samples: int, p: float, mode: str, layer: Any) -> tuple[BoolArray,
 def gather_rows(x: Tensor, rows: IntArray) -> Tensor:
     """x[rows]. Each row number occurs at most once."""
 
+    shape = x.shape
+
     def backward(g: Float32Array) -> Any:
-        dx = np.zeros(x.shape, np.float32)
+        dx = np.zeros(shape, np.float32)
         dx[rows] = g
         return (dx,)
 
-    return record(x.data[rows], (x,), backward)
+    return record(x._array[rows], (x,), backward)
 
 
 def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
@@ -112,6 +114,6 @@ def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
             f"the branch must keep its input's shape: {x.shape} + {y.shape} for {len(rows)} rows"
         )
     factor = np.float32(scale)
-    out = x.data.copy()
-    out[rows] += y.data * factor
+    out = x._array.copy()
+    out[rows] += y._array * factor
     return record(out, (x, y), lambda g: (g, g[rows] * factor))

@@ -79,7 +79,7 @@ def embedding(
     if w.ndim != 2:
         raise ValueError(f"weight must have shape (num_embeddings, embedding_dim), got {w.shape}")
     words, width = w.shape
-    tokens = whole_tokens(input.data if isinstance(input, Tensor) else input, words)
+    tokens = whole_tokens(input._array if isinstance(input, Tensor) else input, words)
     if padding_idx is not None:
         padding_idx = check.integer(padding_idx, "padding_idx", -words, words - 1) % words
     factor: Float32Array | None = None
@@ -94,7 +94,7 @@ def embedding(
             rows = rows * factor.reshape(-1, 1)
         return (sum_by_token(tokens.reshape(-1), rows, words, padding_idx),)
 
-    y = w.data[tokens]
+    y = w._array[tokens]
     if factor is not None:
         y = np.where(factor[..., None] != 0, y * factor[..., None], np.float32(0))
     return record(y, (w,), backward)

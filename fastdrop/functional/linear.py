@@ -38,8 +38,8 @@ def linear(
     Returns
     -------
     Tensor (..., out_features)
-        Inside a module's forward pass it is computed when it is needed, together with an activation
-        and a dropout that follow.
+        Between the layers of a Sequential it is computed together with an activation and a dropout
+        that follow.
 
     Raises
     ------

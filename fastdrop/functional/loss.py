@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
+from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.pointwise import div
 
 if TYPE_CHECKING:
@@ -26,12 +26,7 @@ def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[T
 
     ValueError where their shapes differ: nothing is broadcast.
     """
-    x = as_tensor(input, "input")
-    t = (
-        target
-        if isinstance(target, Tensor)
-        else wrap(check.floats(target, "target", from_table=True))
-    )
+    x, t = as_tensor(input, "input"), as_tensor(target, "target", from_table=True)
     if x.shape != t.shape:
         raise ValueError(f"target must have input's shape {x.shape}, got {t.shape}")
     return x, t
@@ -41,9 +36,10 @@ def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[T
 def reduced(
     values: FloatArray,
     inputs: tuple[Tensor, ...],
-    gradients: Callable[[Float32Array], Any],
+    gradients: Callable[..., Any],
     reduction: str,
     total: Any = None,
+    saved: tuple[Any, ...] = (),
 ) -> Tensor:
     """The loss of elementwise values: their mean, their sum, or the values themselves.
 
@@ -57,12 +53,14 @@ def reduced(
     reduction : {"mean", "sum", "none"}
     total : number, optional
         What the sum is divided by for the mean. Default: the number of values.
+    saved : tuple of array
+        The arrays of the inputs that gradients(f, *saved) reads.
     """
     if reduction == "none":
-        return record(values, inputs, gradients)
+        return record(values, inputs, gradients, saved)
     total = np.float32(1.0 if reduction == "sum" else values.size if total is None else total)
     loss = np.float32(values.sum(dtype=np.float64)) / total  # the mean of no values is NaN
-    return record(np.asarray(loss), inputs, lambda g: gradients(g / total))
+    return record(np.asarray(loss), inputs, lambda g, *saved: gradients(g / total, *saved), saved)
 
 
 # ---- losses ----
@@ -103,7 +101,7 @@ def mse_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    d = x.data - t.data
+    d = x._array - t._array
 
     def gradients(f: Float32Array) -> Any:
         g = d * (f + f)
@@ -147,7 +145,7 @@ def l1_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    d = x.data - t.data
+    d = x._array - t._array
 
     def gradients(f: Float32Array) -> Any:
         g = np.sign(d) * f
@@ -204,7 +202,7 @@ def huber_loss(
     check.choice(reduction, "reduction", REDUCTIONS)
     delta = check.real(delta, "delta", low=0.0, open_low=True)
     x, t = same_shape(input, target)
-    d = x.data - t.data
+    d = x._array - t._array
     size = np.abs(d)
     values = np.where(
         size <= delta, np.float32(0.5) * d * d, np.float32(delta) * (size - np.float32(0.5 * delta))
@@ -323,22 +321,23 @@ def gaussian_nll_loss(
     x, t = same_shape(input, target)
     v = as_tensor(var, "var")
     least = np.float32(check.real(eps, "eps", low=0.0, open_low=True))
-    if v.data.size and v.data.min() < 0:
-        raise ValueError(f"var must not be negative, got {v.data.min()}")
+    if v._array.size and v._array.min() < 0:
+        raise ValueError(f"var must not be negative, got {v._array.min()}")
     if v.shape not in (x.shape, x.shape[:-1] + (1,)) and v.shape != ():
         raise ValueError(
             f"var must have input's shape {x.shape} (or one value a row), got {v.shape}"
         )
-    d = x.data - t.data
-    safe: Float32Array = np.maximum(v.data, least)
+    d = x._array - t._array
+    safe: Float32Array = np.maximum(v._array, least)
     constant = np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
+    v_shape = v.shape
     values = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
 
     def gradients(f: Float32Array) -> Any:
         g = d / safe * f
-        dv = np.broadcast_to(np.float32(0.5) * (1 / safe - d * d / (safe * safe)) * f, x.shape)
-        if v.shape != x.shape:
-            dv = dv.sum(-1, keepdims=True) if v.shape else dv.sum()
+        dv = np.broadcast_to(np.float32(0.5) * (1 / safe - d * d / (safe * safe)) * f, d.shape)
+        if v_shape != d.shape:
+            dv = dv.sum(-1, keepdims=True) if v_shape else dv.sum()
         return g, -g, dv
 
     return reduced(values, (x, t, v), gradients, reduction)

@@ -49,7 +49,7 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     a, b = operands(input, other)
     if a.ndim == 2 and b.ndim == 2:
         return _product_of_matrices(a, b)
-    x, y = a.data, b.data
+    x, y = a._array, b._array
     try:
         result = np.matmul(x, y)
     except ValueError as error:
@@ -57,7 +57,7 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
             f"other must match input's last axis, got shapes {x.shape} and {y.shape}"
         ) from error
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
         wide_x, wide_y = (x[None, :] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
         g = g.reshape(
             np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2])
@@ -67,16 +67,18 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
         dy = unbroadcast(np.matmul(np.swapaxes(wide_x, -1, -2), g), wide_y.shape).reshape(y.shape)
         return dx, dy
 
-    return record(result, (a, b), backward)
+    return record(result, (a, b), backward, (x, y))
 
 
 def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
     """(M, K) times (K, N) by the core."""
-    x, y = a.data, b.data
+    x, y = a._array, b._array
     if x.shape[1] != y.shape[0]:
         raise ValueError(
             f"other must have {x.shape[1]} rows to match input's columns, got shape {y.shape}"
         )
+
+    x_shape, y_shape = x.shape, y.shape
 
     def product(
         left: Float32Array, left_t: bool, right: Float32Array, right_t: bool, shape: Shape
@@ -88,10 +90,11 @@ def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
     return record(
         product(x, False, y, False, (x.shape[0], y.shape[1])),
         (a, b),
-        lambda g: (
-            product(_contiguous(g), False, y, True, x.shape) if a.requires_grad else None,
-            product(x, True, _contiguous(g), False, y.shape) if b.requires_grad else None,
+        lambda g, x, y: (
+            None if y is None else product(_contiguous(g), False, y, True, x_shape),
+            None if x is None else product(x, True, _contiguous(g), False, y_shape),
         ),
+        (x if b.requires_grad else None, y if a.requires_grad else None),
     )
 
 

@@ -120,4 +120,4 @@ def _noise(
         _core.noise(out.reshape(rows.shape), rows, stream, sigma, relative)
         return out
 
-    return record(noisy(x.data), (x,), lambda g: (noisy(g) if relative else g,))
+    return record(noisy(x._array), (x,), lambda g: (noisy(g) if relative else g,))

@@ -83,7 +83,7 @@ def layer_norm(
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     if type(x) is PassTensor and axes[0] == 0:
         raise CannotCarry("normalisation over the samples")
-    normal, _, _, inverse = _normalised(x.data, axes, check.real(eps, "eps", low=0.0))
+    normal, _, _, inverse = _normalised(x._array, axes, check.real(eps, "eps", low=0.0))
     return _affine(
         normal,
         x,
@@ -91,7 +91,7 @@ def layer_norm(
         b,
         shape,
         tuple(range(x.ndim - len(shape))),
-        lambda g: _normalised_backward(g, normal, inverse, axes),
+        lambda g, normal: _normalised_backward(g, normal, inverse, axes),
     )
 
 
@@ -181,9 +181,9 @@ def batch_norm(
     eps = check.real(eps, "eps", low=0.0)
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
     if not training and mean_ is not None and var_ is not None:
-        scale: Any = 1.0 / np.sqrt(var_.data.reshape(shape) + np.float32(eps))
-        y = (x.data - mean_.data.reshape(shape)) * scale
-        return _affine(y, x, w, b, shape, axes, lambda g: g * scale)
+        scale: Any = 1.0 / np.sqrt(var_._array.reshape(shape) + np.float32(eps))
+        y = (x._array - mean_._array.reshape(shape)) * scale
+        return _affine(y, x, w, b, shape, axes, lambda g, normal: g * scale)
     if type(x) is PassTensor:
         raise CannotCarry("normalisation by the batch's statistics")
     count = x.numel() // channels if channels else 0
@@ -191,14 +191,15 @@ def batch_norm(
         raise ValueError(
             f"input must have more than one value a channel in training, got shape {x.shape}"
         )
-    normal, average, variance, inverse = _normalised(x.data, axes, eps)
+    normal, average, variance, inverse = _normalised(x._array, axes, eps)
     if training and mean_ is not None and var_ is not None:
         rate = np.float32(0.1 if momentum is None else momentum)
         unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
-        mean_.data[...] += rate * (average.reshape(-1) - mean_.data)
-        var_.data[...] += rate * (unbiased - var_.data)
+        for t, new in ((mean_, average.reshape(-1)), (var_, unbiased)):
+            running = t._to_write("batch normalisation")
+            running += rate * (new - running)
 
-    def through(g: Float32Array) -> Float32Array:
+    def through(g: Float32Array, normal: Float32Array) -> Float32Array:
         return _normalised_backward(g, normal, inverse, axes)
 
     return _affine(normal, x, w, b, shape, axes, through)
@@ -208,12 +209,12 @@ def _check_updatable(given: Any, t: Tensor | None, name: str) -> None:
     """Raise where t cannot be updated in place, or is a converted copy of `given`."""
     if t is None:
         return
-    if t is not given and t.data is not given:
+    if t is not given and t._array is not given:
         raise TypeError(
             f"{name} must be a float32 array or a Tensor to be updated in training, "
             f"got {check.describe(given)}"
         )
-    check.writable(t.data, name)
+    check.writable(t._array, name)
 
 
 def _normalised(
@@ -244,7 +245,7 @@ def _affine(
     bias: Tensor | None,
     shape: Shape,
     axes: tuple[int, ...],
-    through: Callable[[Float32Array], Float32Array],
+    through: Callable[[Float32Array, Float32Array], Float32Array],
 ) -> Tensor:
     """weight * normal + bias, recorded with the gradients of x, weight and bias.
 
@@ -257,21 +258,21 @@ def _affine(
     axes : tuple of int
         The axes over which the gradients of weight and bias are summed.
     through : callable
-        through(gradient of normal) -> gradient of x.
+        through(gradient of normal, normal) -> gradient of x.
     """
-    w = None if weight is None else weight.data.reshape(shape)
-    b = None if bias is None else bias.data.reshape(shape)
+    w = None if weight is None else weight._array.reshape(shape)
+    b = None if bias is None else bias._array.reshape(shape)
     y = normal if w is None else normal * w
     if b is not None:
         y = y + b
     inputs = tuple(t for t in (x, weight, bias) if t is not None)
 
-    def backward(g: Float32Array) -> Any:
-        grads = [through(g if w is None else g * w) if x.requires_grad else None]
+    def backward(g: Float32Array, normal: Float32Array, w: Float32Array | None) -> Any:
+        grads = [through(g if w is None else g * w, normal) if x.requires_grad else None]
         if weight is not None:
             grads.append((g * normal).sum(axes).reshape(weight.shape))
         if bias is not None:
             grads.append(g.sum(axes).reshape(bias.shape))
         return grads
 
-    return record(y, inputs, backward)
+    return record(y, inputs, backward, (normal, w))

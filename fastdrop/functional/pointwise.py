@@ -40,7 +40,7 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
-    return record(a.data + b.data, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(g, sb)))
+    return record(a._array + b._array, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(g, sb)))
 
 
 @carries
@@ -65,7 +65,7 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
-    return record(a.data - b.data, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(-g, sb)))
+    return record(a._array - b._array, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(-g, sb)))
 
 
 @carries
@@ -89,10 +89,16 @@ def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [3.0, 8.0]
     """
     a, b = operands(input, other)
-    x, y = a.data, b.data
-    return record(
-        x * y, (a, b), lambda g: (unbroadcast(g * y, x.shape), unbroadcast(g * x, y.shape))
-    )
+    x, y = a._array, b._array
+    x_shape, y_shape = x.shape, y.shape
+
+    def backward(g: Float32Array, x: Float32Array | None, y: Float32Array | None) -> Any:
+        return (
+            None if y is None else unbroadcast(g * y, x_shape),
+            None if x is None else unbroadcast(g * x, y_shape),
+        )
+
+    return record(x * y, (a, b), backward, _needed(a, x, b, y))
 
 
 @carries
@@ -116,17 +122,26 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [0.25, 0.5]
     """
     a, b = operands(input, other)
-    x, y = a.data, b.data
+    x, y = a._array, b._array
     quotient = x / y
 
-    def backward(g: Float32Array) -> Any:
+    x_shape = x.shape
+
+    def backward(g: Float32Array, y: Float32Array, quotient: Float32Array | None) -> Any:
         dx = g / y
         return (
-            unbroadcast(dx, x.shape) if a.requires_grad else None,
-            unbroadcast(-dx * quotient, y.shape) if b.requires_grad else None,
+            unbroadcast(dx, x_shape) if a.requires_grad else None,
+            None if quotient is None else unbroadcast(-dx * quotient, y.shape),
         )
 
-    return record(quotient, (a, b), backward)
+    return record(quotient, (a, b), backward, (y, quotient if b.requires_grad else None))
+
+
+def _needed(
+    a: Tensor, x: Float32Array, b: Tensor, y: Float32Array
+) -> tuple[Float32Array | None, Float32Array | None]:
+    """What backward of a product of a (array x) and b (array y) reads: only the other's array."""
+    return (x if b.requires_grad else None), (y if a.requires_grad else None)
 
 
 @quiet
@@ -152,10 +167,10 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     [1.0, 8.0]
     """
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
-    x, n = a.data, b.data
+    x, n = a._array, b._array
     y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
         dx = dn = None
         if a.requires_grad:  # x ** 0 is constant, at x = 0 too
             dx = unbroadcast(g * np.where(n == 0, np.float32(0), n * x ** (n - 1)), x.shape)
@@ -165,7 +180,7 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
             )
         return dx, dn
 
-    return record(y, (a, b), backward)
+    return record(y, (a, b), backward, (x, n, y))
 
 
 @quiet
@@ -188,13 +203,13 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [3.0, 5.0]
     """
     a, b = operands(input, other)
-    x, y = a.data, b.data
+    x, y = a._array, b._array
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
         first = (x > y) + np.float32(0.5) * (x == y)
         return unbroadcast(g * first, x.shape), unbroadcast(g * (1 - first), y.shape)
 
-    return record(np.maximum(x, y), (a, b), backward)
+    return record(np.maximum(x, y), (a, b), backward, (x, y))
 
 
 # ---- one tensor ----
@@ -221,7 +236,7 @@ def neg(input: Tensor | ArrayLike) -> Tensor:
     [-1.0, 2.0]
     """
     a = as_tensor(input, "input")
-    return record(-a.data, (a,), lambda g: (-g,))
+    return record(-a._array, (a,), lambda g: (-g,))
 
 
 @carries
@@ -245,8 +260,8 @@ def exp(input: Tensor | ArrayLike) -> Tensor:
     [1.0]
     """
     a = as_tensor(input, "input")
-    y = np.exp(a.data)
-    return record(y, (a,), lambda g: (g * y,))
+    y = np.exp(a._array)
+    return record(y, (a,), lambda g, y: (g * y,), (y,))
 
 
 @carries
@@ -270,9 +285,9 @@ def log(input: Tensor | ArrayLike) -> Tensor:
     [0.0]
     """
     a = as_tensor(input, "input")
-    x = a.data
+    x = a._array
     y = np.log(x)
-    return record(y, (a,), lambda g: (g / x,))
+    return record(y, (a,), lambda g, x: (g / x,), (x,))
 
 
 @carries
@@ -296,8 +311,8 @@ def sqrt(input: Tensor | ArrayLike) -> Tensor:
     [2.0, 3.0]
     """
     a = as_tensor(input, "input")
-    y = np.sqrt(a.data)
-    return record(y, (a,), lambda g: (g / (y + y),))
+    y = np.sqrt(a._array)
+    return record(y, (a,), lambda g, y: (g / (y + y),), (y,))
 
 
 @carries
@@ -321,8 +336,8 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
     [1.0, 2.0]
     """
     a = as_tensor(input, "input")
-    x = a.data
-    return record(np.abs(x), (a,), lambda g: (g * np.sign(x),))
+    x = a._array
+    return record(np.abs(x), (a,), lambda g, x: (g * np.sign(x),), (x,))
 
 
 @quiet
@@ -356,11 +371,12 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
         raise ValueError("clamp needs min or max, got neither")
     low = -np.inf if min is None else float(min)
     high = np.inf if max is None else float(max)
-    x = a.data
+    x = a._array
     return record(
         np.minimum(np.maximum(x, np.float32(low)), np.float32(high)),
         (a,),
-        lambda g: (g * ((x >= low) & (x <= high)),),
+        lambda g, x: (g * ((x >= low) & (x <= high)),),
+        (x,),
     )
 
 
@@ -376,4 +392,4 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     Tensor of input's shape
     """
     a = as_tensor(input, "input")
-    return record(a.data.copy(), (a,), lambda g: (g,))
+    return record(a._array.copy(), (a,), lambda g: (g,))

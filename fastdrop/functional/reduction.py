@@ -72,7 +72,7 @@ def sum(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     return record(
-        a.data.sum(axis=axes, keepdims=keepdim),
+        a._array.sum(axis=axes, keepdims=keepdim),
         (a,),
         lambda g: (np.broadcast_to(_restored(g, axes, keepdim), shape),),
     )
@@ -118,7 +118,7 @@ def mean(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
-    y = a.data.sum(axis=axes, keepdims=keepdim) / count
+    y = a._array.sum(axis=axes, keepdims=keepdim) / count
     return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
 
 
@@ -204,13 +204,13 @@ def std(
     1.0
     """
     variance = var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims)
-    y = np.sqrt(variance.data)
+    y = np.sqrt(variance._array)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, y: Float32Array) -> Any:
         # Where y is 0 all values are equal: the slope of the root is infinite, times 0.
         return (np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0),)
 
-    return record(y, (variance,), backward)
+    return record(y, (variance,), backward, (y,))
 
 
 # ---- extreme values ----
@@ -222,12 +222,12 @@ def _extreme(
 ) -> Tensor:
     """The maximum or minimum over axes; elements that share it share the gradient."""
     a = as_tensor(input, "input")
-    axes, x = axes_of(dim, a.ndim), a.data
+    axes, x = axes_of(dim, a.ndim), a._array
     if x.size == 0:
         raise ValueError(f"{name} needs elements, got shape {x.shape}")
     y = reduce(x, axis=axes, keepdims=True)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
         hit = (x == y).astype(np.float32)
         return (hit / hit.sum(axis=axes, keepdims=True) * _restored(g, axes, keepdim),)
 
@@ -235,6 +235,7 @@ def _extreme(
         y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]),
         (a,),
         backward,
+        (x, y),
     )
 
 
@@ -408,7 +409,7 @@ def argmax(
 def _position(
     input: Tensor | ArrayLike, dim: int | None, keepdim: bool, find: Callable[..., Any]
 ) -> npt.NDArray[np.intp]:
-    x = as_tensor(input, "input").data
+    x = as_tensor(input, "input")._array
     if dim is not None:
         ndim = x.ndim or 1
         check.integer(dim, "dim", -ndim, ndim - 1)

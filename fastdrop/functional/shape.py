@@ -48,7 +48,7 @@ def reshape(input: Tensor | ArrayLike, *shape: Any) -> Tensor:
     a = as_tensor(input, "input")
     target = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     try:
-        array = a.data.reshape(target)
+        array = a._array.reshape(target)
     except (ValueError, TypeError) as error:
         raise type(error)(
             f"shape must hold the {a.numel()} elements of shape {a.shape}, got {target}"
@@ -121,7 +121,7 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     if len(given) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
     return record(
-        np.asarray(a.data.transpose(order), order="C"),  # ascontiguousarray makes 0-d 1-d
+        np.asarray(a._array.transpose(order), order="C"),  # ascontiguousarray makes 0-d 1-d
         (a,),
         lambda g: (g.transpose(np.argsort(order)),),
     )
@@ -153,7 +153,7 @@ def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
     a = as_tensor(input, "input")
     i, j = axis_of(dim0, a.ndim), axis_of(dim1, a.ndim)
     return record(
-        np.ascontiguousarray(np.swapaxes(a.data, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),)
+        np.ascontiguousarray(np.swapaxes(a._array, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),)
     )
 
 
@@ -183,7 +183,7 @@ def squeeze(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
     """
     a = as_tensor(input, "input")
     axes = tuple(i for i in axes_of(dim, a.ndim) if a.shape[i] == 1)
-    return _view(a.data.reshape([n for i, n in enumerate(a.shape) if i not in axes]), a, a.shape)
+    return _view(a._array.reshape([n for i, n in enumerate(a.shape) if i not in axes]), a, a.shape)
 
 
 def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
@@ -211,7 +211,7 @@ def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
     [[1.0, 2.0]]
     """
     a = as_tensor(input, "input")
-    return _view(np.expand_dims(a.data, axes_of(dim, a.ndim + 1)[0]), a, a.shape)
+    return _view(np.expand_dims(a._array, axes_of(dim, a.ndim + 1)[0]), a, a.shape)
 
 
 def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
@@ -229,7 +229,14 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
     """
     a = as_tensor(input, "input")
     parts = index if isinstance(index, tuple) else (index,)
-    index = tuple(i.data.astype(np.int64) if isinstance(i, Tensor) else i for i in parts)
+    index = tuple(
+        i._array.astype(np.int64)
+        if isinstance(i, Tensor)
+        else i.copy()  # backward reads it
+        if isinstance(i, (np.ndarray, list))
+        else i
+        for i in parts
+    )
     shape = a.shape
     basic = all(
         i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index
@@ -243,7 +250,7 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
             np.add.at(dx, index, g)
         return (dx,)
 
-    return record(np.array(a.data[index], order="C"), (a,), backward)
+    return record(np.array(a._array[index], order="C"), (a,), backward)
 
 
 def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
@@ -286,7 +293,7 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
             )
     cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
     return record(
-        np.concatenate([t.data for t in parts], axis),
+        np.concatenate([t._array for t in parts], axis),
         parts,
         lambda g: tuple(np.split(g, cuts, axis)),
     )

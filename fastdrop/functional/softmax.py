@@ -49,13 +49,13 @@ def softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
     """
     a = as_tensor(input, "input")
     _check_dim(a, dim)
-    y = softmax_of(a.data, dim)
+    y = softmax_of(a._array, dim)
 
-    def backward(g: Float32Array) -> Any:
+    def backward(g: Float32Array, y: Float32Array) -> Any:
         gy = g * y
         return (gy - y * gy.sum(dim, keepdims=True),)
 
-    return record(y, (a,), backward)
+    return record(y, (a,), backward, (y,))
 
 
 @carries
@@ -85,8 +85,8 @@ def log_softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
     """
     a = as_tensor(input, "input")
     _check_dim(a, dim)
-    y = log_softmax_of(a.data, dim)
-    return record(y, (a,), lambda g: (g - np.exp(y) * g.sum(dim, keepdims=True),))
+    y = log_softmax_of(a._array, dim)
+    return record(y, (a,), lambda g, y: (g - np.exp(y) * g.sum(dim, keepdims=True),), (y,))
 
 
 def _check_dim(a: Tensor, dim: int) -> None:

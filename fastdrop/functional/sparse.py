@@ -46,9 +46,12 @@ def sparse_linear(
         if bias.shape != (out_features,):
             raise ValueError(f"bias must have shape {(out_features,)}, got {bias.shape}")
     shape = x.shape
-    rows = x.data.reshape(int(np.prod(shape[:-1])), in_features)
+    rows = x._array.reshape(int(np.prod(shape[:-1])), in_features)
     y = np.empty((len(rows), out_features), np.float32)
     _core.sparse_linear(y, rows, *csr, bias)
+
+    if x.requires_grad:  # backward reads them: they may change meanwhile
+        csr = (csr[0].copy(), csr[1].copy(), csr[2].copy())
 
     def backward(g: Float32Array) -> tuple[Float32Array]:
         w = dense_weight(*csr, in_features)

@@ -70,7 +70,7 @@ def targeted_weights(
         The layer whose site draws the mask.
     """
     w = as_tensor(weight, "weight")
-    stay = ~targeted_candidates(w.data, share, kind)
+    stay = ~targeted_candidates(w._array, share, kind)
     if random.draws(training):
         outs, ins = w.shape
         q = _core.keep_threshold(p)
@@ -83,4 +83,4 @@ def targeted_weights(
     def only_staying(array: Float32Array) -> Float32Array:
         return np.where(stay, array, np.float32(0))
 
-    return record(only_staying(w.data), (w,), lambda g: (only_staying(g),))
+    return record(only_staying(w._array), (w,), lambda g: (only_staying(g),))

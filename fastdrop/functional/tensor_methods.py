@@ -99,7 +99,9 @@ def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     """A comparison operator, which gives a bool array."""
-    return lambda self, other: ufunc(self.data, other.data if isinstance(other, Tensor) else other)
+    return lambda self, other: ufunc(
+        self._array, other._array if isinstance(other, Tensor) else other
+    )
 
 
 def _attach() -> None:

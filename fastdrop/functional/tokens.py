@@ -162,10 +162,12 @@ def patch_dropout(
     index = np.concatenate([always, kept + prefix], axis=1)
     rows = np.arange(samples)[:, None]
 
+    shape = x.shape
+
     def backward(g: Float32Array) -> Any:
-        dx = np.zeros(x.shape, np.float32)
+        dx = np.zeros(shape, np.float32)
         dx[rows, index] = g
         return (dx,)
 
-    y = record(x.data[rows, index], (x,), backward)
+    y = record(x._array[rows, index], (x,), backward)
     return (y, kept) if return_indices else y

@@ -103,17 +103,17 @@ def kl_sparse(log_alpha: Tensor | ArrayLike) -> Tensor:
     arXiv:1701.05369.
     """
     a = as_tensor(log_alpha, "log_alpha")
-    s = _sigmoid(np.float32(_K2) + np.float32(_K3) * a.data)
+    s = _sigmoid(np.float32(_K2) + np.float32(_K3) * a._array)
     values = (
         np.float32(_K1)
         - np.float32(_K1) * s
-        + np.float32(0.5) * np.logaddexp(np.float32(0), -a.data)
+        + np.float32(0.5) * np.logaddexp(np.float32(0), -a._array)
     )
 
-    def backward(g: Float32Array) -> Any:
-        return (-(np.float32(_K1 * _K3) * s * (1 - s) + np.float32(0.5) * _sigmoid(-a.data)) * g,)
+    def backward(g: Float32Array, a: Float32Array) -> Any:
+        return (-(np.float32(_K1 * _K3) * s * (1 - s) + np.float32(0.5) * _sigmoid(-a)) * g,)
 
-    return record(np.asarray(values.sum(dtype=np.float64), np.float32), (a,), backward)
+    return record(np.asarray(values.sum(dtype=np.float64), np.float32), (a,), backward, (a._array,))
 
 
 @quiet

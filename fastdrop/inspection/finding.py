@@ -27,6 +27,12 @@ class Finding:
         Why it matters, with the paper where there is one.
     remedy : str
         What to do.
+
+    Examples
+    --------
+    >>> from fastdrop.inspection.finding import Finding
+    >>> print(Finding("on-output", "3", "a problem", "A reason.", "A remedy."))
+    3: a problem. A reason. A remedy. [on-output]
     """
 
     code: str
@@ -41,7 +47,17 @@ class Finding:
 
 
 class Diagnosis(list[Finding]):
-    """The findings of `fastdrop.diagnose`, a list. Printed, it is a numbered list of sentences."""
+    """The findings of `fastdrop.diagnose`, a list. Printed, it is a numbered list of sentences.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> from fastdrop import nn
+    >>> model = nn.Sequential(nn.Linear(8, 1), nn.Dropout(0.1))
+    >>> found = fd.diagnose(model)
+    >>> len(found) == len(found.codes()) > 0
+    True
+    """
 
     def __str__(self) -> str:
         return "\n".join(f"{i}. {finding}" for i, finding in enumerate(self, 1)) or "nothing found"

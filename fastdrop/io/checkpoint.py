@@ -117,6 +117,15 @@ def load_checkpoint(
         scheduler. Nothing has changed then.
     OSError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> model = fd.nn.Linear(3, 2)
+    >>> optimizer = fd.optim.SGD(model.parameters(), lr=0.1)
+    >>> fd.save_checkpoint("run.checkpoint", model, optimizer, extra={"epoch": 3})
+    >>> fd.load_checkpoint("run.checkpoint", model, optimizer)
+    {'epoch': 3}
     """
     path = os.fsdecode(path)
     tree = read_checkpoint(path)

@@ -164,6 +164,13 @@ def load(path: PathLike, model: nn.Module | None = None) -> Any:
     --------
     fastdrop.load : the same for files that hold no preparation.
     fastdrop.io.load_with_info : returns what `save` got as `info`, too.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.save(fd.nn.Linear(3, 2), "model.safetensors")
+    >>> fd.load("model.safetensors")
+    Linear(in_features=3, out_features=2, bias=True)
     """
     return load_with_info(path, model)[0]
 
@@ -187,6 +194,14 @@ def load_with_info(path: PathLike, model: nn.Module | None = None) -> tuple[Any,
     ------
     TypeError, ValueError, OSError
         As for `load`.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.save(fd.nn.Linear(3, 2), "model.safetensors", info={"mean": 0.5})
+    >>> model, info = fd.io.load_with_info("model.safetensors")
+    >>> info
+    {'mean': 0.5}
     """
     if model is not None:
         checked_module(model, "model")
@@ -239,6 +254,13 @@ def read_info(path: PathLike) -> Any:
         The file is truncated, or no safetensors file.
     OSError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.save(fd.nn.Linear(3, 2), "model.safetensors", info={"classes": ["no", "yes"]})
+    >>> fd.io.read_info("model.safetensors")
+    {'classes': ['no', 'yes']}
     """
     path = os.fsdecode(path)
     about = _read_description(path, read_file(path)[1])

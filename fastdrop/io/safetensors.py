@@ -147,6 +147,14 @@ def load_file(path: PathLike) -> dict[str, npt.NDArray[Any]]:
     ------
     ValueError, OSError
         As for `read_file`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import io
+    >>> io.save_file({"bias": np.zeros(3, np.float32)}, "weights.safetensors")
+    >>> io.load_file("weights.safetensors")
+    {'bias': array([0., 0., 0.], dtype=float32)}
     """
     return read_file(path)[0]
 
@@ -176,6 +184,15 @@ def read_file(path: PathLike) -> tuple[dict[str, npt.NDArray[Any]], dict[str, st
         and what the file is if it is of another known kind.
     OSError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import io
+    >>> io.save_file({"bias": np.zeros(3)}, "weights.safetensors", {"made by": "me"})
+    >>> arrays, metadata = io.read_file("weights.safetensors")
+    >>> arrays["bias"].dtype, metadata
+    (dtype('float64'), {'made by': 'me'})
     """
     path = os.fsdecode(path)
     # Opening a pipe would wait for a writer.

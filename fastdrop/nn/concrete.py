@@ -81,7 +81,7 @@ class ConcreteDropout(Module):
     @property
     def rate(self) -> float:
         """The learned rate p = sigmoid(logit)."""
-        return 1.0 / (1.0 + math.exp(-float(self.logit.data[0])))
+        return 1.0 / (1.0 + math.exp(-float(self.logit._array[0])))
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return F.concrete_dropout(

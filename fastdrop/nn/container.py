@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any, overload
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import is_grad_enabled
-from fastdrop.autograd.tensor import as_tensor, wrap
+from fastdrop.autograd.pending import run_pending
+from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.nn import module as structure
-from fastdrop.nn.dense_chain import DenseChain
+from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
+from fastdrop.nn.dropout import Dropout
+from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.shape import Identity
+from fastdrop.schedules import is_library_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
-    from fastdrop.autograd.tensor import Tensor
 
 
 class _ModuleSequence(Module):
@@ -70,6 +74,11 @@ class _ModuleSequence(Module):
         ----------
         module : Module
             Registered under its position as a name.
+
+        Returns
+        -------
+        Sequential or ModuleList
+            The container itself.
         """
         self.add_module(str(len(self)), module)
         return self
@@ -81,6 +90,11 @@ class _ModuleSequence(Module):
         ----------
         modules : iterable of Module
             Registered under their positions as names.
+
+        Returns
+        -------
+        Sequential or ModuleList
+            The container itself.
         """
         for module in modules:
             self.append(module)
@@ -122,6 +136,8 @@ class Sequential(_ModuleSequence):
 
     # Structure version, and the fast path of prediction at that version (None: there is none).
     _chain: tuple[int, DenseChain | None] = (-1, None)
+    # Structure version, and the modules with what `_pending_may_pass` says of them.
+    _plan: tuple[int, list[tuple[Any, bool | None]]] = (-1, [])
 
     @overload
     def __init__(self, modules: Mapping[str, Module], /) -> None: ...
@@ -144,7 +160,7 @@ class Sequential(_ModuleSequence):
     def __call__(self, input: Tensor | ArrayLike) -> Tensor:
         if (
             not (self.training or is_grad_enabled() or random.is_busy())
-            and (y := self.evaluated(as_tensor(input, "input").data)) is not None
+            and (y := self.evaluated(_array_of(input))) is not None
         ):
             return wrap(y)
         return super().__call__(input)
@@ -172,7 +188,7 @@ class Sequential(_ModuleSequence):
         return None if chain is None else chain(x)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_chain"}
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
 
     def _flat(self) -> Iterator[Module | None]:
         """The modules in the order of their calls, with those of inner Sequentials in place."""
@@ -183,9 +199,49 @@ class Sequential(_ModuleSequence):
                 yield module
 
     def forward(self, input: Any) -> Any:
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
+        ps = random.current()
+        if ps is None:  # forward was called in place of the module
+            for module in self._modules.values():
+                input = module(input)  # type: ignore[misc]
+            return input
+        # Where an outer Sequential goes on with the result, its product may stay pending.
+        outer_goes_on = ps.lazy
+        version, plan = self._plan
+        if version != structure.structure_version():
+            plan = [(module, _pending_may_pass(module)) for module in self._modules.values()]
+            object.__setattr__(self, "_plan", (structure.structure_version(), plan))
+        try:
+            for module, passes in plan:
+                if passes is None:
+                    passes = not callable(module.p) or is_library_schedule(module.p)
+                ps.lazy = passes
+                if not passes:
+                    run_pending(input)  # before other code can write to the arrays that it reads
+                input = module(input)
+        finally:
+            ps.lazy = outer_goes_on
+        if not outer_goes_on:
+            run_pending(input)
         return input
+
+
+# Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.
+_PENDING_LAYERS = frozenset((Linear, Dropout, Identity, Sequential, *ACTIVATIONS))
+
+
+_CACHES = ("_chain", "_plan")
+
+
+def _pending_may_pass(module: Any) -> bool | None:
+    """Whether a pending product may pass through the module; None: unless its rate is user code."""
+    kind = type(module)
+    if kind not in _PENDING_LAYERS or "forward" in module.__dict__:
+        return False
+    return None if kind is Dropout else True
+
+
+def _array_of(input: Any) -> Float32Array:
+    return input._array if isinstance(input, Tensor) else check.floats(input, "input")
 
 
 class ModuleList(_ModuleSequence):

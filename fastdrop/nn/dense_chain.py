@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.nn.module import Module
 
-_ACTIVATIONS: dict[type, int] = {
+ACTIVATIONS: dict[type, int] = {
     activation.ReLU: RELU,
     activation.LeakyReLU: LEAKY_RELU,
     activation.Sigmoid: SIGMOID,
@@ -69,8 +69,8 @@ class DenseChain:
                 return None  # forward was replaced on this instance
             if type(module) is Linear:
                 layers.append((module, NONE, None))
-            elif kind in _ACTIVATIONS and layers and layers[-1][2] is None:
-                layers[-1] = (layers[-1][0], _ACTIVATIONS[kind], module)
+            elif kind in ACTIVATIONS and layers and layers[-1][2] is None:
+                layers[-1] = (layers[-1][0], ACTIVATIONS[kind], module)
             elif kind in _IDENTITY_IN_EVALUATION:
                 skipped.append(module)
             else:

@@ -26,7 +26,8 @@ class Dropout(Module):
     axis 0 counts the samples.
 
     Rates: 0 to 0.2 on the input, 0.2 to 0.5 after the activation of a dense layer, none before
-    the output. Called right after a dense layer and its activation, it is part of their product.
+    the output. In a `Sequential`, right after a dense layer and its activation, it is part of their
+    product.
 
     Differences from ``torch.nn.Dropout``: the mask is a function of the seed, the layer's site,
     the pass, the sample's row and the unit (``docs/mask-contract.md``), so it does not depend on

@@ -202,5 +202,4 @@ class Residual(_PathLayer):
             return add_to_rows(around, self.branch(x), rows, scale)
         with random.only_rows(rows):
             y = self.branch(gather_rows(x, rows))
-            y.data  # noqa: B018 (computes what is pending while the row numbers are in force)
         return add_to_rows(around, y, rows, scale)

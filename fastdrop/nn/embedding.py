@@ -128,7 +128,7 @@ class Embedding(Module):
         table = check.floats(embeddings, "embeddings", ndim=2)
         words, length = table.shape
         layer = cls(words, length, padding_idx, dropout=dropout, per_sample=per_sample)
-        layer.weight.data[...] = table
+        layer.weight._to_write("from_pretrained()")[...] = table
         layer.weight.requires_grad_(not check.flag(freeze, "freeze"))
         return layer
 
@@ -136,7 +136,7 @@ class Embedding(Module):
         """Draw the initial table again, from the generator "init" of the run."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0.0
+            self.weight._to_write("reset_parameters()")[self.padding_idx] = 0.0
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return F.embedding(

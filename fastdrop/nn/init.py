@@ -40,6 +40,14 @@ def skipped() -> AbstractContextManager[None]:
     """Inside the block, new layers draw no random weights.
 
     For layers whose weights are read from a file right afterwards: half of the time of loading.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> with nn.init.skipped():
+    ...     layer = nn.Linear(4, 3)  # its weights are to be read from a file
+    >>> nn.init.zeros_(layer.weight).shape
+    (3, 4)
     """
     return random.without_init()
 
@@ -48,7 +56,7 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
     """Write values to the tensor's array; returns the tensor."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
-    tensor.data[...] = values
+    tensor._to_write("nn.init")[...] = values
     return tensor
 
 
@@ -141,6 +149,13 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     -------
     Tensor
         The same one.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.normal_(layer.weight, std=0.02) is layer.weight
+    True
     """
     mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
     return (
@@ -164,6 +179,13 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     -------
     Tensor
         The same one.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.constant_(layer.weight, 0.1) is layer.weight
+    True
     """
     return _fill(tensor, check.real(val, "val"))
 
@@ -180,6 +202,13 @@ def zeros_(tensor: Tensor) -> Tensor:
     -------
     Tensor
         The same one.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.zeros_(layer.weight) is layer.weight
+    True
     """
     return _fill(tensor, 0.0)
 
@@ -196,6 +225,13 @@ def ones_(tensor: Tensor) -> Tensor:
     -------
     Tensor
         The same one.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.ones_(layer.weight) is layer.weight
+    True
     """
     return _fill(tensor, 1.0)
 
@@ -219,6 +255,13 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     ----------
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.xavier_uniform_(layer.weight, gain=5 / 3) is layer.weight
+    True
     """
     bound = check.real(gain, "gain") * math.sqrt(6.0 / max(1, sum(_fans(tensor))))
     return uniform_(tensor, -bound, bound)
@@ -243,6 +286,13 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     ----------
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.xavier_normal_(layer.weight) is layer.weight
+    True
     """
     return normal_(
         tensor, 0.0, check.real(gain, "gain") * math.sqrt(2.0 / max(1, sum(_fans(tensor))))
@@ -281,6 +331,13 @@ def kaiming_uniform_(
     References
     ----------
     He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu") is layer.weight
+    True
     """
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
@@ -310,6 +367,13 @@ def kaiming_normal_(
     References
     ----------
     He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> layer = nn.Linear(4, 3)
+    >>> nn.init.kaiming_normal_(layer.weight, nonlinearity="relu") is layer.weight
+    True
     """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
 
@@ -333,6 +397,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     ----------
     Saxe, McClelland, Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear
     neural networks", ICLR 2014, arXiv:1312.6120.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> w = nn.init.orthogonal_(nn.Linear(4, 3).weight).data
+    >>> bool(np.allclose(w @ w.T, np.eye(3), atol=1e-6))
+    True
     """
     shape = _shape(tensor)
     if len(shape) < 2:

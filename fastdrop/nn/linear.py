@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Linear(Module):
     """Dense layer: ``y = x W^T + b``.
 
-    Input (..., in_features), output (..., out_features). An activation and a dropout called right
-    after it become part of the same matrix product, in training and in evaluation.
+    Input (..., in_features), output (..., out_features). In a `Sequential`, an
+    activation and a dropout right after it become part of the same matrix product, in training and
+    in evaluation.
 
     Differences from ``torch.nn.Linear``: no ``device`` and ``dtype``; the initial weights have the
     same distribution, but come from fastdrop's generator.

@@ -11,7 +11,6 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.pending import finish_pass
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
@@ -43,7 +42,8 @@ def _structure_changed() -> None:
 def checked_module(value: Any, name: str) -> Module:
     """The value, if it is a Module; else TypeError that names the argument."""
     if not isinstance(value, Module):
-        raise TypeError(f"{name} must be a Module, got {check.describe(value)}")
+        hint = " (its attribute 'model' is one)" * isinstance(getattr(value, "model", None), Module)
+        raise TypeError(f"{name} must be a Module, got {check.describe(value)}{hint}")
     return value
 
 
@@ -121,7 +121,13 @@ class Module(NamedEntries):
     else:
 
         def forward(self, *args, **kwargs):
-            """Compute the output. Call the module instead: that opens the forward pass."""
+            """Compute the output. Call the module instead: that opens the forward pass.
+
+            Parameters
+            ----------
+            *args, **kwargs
+                As the subclass defines them: arrays or tensors whose axis 0 is the sample.
+            """
             raise TypeError(f"{type(self).__name__} must define forward()")
 
     # ---- calling ----
@@ -149,7 +155,6 @@ class Module(NamedEntries):
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites, self) as ps:
             result = self.forward(*args, **kwargs)
-            finish_pass(ps)
         if counts and (training or ps.instance >= 0):
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
@@ -311,6 +316,11 @@ class Module(NamedEntries):
         ----------
         prefix : str
             Put before every name, with a dot.
+
+        Yields
+        ------
+        (str, Module)
+            The dotted name below this module, and the module; this one has the name `prefix`.
         """
         seen: set[Module] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
@@ -327,7 +337,12 @@ class Module(NamedEntries):
             ]
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below, each once, in registration order."""
+        """This module and all below, each once, in registration order.
+
+        Returns
+        -------
+        iterator of Module
+        """
         # The kept tuple leaves out `self`: no reference cycle that only the collector would free.
         return itertools.chain((self,), self._below()[1])
 
@@ -352,6 +367,11 @@ class Module(NamedEntries):
         ----------
         fn : callable
             Takes a Module; its result is ignored.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         for child in self.children():
             child.apply(fn)
@@ -370,6 +390,11 @@ class Module(NamedEntries):
         ----------
         mode : bool
             False: evaluation mode.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         mode = check.flag(mode, "mode")
         for module in self.modules():
@@ -377,7 +402,13 @@ class Module(NamedEntries):
         return self
 
     def eval(self) -> Self:
-        """Put this module and all below into evaluation mode; returns self."""
+        """Put this module and all below into evaluation mode; returns self.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -387,6 +418,11 @@ class Module(NamedEntries):
         ----------
         requires_grad : bool
             False freezes the parameters.
+
+        Returns
+        -------
+        Module
+            The module itself.
         """
         for p in self.parameters():
             p.requires_grad_(requires_grad)
@@ -407,7 +443,7 @@ class Module(NamedEntries):
             if set_to_none:
                 p.grad = None
             else:
-                grad.data[...] = 0.0
+                grad._to_write("zero_grad()")[...] = 0.0
 
     # ---- state ----
 
@@ -454,7 +490,12 @@ class Module(NamedEntries):
         return load_arrays(dict(named_state(self)), state_dict, strict, assign)
 
     def extra_repr(self) -> str:
-        """The text between the brackets of repr; layers override it."""
+        """The text between the brackets of repr; layers override it.
+
+        Returns
+        -------
+        str
+        """
         return ""
 
     def __repr__(self) -> str:

@@ -26,11 +26,21 @@ class NamedEntries:
             ...
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Pairs (name, module) of the submodules directly in this module."""
+        """Pairs (name, module) of the submodules directly in this module.
+
+        Returns
+        -------
+        iterator of (str, Module)
+        """
         return ((name, child) for name, child in self._modules.items() if child is not None)
 
     def children(self) -> Iterator[Module]:
-        """The submodules directly in this module."""
+        """The submodules directly in this module.
+
+        Returns
+        -------
+        iterator of Module
+        """
         return (child for _, child in self.named_children())
 
     def _named(self, table: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
@@ -53,6 +63,10 @@ class NamedEntries:
             Put before every name, with a dot.
         recurse : bool
             Include the parameters of submodules.
+
+        Returns
+        -------
+        iterator of (str, Parameter)
         """
         return self._named("_parameters", prefix, recurse)
 
@@ -63,6 +77,10 @@ class NamedEntries:
         ----------
         recurse : bool
             Include the parameters of submodules.
+
+        Returns
+        -------
+        iterator of Parameter
         """
         return (p for _, p in self.named_parameters("", recurse))
 
@@ -77,6 +95,10 @@ class NamedEntries:
             Put before every name, with a dot.
         recurse : bool
             Include the buffers of submodules.
+
+        Returns
+        -------
+        iterator of (str, Tensor or array)
         """
         return self._named("_buffers", prefix, recurse)
 
@@ -87,5 +109,9 @@ class NamedEntries:
         ----------
         recurse : bool
             Include the buffers of submodules.
+
+        Returns
+        -------
+        iterator of Tensor or array
         """
         return (b for _, b in self.named_buffers("", recurse))

@@ -129,7 +129,7 @@ class SparseLinear(Module):
             `columns` and `starts` are not those of a CSR matrix.
         """
         dense = Linear(self.in_features, self.out_features, self.bias is not None)
-        csr = as_csr(self.values.data, self.columns, self.starts, self.in_features)
+        csr = as_csr(self.values._array, self.columns, self.starts, self.in_features)
         w = dense_weight(*csr, self.in_features)
         if len(w) != self.out_features:
             raise ValueError(
@@ -137,16 +137,16 @@ class SparseLinear(Module):
             )
         dense.weight = Parameter(w)
         if self.bias is not None:
-            dense.bias = Parameter(self.bias.data.copy())
+            dense.bias = Parameter(self.bias._array.copy())
         return dense
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return sparse_linear(
             input,
-            self.values.data,
+            self.values._array,
             self.columns,
             self.starts,
-            None if self.bias is None else self.bias.data,
+            None if self.bias is None else self.bias._array,
             self.in_features,
             self.out_features,
         )

@@ -67,11 +67,11 @@ def load_arrays(
             f"state_dict must have the keys of this module; missing: {missing or 'none'}, "
             f"unexpected: {unexpected or 'none'}"
         )
-    targets, values, adopted = [], [], []
+    places, targets, values, adopted = [], [], [], []
     for key, place in own.items():
         if key not in state_dict:
             continue
-        target = place.data if isinstance(place, Tensor) else place
+        target = place._array if isinstance(place, Tensor) else place
         value = _checked_value(state_dict[key], target, f"state_dict[{key!r}]")
         if not target.flags.writeable:
             raise ValueError(f"the module's {key} must be writable, got a read-only array")
@@ -83,11 +83,15 @@ def load_arrays(
         ):
             adopted.append((place, value))
         else:
+            places.append(place)
             targets.append(target)
             values.append(value)
     # Given arrays may share memory with the module's own: copy those before the first is written.
     adopted_arrays = check.apart([value for _, value in adopted], targets)
-    for target, value in zip(targets, check.apart(values, targets), strict=True):
+    copied = check.apart(values, targets)
+    for place, target, value in zip(places, targets, copied, strict=True):
+        if isinstance(place, Tensor):
+            place._to_write("load_state_dict()")
         target[...] = value
     for (place, _), value in zip(adopted, adopted_arrays, strict=True):
         place.data = value

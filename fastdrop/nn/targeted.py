@@ -122,9 +122,9 @@ class TargetedLinear(Linear):
             raise ValueError("targeted must be given: that of this layer is a schedule")
         else:
             gamma = self.targeted
-        stay = ~targeted_candidates(self.weight.data, gamma, self.kind)
+        stay = ~targeted_candidates(self.weight._array, gamma, self.kind)
         return SparseLinear.from_dense(
-            self.weight.data * stay, None if self.bias is None else self.bias.data
+            self.weight._array * stay, None if self.bias is None else self.bias._array
         )
 
     def extra_repr(self) -> str:

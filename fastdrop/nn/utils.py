@@ -80,7 +80,9 @@ def clip_grad_norm_(
     True
     """
     max_norm = check.real(max_norm, "max_norm", low=0.0)
-    grads = [p.grad.data for p in _tensors(parameters) if p.grad is not None]
+    grads = [
+        p.grad._to_write("clip_grad_norm_()") for p in _tensors(parameters) if p.grad is not None
+    ]
     for g in grads:
         check.readable(g, "grad")
     norm = global_norm(grads)
@@ -115,10 +117,11 @@ def clip_grad_value_(parameters: Tensor | Module | Iterable[Tensor], clip_value:
     [1.0, -0.5]
     """
     clip_value = check.real(clip_value, "clip_value", low=0.0)
-    grads = [p.grad.data for p in _tensors(parameters) if p.grad is not None]
-    for g in grads:
-        check.writable(g, "grad")
-    for g in grads:
+    grads = [p.grad for p in _tensors(parameters) if p.grad is not None]
+    for grad in grads:
+        check.writable(grad._array, "grad")
+    for grad in grads:
+        g = grad._to_write("clip_grad_value_()")
         g.clip(-clip_value, clip_value, out=g)
 
 
@@ -149,8 +152,8 @@ def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
     [[2.0, 0.0], [1.0, 0.0]]
     """
     c = check.real(c, "c", low=0.0, open_low=True)
-    weights = [p.data for p in _tensors(parameters) if p.ndim == 2]
+    weights = [p for p in _tensors(parameters) if p.ndim == 2]
     for weight in weights:
-        check.writable(weight, "parameters")
+        check.writable(weight._array, "parameters")
     for weight in weights:
-        max_norm_rows_(weight, c)
+        max_norm_rows_(weight._to_write("max_norm_()"), c)

@@ -135,7 +135,7 @@ class VariationalLinear(Module):
 
     def _kept(self) -> npt.NDArray[np.bool_]:
         """Which weights are not zero in evaluation, (out_features, in_features)."""
-        return np.broadcast_to(self.log_alpha().data < self.threshold, self.weight.shape)
+        return np.broadcast_to(self.log_alpha()._array < self.threshold, self.weight.shape)
 
     def sparsity(self) -> float:
         """Share of the weights that are zero in evaluation.
@@ -154,8 +154,8 @@ class VariationalLinear(Module):
         SparseLinear
         """
         return SparseLinear.from_dense(
-            np.where(self._kept(), self.weight.data, np.float32(0)),
-            None if self.bias is None else self.bias.data,
+            np.where(self._kept(), self.weight._array, np.float32(0)),
+            None if self.bias is None else self.bias._array,
         )
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:

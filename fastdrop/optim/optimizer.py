@@ -127,7 +127,7 @@ class Optimizer:
                 raise TypeError(f"params must hold Parameters, got {check.describe(p)}")
             if not p.is_leaf:
                 raise ValueError("params must hold leaf tensors, got the result of an operation")
-            if not p.data.flags.writeable:
+            if not p._array.flags.writeable:
                 raise ValueError(
                     "params must hold tensors that can be written, got a read-only array"
                 )
@@ -160,7 +160,7 @@ class Optimizer:
                 if set_to_none:
                     p.grad = None
                 else:
-                    p.grad.data[...] = 0.0
+                    p.grad._to_write("zero_grad()")[...] = 0.0
 
     def step(self) -> None:
         """Update every parameter that has a gradient.
@@ -177,7 +177,7 @@ class Optimizer:
                 grad = p.grad
                 if grad is None:
                     continue
-                array, g = check.writable(p.data, "params"), grad.data
+                array, g = check.writable(p._array, "params"), grad._array
                 check.readable(g, "grad", array.shape)
                 state = self.state.get(p)
                 if state is None:
@@ -185,7 +185,8 @@ class Optimizer:
                 elif state:
                     self._check_state(state, array.shape)
                 updates.append((p, array, g, state, group))
-        for _, array, g, state, group in updates:
+        for p, array, g, state, group in updates:
+            p._to_write("the optimiser's step()")
             self._update(array, g, state, group)
             max_norm = group["max_norm"]
             if max_norm is not None and array.ndim == 2:

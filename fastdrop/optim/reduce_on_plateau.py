@@ -126,13 +126,23 @@ class ReduceLROnPlateau:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
     def get_last_lr(self) -> list[float]:
-        """The current learning rate of each group."""
+        """The current learning rate of each group.
+
+        Returns
+        -------
+        list of float
+        """
         return [group["lr"] for group in self.optimizer.param_groups]
 
     _kept: tuple[str, ...] = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the scheduler; the learning rates are part of the optimiser's state."""
+        """The state of the scheduler; the learning rates are part of the optimiser's state.
+
+        Returns
+        -------
+        dict
+        """
         return {key: getattr(self, key) for key in self._kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

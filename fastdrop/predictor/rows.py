@@ -11,7 +11,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
-from fastdrop.data.readers.columns import RowEncoder
+from fastdrop.data.readers.columns import NumberText, RowEncoder
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastdrop.data.preprocessing import Preparation
 
 _SOURCE = "rows"  # in the encoder's messages
+_PLAIN = {"place", "values"}  # entries of a feature without a style, kind or filling
 _UNKNOWN = ("NAType", "NaTType")  # pandas' missing values, which are equal to nothing
 
 
@@ -40,6 +41,7 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
         data do not allow. The message names row and column.
     """
     if isinstance(rows, Dataset):
+        _check_encoding(rows.origin, preparation.origin)
         return preparation.samples(rows.x)
     if isinstance(rows, Tensor):
         rows = rows.data
@@ -67,6 +69,26 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
     if twice:
         raise ValueError(f"the column {twice[0]!r} occurs twice, in rows or in the training data")
     return _encoded([values[names.index(name)] for name in wanted], columns, preparation)
+
+
+def _check_encoding(found: dict[str, Any] | None, trained: dict[str, Any] | None) -> None:
+    """ValueError if a Dataset was read from a table whose cells became other numbers."""
+    if (found or {}).get("kind") != "csv" or (trained or {}).get("kind") != "csv":
+        return
+    if _encoding(found) != _encoding(trained):
+        raise ValueError(
+            "rows is a Dataset of a table whose columns were encoded otherwise than those of the "
+            "training data: give the table's rows themselves (a DataFrame, dicts, lists), or use "
+            "the command 'fastdrop predict'"
+        )
+
+
+def _encoding(columns: Any) -> list[Any]:
+    """What decides which numbers a row becomes: categories, kinds and filled values."""
+    return [
+        (feature["values"], feature.get("kind", "number"), feature.get("fill") is None)
+        for feature in columns["features"]
+    ]
 
 
 def _named_columns(rows: Any) -> tuple[list[str], list[Any]] | None:
@@ -133,8 +155,11 @@ def _by_position(
 ) -> Float32Array:
     """Rows without names, or with names that the model does not know (`of_columns`)."""
     if columns is None:
-        if of_columns:
-            rows = _stacked([_numbers(values) for values in rows], rows)
+        if not of_columns:
+            rows = check.as_array(rows, "rows")
+        if of_columns or (rows.ndim == 2 and rows.dtype.kind in "Ob"):
+            columns_of_rows = rows if of_columns else rows.T
+            rows = _stacked([_numbers(values) for values in columns_of_rows], rows)
         return preparation.samples(rows)
     if of_columns:
         values = list(rows)
@@ -204,10 +229,13 @@ def _stacked(columns: list[npt.NDArray[Any]], rows: Any) -> npt.NDArray[Any]:
 
 def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparation) -> Float32Array:
     """The samples for the values of each input's column, in the order of the inputs."""
-    arrays = [np.asarray(column) for column in values]
+    arrays = [_cells(column) for column in values]
     features = columns["features"]
     if len(features) == preparation.features and all(
-        feature["values"] is None and array.dtype.kind in "fiu" and np.isfinite(array).all()
+        feature["values"] is None
+        and feature.keys() <= _PLAIN
+        and array.dtype.kind in "fiu"
+        and np.isfinite(array).all()
         for feature, array in zip(features, arrays, strict=True)
     ):  # numbers alone: no text in between
         return preparation.samples(np.column_stack(arrays))
@@ -226,6 +254,16 @@ def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparatio
     return preparation.samples(block)
 
 
+def _cells(column: Any) -> npt.NDArray[Any]:
+    """The values of a column; dates of NumPy and pandas as text."""
+    array = np.asarray(column)
+    if array.dtype.kind != "M":
+        return array
+    text = np.datetime_as_string(array, unit="s").astype(object)
+    text[np.isnat(array)] = None
+    return text
+
+
 def _field(value: Any, categories: list[str] | None, place: int) -> str:
     """A value as the text that a file would hold: what the encoder takes."""
     if isinstance(value, str):
@@ -237,20 +275,20 @@ def _field(value: Any, categories: list[str] | None, place: int) -> str:
             return "1" if value else "0"
         return str(value) if str(value) in categories else str(value).lower()
     if isinstance(value, (int, np.integer)):
-        return str(int(value))
+        return NumberText(int(value))
     if isinstance(value, (float, np.floating)):
         if value != value:
             return ""
         text = repr(float(value))
         # An integer column with missing values is a column of floats in a DataFrame.
         whole = text.removesuffix(".0")
-        return whole if categories is not None and text not in categories else text
+        return NumberText(whole if categories is not None and text not in categories else text)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if hasattr(value, "isoformat"):  # a date or a time
         return str(value.isoformat())
     if hasattr(value, "__float__"):  # a decimal number
-        return str(value)
+        return NumberText(value)
     raise ValueError(f"column {place + 1}: expected a number or text, got {check.describe(value)}")
 
 

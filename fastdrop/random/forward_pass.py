@@ -73,8 +73,8 @@ class ForwardPass:
         Whether products may leave out units that a shared mask drops.
     row0, rows : int, array of uint32 or None
         The number of the first row, or the number of each row.
-    pending : list
-        Weak references to the tensors of this pass with lazy products.
+    lazy : bool
+        Whether a Sequential is calling a layer of the library, whose product may stay pending.
     cache : list or None
         Results of earlier batches of passes of the same samples, for `compute_once`.
     """
@@ -85,11 +85,11 @@ class ForwardPass:
         "calls",
         "draw",
         "instance",
+        "lazy",
         "masks",
         "module",
         "n_sites",
         "numbers",
-        "pending",
         "row0",
         "rows",
         "seed",
@@ -118,7 +118,7 @@ class ForwardPass:
         self.sites = sites
         self.n_sites = n_sites
         self.calls: dict[int, int] = {}
-        self.pending: list[Any] = []
+        self.lazy = False
         if "opened" in overrides:  # a Monte Carlo prediction asks whether masks were drawn
             overrides["opened"].append(self)
 

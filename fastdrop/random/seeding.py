@@ -133,6 +133,13 @@ def initial_seed() -> int:
     -------
     int
         What the last `manual_seed` was given; 0 before the first one.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(7)
+    >>> fd.initial_seed()
+    7
     """
     return current_run().seed
 
@@ -177,6 +184,13 @@ def get_state() -> dict[str, Any]:
     dict
         "seed", "free_draw", "next_instance" and the states of all named generators ("generators").
         All values can be written as JSON.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.manual_seed(7)
+    >>> fd.random.get_state()["seed"]
+    7
     """
     run = current_run()
     return {
@@ -266,9 +280,8 @@ class own_run(Scope, BlockDecorator):  # noqa: N801 (a context manager)
     """Context manager: inside, the calling thread or asyncio task has a run of its own.
 
     The run outside, which other threads may use, does not change. With a seed, the first module
-    that draws a mask inside has instance 0. `mask_state`, an open forward
-    pass and a Monte Carlo prediction that surround the block have no effect inside it. They
-    continue after it.
+    that draws a mask inside has instance 0. `mask_state`, an open forward pass and a Monte Carlo
+    prediction that surround the block have no effect inside it. They continue after it.
 
     Parameters
     ----------

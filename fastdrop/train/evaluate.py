@@ -153,7 +153,7 @@ def evaluate_arrays(
             batch_score, batch_count = objective.score(output, target, weight)
             score, count = score + batch_score, count + batch_count
             if objective.metrics:
-                outputs.append(output.data)
+                outputs.append(output._array)
     rows = len(x) if weights is None else weights.sum(dtype=np.float64)
     figures = objective.figures(total, rows, score, count)
     if objective.metrics:

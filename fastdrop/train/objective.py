@@ -138,7 +138,7 @@ class Objective:
         """
         if not isinstance(output, Tensor):
             return 0.0, 0
-        out, target = output.data, self.match_shape(output, target)
+        out, target = output._array, self.match_shape(output, target)
         if self.class_numbers or self.distributions:
             if out.ndim != 2:
                 return 0.0, 0

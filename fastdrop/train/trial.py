@@ -30,6 +30,17 @@ class Trial:
         What the gap says about the network; `fastdrop.diagnose` uses the same limits.
     decision : str
         What the search did next, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> x = np.random.default_rng(0).standard_normal((100, 8))
+    >>> y = (x[:, 0] > 0).astype(int)
+    >>> tuning = fd.tune_rates(lambda rate: fd.models.mlp(8, [16], 2, dropout=rate), (x, y),
+    ...                        max_trials=1, epochs=1, progress=False)
+    >>> tuning.trials[0].verdict in ("underfits", "fits", "overfits")
+    True
     """
 
     rate: float
@@ -55,6 +66,17 @@ class Tuning:
         The trained model of the best trial, in evaluation mode.
     measure : {"accuracy", "rmse", "loss"}
         The figure that was compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> x = np.random.default_rng(0).standard_normal((100, 8))
+    >>> y = (x[:, 0] > 0).astype(int)
+    >>> tuning = fd.tune_rates(lambda rate: fd.models.mlp(8, [16], 2, dropout=rate), (x, y),
+    ...                        max_trials=1, epochs=1, progress=False)
+    >>> tuning.best is tuning.trials[0] and tuning.rate == tuning.best.rate
+    True
     """
 
     trials: list[Trial]

@@ -76,6 +76,14 @@ class Calibration:
 
     Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78,
     1950.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> probabilities = [[0.6, 0.4], [0.3, 0.7], [0.8, 0.2], [0.1, 0.9]]
+    >>> found = fd.calibration(probabilities, [0, 0, 0, 1], bins=4)
+    >>> found.accuracy, found.bin_count.tolist()
+    (0.75, [0, 0, 2, 2])
     """
 
     accuracy: float

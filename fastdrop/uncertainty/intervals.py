@@ -55,6 +55,13 @@ class IntervalCalibration:
     ----------
     Kuleshov, Fenner, Ermon, "Accurate uncertainties for deep learning using calibrated regression",
     ICML 2018, arXiv:1807.00263.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> found = fd.calibration(([0.0, 1.0, 2.0], [1.0, 1.0, 1.0]), [0.5, 1.0, 1.5], bins=4)
+    >>> found.count, found.std
+    (3, 1.0)
     """
 
     levels: Float64Array

@@ -38,6 +38,14 @@ class MCWarning(UserWarning):
 
     The passes of the model are computed one at a time, which is slower; or the mean of some
     samples is less certain than `tolerance` after `max_samples` passes.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import fastdrop as fd
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", fd.uncertainty.MCWarning)
+    ...     mc = fd.mc_predict(fd.models.mlp(4, [8], 2, dropout=0.5), [[0.0] * 4], samples=2)
     """
 
 

@@ -306,6 +306,19 @@ def test_skipped_rows_of_labels(folder, capfdbinary, monkeypatch):
     assert out == ["prediction,3,7", *[",,"] * 300] and len(err) == 300
 
 
+def test_skipped_rows_whose_answers_are_not_finite(folder, capfdbinary, monkeypatch):
+    rows = b"1,2,3\n" * 2 + b"3e38,3e38,3e38\n" + b"1,2,3\n"
+    layer = nn.Linear(3, 2)
+    layer.weight.data[...] = 2.0
+    fd.save(layer, "m")
+    common = {"capfdbinary": capfdbinary, "monkeypatch": monkeypatch}
+    (folder / "r.csv").write_bytes(rows)
+    for name in ("-", "r.csv"):
+        out, err = skipping("m", name, stdin=rows, status=1, **common)
+        assert out[1] == out[2] == out[4] and out[3] == "," and len(out) == 5
+        assert "row 2 (from 0) skipped" in err[0] and "not finite" in err[0]
+
+
 def test_a_file_that_cannot_be_read_is_no_bad_row(folder, predict):
     for arguments, stdin in (
         (["numbers", "-"], b""),

@@ -198,7 +198,13 @@ def test_separators_and_headers_of_other_files(tmp_path, monkeypatch):
         assert rows_of(data, text) == [[1.5, 2]]
     data = load_csv(TABLES / "header-of-pandas.csv")
     assert rows_of(data, "0,1,2\n7,8,9\n") == rows_of(data, ",0,1\n0,7,8\n") == [[7, 8]]
+    assert rows_of(data, "0,1,2\n1,2,3\n") == [[1, 2]]  # the names of the training file
     assert rows_of(data, "7,8\n1,0\n") == [[7, 8], [1, 0]]
+    data = load_csv(TABLES / "decimal-comma-no-header.csv")
+    assert rows_of(data, "0,1,2\n7,8,9\n") == [[7, 8]]
+    assert rows_of(data, "0,1,2\n1,2,3\n2,3,4\n") == [[0, 1], [1, 2], [2, 3]]
+    assert rows_of(data, "0,1,2\n") == [[0, 1]]
+    assert rows_of(data, "0,1\n5,6\n") == [[0, 1], [5, 6]]
     data = load_csv(TABLES / "write-table-of-r.txt")
     assert rows_of(data, '"a" "b"\n"x" 1 2\n"y" 3 NA\n') == [[1, 2, 0], [3, 3, 1]]
     data = load_csv(TABLES / "decimal-comma-no-header.csv")
@@ -251,6 +257,15 @@ def test_spaces_around_fields_and_separators_at_the_end(tmp_path, reader):
     for text in ("a;b;y;\n1,5;2;0;\n2,5;3;1;\n", "1,5;2;0;;\n2,5;3;1;;\n"):
         data, _ = read_table(text_file(tmp_path, text), reader=reader)
         assert data.x.tolist() == [[1.5, 2], [2.5, 3]] and data.y.tolist() == [0, 1]
+
+
+def test_the_report_of_a_wide_table_is_short(tmp_path, reader):
+    row = ",".join(str(i) for i in range(400))
+    text = "".join(f"{row},u,{i % 2}\n" for i in range(3))
+    _, report = read_table(text_file(tmp_path, text), reader=reader)
+    lines = str(report).splitlines()
+    assert len(lines) == 53 and lines[-1] == "  and 352 more columns"
+    assert lines[-3].split()[:2] == ["400", "category"] and lines[-2].endswith("target")
 
 
 def test_the_user_decides_the_kind(tmp_path, reader):

@@ -1,6 +1,7 @@
 """The pages of the dropout family: complete, with pictures, and right about Monte Carlo passes."""
 
 import importlib.util
+import inspect
 import re
 import warnings
 from pathlib import Path
@@ -56,6 +57,17 @@ def test_every_stochastic_layer_has_a_page():
         name.partition("(")[0] for name in re.findall(r"nn\.(\w+)", "".join(map(text, MEMBERS)))
     }
     assert missing == set()
+
+
+def test_the_pages_name_the_layers_that_take_no_schedule():
+    kinds = {name: getattr(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)}
+    without = {
+        name
+        for name, kind in kinds.items()
+        if getattr(kind, "n_sites", 0) and "Schedule" not in str(inspect.signature(kind))
+    }
+    named = re.search(r"These take\s+no schedule: (.*?)\. ", text("index"), re.S)[1]
+    assert set(re.findall(r"`(\w+)`", named)) == without
 
 
 @pytest.mark.parametrize("page", MEMBERS)

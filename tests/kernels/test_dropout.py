@@ -1,9 +1,12 @@
 """Dropout on arrays against its NumPy twin: layouts, dtypes, `out`, row numbers, empty arrays."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from fastdrop import kernels as K
+from helpers import mask_reference as reference
 from helpers import twin
 from helpers.arrays import floats
 
@@ -35,7 +38,7 @@ def test_dropped_elements_are_plus_zero_for_any_input(isa):
         np.array([np.nan, np.inf, -np.inf, -0.0, -1.0, 1e38, 1e-45], np.float32), (50, 300)
     ).copy()
     y = K.dropout(x, 0.4, seed=1)
-    kept = K.keep_mask(50, 300, 0.4, seed=1)
+    kept = reference.keep_mask(np.arange(50), 300, 0.4, seed=1)
     assert (y[~kept] == 0).all() and not np.signbit(y[~kept]).any()
     assert np.array_equal(y, twin.dropout(x, 0.4, seed=1), equal_nan=True)
     assert not K.dropout(x, 1.0).any() and not np.signbit(K.dropout(x, 1.0)).any()
@@ -60,22 +63,34 @@ def test_out_may_share_memory_with_a_converted_input():
     assert np.array_equal(wide[:, ::2], expected) and not wide[:, 1::2].any()
 
 
+@functools.cache
+def large_input_and_mask():
+    """Computed once for all instruction sets: the reference takes seconds for so many elements."""
+    mask = [
+        reference.keep_mask(rows, 40000, 0.5, seed=2) for rows in np.arange(300).reshape(30, 10)
+    ]
+    return floats(300, 40000), np.concatenate(mask)
+
+
 def test_large_arrays_that_bypass_the_caches(isa):
-    x = floats(300, 40000)
+    x, kept = large_input_and_mask()
     # The offset gives rows at every alignment of vectors.
     out = np.empty(300 * 40000 + 3, np.float32)[3:].reshape(300, 40000)
-    assert np.array_equal(
-        K.dropout(x, 0.5, seed=2, out=out),
-        np.where(K.keep_mask(300, 40000, 0.5, seed=2), x * np.float32(2), 0),
-    )
+    assert K.dropout(x, 0.5, seed=2, out=out) is out
+    assert np.array_equal(out, np.where(kept, x * np.float32(2), 0))
 
 
 def test_rows_and_row0():
     x = floats(10, 300)
-    whole = K.dropout(x, 0.3, **WHERE)
+    whole = twin.dropout(x, 0.3, **WHERE)
     assert np.array_equal(K.dropout(x[5:], 0.3, row0=5, **WHERE), whole[5:])
     order = np.array([7, 2, 2, 9])
     assert np.array_equal(K.dropout(x[order], 0.3, rows=order, **WHERE), whole[order])
+
+
+def magnitude(x, w):
+    """The largest sum of |x_i w_i|, of which a rounding error of a product is a fraction."""
+    return (np.abs(x).astype(np.float64) @ np.abs(w).T.astype(np.float64)).max()
 
 
 def layouts(x):
@@ -108,21 +123,27 @@ def test_every_layout_and_dtype(name):
     given = layouts(x)[name]
     assert np.array_equal(K.dropout(given, 0.3), twin.dropout(x, 0.3))
     w = floats(30, 140)
-    assert np.array_equal(K.linear(given, w), K.linear(x, w))
-    assert np.array_equal(K.matmul(given, w.T), K.matmul(x, np.ascontiguousarray(w.T)))
+    # Layouts may not change a bit: each result equals that of the dense array, and that is right.
+    dense, product = K.linear(x, w), x.astype(np.float64) @ w.T.astype(np.float64)
+    assert np.abs(dense - product).max() < 1e-6 * magnitude(x, w)
+    assert np.array_equal(K.linear(given, w), dense)
+    assert np.array_equal(K.matmul(given, w.T), dense)
     assert np.array_equal(np.asarray(given, np.float32), x)
 
 
 def test_output_of_any_layout():
     x, w = floats(6, 140), floats(30, 140)
+    dropped, product = twin.dropout(x, 0.3), x.astype(np.float64) @ w.T.astype(np.float64)
     for out in (
         np.zeros((6, 280), np.float32)[:, ::2],
         np.asfortranarray(np.zeros((6, 140), np.float32)),
     ):
-        assert K.dropout(x, 0.3, out=out) is out and np.array_equal(out, K.dropout(x, 0.3))
-    out = np.zeros((60, 6), np.float32)[::2].T
-    assert K.linear(x, w, out=out) is out and np.array_equal(out, K.linear(x, w))
-    assert K.matmul(x, w.T, out=out) is out and np.array_equal(out, K.matmul(x, w.T))
+        assert K.dropout(x, 0.3, out=out) is out and np.array_equal(out, dropped)
+    for compute, second in ((K.linear, w), (K.matmul, w.T)):
+        out = np.zeros((60, 6), np.float32)[::2].T
+        assert compute(x, second, out=out) is out
+        assert np.abs(out - product).max() < 1e-6 * magnitude(x, w)
+        assert np.array_equal(out, compute(x, second))  # the same bits as in a dense array
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (5, 0), (0, 0), (3, 0, 2)])

@@ -98,6 +98,74 @@ def test_tables_of_pandas():
         regression().predict(doubled)
 
 
+def test_tables_as_people_have_them(tmp_path, monkeypatch):
+    """Missing values, flags, dates: the same answers as the command line, for rows in any form."""
+    pd = pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": rng.uniform(50, 200, 60).round(1),
+            "rooms": rng.integers(0, 9, 60).astype(float),
+            "flag": rng.random(60) > 0.5,
+            "colour": rng.choice(["red", "blue", None], 60),
+            "day": pd.date_range("2020-01-01", periods=60),
+        }
+    )
+    frame.loc[5:20, "rooms"] = np.nan
+    frame["price"] = 1000 * frame["size"] + 5e4 * frame["flag"]
+    frame.to_csv("point.csv", index=False)
+    frame.to_csv("comma.csv", index=False, sep=";", decimal=",")
+    options = ["--target", "price", "--epochs", "2", "--hidden", "4", "--quiet"]
+    for name in ("point.csv", "comma.csv"):
+        assert main(["train", "--data", name, *options, "--out", "m.safetensors"]) == 0
+        assert main(["predict", "m.safetensors", name, "--out", "o.npz"]) == 0
+        predictor, expected = fd.load("m.safetensors"), np.load("o.npz")["prediction"]
+        for rows in (
+            frame,
+            frame.drop(columns="price"),
+            frame.convert_dtypes(),
+            frame.astype(object),
+            frame.to_dict("records"),
+            {column: frame[column] for column in frame},
+            frame.to_numpy(object),
+        ):
+            np.testing.assert_allclose(predictor.predict(rows), expected, rtol=1e-12)
+
+
+def test_data_sets_are_encoded_already(tmp_path):
+    path = tmp_path / "t.csv"
+    lines = [f"{i},{'red' if i % 2 else 'blue'},{i}" for i in range(20)]
+    path.write_text("\n".join(["size,colour,price", *lines]))
+    train = fd.data.load_csv(path, task="regression")
+    predictor = Predictor(nn.Linear(3, 1), Preparation.fit(train))
+    rows = [[i, "red" if i % 2 else "blue"] for i in range(20)]
+    np.testing.assert_array_equal(predictor.samples(train), predictor.samples(rows))
+    path.write_text("\n".join(["size,colour,price", *lines]).replace("blue", "zebra"))
+    with pytest.raises(ValueError, match="encoded otherwise"):
+        predictor.predict(fd.data.load_csv(path, task="regression"))
+
+
+def test_rows_without_a_table_behind():
+    predictor = classifier()
+    expected = predictor.predict_proba(X)
+    for rows in (X.tolist(), X.astype(object), X.astype(">f8"), X.astype(int), fd.tensor(X)):
+        np.testing.assert_allclose(predictor.predict_proba(rows), expected, rtol=1e-5)
+    torch = pytest.importorskip("torch")
+    np.testing.assert_allclose(predictor.predict_proba(torch.tensor(X)), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="row 0: expected a number"):
+        predictor.predict(np.array([["a", 1]], object))
+    with pytest.raises(ValueError, match="finite"):
+        predictor.predict(np.array([[None, 1]], object))
+    with pytest.raises(ValueError, match="samples of 2 numbers"):
+        predictor.predict([[1, 2, 3]])
+
+
+def test_functions_of_networks_say_where_the_network_is():
+    with pytest.raises(TypeError, match=r"Predictor\) \(its attribute 'model' is one\)"):
+        fd.evaluate(classifier(), (X, np.array([0, 1, 2])))
+
+
 def test_one_row():
     for row in ({"size": 110, "colour": "red"}, {"colour": "red", "size": "110"}):
         assert regression().predict(row).tolist() == pytest.approx(PRICES[:1])

@@ -286,6 +286,35 @@ def test_a_skip_is_a_failure_where_everything_must_run(tmp_path):
         assert said == (value == "1")
 
 
+# ---- the checks ----
+
+
+def checks(*names):
+    return subprocess.run([ROOT / ".ci" / "checks", *names], capture_output=True, text=True)
+
+
+@in_clone
+def test_every_listed_check_is_a_function_of_the_script():
+    script = (ROOT / ".ci" / "checks").read_text()
+    groups = dict(line.split(": ") for line in checks("-l").stdout.splitlines())
+    assert groups.keys() == {"lint", "types", "all"}
+    names = groups["all"].split()
+    assert len(names) > 8 and {*groups["lint"].split(), *groups["types"].split()} < set(names)
+    for name in names:
+        assert re.search(rf"^{name}\(\) {{", script, re.M), name
+    wrong = checks("no-such-check")
+    assert wrong.returncode == 2 and "no-such-check" in wrong.stderr
+
+
+@in_clone
+def test_the_tools_of_the_checks_are_named_in_one_place():
+    files = [ROOT / name for name in (".ci/run", "noxfile.py", ".pre-commit-config.yaml")]
+    for path in files:
+        text = path.read_text()
+        assert ".ci/checks" in text
+        assert not re.search(r"ruff|codespell|zizmor|check-jsonschema|basedpyright", text), path
+
+
 # ---- the pages for contributors ----
 
 PLACEHOLDER = re.compile(r"NAME|[*{}<>]|\.\.\.")

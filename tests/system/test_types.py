@@ -59,6 +59,18 @@ def test_stub_names_what_the_package_has():
     assert set(reexports()) - missing == public
 
 
+def test_all_has_the_names_of_the_stub():
+    assert list(fd.__all__) == sorted(set(reexports()) - {"sklearn"})
+    code = "import sys; sys.modules['sklearn'] = None; from fastdrop import *; print(len(dir()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and int(done.stdout) > len(fd.__all__), done.stderr
+
+
 def test_stub_imports_the_objects_that_the_package_gives():
     for name, (module, attribute) in reexports().items():
         if name == "sklearn" and not importlib.util.find_spec("sklearn"):

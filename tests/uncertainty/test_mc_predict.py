@@ -136,7 +136,7 @@ def test_prediction_inside_the_forward_of_another_module():
         (lambda m: fd.mc_predict(m, X, 0), ValueError, "samples"),
         (lambda m: fd.mc_predict(m, X, seed=-1), ValueError, "seed"),
         (lambda m: fd.mc_predict(m, X, masks="all"), ValueError, "masks"),
-        (lambda m: fd.mc_predict(m, X > 0), TypeError, "x"),
+        (lambda m: fd.mc_predict(m, X + 1j), TypeError, "x"),
         (lambda m: fd.mc_predict(m, X, batch_size=0), ValueError, "batch_size"),
         (lambda m: fd.mc_predict(m, X, output="logits"), ValueError, "output"),
         (

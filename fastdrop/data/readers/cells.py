@@ -192,11 +192,11 @@ def unit_of(text: str) -> str | None:
 def is_well_formed(text: str) -> bool:
     """Whether a cell is missing or holds a number, true, false, a date or a time."""
     return (
-        is_no_number(text)
+        parse_number(text) is not None
+        or is_no_number(text)
         or parse_flag(text) is not None
         or parse_date(text) is not None
         or parse_time(text) is not None
-        or parse_number(text) is not None
         or _has_reading(text)
     )
 

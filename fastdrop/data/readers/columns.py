@@ -47,6 +47,7 @@ __all__ = [
     "encode_row",
     "feature_width",
     "fill_from_training",
+    "is_counted",
     "is_missing",
     "parse_number",
 ]
@@ -54,8 +55,10 @@ __all__ = [
 # (column, encoder or None for plain numbers)
 Plan: TypeAlias = "list[tuple[int, Callable[[str], list[float]] | None]]"
 
-# A first row 0, 1, 2, ... of this length is a header, as pandas writes it for arrays.
-COUNTED_HEADER = 5
+# A first row 0, 1, 2, ... of this length is a header, as pandas writes it for arrays, unless the
+# second row goes on with 1, 2, 3, .... Two numbers may well be a sample: x and cos(x) begin with
+# 0, 1.
+COUNTED_HEADER = 3
 
 # What a cell must hold, and how it becomes a number, for each kind of column.
 PARSERS: dict[str, tuple[str, Callable[[str], float | None]]] = {
@@ -103,15 +106,15 @@ class RowEncoder:
     def is_header(self, fields: Sequence[str]) -> bool:
         """Whether the first row of a table holds names of columns and is no sample."""
         first = [field.strip() for field in fields]
+        names = self.names
+        if names is None and is_counted(first):
+            return True
         if self.columns is not None:
-            names = self.names
             if names is None or not set(names) <= set(first):
                 return False
             # Names that are numbers could be a sample: they must be in their order.
             numbers = all(parse_number(name) is not None for name in names)
             return not numbers or [name for name in first if name in names] == names
-        if first == [str(i) for i in range(len(first))] and len(first) >= COUNTED_HEADER:
-            return True
         # A row with a number in it is a sample.
         no_number = all(parse_number(field) is None for field in first)
         return no_number and not all(map(is_missing, first))
@@ -135,7 +138,7 @@ class RowEncoder:
             return
         features, names = self.columns["features"], self.columns["names"]
         places = [feature["place"] for feature in features]
-        by_name = self.is_header(fields)
+        by_name = names is not None and self.is_header(fields)
         if by_name and first != names:
             self._refuse_ambiguous_names(first)
             places = [first.index(names[place]) for place in places]
@@ -178,6 +181,12 @@ class RowEncoder:
         except ValueError:
             missing = next(name for name in names if name not in first)
             raise ValueError(f"{self.source!r} has no column {missing!r}") from None
+
+
+def is_counted(fields: Sequence[str], begin: int = 0) -> bool:
+    """Whether a row holds the numbers begin, begin + 1, ..., three or more."""
+    counted = [str(i) for i in range(begin, begin + len(fields))]
+    return len(fields) >= COUNTED_HEADER and [field.strip() for field in fields] == counted
 
 
 def column_plan(features: Iterable[dict[str, Any]]) -> Plan:

@@ -101,7 +101,7 @@ def load_csv(
     >>> import pathlib
     >>> import fastdrop as fd
     >>> path = pathlib.Path("prices.csv")
-    >>> _ = path.write_text("size,colour,price\n1,red,9.5\n2,blue,8.0\n")
+    >>> _ = path.write_text("size,colour,price\\n1,red,9.5\\n2,blue,8.0\\n")
     >>> data = fd.data.load_csv(path, target="price")
     >>> data.x
     array([[1., 0., 1.],

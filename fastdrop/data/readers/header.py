@@ -13,6 +13,7 @@ from fastdrop.data.readers.cells import (
     parse_time,
     split_number,
 )
+from fastdrop.data.readers.columns import is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,11 +77,7 @@ def _is_counted(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether the first row is 0, 1, 2, ... above something else, perhaps after an index."""
     if first[0] == "" and len(first) > 1:
         return list(first[1:]) == [str(i) for i in range(len(first) - 1)]
-    # With two columns it may well be a sample: x and cos(x) begin with 0, 1.
-    if len(first) < 3 or list(first) != [str(i) for i in range(len(first))]:
-        return False
-    second = [cells[0].strip() for cells in below]  # 0, 1, 2 and 1, 2, 3 are samples
-    return second != [str(i + 1) for i in range(len(first))]
+    return is_counted(first) and not is_counted([cells[0] for cells in below], 1)
 
 
 def is_index(name: str, place: int, cells: Sequence[str]) -> bool:

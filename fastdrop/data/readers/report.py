@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+_SHOWN = 50  # columns; of a wider table plain numbers are left out first
 _WIDTH = 24  # characters of a name, an example or a list of categories
 
 
@@ -18,6 +19,11 @@ class ColumnReport:
     categories: list[Any] | None
     example: str
     note: str = ""
+
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether it is more than a column of plain numbers."""
+        return self.kind != "number" or bool(self.missing or self.note)
 
 
 @dataclass
@@ -51,7 +57,7 @@ class TableReport:
                 _short(column.example),
                 column.note,
             )
-            for column in self.columns
+            for column in self._shown()
         ]
         widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
         lines = [f"{self.path}: {self.written}, {header}"]
@@ -59,7 +65,17 @@ class TableReport:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        if len(lines) - 2 < len(self.columns):
+            lines.append(f"and {len(self.columns) - len(lines) + 2} more columns")
         return "\n  ".join(lines)
+
+    def _shown(self) -> list[ColumnReport]:
+        """The columns that the report shows: all, or the most remarkable ones in their order."""
+        if len(self.columns) <= _SHOWN:
+            return self.columns
+        places = range(len(self.columns))
+        order = sorted(places, key=lambda place: not self.columns[place].is_remarkable)
+        return [self.columns[place] for place in sorted(order[:_SHOWN])]
 
 
 def _categories(values: list[Any] | None) -> str:

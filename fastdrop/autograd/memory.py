@@ -1,0 +1,136 @@
+"""What keeps the arrays that backward needs from changing after the forward pass.
+
+A node saves the arrays that its backward reads (`Node.saved`). The tensors whose arrays those are
+know the node through their `Memory`. Three rules follow:
+
+- Whoever asks a tensor for its array (`data`, `numpy()`) may write to it. The nodes that have saved
+  the array get a copy first, so the gradient stays that of the values which forward read.
+- An array that came from the caller, and that the caller can still write to, is copied when a node
+  saves it.
+- A write by the library itself (an optimiser's step, an assignment to `data`) takes no copy. It
+  marks the nodes, and backward through a marked node is a RuntimeError, as in PyTorch.
+
+What is not noticed: a write through a NumPy array that was taken from a tensor or parameter before
+the forward pass.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils.buffers import empty
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.autograd.graph import Node
+    from fastdrop.autograd.tensor import Tensor
+
+_MANY = 16  # references of a Memory from which on the dead ones are removed
+
+
+class Memory(list["weakref.ref[Node]"]):
+    """Weak references to the nodes that saved an array; shared by all tensors with the array.
+
+    Attributes
+    ----------
+    of_caller : bool
+        Whether the array came from the caller, who may write to it at any time.
+    """
+
+    __slots__ = ()
+
+    of_caller = False
+
+
+class CallersMemory(Memory):
+    """The memory of an array that came from the caller: the nodes have saved copies of it."""
+
+    __slots__ = ()
+
+    of_caller = True
+
+
+def memory_of(t: Tensor) -> Memory:
+    """The memory of a tensor, for another tensor that gets the same array."""
+    memory = t._memory
+    if memory is None:
+        t._memory = memory = Memory()
+    return memory
+
+
+def hold(node: Node, *tensors: Tensor) -> None:
+    """Tell tensors that a node has saved their arrays."""
+    reference = weakref.ref(node)
+    for t in tensors:
+        memory = t._memory
+        if memory is None:
+            t._memory = memory = Memory()
+        elif memory.of_caller and not _copy_saved([node], t._data):
+            continue  # the node did not save this tensor's array
+        else:
+            count = len(memory)
+            if count >= _MANY and not count & (count - 1):
+                for dead in [r for r in memory if r() is None]:
+                    memory.remove(dead)
+        memory.append(reference)
+
+
+def protect(memory: Memory, array: Float32Array) -> None:
+    """Give the nodes that saved the array copies of it, before somebody else may write to it."""
+    _copy_saved(_taken(memory), array)
+
+
+def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
+    """Make backward through the nodes that saved the array an error: the library writes to it."""
+    nodes = _taken(memory)
+    if not nodes:
+        return
+    owner = _owner(array)
+    for node in nodes:
+        if memory.of_caller or any(a is not None and _owner(a) is owner for a in node.saved):
+            node.changed = (
+                f"a tensor of shape {array.shape} that backward() needs was changed by {operation} "
+                "after the forward pass: call backward() before that, or repeat the forward pass"
+            )
+
+
+def _taken(memory: Memory) -> list[Node]:
+    """The nodes that still exist. The memory forgets them."""
+    nodes = []
+    while memory:
+        try:
+            node = memory.pop()()
+        except IndexError:  # another thread took the last one
+            break
+        if node is not None:
+            nodes.append(node)
+    return nodes
+
+
+def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
+    """Replace what nodes saved of the memory of an array by copies, one for each saved array.
+
+    Returns whether there was anything to copy.
+    """
+    owner = _owner(array)
+    copies: dict[int, tuple[Any, Any]] = {}
+    for node in nodes:
+        saved = node.saved
+        for i, a in enumerate(saved):
+            if a is not None and _owner(a) is owner:
+                if id(a) not in copies:
+                    copy = empty(a.shape)
+                    np.copyto(copy, a)
+                    copies[id(a)] = a, copy  # a as well: its id must not be used again
+                saved[i] = copies[id(a)][1]
+    return bool(copies)
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory an array is a view of."""
+    while isinstance(base := array.base, np.ndarray):
+        array = base
+    return array
