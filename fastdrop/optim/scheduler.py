@@ -35,6 +35,20 @@ class LRScheduler:
     ------
     TypeError
         `optimizer` is no Optimizer.
+
+    Examples
+    --------
+    A schedule of one's own:
+
+    >>> import fastdrop as fd
+    >>> class Halved(fd.optim.lr_scheduler.LRScheduler):
+    ...     def factor(self, step):
+    ...         return 0.5**step
+    >>> optimizer = fd.optim.SGD(fd.nn.Linear(3, 2).parameters(), lr=0.1)
+    >>> schedule = Halved(optimizer)
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.05]
     """
 
     optimizer: Optimizer
@@ -129,7 +143,7 @@ class LRScheduler:
 
         Raises
         ------
-        KeyError, ValueError
+        KeyError, TypeError, ValueError
             The state does not fit. Nothing is changed in that case.
         """
         values = {
