@@ -260,6 +260,7 @@ class Scope:
 
 class GradScope(Scope):
     enabled: bool
+    def __init__(self, *ignored: Any) -> None: ...
 
 class PassScope(Scope):
     opened: Any

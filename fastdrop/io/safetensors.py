@@ -254,9 +254,7 @@ def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(
                 "tensors must not hold the name '__metadata__', which the format reserves"
             )
-        array = check.as_array(_plain(value), f"tensors[{name!r}]")
-        if array.dtype.name == "bfloat16":  # of the package ml_dtypes
-            array = array.astype(np.float32)
+        array = check.as_array(_without_gradient(value), f"tensors[{name!r}]")
         if array.dtype.newbyteorder("<").str not in _FROM_NUMPY:
             raise TypeError(
                 f"tensors[{name!r}] must hold floats, integers or bools that the safetensors "
@@ -266,15 +264,11 @@ def _checked_tensors(tensors: Any) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _plain(value: Any) -> Any:
-    """A tensor without its gradient: NumPy takes no tensor of PyTorch that requires one."""
+def _without_gradient(value: Any) -> Any:
+    """A tensor's array, or PyTorch's tensor, without the gradient that a file does not hold."""
     if isinstance(value, Tensor):
         return value.data
-    if not hasattr(value, "detach"):
-        return value
-    value = value.detach()
-    # NumPy has no bfloat16; float32 holds it exactly.
-    return value.float() if str(value.dtype).endswith("bfloat16") else value
+    return value.detach() if hasattr(value, "detach") else value
 
 
 def _checked_metadata(metadata: Any) -> dict[str, str]:

@@ -41,6 +41,10 @@ def skipped() -> AbstractContextManager[None]:
 
     For layers whose weights are read from a file right afterwards: half of the time of loading.
 
+    Returns
+    -------
+    context manager
+
     Examples
     --------
     >>> from fastdrop import nn

@@ -234,9 +234,6 @@ class Module(NamedEntries):
         _structure_changed()
         return found
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled module. Buffers that joblib mapped read-only are copied."""
         self.__dict__.update(state)
@@ -357,28 +354,15 @@ class Module(NamedEntries):
         return kept
 
     def ids_below(self) -> frozenset[int]:
-        """The id() of each module below this one."""
-        return self._below()[2]
-
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call a function on every submodule, then on this module; returns self.
-
-        Parameters
-        ----------
-        fn : callable
-            Takes a Module; its result is ignored.
+        """The id() of each module below this one.
 
         Returns
         -------
-        Module
-            The module itself.
+        frozenset of int
         """
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
+        return self._below()[2]
 
-    # ---- modes and gradients ----
+    # ---- modes ----
 
     def train(self, mode: bool = True) -> Self:
         """Put this module and all below into training mode; returns self.
@@ -410,40 +394,6 @@ class Module(NamedEntries):
             The module itself.
         """
         return self.train(False)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set whether the parameters get gradients; returns self.
-
-        Parameters
-        ----------
-        requires_grad : bool
-            False freezes the parameters.
-
-        Returns
-        -------
-        Module
-            The module itself.
-        """
-        for p in self.parameters():
-            p.requires_grad_(requires_grad)
-        return self
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients of all parameters.
-
-        Parameters
-        ----------
-        set_to_none : bool
-            False fills existing gradients with zeros instead of removing them.
-        """
-        for p in self.parameters():
-            grad = p.grad
-            if grad is None:
-                continue
-            if set_to_none:
-                p.grad = None
-            else:
-                grad._to_write("zero_grad()")[...] = 0.0
 
     # ---- state ----
 
@@ -488,20 +438,3 @@ class Module(NamedEntries):
             (num_batches_tracked) cannot represent its values. The module is unchanged then.
         """
         return load_arrays(dict(named_state(self)), state_dict, strict, assign)
-
-    def extra_repr(self) -> str:
-        """The text between the brackets of repr; layers override it.
-
-        Returns
-        -------
-        str
-        """
-        return ""
-
-    def __repr__(self) -> str:
-        children = [f"({name}): {child!r}" for name, child in self.named_children()]
-        extra = self.extra_repr()
-        if not children:
-            return f"{type(self).__name__}({extra})"
-        lines = "\n".join(([extra] if extra else []) + children)
-        return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"

@@ -1,11 +1,12 @@
-"""Iteration over the submodules, parameters and buffers of a module."""
+"""The names of what a module holds: iteration over submodules, parameters, buffers, and repr."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Self
 
     import numpy.typing as npt
 
@@ -15,15 +16,20 @@ if TYPE_CHECKING:
 
 
 class NamedEntries:
-    """Base of `Module`: iterators over what is registered in it and in the modules below."""
+    """Base of `Module`: iterators over what is registered in it and below, and its repr."""
 
     _modules: dict[str, Module | None]
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Any]
 
     if TYPE_CHECKING:
 
         def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
             """Defined by `Module`."""
             ...
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._modules, *self._buffers})
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Pairs (name, module) of the submodules directly in this module.
@@ -115,3 +121,72 @@ class NamedEntries:
         iterator of Tensor or array
         """
         return (b for _, b in self.named_buffers("", recurse))
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on every submodule, then on this module; returns self.
+
+        Parameters
+        ----------
+        fn : callable
+            Takes a Module; its result is ignored.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
+        for child in self.children():
+            child.apply(fn)
+        fn(self)  # type: ignore[arg-type]  # only Module derives from this class
+        return self
+
+    def extra_repr(self) -> str:
+        """The text between the brackets of repr; layers override it.
+
+        Returns
+        -------
+        str
+        """
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        extra = self.extra_repr()
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        lines = "\n".join(([extra] if extra else []) + children)
+        return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters get gradients; returns self.
+
+        Parameters
+        ----------
+        requires_grad : bool
+            False freezes the parameters.
+
+        Returns
+        -------
+        Module
+            The module itself.
+        """
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            False fills existing gradients with zeros instead of removing them.
+        """
+        for p in self.parameters():
+            grad = p.grad
+            if grad is None:
+                continue
+            if set_to_none:
+                p.grad = None
+            else:
+                grad._to_write("zero_grad()")[...] = 0.0
