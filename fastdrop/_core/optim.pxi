@@ -25,7 +25,7 @@ def sgd(cnp.ndarray p, cnp.ndarray g, cnp.ndarray buf, float lr, float momentum,
 
 
 def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, double beta1,
-         double beta2, float eps, double weight_decay, bint decoupled, long step):
+         double beta2, float eps, double weight_decay, bint decoupled, long long step):
     """A step of Adam, or of AdamW if decoupled; step counts from 1.
 
     Bias correction: lr / (1 - beta1^step) and sqrt(v) / sqrt(1 - beta2^step).
@@ -34,7 +34,8 @@ def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, 
     cdef fd_adam_args args
     args.p, args.m, args.v, args.g, args.n = data(p), data(m), data(v), data(g), cnp.PyArray_SIZE(p)
     args.beta1, args.beta2, args.eps = beta1, beta2, eps
-    args.step_size, args.v_scale = lr / (1.0 - beta1 ** step), 1.0 / sqrt(1.0 - beta2 ** step)
+    args.step_size = lr / (1.0 - beta1 ** <double>step)
+    args.v_scale = 1.0 / sqrt(1.0 - beta2 ** <double>step)
     args.l2 = 0.0 if decoupled else weight_decay
     args.shrink = lr * weight_decay if decoupled else 0.0
     with nogil:

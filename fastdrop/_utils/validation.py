@@ -100,7 +100,7 @@ def floats(
             f"got shape {array.shape}"
         )
     if array.dtype != np.float32 or not array.dtype.isnative:
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # whatever the caller's np.seterr says
             array = array.astype(np.float32)
     if not (array.flags.c_contiguous and array.flags.aligned):
         array = np.array(array, dtype=np.float32, order="C", copy=True, ndmin=0)

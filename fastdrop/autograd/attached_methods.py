@@ -35,6 +35,7 @@ class AttachedMethods:
         def __matmul__(self, other: Operand) -> Tensor: ...
         def __rmatmul__(self, other: Operand) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __lt__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
         def __le__(self, other: Operand) -> npt.NDArray[np.bool_]: ...
@@ -78,7 +79,7 @@ class AttachedMethods:
         def var(
             self,
             dim: Any = None,
-            correction: int = 1,
+            correction: float | None = 1,
             keepdim: bool = False,
             *,
             axis: Any = None,
@@ -87,7 +88,7 @@ class AttachedMethods:
         def std(
             self,
             dim: Any = None,
-            correction: int = 1,
+            correction: float | None = 1,
             keepdim: bool = False,
             *,
             axis: Any = None,

@@ -288,6 +288,10 @@ class Tensor(AttachedMethods):
         values = np.array2string(self._array, separator=", ", prefix="tensor(")
         return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
 
+    def __format__(self, spec: str) -> str:
+        """The number of a tensor with one element by a format such as ``.3f``, or its repr."""
+        return format(self.item(), spec) if spec else repr(self)
+
     def __reduce__(self) -> Any:
         return _restore, (type(self), self._array, self.requires_grad)
 

@@ -200,7 +200,7 @@ class Preparation:
             finite = np.isfinite(block).all(axis=1)
             good = block if finite.all() else block[: finite.argmin()]
             try:
-                with np.errstate(over="ignore"):
+                with np.errstate(all="ignore"):
                     x = self.samples(good)
             except ValueError as error:
                 if not tolerant:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.floating_point import fits_float32, quiet
 from fastdrop._utils.validation import finite_array
 from fastdrop.data.dataset import Dataset
 
@@ -92,7 +93,7 @@ class Standardizer:
             raise ValueError(f"x must hold at least one sample{kind}, got none")
         weights, total = weights.reshape(-1, *[1] * (x.ndim - 1)), weights.sum()
         parts = [slice(i, i + _CHUNK) for i in range(0, len(x), _CHUNK)]
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if sample_weight is None:
                 mean = x.mean(axis=0, dtype=np.float64)
             else:
@@ -146,22 +147,29 @@ class Standardizer:
         Returns
         -------
         float32 array (N, ...)
-            ``x * scale + mean``
+            ``x * scale + mean``; float64 where float32 cannot hold the magnitude of the values.
 
         Raises
         ------
         TypeError, ValueError
             As for `transform`.
         """
-        return self._apply(x, lambda part: part * self.scale + self.mean)
+        return self._apply(x, lambda part: part * self.scale + self.mean, any_range=True)
 
-    def _apply(self, x: ArrayLike, function: Callable[[Any], Any]) -> Float32Array:
+    @quiet
+    def _apply(
+        self, x: ArrayLike, function: Callable[[Any], Any], any_range: bool = False
+    ) -> Float32Array:
+        """function(x), a chunk at a time, as float32. `any_range`: as float64 where needed."""
         x = finite_array(x, "x")
         if x.shape[1:] != self.mean.shape:
             raise ValueError(f"x must have samples of shape {self.mean.shape}, got shape {x.shape}")
-        out = np.empty(x.shape, np.float32)
+        out: Any = np.empty(x.shape, np.float32)
         for i in range(0, len(x), _CHUNK):
-            out[i : i + _CHUNK] = function(x[i : i + _CHUNK].astype(np.float64, copy=False))
+            values = function(x[i : i + _CHUNK].astype(np.float64, copy=False))
+            if any_range and out.dtype == np.float32 and not fits_float32(values):
+                out = out.astype(np.float64)
+            out[i : i + _CHUNK] = values
         return out
 
     def to_dict(self) -> dict[str, Any]:

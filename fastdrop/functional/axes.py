@@ -26,12 +26,10 @@ def axes_of(dim: Dim, ndim: int) -> tuple[int, ...]:
     axes: tuple[Any, ...] = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
     for axis in axes:
         check.integer(axis, "dim", -max(ndim, 1), max(ndim, 1) - 1)
-    if ndim == 0:
-        return ()
-    axes = tuple(axis % ndim for axis in axes)
+    axes = tuple(axis % max(ndim, 1) for axis in axes)
     if len(set(axes)) != len(axes):
         raise ValueError(f"dim must name each axis once, got {dim}")
-    return axes
+    return axes if ndim else ()
 
 
 def axis_of(dim: int, ndim: int) -> int:

@@ -8,6 +8,8 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape
 from fastdrop.functional.softmax import log_softmax_of
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray, Shape
 
 
+@quiet
 def binary_cross_entropy_with_logits(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -34,11 +37,13 @@ def binary_cross_entropy_with_logits(
     target : Tensor or array of input's shape
         t, probabilities in [0, 1].
     weight : Tensor or array, optional
-        The weight of each element, in a shape that broadcasts to input's. It gets no gradient.
+        The weight of each element, in a shape that broadcasts to input's. It must not require a
+        gradient.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself.
     pos_weight : Tensor or array, optional
-        The weight of the term of t, in a shape that broadcasts to input's. It gets no gradient.
+        The weight of the term of t, in a shape that broadcasts to input's. It must not require a
+        gradient.
 
     Returns
     -------
@@ -47,6 +52,8 @@ def binary_cross_entropy_with_logits(
 
     Raises
     ------
+    RuntimeError
+        When weight or pos_weight requires a gradient.
     TypeError
         When an argument has the wrong type.
     ValueError
@@ -62,10 +69,8 @@ def binary_cross_entropy_with_logits(
     x, t = same_shape(input, target)
     z, y = x._array, t._array
     one = np.float32(1.0)
-    w, positive = (
-        one if factor is None else as_tensor(factor, name)._array.copy()  # backward reads them
-        for factor, name in ((weight, "weight"), (pos_weight, "pos_weight"))
-    )
+    w = one if weight is None else _constant(weight, "weight")
+    positive = one if pos_weight is None else _constant(pos_weight, "pos_weight")
     softplus = np.logaddexp(np.float32(0.0), -z)  # -log s
     try:
         values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
@@ -78,6 +83,13 @@ def binary_cross_entropy_with_logits(
             f"weight and pos_weight must broadcast to input's shape {x.shape}, "
             f"got a result of shape {values.shape}"
         )
+    if not np.isfinite(z).all():
+        # At an infinite logit one of -log s and -log(1 - s) is 0 and the other infinite. The
+        # infinite one does not count where its factor is 0.
+        other = np.logaddexp(np.float32(0.0), z)  # -log(1 - s)
+        first, second = positive * y, one - y
+        values = w * np.where(first == 0, 0, first * softplus)
+        values = values + w * np.where(second == 0, 0, second * other)
 
     def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
         s = np.exp(-softplus)
@@ -88,6 +100,7 @@ def binary_cross_entropy_with_logits(
     return reduced(values, (x, t), gradients, reduction, saved=(z, y))
 
 
+@quiet
 def nll_loss(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -103,7 +116,7 @@ def nll_loss(
     target : Tensor or array of int (N,)
         t, class numbers in [0, C). A Tensor holds them as whole float32 numbers.
     weight : Tensor or array (C,), optional
-        The weight of each class. It gets no gradient.
+        The weight of each class. It must not require a gradient.
     reduction : {"mean", "sum", "none"}, default "mean"
         The sum of all l divided by the sum of the samples' weights, their sum, or l itself.
 
@@ -114,6 +127,8 @@ def nll_loss(
 
     Raises
     ------
+    RuntimeError
+        When the target or the weight requires a gradient.
     TypeError
         When the target does not hold whole numbers, or another argument has the wrong type.
     ValueError
@@ -137,9 +152,13 @@ def nll_loss(
         dx[rows, t] = -sample * f
         return (dx,)
 
-    return reduced(-sample * x._array[rows, t], (x,), gradients, reduction, sample.sum())
+    chosen = x._array[rows, t]
+    if w is not None:
+        chosen = np.where(sample == 0, 0, chosen)  # weight 0 leaves out an infinite value
+    return reduced(-sample * chosen, (x,), gradients, reduction, sample.sum())
 
 
+@quiet
 def cross_entropy(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -158,9 +177,9 @@ def cross_entropy(
         x, the logits.
     target : Tensor or array of int (N,), or of real numbers (N, C)
         Class numbers in [0, C), which a Tensor holds as whole float32 numbers; or t, class
-        probabilities.
+        probabilities, which get a gradient if they require one.
     weight : Tensor or array (C,), optional
-        The weight of each class. It gets no gradient.
+        The weight of each class. It must not require a gradient.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself. With labels and weights, the mean is the sum of
         all l divided by the sum of the samples' weights.
@@ -170,10 +189,13 @@ def cross_entropy(
     Returns
     -------
     Tensor
-        0-d; with reduction "none" (N,). The target gets no gradient.
+        0-d; with reduction "none" (N,). A class of probability or weight 0 adds nothing to it,
+        also where its logit is -infinity.
 
     Raises
     ------
+    RuntimeError
+        When weight, or a target of class numbers, requires a gradient.
     TypeError
         When an argument has the wrong type.
     ValueError
@@ -229,13 +251,22 @@ def cross_entropy(
         share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
     if w is not None:
         share = share * w
+    # Class probabilities that require a gradient; labels do not get here then.
+    given_t = target if isinstance(target, Tensor) and target.requires_grad else None
 
     def gradients_of_distributions(f: Float32Array) -> Any:
         f = f if f.ndim == 0 else f[:, None]
-        return ((np.exp(logp) * share.sum(1, keepdims=True) - share) * f,)
+        dx = (np.exp(logp) * share.sum(1, keepdims=True) - share) * f
+        if given_t is None:
+            return (dx,)
+        factor = (smooth - np.float32(1.0)) * f
+        return dx, logp * (factor if w is None else factor * w)
 
-    values = -(share * logp).sum(1)
-    return reduced(values, (x,), gradients_of_distributions, reduction, total)
+    terms = share * logp
+    if not np.isfinite(logp).all():  # 0 times -infinity is 0: the class does not count
+        terms = np.where(share == 0, 0, terms)
+    inputs = (x,) if given_t is None else (x, given_t)
+    return reduced(-terms.sum(1), inputs, gradients_of_distributions, reduction, total)
 
 
 def _scores(input: Tensor | ArrayLike) -> Tensor:
@@ -250,6 +281,7 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
     """Class numbers (N,) for an input of shape (N, C)."""
     labels: Any = target
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
+        _constant(target, "target")
         whole = np.rint(target._array)
         if not (np.array_equal(whole, target._array) and np.isfinite(whole).all()):
             raise TypeError(
@@ -269,7 +301,18 @@ def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Ar
     """The weights of the classes (classes,)."""
     if weight is None:
         return None
-    w = as_tensor(weight, "weight")._array
+    w = _constant(weight, "weight")
     if w.shape != (classes,):
         raise ValueError(f"weight must have shape {(classes,)}, one for each class, got {w.shape}")
     return w
+
+
+def _constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
+    """The array of an argument that gets no gradient. RuntimeError where it requires one."""
+    t = as_tensor(value, name)
+    if t.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            f"{name} must not require a gradient, because the loss has none with respect to it: "
+            f"pass {name}.detach()"
+        )
+    return t._array.copy()  # backward reads it

@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.kernels.mask_key import UNIFORM
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HIGHEST_RATE = 1.0 - 2.0**-24  # the factor 1 / (1 - p) stays finite
 
 
+@quiet
 def concrete_dropout(
     input: Tensor | ArrayLike,
     logit: Tensor | ArrayLike,

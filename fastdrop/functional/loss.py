@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.pointwise import div
@@ -31,6 +32,7 @@ def same_shape(input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> tuple[T
     return x, t
 
 
+@quiet
 def reduced(
     values: FloatArray,
     inputs: tuple[Tensor, ...],
@@ -57,14 +59,14 @@ def reduced(
     if reduction == "none":
         return record(values, inputs, gradients, saved)
     total = np.float32(1.0 if reduction == "sum" else values.size if total is None else total)
-    with np.errstate(invalid="ignore", divide="ignore"):  # the mean of no values is NaN
-        loss = np.float32(values.sum(dtype=np.float64)) / total
+    loss = np.float32(values.sum(dtype=np.float64)) / total  # the mean of no values is NaN
     return record(np.asarray(loss), inputs, lambda g, *saved: gradients(g / total, *saved), saved)
 
 
 # ---- losses ----
 
 
+@quiet
 def mse_loss(
     input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
 ) -> Tensor:
@@ -108,6 +110,7 @@ def mse_loss(
     return reduced(d * d, (x, t), gradients, reduction)
 
 
+@quiet
 def l1_loss(
     input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
 ) -> Tensor:
@@ -151,6 +154,7 @@ def l1_loss(
     return reduced(np.abs(d), (x, t), gradients, reduction)
 
 
+@quiet
 def huber_loss(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
@@ -261,6 +265,7 @@ def smooth_l1_loss(
     return div(huber_loss(input, target, reduction, beta), beta)
 
 
+@quiet
 def gaussian_nll_loss(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,

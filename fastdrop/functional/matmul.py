@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.functional.broadcasting import operands, unbroadcast
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from fastdrop.autograd.tensor import Tensor
 
 
+@quiet
 def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """The matrix product, with the shapes of `numpy.matmul`.
 

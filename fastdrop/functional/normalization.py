@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @carries
+@quiet
 def layer_norm(
     input: Tensor | ArrayLike,
     normalized_shape: int | Sequence[int],
@@ -94,6 +96,7 @@ def layer_norm(
 
 
 @carries
+@quiet
 def batch_norm(
     input: Tensor | ArrayLike,
     running_mean: Tensor | ArrayLike | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @carries
+@quiet
 def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """y = input + other.
 
@@ -42,6 +44,7 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 
 @carries
+@quiet
 def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """y = input - other.
 
@@ -66,6 +69,7 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 
 @carries
+@quiet
 def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """y = input * other.
 
@@ -98,6 +102,7 @@ def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 
 @carries
+@quiet
 def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """y = input / other; infinite or NaN where other is 0, without a warning.
 
@@ -118,8 +123,7 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     x, y = a._array, b._array
-    with np.errstate(all="ignore"):
-        quotient = x / y
+    quotient = x / y
 
     x_shape = x.shape
 
@@ -140,6 +144,7 @@ def _needed(
     return (x if b.requires_grad else None), (y if a.requires_grad else None)
 
 
+@quiet
 def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     """y = input ** exponent.
 
@@ -163,8 +168,7 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     """
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = a._array, b._array
-    with np.errstate(all="ignore"):
-        y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
+    y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
     def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
         dx = dn = None
@@ -179,6 +183,7 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     return record(y, (a, b), backward, (x, n, y))
 
 
+@quiet
 def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """y = max(input, other), elementwise. Where both are equal each gets half of the gradient.
 
@@ -211,6 +216,7 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 
 @carries
+@quiet
 def neg(input: Tensor | ArrayLike) -> Tensor:
     """y = -x.
 
@@ -234,6 +240,7 @@ def neg(input: Tensor | ArrayLike) -> Tensor:
 
 
 @carries
+@quiet
 def exp(input: Tensor | ArrayLike) -> Tensor:
     """y = e^x.
 
@@ -253,12 +260,12 @@ def exp(input: Tensor | ArrayLike) -> Tensor:
     [1.0]
     """
     a = as_tensor(input, "input")
-    with np.errstate(over="ignore"):
-        y = np.exp(a._array)
+    y = np.exp(a._array)
     return record(y, (a,), lambda g, y: (g * y,), (y,))
 
 
 @carries
+@quiet
 def log(input: Tensor | ArrayLike) -> Tensor:
     """y = ln x; -inf at 0, NaN below 0.
 
@@ -279,12 +286,12 @@ def log(input: Tensor | ArrayLike) -> Tensor:
     """
     a = as_tensor(input, "input")
     x = a._array
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.log(x)
+    y = np.log(x)
     return record(y, (a,), lambda g, x: (g / x,), (x,))
 
 
 @carries
+@quiet
 def sqrt(input: Tensor | ArrayLike) -> Tensor:
     """y = the square root of x; NaN below 0.
 
@@ -304,12 +311,12 @@ def sqrt(input: Tensor | ArrayLike) -> Tensor:
     [2.0, 3.0]
     """
     a = as_tensor(input, "input")
-    with np.errstate(invalid="ignore"):
-        y = np.sqrt(a._array)
+    y = np.sqrt(a._array)
     return record(y, (a,), lambda g, y: (g / (y + y),), (y,))
 
 
 @carries
+@quiet
 def abs(input: Tensor | ArrayLike) -> Tensor:
     """y = |x|, with gradient 0 at 0.
 
@@ -333,6 +340,7 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
     return record(np.abs(x), (a,), lambda g, x: (g * np.sign(x),), (x,))
 
 
+@quiet
 def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None = None) -> Tensor:
     """y = x limited to [min, max]. The gradient is 1 where x lies inside, ends included.
 

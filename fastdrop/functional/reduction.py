@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
-from fastdrop.functional.pointwise import div, mul, sqrt, sub
+from fastdrop.functional.pointwise import div, mul, sub
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +32,7 @@ def _restored(g: Float32Array, axes: tuple[int, ...], keepdim: bool) -> Float32A
 # ---- sums ----
 
 
+@quiet
 def sum(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -76,6 +78,7 @@ def sum(
     )
 
 
+@quiet
 def mean(
     input: Tensor | ArrayLike,
     dim: Dim = None,
@@ -115,15 +118,15 @@ def mean(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        y = a._array.sum(axis=axes, keepdims=keepdim) / count
+    y = a._array.sum(axis=axes, keepdims=keepdim) / count
     return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
 
 
+@quiet
 def var(
     input: Tensor | ArrayLike,
     dim: Dim = None,
-    correction: int = 1,
+    correction: float | None = 1,
     keepdim: bool = False,
     *,
     axis: Dim = None,
@@ -136,8 +139,8 @@ def var(
     input : Tensor or array
     dim : int or tuple of int, optional
         None: all axes.
-    correction : int, default 1
-        1 gives the unbiased estimate, 0 the mean of the squared deviations.
+    correction : float, default 1
+        1 gives the unbiased estimate, 0 the mean of the squared deviations. None means 1.
     keepdim : bool, default False
         Keep the axes with length 1.
     axis, keepdims
@@ -151,7 +154,7 @@ def var(
     Raises
     ------
     TypeError, ValueError
-        When dim is no axis of the input, or names one twice.
+        When dim is no axis of the input, or names one twice, or correction is no number.
 
     Examples
     --------
@@ -162,23 +165,27 @@ def var(
     a = as_tensor(input, "input")
     axes = axes_of(axis if dim is None else dim, a.ndim)
     deviation = sub(a, mean(a, axes, True))
-    count = int(np.prod([a.shape[i] for i in axes], dtype=np.int64)) - correction
+    number = 1.0 if correction is None else check.real(correction + 0, "correction")
+    count = int(np.prod([a.shape[i] for i in axes], dtype=np.int64)) - number
     return div(
         sum(mul(deviation, deviation), axes, keepdim or keepdims),
         np.float32(count if count > 0 else 0),
     )
 
 
+@quiet
 def std(
     input: Tensor | ArrayLike,
     dim: Dim = None,
-    correction: int = 1,
+    correction: float | None = 1,
     keepdim: bool = False,
     *,
     axis: Dim = None,
     keepdims: bool = False,
 ) -> Tensor:
     """The standard deviation over axes: the square root of `var`.
+
+    Its gradient is 0 where all values are equal.
 
     Parameters
     ----------
@@ -196,12 +203,20 @@ def std(
     >>> fd.std([1.0, 2.0, 3.0]).item()
     1.0
     """
-    return sqrt(var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims))
+    variance = var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims)
+    y = np.sqrt(variance._array)
+
+    def backward(g: Float32Array, y: Float32Array) -> Any:
+        # Where y is 0 all values are equal: the slope of the root is infinite, times 0.
+        return (np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0),)
+
+    return record(y, (variance,), backward, (y,))
 
 
 # ---- extreme values ----
 
 
+@quiet
 def _extreme(
     input: Tensor | ArrayLike, dim: Dim, keepdim: bool, reduce: Callable[..., Any], name: str
 ) -> Tensor:

@@ -116,13 +116,12 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     [[1.0, 3.0], [2.0, 4.0]]
     """
     a = as_tensor(input, "input")
-    order = axes_of(
-        dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims, a.ndim
-    )
-    if len(order) != a.ndim:
+    given = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    order = axes_of(given, a.ndim)
+    if len(given) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
     return record(
-        np.ascontiguousarray(a._array.transpose(order)),
+        np.asarray(a._array.transpose(order), order="C"),  # ascontiguousarray makes 0-d 1-d
         (a,),
         lambda g: (g.transpose(np.argsort(order)),),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -97,23 +98,23 @@ def _check_dim(a: Tensor, dim: int) -> None:
 # ---- arrays ----
 
 
+@quiet
 def softmax_of(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
     """The softmax of an array, without a graph. NaN where the maximum is infinite."""
     if x.size == 0:
         return x.copy()
-    with np.errstate(invalid="ignore"):
-        e = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    e = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
     np.exp(e, out=e)
     e /= e.sum(axis, keepdims=True)
     return e
 
 
+@quiet
 def log_softmax_of(x: npt.NDArray[Any], axis: int = -1) -> npt.NDArray[Any]:
     """The logarithm of the softmax of an array, without a graph."""
     if x.size == 0:
         return x.copy()
-    with np.errstate(invalid="ignore"):
-        y = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
+    y = np.subtract(x, x.max(axis, keepdims=True), out=_like(x))
     y -= np.log(np.exp(y, out=_like(x)).sum(axis, keepdims=True))
     return y
 

@@ -84,6 +84,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "unsqueeze": unsqueeze,
     "var": var,
     "view": reshape,
+    "__abs__": abs,
     "__array_function__": array_function,
     "__array_ufunc__": array_ufunc,
     "__getitem__": getitem,

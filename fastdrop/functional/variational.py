@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core, random
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.linear import linear
@@ -23,6 +24,7 @@ _K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
 _C1, _C2, _C3 = 1.16145124, -1.50204118, 0.58629921
 
 
+@quiet
 def variational_linear(
     input: Tensor | ArrayLike,
     weight: Tensor | ArrayLike,
@@ -82,11 +84,13 @@ def variational_linear(
     return mean + deviation * z
 
 
+@quiet
 def log_alpha_of(weight: Tensor, log_sigma2: Tensor) -> Tensor:
     """log sigma^2 - log(W^2 + 1e-8), clipped to [-8, 8]. Both tensors have the weight's shape."""
     return clamp(log_sigma2 - log(weight * weight + 1e-8), -8.0, 8.0)
 
 
+@quiet
 def kl_sparse(log_alpha: Tensor | ArrayLike) -> Tensor:
     """The divergence of the weights from a log-uniform prior, approximated for every alpha.
 
@@ -112,6 +116,7 @@ def kl_sparse(log_alpha: Tensor | ArrayLike) -> Tensor:
     return record(np.asarray(values.sum(dtype=np.float64), np.float32), (a,), backward, (a._array,))
 
 
+@quiet
 def kl_polynomial(log_alpha: Tensor | ArrayLike) -> Tensor:
     """The divergence of the weights from a log-uniform prior, approximated for alpha <= 1.
 
@@ -128,7 +133,7 @@ def kl_polynomial(log_alpha: Tensor | ArrayLike) -> Tensor:
 
 
 def _sigmoid(x: Float32Array) -> Float32Array:
-    x = np.ascontiguousarray(x)
+    x = np.asarray(x, order="C")
     out = np.empty_like(x)
     _core.act(out, x, _core.ACT_SIGMOID, 0.0)
     return out

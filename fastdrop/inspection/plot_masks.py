@@ -175,7 +175,7 @@ def _weight_factors(layer: Any) -> npt.NDArray[np.float32]:
     unit_vectors = np.eye(layer.in_features, dtype=np.float32)
     bias = layer(np.zeros_like(unit_vectors)).data
     dropped = (layer(unit_vectors).data - bias).T
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         return np.nan_to_num(dropped / layer.weight.data)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fastdrop._utils import validation as check
 from fastdrop.kernels.mask_key import MaskKey, sample_rows
 
@@ -27,11 +25,11 @@ def elementwise(
 ) -> Float32Array:
     """Call run(y, samples, stream) and return y, a new array or `out`.
 
-    samples: x as float32 (N, ...); axis 0 is the sample, and a 1-d x is one sample.
+    samples: x as float32 (N, ...); axis 0 is the sample, and a 1-d or 0-d x is one sample.
     whole_batch: one decision for all samples. `name` is what error messages call x.
     """
-    given, x = x, check.floats(x, name, minimum_ndim=1)
-    samples = x[np.newaxis] if x.ndim == 1 else x
+    given, x = x, check.floats(x, name)
+    samples = x if x.ndim > 1 else x.reshape(1, -1)
     count = samples.shape[0]
     if samples.size > count * check.MAX_UNITS:
         raise ValueError(f"{name} must have at most 2**34 units a sample, got shape {x.shape}")
@@ -40,7 +38,7 @@ def elementwise(
         stream = key.batch_stream(count)
     target = check.output(out, x.shape, given, x, rows)
     y = check.core_buffer(target)
-    run(y[np.newaxis] if x.ndim == 1 else y, samples, stream)
+    run(y if x.ndim > 1 else y.reshape(1, -1), samples, stream)
     if y is not target:
         target[...] = y
     return target
@@ -59,11 +57,14 @@ def shape_of(x: Any, name: str, minimum_ndim: int = 0, expected: str = "") -> Sh
 
 def shared_axes(share: Any, ndim: int) -> tuple[bool, tuple[bool, ...] | None]:
     """(is axis 0 shared, the same for each other axis), or (False, None) where none is shared."""
-    axes = check.axes(share, "share", ndim) if ndim else ()
+    if ndim:
+        axes = check.axes(share, "share", ndim)
+    else:
+        axes = tuple(share) if hasattr(share, "__iter__") else (share,)
     if not axes:
         return False, None
     if ndim < 2:
         raise ValueError(
-            "share needs an array of samples, (samples, ...); a 1-d array is one sample"
+            "share needs an array of samples, (samples, ...); a 1-d or 0-d array is one sample"
         )
     return 0 in axes, tuple(axis in axes for axis in range(1, ndim))

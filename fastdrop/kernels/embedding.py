@@ -123,5 +123,5 @@ def embedding_dropout(
         stream = key.batch_stream(1)
     q = _core.keep_threshold(p)
     factor = token_factors(tokens, len(weight), stream, q, per_sample)[..., None]
-    with np.errstate(invalid="ignore"):  # 0 * inf of a dropped row
+    with np.errstate(all="ignore"):  # 0 * inf of a dropped row
         return np.where(factor != 0, weight[tokens] * factor, np.float32(0))

@@ -3,6 +3,10 @@
 A scheduler sets "lr" of the optimiser's groups when it is created (for step 0) and at every call
 of `step`. Each learning rate is a closed form of the step number, so that a resumed run has
 bitwise the same learning rates. (`ReduceLROnPlateau` depends on the metric instead.)
+
+A learning rate that something else has changed since the last step (another scheduler of the same
+optimiser, or an assignment to "lr") is kept: the schedule goes on from it, as if the initial
+learning rate had been changed by the same factor.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import Any
 from fastdrop._utils import validation as check
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.reduce_on_plateau import ReduceLROnPlateau
-from fastdrop.optim.scheduler_state import checked_entry
+from fastdrop.optim.scheduler import LRScheduler
 
 __all__ = [
     "CosineAnnealingLR",
@@ -28,135 +32,6 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
-
-
-class LRScheduler:
-    """Base class: the learning rate of a group is its initial one times `factor(step)`.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        The optimiser whose learning rates are set.
-
-    Attributes
-    ----------
-    optimizer : Optimizer
-        The optimiser whose learning rates are set.
-    base_lrs : list of float
-        The initial learning rate of each group.
-    last_epoch : int
-        How often `step` was called.
-
-    Raises
-    ------
-    TypeError
-        `optimizer` is no Optimizer.
-
-    Examples
-    --------
-    A schedule of one's own:
-
-    >>> import fastdrop as fd
-    >>> class Halved(fd.optim.lr_scheduler.LRScheduler):
-    ...     def factor(self, step):
-    ...         return 0.5**step
-    >>> optimizer = fd.optim.SGD(fd.nn.Linear(3, 2).parameters(), lr=0.1)
-    >>> schedule = Halved(optimizer)
-    >>> schedule.step()
-    >>> schedule.get_last_lr()
-    [0.05]
-    """
-
-    optimizer: Optimizer
-    base_lrs: list[float]
-    last_epoch: int
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
-        self.optimizer = optimizer
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
-        self.last_epoch = 0
-        self._set()
-
-    def factor(self, step: int) -> float:
-        """The factor of the initial learning rate at a step. Subclasses define it.
-
-        Parameters
-        ----------
-        step : int, at least 0
-            Number of the step.
-
-        Returns
-        -------
-        float
-        """
-        raise TypeError(f"{type(self).__name__} must define factor()")
-
-    def lr_at(self, step: int, base: float) -> float:
-        """The learning rate of a group at a step.
-
-        Parameters
-        ----------
-        step : int, at least 0
-            Number of the step.
-        base : float
-            The group's initial learning rate.
-
-        Returns
-        -------
-        float
-        """
-        return base * self.factor(step)
-
-    def step(self) -> None:
-        """Go to the next step and set its learning rates."""
-        self.last_epoch += 1
-        self._set()
-
-    def _set(self) -> None:
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.lr_at(self.last_epoch, base)
-
-    def get_last_lr(self) -> list[float]:
-        """The current learning rate of each group.
-
-        Returns
-        -------
-        list of float
-        """
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    _kept: tuple[str, ...] = ("last_epoch", "base_lrs")  # attributes in the state
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state of the scheduler, for `load_state_dict`.
-
-        Returns
-        -------
-        dict
-        """
-        return {key: getattr(self, key) for key in self._kept}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned, and set the learning rates of that step.
-
-        Parameters
-        ----------
-        state_dict : dict
-            The state of a scheduler of an optimiser with as many groups.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            The state does not fit. Nothing is changed in that case.
-        """
-        values = {
-            key: checked_entry(state_dict[key], getattr(self, key), key) for key in self._kept
-        }
-        for key, value in values.items():
-            setattr(self, key, value)
-        self._set()
 
 
 class LambdaLR(LRScheduler):
@@ -364,6 +239,12 @@ class CosineAnnealingLR(LRScheduler):
         self.T_max = check.integer(T_max, "T_max", 1)
         self.eta_min = check.real(eta_min, "eta_min", low=0.0)
         super().__init__(optimizer)
+
+    def _base_of(self, lr: float, i: int) -> float:
+        above = self._last_lrs[i] - self.eta_min
+        if not above:
+            return lr
+        return self.eta_min + (self.base_lrs[i] - self.eta_min) * (lr - self.eta_min) / above
 
     def lr_at(self, step: int, base: float) -> float:
         return (

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import Float32Array, Shape
 
+# Options of PyTorch's groups that choose an implementation or belong to a scheduler.
+_WITHOUT_EFFECT = frozenset(
+    {"capturable", "differentiable", "foreach", "fused", "initial_lr", "param_names", "swap_params"}
+)
+
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
 
 _SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
@@ -259,7 +264,8 @@ class Optimizer:
         Raises
         ------
         KeyError, TypeError, ValueError
-            `state_dict` does not fit this optimiser. Nothing is changed in that case.
+            `state_dict` does not fit this optimiser, or sets an option that it does not support
+            (PyTorch's amsgrad, maximize). Nothing is changed in that case.
         """
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
@@ -275,7 +281,7 @@ class Optimizer:
                 f"state_dict must number its parameters from 0 on, got {check.describe(numbers)}"
             )
         new_groups = [
-            {**mine, **given, "params": mine["params"]}
+            {**mine, **self._known_options(mine, given), "params": mine["params"]}
             for mine, given in zip(self.param_groups, groups, strict=True)
         ]
         for group in new_groups:
@@ -289,6 +295,29 @@ class Optimizer:
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
         self.state = new_state
+
+    def _known_options(self, mine: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a loaded group that this class has.
+
+        An option that it does not have may be left out only where it changes no update: because
+        it is off, or because it chooses an implementation.
+        """
+        known = {key: value for key, value in given.items() if key in mine}
+        for key, value in given.items():
+            if key in mine or key in _WITHOUT_EFFECT or value is None or value is False:
+                continue
+            if key == "decoupled_weight_decay" and value is getattr(self, "decoupled", False):
+                continue
+            raise ValueError(
+                f"state_dict's groups may set {', '.join(mine)}; {type(self).__name__} does not "
+                f"support {key} = {check.describe(value)}"
+            )
+        if given.get("decoupled_weight_decay") is False and getattr(self, "decoupled", False):
+            raise ValueError(
+                f"state_dict must be of an optimiser whose weight decay is decoupled to be loaded "
+                f"into {type(self).__name__}, got decoupled_weight_decay = False"
+            )
+        return known
 
     def _checked_state(self, entries: Any, shape: Shape, whose: str) -> dict[str, Any]:
         """A validated copy of one parameter's state: empty, or with the entries of this class."""
@@ -309,7 +338,7 @@ class Optimizer:
         for key, value in entries.items():
             name = f"state_dict's {key} {whose}"
             if key == "step":
-                copied[key] = check.integer(value, name)
+                copied[key] = _checked_step(value, name)
                 continue
             copied[key] = np.array(check.floats(value, name))
             if copied[key].shape != shape:
@@ -326,6 +355,14 @@ class Optimizer:
                 + ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
             )
         return "\n".join([*lines, ")"])
+
+
+def _checked_step(value: Any, name: str) -> int:
+    """A number of steps. PyTorch stores it as a 0-d tensor of a float."""
+    if getattr(value, "ndim", None) == 0 and isinstance(value.item(), float):
+        number = value.item()
+        value = int(number) if number.is_integer() else number
+    return check.integer(value, name, 0, 2**62)
 
 
 def _is_in_other_order(array: npt.NDArray[Any]) -> bool:

@@ -31,7 +31,7 @@ class ReduceLROnPlateau:
     threshold : float, at least 0, default 1e-4
         Smallest improvement that counts.
     threshold_mode : {"rel", "abs"}, default "rel"
-        Whether `threshold` is relative to the best metric or absolute.
+        Whether `threshold` is relative to the magnitude of the best metric, or absolute.
     cooldown : int, at least 0, default 0
         Calls after a decay in which calls without improvement are not counted.
     min_lr : float, at least 0, default 0
@@ -97,7 +97,8 @@ class ReduceLROnPlateau:
     def _better(self, metric: float) -> bool:
         if math.isinf(self.best):
             return metric < self.best if self.mode == "min" else metric > self.best
-        margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1.0)
+        # The magnitude: with a negative best metric, a worse one would otherwise count as better.
+        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
         return metric < self.best - margin if self.mode == "min" else metric > self.best + margin
 
     def step(self, metrics: float) -> None:

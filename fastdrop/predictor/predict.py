@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from fastdrop import nn
+from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import Tensor
@@ -43,7 +43,7 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
         The samples, converted to float32. For a Predictor: raw rows as arrays, tables or dicts.
     batch_size : int, default 1024
         Samples computed at a time, at least 1. It bounds the memory. It does not change the result
-        of a model that treats each sample on its own.
+        of a model that treats each sample on its own, random numbers included.
 
     Returns
     -------
@@ -88,7 +88,8 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
     with evaluating(model), no_grad():
         for i in range(0, max(len(samples), 1), size):
             batch = samples if len(samples) <= size else samples[i : i + size]
-            output: Any = model(batch)  # what a forward function of the user returns
+            with random.batch_of_rows(i, len(batch), model.draw):
+                output: Any = model(batch)  # what a forward function of the user returns
             if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(batch):
                 raise TypeError(
                     "model must return a Tensor with one row for each sample, "

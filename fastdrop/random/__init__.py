@@ -18,6 +18,7 @@ from fastdrop.random.forward_pass import (
 )
 from fastdrop.random.instances import get_instance, set_instances
 from fastdrop.random.overrides import (
+    batch_of_rows,
     draw_is_fixed,
     is_busy,
     mask_state,
@@ -42,6 +43,7 @@ __all__ = [
     "ForwardPass",
     "ModeScope",
     "TrainingMode",
+    "batch_of_rows",
     "batched_passes",
     "current",
     "current_run",

@@ -119,6 +119,8 @@ class ForwardPass:
         self.n_sites = n_sites
         self.calls: dict[int, int] = {}
         self.lazy = False
+        if "opened" in overrides:  # a Monte Carlo prediction asks whether masks were drawn
+            overrides["opened"].append(self)
 
     def _numbers_of_passes(
         self, passes: int, samples: int, shared: bool

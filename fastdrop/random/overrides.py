@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike
+    from fastdrop.random.forward_pass import ForwardPass
 
 
 class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
@@ -85,6 +86,29 @@ class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
         super().__init__({"added": new})
 
 
+def batch_of_rows(start: int, count: int, draw: int) -> Scope:
+    """Context manager: the forward passes inside compute the samples [start, start + count).
+
+    A loop that computes many samples in batches opens it for each batch, so that the random numbers
+    of a sample do not depend on the batch size. An outer `mask_state` still numbers the rows and
+    chooses the draw.
+
+    Parameters
+    ----------
+    start, count : int
+        The position of the batch among all samples.
+    draw : int
+        The draw of all batches, which is not counted.
+    """
+    before = thread_state.overrides
+    new: dict[str, Any] = {} if "draw" in before else {"draw": draw}
+    if before.get("rows") is not None:
+        new["rows"] = before["rows"][start : start + count]
+    else:
+        new["row0"] = before.get("row0", 0) + start
+    return Scope({"added": new})
+
+
 class monte_carlo(Scope):  # noqa: N801 (a context manager)
     """Context manager: the forward passes inside are passes of a Monte Carlo prediction.
 
@@ -114,6 +138,11 @@ class monte_carlo(Scope):  # noqa: N801 (a context manager)
         Keeps results that are the same in all passes for the next batch of passes of the same
         samples. Empty at first. Used by the forward pass that is opened first, in case a model's
         `__call__` opens several.
+
+    Attributes
+    ----------
+    opened : list of ForwardPass
+        The passes that were opened so far. The `calls` of a pass tell whether it drew a mask.
     """
 
     def __init__(
@@ -129,6 +158,7 @@ class monte_carlo(Scope):  # noqa: N801 (a context manager)
         thinned: bool = False,
         cache: list[Any] | None = None,
     ) -> None:
+        self.opened: list[ForwardPass] = []
         super().__init__(
             {
                 "overrides": {
@@ -139,6 +169,7 @@ class monte_carlo(Scope):  # noqa: N801 (a context manager)
                     "rows": rows,
                     "thinned": thinned,
                     "caches": [] if cache is None else [cache],
+                    "opened": self.opened,
                 },
                 "forward_pass": None,
                 "batched_passes": passes,

@@ -212,6 +212,7 @@ class BaseDropoutEstimator(BaseEstimator):
             **self._y_checks,
         )
         y = self._targets(y, known=go_on or partial)
+        sample_weight = self._weights(y, sample_weight, partial)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
             # Samples of weight 0 would otherwise take places in batches, and count in the number
@@ -230,14 +231,18 @@ class BaseDropoutEstimator(BaseEstimator):
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
             model = self.model_ if go_on else self._network()
+            if not go_on and not partial:  # a first part of the data may lack classes
+                self._begin(model, *parts[1:])
             if go_on:  # the first module of its run, also if it was copied or unpickled
                 random.set_instances({model: 0})
             size = self.batch_size
             size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
             batch = min(size, len(parts[1]))
+            # The penalty counts samples by their weights: weight 2 is as two samples.
+            weight = 1.0 if sample_weight is None else float(np.mean(parts[2], dtype=np.float64))
             # An estimator that was loaded from a file has no optimiser yet.
             optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
-            optimizer = optimizer or self._solver(model, batch)
+            optimizer = optimizer or self._solver(model, batch * weight)
             options = self._stopping(held_out) if not partial else {}
             history = fit(
                 model,
@@ -254,7 +259,7 @@ class BaseDropoutEstimator(BaseEstimator):
             self._run = random.get_state()
         self.model_, self._optimizer = model, optimizer
         self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *history["loss"]]
-        self.n_iter_, self.loss_ = len(self.loss_curve_), self.loss_curve_[-1]
+        self.n_iter_, self.loss_ = len(history["loss"]), self.loss_curve_[-1]
         self.validation_scores_ = history.get(self._score)
         self.validation_loss_curve_ = history.get("val_loss")
         self._trained(len(parts[1]), batch)
@@ -266,6 +271,10 @@ class BaseDropoutEstimator(BaseEstimator):
         `known`: classes or targets are those of an earlier call.
         """
         raise NotImplementedError
+
+    def _weights(self, y: Any, sample_weight: Any, partial: bool) -> Any:
+        """The sample weights for training; `partial`: in `partial_fit`."""
+        return sample_weight
 
     def _loss(self, weighted: bool) -> str | Callable[..., Any]:
         """The loss for `fastdrop.fit`; of each sample if `weighted`."""
@@ -338,8 +347,11 @@ class BaseDropoutEstimator(BaseEstimator):
             self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation
         )
 
-    def _solver(self, model: nn.Module, batch: int) -> Any:
-        """The optimiser."""
+    def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
+        """Set what a new network knows of the training targets y before the first step."""
+
+    def _solver(self, model: nn.Module, batch: float) -> Any:
+        """The optimiser. `batch` is the sum of the sample weights of a full batch, on average."""
         kind = _SOLVERS[check.choice(self.solver, "solver", _SOLVERS)]
         options: dict[str, Any] = {
             "lr": check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,12 +12,16 @@ from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
     check_classification_targets,
 )
+from sklearn.utils.validation import _check_sample_weight
 
+from fastdrop import nn
+from fastdrop._utils import validation as check
 from fastdrop.functional.softmax import log_softmax_of, softmax_of
 from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     import numpy.typing as npt
@@ -88,6 +93,10 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
         already.
     mc_samples : int, default=50
         Number of passes in `predict_uncertainty`.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights: a dict gives the weight of each class by its label, 1 for
+        those that it does not name. "balanced" gives a class the weight
+        ``n_samples / (n_classes * its number of samples)``, so that all classes count the same.
 
     Attributes
     ----------
@@ -100,9 +109,10 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen during fit, if all of them are strings.
     n_iter_ : int
-        Number of epochs, including those of a warm start and of `partial_fit`.
+        Number of epochs of the last call of `fit` or `partial_fit`.
     loss_curve_ : list of float
-        Training loss of each epoch, with dropout, without the penalty.
+        Training loss of each epoch, with dropout, without the penalty; with those of earlier calls
+        before a warm start or `partial_fit`.
     loss_ : float
         The last value of ``loss_curve_``.
     validation_scores_ : list of float or None
@@ -139,6 +149,57 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
     _is_regression: ClassVar[bool] = False
     _y_checks: ClassVar[dict[str, Any]] = {}
     _score = "val_accuracy"
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str = "relu",
+        *,
+        dropout: float | Sequence[float] = 0.5,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        max_norm: float | None = None,
+        batch_size: int | str = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        standardize: bool = True,
+        mc_samples: int = 50,
+        class_weight: Mapping[Any, float] | str | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            dropout=dropout,
+            solver=solver,
+            alpha=alpha,
+            max_norm=max_norm,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            standardize=standardize,
+            mc_samples=mc_samples,
+        )
+        self.class_weight = class_weight
 
     def partial_fit(
         self,
@@ -191,6 +252,49 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
                 f"y must hold classes among those of the first fit, {self.classes_}, got {found}"
             )
         return np.searchsorted(self.classes_, found)[numbers].astype(np.int64)
+
+    def _weights(self, y: Any, sample_weight: Any, partial: bool) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        given_weights: Any = self.class_weight
+        if isinstance(given_weights, str):
+            check.choice(given_weights, "class_weight", ("balanced",))
+            if partial:
+                raise ValueError(
+                    "class_weight must be None or a dict in partial_fit, which does not know the "
+                    "shares of the classes in all data, got 'balanced'"
+                )
+        elif not isinstance(given_weights, Mapping):
+            raise TypeError(
+                "class_weight must be a dict of labels and weights, 'balanced' or None, "
+                f"got {check.describe(given_weights)}"
+            )
+        given = None if sample_weight is None else _check_sample_weight(sample_weight, y)
+        if isinstance(given_weights, str):  # "balanced"
+            # With sample weights, a class has the share of the sum of its weights.
+            counts = np.bincount(y, given, len(self.classes_))
+            present = counts > 0
+            weights = np.zeros(len(counts))
+            weights[present] = counts.sum() / (present.sum() * counts[present])
+        else:
+            for label, weight in given_weights.items():
+                check.real(weight, f"class_weight[{label!r}]", low=0.0)
+            unknown = [key for key in given_weights if key not in self.classes_.tolist()]
+            if unknown:
+                raise ValueError(
+                    f"class_weight must name classes among {self.classes_}, got {unknown[0]!r}"
+                )
+            weights = np.array([given_weights.get(c, 1.0) for c in self.classes_.tolist()])
+        return weights[y] if given is None else given * weights[y]
+
+    def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
+        # The biases of the outputs are the classes' log shares, minus their mean: with rare classes
+        # the first epochs need not learn the shares. Equal shares give 0.
+        shares = np.bincount(y, weight, len(self.classes_))
+        logs = np.log(np.maximum(shares / shares.sum(), 1e-6))
+        last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+        assert last.bias is not None
+        last.bias.data[...] = logs - logs.mean()
 
     def _loss(self, weighted: bool) -> str:
         return "cross_entropy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastdrop import functional
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.validation import finite_array
 from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.uncertainty.prediction import MCPrediction
@@ -111,9 +113,10 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen during fit, if all of them are strings.
     n_iter_ : int
-        Number of epochs, including those of a warm start and of `partial_fit`.
+        Number of epochs of the last call of `fit` or `partial_fit`.
     loss_curve_ : list of float
-        Training loss of each epoch, with dropout, without the penalty.
+        Training loss of each epoch, with dropout, without the penalty; with those of earlier calls
+        before a warm start or `partial_fit`.
     loss_ : float
         The last value of ``loss_curve_``.
     validation_scores_ : list of float or None
@@ -153,6 +156,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
 
     tau_: Any
     _flat: bool  # whether y has one axis
+    _noise_std: Any = None  # deviation of the noise of y, in the units of y
 
     def __init__(
         self,
@@ -286,16 +290,15 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         rates = [p for p in given if p != 0]
         return rates[0] if rates and all(p == rates[0] for p in rates) else None
 
+    @quiet
     def _trained(self, samples: int, batch: int) -> None:
         self.tau_ = self.tau
+        self._noise_std = None if self.tau is None else 1.0 / math.sqrt(self.tau)
         if self.length_scale is not None and self._target is not None:
-            tau = (
-                self.length_scale**2
-                * (1 - self._rate())
-                * batch
-                / (samples * self.alpha)
-                / self._target.scale**2
-            )
+            tau = self.length_scale**2 * (1 - self._rate()) * batch / (samples * self.alpha)
+            # For the scale 1e200 of y its square overflows; the deviation does not.
+            self._noise_std = self._target.scale / math.sqrt(tau)
+            tau = tau / self._target.scale**2
             self.tau_ = tau.item() if self._flat else tau
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
@@ -330,9 +333,36 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
             assert self._target is not None
             return self._shaped(outputs * self._target.scale + self._target.mean)
         found = self.predict_uncertainty(X)
-        return self._shaped(found.mean), self._shaped(
-            np.sqrt(found.variance if self.tau_ is None else found.total_variance)
-        )
+        std = found.std if self.tau_ is None else found.total_std
+        if self._noise_std is not None and not (np.isfinite(std) & (std > 1e-150)).all():
+            # The square of a deviation is beyond the range of float64.
+            std = np.hypot(found.std, self._noise_std)
+        return self._shaped(found.mean), self._shaped(std)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R^2 of the prediction: 1 - sum (y - prediction)^2 / sum (y - mean of y)^2.
+
+        It is computed in standardised units, so that squares neither overflow nor become 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            R^2; for several targets its mean over them.
+        """
+        outputs = self._outputs(X)
+        assert self._target is not None
+        truth = np.asarray(y, np.float64).reshape(len(outputs), -1)
+        truth = (truth - self._target.mean) / self._target.scale
+        return float(r2_score(truth, outputs, sample_weight=sample_weight))
 
     def predict_uncertainty(self, X: ArrayLike, **options: Any) -> MCPrediction:
         """Predict the targets and their uncertainty, from passes with dropout.

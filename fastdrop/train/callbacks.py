@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,24 @@ if TYPE_CHECKING:
     from fastdrop.train.history import History
 
 __all__ = ["EarlyStopping", "Epoch"]
+
+
+# The last word of a figure's name, and whether lower or higher values of it are better.
+_DIRECTIONS = {
+    "max": "accuracy acc score auc auroc auprc roc ap map f1 fscore fbeta r2 precision recall "
+    "sensitivity specificity mcc kappa iou dice jaccard ndcg mrr likelihood correlation corr",
+    "min": "loss error err rmse mse mae mape rmsle msle medae nll bce crossentropy entropy brier "
+    "ece deviance perplexity distance divergence time",
+}
+_MODES = {word: mode for mode, words in _DIRECTIONS.items() for word in words.split()}
+
+
+def _direction(monitor: str) -> str | None:
+    """Whether lower ("min") or higher ("max") values of a figure are better; None: unknown."""
+    words = re.findall(r"[a-z]+[0-9]*", monitor.lower())
+    if words[-2:] == ["roc", "auc"] or words[-2:] == ["cross", "entropy"]:
+        return _MODES[words[-1]]
+    return _MODES.get(words[-1]) if words else None
 
 
 @dataclass(frozen=True)
@@ -31,13 +51,16 @@ class EarlyStopping:
     min_delta : float, default 0.0
         The smallest change that counts as an improvement, at least 0.
     mode : {"min", "max"}, optional
-        Whether lower or higher values are better. By default higher values are better for names
-        that end in "accuracy", and lower values for all others.
+        Whether lower or higher values are better. It may be left out where the name says it:
+        higher values are better for names that end in "accuracy", "auc", "f1", "r2", "precision",
+        "recall" and the like, and lower values for names that end in "loss", "error", "rmse",
+        "mae" and the like.
 
     Raises
     ------
     TypeError, ValueError
-        A value has the wrong type or is out of range.
+        A value has the wrong type or is out of range, or `mode` is missing and the name of the
+        figure does not say which values are better.
 
     Examples
     --------
@@ -61,6 +84,11 @@ class EarlyStopping:
             )
         if self.mode is not None:
             check.choice(self.mode, "mode", ("min", "max"))
+        elif _direction(self.monitor) is None:
+            raise ValueError(
+                f"mode must be 'min' or 'max' for the figure {self.monitor!r}, whose name does not "
+                "say whether higher values are better, got None"
+            )
 
     def improves(self, value: float, best: float | None) -> bool:
         """Whether a value is better than the best so far.
@@ -70,15 +98,18 @@ class EarlyStopping:
         value : float
             The monitored figure of the last epoch.
         best : float or None
-            The best value of the epochs before it; None in the first epoch.
+            The best value of the epochs before it; None where there is none yet.
 
         Returns
         -------
         bool
+            False for a NaN. A number improves a NaN.
         """
-        if best is None:
+        if math.isnan(value):
+            return False
+        if best is None or math.isnan(best):
             return True
-        higher = self.mode == "max" or (self.mode is None and self.monitor.endswith("accuracy"))
+        higher = (self.mode or _direction(self.monitor)) == "max"
         return value > best + self.min_delta if higher else value < best - self.min_delta
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastdrop import random
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import fits_float32
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.data.dataset import as_dataset
 from fastdrop.nn.evaluating import evaluating
@@ -100,10 +102,20 @@ def model_arrays(data: Dataset) -> ModelArrays:
     """Convert a data set with targets into arrays for a model and a loss."""
     assert data.y is not None
     return ModelArrays(
-        check.floats(data.x, "x"),
-        data.y if data.is_classification else check.floats(data.y, "y"),
+        _as_float32(data.x, "x"),
+        data.y if data.is_classification else _as_float32(data.y, "y"),
         None if data.sample_weight is None else normalized_weights(data.sample_weight),
     )
+
+
+def _as_float32(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float32]:
+    """The array as float32. ValueError where its magnitude is beyond that type."""
+    if not fits_float32(array):
+        raise ValueError(
+            f"{name} must have a magnitude that float32 can hold, 1e-38 to 3e38, got values from "
+            f"{array.min():g} to {array.max():g}: standardise it (fastdrop.data.Standardizer)"
+        )
+    return check.floats(array, name)
 
 
 def normalized_weights(sample_weight: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -134,7 +146,8 @@ def evaluate_arrays(
     with evaluating(model), no_grad():
         for i in range(0, len(x), batch_size):
             target = y[i : i + batch_size]
-            output = model(x[i : i + batch_size])
+            with random.batch_of_rows(i, len(target), model.draw):
+                output = model(x[i : i + batch_size])
             weight = None if weights is None else weights[i : i + batch_size]
             total += objective(output, target, weight).item() * len(target)
             batch_score, batch_count = objective.score(output, target, weight)

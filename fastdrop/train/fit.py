@@ -34,7 +34,7 @@ def fit(
     loss: str | Callable[..., Tensor] | None = None,
     optimizer: optim.Optimizer | None = None,
     epochs: int = 10,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     validation: Dataset | tuple[ArrayLike, ArrayLike] | float | None = None,
     scheduler: LRScheduler | ReduceLROnPlateau | None = None,
     scheduler_every: str = "epoch",
@@ -74,8 +74,9 @@ def fit(
         Default ``optim.Adam(model.parameters())``.
     epochs : int, default 10
         Number of passes over the data, at least 0.
-    batch_size : int, default 128
-        Samples in one step, at least 1.
+    batch_size : int, optional
+        Samples in one step, at least 1. Default 128, or a little less where 128 would leave a last
+        batch of one sample for a model with batch norm.
     validation : Dataset, pair (x, y), or float, optional
         Data to evaluate after each epoch. A number in (0, 1) sets this fraction of `data` aside.
     scheduler : learning rate scheduler, optional
@@ -133,8 +134,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        An argument is wrong, or the checkpoint does not fit the model or the options. The model
-        is unchanged.
+        An argument is wrong, the checkpoint does not fit the model or the options, or a batch
+        would have one sample for a batch norm. The model is unchanged.
     FloatingPointError
         The loss became NaN or infinite. The weights are those before this step, and the checkpoint
         is the last one that was written before.

@@ -12,6 +12,7 @@ from fastdrop import nn, random
 from fastdrop.data import Batches
 from fastdrop.data.dataset import Dataset
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
+from fastdrop.train.batch_of_one import batch_size_for
 from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.evaluate import ModelArrays, evaluate_arrays, model_arrays, normalized_weights
 from fastdrop.train.mixup import mix_inputs, mix_targets
@@ -59,10 +60,12 @@ class TrainingRun:
             self.start = random.get_state()
             data, self.validation = self._split_data()
             weights = data.sample_weight
+            x, y, _ = model_arrays(data)
+            size = batch_size_for(self.model, x, options.batch_size, options.drop_last)
             self.batches = Batches(
-                data.x,
-                data.y,
-                options.batch_size,
+                x,
+                y,
+                size,
                 shuffle=options.shuffle,
                 drop_last=options.drop_last,
                 reuse=True,

@@ -43,7 +43,7 @@ class FitOptions:
     objective: Objective
     optimizer: optim.Optimizer
     epochs: int
-    batch_size: int
+    batch_size: int | None
     validation: Dataset | float | None
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scheduler_every: str
@@ -63,7 +63,8 @@ class FitOptions:
         if not isinstance(self.optimizer, optim.Optimizer):
             raise TypeError(f"optimizer must be an Optimizer, got {check.describe(self.optimizer)}")
         self.epochs = check.integer(self.epochs, "epochs")
-        self.batch_size = check.integer(self.batch_size, "batch_size", 1)
+        if self.batch_size is not None:
+            self.batch_size = check.integer(self.batch_size, "batch_size", 1)
         self._check_scheduler()
         self._check_validation()
         for name in ("clip_norm", "max_norm"):

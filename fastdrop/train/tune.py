@@ -7,6 +7,7 @@ overfits, and lower it by 0.1 while it underfits.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -213,7 +214,7 @@ def _search(
     """Run trials from the rate `start` on until `next_rate` says to stop."""
     trials: list[Trial] = []
     best_model: nn.Module | None = None
-    best_key: tuple[float, float] | None = None
+    best_key: tuple[float, ...] | None = None
     rate: float | None = start
     while rate is not None:
         model, training, validation = train_model(rate)
@@ -222,7 +223,8 @@ def _search(
         measure = next(name for name in ("accuracy", "rmse", "loss") if name in validation)
         gap, verdict = judge_gap(measure, training[measure], validation[measure], limits)
         figure = validation[measure]
-        key = (figure if measure == "accuracy" else -figure, -validation["loss"])
+        key: tuple[float, ...] = (figure if measure == "accuracy" else -figure, -validation["loss"])
+        key = tuple(-math.inf if math.isnan(value) else value for value in key)
         better = best_key is None or key > best_key
         tried = [*(trial.rate for trial in trials), rate]
         following, decision = next_rate(verdict, better, tried, step, highest, max_trials)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.uncertainty.intervals import (
     IntervalCalibration,
     calibrate_intervals,
@@ -255,7 +256,7 @@ def calibration(
     check.choice(strategy, "strategy", ("uniform", "quantile"))
     pair = mean_and_std(prediction)
     if pair is None:
-        p = prediction.mean if isinstance(prediction, MCPrediction) else prediction
+        p = prediction.class_probabilities if isinstance(prediction, MCPrediction) else prediction
         return _calibrate_classes(p, y, bins, strategy, uncertainty)
     if strategy != "uniform" or uncertainty is not None:
         raise ValueError(
@@ -284,6 +285,7 @@ def class_scores(
     return array.astype(np.float64), labels
 
 
+@quiet
 def _calibrate_classes(
     prediction: Any, labels: ArrayLike, bins: int, strategy: str, uncertainty: ArrayLike | None
 ) -> Calibration:
@@ -300,7 +302,7 @@ def _calibrate_classes(
     edges = grid if strategy == "uniform" else np.quantile(confidence, grid)
     bin_of = np.searchsorted(edges[1:-1], confidence)  # side "left": bins are closed on the right
     count = np.bincount(bin_of, minlength=bins)
-    with np.errstate(invalid="ignore"):  # 0 / 0 in an empty bin
+    with np.errstate(all="ignore"):  # 0 / 0 in an empty bin
         bin_confidence = np.bincount(bin_of, confidence, bins) / count
         bin_accuracy = np.bincount(bin_of, right, bins) / count
     gaps = np.where(count > 0, np.abs(bin_accuracy - bin_confidence), 0.0)

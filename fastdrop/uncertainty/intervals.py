@@ -11,6 +11,7 @@ import numpy as np
 
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def mean_and_std(prediction: Any) -> tuple[Any, Any] | None:
         if prediction.is_classification:
             return None
         try:
-            return prediction.mean, np.sqrt(prediction.total_variance)
+            return prediction.mean, prediction.total_std
         except AttributeError:
             raise ValueError(
                 "prediction must contain the noise of y (mc_predict(..., tau=), or a model that "
@@ -129,6 +130,7 @@ def mean_and_std(prediction: Any) -> tuple[Any, Any] | None:
     return prediction if isinstance(prediction, tuple) and len(prediction) == 2 else None
 
 
+@quiet
 def calibrate_intervals(
     mean: ArrayLike, std: ArrayLike, y: ArrayLike, bins: int
 ) -> IntervalCalibration:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.floating_point import quiet
 from fastdrop.functional.softmax import softmax_of
-from fastdrop.uncertainty.prediction import entropy_of
+from fastdrop.uncertainty.prediction import both_classes, entropy_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +26,7 @@ class PassMoments:
 
     Parameters
     ----------
-    output : {"softmax", "probabilities", "raw", "gaussian"}
+    output : {"softmax", "sigmoid", "probabilities", "raw", "gaussian"}
         What to average: see `choose_output`.
     samples : int
         The number of passes, T, that every sample gets.
@@ -40,7 +41,7 @@ class PassMoments:
         The number of passes of each sample.
     entropies : float64 array (n,), or None
         The mean entropy of a pass, for probabilities; set by `finish`.
-    votes : int array (n, C), or None
+    votes : int array (n, C), or None; C is 2 for "sigmoid"
         How many passes choose each class, for probabilities.
     noise : float64 array (n, ...), or None
         The mean predicted variance, for "gaussian"; set by `finish`.
@@ -61,14 +62,14 @@ class PassMoments:
 
     def __init__(self, output: str, samples: int, keep: bool) -> None:
         self.output, self.samples, self.keep = output, samples, keep
-        self.of_classes = output in ("softmax", "probabilities")
+        self.of_classes = output in ("softmax", "sigmoid", "probabilities")
         self.predicts_noise = output == "gaussian"
         self.above_tolerance = 0
         self._first: Float64Array | None = None  # pass 0 of each sample, flat: (n, size)
         self._sums: Float64Array  # (n, 2 * size + extra): differences, their squares, extra
 
     # Infinite and undefined outputs are values, not warnings.
-    @np.errstate(over="ignore", invalid="ignore")
+    @np.errstate(all="ignore")
     def add(
         self,
         y: Float64Array,
@@ -82,6 +83,8 @@ class PassMoments:
         log_variances = None
         if self.output == "softmax":
             y = softmax_of(y, -1)
+        elif self.output == "sigmoid":
+            y = 1.0 / (1.0 + np.exp(-y))
         elif self.predicts_noise:
             y, log_variances = np.split(y, 2, axis=-1)
         if self._first is None:
@@ -100,8 +103,12 @@ class PassMoments:
         np.subtract(y.reshape(m, count, size), self._first[rows][:, None], out=difference)
         np.multiply(difference, difference, out=squares)
         if self.votes is not None:
-            extra[..., 0] = entropy_of(y)
-            cells = np.arange(len(self.votes))[rows][:, None] * size + y.argmax(-1)
+            classes = y
+            if self.output == "sigmoid":
+                classes = both_classes(y.reshape(-1)).reshape(m, count, 2)
+            extra[..., 0] = entropy_of(classes)
+            row_of = np.arange(len(self.votes))[rows][:, None]
+            cells = row_of * self.votes.shape[1] + classes.argmax(-1)
             votes = np.bincount(cells.reshape(-1), minlength=self.votes.size)
             self.votes += votes.reshape(self.votes.shape)
         elif log_variances is not None:
@@ -119,12 +126,12 @@ class PassMoments:
         self._sums = np.zeros((n, 2 * size + extra))
         self.counts = np.zeros(n, np.int64)
         if self.of_classes:
-            self.votes = np.zeros(self._first.shape, np.int64)
+            self.votes = np.zeros((n, 2 if self.output == "sigmoid" else size), np.int64)
         if self.keep:
             self.passes = np.empty((n, self.samples, *shape), np.float32)
             self.log_variances = np.empty_like(self.passes) if self.predicts_noise else None
 
-    @np.errstate(invalid="ignore")
+    @np.errstate(all="ignore")
     def _mean_and_variance(self) -> tuple[Float64Array, Float64Array]:
         """Mean difference from the first pass, and variance; both (n, size)."""
         assert self._first is not None
@@ -137,7 +144,7 @@ class PassMoments:
         largest: Any = self._mean_and_variance()[1].max(1, initial=0.0)
         return np.sqrt(largest / self.counts)
 
-    @np.errstate(invalid="ignore")
+    @np.errstate(all="ignore")
     def finish(self) -> PassMoments:
         """Turn the sums into averages; returns self."""
         assert self._first is not None
@@ -152,8 +159,9 @@ class PassMoments:
         return self
 
 
+@quiet
 def choose_output(first: Float64Array, output: str) -> str | None:
-    """What to average: "softmax", "raw", "gaussian", or "probabilities" (outputs as they are).
+    """What to average; "probabilities" are outputs that are averaged as they are.
 
     `first` (n, ...) is one pass of some samples, and `output` what was asked for or what was chosen
     for earlier samples. Returns None if "probabilities" was chosen earlier, and these outputs are
@@ -163,6 +171,11 @@ def choose_output(first: Float64Array, output: str) -> str | None:
     if output == "softmax" and not has_scores:
         raise ValueError(
             "output='softmax' needs two or more scores a sample, "
+            f"got outputs of shape {first.shape}"
+        )
+    if output == "sigmoid" and first.shape[1:] not in ((), (1,)):
+        raise ValueError(
+            "output='sigmoid' needs one logit a sample, the one of class 1, "
             f"got outputs of shape {first.shape}"
         )
     if output == "gaussian" and (first.ndim < 2 or first.shape[-1] % 2):

@@ -14,7 +14,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.passes import PassTensor, reading_passes
-from fastdrop.autograd.tensor import as_tensor
+from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 from fastdrop.uncertainty.moments import PassMoments, choose_output
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from fastdrop import nn
     from fastdrop._utils.typing import ArrayLike
-    from fastdrop.autograd.tensor import Tensor
     from fastdrop.uncertainty.moments import Float64Array
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
@@ -88,7 +87,8 @@ def mc_predict(
     Parameters
     ----------
     model : Module or Predictor
-        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...). Of a
+        A model with at least one stochastic layer (Dropout, DropConnectLinear, ...) or a
+        function (``F.dropout``). Of a
         `fastdrop.predictor.Predictor` the result is that of its ``mc_predict``: probabilities of
         its classes, or numbers in the units of its target.
     x : array (N, ...)
@@ -104,12 +104,13 @@ def mc_predict(
         slower below 8 samples, because the weights of each pass are packed again.
     batch_size : int, default 4096
         Rows (samples times passes) computed at a time, at least 1. It bounds the memory.
-    output : {"auto", "softmax", "raw", "gaussian"}, default "auto"
-        What to average. "raw": the outputs. "softmax": the softmax of the outputs. "auto": outputs
-        of shape (N, C) with C >= 2 are averaged after a softmax, unless all of them are
-        probabilities already; other outputs are averaged as they are. "gaussian": the first half
-        of the last axis is the mean of y, the second half the logarithm of its variance (Kendall
-        and Gal, 2017).
+    output : {"auto", "softmax", "sigmoid", "raw", "gaussian"}, default "auto"
+        What to average. "raw": the outputs. "softmax": the softmax of the outputs. "sigmoid": the
+        sigmoid of one logit a sample (N,) or (N, 1), the probability of class 1 of a model that was
+        trained with a binary cross-entropy; entropies are of both classes. "auto": outputs of shape
+        (N, C) with C >= 2 are averaged after a softmax, unless all of them are probabilities
+        already; other outputs are averaged as they are. "gaussian": the first half of the last axis
+        is the mean of y, the second half the logarithm of its variance (Kendall and Gal, 2017).
     tolerance : float, optional
         Samples whose standard error of the mean (the largest of their outputs) is above it get T
         more passes, again and again. `counts` tells how many passes each sample got. It cannot be
@@ -140,10 +141,10 @@ def mc_predict(
     Raises
     ------
     TypeError
-        An argument has the wrong type.
+        An argument has the wrong type, or the model returns no Tensor (but a tuple, say).
     ValueError
-        An argument is out of range; the model has no stochastic layer, so that all passes are
-        equal; or it does not return one row for each sample.
+        An argument is out of range; the model draws no mask, so that all passes are equal; or it
+        does not return one row for each sample.
 
     Notes
     -----
@@ -190,15 +191,11 @@ def mc_predict(
     model = checked_module(model, "model")
     if random.current() is not None and random.batched_passes():
         raise random.CannotCarry("a prediction inside the forward function of another prediction")
-    if not any(m.n_sites for m in model.modules()):
-        raise ValueError(
-            "model must have a stochastic layer (Dropout, ...): without one all passes are equal"
-        )
     samples = check.integer(samples, "samples", 1)
     seed = check.integer(seed, "seed", 0, check.U64_MAX)
     batch_size = check.integer(batch_size, "batch_size", 1)
     check.choice(masks, "masks", ("per_sample", "shared"))
-    check.choice(output, "output", ("auto", "softmax", "raw", "gaussian"))
+    check.choice(output, "output", ("auto", "softmax", "sigmoid", "raw", "gaussian"))
     if tolerance is not None:
         tolerance = check.real(tolerance, "tolerance", low=0, open_low=True)
     max_samples = check.integer(max_samples, "max_samples", 1)
@@ -213,8 +210,9 @@ def mc_predict(
     array = check.floats(x, "x", minimum_ndim=1, from_table=True)
     row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(array)))
     with evaluating(model), no_grad(), Meter(len(array) * samples, "pass", progress) as meter:
+        runner = _PassRunner(model, seed, masks, THINNED and masks == "shared")
         plan = _Plan(
-            _PassRunner(model, seed, masks, THINNED and masks == "shared"),
+            runner,
             array,
             row0,
             samples,
@@ -225,6 +223,11 @@ def mc_predict(
             meter,
         )
         pieces = plan.run(output)
+    if len(array) and not (runner.drew or any(m.n_sites for m in model.modules())):
+        raise ValueError(
+            "model must have a stochastic layer (Dropout, ...), or call a function that drops "
+            "(F.dropout, ...): no mask was drawn, so all passes are equal"
+        )
     above = sum(piece.above_tolerance for piece in pieces)
     if above and tolerance is not None:
         warnings.warn(
@@ -265,12 +268,13 @@ class _PassRunner:
     """Computes passes: batched as rows of one computation, or one at a time.
 
     After the model has once failed with batched passes, `one_at_a_time` is True for the rest of
-    the prediction. `thinned` says whether products leave out the units that a shared mask drops.
+    the prediction. `thinned` says whether products leave out the units that a shared mask drops,
+    and `drew` whether any pass has drawn a mask.
     """
 
     def __init__(self, model: nn.Module, seed: int, masks: str, thinned: bool) -> None:
         self.model, self.seed, self.masks, self.thinned = model, seed, masks, thinned
-        self.one_at_a_time = False
+        self.one_at_a_time = self.drew = False
 
     def __call__(
         self,
@@ -316,8 +320,10 @@ class _PassRunner:
         """One pass at a time."""
         outputs = []
         for t in range(first, first + count):
-            with random.monte_carlo(t, self.seed, row0, self.masks, rows=rows):
+            block = random.monte_carlo(t, self.seed, row0, self.masks, rows=rows)
+            with block:
                 outputs.append(_with_rows(self.model(x), len(x)).data)
+            self.drew = self.drew or any(opened.calls for opened in block.opened)
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _batched(
@@ -331,7 +337,7 @@ class _PassRunner:
     ) -> Float64Array:
         """All passes in one computation, whose row n * count + t is pass first + t of sample n."""
         n = len(x)
-        with random.monte_carlo(
+        block = random.monte_carlo(
             first,
             self.seed,
             row0,
@@ -341,8 +347,10 @@ class _PassRunner:
             rows=rows,
             thinned=self.thinned,
             cache=cache,
-        ):
+        )
+        with block:
             y = self.model(x)
+            self.drew = self.drew or any(opened.calls for opened in block.opened)
             with reading_passes():
                 array = _with_rows(y, n * (count if type(y) is PassTensor else 1)).data
         if type(y) is PassTensor:
@@ -353,11 +361,8 @@ class _PassRunner:
 
 def _with_rows(y: Any, rows: int) -> Tensor:
     """The output of a model as a Tensor, which must have this number of rows."""
-    if isinstance(y, (list, tuple, dict)):
-        raise ValueError(
-            f"model must return one Tensor with a row for each sample, got a {type(y).__name__} "
-            f"of {len(y)}"
-        )
+    if not isinstance(y, (Tensor, np.ndarray)):  # the arrays of a tuple would be stacked
+        raise TypeError(f"model must return one Tensor, got {check.describe(y)}")
     y = as_tensor(y, "the model's output")
     if y.ndim == 0 or y.shape[0] != rows:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import narrowed, quiet
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     Float64Array = npt.NDArray[np.float64]
 
-__all__ = ["MCPrediction", "entropy_of"]
+__all__ = ["MCPrediction", "both_classes", "entropy_of"]
 
+SMALLEST_VARIANCE = float(np.finfo(np.float64).tiny)  # smaller ones lose digits
 SMALLEST_PROBABILITY = 1e-12  # in the logarithm of an entropy: 0 log 0 is 0
 
 
@@ -33,7 +35,8 @@ class MCPrediction:
     counts : int64 array (N,)
         The number of passes of each sample: T, or more with ``tolerance=``.
     mean, variance : float64 arrays (N, ...)
-        Mean and variance over the passes.
+        Mean and variance over the passes. With ``output="sigmoid"`` the mean is the probability
+        of class 1; `class_probabilities` holds both classes.
     tau : float, array (outputs,) or None
         The precision (1 / variance) of the noise of y in a regression.
     passes : float32 array (N, T, ...) or None
@@ -75,10 +78,14 @@ class MCPrediction:
         tau: Any = None,
         passes: npt.NDArray[np.float32] | None = None,
         log_variances: npt.NDArray[np.float32] | None = None,
+        std: Float64Array | None = None,
     ) -> None:
         self.samples, self.counts, self.mean, self.variance = samples, counts, mean, variance
         self._entropies, self._votes, self._noise, self.tau = entropies, votes, noise, tau
         self.passes, self._log_variances = passes, log_variances
+        self._std = std  # where it is no root of `variance`: in units whose square overflows
+
+    _std: Float64Array | None = None  # of predictions that were pickled before it existed
 
     def __repr__(self) -> str:
         kind = "probabilities" if self.is_classification else "outputs"
@@ -98,13 +105,13 @@ class MCPrediction:
     @property
     def std(self) -> Float64Array:
         """Standard deviation over the passes, float64 array (N, ...)."""
-        return np.sqrt(self.variance)
+        return np.sqrt(self.variance) if self._std is None else self._std
 
     @property
     def standard_error(self) -> Float64Array:
         """Standard error of the mean, std / sqrt(counts), float64 array (N, ...)."""
         counts = self.counts.reshape(-1, *[1] * (self.variance.ndim - 1))
-        return np.sqrt(self.variance / counts)
+        return self.std / np.sqrt(counts)
 
     # ---- classification ----
 
@@ -124,7 +131,21 @@ class MCPrediction:
         Classification only. It is the total uncertainty.
         """
         self._class_figures("entropy")
-        return entropy_of(self.mean)
+        return entropy_of(self.class_probabilities)
+
+    @property
+    def class_probabilities(self) -> Float64Array:
+        """The mean probability of each class: float64 array (N, C). Classification only.
+
+        It is `mean`, or (1 - mean, mean) for the one probability of ``output="sigmoid"``.
+        """
+        self._class_figures("class_probabilities")
+        return both_classes(self.mean) if self._is_binary else self.mean
+
+    @property
+    def _is_binary(self) -> bool:
+        """Whether the averages are of the probability of class 1 alone."""
+        return self.is_classification and self.mean.shape[1:] in ((), (1,))
 
     @property
     def expected_entropy(self) -> Float64Array:
@@ -170,6 +191,7 @@ class MCPrediction:
         return self.variance
 
     @property
+    @quiet
     def aleatoric(self) -> Float64Array:
         """Variance of the noise of y: float64 array (N, ...).
 
@@ -184,13 +206,27 @@ class MCPrediction:
                 "aleatoric needs the noise of y: mc_predict(..., tau=), or a model that predicts "
                 "it (output='gaussian')"
             )
-        return np.full_like(self.variance, 1.0 / self.tau)
+        return np.full_like(self.variance, np.divide(1.0, self.tau))
 
     @property
+    @quiet
     def total_variance(self) -> Float64Array:
         """epistemic + aleatoric, the variance of y: float64 array (N, ...). Regression only."""
         return self.epistemic + self.aleatoric
 
+    @property
+    @quiet
+    def total_std(self) -> Float64Array:
+        """sqrt(total_variance), the standard deviation of y: float64 array (N, ...).
+
+        Regression only. It is right also where the variance is beyond the range of float64.
+        """
+        variance = self.total_variance
+        if self._std is None:
+            return np.sqrt(variance)
+        return np.hypot(self._std, np.sqrt(self.aleatoric))
+
+    @quiet
     def rescale(self, scale: ArrayLike, shift: ArrayLike = 0.0) -> MCPrediction:
         """The prediction in other units: y = scale * output + shift.
 
@@ -220,14 +256,17 @@ class MCPrediction:
         if not (a != 0).all():
             raise ValueError(f"scale must not be 0, got {check.describe(a)}")
         passes, log_variances = self.passes, self._log_variances
+        variance, std = a * a * self.variance, np.abs(a) * self.std
+        in_range = ((variance >= SMALLEST_VARIANCE) & (variance < np.inf) | (std == 0)).all()
         return MCPrediction(
             self.samples,
             self.counts,
             a * self.mean + b,
-            a * a * self.variance,
+            variance,
+            std=None if in_range else std,
             noise=None if self._noise is None else a * a * self._noise,
             tau=None if self.tau is None else self.tau / a**2,
-            passes=None if passes is None else (a * passes + b).astype(np.float32),
+            passes=None if passes is None else narrowed(a * passes + b),
             log_variances=None if log_variances is None else log_variances + 2 * np.log(np.abs(a)),
         )
 
@@ -348,14 +387,22 @@ class MCPrediction:
         if y.dtype.kind not in "iub" or y.shape != (len(self),):
             raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
         y = y.astype(np.intp)  # a bool array would be a mask
-        classes = self.mean.shape[1]
+        probabilities = self.class_probabilities
+        classes = probabilities.shape[1]
         if y.size and not 0 <= y.min() <= y.max() < classes:
             raise ValueError(
                 f"y must be class numbers from 0 to {classes - 1}, got {check.describe(y)}"
             )
-        return np.log(np.maximum(self.mean[np.arange(len(y)), y], np.finfo(np.float64).tiny))
+        return np.log(np.maximum(probabilities[np.arange(len(y)), y], np.finfo(np.float64).tiny))
 
 
+def both_classes(p: Float64Array) -> Float64Array:
+    """Probabilities (N, 2) of both classes, from those of class 1: (N,) or (N, 1)."""
+    p = p.reshape(len(p))
+    return np.stack([1.0 - p, p], axis=1)
+
+
+@quiet
 def entropy_of(p: Float64Array) -> Float64Array:
     """Entropy -sum_c p_c log p_c over the last axis, in nats."""
     return -(p * np.log(np.maximum(p, SMALLEST_PROBABILITY))).sum(-1)

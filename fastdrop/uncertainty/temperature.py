@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.functional.softmax import softmax_of
 from fastdrop.uncertainty.calibration import class_scores
 
@@ -89,7 +90,7 @@ class Temperature:
             raise ValueError(f"logits must have shape (N, C), got {z.shape}")
         if not len(z):
             return np.empty(z.shape)
-        with np.errstate(over="ignore"):  # far below the largest logit the probability is 0
+        with np.errstate(all="ignore"):  # far below the largest logit the probability is 0
             p = softmax_of(_below_largest(z) / self.T)
         rows, top = np.arange(len(z)), z.argmax(1)
         lost = p.argmax(1) != top
@@ -97,6 +98,7 @@ class Temperature:
         return p
 
 
+@quiet
 def temperature_scaling(logits: Tensor | ArrayLike, y: ArrayLike) -> Temperature:
     """Find the temperature T that maximises the likelihood of the true classes.
 
@@ -147,7 +149,7 @@ def temperature_scaling(logits: Tensor | ArrayLike, y: ArrayLike) -> Temperature
     if not differ.any():
         return Temperature(1.0)
     spread = float(np.median(spreads[differ]))
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         u = np.maximum(u / spread, -CLIP)  # so that the search does not depend on the logits' unit
     truth = u[np.arange(len(labels)), labels]
 
@@ -176,7 +178,7 @@ def temperature_scaling(logits: Tensor | ArrayLike, y: ArrayLike) -> Temperature
 
 def _below_largest(z: npt.NDArray[np.floating]) -> Float64Array:
     """Logits minus the largest logit of their row."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         u = z - z.max(1, keepdims=True).astype(np.float64)
     if not u.min() > -MAX_DIFFERENCE:
         raise ValueError(

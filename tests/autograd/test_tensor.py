@@ -155,3 +155,16 @@ def test_shared_parameters_stay_shared_in_a_copy():
     assert one is two and one is not p
     one, two = pickle.loads(pickle.dumps([p, p]))
     assert one is two and one.grad is None
+
+
+def test_numbers_in_text_and_absolute_values():
+    loss = fd.tensor(3.14159, requires_grad=True)
+    assert f"{loss:.3f} {loss:8.2e} {fd.tensor([2.0]):+.1f}" == "3.142 3.14e+00 +2.0"
+    assert f"{loss}" == repr(loss) and f"{fd.tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+    with pytest.raises(ValueError, match="exactly one element"):
+        format(fd.tensor([1.0, 2.0]), ".3f")
+    x = fd.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    y = abs(x)
+    assert isinstance(y, fd.Tensor) and y.tolist() == [2.0, 0.0, 3.0]
+    y.backward([1.0, 1.0, 1.0])
+    assert x.grad.tolist() == [-1.0, 0.0, 1.0]

@@ -150,9 +150,25 @@ def test_rows_and_memory(name):
         np.zeros((3, 5, 0, 3), np.float32),
     ):
         assert function(empty, 0.3).shape == empty.shape
-    for wrong, error in ((X4 > 0, TypeError), (X4 + 1j, TypeError), (np.float32(3), ValueError)):
-        with pytest.raises(error, match="x must"):
+    for wrong in (X4 > 0, X4 + 1j):
+        with pytest.raises(TypeError, match="x must"):
             function(wrong, 0.3)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_0d_array_is_one_element_or_refused(name):
+    """Members without a sample axis treat a 0-d array as one sample with one unit."""
+    function = ALL[name][0]
+    if name in ("dropout", "alpha", "gaussian", "noise"):
+        for value in (np.float32(3), np.array(3.0, np.float32)):
+            y = function(value, 0.3, **WHERE)
+            assert y.shape == () and y.dtype == np.float32
+            assert y == function(np.full(1, value), 0.3, **WHERE)[0]
+        out = np.array(3.0, np.float32)
+        assert function(out, 0.3, out=out, **WHERE) is out and out == y
+    else:
+        with pytest.raises(ValueError, match=r"x must|share needs"):
+            function(np.float32(3), 0.3)
 
 
 @pytest.mark.parametrize("name", ALL)

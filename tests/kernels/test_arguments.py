@@ -46,13 +46,13 @@ ERRORS = {  # name of the argument -> calls that must complain about it
         (TypeError, lambda: K.dropout(np.zeros(3, "M8[s]"), 0.5)),
         (TypeError, lambda: K.dropout("abc", 0.5)),
         (TypeError, lambda: K.dropout(None, 0.5)),
-        (ValueError, lambda: K.dropout(np.float32(1), 0.5)),
+        (ValueError, lambda: K.spatial_dropout(np.float32(1), 0.5)),
         (ValueError, lambda: K.linear(X[0], W)),
         (TypeError, lambda: K.linear(X.astype("U4"), W)),
     ],
     "dy": [
         (TypeError, lambda: K.dropout_backward(X > 0, 0.5)),
-        (ValueError, lambda: K.dropout_backward(np.float32(1), 0.5)),
+        (ValueError, lambda: K.dropblock_backward(np.float32(1), 0.5, 2)),
     ],
     "w": [
         (ValueError, lambda: K.linear(X, W[:, :5])),

@@ -242,7 +242,7 @@ def test_warm_up_then_cosine():
 def test_plateau():
     torch = pytest.importorskip("torch")
     figures = [1.0, 0.9, 0.95, 0.95, 0.91, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.7, 0.9, 0.9, 0.9]
-    for mode, sign in (("min", 1), ("max", -1)):
+    for mode, sign, shift in (("min", 1, 0.0), ("max", -1, 2.0)):
         options = dict(mode=mode, factor=0.5, patience=2, cooldown=1, threshold=0.01, min_lr=0.02)
         o, t = optim.SGD([P], lr=0.1), torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)
         ours, theirs = (
@@ -250,8 +250,8 @@ def test_plateau():
             torch.optim.lr_scheduler.ReduceLROnPlateau(t, **options),
         )
         for figure in figures:
-            ours.step(sign * figure)
-            theirs.step(sign * figure)
+            ours.step(sign * figure + shift)
+            theirs.step(sign * figure + shift)
             assert o.param_groups[0]["lr"] == pytest.approx(t.param_groups[0]["lr"])
         copied = lr_scheduler.ReduceLROnPlateau(optim.SGD([P]), **options)
         copied.load_state_dict(ours.state_dict())

@@ -38,3 +38,23 @@ def test_predict_computes_in_evaluation_mode_and_restores_the_mode_of_each_modul
 
     with pytest.raises(TypeError, match="must return a Tensor"):
         fd.predict(Odd(), x)
+
+
+@pytest.mark.parametrize("size", [1, 7, 49])
+def test_random_numbers_of_a_sample_do_not_depend_on_the_batch_size(size):
+    """Gaussian inference of DropConnect draws numbers for each row, in evaluation too."""
+    fd.manual_seed(1)
+    layer = nn.DropConnectLinear(9, 16, activation="relu", inference="gaussian")
+    model = nn.Sequential(layer, nn.Linear(16, 3))
+    x = np.random.default_rng(0).standard_normal((50, 9)).astype(np.float32)
+    y = np.arange(50) % 3
+    whole = fd.predict(model, x)
+    np.testing.assert_array_equal(fd.predict(model, x, batch_size=size), whole)
+    figures = fd.evaluate(model, (x, y)), fd.evaluate(model, (x, y), batch_size=size)
+    assert figures[0] == pytest.approx(figures[1], rel=1e-6)
+    with fd.mask_state(row0=20):
+        np.testing.assert_array_equal(fd.predict(model, x[20:], batch_size=size), whole[20:])
+    with fd.mask_state(rows=np.arange(50)[::-1]):
+        turned = fd.predict(model, x[::-1], batch_size=size)
+    np.testing.assert_array_equal(turned[::-1], whole)
+    assert model.draw == 0 and model.training

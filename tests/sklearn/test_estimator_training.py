@@ -155,7 +155,7 @@ def test_warm_start_and_partial_fit_continue(kind):
     first, draw = weight_bytes(net), net.model_.draw
     net.fit(x, y)
     assert (
-        net.n_iter_ == 10
+        net.n_iter_ == 5
         and net.model_.draw == 2 * draw
         and weight_bytes(net) != first
         and len(net.loss_curve_) == 10
@@ -165,7 +165,8 @@ def test_warm_start_and_partial_fit_continue(kind):
     steps = kind(**SMALL).partial_fit(x[:45], y[:45], **known)
     for _ in range(30):
         steps.partial_fit(x[45:], y[45:])
-    assert steps.n_iter_ == 31 and steps.loss_curve_[-1] < steps.loss_curve_[0]
+    assert steps.n_iter_ == 1 and len(steps.loss_curve_) == 31
+    assert steps.loss_curve_[-1] < steps.loss_curve_[0]
     with pytest.raises(ValueError, match="features"):
         steps.partial_fit(x[:, :3], y)
 
