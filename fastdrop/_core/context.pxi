@@ -1,6 +1,6 @@
 """Modes of the calling context: recording of gradients, evaluation, the open forward pass, the run.
 
-They stand in one `ContextState` in a context variable (PEP 567), so each thread and each asyncio
+They stand in one `_ContextState` in a context variable (PEP 567), so each thread and each asyncio
 task has its own. A `Scope` changes them for a `with` block. Scopes are written in Cython because a
 KeyboardInterrupt can arrive inside of a Python `__enter__` or `__exit__`, but not inside of these;
 it would leave the mode of the block behind.
@@ -26,18 +26,18 @@ cdef long n_ended = 0
 
 @cython.final
 @cython.freelist(16)
-cdef class Entry:
+cdef class _Entry:
     """One use of a scope: from its `__enter__` to its `__exit__`."""
 
     cdef Scope scope
-    cdef Entry previous     # the use of the same scope around this one, or None
+    cdef _Entry previous     # the use of the same scope around this one, or None
     cdef object token       # tells at the end whether the context is the one of the beginning
     cdef bint ended         # for all contexts
 
 
 @cython.final
 @cython.freelist(16)
-cdef class ContextState:
+cdef class _ContextState:
     """What a context knows. It does not change once the scope that made it is entered."""
 
     cdef object run                 # own_run object or None
@@ -49,14 +49,14 @@ cdef class ContextState:
     cdef bint reads_passes
     cdef bint skips_init
     cdef ModeScope mode_scope       # the innermost one, or None
-    cdef Entry entry                # of the scope that made this state; None for the first state
-    cdef ContextState outer
+    cdef _Entry entry                # of the scope that made this state; None for the first state
+    cdef _ContextState outer
     cdef bint rebuilt               # the entry's token belongs to an earlier version of the state
     cdef long checked
 
 
-cdef ContextState first_state():
-    cdef ContextState state = ContextState()
+cdef _ContextState first_state():
+    cdef _ContextState state = _ContextState()
     state.overrides = NO_OVERRIDES
     state.grad_enabled = True
     return state
@@ -65,15 +65,15 @@ cdef ContextState first_state():
 cdef object modes_variable = new_context_variable("fastdrop_modes", first_state())
 
 
-cdef ContextState state_now():
+cdef _ContextState state_now():
     """The state of the calling context."""
-    cdef ContextState state = <ContextState>get_value(modes_variable)
+    cdef _ContextState state = <_ContextState>get_value(modes_variable)
     return state if state.checked == n_ended else without_ended_scopes(state)
 
 
-cdef ContextState state_inside(ContextState outer, Entry entry):
+cdef _ContextState state_inside(_ContextState outer, _Entry entry):
     """The state inside of a scope that is entered in `outer`."""
-    cdef ContextState state = ContextState()
+    cdef _ContextState state = _ContextState()
     state.run = outer.run
     state.forward_pass = outer.forward_pass
     state.overrides = outer.overrides
@@ -90,23 +90,23 @@ cdef ContextState state_inside(ContextState outer, Entry entry):
     return state
 
 
-cdef ContextState without(ContextState state, Entry entry):
+cdef _ContextState without(_ContextState state, _Entry entry):
     """The state as if the scope of `entry` had not been entered."""
     if state.entry is entry:
         return state.outer
-    cdef ContextState rebuilt = state_inside(without(state.outer, entry), state.entry)
+    cdef _ContextState rebuilt = state_inside(without(state.outer, entry), state.entry)
     rebuilt.rebuilt = True
     return rebuilt
 
 
-cdef ContextState without_ended_scopes(ContextState state):
+cdef _ContextState without_ended_scopes(_ContextState state):
     """The state without scopes that have ended, which becomes the state of the context.
 
     A context contains such scopes when it is a copy of the one they began in (a task that was
     created inside of the block), or when a generator was closed in another context.
     """
-    cdef ContextState now = state
-    cdef ContextState place = state
+    cdef _ContextState now = state
+    cdef _ContextState place = state
     while place.entry is not None:
         if place.entry.ended:
             now = without(now, place.entry)
@@ -120,7 +120,7 @@ cdef ContextState without_ended_scopes(ContextState state):
     return now
 
 
-cdef int leave_passes(ContextState state) except -1:
+cdef int leave_passes(_ContextState state) except -1:
     """What surrounds the block concerns another forward pass: begin outside of all passes."""
     if state.forward_pass is not None or "masks" in state.overrides:
         state.overrides = NO_OVERRIDES
@@ -147,12 +147,12 @@ cdef class Scope:
 
     cdef dict changes
     cdef bint ends_in_copies
-    cdef Entry latest
+    cdef _Entry latest
 
     def __init__(self, dict changes=None, bint ends_in_copies=False):
         self.changes, self.ends_in_copies = changes, ends_in_copies
 
-    cdef int change(self, ContextState state) except -1:
+    cdef int change(self, _ContextState state) except -1:
         """Make the changes in a new state."""
         for name, value in self.changes.items():
             if name == "added":
@@ -184,19 +184,19 @@ cdef class Scope:
         return None
 
     def __enter__(self):
-        cdef Entry entry = Entry()
+        cdef _Entry entry = _Entry()
         entry.scope, entry.previous = self, self.latest
-        cdef ContextState state = state_inside(state_now(), entry)
+        cdef _ContextState state = state_inside(state_now(), entry)
         self.latest = entry
         entry.token = PyContextVar_Set(modes_variable, state)
         return self.target()
 
     def __exit__(self, *exc):
         global n_ended
-        cdef ContextState state = state_now()
-        cdef ContextState place = state
-        cdef ContextState now
-        cdef Entry entry
+        cdef _ContextState state = state_now()
+        cdef _ContextState place = state
+        cdef _ContextState now
+        cdef _Entry entry
         cdef bint same_context = True
         while place.entry is not None and place.entry.scope is not self:
             place = place.outer
@@ -221,8 +221,8 @@ cdef class Scope:
             n_ended += 1
         self.forget(entry)
 
-    cdef int forget(self, Entry entry) except -1:
-        cdef Entry place = self.latest
+    cdef int forget(self, _Entry entry) except -1:
+        cdef _Entry place = self.latest
         if place is entry:
             self.latest = entry.previous
         while place is not None:
@@ -237,7 +237,7 @@ cdef class GradScope(Scope):
 
     cdef public bint enabled
 
-    cdef int change(self, ContextState state) except -1:
+    cdef int change(self, _ContextState state) except -1:
         state.grad_enabled = self.enabled
         return 0
 
@@ -250,7 +250,7 @@ cdef class PassScope(Scope):
     def __cinit__(self):
         self.ends_in_copies = True
 
-    cdef int change(self, ContextState state) except -1:
+    cdef int change(self, _ContextState state) except -1:
         state.forward_pass = self.opened
         return 0
 
@@ -279,7 +279,7 @@ cdef class ModeScope(Scope):
         self.ends_in_copies = True
         self.model, self.training = model, training
 
-    cdef int change(self, ContextState state) except -1:
+    cdef int change(self, _ContextState state) except -1:
         leave_passes(state)
         state.mode_scope = self
         return 0
@@ -290,111 +290,3 @@ cdef class ModeScope(Scope):
         if self.members is None:
             self.members = self.find_members()
         return <Py_ssize_t><void *>module in self.members
-
-
-@cython.final
-cdef class CallingContext:
-    """The modes of the calling context; `modes` is the only object.
-
-    Attributes
-    ----------
-    run : own_run or None
-        The block whose run this is. None: the run of the process.
-    forward_pass : ForwardPass or None
-        The forward pass that is open.
-    overrides : dict
-        What `mask_state` and `monte_carlo` fix for the forward passes opened inside them.
-    batched_passes : int
-        How many Monte Carlo passes are computed as one batch; 0: none, or one at a time. Set by
-        `monte_carlo` only. `fastdrop.autograd.passes` says what it means for tensors.
-    batched_samples : int
-        How many samples each of the batched passes has.
-    grad_enabled : bool
-        Whether operations are recorded for backward.
-    reads_passes : bool
-        Whether a function that carries batched passes is running.
-    skips_init : bool
-        Whether new layers draw no random weights.
-    """
-
-    @property
-    def run(self):
-        return state_now().run
-
-    @property
-    def forward_pass(self):
-        return state_now().forward_pass
-
-    @property
-    def overrides(self):
-        return state_now().overrides
-
-    @property
-    def batched_passes(self):
-        return state_now().batched_passes
-
-    @property
-    def batched_samples(self):
-        return state_now().batched_samples
-
-    @property
-    def grad_enabled(self):
-        return state_now().grad_enabled
-
-    @property
-    def reads_passes(self):
-        return state_now().reads_passes
-
-    @property
-    def skips_init(self):
-        return state_now().skips_init
-
-    def structure_changed(self):
-        """Modules were added or removed: the scopes of this context ask for their members again."""
-        cdef ContextState place = state_now()
-        while place.mode_scope is not None:
-            place.mode_scope.members = None
-            place = place.outer
-
-
-modes = CallingContext()
-
-
-@cython.final
-cdef class TrainingMode:
-    """The attribute `training` of a module: its mode in the calling context.
-
-    Inside of a ModeScope that covers the module it is the mode of the scope. Otherwise it is the
-    attribute `_training`, the mode of the module itself.
-    """
-
-    def __get__(self, module, owner):
-        if module is None:
-            return self
-        cdef ContextState place = state_now()
-        cdef ModeScope scope
-        while place.mode_scope is not None:
-            scope = place.mode_scope
-            if place.entry.scope is scope:
-                if scope.set_inside is not None:
-                    found = scope.set_inside.get(<Py_ssize_t><void *>module)
-                    if found is not None:
-                        return found[1]
-                if scope.covers(module):
-                    return scope.training
-            place = place.outer
-        return PyObject_GenericGetAttr(module, "_training")
-
-    def __set__(self, module, mode):
-        cdef ContextState place = state_now()
-        cdef ModeScope scope
-        cdef bint value = mode
-        while place.mode_scope is not None:
-            scope = place.mode_scope
-            if place.entry.scope is scope and scope.covers(module):
-                if scope.set_inside is None:
-                    scope.set_inside = {}
-                scope.set_inside[<Py_ssize_t><void *>module] = (module, value)
-                return
-            place = place.outer
-        PyObject_GenericSetAttr(module, "_training", value)

@@ -150,7 +150,7 @@ class Module(NamedEntries):
             ) from None
         if version != _structure:
             sites, n_sites = self._number_sites()
-        training, counts = self.training, not random.draw_is_fixed()
+        training, counts = self.training, not random.draw_is_fixed(self)
         if training and counts and self._draw > check.U32_MAX:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites, self) as ps:

@@ -122,13 +122,23 @@ class LRScheduler:
         self._last_lrs = self.get_last_lr()
 
     def get_last_lr(self) -> list[float]:
-        """The current learning rate of each group."""
+        """The current learning rate of each group.
+
+        Returns
+        -------
+        list of float
+        """
         return [group["lr"] for group in self.optimizer.param_groups]
 
     _kept: tuple[str, ...] = ("last_epoch", "base_lrs")  # attributes in the state
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the scheduler and the current learning rates, for `load_state_dict`."""
+        """The state of the scheduler and the current learning rates, for `load_state_dict`.
+
+        Returns
+        -------
+        dict
+        """
         state = {key: getattr(self, key) for key in self._kept}
         lists = {"last_lrs": self._last_lrs, "lrs": self.get_last_lr()}
         return {key: _copied(value) for key, value in (state | lists).items()}

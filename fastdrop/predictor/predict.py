@@ -88,7 +88,7 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
     with evaluating(model), no_grad():
         for i in range(0, max(len(samples), 1), size):
             batch = samples if len(samples) <= size else samples[i : i + size]
-            with random.batch_of_rows(i, len(batch), model.draw):
+            with random.batch_of_rows(model, i, len(batch)):
                 output: Any = model(batch)  # what a forward function of the user returns
             if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(batch):
                 raise TypeError(

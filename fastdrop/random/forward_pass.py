@@ -102,6 +102,9 @@ class ForwardPass:
         self, draw: int, sites: dict[int, int | None], n_sites: int, module: Any = None
     ) -> None:
         overrides = thread_state.overrides
+        batch = overrides.get("batch")
+        if batch is not None and batch[0] is module:
+            overrides = {**overrides, **batch[1]}
         self.module = module
         self.instance = -1
         self.masks: str | None = overrides.get("masks")

@@ -86,27 +86,27 @@ class mask_state(Scope, BlockDecorator):  # noqa: N801 (a context manager)
         super().__init__({"added": new})
 
 
-def batch_of_rows(start: int, count: int, draw: int) -> Scope:
-    """Context manager: the forward passes inside compute the samples [start, start + count).
+def batch_of_rows(model: Any, start: int, count: int) -> Scope:
+    """Context manager: forward passes of `model` inside compute the samples [start, start + count).
 
     A loop that computes many samples in batches opens it for each batch, so that the random numbers
     of a sample do not depend on the batch size. An outer `mask_state` still numbers the rows and
-    chooses the draw.
+    chooses the draw. Passes of other models, which a forward function may train, are not concerned.
 
     Parameters
     ----------
+    model : Module
+        The outermost module of the passes. All batches have its present draw, and none is counted.
     start, count : int
         The position of the batch among all samples.
-    draw : int
-        The draw of all batches, which is not counted.
     """
     before = thread_state.overrides
-    new: dict[str, Any] = {} if "draw" in before else {"draw": draw}
+    new: dict[str, Any] = {} if "draw" in before else {"draw": model.draw}
     if before.get("rows") is not None:
         new["rows"] = before["rows"][start : start + count]
     else:
         new["row0"] = before.get("row0", 0) + start
-    return Scope({"added": new})
+    return Scope({"added": {"batch": (model, new)}}, ends_in_copies=True)
 
 
 class monte_carlo(Scope):  # noqa: N801 (a context manager)
@@ -199,6 +199,13 @@ def is_busy() -> bool:
     return thread_state.forward_pass is not None or bool(thread_state.overrides)
 
 
-def draw_is_fixed() -> bool:
-    """Whether the draw of the next pass is fixed (`mask_state(draw=...)`, `monte_carlo`)."""
-    return "draw" in thread_state.overrides
+def draw_is_fixed(model: Any = None) -> bool:
+    """Whether the draw of the next pass of `model` is fixed.
+
+    `mask_state(draw=...)` and `monte_carlo` fix it for all models, `batch_of_rows` for its own.
+    """
+    overrides = thread_state.overrides
+    if "draw" in overrides:
+        return True
+    batch = overrides.get("batch")
+    return batch is not None and batch[0] is model

@@ -146,7 +146,7 @@ def evaluate_arrays(
     with evaluating(model), no_grad():
         for i in range(0, len(x), batch_size):
             target = y[i : i + batch_size]
-            with random.batch_of_rows(i, len(target), model.draw):
+            with random.batch_of_rows(model, i, len(target)):
                 output = model(x[i : i + batch_size])
             weight = None if weights is None else weights[i : i + batch_size]
             total += objective(output, target, weight).item() * len(target)

@@ -90,10 +90,11 @@ def train(seed):
     for p in model.parameters():
         p.data[...] = rng.standard_normal(p.shape) / 8
     o = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    for _ in range(30):
-        o.zero_grad()
-        fd.functional.cross_entropy(model(x), y).backward()
-        o.step()
+    with fd.random.own_run(seed):
+        for _ in range(30):
+            o.zero_grad()
+            fd.functional.cross_entropy(model(x), y).backward()
+            o.step()
     return [p.data.copy() for p in model.parameters()]
 
 

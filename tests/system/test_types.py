@@ -54,6 +54,7 @@ def is_foreign_module(name):
 
 def test_stub_names_what_the_package_has():
     public = {name for name in dir(fd) if not name.startswith("_") and not is_foreign_module(name)}
+    public -= {"loop"}  # an earlier path, in dir() once a program has imported it
     missing = set() if importlib.util.find_spec("sklearn") else {"sklearn"}
     assert len(public) > 80
     assert set(reexports()) - missing == public

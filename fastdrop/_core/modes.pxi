@@ -1,0 +1,108 @@
+"""What the library reads of the calling context: `modes`, and the attribute `training`."""
+
+@cython.final
+cdef class CallingContext:
+    """The modes of the calling context; `modes` is the only object.
+
+    Attributes
+    ----------
+    run : own_run or None
+        The block whose run this is. None: the run of the process.
+    forward_pass : ForwardPass or None
+        The forward pass that is open.
+    overrides : dict
+        What `mask_state` and `monte_carlo` fix for the forward passes opened inside them.
+    batched_passes : int
+        How many Monte Carlo passes are computed as one batch; 0: none, or one at a time. Set by
+        `monte_carlo` only. `fastdrop.autograd.passes` says what it means for tensors.
+    batched_samples : int
+        How many samples each of the batched passes has.
+    grad_enabled : bool
+        Whether operations are recorded for backward.
+    reads_passes : bool
+        Whether a function that carries batched passes is running.
+    skips_init : bool
+        Whether new layers draw no random weights.
+    """
+
+    @property
+    def run(self):
+        return state_now().run
+
+    @property
+    def forward_pass(self):
+        return state_now().forward_pass
+
+    @property
+    def overrides(self):
+        return state_now().overrides
+
+    @property
+    def batched_passes(self):
+        return state_now().batched_passes
+
+    @property
+    def batched_samples(self):
+        return state_now().batched_samples
+
+    @property
+    def grad_enabled(self):
+        return state_now().grad_enabled
+
+    @property
+    def reads_passes(self):
+        return state_now().reads_passes
+
+    @property
+    def skips_init(self):
+        return state_now().skips_init
+
+    def structure_changed(self):
+        """Modules were added or removed: the scopes of this context ask for their members again."""
+        cdef _ContextState place = state_now()
+        while place.mode_scope is not None:
+            place.mode_scope.members = None
+            place = place.outer
+
+
+modes = CallingContext()
+
+
+@cython.final
+cdef class TrainingMode:
+    """The attribute `training` of a module: its mode in the calling context.
+
+    Inside of a ModeScope that covers the module it is the mode of the scope. Otherwise it is the
+    attribute `_training`, the mode of the module itself.
+    """
+
+    def __get__(self, module, owner):
+        if module is None:
+            return self
+        cdef _ContextState place = state_now()
+        cdef ModeScope scope
+        while place.mode_scope is not None:
+            scope = place.mode_scope
+            if place.entry.scope is scope:
+                if scope.set_inside is not None:
+                    found = scope.set_inside.get(<Py_ssize_t><void *>module)
+                    if found is not None:
+                        return found[1]
+                if scope.covers(module):
+                    return scope.training
+            place = place.outer
+        return PyObject_GenericGetAttr(module, "_training")
+
+    def __set__(self, module, mode):
+        cdef _ContextState place = state_now()
+        cdef ModeScope scope
+        cdef bint value = mode
+        while place.mode_scope is not None:
+            scope = place.mode_scope
+            if place.entry.scope is scope and scope.covers(module):
+                if scope.set_inside is None:
+                    scope.set_inside = {}
+                scope.set_inside[<Py_ssize_t><void *>module] = (module, value)
+                return
+            place = place.outer
+        PyObject_GenericSetAttr(module, "_training", value)
