@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.kernels.arguments import floats
 from fastdrop.kernels.sparse import as_csr
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def sparse_linear(
     if len(csr[2]) != out_features + 1:
         raise ValueError(f"starts must have {out_features + 1} elements, got {len(csr[2])}")
     if bias is not None:
-        bias = check.floats(bias, "bias")
+        bias = floats(bias, "bias")
         if bias.shape != (out_features,):
             raise ValueError(f"bias must have shape {(out_features,)}, got {bias.shape}")
     shape = x.shape

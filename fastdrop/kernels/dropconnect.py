@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 from fastdrop.kernels.mask_key import MaskKey, sample_rows
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def dropconnect_linear(
     p = check.rate(p)
     per_sample, mask_bias = check.flag(per_sample, "per_sample"), check.flag(mask_bias, "mask_bias")
     given = (x, w, b, rows)
-    x, w = check.floats(x, "x", ndim=2), check.floats(w, "w", ndim=2)
-    b = None if b is None else check.floats(b, "b", ndim=1)
+    x, w = floats(x, "x", ndim=2), floats(w, "w", ndim=2)
+    b = None if b is None else floats(b, "b", ndim=1)
     check.linear_shapes(x.shape, w.shape, None if b is None else b.shape)
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     _require_no_sub(key)

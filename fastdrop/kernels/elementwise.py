@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 from fastdrop.kernels.mask_key import MaskKey, sample_rows
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def elementwise(
     samples: x as float32 (N, ...); axis 0 is the sample, and a 1-d or 0-d x is one sample.
     whole_batch: one decision for all samples. `name` is what error messages call x.
     """
-    given, x = x, check.floats(x, name)
+    given, x = x, floats(x, name)
     samples = x if x.ndim > 1 else x.reshape(1, -1)
     count = samples.shape[0]
     if samples.size > count * check.MAX_UNITS:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 from fastdrop.kernels.mask_key import MaskKey
 from fastdrop.kernels.masks import draw_mask
 
@@ -115,7 +116,7 @@ def embedding_dropout(
            [2., 2.]], dtype=float32)
     """
     p, per_sample = check.rate(p), check.flag(per_sample, "per_sample")
-    weight = check.floats(weight, "weight", ndim=2)
+    weight = floats(weight, "weight", ndim=2)
     tokens = whole_tokens(tokens, len(weight), "tokens")
     key = MaskKey(seed=seed, site=site, draw=draw, row0=row0, sub=sub, call=call, instance=instance)
     stream = key.sample_stream(samples_of(tokens) if per_sample else 1)[1]

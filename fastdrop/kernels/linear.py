@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 from fastdrop.kernels.mask_key import MaskKey, sample_rows
 from fastdrop.kernels.matmul import operand
 
@@ -103,10 +104,10 @@ def linear(
     )
     slope = check.real(negative_slope, "negative_slope")
     given = (x, w, b, rows)
-    x = check.floats(x, "x", ndim=2)
+    x = floats(x, "x", ndim=2)
     w, w_transposed = operand(w, "w")
     n, k = w.shape[::-1] if w_transposed else w.shape
-    b = None if b is None else check.floats(b, "b", ndim=1)
+    b = None if b is None else floats(b, "b", ndim=1)
     check.linear_shapes(x.shape, (n, k), None if b is None else b.shape)
     if p and input_p and site == input_site:
         raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -27,7 +28,7 @@ def operand(x: Any, name: str) -> tuple[Float32Array, bool]:
         and x.dtype.isnative
     ):
         return x.T, True
-    return check.floats(x, name, ndim=2), False
+    return floats(x, name, ndim=2), False
 
 
 def matmul(a: ArrayLike, b: ArrayLike, *, out: Float32Array | None = None) -> Float32Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.kernels.arguments import floats
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -49,10 +50,10 @@ def as_csr(
 
     Arrays of another dtype are converted. TypeError or ValueError where they hold no such matrix.
     """
-    floats = check.floats(values, "values", ndim=1)
+    numbers = floats(values, "values", ndim=1)
     whole = _integers(columns, "columns", np.int32), _integers(starts, "starts", np.int64)
-    check_csr(floats, *whole, ins)
-    return floats, *whole
+    check_csr(numbers, *whole, ins)
+    return numbers, *whole
 
 
 def sparse_linear(
@@ -105,11 +106,11 @@ def sparse_linear(
     array([[10.,  3.]], dtype=float32)
     """
     given = (x, values, b)
-    x = check.floats(x, "x", ndim=2)
+    x = floats(x, "x", ndim=2)
     values, columns, starts = as_csr(values, columns, starts, x.shape[1])
     outs = len(starts) - 1
     if b is not None:
-        b = check.floats(b, "b", ndim=1)
+        b = floats(b, "b", ndim=1)
         check.linear_shapes(x.shape, (outs, x.shape[1]), b.shape, ("x", "starts", "b"))
     target = check.output(out, (len(x), outs), *given, x, values, b, may_alias=False)
     y = check.core_buffer(target)

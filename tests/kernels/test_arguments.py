@@ -183,6 +183,28 @@ def test_masked_arrays_are_refused():
     assert np.array_equal(K.dropout(x.filled(0), 0.5), K.dropout(np.where(X > 1, 0, X), 0.5))
 
 
+def test_tensors_whose_gradient_would_be_lost_are_refused():
+    x, w, b = (fd.tensor(a, requires_grad=True) for a in (X, W, B))
+    csr = (np.zeros(6, np.int32), np.arange(7))
+    for name, call in (
+        ("x", lambda: K.dropout(x, 0.5)),
+        ("dy", lambda: K.dropout_backward(x, 0.5)),
+        ("w", lambda: K.linear(X, w)),
+        ("b", lambda: K.linear(X, W, b)),
+        ("a", lambda: K.matmul(w, X.T)),
+        ("w", lambda: K.dropconnect_linear(X, w, p=0.5)),
+        ("weight", lambda: K.embedding_dropout([0, 1], w, 0.5)),
+        ("values", lambda: K.sparse_linear(X, fd.nn.Parameter(np.ones(6)), *csr)),
+    ):
+        with pytest.raises(TypeError, match=r"fastdrop\.functional") as caught:
+            call()
+        assert str(caught.value).startswith(f"{name} must not require a gradient")
+        assert f"{name}.detach()" in str(caught.value)
+        with fd.no_grad():  # there is none to lose
+            assert isinstance(call(), np.ndarray)
+    assert np.array_equal(K.linear(X, w.detach(), b.detach()), K.linear(X, W, B))
+
+
 def test_outputs_that_overlap_themselves_are_refused():
     def strided(shape, strides):
         return as_strided(np.zeros(100, np.float32), shape, [4 * s for s in strides])
