@@ -17,6 +17,7 @@ the forward pass.
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,8 @@ def hold(node: Node, *tensors: Tensor) -> None:
             count = len(memory)
             if count >= _MANY and not count & (count - 1):
                 for dead in [r for r in memory if r() is None]:
-                    memory.remove(dead)
+                    with suppress(ValueError):  # another thread removed it
+                        memory.remove(dead)
         memory.append(reference)
 
 

@@ -9,6 +9,7 @@ import pytest
 import fastdrop as fd
 import fastdrop.nn.functional as F
 from fastdrop import nn, optim
+from fastdrop.autograd.memory import _MANY, Memory
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.5, 1.5, (6, 5)).astype(np.float32)
@@ -266,3 +267,20 @@ def test_graph_is_freed_without_the_collector():
         assert node() is None
     finally:
         gc.enable()
+
+
+def test_threads_that_share_a_parameter_forget_the_same_dead_graphs():
+    class Shared(Memory):
+        """A memory from which another thread removes first."""
+
+        __slots__ = ()
+
+        def remove(self, dead):
+            super().remove(dead)
+            super().remove(dead)
+
+    layer = fd.nn.Linear(2, 2)
+    layer.weight._memory = Shared()
+    for _ in range(100):
+        layer(fd.tensor(np.ones((2, 2)), requires_grad=True))
+    assert 0 < len(layer.weight._memory) <= 2 * _MANY
