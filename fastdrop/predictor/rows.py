@@ -257,6 +257,10 @@ def _encoded(values: list[Any], columns: dict[str, Any], preparation: Preparatio
 def _cells(column: Any) -> npt.NDArray[Any]:
     """The values of a column; dates of NumPy and pandas as text."""
     array = np.asarray(column)
+    if array.dtype.kind in "US" and isinstance(column, (list, tuple)):
+        # Numbers beside text stay numbers: 100.0 as text would be read with the file's decimal sign.
+        array = np.empty(len(column), object)
+        array[:] = column
     if array.dtype.kind != "M":
         return array
     text = np.datetime_as_string(array, unit="s").astype(object)

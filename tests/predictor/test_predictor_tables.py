@@ -61,6 +61,12 @@ def test_a_point_in_a_number_is_never_a_separator_of_thousands(predictor):
         predictor.samples(row | {"size": "1.25"})
 
 
+def test_numbers_and_text_in_one_column(predictor):
+    row = {"share": "5%", "day": "2024-01-02", "clock": "09:30", "ok": True, "kind": "a"}
+    mixed = predictor.samples([row | {"size": 1000.5}, row | {"size": "1.000,5"}])
+    assert mixed[:, 0].tolist() == [1000.5, 1000.5]
+
+
 def test_data_frames(predictor):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
