@@ -258,7 +258,7 @@ def _cells(column: Any) -> npt.NDArray[Any]:
     """The values of a column; dates of NumPy and pandas as text."""
     array = np.asarray(column)
     if array.dtype.kind in "US" and isinstance(column, (list, tuple)):
-        # Numbers beside text stay numbers: 100.0 as text would be read with the file's decimal sign.
+        # Numbers beside text stay numbers: the decimal sign of the file is for text alone.
         array = np.empty(len(column), object)
         array[:] = column
     if array.dtype.kind != "M":
