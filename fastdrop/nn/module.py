@@ -319,13 +319,13 @@ class Module(NamedEntries):
         (str, Module)
             The dotted name below this module, and the module; this one has the name `prefix`.
         """
-        seen: set[Module] = set()
+        seen: set[int] = set()  # by identity: a module may define __eq__
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
-            if module in seen:
+            if id(module) in seen:
                 continue
-            seen.add(module)
+            seen.add(id(module))
             yield name, module
             stack += [
                 (f"{name}.{key}" if name else key, child)

@@ -108,11 +108,11 @@ def set_instances(instances: Mapping[Any, int | None]) -> None:
         if instance is not None
     }
     run, taken = current_run(), set(given.values())
-    for reference in run.instances.keyrefs():
-        module = reference()
-        if module is not None and (module in instances or run.instances.get(module) in taken):
-            run.instances.pop(module, None)
-    run.instances.update(given)
+    for module, number in run.instances.items():
+        if module in instances or number in taken:
+            run.instances.pop(module)
+    for module, number in given.items():
+        run.instances[module] = number
     if taken and max(taken) >= run.next_instance:
         run.start_instances(max(taken) + 1)
 

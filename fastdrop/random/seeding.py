@@ -8,7 +8,6 @@ from the run's seed and a name.
 from __future__ import annotations
 
 import itertools
-import weakref
 import zlib
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from fastdrop._core import Scope
 from fastdrop._utils import validation as check
 from fastdrop._utils.decorator import BlockDecorator
+from fastdrop.random.identity_map import IdentityMap
 from fastdrop.random.thread_state import thread_state
 
 
@@ -31,7 +31,7 @@ class Run:
         The named generators that were used so far.
     free_draw : int
         The draw of the next functional call outside any module, in [0, 2**32].
-    instances : WeakKeyDictionary
+    instances : IdentityMap
         The instance of each outermost module that has one. It stands here and not in the modules:
         a copy of a module has none, and another run gives it another one.
     next_instance : int
@@ -62,7 +62,7 @@ class Run:
         self.seed = seed
         self.generators: dict[str, np.random.Generator] = {}
         self.free_draw = 0
-        self.instances: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self.instances = IdentityMap()
         self.start_instances(0)
         self.thread: int | None = None
         self.threads: dict[int, set[int | None]] = {}
@@ -74,10 +74,8 @@ class Run:
 
     def keep_instances(self, other: Run) -> None:
         """Take over the instances of another run that this run has given already."""
-        for reference in other.instances.keyrefs():
-            module = reference()
-            number = None if module is None else other.instances.get(module)
-            if number is not None and number < self.next_instance:
+        for module, number in other.instances.items():
+            if number < self.next_instance:
                 self.instances[module] = number
 
 

@@ -169,9 +169,9 @@ def test_a_state_of_the_run_is_continued_with_its_instances():
 def test_modules_are_not_kept_alive():
     layer = model()
     kept(layer)
-    assert len(current_run().instances) == 1
+    assert len(current_run().instances.items()) == 1
     del layer
-    assert len(current_run().instances) == 0
+    assert not current_run().instances.items()
     assert np.array_equal(kept(model()), mask(1))
 
 
@@ -384,3 +384,23 @@ def test_no_warning_without_a_shared_run():
     net = model().eval()
     predict = lambda: fd.mc_predict(net, ONES, samples=2, progress=False)  # noqa: E731
     assert run_threads(predict, predict, lambda: net(ONES)) == []
+
+
+def test_modules_that_compare_equal_have_instances_of_their_own():
+    class Equal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+        def forward(self, x):
+            return self.drop(x)
+
+    fd.manual_seed(0)
+    first, second = Equal(), Equal()
+    assert not np.array_equal(first(ONES).data, second(ONES).data)
+    assert [fd.random.get_instance(module) for module in (first, second)] == [0, 1]
