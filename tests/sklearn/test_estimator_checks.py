@@ -19,13 +19,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
 from helpers.estimators import blobs, noisy_sine
 
-FULL_BATCHES = 10_000  # more than the samples of any check
-
 
 def expected_failures(estimator):
     """Checks that do not hold for stochastic training, also of scikit-learn's own networks."""
-    if estimator.dropout == 0 and estimator.batch_size == FULL_BATCHES:
-        return {}
     reason = "repeated samples and weighted samples have different batches and masks"
     return {
         f"check_sample_weight_equivalence_on_{data}_data": reason for data in ("dense", "sparse")
@@ -38,7 +34,6 @@ def expected_failures(estimator):
         DropoutClassifier(),
         DropoutRegressor(),
         DropoutClassifier((20, 10, 5), dropout=(0.1, 0.2, 0.1, 0.2)),
-        DropoutRegressor(dropout=0, batch_size=FULL_BATCHES),
         DropoutRegressor(dropout=0, activation="tanh", solver="rmsprop", max_norm=2, batch_size=64),
     ],
     expected_failed_checks=expected_failures,
