@@ -89,9 +89,13 @@ DRIVERS = [
     path for path in files_below("csrc", ".c") if os.path.basename(os.path.dirname(path)) != "isa"
 ]
 INCLUDE = ["csrc", "csrc/include"]
-# The public header and the one that it includes: copied to fastdrop/include, where
+# The public header and those that it includes: copied to fastdrop/include, where
 # fastdrop.get_include() finds them.
-HEADERS = {"fastdrop.h": "csrc/include/fastdrop.h", "base/types.h": "csrc/base/types.h"}
+HEADERS = {
+    "fastdrop.h": "csrc/include/fastdrop.h",
+    "fastdrop_maps.h": "csrc/include/fastdrop_maps.h",
+    "base/types.h": "csrc/base/types.h",
+}
 
 
 class BuildCore(build_ext):

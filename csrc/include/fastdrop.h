@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 2 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 3 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
@@ -447,6 +447,8 @@ int fd_set_isa(const char *name);
 /* hook is called on the calling thread between chunks of long calls (about every 0.2 s); a nonzero
    result ends the call with FD_INTERRUPTED. NULL: no hook. */
 void fd_set_interrupt_hook(int (*hook)(void));
+
+#include "fastdrop_maps.h"
 
 #ifdef __cplusplus
 }

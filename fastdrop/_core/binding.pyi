@@ -16,6 +16,9 @@ _Int32: TypeAlias = npt.NDArray[np.integer[Any]]
 _Int64: TypeAlias = npt.NDArray[np.integer[Any]]
 _Bytes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
 _Drop: TypeAlias = tuple[Stream | None, int, float] | None
+# stride, dilation, zeros before, zeros after, groups, algorithm
+_Axes: TypeAlias = tuple[int, ...]
+_Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
 
 # masks
@@ -114,6 +117,28 @@ def dropblock(
     block: tuple[int, ...],
     coupled: bool,
     batch: bool,
+) -> None: ...
+
+# convolution
+
+CONV_AUTO: int
+CONV_DIRECT: int
+CONV_WINOGRAD: int
+
+def conv(
+    y: _Float32,
+    x: _Float32,
+    w: _Float32,
+    geometry: _Geometry,
+    bias: _Float32 | None = None,
+    act: int = 0,
+    alpha: float = 0.0,
+    drop: _Drop = None,
+    panels: _Float32 | None = None,
+) -> None: ...
+def conv_dx(dx: _Float32, dy: _Float32, w: _Float32, geometry: _Geometry) -> None: ...
+def conv_dw(
+    dw: _Float32, dy: _Float32, x: _Float32, geometry: _Geometry, accumulate: bool = False
 ) -> None: ...
 
 # matrix products

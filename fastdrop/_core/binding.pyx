@@ -14,6 +14,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 
 from fastdrop._core.fastdrop cimport *
+from fastdrop._core.fastdrop_maps cimport *
 
 cnp.import_array()
 
@@ -25,6 +26,7 @@ include "activation.pxi"
 include "noise.pxi"
 include "dropblock.pxi"
 include "product.pxi"
+include "convolution.pxi"
 include "thinned.pxi"
 include "dropconnect.pxi"
 include "sparse.pxi"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import foreign
+from fastdrop._utils.memory_format import is_channels_last
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,13 +80,20 @@ def empty(shape: Shape, dtype: npt.DTypeLike, names: str) -> npt.NDArray[Any]:
 
 
 def floats(
-    x: Any, name: str, *, ndim: int | None = None, minimum_ndim: int = 0, from_table: bool = False
+    x: Any,
+    name: str,
+    *,
+    ndim: int | None = None,
+    minimum_ndim: int = 0,
+    from_table: bool = False,
+    any_format: bool = False,
 ) -> Float32Array:
     """Real numbers as a C-contiguous, aligned, native float32 array; x itself if it is one.
 
-    Other floats and integers are converted to float32. With `from_table` bools (as 0 and 1) and
-    arrays of Python numbers (dtype object) are converted as well: tables hold them. Without it a
-    bool array is refused, because it is most likely a mask.
+    Other floats and integers are converted to float32. With `any_format` an array in channels-last
+    format keeps it. With `from_table` bools (as 0 and 1) and arrays of Python numbers (dtype
+    object) are converted as well: tables hold them. Without it a bool array is refused, because it
+    is most likely a mask.
     """
     array = x if type(x) is np.ndarray else as_array(x, name)
     if array.dtype.kind not in "fiu":
@@ -102,7 +110,9 @@ def floats(
     if array.dtype != np.float32 or not array.dtype.isnative:
         with np.errstate(all="ignore"):  # whatever the caller's np.seterr says
             array = array.astype(np.float32)
-    if not (array.flags.c_contiguous and array.flags.aligned):
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    if not (any_format and array.flags.aligned and is_channels_last(array)):
         array = np.array(array, dtype=np.float32, order="C", copy=True, ndmin=0)
     return array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from fastdrop._utils.memory_format import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -25,14 +25,17 @@ class Node:
         The message of the error, once one of the saved arrays has been changed.
     freed : bool
         Whether an earlier backward has freed the node.
+    channels_last : bool
+        Whether the result, and so the gradient that backward gets, is in channels-last format.
     """
 
-    __slots__ = ("__weakref__", "changed", "freed", "inputs", "saved")
+    __slots__ = ("__weakref__", "changed", "channels_last", "freed", "inputs", "saved")
 
     inputs: tuple[Tensor, ...]
     saved: list[Any]
     changed: str | None
     freed: bool
+    channels_last: bool
 
     def backward(self, grad: Float32Array) -> Any:
         """The gradient of each input, None for an input without one."""
@@ -65,9 +68,14 @@ class FunctionNode(Node):
     __slots__ = ("function",)
 
     def __init__(
-        self, inputs: tuple[Tensor, ...], function: Callable[..., Any], saved: list[Any]
+        self,
+        inputs: tuple[Tensor, ...],
+        function: Callable[..., Any],
+        saved: list[Any],
+        channels_last: bool,
     ) -> None:
         self.inputs, self.function, self.saved = inputs, function, saved
+        self.channels_last = channels_last
         self.changed, self.freed = None, False
 
     def backward(self, grad: Float32Array) -> Any:
@@ -96,8 +104,7 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
         grad = waiting.pop(node, None)
         if grad is None:
             continue
-        if not grad.flags.c_contiguous or grad.dtype != np.float32:  # broadcast views, for one
-            grad = np.asarray(grad, np.float32, order="C")
+        grad = ordered(grad, node.channels_last)  # broadcast views have neither format, for one
         for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
             if part is None or not tensor.requires_grad:
                 continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import FunctionNode
 from fastdrop.autograd.memory import hold, memory_of
@@ -28,17 +29,21 @@ def record(
     Parameters
     ----------
     array : array
-        The result. Converted to a C-contiguous float32 array if it is not one.
+        The result. Converted to a C-contiguous float32 array unless it is one, or is float32 in
+        channels-last format.
     inputs : tuple of Tensor
     backward : callable
         backward(grad, *saved) -> the gradient of each input, in the order of `inputs`; None for an
-        input without one. grad is C-contiguous float32.
+        input without one. grad is float32 in the memory format of the result.
     saved : tuple of array or None
         What backward reads of the arrays of the inputs and of the result. It must not read these in
         another way, because they may be changed after this call.
     """
+    channels_last = False
     if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
-        array = np.asarray(array, np.float32, order="C")
+        array = np.asarray(array, np.float32)
+        channels_last = is_channels_last(array)
+        array = array if channels_last else np.asarray(array, order="C")
     t = wrap(array, result_kind(inputs))
     base = array.base
     for x in inputs:  # a result may be its input, or a view of it
@@ -46,7 +51,7 @@ def record(
             t._memory = memory_of(x)
     if wants_grad(*inputs):
         t.requires_grad = True
-        t._node = node = FunctionNode(inputs, backward, list(saved))
+        t._node = node = FunctionNode(inputs, backward, list(saved), channels_last)
         if saved:
             hold(node, *inputs, t)
     return t

@@ -51,17 +51,17 @@ class PassTensor(Tensor):
         CannotCarry
             When anything else reads it.
         """
-        return _data_of(self)  # reads _array
+        return _data_of(self)  # reads _strided
 
     @data.setter
     def data(self, value: Any) -> None:
         raise CannotCarry("an assignment to data met batched Monte Carlo passes")
 
     @property
-    def _array(self) -> Float32Array:
+    def _strided(self) -> Float32Array:
         if not thread_state.reads_passes:
             raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
-        return _array_of(self)
+        return _strided_of(self)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Not possible for batched passes: raises `CannotCarry`."""
@@ -69,7 +69,7 @@ class PassTensor(Tensor):
 
 
 _data_of: Any = Tensor.data.fget  # type: ignore[attr-defined]
-_array_of: Any = Tensor._array.fget  # type: ignore[attr-defined]
+_strided_of: Any = Tensor._strided.fget  # type: ignore[attr-defined]
 
 
 def carries(function: Function) -> Function:

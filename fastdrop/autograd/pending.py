@@ -140,7 +140,7 @@ def of_result(t: Tensor, extend: Callable[[Pending], Pending | None]) -> Tensor 
     extended = extend(recipe)
     if extended is None:
         return None
-    extended.extend_result(recipe, t._array)
+    extended.extend_result(recipe, t._strided)
     return pending_tensor(extended, type(t) is PassTensor)
 
 
@@ -163,7 +163,7 @@ def pending_tensor(pending: Pending, batched: bool) -> Tensor:
         pending.recorded = False
     ps = thread_state.forward_pass
     if ps is None or not ps.lazy:
-        t._array  # noqa: B018 (runs it)
+        t._strided  # noqa: B018 (runs it)
     return t
 
 
@@ -175,13 +175,13 @@ def computed(x: Tensor) -> Tensor:
     """
     ps = thread_state.forward_pass
     if x._pending is None or ps is None or ps.cache is None or type(x) is PassTensor:
-        x._array  # noqa: B018 (runs it)
+        x._strided  # noqa: B018 (runs it)
         return x
-    return wrap(ps.compute_once(x.shape, lambda: x._array))
+    return wrap(ps.compute_once(x.shape, lambda: x._strided))
 
 
 def run_pending(x: Any) -> None:
     """Run the recipe of x, if x is a pending tensor."""
     if isinstance(x, Tensor) and x._pending is not None:
         with reading_passes():
-            x._array  # noqa: B018 (runs it)
+            x._strided  # noqa: B018 (runs it)

@@ -49,7 +49,7 @@ class PendingDense(Pending):
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
         self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
         self.out = self.changed = None
-        self.saved, self.freed = [], False
+        self.saved, self.freed, self.channels_last = [], False, False
 
     def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
         e = self.epilogue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import empty_like, flat, is_channels_last, ordered
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
@@ -43,6 +43,7 @@ class PendingPointwise(Pending):
         self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
         self.out = self.changed = None
         self.saved, self.freed = [], False
+        self.channels_last = is_channels_last(z._strided)
 
     def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
         e = self.epilogue
@@ -64,17 +65,18 @@ class PendingPointwise(Pending):
 
     def run(self) -> Float32Array:
         if self.out is None:
-            z = self.z._array
+            z = self.z._strided
             if self.repeat != 1:
                 z = np.repeat(z, self.repeat, axis=0)
-            out, e = empty(z.shape), self.epilogue
+            z = ordered(z, self.channels_last)
+            out, e = empty_like(z), self.epilogue
             if self.recorded and e.kind != NONE:
                 by_input = e.kind in NEEDS_INPUT
                 self.saved = [z, None] if by_input else [None, out]
                 if by_input:
                     hold(self, self.z)
             if e.drop is None:
-                _core.act(out, z, e.kind, e.alpha)
+                _core.act(flat(out), flat(z), e.kind, e.alpha)
             elif e.kind == NONE:
                 _core.dropout(as_samples(out), as_samples(z), *e.drop)
             else:
@@ -83,7 +85,7 @@ class PendingPointwise(Pending):
         return self.out
 
     def backward(self, grad: Float32Array) -> tuple[Float32Array]:
-        dz, e = empty(grad.shape), self.epilogue
+        dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
             assert e.drop is not None
             _core.dropout(as_samples(dz), as_samples(grad), *e.drop)

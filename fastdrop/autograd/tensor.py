@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.memory_format import empty_like, is_channels_last, ordered
 from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
 from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
@@ -35,8 +36,8 @@ class Tensor(AttachedMethods):
     Parameters
     ----------
     data : array or Tensor
-        C-contiguous float32 arrays are used as they are, not copied. Other floats and
-        integers are converted to float32. bool, complex and string arrays are refused.
+        float32 arrays in C order or in channels-last format are used as they are, not copied. Other
+        floats and integers are converted to float32. bool, complex and string arrays are refused.
     requires_grad : bool, default False
         Whether `backward` computes the gradient of a result with respect to this tensor.
 
@@ -76,11 +77,11 @@ class Tensor(AttachedMethods):
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
-            self._data, self._memory = data._array, memory_of(data)
+            self._data, self._memory = data._strided, memory_of(data)
             if self._memory.of_caller and not self._copies_arrays_of_callers:
                 self._memory = Memory()
         else:
-            self._data = check.floats(data, "data")
+            self._data = check.floats(data, "data", any_format=True)
             self._memory = self._memory_of_callers(data)
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
@@ -94,28 +95,40 @@ class Tensor(AttachedMethods):
         Writing to it does not change the gradient of what was computed before: a graph that needs
         the array takes a copy when it is asked for. An assignment to `data` makes backward through
         such a graph a RuntimeError.
+
+        The memory of an array (N, C, ...) may be in channels-last format: a view of an array
+        (N, ..., C), as convolutions compute it. Its shape and its elements are the same.
         """
-        array = self._array
+        array = self._strided
         if self._memory:
             protect(self._memory, array)
         return array
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = check.owned(check.floats(value, "data"))
+        array = check.owned(check.floats(value, "data", any_format=True))
         shape = self.shape
         if array.shape != shape and thread_state.forward_pass is not None:
             raise RuntimeError(
                 f"data must keep its shape {shape} during a forward pass, got {array.shape}"
             )
         if self._memory:
-            mark_changed(self._memory, self._array, "an assignment to data")
+            mark_changed(self._memory, self._strided, "an assignment to data")
         self._data, self._pending = array, None
         self._memory = self._memory_of_callers(value)
 
     @property
     def _array(self) -> Float32Array:
-        """The array, for code of the library that only reads it, and reads it at once."""
+        """The array in C order, for code of the library that only reads it, and reads it at once.
+
+        A copy where the array is in channels-last format.
+        """
+        array = self._strided
+        return array if array.flags.c_contiguous else ordered(array, False)
+
+    @property
+    def _strided(self) -> Float32Array:
+        """`_array` in the format that it has: C order or channels-last."""
         if self._pending is not None:
             pending = self._pending
             self._data, self._pending = pending.run(), None
@@ -125,7 +138,7 @@ class Tensor(AttachedMethods):
 
     def _to_write(self, operation: str) -> Float32Array:
         """The array, for code of the library that writes to it; names the operation for errors."""
-        array = self._array
+        array = self._strided
         if self._memory:
             mark_changed(self._memory, array, operation)
         return array
@@ -215,7 +228,7 @@ class Tensor(AttachedMethods):
         Tensor
             It shares the array and requires no gradient.
         """
-        t = wrap(self._array)
+        t = wrap(self._strided)
         t._memory = memory_of(self)
         return t
 
@@ -293,17 +306,17 @@ class Tensor(AttachedMethods):
         return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> Any:
-        return _restore, (type(self), self._array, self.requires_grad)
+        return _restore, (type(self), self._strided, self.requires_grad)
 
     def __copy__(self) -> Tensor:
-        copy = _restore(type(self), self._array, self.requires_grad)
+        copy = _restore(type(self), self._strided, self.requires_grad)
         copy._memory = memory_of(self)  # the array is shared
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; detach() first")
-        copy = _restore(type(self), self._array.copy(), self.requires_grad)
+        copy = _restore(type(self), self._strided.copy("K"), self.requires_grad)
         memo[id(self)] = copy
         return copy
 
@@ -349,7 +362,7 @@ class Tensor(AttachedMethods):
                 )
             weights = np.ones(self.shape, np.float32)
         else:
-            weights = check.floats(gradient, "gradient")
+            weights = check.floats(gradient, "gradient", any_format=True)
             if weights.shape != self.shape:
                 raise ValueError(f"gradient must have shape {self.shape}, got {weights.shape}")
         if self._node is None:
@@ -361,10 +374,13 @@ class Tensor(AttachedMethods):
     def _accumulate(self, part: Float32Array) -> None:
         """Add a gradient to `grad`."""
         self._check_gradient(part.shape)
+        # A gradient has the memory format of its tensor.
         if self._grad is None:
-            self._grad = wrap(np.array(part, np.float32, order="C"))
+            grad = empty_like(self._data)
+            np.copyto(grad, part)
         else:
-            self._grad = wrap(np.asarray(self._grad.data + part, np.float32, order="C"))
+            grad = ordered(self._grad.data + part, is_channels_last(self._data))
+        self._grad = wrap(grad)
 
     def _check_gradient(self, shape: tuple[int, ...]) -> None:
         """RuntimeError unless a gradient of backward has the tensor's shape."""
@@ -417,7 +433,7 @@ def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     """
     if isinstance(x, Tensor):
         return x
-    array = check.floats(x, name, from_table=from_table)
+    array = check.floats(x, name, from_table=from_table, any_format=True)
     t = wrap(array)
     if array is x or array.base is not None:
         t._memory = CallersMemory()
@@ -449,6 +465,6 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     >>> fd.tensor([[1, 2], [3, 4]]).sum(0).tolist()
     [4.0, 6.0]
     """
-    t = wrap(np.array(check.floats(data, "data")))
+    t = wrap(check.floats(data, "data", any_format=True).copy("K"))
     t.requires_grad = check.flag(requires_grad, "requires_grad")
     return t

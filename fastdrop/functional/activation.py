@@ -52,7 +52,7 @@ def activation(input: Tensor | ArrayLike, kind: int, alpha: float = 0.0) -> Tens
         extended = p.with_activation(kind, alpha)
         if extended is not None:
             return pending_tensor(extended, type(z) is PassTensor)
-    z._array  # noqa: B018 (runs it: recipes never pile up)
+    z._strided  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(PendingPointwise(z, Epilogue(None, kind, alpha)), type(z) is PassTensor)
 
 

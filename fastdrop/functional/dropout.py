@@ -110,7 +110,7 @@ def dropout(
         extended = recipe.with_dropout(drop, thinned_passes)
         if extended is not None:
             return pending_tensor(extended, passes > 0)
-    x._array  # noqa: B018 (runs it: recipes never pile up)
+    x._strided  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(
         PendingPointwise(x, Epilogue(drop=drop), repeat, thinned_passes), passes > 0
     )

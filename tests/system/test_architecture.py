@@ -195,7 +195,7 @@ def test_c_files_include_only_what_their_folder_may():
         own = path.relative_to(CORE).parts[0]
         text = path.read_text()
         for name in re.findall(r'#include "([^"]+)"', text):
-            part = "include" if name == "fastdrop.h" else name.split("/")[0]
+            part = name.split("/")[0] if "/" in name else "include"
             assert part == own or part in C_MAY_INCLUDE[own], (
                 f"{path.relative_to(CORE)} includes {name}"
             )
@@ -275,7 +275,7 @@ def test_the_binding_imports_nothing_of_fastdrop():
     text = "\n".join(path.read_text() for path in files)
     ours = re.findall(r"^[ \t]*(?:c?import|from)\s+(?:fastdrop|\.).*$", text, re.M)
     assert len(files) > 10
-    assert ours == ["from fastdrop._core.fastdrop cimport *"]
+    assert all(re.match(r"from fastdrop\._core\.fastdrop(_maps)? cimport ", line) for line in ours)
 
 
 def test_lazy_names_resolve():

@@ -17,7 +17,7 @@ from fastdrop import kernels as K
 from fastdrop._core import binding
 
 INCLUDE = pathlib.Path(fd.get_include())
-HEADERS = ("base/types.h", "fastdrop.h")
+HEADERS = ("base/types.h", "fastdrop_maps.h", "fastdrop.h")
 SOURCE = pathlib.Path(_core.__file__).parent
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 in_clone = pytest.mark.skipif(
@@ -45,6 +45,7 @@ def test_the_header_and_what_it_includes():
     text = "".join((INCLUDE / name).read_text() for name in HEADERS)
     assert set(re.findall(r"#include (\S+)", text)) == {
         '"base/types.h"',
+        '"fastdrop_maps.h"',
         "<stddef.h>",
         "<stdint.h>",
     }
@@ -53,9 +54,9 @@ def test_the_header_and_what_it_includes():
 @in_clone
 def test_the_package_has_the_headers_of_the_sources():
     """After a change of a header the core must be built again."""
-    sources = {"base/types.h": "csrc/base/types.h", "fastdrop.h": "csrc/include/fastdrop.h"}
-    for name, source in sources.items():
-        assert (INCLUDE / name).read_bytes() == (ROOT / source).read_bytes()
+    for name in HEADERS:
+        source = ROOT / "csrc" / name if "/" in name else ROOT / "csrc/include" / name
+        assert (INCLUDE / name).read_bytes() == source.read_bytes()
 
 
 @pytest.mark.parametrize(("name", "standard"), [("gcc", "c11"), ("g++", "c++17")])
@@ -122,9 +123,9 @@ def signature(text):
     return declared(before), found
 
 
-def of_headers():
-    """(structs, functions) of the public headers, in order."""
-    text = "\n".join((INCLUDE / name).read_text() for name in HEADERS)
+def of_headers(*names):
+    """(structs, functions) of public headers, in order."""
+    text = "\n".join((INCLUDE / name).read_text() for name in names)
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"^\s*#.*$", "", text, flags=re.M)
     structs = {
@@ -135,9 +136,9 @@ def of_headers():
     return structs, [signature(function) for function in found]
 
 
-def of_pxd():
-    """(structs, functions) of fastdrop.pxd, in order."""
-    text = (SOURCE / "fastdrop.pxd").read_text()
+def of_pxd(name):
+    """(structs, functions) of the declarations for Cython, in order."""
+    text = (SOURCE / name).read_text()
     text = text[text.index("cdef extern from") :]
     text = re.sub(r",\n\s+(?=(?:const )?\w+ \**\w+[,)])", ", ", text)  # wrapped parameters
     structs, functions, current = {}, [], None
@@ -155,11 +156,18 @@ def of_pxd():
 
 
 @with_cython_files
-def test_the_declarations_for_cython_are_those_of_the_header():
-    structs, functions = of_headers()
-    declared_structs, declared_functions = of_pxd()
-    assert len(structs) > 25
-    assert len(functions) > 30
+@pytest.mark.parametrize(
+    ("pxd", "headers"),
+    [
+        ("fastdrop.pxd", ("base/types.h", "fastdrop.h")),
+        ("fastdrop_maps.pxd", ("fastdrop_maps.h",)),
+    ],
+)
+def test_the_declarations_for_cython_are_those_of_the_header(pxd, headers):
+    structs, functions = of_headers(*headers)
+    declared_structs, declared_functions = of_pxd(pxd)
+    assert len(structs) >= 4
+    assert len(functions) >= 3
     assert declared_structs == structs
     assert list(declared_structs) == list(structs)
     assert declared_functions == functions
@@ -167,7 +175,7 @@ def test_the_declarations_for_cython_are_those_of_the_header():
 
 def test_every_array_call_takes_one_struct():
     """A recorded training step keeps the structs and repeats the calls."""
-    structs, functions = of_headers()
+    structs, functions = of_headers(*HEADERS)
     arguments = {name: parameters for (_, name, _), parameters in functions}
     for name in structs:
         if name.endswith("_args"):

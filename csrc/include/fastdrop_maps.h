@@ -1,0 +1,67 @@
+/* The calls on maps: convolution, dropout of maps, and what stands between them. Part of
+   fastdrop.h, whose rules hold.
+
+   A map is an array images x size[0] x size[1] x size[2] x channels: the channels of a position
+   stand side by side (channels-last). Maps with fewer axes have the first sizes 1. */
+#ifndef FASTDROP_MAPS_H
+#define FASTDROP_MAPS_H
+
+#include "base/types.h"
+
+/* ---- convolution ---- */
+
+/* Which algorithm computes a convolution. FD_CONV_AUTO chooses by the shape alone, never by the
+   number of images or threads, so that the result of an image does not depend on its batch. */
+enum fd_conv_algorithm {
+    FD_CONV_AUTO,
+    FD_CONV_DIRECT,
+    FD_CONV_WINOGRAD /* F(4x4, 3x3) where the shape allows it, else direct */
+};
+
+/* Output position q along an axis reads the input positions q * stride - before + dilation * j, j <
+   kernel; those outside of the input are 0. There are
+   (size + before + after - dilation * (kernel - 1) - 1) / stride + 1 of them, at least 0. Output
+   channel o reads the channels of its group o / (outputs / groups). An axis that is not used has
+   size, kernel, stride and dilation 1, and before and after 0. */
+typedef struct {
+    ptrdiff_t images, channels, outputs;
+    ptrdiff_t groups; /* divides channels and outputs */
+    ptrdiff_t size[3], kernel[3], stride[3], dilation[3], before[3], after[3];
+    int algorithm; /* enum fd_conv_algorithm */
+} fd_conv_shape;
+
+/* y = dropout(act(conv(x, w) + bias)). Unit c * positions + position of the mask is channel c at
+   this position, as in an array (images, channels, positions); images are the samples. */
+typedef struct {
+    float *y;            /* images x positions x outputs */
+    const float *x;      /* images x size x channels */
+    const float *w;      /* outputs x channels / groups x kernel */
+    const float *panels; /* NULL, or w packed by fd_conv_pack for this shape: read instead of w */
+    const float *bias;   /* outputs, or NULL */
+    fd_conv_shape shape;
+    fd_drop drop; /* after act; shift and fill are 0 */
+    int act;      /* enum fd_activation */
+    float alpha;  /* the slope of FD_LEAKY_RELU */
+} fd_conv_args;
+int fd_conv(const fd_conv_args *args);
+
+/* The gradient for x. Also the forward pass of a transposed convolution. */
+typedef struct {
+    float *dx;       /* images x size x channels */
+    const float *dy; /* images x positions x outputs */
+    const float *w;  /* outputs x channels / groups x kernel */
+    fd_conv_shape shape;
+} fd_conv_dx_args;
+int fd_conv_dx(const fd_conv_dx_args *args);
+
+/* The gradient for w: sums over fixed groups of images, added in order. */
+typedef struct {
+    float *dw;       /* outputs x channels / groups x kernel */
+    const float *dy; /* images x positions x outputs */
+    const float *x;  /* images x size x channels */
+    fd_conv_shape shape;
+    int accumulate; /* dw += the gradient */
+} fd_conv_dw_args;
+int fd_conv_dw(const fd_conv_dw_args *args);
+
+#endif

@@ -1,0 +1,46 @@
+# cython: language_level=3
+"""The C declarations of the calls on maps, in the order of fastdrop_maps.h: a test compares them.
+"""
+
+from libc.stddef cimport ptrdiff_t
+
+from fastdrop._core.fastdrop cimport fd_drop
+
+
+cdef extern from "fastdrop_maps.h" nogil:
+    enum:
+        FD_CONV_AUTO, FD_CONV_DIRECT, FD_CONV_WINOGRAD
+    ctypedef struct fd_conv_shape:
+        ptrdiff_t images, channels, outputs
+        ptrdiff_t groups
+        ptrdiff_t size[3]
+        ptrdiff_t kernel[3]
+        ptrdiff_t stride[3]
+        ptrdiff_t dilation[3]
+        ptrdiff_t before[3]
+        ptrdiff_t after[3]
+        int algorithm
+    ctypedef struct fd_conv_args:
+        float *y
+        const float *x
+        const float *w
+        const float *panels
+        const float *bias
+        fd_conv_shape shape
+        fd_drop drop
+        int act
+        float alpha
+    int fd_conv(const fd_conv_args *args)
+    ctypedef struct fd_conv_dx_args:
+        float *dx
+        const float *dy
+        const float *w
+        fd_conv_shape shape
+    int fd_conv_dx(const fd_conv_dx_args *args)
+    ctypedef struct fd_conv_dw_args:
+        float *dw
+        const float *dy
+        const float *x
+        fd_conv_shape shape
+        int accumulate
+    int fd_conv_dw(const fd_conv_dw_args *args)
