@@ -6,34 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.epilogue import NEEDS_INPUT, NONE, Epilogue, as_rows
-from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.epilogue import NONE, as_rows
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.pending_product import PendingProduct
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
-    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.autograd.epilogue import Epilogue
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.tensor import Tensor
 
 
-class PendingDense(Pending):
+class PendingDense(PendingProduct):
     """epilogue(packer(x) w^T), x (..., in), w (out, in), result (..., out).
 
     Attributes
     ----------
     packer : InputPacker or None
         None after a thinned product has run (`_run_thinned`).
-    weight : Tensor
     saved : list
         x, w and the result, each as `run` read or wrote it and None where backward does not need
         it; only where the product is recorded.
     """
 
-    __slots__ = ("packer", "weight")
+    __slots__ = ("packer",)
 
     packer: InputPacker
 
@@ -51,35 +49,13 @@ class PendingDense(Pending):
         self.out = self.changed = None
         self.saved, self.freed, self.channels_last = [], False, False
 
-    def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
-        e = self.epilogue
-        if (
-            e.kind != NONE
-            or e.drop is not None
-            or (kind in NEEDS_INPUT and wants_grad(*self.inputs))
-        ):
-            return None
+    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingDense:
         return PendingDense(
-            self.packer,
-            self.weight,
-            Epilogue(e.bias, kind, alpha),
-            self.inputs,
-            self.shape,
-            self.thinned_passes,
+            self.packer, self.weight, epilogue, self.inputs, self.shape, thinned_passes
         )
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingDense | None:
-        e = self.epilogue
-        if e.drop is not None or len(self.shape) != 2:  # rows of the product must be samples
-            return None
-        return PendingDense(
-            self.packer,
-            self.weight,
-            Epilogue(e.bias, e.kind, e.alpha, drop),
-            self.inputs,
-            self.shape,
-            self.thinned_passes or thinned_passes,
-        )
+    def rows_are_samples(self) -> bool:
+        return len(self.shape) == 2
 
     def free(self) -> None:
         super().free()
@@ -97,7 +73,7 @@ class PendingDense(Pending):
             return out
         x, rows = as_rows(packer.x._array), as_rows(out)
         w = panels = None
-        self._check_shapes(weight._array, b, x.shape[1])
+        self.check_shapes(weight._array, b, (self.shape[-1], x.shape[1]))
         if len(x) * packer.repeat != len(rows):
             raise RuntimeError(
                 f"input must keep its shape until the product is computed, got {packer.x.shape}"
@@ -193,22 +169,8 @@ class PendingDense(Pending):
     def _weight_to_read(self, b: Float32Array | None) -> Float32Array:
         """The array of the weight, which has the shape that it had when the layer was called."""
         w = self.weight._array
-        self._check_shapes(w, b, self.packer.x.shape[-1])
+        self.check_shapes(w, b, (self.shape[-1], self.packer.x.shape[-1]))
         return w
-
-    def _check_shapes(self, w: Float32Array, b: Float32Array | None, features: int) -> None:
-        """RuntimeError unless the arrays fit the shape of the result: the core does not look."""
-        outputs = self.shape[-1]
-        if w.shape != (outputs, features):
-            raise RuntimeError(
-                f"weight must keep the shape {(outputs, features)} until the product is computed, "
-                f"got {w.shape}"
-            )
-        if b is not None and b.shape != (outputs,):
-            raise RuntimeError(
-                f"bias must keep the shape {(outputs,)} until the product is computed, "
-                f"got {b.shape}"
-            )
 
     # ---- backward ----
 

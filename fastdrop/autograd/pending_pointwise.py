@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.memory_format import empty_like, flat, is_channels_last, ordered
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
+from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
@@ -78,7 +79,10 @@ class PendingPointwise(Pending):
             if e.drop is None:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
             elif e.kind == NONE:
-                _core.dropout(as_samples(out), as_samples(z), *e.drop)
+                drop_map(out, z, e.drop)
+            elif self.channels_last:
+                _core.act(flat(out), flat(z), e.kind, e.alpha)
+                drop_map(out, out, e.drop)
             else:
                 _core.act_dropout(as_samples(out), as_samples(z), e.kind, e.alpha, *e.drop)
             self.out = out
@@ -88,16 +92,20 @@ class PendingPointwise(Pending):
         dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
             assert e.drop is not None
-            _core.dropout(as_samples(dz), as_samples(grad), *e.drop)
+            drop_map(dz, grad, e.drop)
             return (dz,)
-        z, out = self.saved
+        drop = e.drop or KEEP_EVERYTHING
+        if self.channels_last and e.drop is not None:  # the core knows masks in C order alone
+            drop_map(dz, grad, e.drop)
+            grad, drop = dz, KEEP_EVERYTHING
+        z, out = (None if a is None else flat(a) for a in self.saved)
         _core.act_backward(
-            as_samples(dz),
-            as_samples(grad),
+            as_samples(flat(dz)),
+            as_samples(flat(grad)),
             as_samples(out if z is None else z),
             e.kind,
             e.alpha,
             None,
-            *(e.drop or KEEP_EVERYTHING),
+            *drop,
         )
         return (dz,)

@@ -9,6 +9,7 @@ from fastdrop.functional.classification_loss import (
     nll_loss,
 )
 from fastdrop.functional.concrete import concrete_dropout
+from fastdrop.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
 from fastdrop.functional.dropblock import drop_block1d, drop_block2d, drop_block3d
 from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d
@@ -107,6 +108,11 @@ __all__ = [
     "cat",
     "clamp",
     "concrete_dropout",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "div",
     "drop_block1d",

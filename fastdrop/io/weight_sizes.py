@@ -75,8 +75,21 @@ def _batch_norm(arguments: Arguments) -> int:
     return arrays * _product(arguments, "num_features")
 
 
+def _convolution(arguments: Arguments) -> int:
+    groups = arguments.get("groups", 1)
+    if type(groups) is not int or groups < 1:
+        return 0
+    bias = _product(arguments, "out_channels") if _on(arguments, "bias") else 0
+    return _product(arguments, "in_channels", "out_channels", "kernel_size") // groups + bias
+
+
 _SIZES: dict[str, Callable[[Arguments], int]] = {
     "BatchNorm1d": _batch_norm,
+    "Conv1d": _convolution,
+    "Conv2d": _convolution,
+    "Conv3d": _convolution,
+    "ConvTranspose1d": _convolution,
+    "ConvTranspose2d": _convolution,
     "DropConnectLinear": _dense,
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
     "LayerNorm": _layer_norm,

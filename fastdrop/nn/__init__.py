@@ -15,6 +15,7 @@ from fastdrop.nn.activation import (
 )
 from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
 from fastdrop.nn.container import ModuleList, Sequential
+from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
 from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
 from fastdrop.nn.dropconnect import DropConnectLinear, WeightDrop
 from fastdrop.nn.dropout import (
@@ -57,6 +58,11 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "ConcreteDropout",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "DropBlock1d",
     "DropBlock2d",

@@ -11,6 +11,7 @@ from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.pending import run_pending
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.nn import module as structure
+from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d
 from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
 from fastdrop.nn.dropout import Dropout
 from fastdrop.nn.linear import Linear
@@ -226,7 +227,9 @@ class Sequential(_ModuleSequence):
 
 
 # Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.
-_PENDING_LAYERS = frozenset((Linear, Dropout, Identity, Sequential, *ACTIVATIONS))
+_PENDING_LAYERS = frozenset(
+    (Linear, Conv1d, Conv2d, Conv3d, Dropout, Identity, Sequential, *ACTIVATIONS)
+)
 
 
 _CACHES = ("_chain", "_plan")

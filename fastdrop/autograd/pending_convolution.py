@@ -1,0 +1,127 @@
+"""The recipe of a convolution, with what follows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import as_map, in_memory, ordered
+from fastdrop.autograd.epilogue import NONE, Epilogue
+from fastdrop.autograd.map_dropout import drop_map
+from fastdrop.autograd.memory import hold
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.pending_product import PendingProduct
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.autograd.tensor import Tensor
+
+    # Stride, dilation, zeros before and after each axis, groups, algorithm.
+    Axes = tuple[int, ...]
+    Geometry = tuple[Axes, Axes, Axes, Axes, int, int]
+
+
+class PendingConvolution(PendingProduct):
+    """epilogue(conv(x, w)), x (N, C, *size), w (O, C / groups, *kernel), result (N, O, *positions).
+
+    The result is in channels-last format, and so is x where it is read.
+
+    Attributes
+    ----------
+    x : Tensor
+    geometry : tuple
+        As `_core.conv` takes it.
+    saved : list
+        x in the order of its memory, w and the result, each None where backward does not need it;
+        only where the product is recorded.
+    """
+
+    __slots__ = ("geometry", "x")
+
+    def __init__(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        geometry: Geometry,
+        epilogue: Epilogue,
+        inputs: tuple[Tensor, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        self.x, self.weight, self.geometry = x, weight, geometry
+        self.epilogue, self.inputs, self.shape, self.thinned_passes = epilogue, inputs, shape, 0
+        self.out = self.changed = None
+        self.saved, self.freed, self.channels_last = [], False, True
+
+    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingConvolution:
+        return PendingConvolution(
+            self.x, self.weight, self.geometry, epilogue, self.inputs, self.shape
+        )
+
+    def rows_are_samples(self) -> bool:
+        return True
+
+    def free(self) -> None:
+        super().free()
+        self.x = self.weight = self.out = None  # type: ignore[assignment]
+
+    def run(self) -> Float32Array:
+        if self.out is not None:
+            return self.out
+        e, weight = self.epilogue, self.weight
+        w, b = weight._array, None if e.bias is None else e.bias._array
+        x = in_memory(ordered(self.x._strided, True))
+        groups = self.geometry[4]
+        self.check_shapes(w, b, (self.shape[1], x.shape[-1] // groups, *w.shape[2:]))
+        y = empty((self.shape[0], *self.shape[2:], self.shape[1]))
+        _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha)
+        self.out = out = as_map(y)
+        if e.drop is not None:
+            drop_map(out, out, e.drop)
+        if self.recorded:
+            self.saved = [
+                x if weight.requires_grad else None,
+                w if self.x.requires_grad else None,
+                None if e.kind == NONE else out,
+            ]
+            if self.x.requires_grad:
+                hold(self, self.x, weight)
+            else:
+                hold(self, self.x)
+        return out
+
+    def backward(self, grad: Float32Array) -> Any:
+        x_read, w_read, out = self.saved
+        x, w, geometry = self.x, self.weight, self.geometry
+        dz, db = self._gradient_of_sums(grad, out)
+        dw = dx = None
+        if w.requires_grad:
+
+            def write(to: Float32Array, accumulate: bool) -> None:
+                _core.conv_dw(to, dz, x_read, geometry, accumulate)
+
+            if isinstance(w, Parameter) and w._node is None:
+                w.gradient_into(write)
+            else:
+                dw = empty(w.shape)
+                write(dw, False)
+        if x.requires_grad:
+            dx = empty((x.shape[0], *x.shape[2:], x.shape[1]))
+            _core.conv_dx(dx, dz, w_read, geometry)
+            dx = as_map(dx)
+        return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)
+
+    def _gradient_of_sums(
+        self, grad: Float32Array, out: Float32Array | None
+    ) -> tuple[Float32Array, Float32Array | None]:
+        """The gradients of conv(x, w) + bias in the order of its memory, and of the bias."""
+        e = self.epilogue
+        drop = e.drop
+        if drop is not None and e.kind != _core.ACT_RELU:
+            masked = as_map(empty(in_memory(grad).shape))
+            drop_map(masked, grad, drop)
+            grad, drop = masked, None
+        elif drop is not None:
+            drop = (None, drop[1], drop[2])  # the zeros of the result hold the mask
+        followed = Epilogue(e.bias, e.kind, e.alpha, drop)
+        return followed.gradients(in_memory(grad), None if out is None else in_memory(out))
