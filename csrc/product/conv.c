@@ -1,86 +1,68 @@
-/* fd_conv and its gradients. */
+/* fd_conv and its gradients: chooses the algorithm. A kernel of one position at every position is a
+   plain product. */
 #include "product/conv.h"
-#include "runtime/cpu.h"
 
-/* Calls term(a, y_at, x_at, w_at) for every product of the convolution of one image: offsets of an
-   element of y, of x and of w. */
-#define FOR_EACH_TERM(s, body)                                                                     \
-    for (ptrdiff_t q0 = 0; q0 < fd_conv_length(s, 0); q0++)                                        \
-        for (ptrdiff_t q1 = 0; q1 < fd_conv_length(s, 1); q1++)                                    \
-            for (ptrdiff_t q2 = 0; q2 < fd_conv_length(s, 2); q2++)                                \
-                for (ptrdiff_t o = 0; o < (s)->outputs; o++)                                       \
-                    for (ptrdiff_t c = 0; c < (s)->channels / (s)->groups; c++)                    \
-                        for (ptrdiff_t j0 = 0; j0 < (s)->kernel[0]; j0++)                          \
-                            for (ptrdiff_t j1 = 0; j1 < (s)->kernel[1]; j1++)                      \
-                                for (ptrdiff_t j2 = 0; j2 < (s)->kernel[2]; j2++) {                \
-                                    const ptrdiff_t p0 = q0 * (s)->stride[0] - (s)->before[0] +    \
-                                                         (s)->dilation[0] * j0,                    \
-                                                    p1 = q1 * (s)->stride[1] - (s)->before[1] +    \
-                                                         (s)->dilation[1] * j1,                    \
-                                                    p2 = q2 * (s)->stride[2] - (s)->before[2] +    \
-                                                         (s)->dilation[2] * j2;                    \
-                                    if (p0 < 0 || p0 >= (s)->size[0] || p1 < 0 ||                  \
-                                        p1 >= (s)->size[1] || p2 < 0 || p2 >= (s)->size[2])        \
-                                        continue;                                                  \
-                                    const ptrdiff_t per = (s)->channels / (s)->groups,             \
-                                                    group = o / ((s)->outputs / (s)->groups),      \
-                                                    y_at = ((q0 * fd_conv_length(s, 1) + q1) *     \
-                                                                fd_conv_length(s, 2) +             \
-                                                            q2) *                                  \
-                                                               (s)->outputs +                      \
-                                                           o,                                      \
-                                                    x_at = ((p0 * (s)->size[1] + p1) *             \
-                                                                (s)->size[2] +                     \
-                                                            p2) *                                  \
-                                                               (s)->channels +                     \
-                                                           group * per + c,                        \
-                                                    w_at = (((o * per + c) * (s)->kernel[0] +      \
-                                                             j0) *                                 \
-                                                                (s)->kernel[1] +                   \
-                                                            j1) *                                  \
-                                                               (s)->kernel[2] +                    \
-                                                           j2;                                     \
-                                    body;                                                          \
-                                }
+static int is_product(const fd_conv_shape *s) {
+    for (int i = 0; i < 3; i++)
+        if (s->kernel[i] != 1 || s->stride[i] != 1 || s->before[i] || s->after[i]) return 0;
+    return s->groups == 1;
+}
 
-static ptrdiff_t pixels(const fd_conv_shape *s) { return s->size[0] * s->size[1] * s->size[2]; }
+/* c = op(a) b, a (rows x k) or its transpose. */
+static fd_product product(const fd_conv_shape *s) {
+    return (fd_product){.m = s->images * fd_conv_positions(s), .repeat = 1};
+}
+
+/* Whether an array of the call has no elements. */
+static int is_empty(const fd_conv_shape *s) {
+    return s->images == 0 || fd_conv_positions(s) == 0 || s->outputs == 0;
+}
 
 int fd_conv(const fd_conv_args *a) {
     const fd_conv_shape *s = &a->shape;
-    const ptrdiff_t y_step = fd_conv_positions(s) * s->outputs, x_step = pixels(s) * s->channels;
-    for (ptrdiff_t i = 0; i < s->images * y_step; i++)
-        a->y[i] = a->bias ? a->bias[i % s->outputs] : 0.0f;
-    for (ptrdiff_t n = 0; n < s->images; n++) {
-        float *y = a->y + n * y_step;
-        const float *x = a->x + n * x_step;
-        FOR_EACH_TERM(s, y[y_at] += x[x_at] * a->w[w_at])
+    if (is_empty(s)) return FD_OK;
+    if (is_product(s)) {
+        fd_product p = product(s);
+        p.c = a->y, p.a = a->x, p.b = a->w, p.tb = 1, p.bias = a->bias;
+        p.n = p.ldc = s->outputs, p.k = p.lda = p.ldb = s->channels;
+        p.act = a->act, p.alpha = a->alpha;
+        return fd_gemm(&p);
     }
-    fd_act_args act = {
-        .y = a->y, .z = a->y, .n = s->images * y_step, .kind = a->act, .alpha = a->alpha};
+    int status = fd_conv_direct(a);
+    if (status != FD_OK || a->act == FD_NONE || a->act == FD_RELU) return status;
+    fd_act_args act = {.y = a->y,
+                       .z = a->y,
+                       .n = s->images * fd_conv_positions(s) * s->outputs,
+                       .kind = a->act,
+                       .alpha = a->alpha};
     return fd_act(&act);
 }
 
 int fd_conv_dx(const fd_conv_dx_args *a) {
     const fd_conv_shape *s = &a->shape;
-    const ptrdiff_t y_step = fd_conv_positions(s) * s->outputs, x_step = pixels(s) * s->channels;
-    memset(a->dx, 0, (size_t)(s->images * x_step) * sizeof(float));
-    for (ptrdiff_t n = 0; n < s->images; n++) {
-        const float *dy = a->dy + n * y_step;
-        float *dx = a->dx + n * x_step;
-        FOR_EACH_TERM(s, dx[x_at] += dy[y_at] * a->w[w_at])
+    if (is_empty(s)) {
+        const ptrdiff_t n = s->images * s->size[0] * s->size[1] * s->size[2] * s->channels;
+        if (n > 0) memset(a->dx, 0, (size_t)n * sizeof(float));
+        return FD_OK;
     }
-    return FD_OK;
+    if (!is_product(s)) return fd_conv_direct_dx(a);
+    fd_product p = product(s);
+    p.c = a->dx, p.a = a->dy, p.b = a->w;
+    p.n = p.ldc = p.ldb = s->channels, p.k = p.lda = s->outputs;
+    return fd_gemm(&p);
 }
 
 int fd_conv_dw(const fd_conv_dw_args *a) {
     const fd_conv_shape *s = &a->shape;
-    const ptrdiff_t y_step = fd_conv_positions(s) * s->outputs, x_step = pixels(s) * s->channels,
-                    taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
-    if (!a->accumulate)
-        memset(a->dw, 0, (size_t)(s->outputs * (s->channels / s->groups) * taps) * sizeof(float));
-    for (ptrdiff_t n = 0; n < s->images; n++) {
-        const float *dy = a->dy + n * y_step, *x = a->x + n * x_step;
-        FOR_EACH_TERM(s, a->dw[w_at] += dy[y_at] * x[x_at])
+    if (is_empty(s)) {
+        const ptrdiff_t taps = s->kernel[0] * s->kernel[1] * s->kernel[2],
+                        n = s->outputs * (s->channels / s->groups) * taps;
+        if (n > 0 && !a->accumulate) memset(a->dw, 0, (size_t)n * sizeof(float));
+        return FD_OK;
     }
-    return FD_OK;
+    if (!is_product(s)) return fd_conv_direct_dw(a);
+    fd_product p = product(s);
+    p.c = a->dw, p.a = a->dy, p.ta = 1, p.b = a->x, p.k = p.m, p.accumulate = a->accumulate;
+    p.m = p.lda = s->outputs, p.n = p.ldc = p.ldb = s->channels;
+    return fd_gemm(&p);
 }

@@ -29,8 +29,13 @@ enum {
        of A (14 rows of 384 floats: 21 KiB) fits a first cache of 32 KiB. The value is the same for
        every instruction set; one that needs another value gets a field in fd_table. */
     FD_PIECE_OF_K = 384,
-    FD_PIECE_UNIT = 16,  /* pieces of k are multiples of this, but for the last */
-    FD_SUM_BLOCK = 65536 /* elements of a partial sum of squares */
+    FD_PIECE_UNIT = 16,   /* pieces of k are multiples of this, but for the last */
+    FD_SUM_BLOCK = 65536, /* elements of a partial sum of squares */
+
+    /* Convolution: which windows and positions make a chain. */
+    FD_BAND = 1 << 16,      /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
+    FD_WEIGHT_PIXELS = 512, /* positions that a weight gradient packs at a time */
+    FD_SHORT_RUN = 32,      /* shorter runs of a convolution's window are copied side by side */
 };
 
 /* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
@@ -50,6 +55,7 @@ enum {
     FD_TILE_N_MOST = 64, /* nor a wider one; also the floats that a vector may read past a panel */
     FD_ROW_PAD = 16,     /* floats between rows of a packed operand, so that rows whose length is a
                             power of two do not share cache sets */
+    FD_CONV_PANELS = 1 << 17, /* floats of a convolution's packed weights: 1/4 of it */
     FD_PACKING_COST = 8, /* packing an element of B costs about as much as so many multiply-adds */
     FD_THIN_COST = 16,   /* the same for thinned weights, whose rows are compressed first */
 

@@ -1,0 +1,269 @@
+/* Direct convolution, forward and the gradient for the input: the register tile of the matrix
+   product, whose rows are the windows of neighbouring positions in a padded band. The gradient for
+   the input is a convolution of dy with the kernel turned round; with a stride S along an axis it
+   is S of them, one for each position modulo S. */
+#include "product/conv.h"
+#include "kernels/table.h"
+#include "runtime/cpu.h"
+#include "runtime/parallel.h"
+#include "runtime/tuning.h"
+
+/* One convolution of a group of channels. */
+typedef struct {
+    const fd_table *k;
+    fd_window window;
+    fd_band band;
+    ptrdiff_t images, outputs;
+    const float *w; /* output o, channel c, tap t at w[o*w_o + c*w_c + sum of t[i]*w_t[i]] */
+    ptrdiff_t w_o, w_c, w_t[3];
+    float *y; /* output 0 of position 0 */
+    ptrdiff_t y_image, y_step[3];
+    const float *bias;
+    int relu;
+    ptrdiff_t columns;    /* outputs whose panels are packed at a time */
+    ptrdiff_t begin, end; /* the chunk, in images */
+    int shares;           /* threads among which the outputs of an image are divided */
+} conv_work;
+
+static ptrdiff_t width_of(const conv_work *c) { return c->k->tile_n; }
+
+/* Numbers of a window. */
+static ptrdiff_t depth(const conv_work *c) { return c->band.run * c->band.runs; }
+
+typedef struct {
+    float *panels, *rows, *band, *matrix;
+} conv_room;
+
+static size_t carve(conv_room *to, char *from, const conv_work *c) {
+    const size_t line = FD_CACHE_LINE / sizeof(float),
+                 sizes[4] = {(size_t)(c->columns * depth(c)) + FD_TILE_N_MOST,
+                             (size_t)(width_of(c) * depth(c)) + FD_TILE_N_MOST, c->band.floats,
+                             c->band.matrix};
+    float *at[4];
+    size_t used = 0;
+    for (int i = 0; i < 4; i++) {
+        at[i] = (float *)(void *)from + used;
+        used += (sizes[i] + line - 1) / line * line;
+    }
+    if (to) *to = (conv_room){at[0], at[1], at[2], at[3]};
+    return used * sizeof(float);
+}
+
+/* Packs the kernels of outputs [o, o + n): the panels of the first run, of the second, and so on.
+   Between two runs stand columns * run floats. */
+static void pack(const conv_work *c, const conv_room *room, ptrdiff_t o, ptrdiff_t n) {
+    const ptrdiff_t width = width_of(c), run = c->band.run, all = depth(c),
+                    channels = c->window.channels, *taps = c->window.taps;
+    for (ptrdiff_t j = 0; j < n; j += width) {
+        const ptrdiff_t some = fd_min(width, n - j);
+        for (ptrdiff_t i = 0; i < some; i++) {
+            const float *from = c->w + (o + j + i) * c->w_o;
+            float *to = room->rows + i * all;
+            for (ptrdiff_t t0 = 0; t0 < taps[0]; t0++)
+                for (ptrdiff_t t1 = 0; t1 < taps[1]; t1++)
+                    for (ptrdiff_t t2 = 0; t2 < taps[2]; t2++) {
+                        const float *tap = from + t0 * c->w_t[0] + t1 * c->w_t[1] + t2 * c->w_t[2];
+                        for (ptrdiff_t k = 0; k < channels; k++) *to++ = tap[k * c->w_c];
+                    }
+        }
+        for (ptrdiff_t r = 0; r < c->band.runs; r++)
+            c->k->pack_panels_t(room->panels + r * c->columns * run + j * run, run * width,
+                                room->rows + r * run, all, run, some);
+    }
+}
+
+/* A row of output positions, from the band or the matrix; n outputs from o on. */
+static void row_of_positions(const conv_work *c, const conv_room *room, float *y, ptrdiff_t row,
+                             ptrdiff_t o, ptrdiff_t n) {
+    const fd_window *w = &c->window;
+    const ptrdiff_t width = width_of(c), run = c->band.run, count = w->count[2],
+                    tiles = fd_ceil_div(count, c->k->tile_m);
+    if (c->band.gathered) fd_band_gather(w, &c->band, room->matrix, room->band, row);
+    fd_tile t = {.k = run,
+                 .lda = c->band.gathered ? run : w->step[2] * w->channels,
+                 .a_rows = 1,
+                 .ldc = c->y_step[2]};
+    for (ptrdiff_t tile = 0; tile < tiles; tile++) {
+        const ptrdiff_t q = count * tile / tiles;
+        t.mr = count * (tile + 1) / tiles - q;
+        for (ptrdiff_t j = 0; j < n; j += width) {
+            t.n = fd_min(width, n - j);
+            t.c = y + q * t.ldc + j;
+            for (ptrdiff_t r = 0; r < c->band.runs; r++) {
+                const int last = r + 1 == c->band.runs;
+                t.a = q * t.lda + (c->band.gathered
+                                       ? room->matrix
+                                       : room->band + fd_band_run(w, &c->band, r, row));
+                t.b = room->panels + r * c->columns * run + j * run;
+                t.add = r > 0;
+                t.bias = last && c->bias ? c->bias + o + j : NULL;
+                t.relu = last && c->relu;
+                c->k->gemm_tile(&t);
+            }
+        }
+    }
+}
+
+static void conv_task(const fd_region *region, int thread, void *context) {
+    const conv_work *c = context;
+    conv_room room;
+    carve(&room, region->workspace + (size_t)thread * region->stride, c);
+    const ptrdiff_t shares = c->shares, parts = region->threads / shares, part = thread / shares;
+    if (part >= parts) return;
+    const ptrdiff_t images = c->end - c->begin, first = c->begin + fd_cut(images, parts, part, 1),
+                    end = c->begin + fd_cut(images, parts, part + 1, 1),
+                    o_first = fd_cut(c->outputs, shares, thread % shares, width_of(c)),
+                    o_end = fd_cut(c->outputs, shares, thread % shares + 1, width_of(c));
+    if (first >= end) return;
+    const fd_window *w = &c->window;
+    for (ptrdiff_t o = o_first; o < o_end; o += c->columns) {
+        const ptrdiff_t n = fd_min(c->columns, o_end - o);
+        pack(c, &room, o, n);
+        for (ptrdiff_t image = first; image < end; image++)
+            for (ptrdiff_t q0 = 0; q0 < w->count[0]; q0++)
+                for (ptrdiff_t q1 = 0; q1 < w->count[1]; q1 += c->band.rows) {
+                    const ptrdiff_t rows = fd_min(c->band.rows, w->count[1] - q1);
+                    fd_band_fill(w, &c->band, room.band, image, q0, q1, rows);
+                    for (ptrdiff_t r = 0; r < rows; r++)
+                        row_of_positions(c, &room,
+                                         c->y + image * c->y_image + q0 * c->y_step[0] +
+                                             (q1 + r) * c->y_step[1] + o,
+                                         r, o, n);
+                }
+    }
+}
+
+static int run(conv_work *c) {
+    const ptrdiff_t *count = c->window.count, positions = count[0] * count[1] * count[2];
+    if (c->images == 0 || positions == 0 || c->outputs == 0) return FD_OK;
+    c->k = fd_kernels();
+    c->band = fd_band_of(&c->window);
+    const ptrdiff_t width = width_of(c), fit = FD_CONV_PANELS / depth(c) / width * width;
+    c->columns = fd_max(width, fd_min(fit, fd_round_up(c->outputs, width)));
+    const double work = (double)positions * (double)depth(c) * (double)c->outputs;
+    ptrdiff_t chunk = (ptrdiff_t)(FD_PRODUCT_CHUNK / work);
+    chunk = fd_max(1, fd_min(chunk, c->images));
+    for (c->begin = 0; c->begin < c->images; c->begin = c->end) {
+        c->end = fd_min(c->images, c->begin + chunk);
+        const ptrdiff_t images = c->end - c->begin;
+        fd_region region;
+        int status = fd_begin(&region, (ptrdiff_t)(work * (double)images / FD_PRODUCT_GRAIN) + 1,
+                              carve(NULL, NULL, c));
+        if (status != FD_OK) return status;
+        c->shares = images >= region.threads
+                        ? 1
+                        : (int)fd_min(region.threads / images, fd_ceil_div(c->outputs, width));
+        fd_run(&region, conv_task, c, 1);
+        fd_end(&region);
+        if (c->end < c->images && fd_interrupted()) return FD_INTERRUPTED;
+    }
+    return FD_OK;
+}
+
+int fd_conv_direct(const fd_conv_args *a) {
+    const fd_conv_shape *s = &a->shape;
+    const ptrdiff_t channels = s->channels / s->groups, outputs = s->outputs / s->groups,
+                    taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
+    conv_work c = {.images = s->images,
+                   .outputs = outputs,
+                   .w_o = channels * taps,
+                   .w_c = taps,
+                   .w_t = {s->kernel[1] * s->kernel[2], s->kernel[2], 1},
+                   .y_image = fd_conv_positions(s) * s->outputs,
+                   .y_step = {fd_conv_length(s, 1) * fd_conv_length(s, 2) * s->outputs,
+                              fd_conv_length(s, 2) * s->outputs, s->outputs},
+                   .relu = a->act == FD_RELU,
+                   .window = {.pitch = s->channels, .channels = channels}};
+    for (int i = 0; i < 3; i++) {
+        c.window.size[i] = s->size[i];
+        c.window.count[i] = fd_conv_length(s, i);
+        c.window.step[i] = s->stride[i];
+        c.window.origin[i] = -s->before[i];
+        c.window.taps[i] = s->kernel[i];
+        c.window.dilation[i] = s->dilation[i];
+    }
+    for (ptrdiff_t group = 0; group < s->groups; group++) {
+        c.window.x = a->x + group * channels;
+        c.w = a->w + group * outputs * c.w_o;
+        c.y = a->y + group * outputs;
+        c.bias = a->bias ? a->bias + group * outputs : NULL;
+        int status = run(&c);
+        if (status != FD_OK) return status;
+    }
+    return FD_OK;
+}
+
+/* The taps that meet the positions p of the input with (p + before) % stride == phase, along one
+   axis: tap first + i * every for i < taps, and position (p + before - phase) / stride - shift - i
+   * dilation of the output. taps is 0 where there is none. */
+typedef struct {
+    ptrdiff_t first, every, taps, shift, dilation;
+} phase_taps;
+
+static phase_taps taps_of_phase(const fd_conv_shape *s, int axis, ptrdiff_t phase) {
+    const ptrdiff_t stride = s->stride[axis], dilation = s->dilation[axis];
+    ptrdiff_t a = stride, b = dilation;
+    while (b) {
+        const ptrdiff_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    phase_taps t = {.every = stride / a, .dilation = dilation / a};
+    while (t.first < s->kernel[axis] && t.first * dilation % stride != phase) t.first++;
+    if (t.first < s->kernel[axis]) {
+        t.taps = (s->kernel[axis] - 1 - t.first) / t.every + 1;
+        t.shift = (t.first * dilation - phase) / stride;
+    }
+    return t;
+}
+
+int fd_conv_direct_dx(const fd_conv_dx_args *a) {
+    const fd_conv_shape *s = &a->shape;
+    const ptrdiff_t channels = s->channels / s->groups, outputs = s->outputs / s->groups,
+                    taps = s->kernel[0] * s->kernel[1] * s->kernel[2],
+                    w_t[3] = {s->kernel[1] * s->kernel[2], s->kernel[2], 1},
+                    x_step[3] = {s->size[1] * s->size[2] * s->channels, s->size[2] * s->channels,
+                                 s->channels};
+    conv_work c = {.images = s->images,
+                   .outputs = channels,
+                   .w_o = taps,
+                   .w_c = channels * taps,
+                   .y_image = s->size[0] * x_step[0],
+                   .window = {.pitch = s->outputs, .channels = outputs}};
+    for (int i = 0; i < 3; i++) {
+        c.window.size[i] = fd_conv_length(s, i);
+        c.window.step[i] = 1;
+        c.y_step[i] = x_step[i] * s->stride[i];
+    }
+    const ptrdiff_t phases = s->stride[0] * s->stride[1] * s->stride[2];
+    if (phases > 1) /* some may have no taps */
+        memset(a->dx, 0, (size_t)(s->images * c.y_image) * sizeof(float));
+    for (ptrdiff_t group = 0; group < s->groups; group++) {
+        for (ptrdiff_t phase = 0; phase < phases; phase++) {
+            const ptrdiff_t at[3] = {phase / (s->stride[1] * s->stride[2]),
+                                     phase / s->stride[2] % s->stride[1], phase % s->stride[2]};
+            c.w = a->w + group * outputs * c.w_c;
+            c.y = a->dx + group * channels;
+            int empty = 0;
+            for (int i = 0; i < 3; i++) {
+                const phase_taps t = taps_of_phase(s, i, at[i]);
+                /* positions p = q * stride + at - before of the input, q from `first` on */
+                const ptrdiff_t first = fd_ceil_div(fd_max(0, s->before[i] - at[i]), s->stride[i]),
+                                reach = s->size[i] - 1 + s->before[i] - at[i];
+                c.window.count[i] = reach < 0 ? 0 : fd_max(0, reach / s->stride[i] - first + 1);
+                c.window.taps[i] = t.taps;
+                c.window.dilation[i] = t.dilation;
+                c.window.origin[i] = first - t.shift - t.dilation * (t.taps - 1);
+                c.w += (t.first + t.every * (t.taps - 1)) * w_t[i]; /* the last tap comes first */
+                c.w_t[i] = -t.every * w_t[i];
+                c.y += (first * s->stride[i] + at[i] - s->before[i]) * x_step[i];
+                empty |= t.taps == 0 || c.window.count[i] == 0;
+            }
+            if (empty) continue;
+            c.window.x = a->dy + group * outputs;
+            int status = run(&c);
+            if (status != FD_OK) return status;
+        }
+    }
+    return FD_OK;
+}
