@@ -129,8 +129,8 @@ def _check_weight(w: Tensor, b: Tensor | None, axes: int, layout: str) -> None:
 
 _DOC = """Convolution (cross-correlation) of maps {layout}.
 
-    y[n, o, q] = bias[o] + sum over c, j of weight[o, c, j] x[n, c, q * stride - padding + dilation * j],
-    with the channels c of the group of o, and 0 outside of the map.
+    y[n, o, q] = bias[o] + sum over c, j of weight[o, c, j] x[n, c, p(q, j)], p(q, j) = q * stride -
+    padding + dilation * j, with the channels c of the group of o, and 0 outside of the map.
 
     Parameters
     ----------
@@ -301,10 +301,10 @@ def _record_transposed(
     return record(as_map(out), inputs, backward, saved)
 
 
-_DOC_TRANSPOSED = """Transposed convolution of maps {layout}: the gradient of a convolution for its input.
+_DOC_TRANSPOSED = """Transposed convolution of maps {layout}: the gradient of a convolution.
 
-    Each x[n, c, q] adds weight[c, o, j] x[n, c, q] to y[n, o, q * stride - padding + dilation * j]. The
-    result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+    Each x[n, c, q] adds weight[c, o, j] x[n, c, q] to y[n, o, q * stride - padding + dilation * j].
+    The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
     elements along each axis.
 
     Parameters

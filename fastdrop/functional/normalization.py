@@ -9,6 +9,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop._utils.memory_format import in_memory, is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -16,6 +17,8 @@ from fastdrop.random import CannotCarry
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
+
+_BLOCK = 256  # rows of a block of a sum
 
 
 @carries
@@ -182,7 +185,7 @@ def batch_norm(
     axes, shape = (0, *range(2, x.ndim)), (1, channels, *[1] * (x.ndim - 2))
     if not training and mean_ is not None and var_ is not None:
         scale: Any = 1.0 / np.sqrt(var_._array.reshape(shape) + np.float32(eps))
-        y = (x._array - mean_._array.reshape(shape)) * scale
+        y = (x._strided - mean_._array.reshape(shape)) * scale
         return _affine(y, x, w, b, shape, axes, lambda g, normal: g * scale)
     if type(x) is PassTensor:
         raise CannotCarry("normalisation by the batch's statistics")
@@ -191,7 +194,7 @@ def batch_norm(
         raise ValueError(
             f"input must have more than one value a channel in training, got shape {x.shape}"
         )
-    normal, average, variance, inverse = _normalised(x._array, axes, eps)
+    normal, average, variance, inverse = _normalised(x._strided, axes, eps)
     if training and mean_ is not None and var_ is not None:
         rate = np.float32(0.1 if momentum is None else momentum)
         unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
@@ -221,20 +224,42 @@ def _normalised(
     x: Float32Array, axes: tuple[int, ...], eps: float
 ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
     """(x - mean) / sqrt(var + eps) over the axes, mean, biased variance, 1 / sqrt(var + eps)."""
-    average = x.mean(axes, keepdims=True, dtype=np.float32)
+    average = _mean(x, axes)
     centred = x - average
-    variance = np.mean(centred * centred, axes, keepdims=True)
+    variance = _mean(centred * centred, axes)
     inverse = 1.0 / np.sqrt(variance + np.float32(eps))
     return centred * inverse, average, variance, inverse
+
+
+def _mean(x: Float32Array, axes: tuple[int, ...]) -> Float32Array:
+    """The mean over the axes, which keep the length 1."""
+    if not is_channels_last(x):
+        mean: Float32Array = x.mean(axes, keepdims=True, dtype=np.float32)
+        return mean
+    count = x.size // x.shape[1]
+    return (_sum(x, axes) / np.float32(count)).reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def _sum(x: Float32Array, axes: tuple[int, ...]) -> Float32Array:
+    """The sum over the axes: all but the channel where x is channels-last.
+
+    There NumPy would add row after row in float32; sums of blocks are added in float64.
+    """
+    if not is_channels_last(x):
+        total: Float32Array = x.sum(axes)
+        return total
+    rows = in_memory(x).reshape(-1, x.shape[1])
+    whole = len(rows) // _BLOCK * _BLOCK
+    parts = rows[:whole].reshape(-1, _BLOCK, rows.shape[1]).sum(1)
+    sums = parts.sum(0, dtype=np.float64) + rows[whole:].sum(0, dtype=np.float64)
+    return sums.astype(np.float32)
 
 
 def _normalised_backward(
     g: Float32Array, normal: Float32Array, inverse: Float32Array, axes: tuple[int, ...]
 ) -> Float32Array:
     """The gradient of x, from g, the gradient of the normalised x."""
-    dx: Float32Array = inverse * (
-        g - g.mean(axes, keepdims=True) - normal * (g * normal).mean(axes, keepdims=True)
-    )
+    dx: Float32Array = inverse * (g - _mean(g, axes) - normal * _mean(g * normal, axes))
     return dx
 
 
@@ -270,9 +295,9 @@ def _affine(
     def backward(g: Float32Array, normal: Float32Array, w: Float32Array | None) -> Any:
         grads = [through(g if w is None else g * w, normal) if x.requires_grad else None]
         if weight is not None:
-            grads.append((g * normal).sum(axes).reshape(weight.shape))
+            grads.append(_sum(g * normal, axes).reshape(weight.shape))
         if bias is not None:
-            grads.append(g.sum(axes).reshape(bias.shape))
+            grads.append(_sum(g, axes).reshape(bias.shape))
         return grads
 
     return record(y, inputs, backward, (normal, w))

@@ -9,6 +9,7 @@ from fastdrop import nn
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating, training
 from fastdrop.nn.module import checked_module
+from fastdrop.nn.normalization import BatchNorm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,9 +69,7 @@ def recalibrate_batchnorm(
     True
     """
     checked_module(model, "model")
-    layers = [
-        m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.running_mean is not None
-    ]
+    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.running_mean is not None]
     if not layers:
         raise ValueError("model must have a batch norm with running statistics")
     before = [
@@ -100,7 +99,7 @@ def recalibrate_batchnorm(
     return model
 
 
-def _statistics(layer: nn.BatchNorm1d) -> list[npt.NDArray[Any]]:
+def _statistics(layer: BatchNorm) -> list[npt.NDArray[Any]]:
     """The running mean, the running variance and the number of batches of a layer."""
     mean, variance, batches = layer.running_mean, layer.running_var, layer.num_batches_tracked
     assert mean is not None and variance is not None and batches is not None

@@ -27,6 +27,8 @@ LAYERS: dict[str, type[nn.Module]] = {
         *ACTIVATIONS.values(),
         nn.AlphaDropout,
         nn.BatchNorm1d,
+        nn.BatchNorm2d,
+        nn.BatchNorm3d,
         nn.ConcreteDropout,
         nn.Conv1d,
         nn.Conv2d,

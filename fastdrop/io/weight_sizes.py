@@ -85,6 +85,8 @@ def _convolution(arguments: Arguments) -> int:
 
 _SIZES: dict[str, Callable[[Arguments], int]] = {
     "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "BatchNorm3d": _batch_norm,
     "Conv1d": _convolution,
     "Conv2d": _convolution,
     "Conv3d": _convolution,

@@ -44,7 +44,7 @@ from fastdrop.nn.loss import (
 )
 from fastdrop.nn.module import Module
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
-from fastdrop.nn.normalization import BatchNorm1d, LayerNorm
+from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedLinear
@@ -57,6 +57,8 @@ __all__ = [
     "AlphaDropout",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "ConcreteDropout",
     "Conv1d",
     "Conv2d",

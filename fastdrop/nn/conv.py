@@ -128,12 +128,13 @@ class _ConvNd(_Convolution):
 
 _DOC = """Convolution of maps {layout}.
 
-    ``y[n, o, q] = bias[o] + sum over c, j of weight[o, c, j] x[n, c, q * stride - padding + dilation * j]``,
-    with the channels c of the group of o. Output (N, out_channels, ...) in channels-last memory, with
+    ``y[n, o, q] = bias[o] + sum over c, j of weight[o, c, j] x[n, c, p(q, j)]``, where
+    ``p(q, j) = q * stride - padding + dilation * j``, with the channels c of the group of o. Output
+    (N, out_channels, ...) in channels-last memory, with
     ``(size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1`` elements along each axis.
 
-    In a `Sequential`, an activation and a dropout right after it become part of the same product. The
-    initial weights have the distribution of PyTorch's, but come from fastdrop's generator.
+    In a `Sequential`, an activation and a dropout right after it become part of the same product.
+    The initial weights have the distribution of PyTorch's, but come from fastdrop's generator.
 
     Parameters
     ----------
@@ -239,7 +240,7 @@ class _ConvTransposeNd(_Convolution):
         return ", ".join([*self._first(), *padding, *more, *self._more()])
 
 
-_DOC_TRANSPOSED = """Transposed convolution of maps {layout}: the gradient of a convolution as a layer.
+_DOC_TRANSPOSED = """Transposed convolution of maps {layout}: the gradient of a convolution.
 
     Each ``x[n, c, q]`` adds ``weight[c, o, j] x[n, c, q]`` to
     ``y[n, o, q * stride - padding + dilation * j]``. Output (N, out_channels, ...) in channels-last
@@ -268,7 +269,7 @@ _DOC_TRANSPOSED = """Transposed convolution of maps {layout}: the gradient of a 
     Attributes
     ----------
     weight : Parameter (in_channels, out_channels / groups, *kernel_size)
-        Uniform in ±1 / sqrt(fan_in) at first, where fan_in is out_channels / groups times the kernel.
+        Uniform in ±1 / sqrt(fan_in) at first; fan_in is out_channels / groups times the kernel.
     bias : Parameter (out_channels,) or None
         Uniform in the same interval at first.
 

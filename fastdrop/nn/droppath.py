@@ -12,7 +12,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.droppath import add_to_rows, gather_rows, path_mask
 from fastdrop.nn.module import Module
-from fastdrop.nn.normalization import BatchNorm1d
+from fastdrop.nn.normalization import BatchNorm
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
@@ -179,7 +179,7 @@ class Residual(_PathLayer):
         self.add_module("shortcut", shortcut)
 
     def _needs_all_samples(self) -> bool:
-        return any(m.training and isinstance(m, BatchNorm1d) for m in self.branch.modules())
+        return any(m.training and isinstance(m, BatchNorm) for m in self.branch.modules())
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")

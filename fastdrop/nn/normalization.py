@@ -97,7 +97,76 @@ class LayerNorm(Module):
         )
 
 
-class BatchNorm1d(Module):
+class BatchNorm(Module):
+    """Batch norm of arrays with one of `layouts`, which are (number of axes, shape after C)."""
+
+    layouts: tuple[tuple[int, str], ...]
+    momentum: float | None
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: npt.NDArray[np.int64] | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = check.integer(num_features, "num_features")
+        self.eps = check.real(eps, "eps", low=0.0)
+        self.momentum = (
+            None if momentum is None else check.real(momentum, "momentum", low=0.0, high=1.0)
+        )
+        self.affine = check.flag(affine, "affine")
+        self.track_running_stats = check.flag(track_running_stats, "track_running_stats")
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        tracked = track_running_stats
+        self.register_buffer(
+            "running_mean", np.zeros(num_features, np.float32) if tracked else None
+        )
+        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        input = as_tensor(input, "input")
+        shape = input.shape
+        if len(shape) not in dict(self.layouts) or shape[1] != self.num_features:
+            layouts = " or ".join(f"(N, {self.num_features}{more})" for _, more in self.layouts)
+            raise ValueError(f"input must have shape {layouts}, got {shape}")
+        batches = self.num_batches_tracked if self.training and self.track_running_stats else None
+        if batches is not None and not batches.flags.writeable:
+            raise ValueError("num_batches_tracked must be writable, got a read-only array")
+        momentum = self.momentum
+        if batches is not None and momentum is None:
+            momentum = 1.0 / (float(batches) + 1.0)
+        y = F.batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            momentum,
+            self.eps,
+        )
+        if batches is not None:
+            batches[...] += 1
+        return y
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(BatchNorm):
     """Normalises each feature over the batch.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training mean and (biased) variance are
@@ -153,68 +222,122 @@ class BatchNorm1d(Module):
     1
     """
 
-    momentum: float | None
-    weight: Parameter | None
-    bias: Parameter | None
-    running_mean: Tensor | None
-    running_var: Tensor | None
-    num_batches_tracked: npt.NDArray[np.int64] | None
+    layouts = ((2, ""), (3, ", L"))
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-    ) -> None:
-        super().__init__()
-        self.num_features = check.integer(num_features, "num_features")
-        self.eps = check.real(eps, "eps", low=0.0)
-        self.momentum = (
-            None if momentum is None else check.real(momentum, "momentum", low=0.0, high=1.0)
-        )
-        self.affine = check.flag(affine, "affine")
-        self.track_running_stats = check.flag(track_running_stats, "track_running_stats")
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
-        tracked = track_running_stats
-        self.register_buffer(
-            "running_mean", np.zeros(num_features, np.float32) if tracked else None
-        )
-        self.register_buffer("running_var", np.ones(num_features, np.float32) if tracked else None)
-        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
 
-    def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        input = as_tensor(input, "input")
-        shape = input.shape
-        if len(shape) not in (2, 3) or shape[1] != self.num_features:
-            raise ValueError(
-                f"input must have shape (N, {self.num_features}) or "
-                f"(N, {self.num_features}, L), got {shape}"
-            )
-        batches = self.num_batches_tracked if self.training and self.track_running_stats else None
-        if batches is not None and not batches.flags.writeable:
-            raise ValueError("num_batches_tracked must be writable, got a read-only array")
-        momentum = self.momentum
-        if batches is not None and momentum is None:
-            momentum = 1.0 / (float(batches) + 1.0)
-        y = F.batch_norm(
-            input,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            momentum,
-            self.eps,
-        )
-        if batches is not None:
-            batches[...] += 1
-        return y
+class BatchNorm2d(BatchNorm):
+    """Normalises each channel over the batch and the positions.
 
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
-        )
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training mean and (biased) variance are
+    those of the batch, and the running statistics move towards them; in evaluation the running
+    statistics are used. Input and output (N, num_features, H, W).
+
+    Dropout before batch norm changes the variance between training and evaluation: put dropout
+    after it, or call `fastdrop.recalibrate_batchnorm` after training.
+
+    Difference from ``torch.nn.BatchNorm2d``: no ``device`` and ``dtype``.
+
+    Parameters
+    ----------
+    num_features : int
+        C of inputs (N, C, H, W).
+    eps : float, at least 0
+        Added to the variance.
+    momentum : float in [0, 1], or None
+        Weight of a batch's statistics when the running ones are updated. None: they are the mean
+        over all batches so far.
+    affine : bool
+        Whether to learn `weight` and `bias`.
+    track_running_stats : bool
+        Whether to keep running statistics for evaluation; without them the statistics of the
+        batch are used in evaluation too.
+
+    Attributes
+    ----------
+    weight : Parameter (num_features,) or None
+        Ones at first.
+    bias : Parameter (num_features,) or None
+        Zeros at first.
+    running_mean : Tensor (num_features,) or None
+        Zeros at first.
+    running_var : Tensor (num_features,) or None
+        Ones at first; unbiased.
+    num_batches_tracked : int64 array () or None
+        Number of batches that moved the running statistics.
+
+    References
+    ----------
+    Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", ICML 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> layer = nn.BatchNorm2d(3)
+    >>> layer(np.random.default_rng(0).standard_normal((10, 3, 4, 4))).shape
+    (10, 3, 4, 4)
+    >>> int(layer.num_batches_tracked)
+    1
+    """
+
+    layouts = ((4, ", H, W"),)
+
+
+class BatchNorm3d(BatchNorm):
+    """Normalises each channel over the batch and the positions.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training mean and (biased) variance are
+    those of the batch, and the running statistics move towards them; in evaluation the running
+    statistics are used. Input and output (N, num_features, D, H, W).
+
+    Dropout before batch norm changes the variance between training and evaluation: put dropout
+    after it, or call `fastdrop.recalibrate_batchnorm` after training.
+
+    Difference from ``torch.nn.BatchNorm3d``: no ``device`` and ``dtype``.
+
+    Parameters
+    ----------
+    num_features : int
+        C of inputs (N, C, D, H, W).
+    eps : float, at least 0
+        Added to the variance.
+    momentum : float in [0, 1], or None
+        Weight of a batch's statistics when the running ones are updated. None: they are the mean
+        over all batches so far.
+    affine : bool
+        Whether to learn `weight` and `bias`.
+    track_running_stats : bool
+        Whether to keep running statistics for evaluation; without them the statistics of the
+        batch are used in evaluation too.
+
+    Attributes
+    ----------
+    weight : Parameter (num_features,) or None
+        Ones at first.
+    bias : Parameter (num_features,) or None
+        Zeros at first.
+    running_mean : Tensor (num_features,) or None
+        Zeros at first.
+    running_var : Tensor (num_features,) or None
+        Ones at first; unbiased.
+    num_batches_tracked : int64 array () or None
+        Number of batches that moved the running statistics.
+
+    References
+    ----------
+    Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", ICML 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> layer = nn.BatchNorm3d(3)
+    >>> layer(np.random.default_rng(0).standard_normal((10, 3, 4, 4, 4))).shape
+    (10, 3, 4, 4, 4)
+    >>> int(layer.num_batches_tracked)
+    1
+    """
+
+    layouts = ((5, ", D, H, W"),)

@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import nn
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.normalization import BatchNorm
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -63,12 +64,12 @@ def _needs_two_samples(model: nn.Module, sample: npt.NDArray[Any]) -> bool:
     """
     modes = [(module, module.training) for module in model.modules()]
     model.train()  # a model may keep batch norms in evaluation mode
-    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d) and m.training]
+    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.training]
     for module, mode in modes:
         module.training = mode
     found: list[bool] = []
 
-    def watch(layer: nn.BatchNorm1d) -> None:
+    def watch(layer: BatchNorm) -> None:
         forward = layer.forward
 
         def noting(input: Any) -> Any:

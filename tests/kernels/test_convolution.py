@@ -46,7 +46,7 @@ def arrays(case, seed=0):
 
 def exact(case, x, w, bias, dy):
     """y, dx and dw in float64, tap by tap."""
-    n, c, o, size, kernel, stride, dilation, before, after, groups = case
+    _, c, o, size, kernel, stride, dilation, before, after, groups = case
     x, w, dy = (a.astype(np.float64) for a in (x, w, dy))
     padded = np.pad(x, ((0, 0), *zip(before, after), (0, 0)))
     y, dpadded, dw = np.zeros(dy.shape) + bias, np.zeros(padded.shape), np.zeros(w.shape)
