@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def cifar10_arrays():
         raw, at = file["jpeg_bytes"].tobytes(), file["offsets"]
         labels, train = file["labels"].astype(np.int64), file["is_train"].astype(bool)
     images = np.stack(
-        [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in zip(at, at[1:])]
+        [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(at)]
     )
     x = images.astype(np.float32)
     mean, std = x[train].mean((0, 1, 2)), x[train].std((0, 1, 2))

@@ -140,10 +140,8 @@ def run(options) -> None:
         if len(arrays) == 2:
             splits = [tuple(arrays)]
         else:
-            (x, y), fold = (
-                arrays[0],
-                np.random.default_rng(options.seed).integers(0, 10, len(parts[0][1])),
-            )
+            x, y = arrays[0]
+            fold = np.random.default_rng(options.seed).integers(0, 10, len(y))
             splits = [
                 ((x[fold != k], y[fold != k]), (x[fold == k], y[fold == k]))
                 for k in range(options.folds)

@@ -69,7 +69,7 @@ class _Block(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """ConvNeXt: a patch convolution, stages of depthwise blocks, the mean of each map, a dense layer.
+    """ConvNeXt: a patch convolution, stages of depthwise blocks, the mean of each map, and scores.
 
     Input (N, in_channels, H, W), output (N, num_classes): scores. Names and shapes in the
     state_dict are those of torchvision's ``ConvNeXt``, so its weights can be loaded.

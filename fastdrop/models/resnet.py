@@ -149,8 +149,8 @@ class ResNet(nn.Module):
         Rate of the stochastic depth of the last block. The rates of the others fall linearly to
         p / depth, as in the paper.
     drop_path_mode : {"batch", "row"}
-        "batch": one decision for the whole batch, as in the paper; a dropped branch is not computed.
-        "row": one for each sample; the branch is computed for all of them, because batch norm needs
+        "batch": one decision for the whole batch, as in the paper; a dropped branch is not
+        computed. "row": one for each sample; the branch is computed for all of them, because batch norm needs
         them.
 
     References
@@ -238,8 +238,8 @@ class ResNet(nn.Module):
 
 _SMALL = """Build the residual network with {depth} layers for images of 32 x 32.
 
-    Three stages of {blocks} basic blocks with 16, 32 and 64 channels. A shortcut between stages is a
-    convolution of 1 x 1 (the paper fills up with zeros). Input (N, in_channels, H, W), output
+    Three stages of {blocks} basic blocks with 16, 32 and 64 channels. A shortcut between stages is
+    a convolution of 1 x 1 (the paper fills up with zeros). Input (N, in_channels, H, W), output
     (N, num_classes): scores.
 
     Parameters
