@@ -150,8 +150,8 @@ class ResNet(nn.Module):
         p / depth, as in the paper.
     drop_path_mode : {"batch", "row"}
         "batch": one decision for the whole batch, as in the paper; a dropped branch is not
-        computed. "row": one for each sample; the branch is computed for all of them, because batch norm needs
-        them.
+        computed. "row": one for each sample; the branch is computed for all of them, because batch
+        norm needs them.
 
     References
     ----------
