@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import family, peers, uncertainty
+from benchmarks import convolution, family, peers, uncertainty
 from fastdrop.bench import cases
 from fastdrop.bench.cases import Case
 
@@ -128,3 +128,32 @@ for _batch in (32, 256):
     case(f"monte carlo shared batch={_batch}", uncertainty.shared, _batch)
 case("latency", uncertainty.latency)
 case("start", uncertainty.start)
+
+for _layer in convolution.LAYERS:
+    for _kind in ("forward", "data", "weight"):
+        for _algorithm in ("direct", "auto"):
+            case(
+                f"conv {_algorithm} {_layer} {_kind}",
+                convolution.layer,
+                _layer,
+                _kind,
+                _algorithm,
+                quick=False,
+            )
+for _build in (
+    convolution.max_pool,
+    convolution.max_pool_backward,
+    convolution.batch_norm,
+    convolution.batch_norm_backward,
+    convolution.map_channel_dropout,
+):
+    case(f"maps {_build.__name__}", _build, quick=False)
+for _p in (0.5, 0.1):
+    case(f"maps dropout p={_p}", convolution.map_dropout, _p, quick=False)
+for _p in (0.05, 0.1, 0.2):
+    case(f"maps dropblock p={_p}", convolution.map_block, _p, quick=False)
+case("cnn step small", convolution.step_small)
+case("cnn step resnet20", convolution.step_resnet20)
+case("cnn step lenet", convolution.step_lenet)
+case("cnn step convnext", convolution.step_convnext, quick=False)
+case("cnn monte carlo lenet", convolution.monte_carlo_lenet)

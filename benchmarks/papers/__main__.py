@@ -9,9 +9,33 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.papers import calibration, concrete, features, mnist, ood, sparse, uci_gal
+from benchmarks.papers import (
+    calibration,
+    cifar_convnet,
+    concrete,
+    features,
+    mnist,
+    mnist_cnn,
+    ood,
+    sentences,
+    sparse,
+    stochastic_depth,
+    uci_gal,
+)
 
-PAPERS = (mnist, concrete, sparse, features, uci_gal, ood, calibration)
+PAPERS = (
+    mnist,
+    mnist_cnn,
+    cifar_convnet,
+    stochastic_depth,
+    sentences,
+    concrete,
+    sparse,
+    features,
+    uci_gal,
+    ood,
+    calibration,
+)
 
 
 def main(arguments=None) -> None:

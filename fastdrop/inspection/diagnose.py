@@ -10,6 +10,7 @@ from fastdrop.inspection.finding import Diagnosis, Finding
 from fastdrop.inspection.gap import gap_rule
 from fastdrop.inspection.rules import (
     layer_rules,
+    map_rules,
     mode_rule,
     order_rules,
     shortcut_rule,
@@ -96,6 +97,7 @@ def diagnose(
     matches: Iterable[RuleMatch] = chain(
         order_rules(calls),
         layer_rules(calls),
+        map_rules(calls),
         shortcut_rule(model),
         mode_rule(model),
         () if optimizer is None else weight_decay_rule(model, optimizer),

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.SELU, nn.SiLU, nn.GELU)
 DENSE = (nn.Linear, nn.VariationalLinear)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# From so many batch norms on, batch norm is the main regulariser of a residual network.
+MANY_BATCH_NORMS = 8
 DROPS_WEIGHTS = (nn.DropConnectLinear, nn.TargetedLinear, nn.Embedding)
+# The highest recommended rate in the first third of the convolutions.
+EARLY_RATE = 0.1
 NAME_OF_KIND = {
     "embedding": "an embedding",
     "channels": "convolutional maps",
@@ -44,7 +50,7 @@ def order_rules(calls: list[LayerCall]) -> Iterator[RuleMatch]:
             continue
         before = next((m for m in reversed(layers[:i]) if not isinstance(m, NEUTRAL)), None)
         after = next((m for m in layers[i + 1 :] if not isinstance(m, NEUTRAL)), None)
-        if any(isinstance(m, nn.BatchNorm1d) for m in layers[i + 1 :]):
+        if _shifts_variance(layer) and any(isinstance(m, BATCH_NORMS) for m in layers[i + 1 :]):
             yield RuleMatch(
                 "before-batch-norm",
                 layer,
@@ -98,14 +104,14 @@ def order_rules(calls: list[LayerCall]) -> Iterator[RuleMatch]:
         if (
             type(layer) is nn.Dropout
             and isinstance(after, ACTIVATIONS)
-            and isinstance(before, DENSE)
+            and isinstance(before, (*DENSE, *CONVOLUTIONS))
         ):
             yield RuleMatch(
                 "before-activation",
                 layer,
-                "dropout between a dense layer and its activation",
-                "The usual place is after the activation. fastdrop computes dense layer, "
-                "activation and dropout in this order as one matrix product.",
+                "dropout between a layer and its activation",
+                "The usual place is after the activation. fastdrop computes a dense layer or a "
+                "convolution, its activation and the dropout in this order as one product.",
                 "Swap the two (with ReLU the result is the same).",
             )
 
@@ -140,6 +146,47 @@ def layer_rules(calls: list[LayerCall]) -> Iterator[RuleMatch]:
             )
 
 
+def map_rules(calls: list[LayerCall]) -> Iterator[RuleMatch]:
+    """Mistakes in convolutional networks: rates of early layers, and dropout beside batch norm."""
+    layers = [call.layer for call in calls]
+    convolutions = [i for i, m in enumerate(layers) if isinstance(m, CONVOLUTIONS)]
+    if len(convolutions) < 3:
+        return
+    early = convolutions[len(convolutions) // 3]
+    norms = sum(isinstance(m, BATCH_NORMS) for m in layers)
+    for i, layer in enumerate(layers):
+        if not has_dropout(layer) or isinstance(layer, nn.DropPath) or i > convolutions[-1]:
+            continue
+        rate = highest_rate(layer)
+        if convolutions[0] < i < early and EARLY_RATE < rate < 1.0:
+            yield RuleMatch(
+                "early-maps",
+                layer,
+                f"a rate of {rate:g} behind one of the first convolutions",
+                "The first layers find edges and colours that all others need; they have few "
+                "weights and do not overfit.",
+                f"At most {EARLY_RATE:g} there, and 0.1 to 0.3 in the last layers.",
+            )
+        if norms >= MANY_BATCH_NORMS and _is_elementwise(layer) and i > convolutions[0]:
+            yield RuleMatch(
+                "beside-batch-norm",
+                layer,
+                "elementwise dropout in a convolutional network with batch norm",
+                "Batch norm is the main regulariser of such a network; dropout of single elements "
+                "of its maps costs accuracy (Li et al., 2019).",
+                "Use stochastic depth (drop_path_rate), DropBlock in the last stages, or dropout "
+                "before the last dense layer alone.",
+            )
+
+
+def _shifts_variance(layer: nn.Module) -> bool:
+    """Whether dropout changes the variance that a batch norm behind it sees.
+
+    Stochastic depth changes it as well, but the networks that use it were designed so.
+    """
+    return not isinstance(layer, (nn.DropPath, nn.Residual))
+
+
 def _is_elementwise(layer: nn.Module) -> bool:
     """Whether each element has a decision of its own."""
     return (
@@ -164,7 +211,8 @@ def _on_feature_maps(layer: nn.Module, shape: Shape) -> RuleMatch:
 def shortcut_rule(model: nn.Module) -> Iterator[RuleMatch]:
     """Dropout on the skip connection of a residual block."""
     for module in model.modules():
-        shortcut = module.shortcut if isinstance(module, nn.Residual) else None
+        paths = (getattr(module, name, None) for name in ("shortcut", "downsample"))
+        shortcut = next((path for path in paths if isinstance(path, nn.Module)), None)
         if shortcut is not None and any(m.n_sites for m in shortcut.modules()):
             yield RuleMatch(
                 "on-shortcut",

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from fastdrop import nn, schedules
+from fastdrop import models, nn, schedules
 from fastdrop._utils import validation as check
 from fastdrop.models.mlp import ACTIVATIONS
 
@@ -62,6 +62,11 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.VariationalLinear,
         nn.WeightDrop,
     )
+}
+
+# Whole models that a file may name: their layers follow from the arguments.
+MODELS: dict[str, type[nn.Module]] = {
+    kind.__name__: kind for kind in (models.ConvNeXt, models.ResNet, models.WideResNet)
 }
 
 _MAX_DEPTH = 100  # modules within modules
@@ -152,7 +157,7 @@ def _describe(
             for name, child in module._modules.items()
         ]
         return {"class": kind, "children": children}
-    if type(module) is not LAYERS.get(kind):
+    if type(module) is not LAYERS.get(kind, MODELS.get(kind)):
         raise ValueError(f"{path or 'the model'} is a {kind}, which is no layer of fastdrop")
     arguments = {}
     for name, parameter in inspect.signature(type(module)).parameters.items():
@@ -164,7 +169,17 @@ def _describe(
             arguments[name] = value is not None
         else:
             arguments[name] = _to_json(value, _joined(path, name), seen, depth + 1)
+    if kind in MODELS and repr(_plain(kind, module, arguments)) != repr(module):
+        raise ValueError(
+            f"{path or 'the model'} is a {kind} whose layers were changed after it was built"
+        )
     return {"class": kind, "arguments": arguments}
+
+
+def _plain(kind: str, module: nn.Module, arguments: dict[str, Any]) -> nn.Module:
+    """A model of MODELS as its constructor makes it."""
+    with nn.init.skipped():
+        return MODELS[kind](**{name: getattr(module, name) for name in arguments})
 
 
 def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:
@@ -205,13 +220,13 @@ class _Builder:
         try:
             if isinstance(kind, str) and kind in CONTAINERS:
                 module = self._container(kind, spec["children"], path, depth)
-            elif isinstance(kind, str) and kind in LAYERS:
+            elif isinstance(kind, str) and (kind in LAYERS or kind in MODELS):
                 arguments = spec["arguments"]
                 if not isinstance(arguments, dict):
                     raise TypeError(
                         f"arguments must be names and values, got {check.describe(arguments)}"
                     )
-                module = LAYERS[kind](
+                module = (LAYERS.get(kind) or MODELS[kind])(
                     **{
                         name: self._argument(value, _joined(path, name), depth)
                         for name, value in arguments.items()

@@ -83,6 +83,34 @@ def _convolution(arguments: Arguments) -> int:
     return _product(arguments, "in_channels", "out_channels", "kernel_size") // groups + bias
 
 
+def _stages(arguments: Arguments) -> list[tuple[int, int]]:
+    """(number of blocks, channels) of each stage of a model; empty if they are no sizes."""
+    layers, widths = arguments.get("layers"), arguments.get("widths")
+    if not isinstance(layers, list) or not isinstance(widths, list):
+        return []
+    stages = list(zip(layers, widths))
+    sizes = [size for stage in stages for size in stage]
+    return stages if all(type(size) is int and size > 0 for size in sizes) else []
+
+
+def _resnet(arguments: Arguments) -> int:
+    """The convolutions of 3 x 3 but the first of each stage, which may have fewer channels."""
+    in_block = 2 if arguments.get("block") == "basic" else 1
+    return sum((in_block * count - 1) * 9 * width**2 for count, width in _stages(arguments))
+
+
+def _convnext(arguments: Arguments) -> int:
+    return sum(count * (8 * width**2 + 49 * width) for count, width in _stages(arguments))
+
+
+def _wide_resnet(arguments: Arguments) -> int:
+    depth, k = arguments.get("depth", 16), arguments.get("widen_factor", 4)
+    if type(depth) is not int or type(k) is not int or k < 1:
+        return 0
+    blocks = (depth - 4) // 6
+    return sum((2 * blocks - 1) * 9 * (width * k) ** 2 for width in (16, 32, 64))
+
+
 _SIZES: dict[str, Callable[[Arguments], int]] = {
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
@@ -92,11 +120,14 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "Conv3d": _convolution,
     "ConvTranspose1d": _convolution,
     "ConvTranspose2d": _convolution,
+    "ConvNeXt": _convnext,
     "DropConnectLinear": _dense,
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
     "LayerNorm": _layer_norm,
     "Linear": _dense,
+    "ResNet": _resnet,
     "SparseLinear": _sparse,
     "TargetedLinear": _dense,
     "VariationalLinear": _variational,
+    "WideResNet": _wide_resnet,
 }

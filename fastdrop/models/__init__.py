@@ -1,5 +1,40 @@
 """Ready-made models."""
 
+from fastdrop.models.convnet import all_cnn, convnet, lenet5
+from fastdrop.models.convnext import ConvNeXt, convnext_cifar, convnext_small, convnext_tiny
 from fastdrop.models.mlp import ACTIVATIONS, mlp
+from fastdrop.models.resnet import (
+    ResNet,
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet110,
+)
+from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 
-__all__ = ["ACTIVATIONS", "mlp"]
+__all__ = [
+    "ACTIVATIONS",
+    "ConvNeXt",
+    "ResNet",
+    "WideResNet",
+    "all_cnn",
+    "convnet",
+    "convnext_cifar",
+    "convnext_small",
+    "convnext_tiny",
+    "lenet5",
+    "mlp",
+    "resnet18",
+    "resnet20",
+    "resnet32",
+    "resnet34",
+    "resnet44",
+    "resnet50",
+    "resnet56",
+    "resnet110",
+    "wide_resnet",
+]

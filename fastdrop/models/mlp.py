@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastdrop import nn, schedules
@@ -89,7 +89,13 @@ def mlp(
     check.integer(out_features, "out_features", 1)
     act = ACTIVATIONS[check.choice(activation, "activation", ACTIVATIONS)]
     layers: list[nn.Module] = []
-    rates = _rates(dropout, len(widths))
+    hidden_layers = len(widths) - 1
+    rates = layer_rates(
+        dropout,
+        len(widths),
+        (0.0, *[None] * hidden_layers),
+        f" (the input and {hidden_layers} hidden layers)",
+    )
     if rates[0]:
         layers.append(nn.Dropout(rates[0]))
     for before, width, p in zip(widths, widths[1:], rates[1:]):
@@ -99,18 +105,30 @@ def mlp(
     return nn.Sequential(*layers, nn.Linear(widths[-1], out_features))
 
 
-def _rates(
-    dropout: float | Schedule | Iterable[float | Schedule], count: int
+def layer_rates(
+    dropout: float | Schedule | Iterable[float | Schedule],
+    count: int,
+    single: Sequence[float | None],
+    places: str = "",
 ) -> list[float | Schedule]:
-    """The rates of the input and of each hidden layer, `count` in all."""
+    """The rate of each of `count` places.
+
+    Parameters
+    ----------
+    dropout : float in [0, 1] or Schedule, or a sequence of these
+        One rate, or one for each place.
+    count : int
+        Number of places.
+    single : sequence of float or None
+        For each place its rate where `dropout` is one rate; None: that rate.
+    places : str, default ""
+        What the places are, for the error message.
+    """
     if isinstance(dropout, (str, bytes)) or not isinstance(dropout, Iterable):
         one: Any = dropout  # possibly a string: the check of a rate rejects it
-        hidden: list[float | Schedule] = [schedules.rate(one, "dropout")] * (count - 1)
-        return [0.0, *hidden]
+        p = schedules.rate(one, "dropout")
+        return [p if rate is None else rate for rate in single]
     rates = [schedules.rate(p, "dropout") for p in dropout]
     if len(rates) != count:
-        raise ValueError(
-            f"dropout must be one rate, or {count} (the input and {count - 1} hidden layers), "
-            f"got {len(rates)}"
-        )
+        raise ValueError(f"dropout must be one rate, or {count}{places}, got {len(rates)}")
     return rates

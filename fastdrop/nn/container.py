@@ -205,25 +205,50 @@ class Sequential(_ModuleSequence):
             for module in self._modules.values():
                 input = module(input)  # type: ignore[misc]
             return input
-        # Where an outer Sequential goes on with the result, its product may stay pending.
-        outer_goes_on = ps.lazy
         version, plan = self._plan
         if version != structure.structure_version():
             plan = [(module, _pending_may_pass(module)) for module in self._modules.values()]
             object.__setattr__(self, "_plan", (structure.structure_version(), plan))
-        try:
-            for module, passes in plan:
-                if passes is None:
-                    passes = not callable(module.p) or is_library_schedule(module.p)
-                ps.lazy = passes
-                if not passes:
-                    run_pending(input)  # before other code can write to the arrays that it reads
-                input = module(input)
-        finally:
-            ps.lazy = outer_goes_on
-        if not outer_goes_on:
-            run_pending(input)
+        return _call_in_turn(plan, ps, input)
+
+
+def call_in_turn(modules: Iterable[Module], input: Any) -> Any:
+    """Call modules one after the other as a `Sequential` does: products stay pending between them.
+
+    For the forward of a module whose layers have names of their own.
+
+    Parameters
+    ----------
+    modules : iterable of Module
+        Children of the module whose forward this is.
+    input : Tensor or array
+        The input of the first.
+    """
+    ps = random.current()
+    if ps is None:
+        for module in modules:
+            input = module(input)
         return input
+    return _call_in_turn([(module, _pending_may_pass(module)) for module in modules], ps, input)
+
+
+def _call_in_turn(plan: list[tuple[Any, bool | None]], ps: Any, input: Any) -> Any:
+    """Call the modules of a plan inside the forward pass ps."""
+    # Where an outer Sequential goes on with the result, its product may stay pending.
+    outer_goes_on = ps.lazy
+    try:
+        for module, passes in plan:
+            if passes is None:
+                passes = not callable(module.p) or is_library_schedule(module.p)
+            ps.lazy = passes
+            if not passes:
+                run_pending(input)  # before other code can write to the arrays that it reads
+            input = module(input)
+    finally:
+        ps.lazy = outer_goes_on
+    if not outer_goes_on:
+        run_pending(input)
+    return input
 
 
 # Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.

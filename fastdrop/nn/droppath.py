@@ -15,6 +15,8 @@ from fastdrop.nn.module import Module
 from fastdrop.nn.normalization import BatchNorm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastdrop._utils.typing import ArrayLike
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.schedules import Schedule
@@ -70,6 +72,58 @@ class _PathLayer(Module):
         self.p = schedules.rate(p)
         self.mode = check.choice(mode, "mode", ("row", "batch"))
         self.scale_by_keep = check.flag(scale_by_keep, "scale_by_keep")
+
+    def add(
+        self,
+        around: Tensor,
+        branch: Callable[[Tensor], Tensor],
+        input: Tensor | ArrayLike,
+        whole_batch: bool = False,
+    ) -> Tensor:
+        """around + DropPath(branch(input)), where the branch is computed for kept samples only.
+
+        Parameters
+        ----------
+        around : Tensor (N, ...)
+            What goes past the branch.
+        branch : callable
+            branch(x) -> Tensor of the shape of `around`, apart from its rows, which are those of x.
+        input : Tensor or array (N, ...)
+            The input of the branch.
+        whole_batch : bool, default False
+            The branch needs all samples (batch norm in training): with mode "row" it is computed
+            for all of them. With mode "batch" a dropped branch is not computed in either case.
+
+        Returns
+        -------
+        Tensor of the shape of `around`
+
+        Raises
+        ------
+        ValueError
+            The input has fewer than 2 axes, or the branch gives another shape.
+        """
+        x, p = as_tensor(input, "input"), random.rate_now(self.p)
+        if not random.draws(self.training) or p == 0.0:
+            return around + branch(x)
+        if x.ndim < 2:
+            raise ValueError(
+                f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
+            )
+        kept, scale = path_mask(x.shape[0], p, self.mode, self)
+        rows = np.flatnonzero(kept)
+        scale = scale if self.scale_by_keep else 1.0
+        if not len(rows) and self.mode == "batch":
+            return around
+        if whole_batch:
+            return add_to_rows(around, gather_rows(branch(x), rows), rows, scale)
+        if not len(rows):
+            return around
+        if len(rows) == len(kept):
+            return add_to_rows(around, branch(x), rows, scale)
+        with random.only_rows(rows):
+            y = branch(gather_rows(x, rows))
+        return add_to_rows(around, y, rows, scale)
 
     def extra_repr(self) -> str:
         return (
@@ -178,28 +232,8 @@ class Residual(_PathLayer):
         self.add_module("branch", branch)
         self.add_module("shortcut", shortcut)
 
-    def _needs_all_samples(self) -> bool:
-        return any(m.training and isinstance(m, BatchNorm) for m in self.branch.modules())
-
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")
         around = x if self.shortcut is None else self.shortcut(x)
-        p = random.rate_now(self.p)
-        if not random.draws(self.training) or p == 0.0:
-            return around + self.branch(x)
-        if x.ndim < 2:
-            raise ValueError(
-                f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
-            )
-        kept, scale = path_mask(x.shape[0], p, self.mode, self)
-        rows = np.flatnonzero(kept)
-        scale = scale if self.scale_by_keep else 1.0
-        if self._needs_all_samples():
-            return add_to_rows(around, gather_rows(self.branch(x), rows), rows, scale)
-        if not len(rows):
-            return around
-        if len(rows) == len(kept):
-            return add_to_rows(around, self.branch(x), rows, scale)
-        with random.only_rows(rows):
-            y = self.branch(gather_rows(x, rows))
-        return add_to_rows(around, y, rows, scale)
+        whole_batch = any(m.training and isinstance(m, BatchNorm) for m in self.branch.modules())
+        return self.add(around, self.branch, x, whole_batch)

@@ -27,6 +27,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -380,6 +381,52 @@ def kaiming_normal_(
     True
     """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """Fill with normal numbers, of which those outside of an interval are drawn again.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Written in place.
+    mean, std : float
+        Mean and standard deviation of the normal distribution; std at least 0.
+    a, b : float
+        The ends of the interval. It must reach to within 2 standard deviations of the mean.
+
+    Returns
+    -------
+    Tensor
+        The same one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When an argument is no number, or the interval is empty or too far from the mean.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> w = nn.init.trunc_normal_(nn.Linear(4, 3).weight, std=0.02).data
+    >>> bool(abs(w).max() <= 2.0)
+    True
+    """
+    mean, std = check.real(mean, "mean"), check.real(std, "std", low=0.0)
+    a, b = check.real(a, "a"), check.real(b, "b")
+    if not (a < b and a <= mean + 2 * std and b >= mean - 2 * std):
+        raise ValueError(
+            f"a and b must be ends of an interval within 2 std of mean {mean}, got {a} and {b}"
+        )
+    if random.modes.skips_init:
+        return tensor
+    generator = random.generator("init")
+    values = generator.normal(mean, std, size=_shape(tensor))
+    while (beyond := (values < a) | (values > b)).any():
+        values[beyond] = generator.normal(mean, std, size=np.count_nonzero(beyond))
+    return _fill(tensor, values)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:

@@ -1,0 +1,122 @@
+"""Shared by the papers on images: CIFAR-10 as arrays, and a training loop with random crops."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from itertools import pairwise
+
+import numpy as np
+
+import fastdrop as fd
+from benchmarks.papers.common import data_folder, test_error
+from fastdrop import optim
+from fastdrop.nn import functional as F
+
+
+def cifar10_arrays():
+    """CIFAR-10 from JPEG copies: (x, y, x_test, y_test).
+
+    x is channels-last float32 (N, 3, 32, 32), with the mean of each channel 0 and its standard
+    deviation 1 over the training images. The copies are lossy: errors compare with each other only.
+    """
+    from PIL import Image
+
+    with np.load(data_folder() / "cifar10_jpeg" / "cifar10_jpeg.npz") as file:
+        raw, at = file["jpeg_bytes"].tobytes(), file["offsets"]
+        labels, train = file["labels"].astype(np.int64), file["is_train"].astype(bool)
+    images = np.stack(
+        [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(at)]
+    )
+    x = images.astype(np.float32)
+    mean, std = x[train].mean((0, 1, 2)), x[train].std((0, 1, 2))
+    x = ((x - mean) / std).transpose(0, 3, 1, 2)
+    return x[train], labels[train], x[~train], labels[~train]
+
+
+def crops(x, rng, pad=4):
+    """Random crops of images padded with zeros, and random flips; channels-last (N, C, H, W)."""
+    n, _, h, w = x.shape
+    memory = np.pad(x.transpose(0, 2, 3, 1), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(memory, (h, w), (1, 2))
+    top, left = rng.integers(0, 2 * pad + 1, (2, n))
+    picked = windows[np.arange(n), top, left]  # (N, C, H, W)
+    flipped = np.where(rng.random((n, 1, 1, 1)) < 0.5, picked[..., ::-1], picked)
+    return np.ascontiguousarray(flipped.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def train(model, data, options, seed, *, augment, max_norm=None, name="", report=5):
+    """Train by SGD with momentum 0.9: (test error, median seconds of an epoch).
+
+    The learning rate falls from options.lr to 0 along a cosine.
+    """
+    x, y, x_test, y_test = data
+    rng, n, batch = np.random.default_rng(seed), len(x), options.batch_size
+    optimizer = optim.SGD(
+        model.parameters(),
+        lr=options.lr,
+        momentum=0.9,
+        weight_decay=options.weight_decay,
+        nesterov=True,
+        max_norm=max_norm,
+    )
+    steps = n // batch
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
+    seconds = []
+    for epoch in range(options.epochs):
+        start, order, total = time.perf_counter(), rng.permutation(n), 0.0
+        for i in range(steps):
+            rows = order[i * batch : (i + 1) * batch]
+            images = x[rows]
+            loss = F.cross_entropy(model(crops(images, rng) if augment else images), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        seconds.append(time.perf_counter() - start)
+        if (epoch + 1) % report == 0 or epoch == 0:
+            print(
+                f"    {name}, seed {seed}, epoch {epoch + 1}: loss {total / steps:.3f}, "
+                f"test error {test_error(model, x_test, y_test):.2f} %, "
+                f"{statistics.median(seconds):.1f} s an epoch",
+                flush=True,
+            )
+    return test_error(model, x_test, y_test), statistics.median(seconds)
+
+
+def compare(models, data, options, *, augment, max_norm=None):
+    """Train each of {name: function that builds a model}: {name: mean test error}."""
+    results = {}
+    print(
+        f"{options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} "
+        f"(cosine to 0), weight decay {options.weight_decay}, {len(data[0])} images; "
+        f"{fd.isa()}, {fd.get_num_threads()} threads"
+    )
+    for name, build in models.items():
+        runs = []
+        for seed in map(int, options.seeds.split(",")):
+            fd.manual_seed(seed)
+            runs.append(
+                train(build(), data, options, seed, augment=augment, max_norm=max_norm, name=name)
+            )
+        errors = [error for error, _ in runs]
+        results[name] = statistics.mean(errors)
+        print(
+            f"  {name}: test error {results[name]:.2f} % "
+            f"({', '.join(f'{e:.2f}' for e in errors)}), "
+            f"{statistics.median(t for _, t in runs):.1f} s an epoch",
+            flush=True,
+        )
+    return results
+
+
+def training_arguments(parser, *, epochs, lr, weight_decay, seeds="0") -> None:
+    """Add the options of `train` to a parser."""
+    parser.add_argument("--seeds", default=seeds)
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=lr)
+    parser.add_argument("--weight-decay", type=float, default=weight_decay)
+    parser.add_argument("--images", type=int, default=50000, help="training images to use")
