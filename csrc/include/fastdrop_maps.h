@@ -64,4 +64,51 @@ typedef struct {
 } fd_conv_dw_args;
 int fd_conv_dw(const fd_conv_dw_args *args);
 
+/* ---- pooling ---- */
+
+/* Output position q along an axis reads the input positions q * stride - before + dilation * j, j <
+   kernel, that are inside of the input. An axis that is not used has size, kernel, stride, dilation
+   and out 1, and before 0. */
+typedef struct {
+    ptrdiff_t images, channels;
+    ptrdiff_t size[3], kernel[3], stride[3], dilation[3], before[3];
+    ptrdiff_t out[3]; /* positions of the result; each reads at least one position */
+} fd_pool_shape;
+
+/* The largest element of each window, NaN if it has one. */
+typedef struct {
+    float *y;       /* images x out x channels */
+    int32_t *at;    /* the same shape: the position in the image of the first largest element */
+    const float *x; /* images x size x channels */
+    fd_pool_shape shape;
+} fd_max_pool_args;
+int fd_max_pool(const fd_max_pool_args *args);
+
+/* The gradient: dx at the positions `at` is the sum of dy, in order. */
+typedef struct {
+    float *dx;         /* images x size x channels */
+    const float *dy;   /* images x out x channels */
+    const int32_t *at; /* as fd_max_pool wrote it */
+    fd_pool_shape shape;
+} fd_max_pool_backward_args;
+int fd_max_pool_backward(const fd_max_pool_backward_args *args);
+
+/* The sum of each window times its factor. */
+typedef struct {
+    float *y;            /* images x out x channels */
+    const float *x;      /* images x size x channels */
+    const float *factor; /* out */
+    fd_pool_shape shape;
+} fd_avg_pool_args;
+int fd_avg_pool(const fd_avg_pool_args *args);
+
+/* The gradient for x. */
+typedef struct {
+    float *dx;           /* images x size x channels */
+    const float *dy;     /* images x out x channels */
+    const float *factor; /* out */
+    fd_pool_shape shape;
+} fd_avg_pool_backward_args;
+int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
+
 #endif

@@ -19,6 +19,8 @@ _Drop: TypeAlias = tuple[Stream | None, int, float] | None
 # stride, dilation, zeros before, zeros after, groups, algorithm
 _Axes: TypeAlias = tuple[int, ...]
 _Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
+# kernel, stride, dilation, positions before the input
+_Windows: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
 
 # masks
@@ -140,6 +142,13 @@ def conv_dx(dx: _Float32, dy: _Float32, w: _Float32, geometry: _Geometry) -> Non
 def conv_dw(
     dw: _Float32, dy: _Float32, x: _Float32, geometry: _Geometry, accumulate: bool = False
 ) -> None: ...
+
+# pooling
+
+def max_pool(y: _Float32, at: _Int32, x: _Float32, geometry: _Windows) -> None: ...
+def max_pool_backward(dx: _Float32, dy: _Float32, at: _Int32, geometry: _Windows) -> None: ...
+def avg_pool(y: _Float32, x: _Float32, factor: _Float32, geometry: _Windows) -> None: ...
+def avg_pool_backward(dx: _Float32, dy: _Float32, factor: _Float32, geometry: _Windows) -> None: ...
 
 # matrix products
 

@@ -3,6 +3,7 @@
 """
 
 from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t
 
 from fastdrop._core.fastdrop cimport fd_drop
 
@@ -44,3 +45,35 @@ cdef extern from "fastdrop_maps.h" nogil:
         fd_conv_shape shape
         int accumulate
     int fd_conv_dw(const fd_conv_dw_args *args)
+    ctypedef struct fd_pool_shape:
+        ptrdiff_t images, channels
+        ptrdiff_t size[3]
+        ptrdiff_t kernel[3]
+        ptrdiff_t stride[3]
+        ptrdiff_t dilation[3]
+        ptrdiff_t before[3]
+        ptrdiff_t out[3]
+    ctypedef struct fd_max_pool_args:
+        float *y
+        int32_t *at
+        const float *x
+        fd_pool_shape shape
+    int fd_max_pool(const fd_max_pool_args *args)
+    ctypedef struct fd_max_pool_backward_args:
+        float *dx
+        const float *dy
+        const int32_t *at
+        fd_pool_shape shape
+    int fd_max_pool_backward(const fd_max_pool_backward_args *args)
+    ctypedef struct fd_avg_pool_args:
+        float *y
+        const float *x
+        const float *factor
+        fd_pool_shape shape
+    int fd_avg_pool(const fd_avg_pool_args *args)
+    ctypedef struct fd_avg_pool_backward_args:
+        float *dx
+        const float *dy
+        const float *factor
+        fd_pool_shape shape
+    int fd_avg_pool_backward(const fd_avg_pool_backward_args *args)

@@ -25,10 +25,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastdrop import _core
-from fastdrop._utils.buffers import empty
-from fastdrop.autograd.epilogue import NONE, as_samples
+from fastdrop._utils.memory_format import empty_like, flat, ordered
+from fastdrop.autograd.epilogue import NONE
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
+from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
@@ -77,11 +78,12 @@ class Pending(Node):
 
     def apply(self, z: Float32Array) -> Float32Array:
         """The last function of the epilogue, of an array that has what precedes it."""
-        e, out = self.epilogue, empty(z.shape)
+        z = ordered(z, self.channels_last)
+        e, out = self.epilogue, empty_like(z)
         if e.drop is not None:
-            _core.dropout(as_samples(out), as_samples(z), *e.drop)
+            drop_map(out, z, e.drop)
         else:
-            _core.act(out, z, e.kind, e.alpha)
+            _core.act(flat(out), flat(z), e.kind, e.alpha)
         return out
 
     def extend_result(self, extended: Pending, z: Float32Array) -> None:

@@ -32,12 +32,14 @@ class PendingConvolution(PendingProduct):
     x : Tensor
     geometry : tuple
         As `_core.conv` takes it.
+    given : tuple of tuple of int
+        The shapes of x and the weight when the layer was called.
     saved : list
         x in the order of its memory, w and the result, each None where backward does not need it;
         only where the product is recorded.
     """
 
-    __slots__ = ("geometry", "x")
+    __slots__ = ("geometry", "given", "x")
 
     def __init__(
         self,
@@ -49,14 +51,17 @@ class PendingConvolution(PendingProduct):
         shape: tuple[int, ...],
     ) -> None:
         self.x, self.weight, self.geometry = x, weight, geometry
+        self.given = x.shape, weight.shape
         self.epilogue, self.inputs, self.shape, self.thinned_passes = epilogue, inputs, shape, 0
         self.out = self.changed = None
         self.saved, self.freed, self.channels_last = [], False, True
 
     def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingConvolution:
-        return PendingConvolution(
+        followed = PendingConvolution(
             self.x, self.weight, self.geometry, epilogue, self.inputs, self.shape
         )
+        followed.given = self.given
+        return followed
 
     def rows_are_samples(self) -> bool:
         return True
@@ -70,9 +75,14 @@ class PendingConvolution(PendingProduct):
             return self.out
         e, weight = self.epilogue, self.weight
         w, b = weight._array, None if e.bias is None else e.bias._array
+        x_shape, w_shape = self.given
+        self.check_shapes(w, b, w_shape)
+        if self.x.shape != x_shape:
+            raise RuntimeError(
+                f"input must keep its shape {x_shape} until the product is computed, "
+                f"got {self.x.shape}"
+            )
         x = in_memory(ordered(self.x._strided, True))
-        groups = self.geometry[4]
-        self.check_shapes(w, b, (self.shape[1], x.shape[-1] // groups, *w.shape[2:]))
         y = empty((self.shape[0], *self.shape[2:], self.shape[1]))
         _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha)
         self.out = out = as_map(y)
@@ -94,19 +104,19 @@ class PendingConvolution(PendingProduct):
         x_read, w_read, out = self.saved
         x, w, geometry = self.x, self.weight, self.geometry
         dz, db = self._gradient_of_sums(grad, out)
-        dw = dx = None
+        (x_shape, w_shape), dw, dx = self.given, None, None
         if w.requires_grad:
 
             def write(to: Float32Array, accumulate: bool) -> None:
                 _core.conv_dw(to, dz, x_read, geometry, accumulate)
 
-            if isinstance(w, Parameter) and w._node is None:
+            if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
                 w.gradient_into(write)
             else:
-                dw = empty(w.shape)
+                dw = empty(w_shape)
                 write(dw, False)
         if x.requires_grad:
-            dx = empty((x.shape[0], *x.shape[2:], x.shape[1]))
+            dx = empty((x_shape[0], *x_shape[2:], x_shape[1]))
             _core.conv_dx(dx, dz, w_read, geometry)
             dx = as_map(dx)
         return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)

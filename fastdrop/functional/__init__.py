@@ -40,6 +40,17 @@ from fastdrop.functional.pointwise import (
     sqrt,
     sub,
 )
+from fastdrop.functional.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
 from fastdrop.functional.shape import (
     cat,
@@ -98,11 +109,17 @@ TOP_LEVEL = (
 
 __all__ = [
     "abs",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
     "add",
     "alpha_dropout",
     "amax",
     "amin",
     "argmax",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "cat",
@@ -142,6 +159,9 @@ __all__ = [
     "log_softmax",
     "matmul",
     "max",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "maximum",
     "mean",
     "min",

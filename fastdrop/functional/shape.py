@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
@@ -88,7 +89,11 @@ def flatten(input: Tensor | ArrayLike, start_dim: int = 0, end_dim: int = -1) ->
     if start == end and a.shape:
         return a
     merged = int(np.prod(shape[start : end + 1], dtype=np.int64))
-    return reshape(a, (*shape[:start], merged, *shape[end + 1 :]))
+    target = (*shape[:start], merged, *shape[end + 1 :])
+    if start == 0:
+        return reshape(a, target)
+    with reading_passes():  # each row alone
+        return reshape(a, target)
 
 
 def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:

@@ -29,6 +29,15 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.BatchNorm1d,
         nn.BatchNorm2d,
         nn.BatchNorm3d,
+        nn.AdaptiveAvgPool1d,
+        nn.AdaptiveAvgPool2d,
+        nn.AdaptiveAvgPool3d,
+        nn.AvgPool1d,
+        nn.AvgPool2d,
+        nn.AvgPool3d,
+        nn.MaxPool1d,
+        nn.MaxPool2d,
+        nn.MaxPool3d,
         nn.ConcreteDropout,
         nn.Conv1d,
         nn.Conv2d,
@@ -239,7 +248,9 @@ class _Builder:
         except (TypeError, KeyError, OverflowError) as error:
             raise ValueError(f"architecture: {where} ({kind}) cannot be built: {error}") from None
         below = [
-            self._extents[id(child)] for child in module._modules.values() if child is not None
+            self._extents[id(child)]
+            for child in module._modules.values()
+            if id(child) in self._extents  # the constructor of a model made its own
         ]
         self._extents[id(module)] = _Extent.of(
             below, len(self._extents) + 1, f"architecture: {where}"

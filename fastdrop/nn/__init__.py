@@ -45,6 +45,17 @@ from fastdrop.nn.loss import (
 from fastdrop.nn.module import Module
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
 from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
+from fastdrop.nn.pool import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedLinear
@@ -54,7 +65,13 @@ from fastdrop.nn.variational import VariationalLinear, kl
 __all__ = [
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -89,6 +106,9 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Module",
     "ModuleList",
     "NLLLoss",
