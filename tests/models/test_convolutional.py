@@ -81,7 +81,7 @@ def test_a_model_whose_layers_were_changed_is_saved_without_its_architecture(tmp
     with pytest.raises(ValueError, match="changed after it was built"):
         architecture(model)
     fd.save(model, tmp_path / "model.safetensors")  # its weights alone
-    with pytest.raises(ValueError, match="architecture|model"):
+    with pytest.raises(ValueError, match="model"):
         fd.load(tmp_path / "model.safetensors")
 
 
