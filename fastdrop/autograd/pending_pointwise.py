@@ -98,11 +98,11 @@ class PendingPointwise(Pending):
         if self.channels_last and e.drop is not None:  # the core knows masks in C order alone
             drop_map(dz, grad, e.drop)
             grad, drop = dz, KEEP_EVERYTHING
-        z, out = (None if a is None else flat(a) for a in self.saved)
+        z, out = self.saved
         _core.act_backward(
             as_samples(flat(dz)),
             as_samples(flat(grad)),
-            as_samples(out if z is None else z),
+            as_samples(flat(out if z is None else z)),
             e.kind,
             e.alpha,
             None,

@@ -26,6 +26,7 @@ from fastdrop.functional.loss import (
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.noise import gaussian_dropout, gaussian_noise
 from fastdrop.functional.normalization import batch_norm, layer_norm
+from fastdrop.functional.pad import pad
 from fastdrop.functional.pointwise import (
     abs,
     add,
@@ -169,6 +170,7 @@ __all__ = [
     "mul",
     "neg",
     "nll_loss",
+    "pad",
     "patch_dropout",
     "permute",
     "pow",

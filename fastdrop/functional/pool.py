@@ -88,8 +88,8 @@ def _max_pool(
 ) -> Tensor:
     x = as_tensor(input, "input")
     if x.ndim == axes + 1:
-        y = _max_pool(axes, unsqueeze(x, 0), kernel_size, stride, padding, dilation, ceil_mode)
-        return squeeze(y, 0)
+        batch = unsqueeze(x, 0)
+        return squeeze(_max_pool(axes, batch, kernel_size, stride, padding, dilation, ceil_mode), 0)
     windows, out = _windows(x, axes, kernel_size, stride, padding, dilation, ceil_mode)
     array = _memory(x)
     y = empty((array.shape[0], *out, array.shape[-1]))

@@ -109,11 +109,11 @@ class _ConvNd(_Convolution):
         self._add_weights(out_channels, in_channels // groups, bias)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        padding = self.padding
+        padding: str | tuple[int, ...] = self.padding
         if self.padding_mode != "zeros":
             before, after = zeros_around(padding, self.kernel_size, self.stride, self.dilation)
             ends = [n for pair in zip(reversed(before), reversed(after)) for n in pair]
-            input, padding = F.pad(input, ends, self.padding_mode), 0
+            input, padding = F.pad(input, ends, self.padding_mode), (0,) * self.axes
         convolution = type(self).function
         return convolution(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
@@ -121,7 +121,7 @@ class _ConvNd(_Convolution):
 
     def extra_repr(self) -> str:
         zeros = self.padding if isinstance(self.padding, str) else None
-        padding = [f"padding={self.padding!r}"] if zeros or any(self.padding) else []  # type: ignore[arg-type]
+        padding = [f"padding={self.padding!r}"] if zeros or any(self.padding) else []
         mode = [f"padding_mode={self.padding_mode!r}"] if self.padding_mode != "zeros" else []
         return ", ".join([*self._first(), *padding, *self._more(), *mode])
 

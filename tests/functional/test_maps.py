@@ -129,6 +129,33 @@ def test_max_pool_with_dilation_and_no_samples():
         compare(lambda t: F.max_pool2d(t, 3, 2, 1, 2), lambda t: T.max_pool2d(t, 3, 2, 1, 2), x)
 
 
+@pytest.mark.parametrize(
+    ("ends", "mode", "value"),
+    [
+        ((1, 2), "constant", 0.5),
+        ((1, 2, 0, 3, 1, 0), "constant", None),
+        ((1, 2, 2, 1), "reflect", None),
+        ((0, 4, 3, 0), "replicate", None),
+        ((2, 1, 0, 4), "circular", None),
+    ],
+)
+def test_pad(ends, mode, value):
+    compare(
+        lambda t: F.pad(t, ends, mode, value),
+        lambda t: T.pad(t, ends, mode, value),
+        floats(2, 3, 4, 5),
+        keeps_format=True,
+    )
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_modes_of_a_convolution(mode):
+    ours = nn.Conv2d(3, 4, 3, padding=(1, 2), padding_mode=mode)
+    theirs = torch.nn.Conv2d(3, 4, 3, padding=(1, 2), padding_mode=mode)
+    ours.load_state_dict(theirs.state_dict())
+    compare(ours, theirs, floats(2, 3, 5, 6))
+
+
 def test_max_pool_of_values_that_are_not_finite():
     x = floats(1, 2, 4, 4)
     x[0, 0, 0, 1], x[0, 0, 1, 1], x[0, 1, :2, :2] = np.nan, np.inf, -np.inf
@@ -190,6 +217,8 @@ def test_running_statistics_of_maps():
         (lambda: F.max_pool2d(floats(1, 3, 5, 5), 7), "kernel_size must not be larger"),
         (lambda: F.max_pool2d(floats(1, 3, 5, 5), 2, padding=2), "padding must be at most half"),
         (lambda: F.avg_pool2d(floats(1, 3, 5, 5), 0), "kernel_size"),
+        (lambda: F.pad(floats(1, 3, 5, 5), (1,)), "pad must hold two"),
+        (lambda: F.pad(floats(1, 3, 5, 5), (5, 0), "reflect"), "pad must be at most 4"),
         (lambda: F.adaptive_avg_pool2d(floats(1, 3, 5, 5), (1, 2, 3)), "output_size"),
     ],
 )
