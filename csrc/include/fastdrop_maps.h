@@ -72,13 +72,13 @@ int fd_conv_dw(const fd_conv_dw_args *args);
 typedef struct {
     ptrdiff_t images, channels;
     ptrdiff_t size[3], kernel[3], stride[3], dilation[3], before[3];
-    ptrdiff_t out[3]; /* positions of the result; each reads at least one position */
+    ptrdiff_t out[3]; /* positions of the result */
 } fd_pool_shape;
 
-/* The largest element of each window, NaN if it has one. */
+/* The largest element of each window, NaN if it has one, -infinity if it is empty. */
 typedef struct {
-    float *y;       /* images x out x channels */
-    int32_t *at;    /* the same shape: the position in the image of the first largest element */
+    float *y;    /* images x out x channels */
+    int32_t *at; /* the same shape: the position in the image of the first largest element, or -1 */
     const float *x; /* images x size x channels */
     fd_pool_shape shape;
 } fd_max_pool_args;

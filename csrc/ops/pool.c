@@ -4,6 +4,8 @@
 #include "runtime/parallel.h"
 #include "runtime/tuning.h"
 
+#include <math.h>
+
 typedef struct pool_work {
     void (*image)(const struct pool_work *w, ptrdiff_t image);
     const fd_pool_shape *s;
@@ -76,6 +78,10 @@ static void max_image(const pool_work *work, ptrdiff_t image) {
             }
             first = 0;
         }
+        if (first) { /* all taps are outside of the input */
+            for (ptrdiff_t c = 0; c < channels; c++) y[c] = -INFINITY;
+            for (ptrdiff_t c = 0; c < channels; c++) at[c] = -1;
+        }
     }
 }
 
@@ -87,7 +93,8 @@ static void max_image_backward(const pool_work *work, ptrdiff_t image) {
     for (ptrdiff_t q = 0; q < positions; q++) {
         const ptrdiff_t row = (image * positions + q) * channels;
         for (ptrdiff_t c = 0; c < channels; c++)
-            dx[work->read_at[row + c] * channels + c] += work->from[row + c];
+            if (work->read_at[row + c] >= 0)
+                dx[work->read_at[row + c] * channels + c] += work->from[row + c];
     }
 }
 

@@ -125,6 +125,8 @@ def test_pools(axes, x, kernel, stride, padding, ceil_mode):
 
 
 def test_max_pool_with_dilation_and_no_samples():
+    x = np.ones((1, 2, 1, 1), np.float32)  # all elements of the window are outside
+    assert np.isneginf(F.max_pool2d(x, 2, 1, 1, 2).numpy()).all()
     for x in (floats(2, 3, 9, 9), floats(0, 3, 9, 9)):
         compare(lambda t: F.max_pool2d(t, 3, 2, 1, 2), lambda t: T.max_pool2d(t, 3, 2, 1, 2), x)
 
