@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import convolution, family, peers, uncertainty
+from benchmarks import convolution, convolutional_networks, family, peers, uncertainty
 from fastdrop.bench import cases
 from fastdrop.bench.cases import Case
 
@@ -152,8 +152,8 @@ for _p in (0.5, 0.1):
     case(f"maps dropout p={_p}", convolution.map_dropout, _p, quick=False)
 for _p in (0.05, 0.1, 0.2):
     case(f"maps dropblock p={_p}", convolution.map_block, _p, quick=False)
-case("cnn step small", convolution.step_small)
-case("cnn step resnet20", convolution.step_resnet20)
-case("cnn step lenet", convolution.step_lenet)
-case("cnn step convnext", convolution.step_convnext, quick=False)
-case("cnn monte carlo lenet", convolution.monte_carlo_lenet)
+case("cnn step small", convolutional_networks.step_small)
+case("cnn step resnet20", convolutional_networks.step_resnet20)
+case("cnn step lenet", convolutional_networks.step_lenet)
+case("cnn step convnext", convolutional_networks.step_convnext, quick=False)
+case("cnn monte carlo lenet", convolutional_networks.monte_carlo_lenet)

@@ -1,4 +1,4 @@
-"""Cases of convolutional networks: layers, maps, training steps, Monte Carlo passes.
+"""Cases of convolutions and of the layers between them, alone.
 
 PyTorch computes in its channels-last format, which is the faster one on every shape here.
 """
@@ -38,17 +38,19 @@ LAYERS = {
 }
 
 
-def _floats(*shape, seed=0):
+def floats(*shape, seed=0):
+    """Standard normal numbers."""
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def _require(good, what):
+def require(good, what):
+    """Raise unless `good`."""
     if not good:
         raise RuntimeError(f"{what} gives wrong results")
 
 
 def _close(ours, theirs, what, tolerance=1e-4):
-    _require(np.abs(ours - theirs).max() <= tolerance * max(1.0, np.abs(theirs).max()), what)
+    require(np.abs(ours - theirs).max() <= tolerance * max(1.0, np.abs(theirs).max()), what)
 
 
 def _last(array):
@@ -64,9 +66,9 @@ def _to_torch(array):
 def layer(name: str, kind: str, algorithm: str) -> Case:
     """A convolution alone: `kind` is "forward", "data" or "weight"."""
     n, c, o, size, kernel, stride, pad, groups = LAYERS[name]
-    x, w = _floats(n, c, size, size), _floats(o, c // groups, kernel, kernel, seed=1)
+    x, w = floats(n, c, size, size), floats(o, c // groups, kernel, kernel, seed=1)
     out = (size + 2 * pad - kernel) // stride + 1
-    dy = _floats(n, o, out, out, seed=2)
+    dy = floats(n, o, out, out, seed=2)
     number = {"direct": _core.CONV_DIRECT, "auto": _core.CONV_AUTO}[algorithm]
     geometry = ((stride,) * 2, (1, 1), (pad,) * 2, (pad,) * 2, groups, number)
     xl, dyl = _last(x), _last(dy)
@@ -141,7 +143,7 @@ MAP = (64, 64, 32, 32)  # 16 MiB: larger than the second cache of a core
 
 def _map(seed=0):
     """A channels-last map."""
-    return _last(_floats(*MAP, seed=seed)).transpose(0, 3, 1, 2)
+    return _last(floats(*MAP, seed=seed)).transpose(0, 3, 1, 2)
 
 
 def _no_grad(function):
@@ -162,7 +164,7 @@ def max_pool() -> Case:
         x,
         _no_grad(lambda: F.max_pool2d(t, 2)),
         lambda tx: torch.nn.functional.max_pool2d(tx, 2),
-        lambda: _require((F.max_pool2d(t, 2).numpy() == expected).all(), "max pool"),
+        lambda: require((F.max_pool2d(t, 2).numpy() == expected).all(), "max pool"),
     )
 
 
@@ -243,7 +245,7 @@ def map_dropout(p: float) -> Case:
         a = F.dropout(t, p).numpy()
         fd.manual_seed(0)
         b = F.dropout(np.ascontiguousarray(x), p).numpy()
-        _require((a == b).all() and abs((a == 0).mean() - p) < 0.01, "dropout of maps")
+        require((a == b).all() and abs((a == 0).mean() - p) < 0.01, "dropout of maps")
 
     return _on_maps(
         f"dropout of a channels-last map {MAP}, p = {p}",
@@ -263,7 +265,7 @@ def map_channel_dropout() -> Case:
         x,
         _no_grad(lambda: F.dropout2d(t, 0.2)),
         lambda tx: torch.nn.functional.dropout2d(tx, 0.2),
-        lambda: _require(
+        lambda: require(
             abs((F.dropout2d(t, 0.2).numpy()[:, :, 0, 0] == 0).mean() - 0.2) < 0.05, "dropout2d"
         ),
     )
@@ -287,278 +289,5 @@ def map_block(p: float) -> Case:
         x,
         _no_grad(lambda: layer_(t)),
         theirs,
-        lambda: _require(abs((layer_(t).numpy() == 0).mean() - p) < 0.02, "DropBlock of maps"),
-    )
-
-
-# ---- networks ----
-
-
-def small_cnn(n, dropout=None):
-    """3-32-64-64-10 for 32 x 32 in the library n; dropout() makes the layer behind each ReLU."""
-    maps = [] if dropout is None else [dropout]
-    layers = []
-    for before, after in ((3, 32), (32, 64), (64, 64)):
-        layers += [n.Conv2d(before, after, 3, padding=1), n.ReLU(), *(make() for make in maps)]
-        layers += [n.MaxPool2d(2)]
-    return n.Sequential(*layers, n.Flatten(), n.Linear(64 * 16, 10))
-
-
-def lenet(n, p=0.0):
-    """LeNet-5 with dropout of the hidden dense layers."""
-    drop = (lambda: [n.Dropout(p)]) if p else list
-    return n.Sequential(
-        n.Conv2d(1, 6, 5, padding=2),
-        n.ReLU(),
-        n.MaxPool2d(2),
-        n.Conv2d(6, 16, 5),
-        n.ReLU(),
-        n.MaxPool2d(2),
-        n.Flatten(),
-        n.Linear(400, 120),
-        n.ReLU(),
-        *drop(),
-        n.Linear(120, 84),
-        n.ReLU(),
-        *drop(),
-        n.Linear(84, 10),
-    )
-
-
-def torch_resnet20(dropout=None):
-    """ResNet-20 in PyTorch, the same network as `fastdrop.models.resnet20`."""
-    n = torch.nn
-
-    class Block(n.Module):
-        def __init__(self, before, after, stride):
-            super().__init__()
-            self.conv1 = n.Conv2d(before, after, 3, stride, 1, bias=False)
-            self.bn1 = n.BatchNorm2d(after)
-            self.conv2 = n.Conv2d(after, after, 3, 1, 1, bias=False)
-            self.bn2 = n.BatchNorm2d(after)
-            self.relu = n.ReLU(inplace=True)
-            self.drop = n.Identity() if dropout is None else dropout()
-            self.downsample = None
-            if stride != 1 or before != after:
-                self.downsample = n.Sequential(
-                    n.Conv2d(before, after, 1, stride, bias=False), n.BatchNorm2d(after)
-                )
-
-        def forward(self, x):
-            around = x if self.downsample is None else self.downsample(x)
-            y = self.drop(self.relu(self.bn1(self.conv1(x))))
-            return self.relu(self.bn2(self.conv2(y)) + around)
-
-    class Net(n.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1, self.bn1 = n.Conv2d(3, 16, 3, 1, 1, bias=False), n.BatchNorm2d(16)
-            self.relu = n.ReLU(inplace=True)
-            before = 16
-            for i, width in enumerate((16, 32, 64)):
-                blocks = []
-                for j in range(3):
-                    blocks.append(Block(before, width, 2 if i > 0 and j == 0 else 1))
-                    before = width
-                setattr(self, f"layer{i + 1}", n.Sequential(*blocks))
-            self.avgpool, self.fc = n.AdaptiveAvgPool2d(1), n.Linear(64, 10)
-
-        def forward(self, x):
-            y = self.relu(self.bn1(self.conv1(x)))
-            y = self.layer3(self.layer2(self.layer1(y)))
-            return self.fc(torch.flatten(self.avgpool(y), 1))
-
-    return Net()
-
-
-class _TorchDropPath:
-    """Stochastic depth of rows, as torchvision computes it."""
-
-    def __new__(cls, p):
-        class Layer(torch.nn.Module):
-            def forward(self, y):
-                if not self.training or p == 0.0:
-                    return y
-                noise = torch.empty(len(y), *[1] * (y.dim() - 1)).bernoulli_(1 - p).div_(1 - p)
-                return y * noise
-
-        return Layer()
-
-
-def torch_convnext(rate=0.0):
-    """The network of `fastdrop.models.convnext_cifar` in PyTorch."""
-    n = torch.nn
-
-    class Permute(n.Module):
-        def __init__(self, *order):
-            super().__init__()
-            self.order = order
-
-        def forward(self, x):
-            return x.permute(self.order)
-
-    class Norm(n.LayerNorm):
-        def forward(self, x):
-            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-    class Block(n.Module):
-        def __init__(self, c, p):
-            super().__init__()
-            self.layer_scale = n.Parameter(torch.full((c, 1, 1), 1e-6))
-            self.block = n.Sequential(
-                n.Conv2d(c, c, 7, padding=3, groups=c),
-                Permute(0, 2, 3, 1),
-                n.LayerNorm(c, eps=1e-6),
-                n.Linear(c, 4 * c),
-                n.GELU(),
-                n.Linear(4 * c, c),
-                Permute(0, 3, 1, 2),
-            )
-            self.path = _TorchDropPath(p)
-
-        def forward(self, x):
-            return x + self.path(self.layer_scale * self.block(x))
-
-    rates, parts, before = iter(nn.drop_path_rates(rate, 9)), [], 3
-    for i, c in enumerate((40, 80, 160)):
-        if i:
-            parts.append(n.Sequential(Norm(before, eps=1e-6), n.Conv2d(before, c, 2, 2)))
-        else:
-            parts.append(n.Sequential(n.Conv2d(3, c, 2, 2), Norm(c, eps=1e-6)))
-        parts.append(n.Sequential(*(Block(c, next(rates)) for _ in range(3))))
-        before = c
-    head = (n.AdaptiveAvgPool2d(1), Norm(160, eps=1e-6), n.Flatten(), n.Linear(160, 10))
-    return n.Sequential(*parts, *head)
-
-
-def _image_step(model, x, y):
-    """A training step of a network for images, of either library."""
-    if torch is not None and isinstance(model, torch.nn.Module):
-        return cases.training_step(model.to(memory_format=torch.channels_last), x, y)
-    return cases.training_step(model, x, y)
-
-
-def _step_case(about, x, y, without, variants, theirs) -> Case:
-    """Training steps without dropout and with each variant, and PyTorch's."""
-    candidates = {"fastdrop, no dropout": _image_step(without, x, y)}
-    for name, model in variants.items():
-        candidates[f"fastdrop, {name}"] = _image_step(model, x, y)
-    for name, model in theirs.items():
-        candidates[f"PyTorch, {name}"] = _image_step(model, x, y)
-
-    def check():
-        for name, step in candidates.items():
-            _require(np.isfinite([step() for _ in range(3)]).all(), f"{about}, {name}")
-
-    return Case(about, candidates, check, least=STEADY)
-
-
-def _images(batch, channels, size):
-    return _floats(batch, channels, size, size), np.random.default_rng(1).integers(0, 10, batch)
-
-
-def step_small() -> Case:
-    """A training step of 3-32-64-64-10 on 64 images of 32 x 32."""
-    x, y = _images(64, 3, 32)
-    theirs = {}
-    if torch is not None:
-        n = torch.nn
-        theirs = {
-            "no dropout": small_cnn(n),
-            "element": small_cnn(n, lambda: n.Dropout(0.5)),
-            "channel": small_cnn(n, lambda: n.Dropout2d(0.2)),
-        }
-    return _step_case(
-        "training step of 3-32-64-64-10, 64 images of 32 x 32",
-        x,
-        y,
-        small_cnn(nn),
-        {
-            "element": small_cnn(nn, lambda: nn.Dropout(0.5)),
-            "channel": small_cnn(nn, lambda: nn.Dropout2d(0.2)),
-            "DropBlock": small_cnn(nn, lambda: nn.DropBlock2d(0.1, 7)),
-        },
-        theirs,
-    )
-
-
-def step_resnet20() -> Case:
-    """A training step of resnet20, batch 128."""
-    x, y = _images(128, 3, 32)
-    build = fd.models.resnet20
-    theirs = {}
-    if torch is not None:
-        n = torch.nn
-        theirs = {
-            "no dropout": torch_resnet20(),
-            "channel": torch_resnet20(lambda: n.Dropout2d(0.2)),
-        }
-    return _step_case(
-        "training step of resnet20, batch 128",
-        x,
-        y,
-        build(),
-        {
-            "channel": build(channel_dropout=0.2),
-            "DropBlock": build(drop_block=0.1, block_size=5),
-            "DropPath 0.2": build(drop_path_rate=0.2),
-        },
-        theirs,
-    )
-
-
-def step_lenet() -> Case:
-    """A training step of LeNet-5, batch 128."""
-    x, y = _images(128, 1, 28)
-    theirs = {}
-    if torch is not None:
-        theirs = {"no dropout": lenet(torch.nn), "element": lenet(torch.nn, 0.5)}
-    return _step_case(
-        "training step of LeNet-5, batch 128", x, y, lenet(nn), {"element": lenet(nn, 0.5)}, theirs
-    )
-
-
-def step_convnext() -> Case:
-    """A training step of a ConvNeXt of 1 M weights, batch 64."""
-    x, y = _images(64, 3, 32)
-    theirs = {}
-    if torch is not None:
-        theirs = {"no dropout": torch_convnext(), "DropPath 0.2": torch_convnext(0.2)}
-    return _step_case(
-        "training step of a ConvNeXt of 1 M weights, batch 64",
-        x,
-        y,
-        fd.models.convnext_cifar(),
-        {"DropPath 0.2": fd.models.convnext_cifar(drop_path_rate=0.2)},
-        theirs,
-    )
-
-
-def monte_carlo_lenet() -> Case:
-    """50 Monte Carlo passes of LeNet-5 with dropout, one image."""
-    model, x = lenet(nn, 0.5).eval(), _images(1, 1, 28)[0]
-    candidates = {"fastdrop": lambda: fd.mc_predict(model, x, SAMPLES, seed=1)}
-    if torch is not None:
-        theirs = lenet(torch.nn, 0.5)
-        theirs.load_state_dict(
-            {name: torch.from_numpy(array.copy()) for name, array in model.state_dict().items()}
-        )
-        theirs.train()
-        tx = torch.from_numpy(x)
-
-        def loop():
-            with torch.inference_mode():
-                return torch.stack([theirs(tx).softmax(-1) for _ in range(SAMPLES)]).mean(0)
-
-        candidates["PyTorch"] = loop
-
-    def check():
-        ours = fd.mc_predict(model, x, 4000, seed=1).mean
-        if torch is not None:
-            with torch.inference_mode():
-                many = torch.stack([theirs(tx).softmax(-1) for _ in range(4000)]).mean(0)
-            _require(np.abs(ours - many.numpy()).max() < 0.02, "Monte Carlo passes of LeNet-5")
-
-    return Case(
-        f"{SAMPLES} Monte Carlo passes of LeNet-5, one image", candidates, check, least=STEADY
+        lambda: require(abs((layer_(t).numpy() == 0).mean() - p) < 0.02, "DropBlock of maps"),
     )

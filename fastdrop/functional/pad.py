@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,7 +84,8 @@ def pad(
                 f"pad must be at most {most} along an axis of {n} elements with mode {mode!r}, "
                 f"got {(a, b)}"
             )
-    sources = [np.pad(np.arange(n), end, mode=MODES[mode]) for n, end in zip(shape, ends)]  # type: ignore[call-overload]
+    numpy_mode: Any = MODES[mode]
+    sources = [np.pad(np.arange(n), end, mode=numpy_mode) for n, end in zip(shape, ends)]
     y = x._strided
     for axis, (source, end) in enumerate(zip(sources, ends)):
         if any(end):

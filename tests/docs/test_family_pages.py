@@ -124,6 +124,12 @@ SIDE_BY_SIDE = {
     "DropPath": (nn.DropPath(0.3), ROWS),
     "TokenDropout": (nn.TokenDropout(0.3), SEQUENCES),
     "DropConnectLinear": (nn.DropConnectLinear(8, 3, p=0.3, inference="gaussian"), ROWS),
+    "Flatten": (nn.Sequential(nn.SpatialDropout2d(0.3), nn.Flatten(), nn.Linear(192, 3)), MAPS),
+    "Conv2d": (
+        nn.Sequential(nn.Dropout(0.3), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)),
+        MAPS,
+    ),
+    "MaxPool2d": (nn.Sequential(nn.SpatialDropout2d(0.3), nn.MaxPool2d(2)), MAPS),
     "BatchNorm1d": (
         nn.Sequential(
             nn.Dropout(0.3), nn.Linear(8, 8), nn.BatchNorm1d(8), nn.LayerNorm(8), nn.ReLU()
@@ -131,6 +137,19 @@ SIDE_BY_SIDE = {
         ROWS,
     ),
 }
+
+
+class _Mean(nn.Module):
+    """A mean over axes behind a layer that draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.SpatialDropout2d(0.3)
+
+    def forward(self, x):
+        return self.dropout(x).mean((2, 3))
+
+
 ONE_BY_ONE = {
     "DropBlock": (nn.DropBlock2d(0.3, 2, normalize="batch"), MAPS),
     "ConcreteDropout": (nn.ConcreteDropout(0.3), ROWS),
@@ -141,7 +160,7 @@ ONE_BY_ONE = {
     "DropConnectLinear": (nn.DropConnectLinear(8, 3, p=0.3), ROWS),
     "WeightDrop": (nn.WeightDrop(nn.Linear(8, 3), p=0.3), ROWS),
     "TargetedLinear": (nn.TargetedLinear(8, 3), ROWS),
-    "Flatten": (nn.Sequential(nn.SpatialDropout2d(0.3), nn.Flatten()), MAPS),
+    "mean": (_Mean(), MAPS),
 }
 
 
