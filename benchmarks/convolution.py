@@ -10,7 +10,7 @@ import numpy as np
 import fastdrop as fd
 from fastdrop import _core, nn
 from fastdrop.bench import cases
-from fastdrop.bench.cases import SAMPLES, STEADY, Case
+from fastdrop.bench.cases import Case
 from fastdrop.nn import functional as F
 
 torch = cases.torch()
