@@ -15,6 +15,11 @@ typedef struct {
     const float *b;       /* a packed panel b[p*tile_n + j], zeros for j >= n */
     const int32_t *index; /* NULL: all p < k. Or, with a_rows, `count` ascending p: only these */
     ptrdiff_t count;
+    /* runs > 0: the chain goes through `runs` products of k, of which product r begins at
+       a + a_runs[r]. With a_rows the panel b goes on from one to the next. Without, a is a[p*lda +
+       i], and b is b[b_runs[r] + p*ldb + j]; whole vectors of it are read. */
+    ptrdiff_t runs, ldb;
+    const ptrdiff_t *a_runs, *b_runs;
     float *c;
     ptrdiff_t ldc;
     int add, relu;

@@ -30,21 +30,22 @@ typedef struct {
 typedef struct {
     ptrdiff_t rows, height, width; /* output rows; positions of the band for a tap along axis 0 */
     ptrdiff_t run, runs;           /* length and number of the runs of a window */
-    int gathered; /* short runs: windows are copied side by side into a matrix, one run each */
-    size_t floats, matrix; /* of the band, and of the matrix of one row of positions */
+    size_t floats;                 /* of the band; FD_TILE_N_MOST can be read behind its end */
 } fd_band;
 
-fd_band fd_band_of(const fd_window *w);
+/* With at most `most` rows. */
+fd_band fd_band_of(const fd_window *w, ptrdiff_t most);
 /* Copies the band of output rows [q1, q1 + rows) at position q0 of axis 0. */
 void fd_band_fill(const fd_window *w, const fd_band *b, float *band, ptrdiff_t image, ptrdiff_t q0,
                   ptrdiff_t q1, ptrdiff_t rows);
-/* Where run `r` of the window at row `row`, position 0 begins in the band. */
-ptrdiff_t fd_band_run(const fd_window *w, const fd_band *b, ptrdiff_t r, ptrdiff_t row);
-/* Copies the windows of a row into the matrix: count[2] rows of taps * channels floats. */
-void fd_band_gather(const fd_window *w, const fd_band *b, float *matrix, const float *band,
-                    ptrdiff_t row);
+/* From the windows of a row of output positions to those of the next. */
+FD_INLINE ptrdiff_t fd_band_row(const fd_window *w, const fd_band *b) {
+    return w->step[1] * b->width * w->channels;
+}
+/* Where each run of a window begins, from the window's first number. */
+void fd_band_runs(const fd_window *w, const fd_band *b, ptrdiff_t *runs);
 
-/* The direct algorithm: sums of each kernel row are chains, added in the order of the rows. */
+/* The direct algorithm: each sum is one chain. */
 int fd_conv_direct(const fd_conv_args *args);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);

@@ -2,25 +2,17 @@
 #include "product/conv.h"
 #include "runtime/tuning.h"
 
-static ptrdiff_t taps_of(const fd_window *w) { return w->taps[0] * w->taps[1] * w->taps[2]; }
-
-fd_band fd_band_of(const fd_window *w) {
+fd_band fd_band_of(const fd_window *w, ptrdiff_t most) {
     fd_band b = {.width = (w->count[2] - 1) * w->step[2] + w->dilation[2] * (w->taps[2] - 1) + 1};
     const ptrdiff_t more = w->dilation[1] * (w->taps[1] - 1) + 1,
                     row = w->taps[0] * b.width * w->channels;
     b.rows = (FD_BAND / row - more) / w->step[1] + 1;
-    b.rows = fd_max(1, fd_min(b.rows, w->count[1]));
+    b.rows = fd_max(1, fd_min(b.rows, fd_min(most, w->count[1])));
     b.height = (b.rows - 1) * w->step[1] + more;
     const int side_by_side = w->dilation[2] == 1;
     b.run = side_by_side ? w->taps[2] * w->channels : w->channels;
-    b.runs = side_by_side ? w->taps[0] * w->taps[1] : taps_of(w);
-    b.gathered = b.runs > 1 && b.run < FD_SHORT_RUN;
-    b.floats = (size_t)(row * b.height);
-    if (b.gathered) {
-        b.run *= b.runs;
-        b.runs = 1;
-        b.matrix = (size_t)(b.run * w->count[2]);
-    }
+    b.runs = side_by_side ? w->taps[0] * w->taps[1] : w->taps[0] * w->taps[1] * w->taps[2];
+    b.floats = (size_t)(row * b.height) + FD_TILE_N_MOST;
     return b;
 }
 
@@ -54,30 +46,11 @@ void fd_band_fill(const fd_window *w, const fd_band *b, float *band, ptrdiff_t i
     }
 }
 
-/* Where the window at `row`, position 0 has the tap (t0, t1, t2). */
-static ptrdiff_t tap_at(const fd_window *w, const fd_band *b, ptrdiff_t row, ptrdiff_t t0,
-                        ptrdiff_t t1, ptrdiff_t t2) {
-    const ptrdiff_t line = t0 * b->height + row * w->step[1] + t1 * w->dilation[1];
-    return (line * b->width + t2 * w->dilation[2]) * w->channels;
-}
-
-ptrdiff_t fd_band_run(const fd_window *w, const fd_band *b, ptrdiff_t r, ptrdiff_t row) {
+void fd_band_runs(const fd_window *w, const fd_band *b, ptrdiff_t *runs) {
     const ptrdiff_t along = w->dilation[2] == 1 ? 1 : w->taps[2];
-    return tap_at(w, b, row, r / along / w->taps[1], r / along % w->taps[1], r % along);
-}
-
-void fd_band_gather(const fd_window *w, const fd_band *b, float *matrix, const float *band,
-                    ptrdiff_t row) {
-    const int side_by_side = w->dilation[2] == 1;
-    const ptrdiff_t lines = w->taps[0] * w->taps[1], along = side_by_side ? 1 : w->taps[2],
-                    run = b->run / (lines * along);
-    for (ptrdiff_t line = 0; line < lines; line++) {
-        for (ptrdiff_t t = 0; t < along; t++) {
-            const float *from = band + tap_at(w, b, row, line / w->taps[1], line % w->taps[1], t);
-            float *to = matrix + (line * along + t) * run;
-            for (ptrdiff_t q = 0; q < w->count[2]; q++)
-                for (ptrdiff_t i = 0; i < run; i++)
-                    to[q * b->run + i] = from[q * w->step[2] * w->channels + i];
-        }
+    for (ptrdiff_t r = 0; r < b->runs; r++) {
+        const ptrdiff_t t0 = r / along / w->taps[1], t1 = r / along % w->taps[1], t2 = r % along,
+                        line = t0 * b->height + t1 * w->dilation[1];
+        runs[r] = (line * b->width + t2 * w->dilation[2]) * w->channels;
     }
 }

@@ -31,29 +31,31 @@ static ptrdiff_t width_of(const conv_work *c) { return c->k->tile_n; }
 static ptrdiff_t depth(const conv_work *c) { return c->band.run * c->band.runs; }
 
 typedef struct {
-    float *panels, *rows, *band, *matrix;
+    float *panels, *rows, *band;
+    ptrdiff_t *runs; /* where the runs of a window begin, from its first number */
 } conv_room;
 
 static size_t carve(conv_room *to, char *from, const conv_work *c) {
-    const size_t line = FD_CACHE_LINE / sizeof(float),
-                 sizes[4] = {(size_t)(c->columns * depth(c)) + FD_TILE_N_MOST,
-                             (size_t)(width_of(c) * depth(c)) + FD_TILE_N_MOST, c->band.floats,
-                             c->band.matrix};
-    float *at[4];
+    const size_t sizes[4] = {
+        ((size_t)(c->columns * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
+        ((size_t)(width_of(c) * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
+        c->band.floats * sizeof(float),
+        (size_t)c->band.runs * sizeof(ptrdiff_t),
+    };
+    void *at[4];
     size_t used = 0;
     for (int i = 0; i < 4; i++) {
-        at[i] = (float *)(void *)from + used;
-        used += (sizes[i] + line - 1) / line * line;
+        at[i] = from + used;
+        used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
     if (to) *to = (conv_room){at[0], at[1], at[2], at[3]};
-    return used * sizeof(float);
+    return used;
 }
 
-/* Packs the kernels of outputs [o, o + n): the panels of the first run, of the second, and so on.
-   Between two runs stand columns * run floats. */
+/* Packs the kernels of outputs [o, o + n). */
 static void pack(const conv_work *c, const conv_room *room, ptrdiff_t o, ptrdiff_t n) {
-    const ptrdiff_t width = width_of(c), run = c->band.run, all = depth(c),
-                    channels = c->window.channels, *taps = c->window.taps;
+    const ptrdiff_t width = width_of(c), all = depth(c), channels = c->window.channels,
+                    *taps = c->window.taps;
     for (ptrdiff_t j = 0; j < n; j += width) {
         const ptrdiff_t some = fd_min(width, n - j);
         for (ptrdiff_t i = 0; i < some; i++) {
@@ -66,40 +68,34 @@ static void pack(const conv_work *c, const conv_room *room, ptrdiff_t o, ptrdiff
                         for (ptrdiff_t k = 0; k < channels; k++) *to++ = tap[k * c->w_c];
                     }
         }
-        for (ptrdiff_t r = 0; r < c->band.runs; r++)
-            c->k->pack_panels_t(room->panels + r * c->columns * run + j * run, run * width,
-                                room->rows + r * run, all, run, some);
+        c->k->pack_panels_t(room->panels + j * all, width * all, room->rows, all, all, some);
     }
 }
 
-/* A row of output positions, from the band or the matrix; n outputs from o on. */
+/* A row of output positions from the band; n outputs from o on. */
 static void row_of_positions(const conv_work *c, const conv_room *room, float *y, ptrdiff_t row,
                              ptrdiff_t o, ptrdiff_t n) {
     const fd_window *w = &c->window;
-    const ptrdiff_t width = width_of(c), run = c->band.run, count = w->count[2],
+    const ptrdiff_t width = width_of(c), count = w->count[2],
                     tiles = fd_ceil_div(count, c->k->tile_m);
-    if (c->band.gathered) fd_band_gather(w, &c->band, room->matrix, room->band, row);
-    fd_tile t = {.k = run,
-                 .lda = c->band.gathered ? run : w->step[2] * w->channels,
+    const float *band = room->band + row * fd_band_row(w, &c->band);
+    fd_tile t = {.k = c->band.run,
+                 .runs = c->band.runs,
+                 .a_runs = room->runs,
+                 .lda = w->step[2] * w->channels,
                  .a_rows = 1,
-                 .ldc = c->y_step[2]};
+                 .ldc = c->y_step[2],
+                 .relu = c->relu};
     for (ptrdiff_t tile = 0; tile < tiles; tile++) {
         const ptrdiff_t q = count * tile / tiles;
         t.mr = count * (tile + 1) / tiles - q;
+        t.a = band + q * t.lda;
         for (ptrdiff_t j = 0; j < n; j += width) {
             t.n = fd_min(width, n - j);
             t.c = y + q * t.ldc + j;
-            for (ptrdiff_t r = 0; r < c->band.runs; r++) {
-                const int last = r + 1 == c->band.runs;
-                t.a = q * t.lda + (c->band.gathered
-                                       ? room->matrix
-                                       : room->band + fd_band_run(w, &c->band, r, row));
-                t.b = room->panels + r * c->columns * run + j * run;
-                t.add = r > 0;
-                t.bias = last && c->bias ? c->bias + o + j : NULL;
-                t.relu = last && c->relu;
-                c->k->gemm_tile(&t);
-            }
+            t.b = room->panels + j * depth(c);
+            t.bias = c->bias ? c->bias + o + j : NULL;
+            c->k->gemm_tile(&t);
         }
     }
 }
@@ -116,6 +112,7 @@ static void conv_task(const fd_region *region, int thread, void *context) {
                     o_end = fd_cut(c->outputs, shares, thread % shares + 1, width_of(c));
     if (first >= end) return;
     const fd_window *w = &c->window;
+    fd_band_runs(w, &c->band, room.runs);
     for (ptrdiff_t o = o_first; o < o_end; o += c->columns) {
         const ptrdiff_t n = fd_min(c->columns, o_end - o);
         pack(c, &room, o, n);
@@ -137,7 +134,7 @@ static int run(conv_work *c) {
     const ptrdiff_t *count = c->window.count, positions = count[0] * count[1] * count[2];
     if (c->images == 0 || positions == 0 || c->outputs == 0) return FD_OK;
     c->k = fd_kernels();
-    c->band = fd_band_of(&c->window);
+    c->band = fd_band_of(&c->window, c->window.count[1]);
     const ptrdiff_t width = width_of(c), fit = FD_CONV_PANELS / depth(c) / width * width;
     c->columns = fd_max(width, fd_min(fit, fd_round_up(c->outputs, width)));
     const double work = (double)positions * (double)depth(c) * (double)c->outputs;

@@ -1,7 +1,10 @@
 /* Direct convolution, the gradient for the weights: dw = dy^T X, where a row of X is the window of
-   an output position. A block of positions is packed at a time: dy in small panels, the windows in
-   panels of tile_n numbers. The sum over a block is one chain, and blocks are added in order. Which
-   positions make a block depends on the shape alone. */
+   an output position. Windows are read in their padded bands, where those of neighbouring positions
+   overlap; dy is packed. The sum over a block of positions is one chain, and blocks are added in
+   order. Which positions make a block depends on the shape alone.
+
+   The rows of a register tile are outputs and its columns numbers of a window, or the other way
+   round where a window's runs are short. Both add the same chains. */
 #include "product/conv.h"
 #include "kernels/table.h"
 #include "runtime/cpu.h"
@@ -17,100 +20,116 @@ typedef struct {
     ptrdiff_t dy_pitch;
     float *dw; /* of the group: outputs x channels x taps */
     int accumulate;
-    ptrdiff_t height, tiles;          /* outputs in a tile, and tiles */
-    ptrdiff_t panels_a_run, panels;   /* of the windows */
-    ptrdiff_t at_a_time;              /* panels */
-    ptrdiff_t strips, strips_a_block; /* a strip: rows of positions of one band */
-    ptrdiff_t pixels;                 /* positions of a block at most */
-    int grid;                         /* threads along the panels */
+    int numbers_are_rows;        /* of the tile; else the outputs are */
+    ptrdiff_t some, pieces;      /* numbers of a window in a tile; pieces of all runs */
+    ptrdiff_t height, tiles;     /* outputs in a tile; tiles of outputs */
+    ptrdiff_t strips, a_block;   /* a strip: the rows of positions of a band; strips of a block */
+    ptrdiff_t rows, pixels;      /* rows of positions and positions of a block, at most */
+    int grid;                    /* threads along the pieces */
 } weight_work;
 
 typedef struct {
-    float *band, *matrix, *windows, *dy, *sums;
+    float *bands, *dy, *sums;
+    ptrdiff_t *runs, *dy_runs, *band_runs; /* of a window; of the rows of the block */
 } weight_room;
 
+static ptrdiff_t pieces_a_run(const weight_work *c) { return fd_ceil_div(c->band.run, c->some); }
+
 static size_t carve(weight_room *to, char *from, const weight_work *c) {
-    const size_t line = FD_CACHE_LINE / sizeof(float), pad = FD_TILE_N_MOST,
-                 wide = (size_t)(c->at_a_time * c->k->tile_n),
-                 tall = (size_t)(c->tiles * c->height),
-                 sizes[5] = {c->band.floats + pad, c->band.matrix + pad,
-                             wide * (size_t)c->pixels + pad, tall * (size_t)c->pixels + pad,
-                             tall * wide};
-    float *at[5];
+    const size_t outputs = (size_t)(c->tiles * c->height),
+                 numbers = (size_t)(c->pieces * c->some),
+                 sizes[6] = {
+                     c->band.floats * (size_t)c->a_block * sizeof(float),
+                     (outputs * (size_t)c->pixels + FD_TILE_N_MOST) * sizeof(float),
+                     outputs * numbers * sizeof(float),
+                     (size_t)c->band.runs * sizeof(ptrdiff_t),
+                     (size_t)c->rows * sizeof(ptrdiff_t),
+                     (size_t)c->rows * sizeof(ptrdiff_t),
+                 };
+    void *at[6];
     size_t used = 0;
-    for (int i = 0; i < 5; i++) {
-        at[i] = (float *)(void *)from + used;
-        used += (sizes[i] + line - 1) / line * line;
+    for (int i = 0; i < 6; i++) {
+        at[i] = from + used;
+        used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
-    if (to) *to = (weight_room){at[0], at[1], at[2], at[3], at[4]};
-    return used * sizeof(float);
+    if (to) *to = (weight_room){at[0], at[1], at[2], at[3], at[4], at[5]};
+    return used;
 }
 
-/* The windows of a row of positions into panels [first, end), from position `pixel` of the block.
- */
-static void pack_windows(const weight_work *c, const weight_room *room, ptrdiff_t row,
-                         ptrdiff_t pixel, ptrdiff_t first, ptrdiff_t end) {
-    const fd_window *w = &c->window;
-    const ptrdiff_t width = c->k->tile_n, stride = c->pixels * width;
-    for (ptrdiff_t panel = first; panel < end;) {
-        const ptrdiff_t r = panel / c->panels_a_run, from = panel % c->panels_a_run,
-                        some = fd_min(end - panel, c->panels_a_run - from),
-                        n = fd_min(c->band.run - from * width, some * width);
-        const float *x = c->band.gathered ? room->matrix
-                                          : room->band + fd_band_run(w, &c->band, r, row);
-        c->k->pack_panels(room->windows + (panel - first) * stride + pixel * width, width, stride,
-                          x + from * width,
-                          c->band.gathered ? c->band.run : w->step[2] * w->channels, w->count[2],
-                          n);
-        panel += some;
-    }
-}
-
-/* Packs strips [begin, end): the windows of panels [first, last) and dy of tiles [t0, t1). Returns
-   the number of positions. */
+/* Strips [begin, end): their bands, and dy of tiles [t0, t1). Returns the rows of positions. */
 static ptrdiff_t pack_block(const weight_work *c, const weight_room *room, ptrdiff_t begin,
-                            ptrdiff_t end, ptrdiff_t first, ptrdiff_t last, ptrdiff_t t0,
-                            ptrdiff_t t1) {
+                            ptrdiff_t end, ptrdiff_t t0, ptrdiff_t t1) {
     const fd_window *w = &c->window;
     const ptrdiff_t bands = fd_ceil_div(w->count[1], c->band.rows),
-                    positions = w->count[0] * w->count[1] * w->count[2];
-    ptrdiff_t pixel = 0;
+                    positions = w->count[0] * w->count[1] * w->count[2],
+                    floats = (ptrdiff_t)c->band.floats;
+    ptrdiff_t row = 0;
     for (ptrdiff_t strip = begin; strip < end; strip++) {
         const ptrdiff_t image = strip / (w->count[0] * bands), q0 = strip / bands % w->count[0],
-                        q1 = strip % bands * c->band.rows,
+                        q1 = strip % bands * c->band.rows, at = (strip - begin) * floats,
                         rows = fd_min(c->band.rows, w->count[1] - q1);
-        fd_band_fill(w, &c->band, room->band, image, q0, q1, rows);
+        fd_band_fill(w, &c->band, room->bands + at, image, q0, q1, rows);
         const float *dy = c->dy +
                           (image * positions + (q0 * w->count[1] + q1) * w->count[2]) * c->dy_pitch;
         for (ptrdiff_t t = t0; t < t1; t++) {
-            const ptrdiff_t o = t * c->height, n = fd_min(c->height, c->outputs - o);
-            c->k->pack_panels(room->dy + (t - t0) * c->height * c->pixels + pixel * n, n, 0, dy + o,
-                              c->dy_pitch, rows * w->count[2], n);
+            const ptrdiff_t o = t * c->height;
+            c->k->pack_panels(room->dy + (t * c->pixels + row * w->count[2]) * c->height, c->height,
+                              0, dy + o, c->dy_pitch, rows * w->count[2],
+                              fd_min(c->height, c->outputs - o));
         }
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            if (c->band.gathered) fd_band_gather(w, &c->band, room->matrix, room->band, r);
-            pack_windows(c, room, r, pixel + r * w->count[2], first, last);
+        for (ptrdiff_t r = 0; r < rows; r++, row++) {
+            room->band_runs[row] = at + r * fd_band_row(w, &c->band);
+            room->dy_runs[row] = row * w->count[2] * c->height;
         }
-        pixel += rows * w->count[2];
     }
-    return pixel;
+    return row;
+}
+
+/* The sums of pieces [p0, p1) and tiles [t0, t1) over the block whose rows of positions are packed.
+   sums is outputs x numbers, or numbers x outputs. */
+static void add_block(const weight_work *c, const weight_room *room, ptrdiff_t rows, int add,
+                      ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t t0, ptrdiff_t t1) {
+    const fd_window *w = &c->window;
+    const ptrdiff_t a_run = pieces_a_run(c), step = w->step[2] * w->channels;
+    fd_tile t = {.k = w->count[2], .runs = rows, .add = add};
+    for (ptrdiff_t tile = t0; tile < t1; tile++) {
+        const float *dy = room->dy + tile * c->pixels * c->height;
+        const ptrdiff_t o = tile * c->height, n = fd_min(c->height, c->outputs - o);
+        for (ptrdiff_t piece = p0; piece < p1; piece++) {
+            const ptrdiff_t number = piece % a_run * c->some,
+                            some = fd_min(c->some, c->band.run - number);
+            const float *windows = room->bands + room->runs[piece / a_run] + number;
+            if (c->numbers_are_rows) {
+                t.mr = some, t.a = windows, t.lda = step, t.a_runs = room->band_runs;
+                t.n = n, t.b = dy, t.ldb = c->height, t.b_runs = room->dy_runs;
+                t.ldc = c->tiles * c->height, t.c = room->sums + piece * c->some * t.ldc + o;
+            } else {
+                t.mr = n, t.a = dy, t.lda = c->height, t.a_runs = room->dy_runs;
+                t.n = some, t.b = windows, t.ldb = step, t.b_runs = room->band_runs;
+                t.ldc = c->pieces * c->some, t.c = room->sums + o * t.ldc + piece * c->some;
+            }
+            c->k->gemm_tile(&t);
+        }
+    }
 }
 
 /* The sums to their place in dw, whose last axes are channel and tap. */
-static void store(const weight_work *c, const float *sums, ptrdiff_t ld, ptrdiff_t first,
-                  ptrdiff_t last, ptrdiff_t t0, ptrdiff_t t1) {
-    const ptrdiff_t width = c->k->tile_n, channels = c->window.channels;
+static void store(const weight_work *c, const float *sums, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t t0,
+                  ptrdiff_t t1) {
+    const ptrdiff_t channels = c->window.channels, a_run = pieces_a_run(c),
+                    of_output = c->numbers_are_rows ? 1 : c->pieces * c->some,
+                    of_number = c->numbers_are_rows ? c->tiles * c->height : 1;
     for (ptrdiff_t o = t0 * c->height; o < fd_min(c->outputs, t1 * c->height); o++) {
-        const float *row = sums + (o - t0 * c->height) * ld;
         float *dw = c->dw + o * channels * c->taps;
-        for (ptrdiff_t panel = first; panel < last; panel++) {
-            const ptrdiff_t at = panel % c->panels_a_run * width,
-                            n = fd_min(width, c->band.run - at),
-                            number = panel / c->panels_a_run * c->band.run + at;
+        for (ptrdiff_t piece = p0; piece < p1; piece++) {
+            const ptrdiff_t at = piece % a_run * c->some, n = fd_min(c->some, c->band.run - at),
+                            first = piece / a_run * c->band.run + at;
+            const float *from = sums + o * of_output + piece * c->some * of_number;
+            ptrdiff_t channel = first % channels, tap = first / channels;
             for (ptrdiff_t j = 0; j < n; j++) {
-                float *to = dw + (number + j) % channels * c->taps + (number + j) / channels;
-                const float sum = row[(panel - first) * width + j];
-                *to = c->accumulate ? *to + sum : sum;
+                float *to = dw + channel * c->taps + tap;
+                *to = c->accumulate ? *to + from[j * of_number] : from[j * of_number];
+                if (++channel == channels) channel = 0, tap++;
             }
         }
     }
@@ -122,51 +141,54 @@ static void weight_task(const fd_region *region, int thread, void *context) {
     carve(&room, region->workspace + (size_t)thread * region->stride, c);
     const int along = region->threads / c->grid;
     if (thread / c->grid >= along) return;
-    const ptrdiff_t width = c->k->tile_n, p0 = fd_cut(c->panels, c->grid, thread % c->grid, 1),
-                    p1 = fd_cut(c->panels, c->grid, thread % c->grid + 1, 1),
+    const ptrdiff_t p0 = fd_cut(c->pieces, c->grid, thread % c->grid, 1),
+                    p1 = fd_cut(c->pieces, c->grid, thread % c->grid + 1, 1),
                     t0 = fd_cut(c->tiles, along, thread / c->grid, 1),
                     t1 = fd_cut(c->tiles, along, thread / c->grid + 1, 1);
     if (t0 >= t1) return;
-    for (ptrdiff_t first = p0; first < p1; first += c->at_a_time) {
-        const ptrdiff_t last = fd_min(p1, first + c->at_a_time), ld = (last - first) * width;
-        for (ptrdiff_t strip = 0; strip < c->strips; strip += c->strips_a_block) {
-            const ptrdiff_t end = fd_min(c->strips, strip + c->strips_a_block),
-                            pixels = pack_block(c, &room, strip, end, first, last, t0, t1);
-            fd_tile t = {.k = pixels, .ldc = ld, .add = strip > 0};
-            for (ptrdiff_t tile = t0; tile < t1; tile++) {
-                t.mr = fd_min(c->height, c->outputs - tile * c->height);
-                t.a = room.dy + (tile - t0) * c->height * c->pixels;
-                for (ptrdiff_t panel = first; panel < last; panel++) {
-                    t.n = width;
-                    t.b = room.windows + (panel - first) * c->pixels * width;
-                    t.c = room.sums + (tile - t0) * c->height * ld + (panel - first) * width;
-                    c->k->gemm_tile(&t);
-                }
-            }
-        }
-        store(c, room.sums, ld, first, last, t0, t1);
+    fd_band_runs(&c->window, &c->band, room.runs);
+    for (ptrdiff_t strip = 0; strip < c->strips; strip += c->a_block) {
+        const ptrdiff_t end = fd_min(c->strips, strip + c->a_block),
+                        rows = pack_block(c, &room, strip, end, t0, t1);
+        add_block(c, &room, rows, strip > 0, p0, p1, t0, t1);
     }
+    store(c, room.sums, p0, p1, t0, t1);
+}
+
+/* Multiply-adds of vectors for a position and a run of its window: rows in tiles, columns in
+   vectors. */
+static int numbers_are_better_rows(const weight_work *c) {
+    enum { LINE = FD_CACHE_LINE / sizeof(float) };
+    const ptrdiff_t as_rows = c->band.run * fd_ceil_div(c->outputs, LINE),
+                    as_columns = c->outputs * fd_ceil_div(c->band.run, LINE);
+    return as_rows < as_columns;
+}
+
+/* Cuts n into equal pieces of at most `most`. */
+static ptrdiff_t piece_of(ptrdiff_t n, ptrdiff_t most) {
+    return fd_ceil_div(n, fd_ceil_div(n, most));
 }
 
 static int run(weight_work *c) {
     const fd_window *w = &c->window;
-    const ptrdiff_t width = c->k->tile_n, bands = fd_ceil_div(w->count[1], c->band.rows),
+    const ptrdiff_t tall = c->k->tile_m, wide = c->k->tile_n,
+                    bands = fd_ceil_div(w->count[1], c->band.rows),
                     strip = c->band.rows * w->count[2];
-    c->tiles = fd_ceil_div(c->outputs, c->k->tile_m);
-    c->height = fd_ceil_div(c->outputs, c->tiles);
+    c->numbers_are_rows = numbers_are_better_rows(c);
+    c->some = c->numbers_are_rows ? piece_of(c->band.run, tall) : wide;
+    c->height = c->numbers_are_rows ? wide : piece_of(c->outputs, tall);
     c->tiles = fd_ceil_div(c->outputs, c->height);
-    c->panels_a_run = fd_ceil_div(c->band.run, width);
-    c->panels = c->band.runs * c->panels_a_run;
+    c->pieces = c->band.runs * pieces_a_run(c);
     c->strips = c->images * w->count[0] * bands;
-    c->strips_a_block = fd_max(1, FD_WEIGHT_PIXELS / strip);
-    c->pixels = c->strips_a_block * strip;
-    c->at_a_time = fd_max(1, fd_min(c->panels, FD_CONV_PANELS / (c->pixels * width)));
-    const double work = (double)c->strips * (double)strip * (double)(c->panels * width) *
-                        (double)c->outputs;
+    c->a_block = fd_max(1, FD_WEIGHT_PIXELS / strip);
+    c->rows = c->a_block * c->band.rows;
+    c->pixels = c->a_block * strip;
+    const double work = (double)c->strips * (double)strip *
+                        (double)(c->band.run * c->band.runs) * (double)c->outputs;
     fd_region region;
     int status = fd_begin(&region, (ptrdiff_t)(work / FD_PRODUCT_GRAIN) + 1, carve(NULL, NULL, c));
     if (status != FD_OK) return status;
-    c->grid = (int)fd_min(region.threads, c->panels);
+    c->grid = (int)fd_min(region.threads, c->pieces);
     fd_run(&region, weight_task, c, 1);
     fd_end(&region);
     return FD_OK;
@@ -190,7 +212,7 @@ int fd_conv_direct_dw(const fd_conv_dw_args *a) {
         c.window.taps[i] = s->kernel[i];
         c.window.dilation[i] = s->dilation[i];
     }
-    c.band = fd_band_of(&c.window);
+    c.band = fd_band_of(&c.window, fd_max(1, FD_WEIGHT_PIXELS / c.window.count[2]));
     for (ptrdiff_t group = 0; group < s->groups; group++) {
         c.window.x = a->x + group * channels;
         c.dy = a->dy + group * outputs;

@@ -35,7 +35,6 @@ enum {
     /* Convolution: which windows and positions make a chain. */
     FD_BAND = 1 << 16,      /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
     FD_WEIGHT_PIXELS = 512, /* positions that a weight gradient packs at a time */
-    FD_SHORT_RUN = 32,      /* shorter runs of a convolution's window are copied side by side */
 };
 
 /* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
