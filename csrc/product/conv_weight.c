@@ -20,12 +20,13 @@ typedef struct {
     ptrdiff_t dy_pitch;
     float *dw; /* of the group: outputs x channels x taps */
     int accumulate;
-    int numbers_are_rows;        /* of the tile; else the outputs are */
-    ptrdiff_t some, pieces;      /* numbers of a window in a tile; pieces of all runs */
-    ptrdiff_t height, tiles;     /* outputs in a tile; tiles of outputs */
-    ptrdiff_t strips, a_block;   /* a strip: the rows of positions of a band; strips of a block */
-    ptrdiff_t rows, pixels;      /* rows of positions and positions of a block, at most */
-    int grid;                    /* threads along the pieces */
+    int numbers_are_rows;      /* of the tile; else the outputs are */
+    int unpacked;              /* dy is read where it lies */
+    ptrdiff_t some, pieces;    /* numbers of a window in a tile; pieces of all runs */
+    ptrdiff_t height, tiles;   /* outputs in a tile; tiles of outputs */
+    ptrdiff_t strips, a_block; /* a strip: the rows of positions of a band; strips of a block */
+    ptrdiff_t rows, pixels;    /* rows of positions and positions of a block, at most */
+    int grid;                  /* threads along the pieces */
 } weight_work;
 
 typedef struct {
@@ -35,12 +36,15 @@ typedef struct {
 
 static ptrdiff_t pieces_a_run(const weight_work *c) { return fd_ceil_div(c->band.run, c->some); }
 
+/* Floats between the positions of dy, as the tile reads it. */
+static ptrdiff_t dy_step(const weight_work *c) { return c->unpacked ? c->dy_pitch : c->height; }
+
 static size_t carve(weight_room *to, char *from, const weight_work *c) {
-    const size_t outputs = (size_t)(c->tiles * c->height),
-                 numbers = (size_t)(c->pieces * c->some),
+    const size_t outputs = (size_t)(c->tiles * c->height), numbers = (size_t)(c->pieces * c->some),
                  sizes[6] = {
                      c->band.floats * (size_t)c->a_block * sizeof(float),
-                     (outputs * (size_t)c->pixels + FD_TILE_N_MOST) * sizeof(float),
+                     c->unpacked ? 0
+                                 : (outputs * (size_t)c->pixels + FD_TILE_N_MOST) * sizeof(float),
                      outputs * numbers * sizeof(float),
                      (size_t)c->band.runs * sizeof(ptrdiff_t),
                      (size_t)c->rows * sizeof(ptrdiff_t),
@@ -71,7 +75,7 @@ static ptrdiff_t pack_block(const weight_work *c, const weight_room *room, ptrdi
         fd_band_fill(w, &c->band, room->bands + at, image, q0, q1, rows);
         const float *dy = c->dy +
                           (image * positions + (q0 * w->count[1] + q1) * w->count[2]) * c->dy_pitch;
-        for (ptrdiff_t t = t0; t < t1; t++) {
+        for (ptrdiff_t t = t0; t < t1 && !c->unpacked; t++) {
             const ptrdiff_t o = t * c->height;
             c->k->pack_panels(room->dy + (t * c->pixels + row * w->count[2]) * c->height, c->height,
                               0, dy + o, c->dy_pitch, rows * w->count[2],
@@ -79,29 +83,29 @@ static ptrdiff_t pack_block(const weight_work *c, const weight_room *room, ptrdi
         }
         for (ptrdiff_t r = 0; r < rows; r++, row++) {
             room->band_runs[row] = at + r * fd_band_row(w, &c->band);
-            room->dy_runs[row] = row * w->count[2] * c->height;
+            room->dy_runs[row] = row * w->count[2] * dy_step(c);
         }
     }
     return row;
 }
 
-/* The sums of pieces [p0, p1) and tiles [t0, t1) over the block whose rows of positions are packed.
-   sums is outputs x numbers, or numbers x outputs. */
-static void add_block(const weight_work *c, const weight_room *room, ptrdiff_t rows, int add,
-                      ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t t0, ptrdiff_t t1) {
+/* The sums of pieces [p0, p1) and tiles [t0, t1) over the block from position `first` on, whose
+   rows of positions are packed. sums is outputs x numbers, or numbers x outputs. */
+static void add_block(const weight_work *c, const weight_room *room, ptrdiff_t first,
+                      ptrdiff_t rows, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t t0, ptrdiff_t t1) {
     const fd_window *w = &c->window;
     const ptrdiff_t a_run = pieces_a_run(c), step = w->step[2] * w->channels;
-    fd_tile t = {.k = w->count[2], .runs = rows, .add = add};
+    fd_tile t = {.k = w->count[2], .runs = rows, .add = first > 0};
     for (ptrdiff_t tile = t0; tile < t1; tile++) {
-        const float *dy = room->dy + tile * c->pixels * c->height;
         const ptrdiff_t o = tile * c->height, n = fd_min(c->height, c->outputs - o);
+        const float *dy = c->unpacked ? c->dy + first * c->dy_pitch + o : room->dy + o * c->pixels;
         for (ptrdiff_t piece = p0; piece < p1; piece++) {
             const ptrdiff_t number = piece % a_run * c->some,
                             some = fd_min(c->some, c->band.run - number);
             const float *windows = room->bands + room->runs[piece / a_run] + number;
             if (c->numbers_are_rows) {
                 t.mr = some, t.a = windows, t.lda = step, t.a_runs = room->band_runs;
-                t.n = n, t.b = dy, t.ldb = c->height, t.b_runs = room->dy_runs;
+                t.n = n, t.b = dy, t.ldb = dy_step(c), t.b_runs = room->dy_runs;
                 t.ldc = c->tiles * c->height, t.c = room->sums + piece * c->some * t.ldc + o;
             } else {
                 t.mr = n, t.a = dy, t.lda = c->height, t.a_runs = room->dy_runs;
@@ -147,10 +151,12 @@ static void weight_task(const fd_region *region, int thread, void *context) {
                     t1 = fd_cut(c->tiles, along, thread / c->grid + 1, 1);
     if (t0 >= t1) return;
     fd_band_runs(&c->window, &c->band, room.runs);
+    ptrdiff_t position = 0;
     for (ptrdiff_t strip = 0; strip < c->strips; strip += c->a_block) {
         const ptrdiff_t end = fd_min(c->strips, strip + c->a_block),
                         rows = pack_block(c, &room, strip, end, t0, t1);
-        add_block(c, &room, rows, strip > 0, p0, p1, t0, t1);
+        add_block(c, &room, position, rows, p0, p1, t0, t1);
+        position += rows * c->window.count[2];
     }
     store(c, room.sums, p0, p1, t0, t1);
 }
@@ -161,7 +167,7 @@ static int numbers_are_better_rows(const weight_work *c) {
     enum { LINE = FD_CACHE_LINE / sizeof(float) };
     const ptrdiff_t as_rows = c->band.run * fd_ceil_div(c->outputs, LINE),
                     as_columns = c->outputs * fd_ceil_div(c->band.run, LINE);
-    return as_rows < as_columns;
+    return as_rows <= as_columns;
 }
 
 /* Cuts n into equal pieces of at most `most`. */
@@ -175,6 +181,9 @@ static int run(weight_work *c) {
                     bands = fd_ceil_div(w->count[1], c->band.rows),
                     strip = c->band.rows * w->count[2];
     c->numbers_are_rows = numbers_are_better_rows(c);
+    /* whole vectors of dy are read, and long steps would share cache sets */
+    c->unpacked = c->numbers_are_rows && c->outputs % FD_UNPACKED_UNIT == 0 &&
+                  c->dy_pitch <= FD_UNPACKED_PITCH;
     c->some = c->numbers_are_rows ? piece_of(c->band.run, tall) : wide;
     c->height = c->numbers_are_rows ? wide : piece_of(c->outputs, tall);
     c->tiles = fd_ceil_div(c->outputs, c->height);
@@ -183,8 +192,8 @@ static int run(weight_work *c) {
     c->a_block = fd_max(1, FD_WEIGHT_PIXELS / strip);
     c->rows = c->a_block * c->band.rows;
     c->pixels = c->a_block * strip;
-    const double work = (double)c->strips * (double)strip *
-                        (double)(c->band.run * c->band.runs) * (double)c->outputs;
+    const double work = (double)c->strips * (double)strip * (double)(c->band.run * c->band.runs) *
+                        (double)c->outputs;
     fd_region region;
     int status = fd_begin(&region, (ptrdiff_t)(work / FD_PRODUCT_GRAIN) + 1, carve(NULL, NULL, c));
     if (status != FD_OK) return status;

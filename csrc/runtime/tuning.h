@@ -55,6 +55,9 @@ enum {
     FD_ROW_PAD = 16,     /* floats between rows of a packed operand, so that rows whose length is a
                             power of two do not share cache sets */
     FD_CONV_PANELS = 1 << 17, /* floats of a convolution's packed weights: 1/4 of it */
+    FD_UNPACKED_UNIT =
+        16, /* the gradient dy of a convolution of so many outputs, or a multiple, .. */
+    FD_UNPACKED_PITCH = 64, /* .. and at most so many, is not packed */
     FD_PACKING_COST = 8, /* packing an element of B costs about as much as so many multiply-adds */
     FD_THIN_COST = 16,   /* the same for thinned weights, whose rows are compressed first */
 
