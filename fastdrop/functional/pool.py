@@ -93,7 +93,7 @@ def _max_pool(
     windows, out = _windows(x, axes, kernel_size, stride, padding, dilation, ceil_mode)
     array = _memory(x)
     y = empty((array.shape[0], *out, array.shape[-1]))
-    at = np.empty(y.shape, np.int32)
+    at = empty(y.shape).view(np.int32)
     _core.max_pool(y, at, array, windows)
     shape = array.shape
 
