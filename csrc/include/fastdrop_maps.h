@@ -64,6 +64,17 @@ typedef struct {
 } fd_conv_dw_args;
 int fd_conv_dw(const fd_conv_dw_args *args);
 
+/* ---- the order of axes ---- */
+
+/* y, images x columns x rows, is each image of x, images x rows x columns, transposed: the change
+   between maps in C order and channels-last ones. */
+typedef struct {
+    float *y;
+    const float *x;
+    ptrdiff_t images, rows, columns;
+} fd_transpose_args;
+int fd_transpose(const fd_transpose_args *args);
+
 /* ---- pooling ---- */
 
 /* Output position q along an axis reads the input positions q * stride - before + dilation * j, j <
@@ -110,5 +121,14 @@ typedef struct {
     fd_pool_shape shape;
 } fd_avg_pool_backward_args;
 int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
+
+/* ---- normalisation: base/types.h has the arguments ---- */
+
+int fd_moments(const fd_moments_args *args);
+int fd_normalize(const fd_normalize_args *args);
+int fd_normalize_sums(const fd_normalize_sums_args *args);
+int fd_normalize_dx(const fd_normalize_dx_args *args);
+int fd_row_norm(const fd_row_norm_args *args);
+int fd_row_norm_backward(const fd_row_norm_backward_args *args);
 
 #endif

@@ -143,6 +143,60 @@ def conv_dw(
     dw: _Float32, dy: _Float32, x: _Float32, geometry: _Geometry, accumulate: bool = False
 ) -> None: ...
 
+# normalisation and the order of axes
+
+def transpose(y: _Float32, x: _Float32) -> None: ...
+def moments(mean: _Float32, variance: _Float32, x: _Float32) -> None: ...
+def normalize(
+    y: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    relu: bool = False,
+) -> None: ...
+def normalize_sums(
+    sum: _Float32,
+    sum_x: _Float32,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    relu: bool = False,
+) -> None: ...
+def normalize_dx(
+    dx: _Float32,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    of_g: _Float32,
+    of_x: _Float32,
+    shift: _Float32,
+    relu: bool = False,
+) -> None: ...
+def row_norm(
+    y: _Float32,
+    mean: _Float32 | None,
+    inverse: _Float32,
+    x: _Float32,
+    weight: _Float32 | None,
+    bias: _Float32 | None,
+    eps: float,
+) -> None: ...
+def row_norm_backward(
+    dx: _Float32,
+    dweight: _Float32 | None,
+    dbias: _Float32 | None,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32 | None,
+    inverse: _Float32,
+    weight: _Float32 | None,
+) -> None: ...
+
 # pooling
 
 def max_pool(y: _Float32, at: _Int32, x: _Float32, geometry: _Windows) -> None: ...

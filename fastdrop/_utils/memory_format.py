@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils.buffers import empty
 
 if TYPE_CHECKING:
@@ -63,11 +64,17 @@ def empty_like(array: Float32Array) -> Float32Array:
 
 def ordered(array: npt.NDArray[Any], channels_last: bool) -> Float32Array:
     """The elements as float32 in one of the two formats; the array itself where it has it."""
-    if not channels_last:
-        if array.flags.c_contiguous and array.dtype == np.float32:
-            return array
+    memory = in_memory(array) if channels_last or array.ndim > 2 else array
+    if (memory if channels_last else array).flags.c_contiguous and array.dtype == np.float32:
+        return array
+    if not is_dense(array) or array.dtype != np.float32:
+        if channels_last:
+            return as_map(np.asarray(memory, np.float32, order="C"))
         return np.asarray(array, np.float32, order="C")
-    memory = in_memory(array)
-    if not (memory.flags.c_contiguous and array.dtype == np.float32):
-        memory = np.asarray(memory, np.float32, order="C")
-    return as_map(memory)
+    result = empty_map(array.shape, channels_last)
+    n, c = array.shape[:2]
+    if channels_last:
+        _core.transpose(in_memory(result).reshape(n, -1, c), array.reshape(n, c, -1))
+    else:
+        _core.transpose(result.reshape(n, c, -1), memory.reshape(n, -1, c))
+    return result

@@ -16,6 +16,7 @@ from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
 from fastdrop.nn.dropout import Dropout
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from fastdrop.nn.shape import Identity
 from fastdrop.schedules import is_library_schedule
 
@@ -253,7 +254,10 @@ def _call_in_turn(plan: list[tuple[Any, bool | None]], ps: Any, input: Any) -> A
 
 # Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.
 _PENDING_LAYERS = frozenset(
-    (Linear, Conv1d, Conv2d, Conv3d, Dropout, Identity, Sequential, *ACTIVATIONS)
+    (
+        *(Linear, Conv1d, Conv2d, Conv3d, BatchNorm1d, BatchNorm2d, BatchNorm3d),
+        *(Dropout, Identity, Sequential, *ACTIVATIONS),
+    )
 )
 
 
