@@ -70,8 +70,8 @@ typedef struct {
 
 /* ---- normalisation by the statistics of channels ---- */
 
-/* Arrays sets x rows x channels; statistics and factors are sets x channels. Batch norm has one set,
-   instance norm a set for each image. */
+/* Arrays sets x rows x channels; statistics and factors are sets x channels. Batch norm has one
+   set, instance norm a set for each image. */
 typedef struct {
     ptrdiff_t sets, rows, channels;
 } fd_norm_shape;
@@ -100,7 +100,7 @@ typedef struct {
     int relu;
 } fd_normalize_sums_args;
 
-/* dx = of_g * g + of_x * (x - mean) + shift, g as above; of_g, of_x and shift are sets x channels */
+/* dx = of_g * g + of_x * (x - mean) + shift, g as above; the factors are sets x channels */
 typedef struct {
     float *dx;
     const float *dy, *x, *mean, *scale, *bias, *of_g, *of_x, *shift;
@@ -114,7 +114,7 @@ typedef struct {
    eps), the variance biased. Without `centred` the mean is 0 (the root mean square norm). */
 typedef struct {
     float *y;
-    float *mean, *inverse; /* rows: results; mean is NULL without `centred` */
+    float *mean, *inverse;          /* rows: results; mean is NULL without `centred` */
     const float *x, *weight, *bias; /* weight and bias: n, or NULL */
     ptrdiff_t rows, n;
     float eps;

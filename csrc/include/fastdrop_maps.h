@@ -64,17 +64,6 @@ typedef struct {
 } fd_conv_dw_args;
 int fd_conv_dw(const fd_conv_dw_args *args);
 
-/* ---- the order of axes ---- */
-
-/* y, images x columns x rows, is each image of x, images x rows x columns, transposed: the change
-   between maps in C order and channels-last ones. */
-typedef struct {
-    float *y;
-    const float *x;
-    ptrdiff_t images, rows, columns;
-} fd_transpose_args;
-int fd_transpose(const fd_transpose_args *args);
-
 /* ---- pooling ---- */
 
 /* Output position q along an axis reads the input positions q * stride - before + dilation * j, j <
@@ -121,6 +110,17 @@ typedef struct {
     fd_pool_shape shape;
 } fd_avg_pool_backward_args;
 int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
+
+/* ---- the order of axes ---- */
+
+/* y, images x columns x rows, is each image of x, images x rows x columns, transposed: the change
+   between maps in C order and channels-last ones. */
+typedef struct {
+    float *y;
+    const float *x;
+    ptrdiff_t images, rows, columns;
+} fd_transpose_args;
+int fd_transpose(const fd_transpose_args *args);
 
 /* ---- normalisation: base/types.h has the arguments ---- */
 

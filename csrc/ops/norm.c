@@ -1,5 +1,5 @@
-/* Normalisation. Sums are made in blocks of rows, in float32, and the blocks are added in float64 in
-   order, so results do not depend on the threads. */
+/* Normalisation. Sums are made in blocks of rows, in float32, and the blocks are added in float64
+   in order, so results do not depend on the threads. */
 #include "fastdrop.h"
 #include "kernels/table.h"
 #include "runtime/cpu.h"
@@ -38,8 +38,7 @@ static void norm_task(const fd_region *region, int thread, void *context) {
 static int run(norm_work *w, double *total) {
     const fd_norm_shape *s = &w->shape;
     const ptrdiff_t blocks = blocks_of(s), all = s->sets * blocks, width = 2 * s->channels,
-                    elements = FD_NORM_ROWS * s->channels,
-                    chunk = fd_max(1, FD_CHUNK / elements);
+                    elements = FD_NORM_ROWS * s->channels, chunk = fd_max(1, FD_CHUNK / elements);
     w->k = fd_kernels();
     for (w->begin = 0; w->begin < all; w->begin = w->end) {
         w->end = fd_min(all, w->begin + chunk);

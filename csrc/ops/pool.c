@@ -1,5 +1,5 @@
-/* Pooling of maps: visits the windows; kernels/pool.inc computes them. What is computed for an image
-   is a function of the image alone. */
+/* Pooling of maps: visits the windows; kernels/pool.inc computes them. What is computed for an
+   image is a function of the image alone. */
 #include "fastdrop.h"
 #include "kernels/table.h"
 #include "runtime/cpu.h"

@@ -5,7 +5,15 @@
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 
-from fastdrop._core.fastdrop cimport fd_drop
+from fastdrop._core.fastdrop cimport (
+    fd_drop,
+    fd_moments_args,
+    fd_normalize_args,
+    fd_normalize_dx_args,
+    fd_normalize_sums_args,
+    fd_row_norm_args,
+    fd_row_norm_backward_args,
+)
 
 
 cdef extern from "fastdrop_maps.h" nogil:
@@ -82,67 +90,9 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *x
         ptrdiff_t images, rows, columns
     int fd_transpose(const fd_transpose_args *args)
-    ctypedef struct fd_norm_shape:
-        ptrdiff_t sets, rows, channels
-    ctypedef struct fd_moments_args:
-        float *mean
-        float *variance
-        const float *x
-        fd_norm_shape shape
     int fd_moments(const fd_moments_args *args)
-    ctypedef struct fd_normalize_args:
-        float *y
-        const float *x
-        const float *mean
-        const float *scale
-        const float *bias
-        fd_norm_shape shape
-        int relu
     int fd_normalize(const fd_normalize_args *args)
-    ctypedef struct fd_normalize_sums_args:
-        float *sum
-        float *sum_x
-        const float *dy
-        const float *x
-        const float *mean
-        const float *scale
-        const float *bias
-        fd_norm_shape shape
-        int relu
     int fd_normalize_sums(const fd_normalize_sums_args *args)
-    ctypedef struct fd_normalize_dx_args:
-        float *dx
-        const float *dy
-        const float *x
-        const float *mean
-        const float *scale
-        const float *bias
-        const float *of_g
-        const float *of_x
-        const float *shift
-        fd_norm_shape shape
-        int relu
     int fd_normalize_dx(const fd_normalize_dx_args *args)
-    ctypedef struct fd_row_norm_args:
-        float *y
-        float *mean
-        float *inverse
-        const float *x
-        const float *weight
-        const float *bias
-        ptrdiff_t rows, n
-        float eps
-        int centred
     int fd_row_norm(const fd_row_norm_args *args)
-    ctypedef struct fd_row_norm_backward_args:
-        float *dx
-        float *dweight
-        float *dbias
-        const float *dy
-        const float *x
-        const float *mean
-        const float *inverse
-        const float *weight
-        ptrdiff_t rows, n
-        int centred
     int fd_row_norm_backward(const fd_row_norm_backward_args *args)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._utils.memory_format import ordered
 from fastdrop.autograd.epilogue import as_samples
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array

@@ -25,13 +25,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastdrop import _core
-from fastdrop._utils.memory_format import empty_like, flat, ordered
+from fastdrop._utils.memory_format import empty_like, flat
 from fastdrop.autograd.epilogue import NONE
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 

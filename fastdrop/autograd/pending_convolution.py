@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, ordered
+from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.epilogue import NONE, Epilogue
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array

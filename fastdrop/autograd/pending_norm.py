@@ -8,10 +8,11 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last, ordered
+from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
 from fastdrop.autograd.epilogue import NONE, Epilogue
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
