@@ -39,9 +39,10 @@ typedef struct {
     const float *panels; /* NULL, or w packed by fd_conv_pack for this shape: read instead of w */
     const float *bias;   /* outputs, or NULL */
     fd_conv_shape shape;
-    fd_drop drop; /* after act; shift and fill are 0 */
-    int act;      /* enum fd_activation */
-    float alpha;  /* the slope of FD_LEAKY_RELU */
+    fd_drop drop;   /* after act; shift and fill are 0 */
+    int by_channel; /* of drop: as in fd_map_dropout_args */
+    int act;        /* enum fd_activation */
+    float alpha;    /* the slope of FD_LEAKY_RELU */
 } fd_conv_args;
 int fd_conv(const fd_conv_args *args);
 
@@ -63,6 +64,19 @@ typedef struct {
     int accumulate; /* dw += the gradient */
 } fd_conv_dw_args;
 int fd_conv_dw(const fd_conv_dw_args *args);
+
+/* ---- dropout ---- */
+
+/* Unit c * positions + position of the mask is channel c at this position, as in an array (images,
+   channels, positions). by_channel: unit c decides for channel c at all positions. y may be x. */
+typedef struct {
+    float *y;
+    const float *x; /* images x positions x channels */
+    ptrdiff_t images, channels, positions;
+    fd_drop drop; /* images are the samples */
+    int by_channel;
+} fd_map_dropout_args;
+int fd_map_dropout(const fd_map_dropout_args *args);
 
 /* ---- pooling ---- */
 

@@ -79,6 +79,16 @@ def dropout(
     fill: float = 0.0,
     share: tuple[bool, ...] | None = None,
 ) -> None: ...
+def map_dropout(
+    out: _Float32,
+    x: _Float32,
+    s: Stream | None,
+    q: int,
+    scale: float,
+    shift: float = 0.0,
+    fill: float = 0.0,
+    by_channel: bool = False,
+) -> None: ...
 def scale(out: _Float32, x: _Float32, s: float) -> None: ...
 
 # activation
@@ -119,6 +129,7 @@ def dropblock(
     block: tuple[int, ...],
     coupled: bool,
     batch: bool,
+    channels_last: bool = False,
 ) -> None: ...
 
 # convolution
@@ -136,6 +147,7 @@ def conv(
     act: int = 0,
     alpha: float = 0.0,
     drop: _Drop = None,
+    by_channel: bool = False,
     panels: _Float32 | None = None,
 ) -> None: ...
 def conv_dx(dx: _Float32, dy: _Float32, w: _Float32, geometry: _Geometry) -> None: ...

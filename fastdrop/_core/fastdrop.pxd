@@ -185,6 +185,7 @@ cdef extern from "fastdrop.h" nogil:
         uint64_t q
         int coupled
         int batch
+        int channels_last
     int fd_dropblock(const fd_dropblock_args *args)
     ctypedef struct fd_product:
         float *c

@@ -37,6 +37,7 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *bias
         fd_conv_shape shape
         fd_drop drop
+        int by_channel
         int act
         float alpha
     int fd_conv(const fd_conv_args *args)
@@ -53,6 +54,13 @@ cdef extern from "fastdrop_maps.h" nogil:
         fd_conv_shape shape
         int accumulate
     int fd_conv_dw(const fd_conv_dw_args *args)
+    ctypedef struct fd_map_dropout_args:
+        float *y
+        const float *x
+        ptrdiff_t images, channels, positions
+        fd_drop drop
+        int by_channel
+    int fd_map_dropout(const fd_map_dropout_args *args)
     ctypedef struct fd_pool_shape:
         ptrdiff_t images, channels
         ptrdiff_t size[3]

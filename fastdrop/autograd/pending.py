@@ -82,7 +82,7 @@ class Pending(Node):
         z = ordered(z, self.channels_last)
         e, out = self.epilogue, empty_like(z)
         if e.drop is not None:
-            drop_map(out, z, e.drop)
+            drop_map(out, z, e.drop, e.by_channel)
         else:
             _core.act(flat(out), flat(z), e.kind, e.alpha)
         return out
@@ -106,7 +106,9 @@ class Pending(Node):
         """The recipe followed by an activation; None where it cannot be extended by one."""
         return None
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> Pending | None:
+    def with_dropout(
+        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+    ) -> Pending | None:
         """The recipe followed by a dropout; None where it cannot be extended by one."""
         return None
 

@@ -78,6 +78,8 @@ class PendingNorm(Pending):
 
     __slots__ = ("bias", "factors", "norm", "weight", "x")
 
+    factors: tuple[Float32Array, Float32Array, Float32Array]
+
     def __init__(
         self,
         x: Tensor,

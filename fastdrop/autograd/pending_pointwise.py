@@ -47,9 +47,11 @@ class PendingPointwise(Pending):
         self.saved, self.freed = [], False
         self.channels_last = is_channels_last(z._strided)
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
+    def with_dropout(
+        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+    ) -> PendingPointwise | None:
         e = self.epilogue
-        if e.drop is not None:
+        if e.drop is not None or by_channel:
             return None
         return PendingPointwise(
             self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes

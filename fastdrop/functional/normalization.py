@@ -148,10 +148,12 @@ def _row_norm(
 
     def backward(g: Float32Array, rows: Float32Array, w_row: Float32Array | None) -> Any:
         dx = empty((count, n))
-        sums = [empty((n,)), empty((n,))] if w is not None or b is not None else [None, None]
-        _core.row_norm_backward(dx, *sums, g.reshape(count, n), rows, mean, inverse, w_row)
-        given = [dx.reshape(array_shape)]
-        return given + [s.reshape(shape) for t, s in zip((w, b), sums) if t is not None]
+        dw = db = None
+        if w is not None or b is not None:
+            dw, db = empty((n,)), empty((n,))
+        _core.row_norm_backward(dx, dw, db, g.reshape(count, n), rows, mean, inverse, w_row)
+        sums = (s.reshape(shape) for t, s in ((w, dw), (b, db)) if t is not None and s is not None)
+        return dx.reshape(array_shape), *sums
 
     array_shape, inputs = array.shape, tuple(t for t in (x, w, b) if t is not None)
     return record(y.reshape(array_shape), inputs, backward, (rows, w_row))
