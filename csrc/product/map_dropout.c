@@ -69,8 +69,7 @@ int fd_map_dropout(const fd_map_dropout_args *a) {
         w.end = fd_min(a->images, w.begin + chunk);
         const ptrdiff_t images = w.end - w.begin, lines = fd_ceil_div(a->channels, line);
         fd_region region;
-        int status = fd_begin(&region,
-                              fd_min(fd_worth(images * each, FD_GRAIN), images * lines),
+        int status = fd_begin(&region, fd_min(fd_worth(images * each, FD_GRAIN), images * lines),
                               fd_map_dropout_room(a->channels, a->positions, a->by_channel));
         if (status != FD_OK) return status;
         w.shares = (int)fd_max(1, fd_min(region.threads / images, lines));
