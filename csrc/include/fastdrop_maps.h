@@ -125,6 +125,26 @@ typedef struct {
 } fd_avg_pool_backward_args;
 int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
 
+/* ---- softmax ---- */
+
+/* The largest number of each row of x and the logarithm of the sum of exp(x - largest): softmax(x)
+   is exp(x - most - log_sum). n is at least 1. */
+typedef struct {
+    float *most, *log_sum; /* rows each */
+    const float *x;        /* rows x n */
+    ptrdiff_t rows, n;
+} fd_log_sum_exp_args;
+int fd_log_sum_exp(const fd_log_sum_exp_args *args);
+
+/* y = factor[row] * softmax(x) */
+typedef struct {
+    float *y;                             /* rows x n, may be x */
+    const float *x;                       /* rows x n */
+    const float *most, *log_sum, *factor; /* rows each */
+    ptrdiff_t rows, n;
+} fd_scaled_softmax_args;
+int fd_scaled_softmax(const fd_scaled_softmax_args *args);
+
 /* ---- the order of axes ---- */
 
 /* y, images x columns x rows, is each image of x, images x rows x columns, transposed: the change

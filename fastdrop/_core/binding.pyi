@@ -208,6 +208,10 @@ def row_norm_backward(
     inverse: _Float32,
     weight: _Float32 | None,
 ) -> None: ...
+def log_sum_exp(most: _Float32, log_sum: _Float32, x: _Float32) -> None: ...
+def scaled_softmax(
+    y: _Float32, x: _Float32, most: _Float32, log_sum: _Float32, factor: _Float32
+) -> None: ...
 
 # pooling
 

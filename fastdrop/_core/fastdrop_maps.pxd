@@ -93,6 +93,20 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *factor
         fd_pool_shape shape
     int fd_avg_pool_backward(const fd_avg_pool_backward_args *args)
+    ctypedef struct fd_log_sum_exp_args:
+        float *most
+        float *log_sum
+        const float *x
+        ptrdiff_t rows, n
+    int fd_log_sum_exp(const fd_log_sum_exp_args *args)
+    ctypedef struct fd_scaled_softmax_args:
+        float *y
+        const float *x
+        const float *most
+        const float *log_sum
+        const float *factor
+        ptrdiff_t rows, n
+    int fd_scaled_softmax(const fd_scaled_softmax_args *args)
     ctypedef struct fd_transpose_args:
         float *y
         const float *x

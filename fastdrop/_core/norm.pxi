@@ -1,4 +1,4 @@
-"""Normalisation, and the transposition of maps. Arrays of channels are (sets, rows, channels)."""
+"""Normalisation, softmax, and transposition. Arrays of channels are (sets, rows, channels)."""
 
 
 def transpose(cnp.ndarray y, cnp.ndarray x):
@@ -95,4 +95,27 @@ def row_norm_backward(cnp.ndarray dx, cnp.ndarray dweight, cnp.ndarray dbias, cn
     args.centred = mean is not None
     with nogil:
         status = fd_row_norm_backward(&args)
+    done(status)
+
+
+def log_sum_exp(cnp.ndarray most, cnp.ndarray log_sum, cnp.ndarray x):
+    """The largest number of each row of x (rows, n) and the logarithm of the sum above it."""
+    cdef int status
+    cdef fd_log_sum_exp_args args
+    args.most, args.log_sum, args.x = data(most), data(log_sum), data(x)
+    args.rows, args.n = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    with nogil:
+        status = fd_log_sum_exp(&args)
+    done(status)
+
+
+def scaled_softmax(cnp.ndarray y, cnp.ndarray x, cnp.ndarray most, cnp.ndarray log_sum,
+                   cnp.ndarray factor):
+    """y = factor of the row * softmax(x); most and log_sum as `log_sum_exp` writes them."""
+    cdef int status
+    cdef fd_scaled_softmax_args args
+    args.y, args.x, args.most, args.log_sum = data(y), data(x), data(most), data(log_sum)
+    args.factor, args.rows, args.n = data(factor), cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    with nogil:
+        status = fd_scaled_softmax(&args)
     done(status)

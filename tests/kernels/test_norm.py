@@ -98,3 +98,19 @@ def test_transposition(shape, isa, each_thread_count):
         _core.transpose(y, x)
         assert ok()
         assert np.array_equal(y, x.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize(("rows", "n"), [(5, 10), (3, 1), (130, 33), (4, 1000), (0, 3)])
+def test_softmax(rows, n, isa, each_thread_count):
+    x = (np.random.default_rng(4).standard_normal((rows, n)) * 4 + 300).astype(np.float32)
+    factor = np.linspace(0.5, 2, rows).astype(np.float32)
+    wide = np.exp(x.astype(np.float64) - x.max(1, keepdims=True, initial=-np.inf))
+    for _ in each_thread_count():
+        most, log_sum, (y, ok) = np.empty(rows, "f"), np.empty(rows, "f"), guarded((rows, n))
+        _core.log_sum_exp(most, log_sum, x)
+        assert np.array_equal(most, x.max(1, initial=-np.inf))
+        assert np.abs(log_sum - np.log(wide.sum(1))).max(initial=0) < 2e-6
+        _core.scaled_softmax(y, x, most, log_sum, factor)
+        assert ok()
+        exact = factor[:, None] * wide / wide.sum(1, keepdims=True)
+        assert np.abs(y - exact).max(initial=0) < 1e-6
