@@ -50,4 +50,10 @@ int fd_conv_direct(const fd_conv_args *args);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);
 
+/* Winograd's F(4x4, 3x3), for the shapes and algorithms of which fd_conv_is_winograd is true. */
+int fd_conv_is_winograd(const fd_conv_shape *s);
+int fd_conv_winograd(const fd_conv_args *args);
+int fd_conv_winograd_dx(const fd_conv_dx_args *args);
+int fd_conv_winograd_dw(const fd_conv_dw_args *args);
+
 #endif

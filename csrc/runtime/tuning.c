@@ -1,4 +1,5 @@
 /* The tuning decisions that look at the machine's caches. See tuning.h. */
+#include <stdlib.h>
 #include "runtime/tuning.h"
 #include "runtime/cpu.h"
 
@@ -7,6 +8,16 @@
 ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n) {
     const ptrdiff_t fit = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(FD_PIECE_OF_K * sizeof(float));
     return fd_round_up(fd_min(fd_max(fit, FD_COLUMNS_LEAST), columns), tile_n);
+}
+
+/* Transforms take half of the second cache. Weights that do not fit there come from the third cache
+   once a group, so it is longer then. */
+ptrdiff_t fd_winograd_tiles(ptrdiff_t channels, ptrdiff_t outputs, ptrdiff_t tile_m) {
+    const ptrdiff_t half = fd_cache_bytes(2) / 2 / (ptrdiff_t)sizeof(float) / 36,
+                    fit = half / (channels + outputs) / tile_m * tile_m;
+    const char *e = getenv("WT");
+    if (e) return atoi(e);
+    return fd_max(channels * outputs > half ? 112 : tile_m, fit);
 }
 
 /* An output of at least half the last cache would be evicted before its next reader comes. A

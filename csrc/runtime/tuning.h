@@ -35,6 +35,7 @@ enum {
     /* Convolution: which windows and positions make a chain. */
     FD_BAND = 1 << 16,      /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
     FD_WEIGHT_PIXELS = 512, /* positions that a weight gradient packs at a time */
+    FD_WINO_TILES = 256,    /* tiles of a block of Winograd's weight gradient */
 };
 
 /* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
@@ -80,6 +81,9 @@ enum {
 /* How many columns of B (of `columns` in all) are packed at a time: a multiple of tile_n whose
    panels fit the second cache. */
 ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n);
+
+/* How many tiles of Winograd's convolution are transformed at a time. */
+ptrdiff_t fd_winograd_tiles(ptrdiff_t channels, ptrdiff_t outputs, ptrdiff_t tile_m);
 
 /* Whether an output of so many floats is written with stores that bypass the caches. */
 int fd_exceeds_caches(ptrdiff_t elements);
