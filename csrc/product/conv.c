@@ -28,7 +28,8 @@ int fd_conv(const fd_conv_args *a) {
         p.act = a->act, p.alpha = a->alpha;
         return fd_gemm(&p);
     }
-    int status = fd_conv_is_winograd(s) ? fd_conv_winograd(a) : fd_conv_direct(a);
+    int status =
+        fd_conv_is_winograd(s, FD_CONV_FORWARD) ? fd_conv_winograd(a) : fd_conv_direct(a);
     if (status != FD_OK || a->act == FD_NONE || a->act == FD_RELU) return status;
     fd_act_args act = {.y = a->y,
                        .z = a->y,
@@ -45,7 +46,7 @@ int fd_conv_dx(const fd_conv_dx_args *a) {
         if (n > 0) memset(a->dx, 0, (size_t)n * sizeof(float));
         return FD_OK;
     }
-    if (fd_conv_is_winograd(s)) return fd_conv_winograd_dx(a);
+    if (fd_conv_is_winograd(s, FD_CONV_DATA)) return fd_conv_winograd_dx(a);
     if (!is_product(s)) return fd_conv_direct_dx(a);
     fd_product p = product(s);
     p.c = a->dx, p.a = a->dy, p.b = a->w;
@@ -61,7 +62,7 @@ int fd_conv_dw(const fd_conv_dw_args *a) {
         if (n > 0 && !a->accumulate) memset(a->dw, 0, (size_t)n * sizeof(float));
         return FD_OK;
     }
-    if (fd_conv_is_winograd(s)) return fd_conv_winograd_dw(a);
+    if (fd_conv_is_winograd(s, FD_CONV_WEIGHT)) return fd_conv_winograd_dw(a);
     if (!is_product(s)) return fd_conv_direct_dw(a);
     fd_product p = product(s);
     p.c = a->dw, p.a = a->dy, p.ta = 1, p.b = a->x, p.k = p.m, p.accumulate = a->accumulate;

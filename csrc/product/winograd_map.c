@@ -56,8 +56,25 @@ static int is_possible(const fd_conv_shape *s) {
     return 1;
 }
 
-int fd_conv_is_winograd(const fd_conv_shape *s) {
+/* Whether Winograd is faster: a map must fill enough of its tiles, and have at least `fewest`
+   positions, or transforming the weights takes longer than what one image saves. */
+static int pays(const ptrdiff_t *count, ptrdiff_t channels, ptrdiff_t fewest) {
+    const ptrdiff_t positions = count[0] * count[1],
+                    in_tiles = fd_round_up(count[0], FD_WINO_SIDE) *
+                               fd_round_up(count[1], FD_WINO_SIDE);
+    return positions >= fewest && positions * 4 >= in_tiles * (channels < 24 ? 3 : 2);
+}
+
+int fd_conv_is_winograd(const fd_conv_shape *s, enum fd_conv_pass pass) {
     if (s->algorithm == FD_CONV_DIRECT || !is_possible(s)) return 0;
     if (s->algorithm == FD_CONV_WINOGRAD) return 1;
-    return fd_min(s->channels, s->outputs) >= 64;
+    enum { LEAST = 16, POSITIONS = 49, WEIGHT_POSITIONS = 16 };
+    const ptrdiff_t out[2] = {fd_conv_length(s, 1), fd_conv_length(s, 2)};
+    switch (pass) {
+    case FD_CONV_FORWARD: return s->channels >= LEAST && pays(out, s->channels, POSITIONS);
+    case FD_CONV_DATA: return s->outputs >= LEAST && pays(s->size + 1, s->outputs, POSITIONS);
+    default:
+        return fd_min(s->channels, s->outputs) >= LEAST &&
+               pays(out, fd_min(s->channels, s->outputs), WEIGHT_POSITIONS);
+    }
 }

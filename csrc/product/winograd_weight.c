@@ -118,7 +118,8 @@ int fd_conv_winograd_dw(const fd_conv_dw_args *a) {
                    .dw = a->dw,
                    .outputs = s->outputs,
                    .accumulate = a->accumulate};
-    const ptrdiff_t width = c.k->tile_n, all = c.map.total, most = fd_min(all, FD_WINO_TILES);
+    const ptrdiff_t width = c.k->tile_n, all = c.map.total,
+                    block = fd_winograd_block(s->channels, s->outputs), most = fd_min(all, block);
     c.x_pitch = fd_round_up(s->channels, FD_WINO_UNIT);
     c.dy_pitch = fd_round_up(s->outputs, FD_WINO_UNIT);
     c.panels = fd_ceil_div(c.x_pitch, width);
@@ -129,7 +130,7 @@ int fd_conv_winograd_dw(const fd_conv_dw_args *a) {
         (double)FD_WINO_PRODUCTS * (double)s->channels * (double)s->outputs; /* of a tile */
     /* whole blocks, so that chunks change no chain */
     const ptrdiff_t chunk = fd_round_up(
-        (ptrdiff_t)fd_max(1.0, fd_min((double)all, FD_PRODUCT_CHUNK / work)), FD_WINO_TILES);
+        (ptrdiff_t)fd_max(1.0, fd_min((double)all, FD_PRODUCT_CHUNK / work)), block);
     for (c.chunk = 0; c.chunk < all; c.chunk += chunk) {
         const ptrdiff_t end = fd_min(all, c.chunk + chunk);
         fd_region region;
@@ -139,7 +140,7 @@ int fd_conv_winograd_dw(const fd_conv_dw_args *a) {
         if (status != FD_OK) return status;
         fd_run(&region, zeros_task, &c, 1);
         for (c.begin = c.chunk; c.begin < end; c.begin = c.end) {
-            c.end = fd_min(end, c.begin + FD_WINO_TILES);
+            c.end = fd_min(end, c.begin + block);
             fd_run(&region, transform_task, &c, 1);
             fd_run(&region, products_task, &c, 1);
         }

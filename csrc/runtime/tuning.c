@@ -1,5 +1,4 @@
 /* The tuning decisions that look at the machine's caches. See tuning.h. */
-#include <stdlib.h>
 #include "runtime/tuning.h"
 #include "runtime/cpu.h"
 
@@ -11,13 +10,13 @@ ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n) {
 }
 
 /* Transforms take half of the second cache. Weights that do not fit there come from the third cache
-   once a group, so it is longer then. */
+   once a group, so it is longer then: 42 tiles take 10 % less time than 14 with 256 channels, and
+   112 15 % less than 28 with 512 channels (36 MiB of weights). */
 ptrdiff_t fd_winograd_tiles(ptrdiff_t channels, ptrdiff_t outputs, ptrdiff_t tile_m) {
-    const ptrdiff_t half = fd_cache_bytes(2) / 2 / (ptrdiff_t)sizeof(float) / 36,
-                    fit = half / (channels + outputs) / tile_m * tile_m;
-    const char *e = getenv("WT");
-    if (e) return atoi(e);
-    return fd_max(channels * outputs > half ? 112 : tile_m, fit);
+    const ptrdiff_t transform = 36 * (ptrdiff_t)sizeof(float), half = fd_cache_bytes(2) / 2,
+                    weights = transform * channels * outputs,
+                    fit = half / (transform * (channels + outputs)) / tile_m * tile_m;
+    return fd_max(weights > fd_cache_bytes(3) / 2 ? 112 : weights > half ? 42 : tile_m, fit);
 }
 
 /* An output of at least half the last cache would be evicted before its next reader comes. A
