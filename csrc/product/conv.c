@@ -28,8 +28,7 @@ int fd_conv(const fd_conv_args *a) {
         p.act = a->act, p.alpha = a->alpha;
         return fd_gemm(&p);
     }
-    int status =
-        fd_conv_is_winograd(s, FD_CONV_FORWARD) ? fd_conv_winograd(a) : fd_conv_direct(a);
+    int status = fd_conv_is_winograd(s, FD_CONV_FORWARD) ? fd_conv_winograd(a) : fd_conv_direct(a);
     if (status != FD_OK || a->act == FD_NONE || a->act == FD_RELU) return status;
     fd_act_args act = {.y = a->y,
                        .z = a->y,

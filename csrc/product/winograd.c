@@ -17,11 +17,11 @@ typedef struct {
     ptrdiff_t outputs;
     int turned; /* w is channels x outputs x taps, and its kernels are turned round */
     int relu;
-    ptrdiff_t group;                          /* tiles whose transforms stand in the cache */
-    ptrdiff_t x_pitch, y_pitch;               /* floats of a transformed position */
+    ptrdiff_t group;                           /* tiles whose transforms stand in the cache */
+    ptrdiff_t x_pitch, y_pitch;                /* floats of a transformed position */
     ptrdiff_t x_product, y_product, w_product; /* floats to the next product's operand */
-    ptrdiff_t begin, end;                     /* the chunk, in tiles */
-    int shares;                               /* threads among which the outputs are divided */
+    ptrdiff_t begin, end;                      /* the chunk, in tiles */
+    int shares;                                /* threads among which the outputs are divided */
 } wino_work;
 
 typedef struct {
@@ -142,8 +142,8 @@ static int run(wino_work *c) {
     c->y_product = fd_wino_step(c->group * c->y_pitch);
     c->w_product = fd_wino_step(panels * width * channels);
     const double work = (double)FD_WINO_PRODUCTS * (double)channels * (double)c->outputs;
-    const ptrdiff_t chunk =
-        fd_max(1, (ptrdiff_t)fd_min((double)c->map.total, FD_PRODUCT_CHUNK / work));
+    const ptrdiff_t chunk = fd_max(
+        1, (ptrdiff_t)fd_min((double)c->map.total, FD_PRODUCT_CHUNK / work));
     for (c->begin = 0; c->begin < c->map.total; c->begin = c->end) {
         c->end = fd_min(c->map.total, c->begin + chunk);
         const ptrdiff_t tiles = c->end - c->begin;

@@ -31,8 +31,7 @@ fd_patch fd_wino_read(const fd_wino_map *m, const float *x, ptrdiff_t tile, cons
     };
 }
 
-fd_patch fd_wino_tile(const fd_wino_map *m, ptrdiff_t channels, ptrdiff_t tile,
-                      ptrdiff_t *offset) {
+fd_patch fd_wino_tile(const fd_wino_map *m, ptrdiff_t channels, ptrdiff_t tile, ptrdiff_t *offset) {
     const ptrdiff_t image = tile / (m->tiles[0] * m->tiles[1]),
                     row = tile / m->tiles[1] % m->tiles[0] * FD_WINO_SIDE,
                     column = tile % m->tiles[1] * FD_WINO_SIDE;

@@ -13,10 +13,10 @@ typedef struct {
     float *dw;
     ptrdiff_t outputs;
     int accumulate;
-    ptrdiff_t panels;                        /* of channels, of tile_n */
-    ptrdiff_t x_pitch, dy_pitch;             /* transformed channels and outputs */
+    ptrdiff_t panels;                         /* of channels, of tile_n */
+    ptrdiff_t x_pitch, dy_pitch;              /* transformed channels and outputs */
     ptrdiff_t x_product, dy_product, product; /* floats to the next product's operand and sums */
-    ptrdiff_t chunk, begin, end;             /* first tiles of chunk and block; end of the block */
+    ptrdiff_t chunk, begin, end;              /* first tiles of chunk and block; end of the block */
 } wino_work;
 
 typedef struct {
@@ -45,8 +45,7 @@ static void zeros_task(const fd_region *region, int thread, void *context) {
     const wino_work *c = context;
     wino_room room;
     carve(&room, region->workspace, c);
-    if (thread == 0)
-        memset(room.zeros, 0, (size_t)fd_max(c->x_pitch, c->dy_pitch) * sizeof(float));
+    if (thread == 0) memset(room.zeros, 0, (size_t)fd_max(c->x_pitch, c->dy_pitch) * sizeof(float));
 }
 
 static void transform_task(const fd_region *region, int thread, void *context) {
@@ -126,17 +125,17 @@ int fd_conv_winograd_dw(const fd_conv_dw_args *a) {
     c.x_product = fd_wino_step(c.panels * most * width);
     c.dy_product = fd_wino_step(most * c.dy_pitch);
     c.product = fd_wino_step(s->outputs * c.x_pitch);
-    const double work =
-        (double)FD_WINO_PRODUCTS * (double)s->channels * (double)s->outputs; /* of a tile */
+    const double work = (double)FD_WINO_PRODUCTS * (double)s->channels *
+                        (double)s->outputs; /* of a tile */
     /* whole blocks, so that chunks change no chain */
     const ptrdiff_t chunk = fd_round_up(
         (ptrdiff_t)fd_max(1.0, fd_min((double)all, FD_PRODUCT_CHUNK / work)), block);
     for (c.chunk = 0; c.chunk < all; c.chunk += chunk) {
         const ptrdiff_t end = fd_min(all, c.chunk + chunk);
         fd_region region;
-        int status = fd_begin(
-            &region, (ptrdiff_t)(work * (double)(end - c.chunk) / FD_PRODUCT_GRAIN) + 1,
-            carve(NULL, NULL, &c));
+        int status = fd_begin(&region,
+                              (ptrdiff_t)(work * (double)(end - c.chunk) / FD_PRODUCT_GRAIN) + 1,
+                              carve(NULL, NULL, &c));
         if (status != FD_OK) return status;
         fd_run(&region, zeros_task, &c, 1);
         for (c.begin = c.chunk; c.begin < end; c.begin = c.end) {

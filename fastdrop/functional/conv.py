@@ -15,6 +15,7 @@ from fastdrop.autograd.pending import computed, pending_tensor
 from fastdrop.autograd.pending_convolution import PendingConvolution
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.shape import squeeze, unsqueeze
+from fastdrop.runtime import conv_algorithm_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +98,7 @@ def _convolution(
                 f"dilation {dilations}, input {x.shape} with padding {padding!r}"
             )
         positions.append(room // s + 1)
-    geometry = (strides, dilations, before, after, groups, _core.CONV_AUTO)
+    geometry = (strides, dilations, before, after, groups, conv_algorithm_number())
     x, batched = computed(x), type(x) is PassTensor  # recipes never pile up
     return pending_tensor(
         PendingConvolution(
@@ -264,7 +265,7 @@ def _transposed(
             f"padding must leave a result of at least 1 element, got {padding!r} for an input of "
             f"shape {x.shape} and a kernel {w.shape[2:]}"
         )
-    geometry = (strides, dilations, zeros, zeros, groups, _core.CONV_AUTO)
+    geometry = (strides, dilations, zeros, zeros, groups, conv_algorithm_number())
     return _record_transposed(x, w, b, geometry, (x.shape[0], *positions, outputs))
 
 
