@@ -1,6 +1,6 @@
 """Threads, instruction set, algorithm of convolutions, and a description of the installation.
 
-The environment variables FASTDROP_NUM_THREADS and FASTDROP_ISA set the threads and the instruction set when fastdrop
+The environment variables FASTDROP_NUM_THREADS and FASTDROP_ISA set the first two when fastdrop
 is imported.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop._utils.settings import CONV_ALGORITHMS, settings
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -32,12 +33,6 @@ __all__ = [
 ]
 
 MAX_THREADS = 1024
-CONV_ALGORITHMS = {
-    "auto": _core.CONV_AUTO,
-    "direct": _core.CONV_DIRECT,
-    "winograd": _core.CONV_WINOGRAD,
-}
-_conv_algorithm = "auto"
 
 
 def set_num_threads(n: int) -> None:
@@ -114,8 +109,7 @@ def set_conv_algorithm(name: str) -> None:
     'direct'
     >>> fd.set_conv_algorithm("auto")
     """
-    global _conv_algorithm
-    _conv_algorithm = check.choice(name, "name", tuple(CONV_ALGORITHMS))
+    settings.conv_algorithm = check.choice(name, "name", CONV_ALGORITHMS)
 
 
 def get_conv_algorithm() -> str:
@@ -132,12 +126,7 @@ def get_conv_algorithm() -> str:
     >>> fd.get_conv_algorithm()
     'auto'
     """
-    return _conv_algorithm
-
-
-def conv_algorithm_number() -> int:
-    """The chosen algorithm as the core names it."""
-    return CONV_ALGORITHMS[_conv_algorithm]
+    return settings.conv_algorithm
 
 
 def isa() -> str:
