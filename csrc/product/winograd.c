@@ -2,6 +2,7 @@
    that a tile of 4 x 4 outputs reads become 36 numbers a channel, and the convolution 36 products
    of tiles x channels by channels x outputs: 4 times fewer multiply-adds. Each sum is one chain
    over the channels, so a tile does not depend on the others. */
+#include "product/map_dropout.h"
 #include "product/winograd.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
@@ -17,6 +18,9 @@ typedef struct {
     ptrdiff_t outputs;
     int turned; /* w is channels x outputs x taps, and its kernels are turned round */
     int relu;
+    const fd_map_dropout_args *drop;           /* of an image when it is complete, or NULL */
+    ptrdiff_t unit;                            /* tiles that one thread computes all of: .. */
+    int whole;                                 /* .. a whole image, else one */
     ptrdiff_t group;                           /* tiles whose transforms stand in the cache */
     ptrdiff_t x_pitch, y_pitch;                /* floats of a transformed position */
     ptrdiff_t x_product, y_product, w_product; /* floats to the next product's operand */
@@ -26,6 +30,7 @@ typedef struct {
 
 typedef struct {
     float *x, *y, *kernels, *zeros;
+    uint32_t *bits;
 } wino_room;
 
 /* The transformed weights stand before the room of thread 0. */
@@ -34,20 +39,22 @@ static size_t weights_bytes(const wino_work *c) {
 }
 
 static size_t carve(wino_room *to, char *from, const wino_work *c) {
-    const size_t sizes[5] = {
+    const size_t sizes[6] = {
         weights_bytes(c),
         (size_t)(FD_WINO_PRODUCTS * c->x_product) * sizeof(float),
         (size_t)(FD_WINO_PRODUCTS * c->y_product) * sizeof(float),
         (size_t)(SOME_CHANNELS * FD_WINO_TAPS * c->k->tile_n + FD_TILE_N_MOST) * sizeof(float),
         (size_t)c->x_pitch * sizeof(float),
+        c->drop ? fd_map_dropout_room(c->drop->channels, c->drop->positions, c->drop->by_channel)
+                : 0,
     };
-    void *at[5];
+    void *at[6];
     size_t used = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         at[i] = from + used;
         used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
-    if (to) *to = (wino_room){at[1], at[2], at[3], at[4]};
+    if (to) *to = (wino_room){at[1], at[2], at[3], at[4], at[5]};
     return used;
 }
 
@@ -105,8 +112,8 @@ static void tiles_task(const fd_region *region, int thread, void *context) {
     const ptrdiff_t shares = c->shares, parts = region->threads / shares, part = thread / shares,
                     all = c->end - c->begin, width = c->k->tile_n;
     if (part >= parts) return;
-    const ptrdiff_t first = c->begin + fd_cut(all, parts, part, 1),
-                    n = c->begin + fd_cut(all, parts, part + 1, 1) - first,
+    const ptrdiff_t first = c->begin + fd_cut(all, parts, part, c->unit),
+                    n = c->begin + fd_cut(all, parts, part + 1, c->unit) - first,
                     o_first = fd_cut(c->outputs, shares, thread % shares, width),
                     o_end = fd_cut(c->outputs, shares, thread % shares + 1, width),
                     groups = fd_ceil_div(n, c->group);
@@ -127,7 +134,20 @@ static void tiles_task(const fd_region *region, int thread, void *context) {
                               room.y + (tile - begin) * c->y_pitch + o_first, c->y_product,
                               c->bias ? c->bias + o_first : NULL, c->relu);
         }
+        if (c->drop && c->whole)
+            for (ptrdiff_t image = begin / c->unit; image < end / c->unit; image++)
+                fd_map_dropout_some(c->drop, c->k, room.bits, image, 0, c->outputs, 0);
     }
+}
+
+/* The dropout of images [first, first + images), which no thread computed alone. */
+static int drop_images(const wino_work *c, ptrdiff_t first, ptrdiff_t images) {
+    const ptrdiff_t each = c->drop->channels * c->drop->positions;
+    const fd_stream stream = fd_rows_from(c->drop->drop.stream, first);
+    fd_map_dropout_args some = *c->drop;
+    some.drop.stream = &stream;
+    some.y += first * each, some.x += first * each, some.images = images;
+    return fd_map_dropout(&some);
 }
 
 static int run(wino_work *c) {
@@ -142,8 +162,9 @@ static int run(wino_work *c) {
     c->y_product = fd_wino_step(c->group * c->y_pitch);
     c->w_product = fd_wino_step(panels * width * channels);
     const double work = (double)FD_WINO_PRODUCTS * (double)channels * (double)c->outputs;
-    const ptrdiff_t chunk = fd_max(
-        1, (ptrdiff_t)fd_min((double)c->map.total, FD_PRODUCT_CHUNK / work));
+    const ptrdiff_t an_image = c->map.tiles[0] * c->map.tiles[1];
+    ptrdiff_t chunk = fd_max(1, (ptrdiff_t)fd_min((double)c->map.total, FD_PRODUCT_CHUNK / work));
+    if (c->drop) chunk = fd_round_up(chunk, an_image);
     for (c->begin = 0; c->begin < c->map.total; c->begin = c->end) {
         c->end = fd_min(c->map.total, c->begin + chunk);
         const ptrdiff_t tiles = c->end - c->begin;
@@ -151,17 +172,24 @@ static int run(wino_work *c) {
         int status = fd_begin(&region, (ptrdiff_t)(work * (double)tiles / FD_PRODUCT_GRAIN) + 1,
                               carve(NULL, NULL, c));
         if (status != FD_OK) return status;
-        const ptrdiff_t parts = fd_min(region.threads, fd_ceil_div(tiles, c->k->tile_m));
+        c->whole = c->drop && tiles / an_image >= region.threads;
+        c->unit = c->whole ? an_image : 1;
+        const ptrdiff_t most = c->whole ? tiles / an_image : fd_ceil_div(tiles, c->k->tile_m),
+                        parts = fd_min(region.threads, most);
         c->shares = (int)fd_min(region.threads / parts, panels);
         fd_run(&region, weights_task, c, 1);
         fd_run(&region, tiles_task, c, 1);
         fd_end(&region);
+        if (c->drop && !c->whole) {
+            status = drop_images(c, c->begin / an_image, tiles / an_image);
+            if (status != FD_OK) return status;
+        }
         if (c->end < c->map.total && fd_interrupted()) return FD_INTERRUPTED;
     }
     return FD_OK;
 }
 
-int fd_conv_winograd(const fd_conv_args *a) {
+int fd_conv_winograd(const fd_conv_args *a, const fd_map_dropout_args *drop) {
     const fd_conv_shape *s = &a->shape;
     const ptrdiff_t count[2] = {fd_conv_length(s, 1), fd_conv_length(s, 2)};
     wino_work c = {.map = fd_wino_map_of(s->images, s->channels, s->size + 1, count, s->before + 1),
@@ -170,7 +198,8 @@ int fd_conv_winograd(const fd_conv_args *a) {
                    .bias = a->bias,
                    .y = a->y,
                    .outputs = s->outputs,
-                   .relu = a->act == FD_RELU};
+                   .relu = a->act == FD_RELU,
+                   .drop = drop};
     return run(&c);
 }
 

@@ -132,6 +132,23 @@ def test_activations(act):
     assert np.array_equal(computed(case, x, w, bias, dy, act=act)[0], expected)
 
 
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("act", [_core.ACT_RELU, _core.ACT_TANH])
+@pytest.mark.parametrize("images", [1, 2, 5, 40])
+def test_dropout_of_the_result(images, act, by_channel, each_thread_count):
+    for size in ((4, 3), (9, 10)):  # one tile an image, and several
+        x, w, bias, dy = arrays((images, 16, 40, size, (1, 1), (1, 1)))
+        stream, q = _core.Stream(7, 3, row0=11), _core.keep_threshold(0.4)
+        drop = (stream, q, _core.keep_scale(q))
+        geometry = ((1, 1), (1, 1), (1, 1), (1, 1), 1, _core.CONV_WINOGRAD)
+        for _ in each_thread_count():
+            plain, joined = np.empty_like(dy), np.empty_like(dy)
+            _core.conv(plain, x, w, geometry, bias, act)
+            _core.map_dropout(plain, plain, *drop, by_channel=by_channel)
+            _core.conv(joined, x, w, geometry, bias, act, 0.0, drop, by_channel)
+            assert np.array_equal(plain, joined)
+
+
 @pytest.mark.parametrize("case", [CASES[3], CASES[8]], ids=str)
 def test_a_gradient_is_added(case):
     x, w, bias, dy = arrays(case)
