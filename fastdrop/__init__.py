@@ -41,9 +41,11 @@ from fastdrop.autograd.tensor import Tensor, tensor  # noqa: E402
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import (  # noqa: E402
     available_isas,
+    get_conv_algorithm,
     get_include,
     get_num_threads,
     isa,
+    set_conv_algorithm,
     set_num_threads,
     show_config,
 )
@@ -77,6 +79,7 @@ __all__ = [
     "fit",
     "flatten",
     "functional",
+    "get_conv_algorithm",
     "get_include",
     "get_num_threads",
     "initial_seed",
@@ -117,6 +120,7 @@ __all__ = [
     "save_checkpoint",
     "schedules",
     "selu",
+    "set_conv_algorithm",
     "set_num_threads",
     "show_config",
     "sigmoid",

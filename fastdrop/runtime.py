@@ -1,4 +1,4 @@
-"""Number of threads, instruction set, and a description of the installation.
+"""Threads, instruction set, algorithm of convolutions, and a description of the installation.
 
 The environment variables FASTDROP_NUM_THREADS and FASTDROP_ISA set the first two when fastdrop
 is imported.
@@ -14,6 +14,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop._utils.settings import CONV_ALGORITHMS, settings
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "available_isas",
     "config",
+    "get_conv_algorithm",
     "get_include",
     "get_num_threads",
     "isa",
+    "set_conv_algorithm",
     "set_num_threads",
     "show_config",
 ]
@@ -73,6 +76,57 @@ def get_num_threads() -> int:
     True
     """
     return _core.get_num_threads()
+
+
+def set_conv_algorithm(name: str) -> None:
+    """Choose the algorithm of all convolutions that are called from now on.
+
+    Winograd's F(4x4, 3x3) computes 2-d convolutions with kernel 3, stride 1, dilation 1, one group
+    and padding 0 to 2 with a quarter of the multiplications. Its errors are about 5 times those of
+    the direct algorithm, and an infinity or NaN reaches all outputs of its tile of 4 x 4.
+
+    Parameters
+    ----------
+    name : {"auto", "direct", "winograd"}
+        "auto", the default: Winograd where it is faster for the channels and size of the map. The
+        choice does not depend on the batch or the threads, and so neither does a result.
+        "direct": never. "winograd": wherever it is possible.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `name` is no string or none of these.
+
+    Notes
+    -----
+    A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", 2016.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.set_conv_algorithm("direct")
+    >>> fd.get_conv_algorithm()
+    'direct'
+    >>> fd.set_conv_algorithm("auto")
+    """
+    settings.conv_algorithm = check.choice(name, "name", CONV_ALGORITHMS)
+
+
+def get_conv_algorithm() -> str:
+    """The algorithm that `set_conv_algorithm` chose.
+
+    Returns
+    -------
+    str
+        "auto", "direct" or "winograd".
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.get_conv_algorithm()
+    'auto'
+    """
+    return settings.conv_algorithm
 
 
 def isa() -> str:

@@ -29,6 +29,18 @@ typedef struct {
     float scale; /* of what the bits keep */
 } fd_tile;
 
+/* A patch of neighbouring positions of a channels-last map. Those outside of rows [r0, r1) and
+   columns [c0, c1) of the patch are outside of the map: they read as 0 and are not written. */
+typedef struct {
+    const float *at;       /* of the first position, which may be outside; NULL for an output */
+    const float *zeros;    /* n zeros */
+    ptrdiff_t row, column; /* floats between neighbours */
+    ptrdiff_t r0, r1, c0, c1;
+    ptrdiff_t n; /* channels */
+} fd_patch;
+
+enum { FD_WINO_UNIT = 16 }; /* transformed channels are a multiple, the last ones zeros */
+
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */

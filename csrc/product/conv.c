@@ -22,6 +22,7 @@ static int is_empty(const fd_conv_shape *s) {
 /* conv(x, w) + bias; with the activation where it is ReLU or the convolution a product. */
 static int plain_conv(const fd_conv_args *a, const fd_map_dropout_args *drop) {
     const fd_conv_shape *s = &a->shape;
+    if (fd_conv_is_winograd(s, FD_CONV_FORWARD)) return fd_conv_winograd(a, drop);
     if (!is_product(s)) return fd_conv_direct(a, drop);
     fd_product p = product(s);
     p.c = a->y, p.a = a->x, p.b = a->w, p.tb = 1, p.bias = a->bias;
@@ -63,6 +64,7 @@ int fd_conv_dx(const fd_conv_dx_args *a) {
         if (n > 0) memset(a->dx, 0, (size_t)n * sizeof(float));
         return FD_OK;
     }
+    if (fd_conv_is_winograd(s, FD_CONV_DATA)) return fd_conv_winograd_dx(a);
     if (!is_product(s)) return fd_conv_direct_dx(a);
     fd_product p = product(s);
     p.c = a->dx, p.a = a->dy, p.b = a->w;
@@ -78,6 +80,7 @@ int fd_conv_dw(const fd_conv_dw_args *a) {
         if (n > 0 && !a->accumulate) memset(a->dw, 0, (size_t)n * sizeof(float));
         return FD_OK;
     }
+    if (fd_conv_is_winograd(s, FD_CONV_WEIGHT)) return fd_conv_winograd_dw(a);
     if (!is_product(s)) return fd_conv_direct_dw(a);
     fd_product p = product(s);
     p.c = a->dw, p.a = a->dy, p.ta = 1, p.b = a->x, p.k = p.m, p.accumulate = a->accumulate;

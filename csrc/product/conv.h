@@ -52,4 +52,12 @@ int fd_conv_direct(const fd_conv_args *args, const fd_map_dropout_args *drop);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);
 
+/* Winograd's F(4x4, 3x3), where fd_conv_is_winograd is true. It depends on the shape of an image,
+   not on the number of images. */
+enum fd_conv_pass { FD_CONV_FORWARD, FD_CONV_DATA, FD_CONV_WEIGHT };
+int fd_conv_is_winograd(const fd_conv_shape *s, enum fd_conv_pass pass);
+int fd_conv_winograd(const fd_conv_args *args, const fd_map_dropout_args *drop);
+int fd_conv_winograd_dx(const fd_conv_dx_args *args);
+int fd_conv_winograd_dw(const fd_conv_dw_args *args);
+
 #endif

@@ -9,6 +9,16 @@ ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n) {
     return fd_round_up(fd_min(fd_max(fit, FD_COLUMNS_LEAST), columns), tile_n);
 }
 
+/* Transforms take half of the second cache. Weights that do not fit there come from the third cache
+   once a group, so it is longer then: 42 tiles take 10 % less time than 14 with 256 channels, and
+   112 15 % less than 28 with 512 channels (36 MiB of weights). */
+ptrdiff_t fd_winograd_tiles(ptrdiff_t channels, ptrdiff_t outputs, ptrdiff_t tile_m) {
+    const ptrdiff_t transform = 36 * (ptrdiff_t)sizeof(float), half = fd_cache_bytes(2) / 2,
+                    weights = transform * channels * outputs,
+                    fit = half / (transform * (channels + outputs)) / tile_m * tile_m;
+    return fd_max(weights > fd_cache_bytes(3) / 2 ? 112 : weights > half ? 42 : tile_m, fit);
+}
+
 /* An output of at least half the last cache would be evicted before its next reader comes. A
    streaming store also saves reading the line first. */
 int fd_exceeds_caches(ptrdiff_t elements) {

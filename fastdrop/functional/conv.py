@@ -8,6 +8,7 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import as_map, in_memory
+from fastdrop._utils.settings import settings
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
     Axes = int | Sequence[int]
 
+ALGORITHMS = {
+    "auto": _core.CONV_AUTO,
+    "direct": _core.CONV_DIRECT,
+    "winograd": _core.CONV_WINOGRAD,
+}
 LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
@@ -98,7 +104,7 @@ def _convolution(
                 f"dilation {dilations}, input {x.shape} with padding {padding!r}"
             )
         positions.append(room // s + 1)
-    geometry = (strides, dilations, before, after, groups, _core.CONV_AUTO)
+    geometry = (strides, dilations, before, after, groups, ALGORITHMS[settings.conv_algorithm])
     x, batched = computed(x), type(x) is PassTensor  # recipes never pile up
     return pending_tensor(
         PendingConvolution(
@@ -265,7 +271,7 @@ def _transposed(
             f"padding must leave a result of at least 1 element, got {padding!r} for an input of "
             f"shape {x.shape} and a kernel {w.shape[2:]}"
         )
-    geometry = (strides, dilations, zeros, zeros, groups, _core.CONV_AUTO)
+    geometry = (strides, dilations, zeros, zeros, groups, ALGORITHMS[settings.conv_algorithm])
     return _record_transposed(x, w, b, geometry, (x.shape[0], *positions, outputs))
 
 
