@@ -29,9 +29,39 @@ typedef struct {
     float scale; /* of what the bits keep */
 } fd_tile;
 
+/* A row of output positions of a depthwise convolution: y[q*y_step + c] is the sum over the runs
+   and the taps of x times w, then + bias and ReLU where given. A run is a row of `size` positions
+   of x, p at rows[run][p*x_step + c]; positions outside of it are zeros, and so is a row that is
+   NULL. Output q reads position q*step + origin + tap*dilation. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    ptrdiff_t y_step;
+    const float *const *rows;
+    ptrdiff_t runs, size, x_step, step, origin, taps, dilation;
+    const float *w; /* w[(run*taps + tap)*w_step + c] */
+    ptrdiff_t w_step;
+    const float *bias; /* channels, or NULL */
+    int relu;
+} fd_depthwise;
+
+/* The gradient for w of `lines` such rows: sums[(run*taps + tap)*sums_step + c] += the sum of x
+   times dy, one chain, for channels [begin, end); begin is a multiple of the vector's length, and
+   end is one or `channels`. */
+typedef struct {
+    ptrdiff_t lines, count, channels, begin, end;
+    const float *dy; /* dy[line*dy_line + q*dy_step + c] */
+    ptrdiff_t dy_line, dy_step;
+    const float *const *rows; /* rows[line*runs + run] */
+    ptrdiff_t runs, size, x_step, step, origin, taps, dilation;
+    float *sums;
+    ptrdiff_t sums_step;
+} fd_depthwise_weight;
+
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */
+    ptrdiff_t lanes;          /* floats in a vector */
 #define X(result, name, arguments) result(*name) arguments;
 #include "kernels/list.inc"
 #undef X
