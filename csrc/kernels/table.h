@@ -58,6 +58,36 @@ typedef struct {
     ptrdiff_t sums_step;
 } fd_depthwise_weight;
 
+/* A row of `count` positions of a pool's result, or of its gradient for the input. Position q is
+   made of positions from[q] .. from[q] + (taps[q]-1)*step of each of the rows that are given by
+   their position 0. Channels are side by side. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    const float *const *rows;
+    ptrdiff_t runs, step;
+    const int32_t *from, *taps;
+    uint32_t *at;                    /* max: where the largest is, or NULL */
+    const int32_t *numbers;          /* max: of position 0 of each row, in its image */
+    const uint32_t *const *ats;      /* gradient of max: `at` beside each row */
+    int32_t number;                  /* gradient of max: of position 0 of y, in its image */
+    const float *factor;             /* average: of each position of y */
+    const float *const *row_factors; /* gradient of an average: of each position of each row */
+    int uncached;                    /* gradients store past the caches; y is at a vector */
+} fd_pool_row;
+
+/* A row of positions that are sums of others: y[q] is the sum over the rows of their weight times
+   the sum over starts[q] <= j < starts[q + 1] of weights[j] times position index[j]. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    const float *const *rows; /* position 0 of each */
+    const float *row_weights;
+    ptrdiff_t runs;
+    const int32_t *starts, *index;
+    const float *weights;
+} fd_resized_row;
+
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */

@@ -43,7 +43,8 @@ static void map_task(const fd_region *region, int thread, void *context) {
     char *room = region->workspace + (size_t)thread * region->stride;
     float *taps = (float *)room, *to = taps;
     const float **rows = (const float **)(room + weight_bytes(w));
-    const ptrdiff_t n = m->end - m->begin, end = m->begin + fd_cut(n, region->threads, thread + 1, 1);
+    const ptrdiff_t n = m->end - m->begin,
+                    end = m->begin + fd_cut(n, region->threads, thread + 1, 1);
     ptrdiff_t row = m->begin + fd_cut(n, region->threads, thread, 1);
     if (row >= end) return;
     for (ptrdiff_t t0 = 0; t0 < w->taps[0]; t0++)
@@ -86,9 +87,8 @@ int fd_depthwise_map(const fd_depthwise_args *a) {
         m.end = fd_min(all, m.begin + chunk);
         fd_region region;
         const size_t bytes = weight_bytes(w) + (size_t)(w->taps[0] * w->taps[1]) * sizeof(float *);
-        int status = fd_begin(&region,
-                              (ptrdiff_t)(row * (double)(m.end - m.begin) / FD_DEPTHWISE_GRAIN) + 1,
-                              bytes);
+        int status = fd_begin(
+            &region, (ptrdiff_t)(row * (double)(m.end - m.begin) / FD_DEPTHWISE_GRAIN) + 1, bytes);
         if (status != FD_OK) return status;
         fd_run(&region, map_task, &m, 1);
         fd_end(&region);
