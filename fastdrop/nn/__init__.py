@@ -49,6 +49,9 @@ from fastdrop.nn.pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -56,6 +59,7 @@ from fastdrop.nn.pool import (
     MaxPool2d,
     MaxPool3d,
 )
+from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.shape import Flatten, Identity
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedLinear
@@ -68,6 +72,9 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -114,6 +121,8 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "PatchDropout",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "Residual",
     "Sequential",
@@ -128,6 +137,7 @@ __all__ = [
     "Tanh",
     "TargetedLinear",
     "TokenDropout",
+    "Upsample",
     "VariationalLinear",
     "WeightDrop",
     "concrete_regularizer",
