@@ -66,7 +66,9 @@ int fd_depthwise_map(const fd_depthwise_args *args);
 int fd_depthwise_dw(const fd_window *window, const fd_conv_dw_args *args);
 
 /* The direct algorithm: each sum is one chain. */
-int fd_conv_direct(const fd_conv_args *args);
+/* drop: NULL, or the dropout of y, where one group makes whole images and no other activation than
+   ReLU follows. */
+int fd_conv_direct(const fd_conv_args *args, const fd_map_dropout_args *drop);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);
 

@@ -9,10 +9,11 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last, ordered
+from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.conv import LAYOUTS, along_axes
 from fastdrop.functional.shape import squeeze, unsqueeze
@@ -107,7 +108,7 @@ def largest_of_windows(
     array = memory_of_map(x)
     y = empty((array.shape[0], *out, array.shape[-1]))
     wanted = return_indices or wants_grad(x)
-    at = np.empty(y.shape, np.int32) if wanted else None
+    at = empty(y.shape).view(np.int32) if wanted else None
     _core.max_pool(y, at, array, windows)
     shape = array.shape
 

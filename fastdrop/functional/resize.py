@@ -10,9 +10,10 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import is_channels_last, ordered
+from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.adaptive_pool import (
     adaptive_avg_pool1d,
