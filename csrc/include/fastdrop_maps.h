@@ -81,8 +81,9 @@ int fd_map_dropout(const fd_map_dropout_args *args);
 /* ---- pooling ---- */
 
 /* Output position q along an axis reads the input positions q * stride - before + dilation * j, j <
-   kernel, that are inside of the input. An axis that is not used has size, kernel, stride, dilation
-   and out 1, and before 0. */
+   kernel, that are inside of the input. With kernel 0 the axis is adaptive: the positions from
+   floor(q size / out) to before ceil((q + 1) size / out). An axis that is not used has size,
+   kernel, stride, dilation and out 1, and before 0. */
 typedef struct {
     ptrdiff_t images, channels;
     ptrdiff_t size[3], kernel[3], stride[3], dilation[3], before[3];
@@ -92,7 +93,8 @@ typedef struct {
 /* The largest element of each window, NaN if it has one, -infinity if it is empty. */
 typedef struct {
     float *y;    /* images x out x channels */
-    int32_t *at; /* the same shape: the position in the image of the first largest element, or -1 */
+    int32_t *at; /* the same shape: the position in the image of the first largest element, or -1;
+                    NULL: not wanted */
     const float *x; /* images x size x channels */
     fd_pool_shape shape;
 } fd_max_pool_args;
@@ -107,7 +109,7 @@ typedef struct {
 } fd_max_pool_backward_args;
 int fd_max_pool_backward(const fd_max_pool_backward_args *args);
 
-/* The sum of each window times its factor. */
+/* The sum of each window times its factor. The dilation is 1. */
 typedef struct {
     float *y;            /* images x out x channels */
     const float *x;      /* images x size x channels */
@@ -124,6 +126,26 @@ typedef struct {
     fd_pool_shape shape;
 } fd_avg_pool_backward_args;
 int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
+
+/* ---- resized maps ---- */
+
+/* Position q < out of the result is the sum over starts[q] <= j < starts[q + 1] of weights[j] times
+   position index[j] < size of the input. An axis that is not used has one position of weight 1. */
+typedef struct {
+    ptrdiff_t size, out;
+    const int32_t *starts; /* out + 1 */
+    const int32_t *index;  /* starts[out] */
+    const float *weights;  /* starts[out] */
+} fd_resize_axis;
+
+/* The weighted sums along each axis. */
+typedef struct {
+    float *y;       /* images x out x channels */
+    const float *x; /* images x size x channels */
+    ptrdiff_t images, channels;
+    fd_resize_axis axis[3];
+} fd_resize_args;
+int fd_resize(const fd_resize_args *args);
 
 /* ---- softmax ---- */
 

@@ -40,10 +40,69 @@ typedef struct {
 } fd_patch;
 
 enum { FD_WINO_UNIT = 16 }; /* transformed channels are a multiple, the last ones zeros */
+/* A row of output positions of a depthwise convolution: y[q*y_step + c] is the sum over the runs
+   and the taps of x times w, then + bias and ReLU where given. A run is a row of `size` positions
+   of x, p at rows[run][p*x_step + c]; positions outside of it are zeros, and so is a row that is
+   NULL. Output q reads position q*step + origin + tap*dilation. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    ptrdiff_t y_step;
+    const float *const *rows;
+    ptrdiff_t runs, size, x_step, step, origin, taps, dilation;
+    const float *w; /* w[(run*taps + tap)*w_step + c] */
+    ptrdiff_t w_step;
+    const float *bias; /* channels, or NULL */
+    int relu;
+} fd_depthwise;
+
+/* The gradient for w of `lines` such rows: sums[(run*taps + tap)*sums_step + c] += the sum of x
+   times dy, one chain, for channels [begin, end); begin is a multiple of the vector's length, and
+   end is one or `channels`. */
+typedef struct {
+    ptrdiff_t lines, count, channels, begin, end;
+    const float *dy; /* dy[line*dy_line + q*dy_step + c] */
+    ptrdiff_t dy_line, dy_step;
+    const float *const *rows; /* rows[line*runs + run] */
+    ptrdiff_t runs, size, x_step, step, origin, taps, dilation;
+    float *sums;
+    ptrdiff_t sums_step;
+} fd_depthwise_weight;
+
+/* A row of `count` positions of a pool's result, or of its gradient for the input. Position q is
+   made of positions from[q] .. from[q] + (taps[q]-1)*step of each of the rows that are given by
+   their position 0. Channels are side by side. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    const float *const *rows;
+    ptrdiff_t runs, step;
+    const int32_t *from, *taps;
+    uint32_t *at;                    /* max: where the largest is, or NULL */
+    const int32_t *numbers;          /* max: of position 0 of each row, in its image */
+    const uint32_t *const *ats;      /* gradient of max: `at` beside each row */
+    int32_t number;                  /* gradient of max: of position 0 of y, in its image */
+    const float *factor;             /* average: of each position of y */
+    const float *const *row_factors; /* gradient of an average: of each position of each row */
+    int uncached;                    /* gradients store past the caches; y is at a vector */
+} fd_pool_row;
+
+/* A row of positions that are sums of others: y[q] is the sum over the rows of their weight times
+   the sum over starts[q] <= j < starts[q + 1] of weights[j] times position index[j]. */
+typedef struct {
+    ptrdiff_t count, channels;
+    float *y;
+    const float *const *rows; /* position 0 of each */
+    const float *row_weights;
+    ptrdiff_t runs;
+    const int32_t *starts, *index;
+    const float *weights;
+} fd_resized_row;
 
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */
+    ptrdiff_t lanes;          /* floats in a vector */
 #define X(result, name, arguments) result(*name) arguments;
 #include "kernels/list.inc"
 #undef X

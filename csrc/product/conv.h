@@ -45,6 +45,26 @@ FD_INLINE ptrdiff_t fd_band_row(const fd_window *w, const fd_band *b) {
 /* Where each run of a window begins, from the window's first number. */
 void fd_band_runs(const fd_window *w, const fd_band *b, ptrdiff_t *runs);
 
+/* Whether each channel is convolved alone. */
+FD_INLINE int fd_conv_is_depthwise(const fd_conv_shape *s) {
+    return s->groups > 1 && s->groups == s->channels && s->groups == s->outputs;
+}
+
+/* A convolution of each channel alone: pitch of the window is its channels. */
+typedef struct {
+    fd_window window;
+    ptrdiff_t images;
+    const float *w; /* channel c, tap t at w[c*w_c + sum of t[i]*w_t[i]] */
+    ptrdiff_t w_c, w_t[3];
+    float *y; /* channel 0 of position 0 */
+    ptrdiff_t y_image, y_step[3];
+    const float *bias;
+    int relu;
+} fd_depthwise_args;
+int fd_depthwise_map(const fd_depthwise_args *args);
+/* fd_conv_dw of such a shape, whose window is given. */
+int fd_depthwise_dw(const fd_window *window, const fd_conv_dw_args *args);
+
 /* The direct algorithm: each sum is one chain. */
 /* drop: NULL, or the dropout of y, where one group makes whole images and no other activation than
    ReLU follows. */

@@ -174,6 +174,22 @@ static int run(conv_work *c) {
     return FD_OK;
 }
 
+/* All channels of a depthwise convolution, of which c describes the first; `taps` of each. */
+static int run_depthwise(const conv_work *c, ptrdiff_t channels, ptrdiff_t taps) {
+    fd_depthwise_args d = {.window = c->window,
+                           .images = c->images,
+                           .w = c->w,
+                           .w_c = taps,
+                           .y = c->y,
+                           .y_image = c->y_image,
+                           .bias = c->bias,
+                           .relu = c->relu};
+    d.window.channels = channels;
+    memcpy(d.w_t, c->w_t, sizeof d.w_t);
+    memcpy(d.y_step, c->y_step, sizeof d.y_step);
+    return fd_depthwise_map(&d);
+}
+
 int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
     const fd_conv_shape *s = &a->shape;
     const ptrdiff_t channels = s->channels / s->groups, outputs = s->outputs / s->groups,
@@ -197,12 +213,13 @@ int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
         c.window.taps[i] = s->kernel[i];
         c.window.dilation[i] = s->dilation[i];
     }
-    for (ptrdiff_t group = 0; group < s->groups; group++) {
+    const int depthwise = fd_conv_is_depthwise(s);
+    for (ptrdiff_t group = 0; group < (depthwise ? 1 : s->groups); group++) {
         c.window.x = a->x + group * channels;
         c.w = a->w + group * outputs * c.w_o;
         c.y = a->y + group * outputs;
         c.bias = a->bias ? a->bias + group * outputs : NULL;
-        int status = run(&c);
+        int status = depthwise ? run_depthwise(&c, s->channels, taps) : run(&c);
         if (status != FD_OK) return status;
     }
     return FD_OK;
@@ -253,7 +270,8 @@ int fd_conv_direct_dx(const fd_conv_dx_args *a) {
     const ptrdiff_t phases = s->stride[0] * s->stride[1] * s->stride[2];
     if (phases > 1) /* some may have no taps */
         memset(a->dx, 0, (size_t)(s->images * c.y_image) * sizeof(float));
-    for (ptrdiff_t group = 0; group < s->groups; group++) {
+    const int depthwise = fd_conv_is_depthwise(s);
+    for (ptrdiff_t group = 0; group < (depthwise ? 1 : s->groups); group++) {
         for (ptrdiff_t phase = 0; phase < phases; phase++) {
             const ptrdiff_t at[3] = {phase / (s->stride[1] * s->stride[2]),
                                      phase / s->stride[2] % s->stride[1], phase % s->stride[2]};
@@ -276,7 +294,7 @@ int fd_conv_direct_dx(const fd_conv_dx_args *a) {
             }
             if (empty) continue;
             c.window.x = a->dy + group * outputs;
-            int status = run(&c);
+            int status = depthwise ? run_depthwise(&c, s->channels, taps) : run(&c);
             if (status != FD_OK) return status;
         }
     }

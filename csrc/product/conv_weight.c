@@ -221,6 +221,10 @@ int fd_conv_direct_dw(const fd_conv_dw_args *a) {
         c.window.taps[i] = s->kernel[i];
         c.window.dilation[i] = s->dilation[i];
     }
+    if (fd_conv_is_depthwise(s)) {
+        c.window.channels = s->channels, c.window.x = a->x;
+        return fd_depthwise_dw(&c.window, a);
+    }
     c.band = fd_band_of(&c.window, fd_max(1, FD_WEIGHT_PIXELS / c.window.count[2]));
     for (ptrdiff_t group = 0; group < s->groups; group++) {
         c.window.x = a->x + group * channels;

@@ -34,8 +34,10 @@ enum {
     FD_NORM_ROWS = 128,   /* rows of a partial sum of a normalisation */
 
     /* Convolution: which windows and positions make a chain. */
-    FD_BAND = 1 << 16,      /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
-    FD_WEIGHT_PIXELS = 512, /* positions that a weight gradient packs at a time */
+    FD_BAND = 1 << 16,        /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
+    FD_WEIGHT_PIXELS = 512,   /* positions that a weight gradient packs at a time */
+    FD_DEPTHWISE_IMAGES = 4,  /* images in a group of a depthwise weight gradient, at least .. */
+    FD_DEPTHWISE_GROUPS = 32, /* .. or as many as make so many groups */
 };
 
 /* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
@@ -70,12 +72,13 @@ enum {
     FD_THIN_COST = 16,   /* the same for thinned weights, whose rows are compressed first */
 
     /* Work that is worth a thread. A parallel region costs about 1 us. */
-    FD_PRODUCT_GRAIN = 1 << 19, /* multiply-adds: about 10 us */
-    FD_PACK_GRAIN = 1 << 16,    /* elements packed */
-    FD_ROWS_GRAIN = 1 << 16,    /* elements of rows compressed for thinned networks */
-    FD_GRAIN = 16384,           /* elements of elementwise work: about 2 us of copying */
-    FD_CONNECT_GRAIN = 1 << 17, /* weights x samples of DropConnect: about 5 us */
-    FD_SPARSE_GRAIN = 1 << 15,  /* multiply-adds with sparse weights */
+    FD_PRODUCT_GRAIN = 1 << 19,   /* multiply-adds: about 10 us */
+    FD_DEPTHWISE_GRAIN = 1 << 18, /* multiply-adds of a depthwise convolution */
+    FD_PACK_GRAIN = 1 << 16,      /* elements packed */
+    FD_ROWS_GRAIN = 1 << 16,      /* elements of rows compressed for thinned networks */
+    FD_GRAIN = 16384,             /* elements of elementwise work: about 2 us of copying */
+    FD_CONNECT_GRAIN = 1 << 17,   /* weights x samples of DropConnect: about 5 us */
+    FD_SPARSE_GRAIN = 1 << 15,    /* multiply-adds with sparse weights */
 
     /* Work between two looks for an interrupt (Ctrl-C). */
     FD_PACK_CHUNK = 1 << 24,    /* elements packed */
@@ -83,7 +86,8 @@ enum {
     FD_SPARSE_CHUNK = 1 << 27,  /* multiply-adds with sparse weights */
     FD_CHUNK = 1 << 23          /* elements of elementwise work: 0.2 s of scalar code */
 };
-#define FD_PRODUCT_CHUNK 2e10 /* multiply-adds with a tile 32 columns wide: 0.1 s */
+#define FD_DEPTHWISE_CHUNK 5e9 /* multiply-adds of a depthwise convolution: 0.1 s */
+#define FD_PRODUCT_CHUNK 2e10  /* multiply-adds with a tile 32 columns wide: 0.1 s */
 
 /* How many columns of B (of `columns` in all) are packed at a time: a multiple of tile_n whose
    panels fit the second cache. */

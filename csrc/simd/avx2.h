@@ -44,7 +44,6 @@ FD_INLINE vm vf_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
 FD_INLINE vm vu_test(__m256i a, __m256i b) {
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(a, b), b));
 }
-FD_INLINE vm vu_eq(__m256i a, __m256i b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 FD_INLINE vf vf_keep(vm m, vf a) { return _mm256_and_ps(m, a); }
 FD_INLINE vm vm_bits(uint32_t w) { /* spread the byte, single out each lane's bit, compare */
@@ -54,6 +53,19 @@ FD_INLINE vm vm_bits(uint32_t w) { /* spread the byte, single out each lane's bi
 }
 
 FD_INLINE vu vu_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+FD_INLINE vu vu_load_n(const uint32_t *p, ptrdiff_t n) {
+    return _mm256_maskload_epi32((const int *)p, vu_first(n));
+}
+FD_INLINE void vu_store(uint32_t *p, vu v) { _mm256_storeu_si256((__m256i *)p, v); }
+FD_INLINE void vu_store_n(uint32_t *p, vu v, ptrdiff_t n) {
+    uint32_t t[8];
+    _mm256_storeu_si256((__m256i *)t, v);
+    for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
+}
+FD_INLINE vm vu_eq(vu a, vu b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
+FD_INLINE vu vu_select(vm m, vu a, vu b) {
+    return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m));
+}
 FD_INLINE vu vu_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
 FD_INLINE vu vu_of_bits(vf a) { return _mm256_castps_si256(a); }
 FD_INLINE vf vf_of_bits(vu u) { return _mm256_castsi256_ps(u); }

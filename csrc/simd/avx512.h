@@ -38,7 +38,6 @@ FD_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 FD_INLINE vm vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 FD_INLINE vm vu_test(__m512i a, __m512i b) { return _mm512_test_epi32_mask(a, b); }
-FD_INLINE vm vu_eq(__m512i a, __m512i b) { return _mm512_cmpeq_epi32_mask(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 FD_INLINE vf vf_keep(vm m, vf a) {
     /* Keeps the compiler from merging this with a load into a masked load, which defeats the
@@ -49,6 +48,15 @@ FD_INLINE vf vf_keep(vm m, vf a) {
 FD_INLINE vm vm_bits(uint32_t w) { return (__mmask16)w; }
 
 FD_INLINE vu vu_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+FD_INLINE vu vu_load_n(const uint32_t *p, ptrdiff_t n) {
+    return _mm512_maskz_loadu_epi32(vm_first(n), p);
+}
+FD_INLINE void vu_store(uint32_t *p, vu v) { _mm512_storeu_si512(p, v); }
+FD_INLINE void vu_store_n(uint32_t *p, vu v, ptrdiff_t n) {
+    _mm512_mask_storeu_epi32(p, vm_first(n), v);
+}
+FD_INLINE vm vu_eq(vu a, vu b) { return _mm512_cmpeq_epi32_mask(a, b); }
+FD_INLINE vu vu_select(vm m, vu a, vu b) { return _mm512_mask_blend_epi32(m, b, a); }
 FD_INLINE vu vu_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
 FD_INLINE vu vu_of_bits(vf a) { return _mm512_castps_si512(a); }
 FD_INLINE vf vf_of_bits(vu u) { return _mm512_castsi512_ps(u); }

@@ -40,7 +40,6 @@ FD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 FD_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
 FD_INLINE vm vu_test(uint32x4_t a, uint32x4_t b) { return vtstq_u32(a, b); }
-FD_INLINE vm vu_eq(uint32x4_t a, uint32x4_t b) { return vceqq_u32(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
 /* Not vminq_f32 and vmaxq_f32: b when either is NaN, as on x86. */
 FD_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
@@ -54,6 +53,19 @@ FD_INLINE vm vm_bits(uint32_t w) {
 }
 
 FD_INLINE vu vu_load(const uint32_t *p) { return vld1q_u32(p); }
+FD_INLINE vu vu_load_n(const uint32_t *p, ptrdiff_t n) {
+    uint32_t t[4] = {0, 0, 0, 0};
+    for (ptrdiff_t i = 0; i < n; i++) t[i] = p[i];
+    return vld1q_u32(t);
+}
+FD_INLINE void vu_store(uint32_t *p, vu v) { vst1q_u32(p, v); }
+FD_INLINE void vu_store_n(uint32_t *p, vu v, ptrdiff_t n) {
+    uint32_t t[4];
+    vst1q_u32(t, v);
+    for (ptrdiff_t i = 0; i < n; i++) p[i] = t[i];
+}
+FD_INLINE vm vu_eq(vu a, vu b) { return vceqq_u32(a, b); }
+FD_INLINE vu vu_select(vm m, vu a, vu b) { return vbslq_u32(m, a, b); }
 FD_INLINE vu vu_set1(uint32_t x) { return vdupq_n_u32(x); }
 FD_INLINE vu vu_of_bits(vf a) { return vreinterpretq_u32_f32(a); }
 FD_INLINE vf vf_of_bits(vu u) { return vreinterpretq_f32_u32(u); }

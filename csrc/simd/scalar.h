@@ -56,13 +56,19 @@ FD_INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; } /* b when either is Na
 FD_INLINE vm vf_gt(vf a, vf b) { return a > b; }          /* false with NaN */
 FD_INLINE vm vf_le(vf a, vf b) { return a <= b; }         /* false with NaN */
 FD_INLINE vm vu_test(vu a, vu b) { return (a & b) != 0; } /* b has one bit in each lane */
-FD_INLINE vm vu_eq(vu a, vu b) { return a == b; }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
 FD_INLINE vf vf_keep(vm m, vf a) { return m ? a : 0.0f; } /* +0 where m is false */
 FD_INLINE vm vm_bits(uint32_t w) { return w & 1u; } /* lane i is true when bit i of w is set */
 
 /* the same lanes as integers */
 FD_INLINE vu vu_load(const uint32_t *p) { return *p; }
+FD_INLINE vu vu_load_n(const uint32_t *p, ptrdiff_t n) { return n ? *p : 0; }
+FD_INLINE void vu_store(uint32_t *p, vu v) { *p = v; }
+FD_INLINE void vu_store_n(uint32_t *p, vu v, ptrdiff_t n) {
+    if (n) *p = v;
+}
+FD_INLINE vm vu_eq(vu a, vu b) { return a == b; }
+FD_INLINE vu vu_select(vm m, vu a, vu b) { return m ? a : b; }
 FD_INLINE vu vu_set1(uint32_t x) { return x; }
 FD_INLINE vu vu_of_bits(vf a) {
     vu u;

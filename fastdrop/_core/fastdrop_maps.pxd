@@ -93,6 +93,17 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *factor
         fd_pool_shape shape
     int fd_avg_pool_backward(const fd_avg_pool_backward_args *args)
+    ctypedef struct fd_resize_axis:
+        ptrdiff_t size, out
+        const int32_t *starts
+        const int32_t *index
+        const float *weights
+    ctypedef struct fd_resize_args:
+        float *y
+        const float *x
+        ptrdiff_t images, channels
+        fd_resize_axis axis[3]
+    int fd_resize(const fd_resize_args *args)
     ctypedef struct fd_log_sum_exp_args:
         float *most
         float *log_sum

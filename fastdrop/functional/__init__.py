@@ -2,6 +2,14 @@
 
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
+from fastdrop.functional.adaptive_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
 from fastdrop.functional.channel_norm import (
     batch_norm,
@@ -49,9 +57,6 @@ from fastdrop.functional.pointwise import (
     sub,
 )
 from fastdrop.functional.pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -60,6 +65,7 @@ from fastdrop.functional.pool import (
     max_pool3d,
 )
 from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
+from fastdrop.functional.resize import interpolate, pixel_shuffle, pixel_unshuffle
 from fastdrop.functional.shape import (
     cat,
     flatten,
@@ -122,6 +128,9 @@ __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "add",
     "alpha_dropout",
     "amax",
@@ -165,6 +174,7 @@ __all__ = [
     "hardswish",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -187,6 +197,8 @@ __all__ = [
     "pad",
     "patch_dropout",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "prelu",
     "relu",

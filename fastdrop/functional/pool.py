@@ -10,6 +10,7 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
+from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.reorder import ordered
@@ -63,12 +64,12 @@ def _windows(
     return (kernel, strides, dilations, zeros), out
 
 
-def _memory(x: Tensor) -> Float32Array:
+def memory_of_map(x: Tensor) -> Float32Array:
     """The array of a map in channels-last order."""
     return in_memory(ordered(x._strided, True))
 
 
-def _record(x: Tensor, y: Float32Array, backward: Any, saved: tuple[Any, ...] = ()) -> Tensor:
+def record_map(x: Tensor, y: Float32Array, backward: Any, saved: tuple[Any, ...] = ()) -> Tensor:
     """The result of a pool, in the format of x; backward takes and gives channels-last memory."""
     channels_last = is_channels_last(x._strided)
 
@@ -86,29 +87,49 @@ def _max_pool(
     padding: Any,
     dilation: Any,
     ceil_mode: Any,
-) -> Tensor:
+    return_indices: Any,
+) -> Any:
     x = as_tensor(input, "input")
+    check.flag(return_indices, "return_indices")
     if x.ndim == axes + 1:
         batch = unsqueeze(x, 0)
-        return squeeze(_max_pool(axes, batch, kernel_size, stride, padding, dilation, ceil_mode), 0)
+        y = _max_pool(
+            axes, batch, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
+        return (squeeze(y[0], 0), y[1][0]) if return_indices else squeeze(y, 0)
     windows, out = _windows(x, axes, kernel_size, stride, padding, dilation, ceil_mode)
-    array = _memory(x)
+    return largest_of_windows(x, windows, out, return_indices)
+
+
+def largest_of_windows(
+    x: Tensor, windows: Windows, out: tuple[int, ...], return_indices: bool
+) -> Any:
+    """The largest elements of windows, and where they are if wanted."""
+    array = memory_of_map(x)
     y = empty((array.shape[0], *out, array.shape[-1]))
-    at = empty(y.shape).view(np.int32)
+    wanted = return_indices or wants_grad(x)
+    at = empty(y.shape).view(np.int32) if wanted else None
     _core.max_pool(y, at, array, windows)
     shape = array.shape
 
     def backward(g: Float32Array) -> Float32Array:
         dx = empty(shape)
+        assert at is not None
         _core.max_pool_backward(dx, g, at, windows)
         return dx
 
-    return _record(x, y, backward)
+    result = record_map(x, y, backward)
+    if not return_indices:
+        return result
+    assert at is not None
+    return result, np.ascontiguousarray(as_map(at), np.int64)
 
 
-def _avg_pool(x: Tensor, windows: Windows, out: tuple[int, ...], factor: Float32Array) -> Tensor:
+def average_windows(
+    x: Tensor, windows: Windows, out: tuple[int, ...], factor: Float32Array
+) -> Tensor:
     """The sums of windows, times a factor for each position."""
-    array = _memory(x)
+    array = memory_of_map(x)
     y = empty((array.shape[0], *out, array.shape[-1]))
     factor = np.ascontiguousarray(factor, np.float32)
     _core.avg_pool(y, array, factor, windows)
@@ -119,7 +140,7 @@ def _avg_pool(x: Tensor, windows: Windows, out: tuple[int, ...], factor: Float32
         _core.avg_pool_backward(dx, g, factor, windows)
         return dx
 
-    return _record(x, y, backward)
+    return record_map(x, y, backward)
 
 
 def _average(
@@ -157,50 +178,7 @@ def _average(
         )
     if divisor is not None:
         counts = np.full(out, check.integer(divisor, "divisor_override", 1))
-    return _avg_pool(x, windows, out, (1.0 / counts).astype(np.float32))
-
-
-def _adaptive(axes: int, input: Any, output_size: Any) -> Tensor:
-    x = as_tensor(input, "input")
-    if x.ndim == axes + 1:
-        return squeeze(_adaptive(axes, unsqueeze(x, 0), output_size), 0)
-    if x.ndim != axes + 2:
-        raise ValueError(f"input must have shape {LAYOUTS[axes]}, got {x.shape}")
-    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
-    if len(sizes) != axes:
-        raise ValueError(f"output_size must be an integer or {axes} of them, got {output_size!r}")
-    if 0 in x.shape[2:]:
-        raise ValueError(f"input must have at least one element along each axis, got {x.shape}")
-    out = tuple(
-        n if wanted is None else check.integer(wanted, "output_size", 1)
-        for n, wanted in zip(x.shape[2:], sizes)
-    )
-    for i in range(axes):  # axis after axis: the mean of a box is the mean of means
-        x = _adaptive_axis(x, axes, i, out[i])
-    return x
-
-
-def _adaptive_axis(x: Tensor, axes: int, axis: int, out: int) -> Tensor:
-    """Means of windows along one axis: window i is [floor(i n / out), ceil((i + 1) n / out))."""
-    n = x.shape[2 + axis]
-    if out == n:
-        return x
-    if n % out == 0:
-        kernel = tuple(n // out if i == axis else 1 for i in range(axes))
-        ones = (1,) * axes
-        size = tuple(out if i == axis else x.shape[2 + i] for i in range(axes))
-        factor = np.full(size, out / n, np.float32)
-        return _avg_pool(x, (kernel, kernel, ones, (0,) * axes), size, factor)
-    means = np.zeros((out, n), np.float32)
-    for i in range(out):
-        first, end = i * n // out, -(-(i + 1) * n // out)
-        means[i, first:end] = 1.0 / (end - first)
-    y = np.moveaxis(np.tensordot(x._strided, means, (2 + axis, 1)), -1, 2 + axis)
-
-    def backward(g: Float32Array) -> tuple[Float32Array]:
-        return (np.moveaxis(np.tensordot(g, means, (2 + axis, 0)), -1, 2 + axis),)
-
-    return record(ordered(y, is_channels_last(x._strided)), (x,), backward)
+    return average_windows(x, windows, out, (1.0 / counts).astype(np.float32))
 
 
 _MAX = """The largest element of each window of maps {layout}; NaN where a window has one.
@@ -219,11 +197,15 @@ _MAX = """The largest element of each window of maps {layout}; NaN where a windo
         Distance between the elements of a window.
     ceil_mode : bool, default False
         Whether windows may reach over the end of the map, so that each element is in one.
+    return_indices : bool, default False
+        Whether to return the places as well.
 
     Returns
     -------
     Tensor (N, C, ...)
-        In the memory format of the input.
+        In the memory format of the input. With return_indices a tuple of it and an int64 array of
+        the same shape: where each largest element is in its flattened map; -1 where the window is
+        outside of the map.
 
     Raises
     ------
@@ -273,35 +255,6 @@ _AVG = """The mean of each window of maps {layout}.
     {y}
     """
 
-_ADAPTIVE = """Means of maps {layout} to a result of a given size.
-
-    Window i of m along an axis of n elements is [floor(i n / m), ceil((i + 1) n / m)).
-
-    Parameters
-    ----------
-    input : Tensor or array {layout}
-        Or one map without the axis N.
-    output_size : int, or tuple of int or None
-        Size of the result: one number for all axes, or one for each; None: that of the input.
-
-    Returns
-    -------
-    Tensor (N, C, ...)
-        In the memory format of the input.
-
-    Raises
-    ------
-    TypeError, ValueError
-        When an argument has the wrong type.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastdrop.nn.functional as F
-    >>> F.adaptive_avg_pool{axes}d(np.ones({x}), 1).shape
-    {one}
-    """
-
 _DIVISOR = """
     divisor_override : int, optional
         What the sums are divided by, in place of the number of elements."""
@@ -314,7 +267,6 @@ def _doc(template: str, axes: int) -> str:
         more=_DIVISOR if axes > 1 else "",
         x=(2, 3, *(8,) * axes),
         y=(2, 3, *(4,) * axes),
-        one=(2, 3, *(1,) * axes),
     )
 
 
@@ -326,8 +278,9 @@ def max_pool1d(
     padding: Axes = 0,
     dilation: Axes = 1,
     ceil_mode: bool = False,
-) -> Tensor:
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return_indices: bool = False,
+) -> Any:
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @carries
@@ -338,8 +291,9 @@ def max_pool2d(
     padding: Axes = 0,
     dilation: Axes = 1,
     ceil_mode: bool = False,
-) -> Tensor:
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return_indices: bool = False,
+) -> Any:
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @carries
@@ -350,8 +304,9 @@ def max_pool3d(
     padding: Axes = 0,
     dilation: Axes = 1,
     ceil_mode: bool = False,
-) -> Tensor:
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return_indices: bool = False,
+) -> Any:
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @carries
@@ -396,31 +351,9 @@ def avg_pool3d(
     )
 
 
-@carries
-def adaptive_avg_pool1d(
-    input: Tensor | ArrayLike, output_size: int | Sequence[int | None] | None
-) -> Tensor:
-    return _adaptive(1, input, output_size)
-
-
-@carries
-def adaptive_avg_pool2d(
-    input: Tensor | ArrayLike, output_size: int | Sequence[int | None] | None
-) -> Tensor:
-    return _adaptive(2, input, output_size)
-
-
-@carries
-def adaptive_avg_pool3d(
-    input: Tensor | ArrayLike, output_size: int | Sequence[int | None] | None
-) -> Tensor:
-    return _adaptive(3, input, output_size)
-
-
 for _template, _functions in (
     (_MAX, (max_pool1d, max_pool2d, max_pool3d)),
     (_AVG, (avg_pool1d, avg_pool2d, avg_pool3d)),
-    (_ADAPTIVE, (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)),
 ):
     for _axes, _function in enumerate(_functions, 1):
         _function.__doc__ = _doc(_template, _axes)

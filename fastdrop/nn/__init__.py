@@ -77,6 +77,9 @@ from fastdrop.nn.pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -84,6 +87,7 @@ from fastdrop.nn.pool import (
     MaxPool2d,
     MaxPool3d,
 )
+from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedLinear
@@ -96,6 +100,9 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -156,6 +163,8 @@ __all__ = [
     "PReLU",
     "Parameter",
     "PatchDropout",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "ReLU",
     "ReLU6",
@@ -179,6 +188,7 @@ __all__ = [
     "TargetedLinear",
     "TokenDropout",
     "Unflatten",
+    "Upsample",
     "VariationalLinear",
     "WeightDrop",
     "ZeroPad1d",

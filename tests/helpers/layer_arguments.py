@@ -156,6 +156,7 @@ ARGUMENTS = {
         "stride": 2,
         "padding": 0,
         "dilation": [2],
+        "return_indices": True,
         "ceil_mode": True,
     },
     "AvgPool1d": {
@@ -166,6 +167,18 @@ ARGUMENTS = {
         "count_include_pad": False,
     },
     "AdaptiveAvgPool1d": {"output_size": [2]},
+    "AdaptiveMaxPool1d": {"output_size": [2], "return_indices": True},
+    "AdaptiveMaxPool2d": {"output_size": [2, None], "return_indices": True},
+    "AdaptiveMaxPool3d": {"output_size": [2, None, 1], "return_indices": True},
+    "PixelShuffle": {"upscale_factor": 3},
+    "PixelUnshuffle": {"downscale_factor": 3},
+    "Upsample": {
+        "size": None,
+        "scale_factor": [2.5, 1.5],
+        "mode": "bilinear",
+        "align_corners": True,
+        "recompute_scale_factor": True,
+    },
     "Conv2d": {
         "in_channels": 4,
         "out_channels": 6,
@@ -182,6 +195,7 @@ ARGUMENTS = {
         "stride": 2,
         "padding": 0,
         "dilation": [2, 1],
+        "return_indices": True,
         "ceil_mode": True,
     },
     "AvgPool2d": {
@@ -190,6 +204,7 @@ ARGUMENTS = {
         "padding": 1,
         "ceil_mode": True,
         "count_include_pad": False,
+        "divisor_override": 5,
     },
     "AdaptiveAvgPool2d": {"output_size": [2, None]},
     "Conv3d": {
@@ -208,6 +223,7 @@ ARGUMENTS = {
         "stride": 2,
         "padding": 0,
         "dilation": [2, 1, 1],
+        "return_indices": True,
         "ceil_mode": True,
     },
     "AvgPool3d": {
@@ -216,6 +232,7 @@ ARGUMENTS = {
         "padding": 1,
         "ceil_mode": True,
         "count_include_pad": False,
+        "divisor_override": 5,
     },
     "AdaptiveAvgPool3d": {"output_size": [2, None, 1]},
     "ConvTranspose1d": {
