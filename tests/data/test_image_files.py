@@ -53,7 +53,9 @@ def test_all_types_of_idx(tmp_path, code, dtype):
     array = np.arange(-6, 6).reshape(2, 3, 2).astype(dtype)
     (tmp_path / "a").write_bytes(idx(array, code))
     found = data.read_idx(tmp_path / "a")
-    assert (found == array).all() and found.dtype.isnative and found.dtype.itemsize == int(dtype[-1])
+    assert (
+        (found == array).all() and found.dtype.isnative and found.dtype.itemsize == int(dtype[-1])
+    )
 
 
 @pytest.mark.parametrize(
