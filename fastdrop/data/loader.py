@@ -204,6 +204,7 @@ class DataLoader:
     def _jobs(self, epoch: int, seed: int) -> Iterator[tuple[Any, ...]]:
         """The arguments of `_load` for each batch."""
         numbers: Any = self.batch_sampler
+        sampler: Any
         ordered = getattr(self.sampler, "order", None)
         if ordered is not None:
             numbers = self.batch_sampler.of(ordered(epoch, seed).tolist())

@@ -151,7 +151,7 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) 
         raise ValueError(f"lengths must not be negative, got {sizes}")
     if math.isclose(sum(sizes), 1) and sum(sizes) <= 1 + 1e-9 and rows != 1:
         sizes = [math.floor(rows * size + 1e-9) for size in sizes]
-        for i in range(rows - sum(sizes)):
+        for i in range(rows - int(sum(sizes))):
             sizes[i % len(sizes)] += 1
     if sum(sizes) != rows or not all(float(size).is_integer() for size in sizes):
         raise ValueError(

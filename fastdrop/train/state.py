@@ -14,12 +14,14 @@ from fastdrop.io.checkpoint import read_checkpoint, restore, save_checkpoint
 from fastdrop.train.history import History
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import numpy.typing as npt
 
     from fastdrop.train.options import FitOptions
     from fastdrop.train.steps import ArraySteps, LoaderSteps
 
-    Steps = ArraySteps | LoaderSteps
+    Steps: TypeAlias = ArraySteps | LoaderSteps
 
 
 @dataclass

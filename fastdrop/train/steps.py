@@ -47,7 +47,8 @@ class LoaderSteps:
     def __init__(self, loader: DataLoader, model: nn.Module) -> None:
         self.loader = loader
         self.batch_size, self.drop_last = loader.batch_size, loader.drop_last
-        self.rows = len(loader.dataset if loader.sampler is None else loader.sampler)
+        numbers: Any = loader.dataset if loader.sampler is None else loader.sampler
+        self.rows = len(numbers)
         if self.batch_size is not None:
             sample = loader.first_sample()
             batch_size_for(model, self.rows, sample[0], self.batch_size, self.drop_last)

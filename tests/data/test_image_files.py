@@ -125,7 +125,7 @@ def test_archives_in_either_order(tmp_path):
     for name in ("first.npz", "last.npz"):
         train, test = data.load_images(tmp_path / name)
         assert (train.x == x).all() and train.classes == ["a", "b", "c"] and test is None
-    with pytest.raises(ValueError, match="one .npz archive"):
+    with pytest.raises(ValueError, match=r"one \.npz archive"):
         data.load_images(tmp_path)
     (tmp_path / "last.npz").unlink()
     assert len(data.load_images(tmp_path)[0]) == 6

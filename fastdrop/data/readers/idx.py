@@ -88,7 +88,7 @@ def read_idx(path: PathLike) -> npt.NDArray[Any]:
 
 def idx_files(folder: str) -> dict[str, str]:
     """The IDX files of a folder under MNIST's names, such as "train-images", to their paths."""
-    found = {}
+    found: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
         stem = name.removesuffix(".gz").replace(".idx", "-idx")
         part, _, rest = stem.partition("-idx")
