@@ -52,6 +52,19 @@ class Sampler:
 
     Own samplers derive from it, or are any object with ``__iter__`` and ``__len__``. A sampler
     with a method ``order(epoch, seed)`` gives the order of an epoch as a function of both numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> class Backwards(fd.data.Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    ...
+    ...     def __len__(self):
+    ...         return 3
+    >>> [x.tolist() for x in fd.data.DataLoader("abc", 2, sampler=Backwards(), collate_fn=np.array)]
+    [['c', 'b'], ['a']]
     """
 
     def __iter__(self) -> Iterator[int]:
