@@ -68,4 +68,65 @@ typedef struct {
     float logit, inverse_t, scale, p;
 } fd_concrete;
 
+/* ---- normalisation by the statistics of channels ---- */
+
+/* Arrays sets x rows x channels; statistics and factors are sets x channels. Batch norm has one
+   set, instance norm a set for each image. */
+typedef struct {
+    ptrdiff_t sets, rows, channels;
+} fd_norm_shape;
+
+/* Mean and biased variance of each channel over the rows, at least 1 row. */
+typedef struct {
+    float *mean, *variance;
+    const float *x;
+    fd_norm_shape shape;
+} fd_moments_args;
+
+/* y = (x - mean) * scale + bias; with relu then max(y, 0) */
+typedef struct {
+    float *y;
+    const float *x, *mean, *scale, *bias;
+    fd_norm_shape shape;
+    int relu;
+} fd_normalize_args;
+
+/* The sums over the rows of g and of g * (x - mean), where g is dy, with relu where
+   (x - mean) * scale + bias > 0, else 0. */
+typedef struct {
+    float *sum, *sum_x;
+    const float *dy, *x, *mean, *scale, *bias;
+    fd_norm_shape shape;
+    int relu;
+} fd_normalize_sums_args;
+
+/* dx = of_g * g + of_x * (x - mean) + shift, g as above; the factors are sets x channels */
+typedef struct {
+    float *dx;
+    const float *dy, *x, *mean, *scale, *bias, *of_g, *of_x, *shift;
+    fd_norm_shape shape;
+    int relu;
+} fd_normalize_dx_args;
+
+/* ---- normalisation of rows ---- */
+
+/* y = (x - mean) * inverse * weight + bias for each row of n numbers, inverse = 1 / sqrt(variance +
+   eps), the variance biased. Without `centred` the mean is 0 (the root mean square norm). */
+typedef struct {
+    float *y;
+    float *mean, *inverse;          /* rows: results; mean is NULL without `centred` */
+    const float *x, *weight, *bias; /* weight and bias: n, or NULL */
+    ptrdiff_t rows, n;
+    float eps;
+    int centred;
+} fd_row_norm_args;
+
+/* The gradients for x, weight and bias. */
+typedef struct {
+    float *dx, *dweight, *dbias; /* dx: rows x n; n each, or both NULL */
+    const float *dy, *x, *mean, *inverse, *weight;
+    ptrdiff_t rows, n;
+    int centred;
+} fd_row_norm_backward_args;
+
 #endif

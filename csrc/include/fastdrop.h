@@ -198,9 +198,10 @@ typedef struct {
     ptrdiff_t rows, channels;
     ptrdiff_t size[3], block[3]; /* 1 <= block <= size where there are elements; 1 for no axis */
     const fd_stream *stream;
-    uint64_t q;  /* keep threshold, 0 .. FD_KEEP_ALL */
-    int coupled; /* one mask for all channels of a sample */
-    int batch;   /* the factor is counted over the batch */
+    uint64_t q;        /* keep threshold, 0 .. FD_KEEP_ALL */
+    int coupled;       /* one mask for all channels of a sample */
+    int batch;         /* the factor is counted over the batch */
+    int channels_last; /* x and y are rows x size x channels; the masks are the same */
 } fd_dropblock_args;
 int fd_dropblock(const fd_dropblock_args *args);
 

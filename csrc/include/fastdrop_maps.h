@@ -39,9 +39,10 @@ typedef struct {
     const float *panels; /* NULL, or w packed by fd_conv_pack for this shape: read instead of w */
     const float *bias;   /* outputs, or NULL */
     fd_conv_shape shape;
-    fd_drop drop; /* after act; shift and fill are 0 */
-    int act;      /* enum fd_activation */
-    float alpha;  /* the slope of FD_LEAKY_RELU */
+    fd_drop drop;   /* after act; shift and fill are 0 */
+    int by_channel; /* of drop: as in fd_map_dropout_args */
+    int act;        /* enum fd_activation */
+    float alpha;    /* the slope of FD_LEAKY_RELU */
 } fd_conv_args;
 int fd_conv(const fd_conv_args *args);
 
@@ -63,6 +64,19 @@ typedef struct {
     int accumulate; /* dw += the gradient */
 } fd_conv_dw_args;
 int fd_conv_dw(const fd_conv_dw_args *args);
+
+/* ---- dropout ---- */
+
+/* Unit c * positions + position of the mask is channel c at this position, as in an array (images,
+   channels, positions). by_channel: unit c decides for channel c at all positions. y may be x. */
+typedef struct {
+    float *y;
+    const float *x; /* images x positions x channels */
+    ptrdiff_t images, channels, positions;
+    fd_drop drop; /* images are the samples */
+    int by_channel;
+} fd_map_dropout_args;
+int fd_map_dropout(const fd_map_dropout_args *args);
 
 /* ---- pooling ---- */
 
@@ -110,5 +124,45 @@ typedef struct {
     fd_pool_shape shape;
 } fd_avg_pool_backward_args;
 int fd_avg_pool_backward(const fd_avg_pool_backward_args *args);
+
+/* ---- softmax ---- */
+
+/* The largest number of each row of x and the logarithm of the sum of exp(x - largest): softmax(x)
+   is exp(x - most - log_sum). n is at least 1. */
+typedef struct {
+    float *most, *log_sum; /* rows each */
+    const float *x;        /* rows x n */
+    ptrdiff_t rows, n;
+} fd_log_sum_exp_args;
+int fd_log_sum_exp(const fd_log_sum_exp_args *args);
+
+/* y = factor[row] * softmax(x) */
+typedef struct {
+    float *y;                             /* rows x n, may be x */
+    const float *x;                       /* rows x n */
+    const float *most, *log_sum, *factor; /* rows each */
+    ptrdiff_t rows, n;
+} fd_scaled_softmax_args;
+int fd_scaled_softmax(const fd_scaled_softmax_args *args);
+
+/* ---- the order of axes ---- */
+
+/* y, images x columns x rows, is each image of x, images x rows x columns, transposed: the change
+   between maps in C order and channels-last ones. */
+typedef struct {
+    float *y;
+    const float *x;
+    ptrdiff_t images, rows, columns;
+} fd_transpose_args;
+int fd_transpose(const fd_transpose_args *args);
+
+/* ---- normalisation: base/types.h has the arguments ---- */
+
+int fd_moments(const fd_moments_args *args);
+int fd_normalize(const fd_normalize_args *args);
+int fd_normalize_sums(const fd_normalize_sums_args *args);
+int fd_normalize_dx(const fd_normalize_dx_args *args);
+int fd_row_norm(const fd_row_norm_args *args);
+int fd_row_norm_backward(const fd_row_norm_backward_args *args);
 
 #endif

@@ -37,7 +37,7 @@ typedef struct {
 static size_t layout_buffers(const block_work *w, block_buffers *to, char *from, ptrdiff_t masks) {
     const size_t keep = (size_t)(w->at_once * w->groups * FD_GROUP_WORDS + 4) / 2 * 8;
     if (to) *to = (block_buffers){(uint32_t *)(void *)from, (uint64_t *)(void *)(from + keep)};
-    return keep + (size_t)(masks * w->map_words) * 8;
+    return keep + (size_t)(masks * w->map_words + 1) * 8; /* one to read past the last */
 }
 
 /* map |= map << s, as one string of bits */
@@ -121,16 +121,27 @@ static int64_t make_maps(const block_work *w, const block_buffers *buf, ptrdiff_
     return kept;
 }
 
-/* Applies a mask to `channels` maps of a sample: to one, or to all if coupled. */
-static void apply_map(const block_work *w, const uint64_t *map, ptrdiff_t sample, ptrdiff_t channel,
-                      ptrdiff_t channels, const fd_drop *d) {
-    for (ptrdiff_t c = channel; c < channel + channels; c++) {
-        const ptrdiff_t at = (sample * w->b->channels + c) * w->elements;
+/* Applies the masks of maps [map, map + maps) of a sample; if coupled, the only one to all
+ * channels.
+ */
+static void apply_maps(const block_work *w, const uint64_t *map, ptrdiff_t sample, ptrdiff_t first,
+                       ptrdiff_t maps, const fd_drop *d) {
+    const uint32_t *bits = (const uint32_t *)(const void *)map;
+    const ptrdiff_t channels = w->b->channels, all = channels * w->elements, at = sample * all;
+    if (w->b->channels_last) {
+        const ptrdiff_t n = w->b->coupled ? channels : maps;
+        w->k->apply_map_bits(w->y + at + first, w->x + at + first, channels, n, w->elements, bits,
+                             0, w->b->coupled ? 0 : w->map_words * 64, d, w->uncached);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < (w->b->coupled ? channels : maps); i++) {
+        const ptrdiff_t to = at + (first + i) * w->elements;
         if (d->scale == 0.0f)
-            w->k->fill(w->y + at, w->elements, 0.0f, w->uncached); /* nothing is kept */
+            w->k->fill(w->y + to, w->elements, 0.0f, w->uncached); /* nothing is kept */
         else
-            w->k->apply_bits(w->y + at, w->x + at, (const uint32_t *)(const void *)map, 0,
-                             w->elements, d, w->uncached);
+            w->k->apply_bits(w->y + to, w->x + to,
+                             w->b->coupled ? bits : bits + i * w->map_words * 2, 0, w->elements, d,
+                             w->uncached);
     }
 }
 
@@ -148,8 +159,7 @@ static void whole_samples(const fd_region *region, int thread, void *context) {
     for (ptrdiff_t s = s0; s < s1; s++) {
         fd_drop d = w->d;
         d.scale = factor(w, make_maps(w, &buf, s, 0, w->maps), 1);
-        for (ptrdiff_t m = 0; m < w->maps; m++)
-            apply_map(w, buf.map + m * w->map_words, s, m, w->b->coupled ? w->b->channels : 1, &d);
+        apply_maps(w, buf.map, s, 0, w->maps, &d);
     }
     if (w->uncached) w->k->uncached_end();
 }
@@ -165,9 +175,7 @@ static void some_maps(const fd_region *region, int thread, void *context) {
         const ptrdiff_t s = at / w->maps, m = at % w->maps,
                         n = fd_min(fd_min(end - at, w->maps - m), w->at_once);
         kept += make_maps(w, &buf, s, m, n);
-        for (ptrdiff_t i = 0; w->apply && i < n; i++)
-            apply_map(w, buf.map + i * w->map_words, s, m + i, w->b->coupled ? w->b->channels : 1,
-                      &w->d);
+        if (w->apply) apply_maps(w, buf.map, s, m, n, &w->d);
         at += n;
     }
     *own = kept;
@@ -199,6 +207,12 @@ static int run_maps(block_work *w, ptrdiff_t begin, ptrdiff_t end, int apply, in
     return FD_OK;
 }
 
+/* Whether each position of channels-last maps begins with a cache line. */
+static int is_aligned(const fd_dropblock_args *b) {
+    return b->channels % (FD_CACHE_LINE / (ptrdiff_t)sizeof(float)) == 0 &&
+           (uintptr_t)b->y % FD_CACHE_LINE == 0;
+}
+
 int fd_dropblock(const fd_dropblock_args *b) {
     const ptrdiff_t rows = b->rows;
     const uint64_t q = b->q;
@@ -218,7 +232,8 @@ int fd_dropblock(const fd_dropblock_args *b) {
                     .b = b,
                     .d = {.stream = b->stream, .q = q},
                     .elements = elements,
-                    .uncached = b->y != b->x && fd_exceeds_caches(rows * each) && elements >= 256,
+                    .uncached = b->y != b->x && fd_exceeds_caches(rows * each) &&
+                                (b->channels_last ? is_aligned(b) : elements >= 256),
                     .maps = b->coupled ? 1 : b->channels,
                     .map_words = elements / 64 + 2};
     for (int i = 0; i < 3; i++) w.grid[i] = b->size[i] - b->block[i] + 1;

@@ -1,6 +1,7 @@
 /* fd_conv and its gradients: chooses the algorithm. A kernel of one position at every position is a
    plain product. */
 #include "product/conv.h"
+#include "product/map_dropout.h"
 
 static int is_product(const fd_conv_shape *s) {
     for (int i = 0; i < 3; i++)
@@ -18,24 +19,41 @@ static int is_empty(const fd_conv_shape *s) {
     return s->images == 0 || fd_conv_positions(s) == 0 || s->outputs == 0;
 }
 
+/* conv(x, w) + bias; with the activation where it is ReLU or the convolution a product. */
+static int plain_conv(const fd_conv_args *a, const fd_map_dropout_args *drop) {
+    const fd_conv_shape *s = &a->shape;
+    if (!is_product(s)) return fd_conv_direct(a, drop);
+    fd_product p = product(s);
+    p.c = a->y, p.a = a->x, p.b = a->w, p.tb = 1, p.bias = a->bias;
+    p.n = p.ldc = s->outputs, p.k = p.lda = p.ldb = s->channels;
+    p.act = a->act, p.alpha = a->alpha;
+    return fd_gemm(&p);
+}
+
 int fd_conv(const fd_conv_args *a) {
     const fd_conv_shape *s = &a->shape;
     if (is_empty(s)) return FD_OK;
-    if (is_product(s)) {
-        fd_product p = product(s);
-        p.c = a->y, p.a = a->x, p.b = a->w, p.tb = 1, p.bias = a->bias;
-        p.n = p.ldc = s->outputs, p.k = p.lda = p.ldb = s->channels;
-        p.act = a->act, p.alpha = a->alpha;
-        return fd_gemm(&p);
+    const fd_map_dropout_args drop = {.y = a->y,
+                                      .x = a->y,
+                                      .images = s->images,
+                                      .channels = s->outputs,
+                                      .positions = fd_conv_positions(s),
+                                      .drop = a->drop,
+                                      .by_channel = a->by_channel};
+    const int has_act = is_product(s) || a->act == FD_NONE || a->act == FD_RELU,
+              inside = a->drop.stream && !fd_map_dropout_is_plain(&a->drop) && has_act &&
+                       !is_product(s) && s->groups == 1;
+    int status = plain_conv(a, inside ? &drop : NULL);
+    if (status == FD_OK && !has_act) {
+        fd_act_args act = {.y = a->y,
+                           .z = a->y,
+                           .n = s->images * fd_conv_positions(s) * s->outputs,
+                           .kind = a->act,
+                           .alpha = a->alpha};
+        status = fd_act(&act);
     }
-    int status = fd_conv_direct(a);
-    if (status != FD_OK || a->act == FD_NONE || a->act == FD_RELU) return status;
-    fd_act_args act = {.y = a->y,
-                       .z = a->y,
-                       .n = s->images * fd_conv_positions(s) * s->outputs,
-                       .kind = a->act,
-                       .alpha = a->alpha};
-    return fd_act(&act);
+    if (status == FD_OK && a->drop.stream && !inside) status = fd_map_dropout(&drop);
+    return status;
 }
 
 int fd_conv_dx(const fd_conv_dx_args *a) {

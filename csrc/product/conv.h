@@ -46,7 +46,9 @@ FD_INLINE ptrdiff_t fd_band_row(const fd_window *w, const fd_band *b) {
 void fd_band_runs(const fd_window *w, const fd_band *b, ptrdiff_t *runs);
 
 /* The direct algorithm: each sum is one chain. */
-int fd_conv_direct(const fd_conv_args *args);
+/* drop: NULL, or the dropout of y, where one group makes whole images and no other activation than
+   ReLU follows. */
+int fd_conv_direct(const fd_conv_args *args, const fd_map_dropout_args *drop);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);
 

@@ -3,6 +3,7 @@
    the input is a convolution of dy with the kernel turned round; with a stride S along an axis it
    is S of them, one for each position modulo S. */
 #include "product/conv.h"
+#include "product/map_dropout.h"
 #include "kernels/table.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
@@ -20,9 +21,10 @@ typedef struct {
     ptrdiff_t y_image, y_step[3];
     const float *bias;
     int relu;
-    ptrdiff_t columns;    /* outputs whose panels are packed at a time */
-    ptrdiff_t begin, end; /* the chunk, in images */
-    int shares;           /* threads among which the outputs of an image are divided */
+    const fd_map_dropout_args *drop; /* of an image when it is complete, or NULL */
+    ptrdiff_t columns;               /* outputs whose panels are packed at a time */
+    ptrdiff_t begin, end;            /* the chunk, in images */
+    int shares;                      /* threads among which the outputs of an image are divided */
 } conv_work;
 
 static ptrdiff_t width_of(const conv_work *c) { return c->k->tile_n; }
@@ -33,22 +35,25 @@ static ptrdiff_t depth(const conv_work *c) { return c->band.run * c->band.runs; 
 typedef struct {
     float *panels, *rows, *band;
     ptrdiff_t *runs; /* where the runs of a window begin, from its first number */
+    uint32_t *bits;
 } conv_room;
 
 static size_t carve(conv_room *to, char *from, const conv_work *c) {
-    const size_t sizes[4] = {
+    const size_t sizes[5] = {
         ((size_t)(c->columns * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
         ((size_t)(width_of(c) * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
         c->band.floats * sizeof(float),
         (size_t)c->band.runs * sizeof(ptrdiff_t),
+        c->drop ? fd_map_dropout_room(c->drop->channels, c->drop->positions, c->drop->by_channel)
+                : 0,
     };
-    void *at[4];
+    void *at[5];
     size_t used = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         at[i] = from + used;
         used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
-    if (to) *to = (conv_room){at[0], at[1], at[2], at[3]};
+    if (to) *to = (conv_room){at[0], at[1], at[2], at[3], at[4]};
     return used;
 }
 
@@ -116,7 +121,7 @@ static void conv_task(const fd_region *region, int thread, void *context) {
     for (ptrdiff_t o = o_first; o < o_end; o += c->columns) {
         const ptrdiff_t n = fd_min(c->columns, o_end - o);
         pack(c, &room, o, n);
-        for (ptrdiff_t image = first; image < end; image++)
+        for (ptrdiff_t image = first; image < end; image++) {
             for (ptrdiff_t q0 = 0; q0 < w->count[0]; q0++)
                 for (ptrdiff_t q1 = 0; q1 < w->count[1]; q1 += c->band.rows) {
                     const ptrdiff_t rows = fd_min(c->band.rows, w->count[1] - q1);
@@ -127,6 +132,9 @@ static void conv_task(const fd_region *region, int thread, void *context) {
                                              (q1 + r) * c->y_step[1] + o,
                                          r, o, n);
                 }
+            if (c->drop && shares == 1 && o + n == o_end)
+                fd_map_dropout_some(c->drop, c->k, room.bits, image, 0, c->outputs, 0);
+        }
     }
 }
 
@@ -152,12 +160,21 @@ static int run(conv_work *c) {
                         : (int)fd_min(region.threads / images, fd_ceil_div(c->outputs, width));
         fd_run(&region, conv_task, c, 1);
         fd_end(&region);
+        if (c->drop && c->shares > 1) { /* no thread had whole images */
+            const ptrdiff_t each = c->drop->channels * c->drop->positions;
+            const fd_stream stream = fd_rows_from(c->drop->drop.stream, c->begin);
+            fd_map_dropout_args some = *c->drop;
+            some.drop.stream = &stream;
+            some.y += c->begin * each, some.x += c->begin * each, some.images = images;
+            status = fd_map_dropout(&some);
+            if (status != FD_OK) return status;
+        }
         if (c->end < c->images && fd_interrupted()) return FD_INTERRUPTED;
     }
     return FD_OK;
 }
 
-int fd_conv_direct(const fd_conv_args *a) {
+int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
     const fd_conv_shape *s = &a->shape;
     const ptrdiff_t channels = s->channels / s->groups, outputs = s->outputs / s->groups,
                     taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
@@ -170,6 +187,7 @@ int fd_conv_direct(const fd_conv_args *a) {
                    .y_step = {fd_conv_length(s, 1) * fd_conv_length(s, 2) * s->outputs,
                               fd_conv_length(s, 2) * s->outputs, s->outputs},
                    .relu = a->act == FD_RELU,
+                   .drop = drop,
                    .window = {.pitch = s->channels, .channels = channels}};
     for (int i = 0; i < 3; i++) {
         c.window.size[i] = s->size[i];

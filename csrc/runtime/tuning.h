@@ -31,6 +31,7 @@ enum {
     FD_PIECE_OF_K = 384,
     FD_PIECE_UNIT = 16,   /* pieces of k are multiples of this, but for the last */
     FD_SUM_BLOCK = 65536, /* elements of a partial sum of squares */
+    FD_NORM_ROWS = 128,   /* rows of a partial sum of a normalisation */
 
     /* Convolution: which windows and positions make a chain. */
     FD_BAND = 1 << 16,      /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */

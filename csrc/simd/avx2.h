@@ -41,6 +41,10 @@ FD_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 FD_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 FD_INLINE vm vf_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+FD_INLINE vm vu_test(__m256i a, __m256i b) {
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(a, b), b));
+}
+FD_INLINE vm vu_eq(__m256i a, __m256i b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 FD_INLINE vf vf_keep(vm m, vf a) { return _mm256_and_ps(m, a); }
 FD_INLINE vm vm_bits(uint32_t w) { /* spread the byte, single out each lane's bit, compare */

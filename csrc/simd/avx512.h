@@ -37,6 +37,8 @@ FD_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 FD_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 FD_INLINE vm vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+FD_INLINE vm vu_test(__m512i a, __m512i b) { return _mm512_test_epi32_mask(a, b); }
+FD_INLINE vm vu_eq(__m512i a, __m512i b) { return _mm512_cmpeq_epi32_mask(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 FD_INLINE vf vf_keep(vm m, vf a) {
     /* Keeps the compiler from merging this with a load into a masked load, which defeats the

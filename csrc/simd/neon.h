@@ -39,6 +39,8 @@ FD_INLINE vf vf_sqrt(vf a) { return vsqrtq_f32(a); }
 FD_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 FD_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 FD_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
+FD_INLINE vm vu_test(uint32x4_t a, uint32x4_t b) { return vtstq_u32(a, b); }
+FD_INLINE vm vu_eq(uint32x4_t a, uint32x4_t b) { return vceqq_u32(a, b); }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
 /* Not vminq_f32 and vmaxq_f32: b when either is NaN, as on x86. */
 FD_INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }

@@ -55,6 +55,8 @@ FD_INLINE vf vf_min(vf a, vf b) { return a < b ? a : b; } /* b when either is Na
 FD_INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; } /* b when either is NaN */
 FD_INLINE vm vf_gt(vf a, vf b) { return a > b; }          /* false with NaN */
 FD_INLINE vm vf_le(vf a, vf b) { return a <= b; }         /* false with NaN */
+FD_INLINE vm vu_test(vu a, vu b) { return (a & b) != 0; } /* b has one bit in each lane */
+FD_INLINE vm vu_eq(vu a, vu b) { return a == b; }
 FD_INLINE vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
 FD_INLINE vf vf_keep(vm m, vf a) { return m ? a : 0.0f; } /* +0 where m is false */
 FD_INLINE vm vm_bits(uint32_t w) { return w & 1u; } /* lane i is true when bit i of w is set */

@@ -79,6 +79,16 @@ def dropout(
     fill: float = 0.0,
     share: tuple[bool, ...] | None = None,
 ) -> None: ...
+def map_dropout(
+    out: _Float32,
+    x: _Float32,
+    s: Stream | None,
+    q: int,
+    scale: float,
+    shift: float = 0.0,
+    fill: float = 0.0,
+    by_channel: bool = False,
+) -> None: ...
 def scale(out: _Float32, x: _Float32, s: float) -> None: ...
 
 # activation
@@ -119,6 +129,7 @@ def dropblock(
     block: tuple[int, ...],
     coupled: bool,
     batch: bool,
+    channels_last: bool = False,
 ) -> None: ...
 
 # convolution
@@ -136,11 +147,70 @@ def conv(
     act: int = 0,
     alpha: float = 0.0,
     drop: _Drop = None,
+    by_channel: bool = False,
     panels: _Float32 | None = None,
 ) -> None: ...
 def conv_dx(dx: _Float32, dy: _Float32, w: _Float32, geometry: _Geometry) -> None: ...
 def conv_dw(
     dw: _Float32, dy: _Float32, x: _Float32, geometry: _Geometry, accumulate: bool = False
+) -> None: ...
+
+# normalisation and the order of axes
+
+def transpose(y: _Float32, x: _Float32) -> None: ...
+def moments(mean: _Float32, variance: _Float32, x: _Float32) -> None: ...
+def normalize(
+    y: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    relu: bool = False,
+) -> None: ...
+def normalize_sums(
+    sum: _Float32,
+    sum_x: _Float32,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    relu: bool = False,
+) -> None: ...
+def normalize_dx(
+    dx: _Float32,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32,
+    scale: _Float32,
+    bias: _Float32,
+    of_g: _Float32,
+    of_x: _Float32,
+    shift: _Float32,
+    relu: bool = False,
+) -> None: ...
+def row_norm(
+    y: _Float32,
+    mean: _Float32 | None,
+    inverse: _Float32,
+    x: _Float32,
+    weight: _Float32 | None,
+    bias: _Float32 | None,
+    eps: float,
+) -> None: ...
+def row_norm_backward(
+    dx: _Float32,
+    dweight: _Float32 | None,
+    dbias: _Float32 | None,
+    dy: _Float32,
+    x: _Float32,
+    mean: _Float32 | None,
+    inverse: _Float32,
+    weight: _Float32 | None,
+) -> None: ...
+def log_sum_exp(most: _Float32, log_sum: _Float32, x: _Float32) -> None: ...
+def scaled_softmax(
+    y: _Float32, x: _Float32, most: _Float32, log_sum: _Float32, factor: _Float32
 ) -> None: ...
 
 # pooling

@@ -25,13 +25,14 @@ cdef fd_conv_shape conv_shape(cnp.ndarray x, cnp.ndarray w, tuple geometry) exce
 
 
 def conv(cnp.ndarray y, cnp.ndarray x, cnp.ndarray w, tuple geometry, cnp.ndarray bias=None,
-         int act=0, float alpha=0.0, tuple drop=None, cnp.ndarray panels=None):
+         int act=0, float alpha=0.0, tuple drop=None, bint by_channel=False,
+         cnp.ndarray panels=None):
     """y = dropout(act(conv(x, w) + bias)); `drop` is a tuple (stream, q, scale) or None."""
     cdef int status
     cdef fd_conv_args args
     args.y, args.x, args.w, args.panels = data(y), data(x), data(w), data_or_null(panels)
     args.bias, args.shape = data_or_null(bias), conv_shape(x, w, geometry)
-    args.drop, args.act, args.alpha = drop_tuple(drop), act, alpha
+    args.drop, args.by_channel, args.act, args.alpha = drop_tuple(drop), by_channel, act, alpha
     with nogil:
         status = fd_conv(&args)
     done(status)

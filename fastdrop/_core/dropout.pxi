@@ -42,3 +42,18 @@ def scale(cnp.ndarray out, cnp.ndarray x, float s):
     with nogil:
         status = fd_scale(&args)
     done(status)
+
+
+def map_dropout(cnp.ndarray out, cnp.ndarray x, Stream s, uint64_t q, float scale,
+                float shift=0.0, float fill=0.0, bint by_channel=False):
+    """Dropout of maps (N, *positions, C) with the mask of the same array as (N, C, *positions)."""
+    cdef int status
+    cdef fd_map_dropout_args args
+    args.y, args.x, args.images = data(out), data(x), rows_of(x)
+    args.channels = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
+    args.positions = units_of(x) // args.channels if args.channels else 0
+    args.drop, args.by_channel = drop_of(s, q, scale), by_channel
+    args.drop.shift, args.drop.fill = shift, fill
+    with nogil:
+        status = fd_map_dropout(&args)
+    done(status)

@@ -33,6 +33,64 @@ cdef extern from "fastdrop.h" nogil:
         ptrdiff_t nonzeros
     ctypedef struct fd_concrete:
         float logit, inverse_t, scale, p
+    ctypedef struct fd_norm_shape:
+        ptrdiff_t sets, rows, channels
+    ctypedef struct fd_moments_args:
+        float *mean
+        float *variance
+        const float *x
+        fd_norm_shape shape
+    ctypedef struct fd_normalize_args:
+        float *y
+        const float *x
+        const float *mean
+        const float *scale
+        const float *bias
+        fd_norm_shape shape
+        int relu
+    ctypedef struct fd_normalize_sums_args:
+        float *sum
+        float *sum_x
+        const float *dy
+        const float *x
+        const float *mean
+        const float *scale
+        const float *bias
+        fd_norm_shape shape
+        int relu
+    ctypedef struct fd_normalize_dx_args:
+        float *dx
+        const float *dy
+        const float *x
+        const float *mean
+        const float *scale
+        const float *bias
+        const float *of_g
+        const float *of_x
+        const float *shift
+        fd_norm_shape shape
+        int relu
+    ctypedef struct fd_row_norm_args:
+        float *y
+        float *mean
+        float *inverse
+        const float *x
+        const float *weight
+        const float *bias
+        ptrdiff_t rows, n
+        float eps
+        int centred
+    ctypedef struct fd_row_norm_backward_args:
+        float *dx
+        float *dweight
+        float *dbias
+        const float *dy
+        const float *x
+        const float *mean
+        const float *inverse
+        const float *weight
+        ptrdiff_t rows, n
+        int centred
     void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domain,
                        uint32_t call, uint32_t instance)
     ctypedef struct fd_keep_bits_args:
@@ -127,6 +185,7 @@ cdef extern from "fastdrop.h" nogil:
         uint64_t q
         int coupled
         int batch
+        int channels_last
     int fd_dropblock(const fd_dropblock_args *args)
     ctypedef struct fd_product:
         float *c

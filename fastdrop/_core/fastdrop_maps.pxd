@@ -5,7 +5,15 @@
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 
-from fastdrop._core.fastdrop cimport fd_drop
+from fastdrop._core.fastdrop cimport (
+    fd_drop,
+    fd_moments_args,
+    fd_normalize_args,
+    fd_normalize_dx_args,
+    fd_normalize_sums_args,
+    fd_row_norm_args,
+    fd_row_norm_backward_args,
+)
 
 
 cdef extern from "fastdrop_maps.h" nogil:
@@ -29,6 +37,7 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *bias
         fd_conv_shape shape
         fd_drop drop
+        int by_channel
         int act
         float alpha
     int fd_conv(const fd_conv_args *args)
@@ -45,6 +54,13 @@ cdef extern from "fastdrop_maps.h" nogil:
         fd_conv_shape shape
         int accumulate
     int fd_conv_dw(const fd_conv_dw_args *args)
+    ctypedef struct fd_map_dropout_args:
+        float *y
+        const float *x
+        ptrdiff_t images, channels, positions
+        fd_drop drop
+        int by_channel
+    int fd_map_dropout(const fd_map_dropout_args *args)
     ctypedef struct fd_pool_shape:
         ptrdiff_t images, channels
         ptrdiff_t size[3]
@@ -77,3 +93,28 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *factor
         fd_pool_shape shape
     int fd_avg_pool_backward(const fd_avg_pool_backward_args *args)
+    ctypedef struct fd_log_sum_exp_args:
+        float *most
+        float *log_sum
+        const float *x
+        ptrdiff_t rows, n
+    int fd_log_sum_exp(const fd_log_sum_exp_args *args)
+    ctypedef struct fd_scaled_softmax_args:
+        float *y
+        const float *x
+        const float *most
+        const float *log_sum
+        const float *factor
+        ptrdiff_t rows, n
+    int fd_scaled_softmax(const fd_scaled_softmax_args *args)
+    ctypedef struct fd_transpose_args:
+        float *y
+        const float *x
+        ptrdiff_t images, rows, columns
+    int fd_transpose(const fd_transpose_args *args)
+    int fd_moments(const fd_moments_args *args)
+    int fd_normalize(const fd_normalize_args *args)
+    int fd_normalize_sums(const fd_normalize_sums_args *args)
+    int fd_normalize_dx(const fd_normalize_dx_args *args)
+    int fd_row_norm(const fd_row_norm_args *args)
+    int fd_row_norm_backward(const fd_row_norm_backward_args *args)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fastdrop._utils.buffers import empty
 
 if TYPE_CHECKING:
@@ -59,15 +57,3 @@ def empty_map(shape: Shape, channels_last: bool) -> Float32Array:
 def empty_like(array: Float32Array) -> Float32Array:
     """An uninitialised float32 array with the shape and the format of a dense array."""
     return empty_map(array.shape, not array.flags.c_contiguous)
-
-
-def ordered(array: npt.NDArray[Any], channels_last: bool) -> Float32Array:
-    """The elements as float32 in one of the two formats; the array itself where it has it."""
-    if not channels_last:
-        if array.flags.c_contiguous and array.dtype == np.float32:
-            return array
-        return np.asarray(array, np.float32, order="C")
-    memory = in_memory(array)
-    if not (memory.flags.c_contiguous and array.dtype == np.float32):
-        memory = np.asarray(memory, np.float32, order="C")
-    return as_map(memory)

@@ -38,9 +38,11 @@ class Epilogue:
         The slope of leaky ReLU below 0.
     drop : tuple or None
         Mask key, keep threshold and scale of a dropout. Rows are samples.
+    by_channel : bool
+        Whether the dropout has one decision for a whole channel of a map.
     """
 
-    __slots__ = ("alpha", "bias", "drop", "kind")
+    __slots__ = ("alpha", "bias", "by_channel", "drop", "kind")
 
     def __init__(
         self,
@@ -48,8 +50,10 @@ class Epilogue:
         kind: int = NONE,
         alpha: float = 0.0,
         drop: Drop | None = None,
+        by_channel: bool = False,
     ) -> None:
         self.bias, self.kind, self.alpha, self.drop = bias, kind, alpha, drop
+        self.by_channel = by_channel
 
     def gradients(
         self, grad: Float32Array, out: Float32Array | None

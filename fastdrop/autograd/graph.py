@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastdrop._utils.memory_format import ordered
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array

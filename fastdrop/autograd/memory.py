@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import empty_like
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -124,7 +124,7 @@ def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
         for i, a in enumerate(saved):
             if a is not None and _owner(a) is owner:
                 if id(a) not in copies:
-                    copy = empty(a.shape)
+                    copy = empty_like(a)
                     np.copyto(copy, a)
                     copies[id(a)] = a, copy  # a as well: its id must not be used again
                 saved[i] = copies[id(a)][1]

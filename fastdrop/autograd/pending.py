@@ -25,13 +25,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastdrop import _core
-from fastdrop._utils.memory_format import empty_like, flat, ordered
+from fastdrop._utils.memory_format import empty_like, flat
 from fastdrop.autograd.epilogue import NONE
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
@@ -81,7 +82,7 @@ class Pending(Node):
         z = ordered(z, self.channels_last)
         e, out = self.epilogue, empty_like(z)
         if e.drop is not None:
-            drop_map(out, z, e.drop)
+            drop_map(out, z, e.drop, e.by_channel)
         else:
             _core.act(flat(out), flat(z), e.kind, e.alpha)
         return out
@@ -105,7 +106,9 @@ class Pending(Node):
         """The recipe followed by an activation; None where it cannot be extended by one."""
         return None
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> Pending | None:
+    def with_dropout(
+        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+    ) -> Pending | None:
         """The recipe followed by a dropout; None where it cannot be extended by one."""
         return None
 

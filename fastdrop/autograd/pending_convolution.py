@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, ordered
+from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.epilogue import NONE, Epilogue
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -63,7 +64,7 @@ class PendingConvolution(PendingProduct):
         followed.given = self.given
         return followed
 
-    def rows_are_samples(self) -> bool:
+    def rows_are_samples(self, by_channel: bool) -> bool:
         return True
 
     def free(self) -> None:
@@ -84,10 +85,8 @@ class PendingConvolution(PendingProduct):
             )
         x = in_memory(ordered(self.x._strided, True))
         y = empty((self.shape[0], *self.shape[2:], self.shape[1]))
-        _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha)
+        _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha, e.drop, e.by_channel)
         self.out = out = as_map(y)
-        if e.drop is not None:
-            drop_map(out, out, e.drop)
         if self.recorded:
             self.saved = [
                 x if weight.requires_grad else None,
@@ -129,7 +128,7 @@ class PendingConvolution(PendingProduct):
         drop = e.drop
         if drop is not None and e.kind != _core.ACT_RELU:
             masked = as_map(empty(in_memory(grad).shape))
-            drop_map(masked, grad, drop)
+            drop_map(masked, grad, drop, e.by_channel)
             grad, drop = masked, None
         elif drop is not None:
             drop = (None, drop[1], drop[2])  # the zeros of the result hold the mask

@@ -54,8 +54,8 @@ class PendingDense(PendingProduct):
             self.packer, self.weight, epilogue, self.inputs, self.shape, thinned_passes
         )
 
-    def rows_are_samples(self) -> bool:
-        return len(self.shape) == 2
+    def rows_are_samples(self, by_channel: bool) -> bool:
+        return len(self.shape) == 2 and not by_channel
 
     def free(self) -> None:
         super().free()

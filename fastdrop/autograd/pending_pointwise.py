@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._utils.memory_format import empty_like, flat, is_channels_last, ordered
+from fastdrop._utils.memory_format import empty_like, flat, is_channels_last
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -46,9 +47,11 @@ class PendingPointwise(Pending):
         self.saved, self.freed = [], False
         self.channels_last = is_channels_last(z._strided)
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> PendingPointwise | None:
+    def with_dropout(
+        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+    ) -> PendingPointwise | None:
         e = self.epilogue
-        if e.drop is not None:
+        if e.drop is not None or by_channel:
             return None
         return PendingPointwise(
             self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes

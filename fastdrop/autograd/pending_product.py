@@ -43,16 +43,22 @@ class PendingProduct(Pending):
             return None
         return self.followed_by(Epilogue(e.bias, kind, alpha), self.thinned_passes)
 
-    def with_dropout(self, drop: Drop, thinned_passes: int) -> Self | None:
+    def with_dropout(
+        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+    ) -> Self | None:
         e = self.epilogue
-        if e.drop is not None or not self.rows_are_samples():
+        if e.drop is not None or not self.rows_are_samples(by_channel):
             return None
         return self.followed_by(
-            Epilogue(e.bias, e.kind, e.alpha, drop), self.thinned_passes or thinned_passes
+            Epilogue(e.bias, e.kind, e.alpha, drop, by_channel),
+            self.thinned_passes or thinned_passes,
         )
 
-    def rows_are_samples(self) -> bool:
-        """Whether a dropout may follow: axis 0 of the result is the sample of its mask."""
+    def rows_are_samples(self, by_channel: bool) -> bool:
+        """Whether a dropout may follow: axis 0 of the result is the sample of its mask.
+
+        by_channel: one that drops whole channels.
+        """
         raise NotImplementedError
 
     def check_shapes(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop._utils.memory_format import empty_like, is_channels_last, ordered
+from fastdrop._utils.memory_format import empty_like, is_channels_last
 from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
 from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
+from fastdrop.autograd.reorder import ordered
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
+from fastdrop.functional.channel_norm import batch_norm
 from fastdrop.functional.classification_loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -25,7 +26,7 @@ from fastdrop.functional.loss import (
 )
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.noise import gaussian_dropout, gaussian_noise
-from fastdrop.functional.normalization import batch_norm, layer_norm
+from fastdrop.functional.normalization import layer_norm, rms_norm
 from fastdrop.functional.pad import pad
 from fastdrop.functional.pointwise import (
     abs,
@@ -176,6 +177,7 @@ __all__ = [
     "pow",
     "relu",
     "reshape",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",

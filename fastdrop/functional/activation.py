@@ -117,8 +117,8 @@ def leaky_relu(
         return activation(input, LEAKY_RELU, slope)
     # The core's backward takes the side from the sign of the output, which needs a slope >= 0.
     z = as_tensor(input, "input")
-    factor = np.where(z._array > 0, np.float32(1.0), np.float32(slope))
-    return record(z._array * factor, (z,), lambda g: (g * factor,))
+    factor = np.where(z._strided > 0, np.float32(1.0), np.float32(slope))
+    return record(z._strided * factor, (z,), lambda g: (g * factor,))
 
 
 def sigmoid(input: Tensor | ArrayLike) -> Tensor:

@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.passes import align_passes
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, Shape
+    from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
 
 
 def operands(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> tuple[Tensor, ...]:
     """The two operands as tensors; with the same rows inside batched passes."""
     return align_passes(as_tensor(_number(input), "input"), as_tensor(_number(other), "other"))
+
+
+def arrays(a: Tensor, b: Tensor) -> tuple[Float32Array, Float32Array]:
+    """The arrays of two operands; of one shape in the memory format of a, else each in its own."""
+    x, y = a._strided, b._strided
+    return x, ordered(y, is_channels_last(x)) if x.shape == y.shape else y
 
 
 def _number(x: Any) -> Any:

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
+from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape
 from fastdrop.functional.softmax import log_softmax_of
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray, Shape
+    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray, Shape
 
 
 @quiet
@@ -106,24 +109,27 @@ def nll_loss(
     target: Tensor | ArrayLike,
     weight: Tensor | ArrayLike | None = None,
     reduction: str = "mean",
+    ignore_index: int = -100,
 ) -> Tensor:
     """Negative log likelihood of labels: l_i = -weight[t_i] x[i, t_i].
 
     Parameters
     ----------
-    input : Tensor or array (N, C)
+    input : Tensor or array (N, C) or (N, C, ...)
         x, log probabilities.
-    target : Tensor or array of int (N,)
-        t, class numbers in [0, C). A Tensor holds them as whole float32 numbers.
+    target : Tensor or array of int (N,) or (N, ...)
+        t, class numbers in [0, C), or ignore_index. A Tensor holds them as whole float32 numbers.
     weight : Tensor or array (C,), optional
         The weight of each class. It must not require a gradient.
     reduction : {"mean", "sum", "none"}, default "mean"
         The sum of all l divided by the sum of the samples' weights, their sum, or l itself.
+    ignore_index : int, default -100
+        Samples of this class number are left out: their l, weight and gradient are 0.
 
     Returns
     -------
     Tensor
-        0-d; with reduction "none" (N,).
+        0-d; with reduction "none" of target's shape.
 
     Raises
     ------
@@ -142,20 +148,17 @@ def nll_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
-    t = _labels(target, x.shape)
-    rows, shape = np.arange(len(t)), x.shape
-    w = _class_weights(weight, x.shape[1])
-    sample = np.ones(len(t), np.float32) if w is None else w[t]
+    t, sample, _ = _labels(target, x, _class_weights(weight, x.shape[1]), ignore_index)
+    rows, places = _rows(x), np.arange(t.size)
 
     def gradients(f: Float32Array) -> Any:
-        dx = np.zeros(shape, np.float32)
-        dx[rows, t] = -sample * f
-        return (dx,)
+        dx = np.zeros(rows.shape, np.float32)
+        dx[places, t] = -(sample * f if f.ndim == 0 else sample * f.reshape(-1))
+        return (_as_scores(dx, x.shape),)
 
-    chosen = x._array[rows, t]
-    if w is not None:
-        chosen = np.where(sample == 0, 0, chosen)  # weight 0 leaves out an infinite value
-    return reduced(-sample * chosen, (x,), gradients, reduction, sample.sum())
+    chosen = np.where(sample == 0, 0, rows[places, t])  # weight 0 leaves out an infinite value
+    values = (-sample * chosen).reshape(_positions(x))
+    return reduced(values, (x,), gradients, reduction, sample.sum())
 
 
 @quiet
@@ -165,6 +168,7 @@ def cross_entropy(
     weight: Tensor | ArrayLike | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
+    ignore_index: int = -100,
 ) -> Tensor:
     """Cross-entropy of labels or of class probabilities.
 
@@ -173,11 +177,11 @@ def cross_entropy(
 
     Parameters
     ----------
-    input : Tensor or array (N, C)
+    input : Tensor or array (N, C) or (N, C, ...)
         x, the logits.
-    target : Tensor or array of int (N,), or of real numbers (N, C)
-        Class numbers in [0, C), which a Tensor holds as whole float32 numbers; or t, class
-        probabilities, which get a gradient if they require one.
+    target : Tensor or array of int (N,) or (N, ...), or of real numbers of input's shape
+        Class numbers in [0, C) or ignore_index, which a Tensor holds as whole float32 numbers; or
+        t, class probabilities, which get a gradient if they require one.
     weight : Tensor or array (C,), optional
         The weight of each class. It must not require a gradient.
     reduction : {"mean", "sum", "none"}, default "mean"
@@ -185,12 +189,14 @@ def cross_entropy(
         all l divided by the sum of the samples' weights.
     label_smoothing : float, default 0.0
         s in [0, 1]: t becomes (1 - s) t + s / C.
+    ignore_index : int, default -100
+        Samples of this class number are left out: their l, weight and gradient are 0.
 
     Returns
     -------
     Tensor
-        0-d; with reduction "none" (N,). A class of probability or weight 0 adds nothing to it,
-        also where its logit is -infinity.
+        0-d; with reduction "none" (N,) or (N, ...). A class of probability or weight 0 adds
+        nothing to it, also where its logit is -infinity.
 
     Raises
     ------
@@ -214,72 +220,137 @@ def cross_entropy(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
-    classes = x.shape[1]
+    classes, rows = x.shape[1], _rows(x)
     smooth = np.float32(check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
     w = _class_weights(weight, classes)
-    is_tensor = isinstance(target, Tensor)
     given = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
-    logp = log_softmax_of(x._array, 1)
-    total = None
-    if given.dtype.kind in "iu" or (given.ndim == 1 and (is_tensor or given.dtype.kind == "b")):
-        t = _labels(target, x.shape)
-        rows = np.arange(len(t))
-        if w is None and smooth == 0.0:
-            # The common case needs no array of distributions: the gradient is softmax(x), with 1
-            # subtracted at each label.
-            def gradients(f: Float32Array) -> Any:
-                dx = np.exp(logp, out=empty(logp.shape))
-                dx[rows, t] -= np.float32(1.0)
-                dx *= f if f.ndim == 0 else f[:, None]
-                return (dx,)
-
-            return reduced(-logp[rows, t], (x,), gradients, reduction)
-        share = np.zeros(x.shape, np.float32)
-        share[rows, t] = 1.0
-        if w is not None:
-            total = w[t].sum()
-    else:
-        share = check.floats(given, "target", ndim=2)
-        if share.shape != x.shape:
-            raise ValueError(
-                f"target must have input's shape {x.shape} to hold class probabilities, "
-                f"got {share.shape}"
-            )
-        if smooth == 0.0 and w is None:
-            share = share.copy()  # backward reads it
-    if smooth:
+    if given.dtype.kind in "iu" or (
+        given.ndim == x.ndim - 1 and (isinstance(target, Tensor) or given.dtype.kind == "b")
+    ):
+        t, sample, left_out = _labels(target, x, w, ignore_index)
+        total = sample.sum()
+        if smooth == 0.0:
+            return _of_labels(x, rows, t, sample, reduction, total)
+        share = np.zeros(rows.shape, np.float32)
+        share[np.arange(t.size), t] = 1.0
         share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
+        if w is not None:
+            share = share * w
+        share[left_out] = 0.0
+        return _of_distributions(x, rows, share, None, reduction, total)
+    share = check.floats(given, "target", ndim=x.ndim)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"target must have input's shape {x.shape} to hold class probabilities, "
+            f"got {share.shape}"
+        )
+    share = _to_rows(share).copy()  # backward reads it
+    factor = np.float32(1.0) - smooth
+    if smooth:
+        share = share * factor + smooth / np.float32(classes)
     if w is not None:
         share = share * w
-    # Class probabilities that require a gradient; labels do not get here then.
+    # Class probabilities that require a gradient.
     given_t = target if isinstance(target, Tensor) and target.requires_grad else None
+    of_t = None if given_t is None else (given_t, -factor if w is None else -factor * w)
+    return _of_distributions(x, rows, share, of_t, reduction, None)
 
-    def gradients_of_distributions(f: Float32Array) -> Any:
-        f = f if f.ndim == 0 else f[:, None]
+
+def _of_labels(
+    x: Tensor,
+    rows: Float32Array,
+    t: IntArray,
+    sample: Float32Array,
+    reduction: str,
+    total: Any,
+) -> Tensor:
+    """-sample log softmax(x)[t]: no array of distributions is made; backward reads x again."""
+    places = np.arange(t.size)
+    most, log_sum = empty(t.shape), empty(t.shape)
+    if rows.size:
+        _core.log_sum_exp(most, log_sum, rows)
+    values = sample * ((most - rows[places, t]) + log_sum)
+    if not np.isfinite(values).all():
+        values = np.where(sample == 0, 0, values)
+
+    def gradients(f: Float32Array, rows: Float32Array) -> Any:
+        factor = np.ascontiguousarray(sample * (f if f.ndim == 0 else f.reshape(-1)))
+        dx = empty(rows.shape)
+        _core.scaled_softmax(dx, rows, most, log_sum, factor)
+        if not factor.all():
+            dx[factor == 0] = 0.0
+        dx[places, t] -= factor
+        return (_as_scores(dx, x.shape),)
+
+    return reduced(values.reshape(_positions(x)), (x,), gradients, reduction, total, saved=(rows,))
+
+
+def _of_distributions(
+    x: Tensor,
+    rows: Float32Array,
+    share: Float32Array,
+    of_t: tuple[Tensor, Any] | None,
+    reduction: str,
+    total: Any,
+) -> Tensor:
+    """-sum share log softmax(x). of_t: target and the factor of log softmax(x) in its gradient."""
+    logp = log_softmax_of(rows, 1)
+
+    def gradients(f: Float32Array) -> Any:
+        f = f if f.ndim == 0 else f.reshape(-1, 1)
         dx = (np.exp(logp) * share.sum(1, keepdims=True) - share) * f
-        if given_t is None:
-            return (dx,)
-        factor = (smooth - np.float32(1.0)) * f
-        return dx, logp * (factor if w is None else factor * w)
+        if of_t is None:
+            return (_as_scores(dx, x.shape),)
+        return _as_scores(dx, x.shape), _as_scores(logp * (of_t[1] * f), x.shape)
 
     terms = share * logp
     if not np.isfinite(logp).all():  # 0 times -infinity is 0: the class does not count
         terms = np.where(share == 0, 0, terms)
-    inputs = (x,) if given_t is None else (x, given_t)
-    return reduced(-terms.sum(1), inputs, gradients_of_distributions, reduction, total)
+    inputs = (x,) if of_t is None else (x, of_t[0])
+    values = -terms.sum(1).reshape(_positions(x))
+    return reduced(values, inputs, gradients, reduction, total)
 
 
 def _scores(input: Tensor | ArrayLike) -> Tensor:
-    """The input as a tensor (N, C)."""
+    """The input as a tensor (N, C, ...)."""
     x = as_tensor(input, "input")
-    if x.ndim != 2:
-        raise ValueError(f"input must have shape (N, C), got {x.shape}")
+    if x.ndim < 2:
+        raise ValueError(f"input must have shape (N, C) or (N, C, ...), got {x.shape}")
     return x
 
 
-def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
-    """Class numbers (N,) for an input of shape (N, C)."""
+def _positions(x: Tensor) -> Shape:
+    """The shape (N, ...) of the losses of x."""
+    return (x.shape[0], *x.shape[2:])
+
+
+def _rows(x: Tensor) -> Float32Array:
+    """The scores as (positions, C), each with its classes side by side."""
+    return _to_rows(x._strided)
+
+
+def _to_rows(array: Float32Array) -> Float32Array:
+    if array.ndim == 2:
+        return array
+    return in_memory(ordered(array, True)).reshape(-1, array.shape[1])
+
+
+def _as_scores(rows: Float32Array, shape: Shape) -> Float32Array:
+    """(positions, C) in the shape (N, C, ...)."""
+    if len(shape) == 2:
+        return rows
+    return as_map(rows.reshape(shape[0], *shape[2:], shape[1]))
+
+
+def _labels(
+    target: Tensor | ArrayLike, x: Tensor, weight: Float32Array | None, ignore_index: int
+) -> tuple[IntArray, Float32Array, BoolArray]:
+    """Class numbers and weights of all positions, and which are left out, (positions,) each.
+
+    Those of ignore_index get the class 0 and the weight 0.
+    """
     labels: Any = target
+    ignored = check.integer(ignore_index, "ignore_index", -(2**31))
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
         _constant(target, "target")
         whole = np.rint(target._array)
@@ -289,12 +360,22 @@ def _labels(target: Tensor | ArrayLike, shape: Shape) -> IntArray:
                 "with values that are not whole"
             )
         labels = whole.astype(np.int64)
-    t = check.labels(labels, "target", shape[1])
-    if len(t) != shape[0]:
+    labels, expected = check.as_array(labels, "target"), _positions(x)
+    if labels.ndim == len(expected) == 1 and len(labels) != expected[0]:
         raise ValueError(
-            f"target must have one label for each of the {shape[0]} samples, got {len(t)}"
+            f"target must have one label for each of the {expected[0]} samples, got {len(labels)}"
         )
-    return t.copy() if t is target or t.base is not None else t  # backward reads it
+    if labels.shape != expected and len(expected) > 1:
+        raise ValueError(f"target must have shape {expected}, got {labels.shape}")
+    flat = labels.reshape(-1) if labels.ndim > 1 and len(expected) > 1 else labels
+    left_out = flat == ignored if flat.dtype.kind in "iu" else np.zeros(flat.shape, np.bool_)
+    if left_out.any():
+        flat = np.where(left_out, 0, flat)
+    t = check.labels(flat, "target", x.shape[1])
+    sample = np.ones(t.size, np.float32) if weight is None else weight[t]
+    if left_out.any():
+        sample = np.where(left_out, np.float32(0.0), sample)
+    return t.copy(), sample, left_out  # backward reads it
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:

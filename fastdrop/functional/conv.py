@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, ordered
+from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import computed, pending_tensor
 from fastdrop.autograd.pending_convolution import PendingConvolution
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.shape import squeeze, unsqueeze
 

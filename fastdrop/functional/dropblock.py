@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
-from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import empty_like, flat
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -59,13 +59,20 @@ def drop_block(
     stream = random.stream_for(layer, x.shape[0], carries=not over_batch)
 
     def dropped(array: Float32Array) -> Float32Array:
-        out = empty(array.shape)
+        out, last = empty_like(array), not array.flags.c_contiguous
         _core.dropblock(
-            out, array, stream, blocks.threshold, blocks.size, couple_channels, over_batch
+            flat(out),
+            flat(array),
+            stream,
+            blocks.threshold,
+            blocks.size,
+            couple_channels,
+            over_batch,
+            last,
         )
         return out
 
-    return record(dropped(x._array), (x,), lambda g: (dropped(g),))
+    return record(dropped(x._strided), (x,), lambda g: (dropped(g),))
 
 
 def drop_block1d(

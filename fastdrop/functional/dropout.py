@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.epilogue import Epilogue, as_samples
+from fastdrop.autograd.map_dropout import drop_shared
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_passes
 from fastdrop.autograd.pending import computed, may_extend, of_result, pending_tensor
@@ -21,6 +23,7 @@ from fastdrop.random.thread_state import thread_state
 if TYPE_CHECKING:
     from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.autograd.epilogue import Drop
 
 
 @carries
@@ -96,24 +99,37 @@ def dropout(
         repeat = passes
     stream = random.stream_for(layer, samples * repeat, shared=whole_batch, carries=True)
     scale = _core.keep_scale(q) if inverted else 1.0
+    drop = (stream, q, scale)
     if whole_batch or flags:
+        by_channel = flags is not None and not flags[0] and all(flags[1:]) and len(flags) > 1
+        if by_channel and not (whole_batch or begins_passes):
+            y = _joined(x, drop, 0, True)
+            if y is not None:
+                return y
         return masked(with_passes(x), stream, q, scale, share=flags)
-    drop, recipe = (stream, q, scale), x._pending
     thinned_passes = passes if x.ndim == 2 and random.is_thinned() else 0
     if begins_passes:
         x = computed(x)
-    elif recipe is None:
-        y = of_result(x, lambda r: r.with_dropout(drop, thinned_passes))
+    else:
+        y = _joined(x, drop, thinned_passes, False)
         if y is not None:
             return y
-    elif may_extend(x, recipe):
-        extended = recipe.with_dropout(drop, thinned_passes)
-        if extended is not None:
-            return pending_tensor(extended, passes > 0)
     x._strided  # noqa: B018 (runs it: recipes never pile up)
     return pending_tensor(
         PendingPointwise(x, Epilogue(drop=drop), repeat, thinned_passes), passes > 0
     )
+
+
+def _joined(x: Tensor, drop: Drop, thinned_passes: int, by_channel: bool) -> Tensor | None:
+    """The dropout as a part of what makes x; None where it cannot be one."""
+    recipe = x._pending
+    if recipe is None:
+        return of_result(x, lambda r: r.with_dropout(drop, thinned_passes, by_channel))
+    if may_extend(x, recipe):
+        extended = recipe.with_dropout(drop, thinned_passes, by_channel)
+        if extended is not None:
+            return pending_tensor(extended, type(x) is PassTensor)
+    return None
 
 
 def masked(
@@ -131,12 +147,21 @@ def masked(
     The node keeps the key of the mask, and backward draws the mask again. rows(array) is a view of
     x's array with at least 2 axes, whose axis 0 has the rows of the mask.
     """
-    out = empty(x.shape)
-    _core.dropout(rows(out), rows(x._array), stream, q, scale, shift, fill, share)
+    drop = (stream, q, scale)
+    if rows is as_samples:
+        array = x._strided
+        out = empty_like(array)
+        drop_shared(out, array, drop, shift, fill, share)
+    else:
+        out = empty(x.shape)
+        _core.dropout(rows(out), rows(x._array), *drop, shift, fill, share)
 
     def backward(g: Float32Array) -> Any:
-        dx = empty(g.shape)
-        _core.dropout(rows(dx), rows(g), stream, q, scale, share=share)
+        dx = empty_like(g)
+        if rows is as_samples:
+            drop_shared(dx, g, drop, share=share)
+        else:
+            _core.dropout(rows(dx), rows(g), *drop, share=share)
         return (dx,)
 
     return record(out, (x,), backward)

@@ -8,8 +8,10 @@ import numpy as np
 
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
+from fastdrop._utils.memory_format import as_map, empty_like, empty_map, flat, is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.dropout import masked
 from fastdrop.kernels.masks import draw_mask
@@ -96,12 +98,17 @@ def gather_rows(x: Tensor, rows: IntArray) -> Tensor:
 
     shape = x.shape
 
+    array, channels_last = x._strided, is_channels_last(x._strided)
+
     def backward(g: Float32Array) -> Any:
-        dx = np.zeros(shape, np.float32)
-        dx[rows] = g
+        dx = empty_map(shape, channels_last)
+        memory = flat(dx)
+        memory[...] = 0.0
+        memory[rows] = flat(g)
         return (dx,)
 
-    return record(x._array[rows], (x,), backward)
+    some = flat(array)[rows]
+    return record(as_map(some) if channels_last else some, (x,), backward)
 
 
 def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
@@ -114,6 +121,14 @@ def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
             f"the branch must keep its input's shape: {x.shape} + {y.shape} for {len(rows)} rows"
         )
     factor = np.float32(scale)
-    out = x._array.copy()
-    out[rows] += y._array * factor
-    return record(out, (x, y), lambda g: (g, g[rows] * factor))
+    array, channels_last = x._strided, is_channels_last(x._strided)
+    out = empty_like(array)
+    memory = flat(out)
+    np.copyto(memory, flat(array))
+    memory[rows] += flat(ordered(y._strided, channels_last)) * factor
+
+    def backward(g: Float32Array) -> Any:
+        some = flat(g)[rows] * factor
+        return g, as_map(some) if channels_last else some
+
+    return record(out, (x, y), backward)

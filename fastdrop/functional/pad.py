@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop._utils.memory_format import is_channels_last, ordered
+from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 

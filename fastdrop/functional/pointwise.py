@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils.floating_point import quiet
+from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.broadcasting import operands, unbroadcast
+from fastdrop.functional.broadcasting import arrays, operands, unbroadcast
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -40,7 +41,9 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
-    return record(a._array + b._array, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(g, sb)))
+    x, y = arrays(a, b)
+    total = np.add(x, y, out=empty_like(x) if sa == sb else None)
+    return record(total, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(g, sb)))
 
 
 @carries
@@ -65,7 +68,9 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
-    return record(a._array - b._array, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(-g, sb)))
+    return record(
+        np.subtract(*arrays(a, b)), (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(-g, sb))
+    )
 
 
 @carries
@@ -89,7 +94,7 @@ def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [3.0, 8.0]
     """
     a, b = operands(input, other)
-    x, y = a._array, b._array
+    x, y = arrays(a, b)
     x_shape, y_shape = x.shape, y.shape
 
     def backward(g: Float32Array, x: Float32Array | None, y: Float32Array | None) -> Any:
@@ -122,7 +127,7 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [0.25, 0.5]
     """
     a, b = operands(input, other)
-    x, y = a._array, b._array
+    x, y = arrays(a, b)
     quotient = x / y
 
     x_shape = x.shape
@@ -167,7 +172,7 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     [1.0, 8.0]
     """
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
-    x, n = a._array, b._array
+    x, n = arrays(a, b)
     y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
 
     def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
@@ -203,7 +208,7 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [3.0, 5.0]
     """
     a, b = operands(input, other)
-    x, y = a._array, b._array
+    x, y = arrays(a, b)
 
     def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
         first = (x > y) + np.float32(0.5) * (x == y)
@@ -236,7 +241,7 @@ def neg(input: Tensor | ArrayLike) -> Tensor:
     [-1.0, 2.0]
     """
     a = as_tensor(input, "input")
-    return record(-a._array, (a,), lambda g: (-g,))
+    return record(-a._strided, (a,), lambda g: (-g,))
 
 
 @carries
@@ -260,7 +265,7 @@ def exp(input: Tensor | ArrayLike) -> Tensor:
     [1.0]
     """
     a = as_tensor(input, "input")
-    y = np.exp(a._array)
+    y = np.exp(a._strided)
     return record(y, (a,), lambda g, y: (g * y,), (y,))
 
 
@@ -285,7 +290,7 @@ def log(input: Tensor | ArrayLike) -> Tensor:
     [0.0]
     """
     a = as_tensor(input, "input")
-    x = a._array
+    x = a._strided
     y = np.log(x)
     return record(y, (a,), lambda g, x: (g / x,), (x,))
 
@@ -311,7 +316,7 @@ def sqrt(input: Tensor | ArrayLike) -> Tensor:
     [2.0, 3.0]
     """
     a = as_tensor(input, "input")
-    y = np.sqrt(a._array)
+    y = np.sqrt(a._strided)
     return record(y, (a,), lambda g, y: (g / (y + y),), (y,))
 
 
@@ -336,7 +341,7 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
     [1.0, 2.0]
     """
     a = as_tensor(input, "input")
-    x = a._array
+    x = a._strided
     return record(np.abs(x), (a,), lambda g, x: (g * np.sign(x),), (x,))
 
 
@@ -371,7 +376,7 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
         raise ValueError("clamp needs min or max, got neither")
     low = -np.inf if min is None else float(min)
     high = np.inf if max is None else float(max)
-    x = a._array
+    x = a._strided
     return record(
         np.minimum(np.maximum(x, np.float32(low)), np.float32(high)),
         (a,),
@@ -392,4 +397,4 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     Tensor of input's shape
     """
     a = as_tensor(input, "input")
-    return record(a._array.copy(), (a,), lambda g: (g,))
+    return record(a._strided.copy("K"), (a,), lambda g: (g,))

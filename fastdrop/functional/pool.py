@@ -9,9 +9,10 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
-from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last, ordered
+from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.conv import LAYOUTS, along_axes
 from fastdrop.functional.shape import squeeze, unsqueeze
@@ -93,7 +94,7 @@ def _max_pool(
     windows, out = _windows(x, axes, kernel_size, stride, padding, dilation, ceil_mode)
     array = _memory(x)
     y = empty((array.shape[0], *out, array.shape[-1]))
-    at = np.empty(y.shape, np.int32)
+    at = empty(y.shape).view(np.int32)
     _core.max_pool(y, at, array, windows)
     shape = array.shape
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -126,10 +127,13 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     if len(given) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
     return record(
-        np.asarray(a._array.transpose(order), order="C"),  # ascontiguousarray makes 0-d 1-d
-        (a,),
-        lambda g: (g.transpose(np.argsort(order)),),
+        _dense(a._strided.transpose(order)), (a,), lambda g: (g.transpose(np.argsort(order)),)
     )
+
+
+def _dense(array: Float32Array) -> Float32Array:
+    """The array, or a copy where its memory is in neither of the two formats."""
+    return array if is_dense(array) else np.asarray(array, order="C")
 
 
 def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -157,9 +161,7 @@ def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
     """
     a = as_tensor(input, "input")
     i, j = axis_of(dim0, a.ndim), axis_of(dim1, a.ndim)
-    return record(
-        np.ascontiguousarray(np.swapaxes(a._array, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),)
-    )
+    return record(_dense(np.swapaxes(a._strided, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),))
 
 
 def squeeze(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
@@ -298,7 +300,7 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
             )
     cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
     return record(
-        np.concatenate([t._array for t in parts], axis),
+        np.concatenate([t._strided for t in parts], axis),
         parts,
         lambda g: tuple(np.split(g, cuts, axis)),
     )

@@ -13,9 +13,10 @@ from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d
 from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
-from fastdrop.nn.dropout import Dropout
+from fastdrop.nn.dropout import Dropout, SpatialDropout1d, SpatialDropout2d, SpatialDropout3d
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from fastdrop.nn.shape import Identity
 from fastdrop.schedules import is_library_schedule
 
@@ -252,8 +253,12 @@ def _call_in_turn(plan: list[tuple[Any, bool | None]], ps: Any, input: Any) -> A
 
 
 # Layers that leave a product pending, or go on with one, and call no code of the user meanwhile.
+_DROPOUTS = (Dropout, SpatialDropout1d, SpatialDropout2d, SpatialDropout3d)
 _PENDING_LAYERS = frozenset(
-    (Linear, Conv1d, Conv2d, Conv3d, Dropout, Identity, Sequential, *ACTIVATIONS)
+    (
+        *(Linear, Conv1d, Conv2d, Conv3d, BatchNorm1d, BatchNorm2d, BatchNorm3d),
+        *(*_DROPOUTS, Identity, Sequential, *ACTIVATIONS),
+    )
 )
 
 
@@ -265,7 +270,7 @@ def _pending_may_pass(module: Any) -> bool | None:
     kind = type(module)
     if kind not in _PENDING_LAYERS or "forward" in module.__dict__:
         return False
-    return None if kind is Dropout else True
+    return None if kind in _DROPOUTS else True
 
 
 def _array_of(input: Any) -> Float32Array:

@@ -148,9 +148,7 @@ class NLLLoss(_WeightedLoss):
     """Negative log likelihood of class numbers: ``-weight[t] * input[t]`` for each sample.
 
     Input: log probabilities (N, C), from `LogSoftmax`; target: class numbers (N,). For scores use
-    `CrossEntropyLoss`.
-
-    Difference from ``torch.nn.NLLLoss``: no ``ignore_index``; two dimensions only.
+    `CrossEntropyLoss`. Maps: (N, C, ...) and (N, ...).
 
     Parameters
     ----------
@@ -158,6 +156,8 @@ class NLLLoss(_WeightedLoss):
         Weight of each class.
     reduction : {"mean", "sum", "none"}
         Mean (over the sum of the samples' weights), sum, or one loss for each sample.
+    ignore_index : int
+        Samples of this class number are left out.
 
     Examples
     --------
@@ -167,17 +167,25 @@ class NLLLoss(_WeightedLoss):
     0.6931
     """
 
+    def __init__(
+        self,
+        weight: Tensor | ArrayLike | None = None,
+        reduction: str = "mean",
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(weight, reduction)
+        self.ignore_index = check.integer(ignore_index, "ignore_index", -(2**31))
+
     def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
-        return F.nll_loss(input, target, self.weight, self.reduction)
+        return F.nll_loss(input, target, self.weight, self.reduction, self.ignore_index)
 
 
 class CrossEntropyLoss(_WeightedLoss):
     """Cross-entropy of classes against the softmax of scores, for classification.
 
     ``-sum_c weight_c t_c log softmax(input)_c``, t the one-hot target, smoothed. Input: scores
-    (N, C); target: class numbers (N,) or class probabilities (N, C).
-
-    Difference from ``torch.nn.CrossEntropyLoss``: no ``ignore_index``; two dimensions only.
+    (N, C) or (N, C, ...); target: class numbers (N,) or (N, ...), or class probabilities of the
+    scores' shape.
 
     Parameters
     ----------
@@ -188,6 +196,8 @@ class CrossEntropyLoss(_WeightedLoss):
         sample.
     label_smoothing : float in [0, 1]
         The target becomes (1 - s) t + s / C; 0.1 is usual.
+    ignore_index : int
+        Samples of this class number are left out.
 
     References
     ----------
@@ -206,12 +216,16 @@ class CrossEntropyLoss(_WeightedLoss):
         weight: Tensor | ArrayLike | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
+        ignore_index: int = -100,
     ) -> None:
         super().__init__(weight, reduction)
         self.label_smoothing = check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
+        self.ignore_index = check.integer(ignore_index, "ignore_index", -(2**31))
 
     def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
-        return F.cross_entropy(input, target, self.weight, self.reduction, self.label_smoothing)
+        return F.cross_entropy(
+            input, target, self.weight, self.reduction, self.label_smoothing, self.ignore_index
+        )
 
 
 class BCEWithLogitsLoss(_WeightedLoss):

@@ -190,7 +190,7 @@ def test_cython_files_are_short():
     paths = [path for path in SOURCE.iterdir() if path.suffix in (".pyx", ".pxd", ".pxi")]
     assert len(paths) > 10
     for path in paths:
-        assert len(path.read_text().splitlines()) <= 300, path
+        assert len(path.read_text().splitlines()) <= 400, path
 
 
 # ---- the types of the binding ----

@@ -1,0 +1,174 @@
+"""The recipe of a normalisation by the statistics of channels, with the ReLU that follows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
+from fastdrop.autograd.epilogue import NONE, Epilogue
+from fastdrop.autograd.memory import hold
+from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.reorder import ordered
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.autograd.tensor import Tensor
+
+
+class Normalization(NamedTuple):
+    """y = (x - mean) * inverse * weight + bias of an array (sets, rows, channels).
+
+    Attributes
+    ----------
+    sets : int
+        Samples that share no statistics: 1 (batch norm), or the batch size.
+    mean, inverse : float32 array (sets, channels)
+        Inverse of the standard deviation.
+    groups : int
+        Groups of neighbouring channels that share their statistics: `channels` if none do.
+    fixed : bool
+        Whether the statistics do not depend on x.
+    """
+
+    sets: int
+    mean: Float32Array
+    inverse: Float32Array
+    groups: int
+    fixed: bool
+
+    def rows(self, x: Float32Array) -> Float32Array:
+        """(sets, rows, channels) of an array (N, C) or of a map (N, C, *S)."""
+        memory = in_memory(ordered(x, True)) if x.ndim > 2 else x
+        return memory.reshape(self.sets, -1, x.shape[1])
+
+
+def batch_moments(rows: Float32Array, groups: int) -> tuple[Float32Array, Float32Array]:
+    """Mean and biased variance (sets, channels) of an array (sets, rows, channels), by groups."""
+    sets, _, channels = rows.shape
+    mean, variance = empty((sets, channels)), empty((sets, channels))
+    _core.moments(mean, variance, rows)
+    if groups == channels:
+        return mean, variance
+    of_channel = mean.reshape(sets, groups, -1)
+    of_group = of_channel.mean(2, keepdims=True)
+    inside = variance.reshape(sets, groups, -1) + np.square(of_channel - of_group)
+    each = channels // groups
+    return (
+        np.repeat(of_group[:, :, 0], each, axis=1),
+        np.repeat(inside.mean(2), each, axis=1),
+    )
+
+
+class PendingNorm(Pending):
+    """relu(norm(x)), x (N, C, *S), in the memory format of x.
+
+    Attributes
+    ----------
+    x, weight, bias : Tensor, the last two or None
+    norm : Normalization
+    factors : tuple of float32 array (sets, channels)
+        mean, scale and bias; once the result was computed.
+    saved : list
+        x as `Normalization.rows` gives it.
+    """
+
+    __slots__ = ("bias", "factors", "norm", "weight", "x")
+
+    factors: tuple[Float32Array, Float32Array, Float32Array]
+
+    def __init__(
+        self,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        norm: Normalization,
+        epilogue: Epilogue | None = None,
+    ) -> None:
+        self.x, self.weight, self.bias, self.norm = x, weight, bias, norm
+        self.inputs = tuple(t for t in (x, weight, bias) if t is not None)
+        self.epilogue = epilogue or Epilogue(None, NONE, 0.0)
+        self.shape, self.thinned_passes = x.shape, 0
+        self.out = self.changed = None
+        self.saved, self.freed = [], False
+        self.channels_last = is_channels_last(x._strided)
+
+    def with_activation(self, kind: int, alpha: float) -> PendingNorm | None:
+        if kind != _core.ACT_RELU or self.epilogue.kind != NONE:
+            return None
+        return PendingNorm(self.x, self.weight, self.bias, self.norm, Epilogue(None, kind, alpha))
+
+    def extend_result(self, extended: Pending, z: Float32Array) -> None:
+        assert isinstance(extended, PendingNorm)
+        self.out, self.saved, self.changed = self.apply(z), extended.saved, extended.changed
+        self.factors = extended.factors
+        hold(self, self.x)
+
+    def free(self) -> None:
+        super().free()
+        self.x = self.weight = self.bias = self.out = None  # type: ignore[assignment]
+
+    def _factors(self) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """mean, scale and bias (sets, channels)."""
+        norm = self.norm
+        scale, shape = norm.inverse, norm.mean.shape
+        if self.weight is not None:
+            scale = scale * self.weight._array
+        bias = np.zeros(shape, np.float32)
+        if self.bias is not None:
+            bias += self.bias._array
+        return norm.mean, scale, bias
+
+    def run(self) -> Float32Array:
+        if self.out is None:
+            x = self.norm.rows(self.x._strided)
+            y = empty(x.shape)
+            self.factors = self._factors()
+            _core.normalize(y, x, *self.factors, self.epilogue.kind != NONE)
+            self.out = self._as_result(y)
+            if self.recorded:
+                self.saved = [x]
+                hold(self, self.x)
+        return self.out
+
+    def _as_result(self, rows: Float32Array) -> Float32Array:
+        """An array (sets, rows, channels) in the shape and the format of the result."""
+        if len(self.shape) == 2:
+            return rows.reshape(self.shape)
+        n, channels, *size = self.shape
+        return ordered(as_map(rows.reshape(n, *size, channels)), self.channels_last)
+
+    def backward(self, grad: Float32Array) -> Any:
+        (x,), norm, relu = self.saved, self.norm, self.epilogue.kind != NONE
+        dy = norm.rows(grad)
+        sums, sums_x = empty(norm.mean.shape), empty(norm.mean.shape)
+        _core.normalize_sums(sums, sums_x, dy, x, *self.factors, relu)
+        sums_x *= norm.inverse  # of the gradient times the normalised x
+        grads: list[Any] = [None]
+        if self.x.requires_grad:
+            scale = self.factors[1]
+            of_x = shift = np.zeros(scale.shape, np.float32)
+            if not norm.fixed:
+                of_x = -norm.inverse * self._group_mean(sums_x * scale, x.shape[1])
+                shift = -self._group_mean(sums * scale, x.shape[1])
+            dx = empty(x.shape)
+            _core.normalize_dx(dx, dy, x, *self.factors, scale, of_x, shift, relu)
+            grads[0] = self._as_result(dx)
+        if self.weight is not None:
+            grads.append(sums_x.sum(0))
+        if self.bias is not None:
+            grads.append(sums.sum(0))
+        return grads
+
+    def _group_mean(self, sums: Float32Array, rows: int) -> Float32Array:
+        """The mean over the rows and the channels of a group, (sets, channels)."""
+        sets, channels = sums.shape
+        groups = self.norm.groups
+        if groups != channels:
+            means = sums.reshape(sets, groups, -1).mean(2)
+            sums = np.repeat(means, channels // groups, axis=1)
+        mean: Float32Array = sums / np.float32(rows)
+        return mean

@@ -1,0 +1,158 @@
+"""Normalisation by the statistics of channels: batch, instance and group norm, and local response.
+
+What differs between them is which numbers share their statistics.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.pending import pending_tensor
+from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.random import CannotCarry
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+
+
+@carries
+@quiet
+def batch_norm(
+    input: Tensor | ArrayLike,
+    running_mean: Tensor | ArrayLike | None,
+    running_var: Tensor | ArrayLike | None,
+    weight: Tensor | ArrayLike | None = None,
+    bias: Tensor | ArrayLike | None = None,
+    training: bool = False,
+    momentum: float | None = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias for each channel.
+
+    In training, and without running statistics, mean and biased variance are those of the batch.
+    In evaluation they are the running statistics.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C) or (N, C, ...)
+        x. Axis 1 is the channel.
+    running_mean : Tensor or float32 array (C,), optional
+        In training it is changed in place:
+        running_mean += momentum (mean - running_mean).
+    running_var : Tensor or float32 array (C,), optional
+        In training it is changed in place, with the unbiased variance of the batch.
+    weight : Tensor or array (C,), optional
+        Default: 1.
+    bias : Tensor or array (C,), optional
+        Default: 0.
+    training : bool, default False
+        Whether to normalise by the statistics of the batch and to update the running ones. A Monte
+        Carlo prediction does not change it.
+    momentum : float or None, default 0.1
+        None: 0.1.
+    eps : float, default 1e-5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError
+        When an argument has the wrong type. In training also when a running statistic is not a
+        float32 array or a Tensor: the update of a converted copy would be lost.
+    ValueError
+        When the shapes do not match, a running statistic that is updated is read-only, eps is
+        negative, or a channel has fewer than 2 values to compute the statistics from.
+
+    References
+    ----------
+    Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal
+    covariate shift", ICML 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.batch_norm([[1.0, 2.0], [3.0, 6.0]], None, None, training=True, eps=0.0).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+    x = as_tensor(input, "input")
+    if x.ndim < 2:
+        raise ValueError(f"input must have shape (N, C) or (N, C, ...), got {x.shape}")
+    channels = x.shape[1]
+    w, b, mean_, var_ = _of_channels(
+        channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
+    if training:
+        _check_updatable(running_mean, mean_, "running_mean")
+        _check_updatable(running_var, var_, "running_var")
+    eps = check.real(eps, "eps", low=0.0)
+    if not training and mean_ is not None and var_ is not None:
+        inverse = 1.0 / np.sqrt(var_._array + np.float32(eps))
+        fixed = Normalization(
+            1, mean_._array.reshape(1, -1).copy(), inverse.reshape(1, -1), channels, True
+        )
+        return _pending(x, w, b, fixed)
+    if type(x) is PassTensor:
+        raise CannotCarry("normalisation by the batch's statistics")
+    count = x.numel() // channels if channels else 0
+    if count < 2:
+        raise ValueError(
+            f"input must have more than one value a channel in training, got shape {x.shape}"
+        )
+    norm, variance = _by_moments(x, 1, channels, eps)
+    if training and mean_ is not None and var_ is not None:
+        rate = np.float32(0.1 if momentum is None else momentum)
+        unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
+        for t, new in ((mean_, norm.mean.reshape(-1)), (var_, unbiased)):
+            running = t._to_write("batch normalisation")
+            running += rate * (new - running)
+    return _pending(x, w, b, norm)
+
+
+def _of_channels(channels: int, **arguments: Any) -> list[Tensor | None]:
+    """The arguments as tensors of shape (channels,); None stays."""
+    tensors = []
+    for name, given in arguments.items():
+        t = None if given is None else as_tensor(given, name)
+        if t is not None and t.shape != (channels,):
+            raise ValueError(
+                f"{name} must have shape {(channels,)} to match input's channels, got {t.shape}"
+            )
+        tensors.append(t)
+    return tensors
+
+
+def _by_moments(
+    x: Tensor, sets: int, groups: int, eps: float
+) -> tuple[Normalization, Float32Array]:
+    """The normalisation by the statistics of x, and its biased variance."""
+    x._strided  # noqa: B018 (runs a pending x)
+    empty = np.empty((sets, 0), np.float32)
+    rows = Normalization(sets, empty, empty, groups, False).rows(x._strided)
+    mean, variance = batch_moments(rows, groups)
+    inverse = 1.0 / np.sqrt(variance + np.float32(eps))
+    return Normalization(sets, mean, inverse, groups, False), variance
+
+
+def _pending(x: Tensor, weight: Tensor | None, bias: Tensor | None, norm: Normalization) -> Tensor:
+    return pending_tensor(PendingNorm(x, weight, bias, norm), type(x) is PassTensor)
+
+
+def _check_updatable(given: Any, t: Tensor | None, name: str) -> None:
+    """Raise where t cannot be updated in place, or is a converted copy of `given`."""
+    if t is None:
+        return
+    if t is not given and t._array is not given:
+        raise TypeError(
+            f"{name} must be a float32 array or a Tensor to be updated in training, "
+            f"got {check.describe(given)}"
+        )
+    check.writable(t._array, name)
