@@ -9,6 +9,7 @@ _OPTIONAL = (
     ("matplotlib", "pictures of training curves"),
     ("tqdm", "progress bars"),
     ("pandas", "fast reading of training tables"),
+    ("pillow", "pictures"),
 )
 
 
@@ -25,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             version = metadata.version(package)
         except metadata.PackageNotFoundError:
-            version = f"not installed ({install_hint(package, 'train')})"
+            extra = "images" if package == "pillow" else "train"
+            version = f"not installed ({install_hint(package, extra)})"
         print(f"{package} ({purpose}): {version}")
     return 0

@@ -9,6 +9,10 @@ standard input in any of these formats. A row from standard input is answered as
 arrived. Rows are prepared in the same way as the training data. A model that 'fastdrop train' did
 not save takes the numbers as they are and gives its raw outputs.
 
+For a model of images, INPUT is one or several pictures, folders of pictures, or .npy and .npz
+files. Pictures are brought to the size of the training images, and the answer begins with their
+names.
+
 --mc T makes T passes with different dropout masks for each row. Probabilities and predicted numbers
 are then means over the passes. For classes there are also entropy (the total uncertainty) and
 mutual_information (the part on which the passes disagree), both in nats; for numbers std, in the
@@ -25,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from fastdrop._utils.typing import Float32Array
@@ -38,7 +44,12 @@ _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".npy": "npy", ".npz": "npz"}
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     sub.add_argument("model", help="a file written by 'fastdrop train' or fastdrop.save")
-    sub.add_argument("input", help="samples, one in each row; - for standard input")
+    sub.add_argument(
+        "input",
+        nargs="+",
+        help="samples, one in each row; - for standard input; for a model of images pictures and "
+        "folders of them",
+    )
     sub.add_argument(
         "--out",
         metavar="FILE",
@@ -77,13 +88,18 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
+    from fastdrop.data.image_preprocessing import ImagePreparation
     from fastdrop.data.writers import open_writer, text_labels
     from fastdrop.predictor.load import load_predictor
 
     kind = _output_format(options)
     predictor, _ = load_predictor(options.model)
     preparation = predictor.preparation
-    example = np.zeros((1, preparation.features), np.float32)
+    if not isinstance(preparation, ImagePreparation) and len(options.input) > 1:
+        raise ValueError(
+            f"give one input: several are for models of images, {options.model!r} takes rows"
+        )
+    example = np.zeros((1, *preparation.example_shape), np.float32)
     if options.softmax:
         _use_scores(predictor, example, options.model)
 
@@ -92,7 +108,19 @@ def run(options: argparse.Namespace) -> int:
             x, row0, options.mc, options.seed or 0, options.masks or "per_sample"
         )
 
-    columns = answers(example, 0)
+    def labelled(
+        names: list[str] | None, block: dict[str, npt.NDArray[Any]]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """A block with the names of the pictures before it."""
+        return block if names is None else {"file": np.array(names, name_type), **block}
+
+    blocks: Iterator[tuple[list[str] | None, Float32Array]]
+    name_type = "U1"
+    if isinstance(preparation, ImagePreparation):
+        name_type = f"U{_longest_name(options.input)}"
+        columns = labelled([""], answers(example, 0))
+    else:
+        columns = answers(example, 0)
     done = skipped = 0
     with open_writer(options.out, kind, preparation.classes) as writer:
 
@@ -104,10 +132,10 @@ def run(options: argparse.Namespace) -> int:
 
         on_error = skip if options.on_error == "skip" else None
 
-        def write(x: Float32Array) -> None:
+        def write(names: list[str] | None, x: Float32Array) -> None:
             nonlocal done
             try:
-                block = answers(x, done)
+                block = labelled(names, answers(x, done))
             except ValueError as error:  # an output is not finite
                 if on_error is None:
                     raise
@@ -115,13 +143,17 @@ def run(options: argparse.Namespace) -> int:
                     on_error(error)
                 else:  # find the row: the answer to a row does not depend on the others
                     for row in range(len(x)):
-                        write(x[row : row + 1])
+                        write(names and names[row : row + 1], x[row : row + 1])
                 return
             writer.write(text_labels(block) if on_error and kind == "npz" else block)
             done += len(x)
 
-        for x in preparation.read_blocks(options.input, on_error):
-            write(x)
+        if isinstance(preparation, ImagePreparation):
+            blocks = preparation.named_blocks(options.input, on_error)
+        else:
+            blocks = ((None, x) for x in preparation.read_blocks(options.input[0], on_error))
+        for names, x in blocks:
+            write(names, x)
         if not done:  # an empty block has the names of the columns
             writer.write({name: rows[:0] for name, rows in columns.items()})
     return min(skipped, _MAX_SKIPPED)
@@ -133,9 +165,8 @@ def _output_format(options: argparse.Namespace) -> str:
     from fastdrop._utils import validation as check
 
     files.apart({"--out": options.out, "the model": options.model})
-    files.apart(
-        {"--out": options.out, "the input": None if options.input == "-" else options.input}
-    )
+    for path in options.input:
+        files.apart({"--out": options.out, "the input": None if path == "-" else path})
     if options.mc is None:
         for name in ("seed", "masks"):
             if getattr(options, name) is not None:
@@ -153,6 +184,14 @@ def _output_format(options: argparse.Namespace) -> str:
             "--format is for standard output; the format of the file follows from --out's ending"
         )
     return kind
+
+
+def _longest_name(paths: list[str]) -> int:
+    """An upper limit of the length of a picture's name, for a column of names."""
+    from fastdrop.data.readers.pictures import list_pictures
+
+    names = [name for path in paths for name in (path, *list_pictures(path))]
+    return max(map(len, names)) + len("[]") + len(str(sys.maxsize))
 
 
 def _use_scores(predictor: Predictor, example: Float32Array, path: str) -> None:

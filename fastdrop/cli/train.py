@@ -1,4 +1,4 @@
-"""Train a multilayer perceptron and test it.
+"""Train a network on a table or on images, and test it.
 
 Without --data: scikit-learn's handwritten digits, three networks without and three with dropout.
 With --data: a network for your file, saved for 'fastdrop predict'.
@@ -7,6 +7,8 @@ With --data: a network for your file, saved for 'fastdrop predict'.
   FILE.csv  a table of numbers, categories, dates, true and false, the target in the last column
             (or --target); also .csv.gz, and .jsonl with an array or an object in each line.
             What was found in the columns is printed; --columns NAME=KIND decides otherwise.
+  FOLDER    images: a subfolder of pictures for each class (also within train/ and test/), or the
+            files of MNIST or CIFAR. --model decides the network; also for the images of a .npz.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -26,10 +28,12 @@ from typing import TYPE_CHECKING, Any
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
+    from fastdrop.cli.image_task import ImageTask
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
 RUNS_OF_THE_DEMO = 3
+_IMAGE_RATES = ("drop_path", "channel_dropout", "drop_block")
 
 
 def number_list(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
@@ -66,8 +70,15 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     _option(
         data,
         "--data",
-        "table or archive to train on (default: scikit-learn's digits)",
+        "table, archive or folder of images to train on (default: scikit-learn's digits)",
         metavar="FILE",
+    )
+    _option(
+        data,
+        "--size",
+        "bring pictures of a folder to N x N pixels (default: they must have one size)",
+        type=int,
+        metavar="N",
     )
     _option(
         data,
@@ -137,6 +148,14 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
     net = sub.add_argument_group("network")
     _option(
         net,
+        "--model",
+        "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
+        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small) (default: resnet20 "
+        "for a folder, otherwise mlp)",
+        metavar="NAME",
+    )
+    _option(
+        net,
         "--hidden",
         "widths of the hidden layers",
         type=number_list(int),
@@ -146,11 +165,17 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
     _option(
         net,
         "--dropout",
-        "one rate for all hidden layers, or the rates of the input and of each hidden layer",
+        "one rate for all hidden layers, or the rates of the input and of each hidden layer "
+        "(default: 0.5, or that of the network for images)",
         type=number_list(float),
-        default="0.5",
         metavar="P or P,P,P",
     )
+    for flag, about in (
+        ("--drop-path", "stochastic depth of a network for images with residual blocks"),
+        ("--channel-dropout", "rate of the dropout of whole channels in residual blocks"),
+        ("--drop-block", "rate of DropBlock in the last residual blocks"),
+    ):
+        _option(net, flag, about, type=float, metavar="P")
     _option(
         net,
         "--activation",
@@ -213,6 +238,15 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     _option(
         learn, "--clip-norm", "upper limit of the norm of the gradient", type=float, metavar="C"
     )
+    _option(
+        learn,
+        "--augment",
+        "change training images at random: crop, flip, resized_crop, color, cutout, erase, mixup, "
+        "cutmix, with commas between them; a number may follow, such as crop=4 (pixels)",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="A,A",
+    )
     _option(learn, "--mixup", "alpha of mixup; 0 for none", type=float, default=0.0, metavar="A")
     _option(
         learn,
@@ -243,7 +277,13 @@ def _add_output_options(sub: argparse.ArgumentParser) -> None:
     _option(
         out,
         "--plot",
-        "picture of the training curves (default: the model's name with .png)",
+        "picture of the training curves (default: the model's name with .png; for images none)",
+        metavar="FILE",
+    )
+    _option(
+        out,
+        "--plot-uncertain",
+        "picture of the test images of which the network is least certain",
         metavar="FILE",
     )
     _option(out, "--compare", "also train without dropout", action="store_true")
@@ -264,30 +304,34 @@ def _add_output_options(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
-    from fastdrop.cli.training_task import digits_task, file_task
+    from fastdrop.cli.image_task import image_task, is_image_task
+    from fastdrop.cli.training_task import TrainingTask, digits_task, file_task
 
-    demo = options.data is None
+    images = is_image_task(options)
+    demo = options.data is None and not images
     options.compare |= demo
-    _check_options(options)
-    rates = options.dropout[0] if len(options.dropout) == 1 else options.dropout
+    _check_options(options, images)
+    rates: Any = options.dropout
+    if rates is not None and len(rates) == 1:
+        rates = rates[0]
     manual_seed(options.seed)
-    task = digits_task() if demo else file_task(options)
+    task: TrainingTask | ImageTask
+    task = image_task(options) if images else digits_task() if demo else file_task(options)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
-    plot = options.plot or f"{os.path.splitext(out)[0]}.png"
+    plot = options.plot or (None if images else f"{os.path.splitext(out)[0]}.png")
     _check_paths(options, out, plot)
     count = RUNS_OF_THE_DEMO if demo else 1
-    variants = [(f"dropout {', '.join(f'{p:g}' for p in options.dropout)}", rates)]
+    variants = [(_variant(options), rates)]
     if options.compare:
         variants.insert(0, ("without dropout", 0.0))
     # Build each network once, so that a wrong option is reported before the first run.
     for _, dropout in variants:
         task.network(dropout, options)
-    sizes = "-".join(map(str, [task.preparation.features, *options.hidden, task.outputs]))
     print(
         f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, "
-        f"network {sizes}",
+        f"{task.describe(options)}",
         flush=True,
     )
     errors: dict[str, list[float]] = {name: [] for name, _ in variants}
@@ -309,13 +353,41 @@ def run(options: argparse.Namespace) -> int:
     _print_errors(errors, task)
     io.save(kept, out, info=task.preparation.to_dict())
     print(f"\nmodel ({variants[-1][0]}): {out}")
-    _show_curves(histories, plot, "test" if options.validation is None else "validation")
-    _print_next_steps(out, demo, with_dropout=any(module.n_sites for module in kept.modules()))
+    if plot is not None:
+        _show_curves(histories, plot, "test" if options.validation is None else "validation")
+    if options.plot_uncertain is not None and not isinstance(task, TrainingTask):
+        task.draw_uncertain(kept, options.plot_uncertain)
+        print(f"most uncertain test images: {options.plot_uncertain}")
+    with_dropout = any(module.n_sites for module in kept.modules())
+    _print_next_steps(out, demo, with_dropout, images)
     return 0
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _variant(options: argparse.Namespace) -> str:
+    """The rates of the options in words."""
+    given = [("dropout", options.dropout)] + [
+        (name.replace("_", " "), [getattr(options, name)])
+        for name in _IMAGE_RATES
+        if getattr(options, name) is not None
+    ]
+    found = [f"{name} {', '.join(f'{p:g}' for p in rates)}" for name, rates in given if rates]
+    return ", ".join(found) or options.model or "network"
+
+
+def _check_options(options: argparse.Namespace, images: bool) -> None:
     """Check combinations of options, and fill in a default that follows from another option."""
+    from fastdrop.cli.image_task import MODELS
+
+    if options.model not in (None, "mlp", *MODELS):
+        raise ValueError(f"--model must be one of mlp, {', '.join(MODELS)}, got {options.model!r}")
+    if not images:
+        for name in (*_IMAGE_RATES, "size", "augment", "plot_uncertain"):
+            if getattr(options, name) not in (None, []):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for images: give --data FOLDER, or --model"
+                )
+        if options.dropout is None:
+            options.dropout = [0.5]
     if options.compare and options.checkpoint:
         raise ValueError("--checkpoint is for a single run: give --data, and leave out --compare")
     if options.resume and not options.checkpoint:
@@ -330,18 +402,27 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--validation must be between 0 and 1, got {options.validation}")
 
 
-def _check_paths(options: argparse.Namespace, out: str, plot: str) -> None:
+def _check_paths(options: argparse.Namespace, out: str, plot: str | None) -> None:
     """Check the names of all files before the training, not after."""
     from fastdrop._utils import atomic_write as files
     from fastdrop._utils import plotting
 
     files.apart(
-        {"--data": options.data, "--out": out, "--plot": plot, "--checkpoint": options.checkpoint}
+        {
+            "--data": options.data,
+            "--out": out,
+            "--plot": plot,
+            "--plot-uncertain": options.plot_uncertain,
+            "--checkpoint": options.checkpoint,
+        }
     )
-    with suppress(ImportError):  # without matplotlib there is no picture
-        plotting.check_ending(plot, "--plot")
-    for path in (out, plot, options.checkpoint):
-        folder = os.path.dirname(path or "") or "."
+    if plot is not None:
+        with suppress(ImportError):  # without matplotlib there is no picture
+            plotting.check_ending(plot, "--plot")
+    if options.plot_uncertain is not None:
+        plotting.check_ending(options.plot_uncertain, "--plot-uncertain")
+    for path in filter(None, (out, plot, options.plot_uncertain, options.checkpoint)):
+        folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise ValueError(
                 f"there is no folder {folder!r} to write {os.path.basename(path)!r} to"
@@ -351,7 +432,7 @@ def _check_paths(options: argparse.Namespace, out: str, plot: str) -> None:
 # ---- output ----
 
 
-def _print_errors(errors: dict[str, list[float]], task: TrainingTask) -> None:
+def _print_errors(errors: dict[str, list[float]], task: TrainingTask | ImageTask) -> None:
     classes = task.preparation.classes is not None
     runs = len(next(iter(errors.values())))
     title = "test error" if classes else "test error (root mean square)"
@@ -383,7 +464,13 @@ def _show_curves(histories: dict[str, History], path: str, held_out: str) -> Non
                 print(f"    epoch {i + 1}  {format_figures(figures)}")
 
 
-def _print_next_steps(out: str, demo: bool, with_dropout: bool) -> None:
+def _print_next_steps(out: str, demo: bool, with_dropout: bool, images: bool) -> None:
+    if images:
+        print("\nNext steps")
+        print(f"  fastdrop predict {out} IMAGE.png      # several, a folder, or a .npy array")
+        if with_dropout:
+            print(f"  fastdrop predict {out} IMAGE.png --mc 50      # with its uncertainty")
+        return
     rows = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
     print("\nNext steps")
     print(f"  fastdrop predict {out} FILE.csv      # {rows}; also .jsonl, .npy, .npz or -")

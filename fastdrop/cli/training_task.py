@@ -56,6 +56,11 @@ class TrainingTask:
         """Number of the network's outputs."""
         return 1 if self.preparation.classes is None else len(self.preparation.classes)
 
+    def describe(self, options: argparse.Namespace) -> str:
+        """The widths of the network's layers."""
+        sizes = [self.preparation.features, *options.hidden, self.outputs]
+        return f"network {'-'.join(map(str, sizes))}"
+
     def network(
         self, dropout: float | Sequence[float], options: argparse.Namespace
     ) -> nn.Sequential:
@@ -74,7 +79,7 @@ class TrainingTask:
         """Train a network from this seed."""
         manual_seed(seed)
         model = self.network(dropout, options)
-        optimizer = _optimizer(model, options)
+        optimizer = optimizer_of(model, options)
         rows = len(self.train) - round((options.validation or 0) * len(self.train))
         steps = -(-rows // max(options.batch_size, 1))
         loss = None
@@ -202,7 +207,8 @@ def _column_kinds(items: Sequence[str]) -> dict[int | str, str]:
     return kinds
 
 
-def _optimizer(model: nn.Module, options: argparse.Namespace) -> Any:
+def optimizer_of(model: nn.Module, options: argparse.Namespace) -> Any:
+    """The optimiser that the options name."""
     kind, rate = _OPTIMIZERS[options.optimizer]
     keywords = {
         "lr": rate if options.lr is None else options.lr,

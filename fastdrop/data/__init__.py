@@ -1,13 +1,52 @@
-"""Data sets in memory, reproducible batches and splits, standardisation, and readers of files.
+"""Data sets, reproducible batches and splits, augmentation, standardisation, and readers of files.
 
-The order of shuffled batches and the split follow from `fastdrop.manual_seed` (its generators
-"shuffle" and "split").
+The order of shuffled batches, the split and the augmentation follow from `fastdrop.manual_seed`.
 """
 
+from fastdrop.data import transforms
 from fastdrop.data.batches import Batches, batches
 from fastdrop.data.dataset import Dataset, split
+from fastdrop.data.loader import DataLoader, default_collate
+from fastdrop.data.readers.cifar import read_cifar
 from fastdrop.data.readers.csv import load_csv
+from fastdrop.data.readers.idx import read_idx
+from fastdrop.data.readers.image_folder import ImageFolder
+from fastdrop.data.readers.images import as_images, load_images
 from fastdrop.data.readers.npz import load_npz
+from fastdrop.data.readers.pictures import read_image
+from fastdrop.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+)
 from fastdrop.data.standardize import Standardizer
+from fastdrop.data.subsets import Subset, TensorDataset, random_split
 
-__all__ = ["Batches", "Dataset", "Standardizer", "batches", "load_csv", "load_npz", "split"]
+__all__ = [
+    "BatchSampler",
+    "Batches",
+    "DataLoader",
+    "Dataset",
+    "ImageFolder",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Standardizer",
+    "Subset",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "as_images",
+    "batches",
+    "default_collate",
+    "load_csv",
+    "load_images",
+    "load_npz",
+    "random_split",
+    "read_cifar",
+    "read_idx",
+    "read_image",
+    "split",
+    "transforms",
+]

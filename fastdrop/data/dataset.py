@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.validation import finite_array
+from fastdrop.data.subsets import take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,6 +104,26 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __getitem__(self, index: int) -> Any:
+        parts = [part for part in (self.x, self.y, self.sample_weight) if part is not None]
+        return tuple(part[index] for part in parts) if len(parts) > 1 else self.x[index]
+
+    def gather(self, rows: Any) -> Any:
+        """The samples with these numbers as one batch, for a `DataLoader`.
+
+        Parameters
+        ----------
+        rows : int array (n,)
+
+        Returns
+        -------
+        array, or tuple of arrays
+            The rows of x, and of y and the weights if there are any.
+        """
+        parts = [part for part in (self.x, self.y, self.sample_weight) if part is not None]
+        taken = tuple(take_rows(part, np.asarray(rows, np.int64)) for part in parts)
+        return taken if len(taken) > 1 else taken[0]
 
     def __repr__(self) -> str:
         target = "no targets" if self.y is None else f"{self.y.dtype} targets {self.y.shape}"

@@ -65,6 +65,11 @@ class Preparation:
         self.classes = classes
         self.target = target
 
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of a sample as the model takes it."""
+        return (self.features,)
+
     @classmethod
     def fit(cls, train: Dataset, standardize: bool | None = None) -> Preparation:
         """Derive it from training data.
@@ -314,6 +319,17 @@ class Preparation:
             raise TypeError(f"origin must be a dict, got {check.describe(origin)}")
         if origin is not None and origin["kind"] == "csv":
             check_columns(origin, features)
+        if origin is not None and origin["kind"] == "images":
+            # Imported here: the module needs this one.
+            from fastdrop.data.image_preprocessing import ImagePreparation
+
+            found = ImagePreparation.of_origin(origin, classes)
+            if found.features != features or inputs is not None or target is not None:
+                raise ValueError(
+                    f"images of shape {found.shape} have {found.features} numbers and no "
+                    f"standardisation beside their own, got {features}"
+                )
+            return found
         return cls(features, origin, inputs, classes, target)
 
 

@@ -121,7 +121,7 @@ def _predictor(model: nn.Module, info: Any, path: str) -> Predictor:
         wanted = max(1, preparation.target.mean.size)
     elif preparation.classes is not None:
         wanted = len(preparation.classes)
-    example = np.zeros((1, preparation.features), np.float32)
+    example = np.zeros((1, *preparation.example_shape), np.float32)
     try:
         shape = predict(model, example).shape[1:]
     except (TypeError, ValueError) as error:

@@ -40,6 +40,9 @@ class Predictor:
     - a dict of single values, or a list of dicts: one row for each dict,
     - a `Dataset`: its samples are encoded already.
 
+    A model of images takes images instead: arrays (N, C, H, W), (N, H, W, C) or (N, H, W) of uint8,
+    or of floats from 0 to 1; or the path of a picture, or a list of paths.
+
     Parameters
     ----------
     model : Module
@@ -268,6 +271,10 @@ class Predictor:
     def __repr__(self) -> str:
         names = self.feature_names
         takes = f"{self.preparation.features} numbers" if names is None else ", ".join(names)
+        shape = self.preparation.example_shape
+        if len(shape) == 3:
+            kind = "gray" if shape[0] == 1 else "colour"
+            takes = f"{kind} images of {shape[1]} x {shape[2]} pixels"
         gives = "raw outputs"
         if self.classes is not None:
             gives = f"one of the classes {', '.join(map(str, self.classes))}"

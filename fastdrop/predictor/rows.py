@@ -40,6 +40,10 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
         The rows lack a column, have another number of columns, or hold a value that the training
         data do not allow. The message names row and column.
     """
+    if (preparation.origin or {}).get("kind") == "images":
+        if isinstance(rows, (Dataset, Tensor)):
+            rows = rows.x if isinstance(rows, Dataset) else rows.data
+        return preparation.samples(rows)
     if isinstance(rows, Dataset):
         _check_encoding(rows.origin, preparation.origin)
         return preparation.samples(rows.x)

@@ -19,7 +19,11 @@ DEFAULT_BATCH_SIZE = 128
 
 
 def batch_size_for(
-    model: nn.Module, x: npt.NDArray[Any], batch_size: int | None, drop_last: bool
+    model: nn.Module,
+    rows: int,
+    sample: npt.NDArray[Any],
+    batch_size: int | None,
+    drop_last: bool,
 ) -> int:
     """The batch size of a run: `batch_size`, or the default one for None.
 
@@ -28,8 +32,10 @@ def batch_size_for(
     Parameters
     ----------
     model : Module
-    x : float32 array (N, ...)
-        The training samples.
+    rows : int
+        Number of the training samples.
+    sample : float32 array (1, ...)
+        One of them.
     batch_size : int or None
     drop_last : bool
 
@@ -40,15 +46,15 @@ def batch_size_for(
         channel then, which has no variance.
     """
     size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
-    if not _has_batch_of_one(len(x), size, drop_last) or not _needs_two_samples(model, x[:1]):
+    if not _has_batch_of_one(rows, size, drop_last) or not _needs_two_samples(model, sample):
         return size
     if batch_size is None:
         for smaller in range(size - 1, 1, -1):
-            if not _has_batch_of_one(len(x), smaller, drop_last):
+            if not _has_batch_of_one(rows, smaller, drop_last):
                 return smaller
     raise ValueError(
         f"batch_size must not leave a batch of one sample for a model with batch norm, got "
-        f"batch_size={size} for {len(x)} samples: choose another batch_size, or drop_last=True"
+        f"batch_size={size} for {rows} samples: choose another batch_size, or drop_last=True"
     )
 
 

@@ -10,13 +10,14 @@ from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import fits_float32
 from fastdrop.autograd.grad_mode import no_grad
-from fastdrop.data.dataset import as_dataset
+from fastdrop.data.dataset import Dataset
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 from fastdrop.train.objective import Objective
+from fastdrop.train.options import as_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.data.dataset import Dataset
+    from fastdrop.data.loader import DataLoader
     from fastdrop.train.objective import Metric
 
 __all__ = ["evaluate"]
@@ -31,7 +33,7 @@ __all__ = ["evaluate"]
 
 def evaluate(
     model: nn.Module,
-    data: Dataset | tuple[ArrayLike, ArrayLike],
+    data: Dataset | DataLoader | tuple[ArrayLike, ArrayLike],
     *,
     loss: str | Callable[..., Tensor] | None = None,
     metrics: Mapping[str, Metric] | None = None,
@@ -44,7 +46,7 @@ def evaluate(
     ----------
     model : Module
         Its mode is the same afterwards as before.
-    data : Dataset, or pair (x, y) of arrays
+    data : Dataset, pair (x, y) of arrays, or DataLoader
         x has shape (N, ...), y holds class numbers (N,) or real targets (N,) or (N, k).
     loss : str or function (output, target) -> Tensor, optional
         As for `fit`. Its mean over each batch is averaged over all samples.
@@ -76,12 +78,11 @@ def evaluate(
     >>> list(figures)
     ['loss', 'accuracy']
     """
-    data = as_dataset(data, sample_weight=sample_weight)
-    return evaluate_arrays(
+    found = as_data(data, "data", sample_weight)
+    return evaluate_batches(
         checked_module(model, "model"),
-        model_arrays(data),
-        Objective(loss, data, metrics),
-        check.integer(batch_size, "batch_size", 1),
+        validation_batches(found, check.integer(batch_size, "batch_size", 1))(),
+        Objective(loss, found, metrics),
     )
 
 
@@ -135,29 +136,48 @@ def normalized_weights(sample_weight: npt.NDArray[Any]) -> npt.NDArray[np.float3
     return check.floats(sample_weight / mean, "sample_weight")
 
 
-def evaluate_arrays(
-    model: nn.Module, arrays: ModelArrays, objective: Objective, batch_size: int
+def validation_batches(
+    data: Dataset | DataLoader, batch_size: int
+) -> Callable[[], Iterator[tuple[Any, ...]]]:
+    """A function that begins a loop over the batches (x, y) or (x, y, weights) of the data.
+
+    A loader gives its epoch 0 each time, so that a transform with random parts is the same.
+    """
+    if not isinstance(data, Dataset):
+        return lambda: data.batches_of(0)
+    arrays = [part for part in model_arrays(data) if part is not None]
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        for i in range(0, len(arrays[0]), batch_size):
+            yield tuple(part[i : i + batch_size] for part in arrays)
+
+    return batches
+
+
+def evaluate_batches(
+    model: nn.Module, batches: Iterator[tuple[Any, ...]], objective: Objective
 ) -> dict[str, float]:
-    """`evaluate` with checked arguments."""
-    x, y, weights = arrays
-    total = score = 0.0
+    """`evaluate` of batches (x, y) or (x, y, weights)."""
+    total = score = weights = 0.0
     count: float = 0
-    outputs = []
+    row = 0
+    outputs, targets = [], []
     with evaluating(model), no_grad():
-        for i in range(0, len(x), batch_size):
-            target = y[i : i + batch_size]
-            with random.batch_of_rows(model, i, len(target)):
-                output = model(x[i : i + batch_size])
-            weight = None if weights is None else weights[i : i + batch_size]
+        for x, target, *rest in batches:
+            weight = rest[0] if rest else None
+            with random.batch_of_rows(model, row, len(target)):
+                output = model(x)
+            row += len(target)
             total += objective(output, target, weight).item() * len(target)
+            weights += len(target) if weight is None else float(weight.sum(dtype=np.float64))
             batch_score, batch_count = objective.score(output, target, weight)
             score, count = score + batch_score, count + batch_count
             if objective.metrics:
                 outputs.append(output._array)
-    rows = len(x) if weights is None else weights.sum(dtype=np.float64)
-    figures = objective.figures(total, rows, score, count)
+                targets.append(target)
+    figures = objective.figures(total, weights, score, count)
     if objective.metrics:
-        all_outputs = np.concatenate(outputs)
+        all_outputs, y = np.concatenate(outputs), np.concatenate(targets)
         figures |= {
             name: float(metric(all_outputs, y)) for name, metric in objective.metrics.items()
         }

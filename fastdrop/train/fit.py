@@ -6,12 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fastdrop import optim
-from fastdrop.data.dataset import as_dataset
 from fastdrop.nn.module import checked_module
 from fastdrop.train.history import History
 from fastdrop.train.loop import TrainingRun
 from fastdrop.train.objective import Objective
-from fastdrop.train.options import FitOptions, as_early_stopping, as_validation
+from fastdrop.train.options import FitOptions, as_data, as_early_stopping, as_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, PathLike
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.data.dataset import Dataset
+    from fastdrop.data.loader import DataLoader
     from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
     from fastdrop.train.callbacks import EarlyStopping, Epoch
     from fastdrop.train.objective import Metric
@@ -29,13 +29,13 @@ __all__ = ["fit"]
 
 def fit(
     model: nn.Module,
-    data: Dataset | tuple[ArrayLike, ArrayLike],
+    data: Dataset | DataLoader | tuple[ArrayLike, ArrayLike],
     *,
     loss: str | Callable[..., Tensor] | None = None,
     optimizer: optim.Optimizer | None = None,
     epochs: int = 10,
     batch_size: int | None = None,
-    validation: Dataset | tuple[ArrayLike, ArrayLike] | float | None = None,
+    validation: Dataset | DataLoader | tuple[ArrayLike, ArrayLike] | float | None = None,
     scheduler: LRScheduler | ReduceLROnPlateau | None = None,
     scheduler_every: str = "epoch",
     early_stopping: int | EarlyStopping | None = None,
@@ -63,9 +63,10 @@ def fit(
     ----------
     model : Module
         The model. It is trained in place.
-    data : Dataset, or pair (x, y) of arrays
+    data : Dataset, pair (x, y) of arrays, or DataLoader
         x has shape (N, ...) and is converted to float32. y holds class numbers (int, shape (N,))
-        or real targets (shape (N,) or (N, k)).
+        or real targets (shape (N,) or (N, k)). A `fastdrop.data.DataLoader` gives batches (x, y),
+        or (x, y, weights); batch_size, shuffle, drop_last and mixup are then the loader's affair.
     loss : str or function (output, target) -> Tensor, optional
         "cross_entropy" (default for class numbers), "mse" (default for real targets), "nll", "l1",
         "huber", "bce_with_logits"; or any function, such as
@@ -77,7 +78,7 @@ def fit(
     batch_size : int, optional
         Samples in one step, at least 1. Default 128, or a little less where 128 would leave a last
         batch of one sample for a model with batch norm.
-    validation : Dataset, pair (x, y), or float, optional
+    validation : Dataset, pair (x, y), DataLoader, or float, optional
         Data to evaluate after each epoch. A number in (0, 1) sets this fraction of `data` aside.
     scheduler : learning rate scheduler, optional
         It must have been made for `optimizer`. ReduceLROnPlateau gets the validation loss, or the
@@ -164,7 +165,7 @@ def fit(
     ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'lr', 'time']
     """
     checked_module(model, "model")
-    dataset = as_dataset(data, sample_weight=sample_weight)
+    dataset = as_data(data, "data", sample_weight)
     options = FitOptions(
         model=model,
         data=dataset,

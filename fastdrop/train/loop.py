@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import nn, random
-from fastdrop.data import Batches
 from fastdrop.data.dataset import Dataset
+from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
 from fastdrop.train.batch_of_one import batch_size_for
 from fastdrop.train.callbacks import EarlyStopping, Epoch
-from fastdrop.train.evaluate import ModelArrays, evaluate_arrays, model_arrays, normalized_weights
+from fastdrop.train.evaluate import (
+    evaluate_batches,
+    model_arrays,
+    normalized_weights,
+    validation_batches,
+)
 from fastdrop.train.mixup import mix_inputs, mix_targets
 from fastdrop.train.progress import Progress
 from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run, set_start
+from fastdrop.train.steps import ArraySteps, LoaderSteps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -58,20 +64,10 @@ class TrainingRun:
             if content is not None:  # so that the same validation data are set aside
                 set_start(content, options.checkpoint)
             self.start = random.get_state()
-            data, self.validation = self._split_data()
-            weights = data.sample_weight
-            x, y, _ = model_arrays(data)
-            size = batch_size_for(self.model, x, options.batch_size, options.drop_last)
-            self.batches = Batches(
-                x,
-                y,
-                size,
-                shuffle=options.shuffle,
-                drop_last=options.drop_last,
-                reuse=True,
-                weights=None if weights is None else normalized_weights(weights),
+            self.batches = self._make_steps()
+            self.state = RunState(
+                first_epoch=0 if isinstance(options.data, Dataset) else options.data.epoch
             )
-            self.state = RunState()
             if content is not None:
                 self.state = resume_run(content, options, self.batches)
             self.saved_at = self.state.total_steps
@@ -79,14 +75,28 @@ class TrainingRun:
             random.restore_run(run, before)
             raise
 
-    def _split_data(self) -> tuple[Dataset, ModelArrays | None]:
-        """The training data, and the arrays of the validation data or None."""
-        data, validation = self.options.data, self.options.validation
-        if validation is None:
-            return data, None
-        if not isinstance(validation, Dataset):  # a fraction
+    def _make_steps(self) -> ArraySteps | LoaderSteps:
+        """The training batches; sets the validation data aside."""
+        options, validation = self.options, self.options.validation
+        data = options.data
+        if isinstance(validation, (int, float)) and isinstance(data, Dataset):  # a fraction
             data, validation = data.split(validation)
-        return data, model_arrays(validation)
+        self.validation = None
+        if isinstance(validation, (Dataset, DataLoader)):
+            self.validation = validation_batches(validation, VALIDATION_BATCH)
+        if isinstance(data, DataLoader):
+            return LoaderSteps(data, self.model)
+        weights = data.sample_weight
+        x, y, _ = model_arrays(data)
+        return ArraySteps(
+            x,
+            y,
+            batch_size_for(self.model, len(x), x[:1], options.batch_size, options.drop_last),
+            shuffle=options.shuffle,
+            drop_last=options.drop_last,
+            reuse=True,
+            weights=None if weights is None else normalized_weights(weights),
+        )
 
     def run(self) -> History:
         """Train until the last epoch, or until the run is stopped.
@@ -140,7 +150,7 @@ class TrainingRun:
         """The remaining steps of the epoch; returns the seconds that they took."""
         state, every = self.state, self.options.checkpoint_every
         steps, started = len(self.batches), time.perf_counter()
-        for batch in self.batches.epoch(state.order, state.step):
+        for batch in self.batches.steps(state):
             self._run_step(*batch)
             state.step += 1
             state.total_steps += 1
@@ -157,7 +167,7 @@ class TrainingRun:
         """The entries of the history for the epoch that has just ended."""
         figures = self.objective.figures(*self.state.sums)
         if self.validation is not None:
-            found = evaluate_arrays(self.model, self.validation, self.objective, VALIDATION_BATCH)
+            found = evaluate_batches(self.model, self.validation(), self.objective)
             figures |= {f"val_{name}": value for name, value in found.items()}
         return figures | {"lr": float(self.optimizer.param_groups[0]["lr"]), "time": seconds}
 

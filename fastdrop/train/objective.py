@@ -11,6 +11,7 @@ from fastdrop import functional, nn
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
+from fastdrop.data.loader import DataLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ class Objective:
     ----------
     loss : str, function or None
         See `fastdrop.fit`.
-    data : Dataset
+    data : Dataset or DataLoader
         Its targets decide the default loss and the figure.
     metrics : dict of str to function, or None
         Additional figures of an evaluation.
@@ -58,15 +59,16 @@ class Objective:
     def __init__(
         self,
         loss: str | Callable[..., Tensor] | None,
-        data: Dataset,
+        data: Dataset | DataLoader,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
+        classes = has_class_numbers(data)
         if loss is None:
-            loss = "cross_entropy" if data.is_classification else "mse"
+            loss = "cross_entropy" if classes else "mse"
         if not callable(loss):
             loss = LOSSES[check.choice(loss, "loss", LOSSES)]
         self.loss: Callable[..., Tensor] = loss
-        self.class_numbers: bool = data.is_classification
+        self.class_numbers = classes
         self.binary = not self.class_numbers and (
             loss is LOSSES["bce_with_logits"] or isinstance(loss, nn.BCEWithLogitsLoss)
         )
@@ -143,7 +145,8 @@ class Objective:
             if out.ndim != 2:
                 return 0.0, 0
             values: npt.NDArray[Any] = out.argmax(1) == (
-                target if self.class_numbers else target.argmax(1)
+                # A transform such as MixUp makes distributions of class numbers.
+                target if target.ndim == 1 else target.argmax(1)
             )
         elif out.shape != target.shape:
             return 0.0, 0
@@ -168,3 +171,11 @@ class Objective:
             mean = score / count
             figures[self.name] = mean if self.name == "accuracy" else math.sqrt(mean)
         return figures
+
+
+def has_class_numbers(data: Dataset | DataLoader) -> bool:
+    """Whether the targets are class numbers; those of a loader before its transform."""
+    if isinstance(data, Dataset):
+        return data.is_classification
+    sample = data.first_sample(transformed=False)
+    return np.asarray(sample[1]).dtype.kind in "iu"

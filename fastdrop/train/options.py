@@ -10,9 +10,10 @@ from typing import Any
 from fastdrop import nn, optim
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset, as_dataset
+from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from fastdrop.train.callbacks import EarlyStopping, Epoch
-from fastdrop.train.objective import Objective
+from fastdrop.train.objective import Objective, has_class_numbers
 
 
 def as_early_stopping(value: EarlyStopping | int | None) -> EarlyStopping | None:
@@ -22,10 +23,32 @@ def as_early_stopping(value: EarlyStopping | int | None) -> EarlyStopping | None
     return EarlyStopping(check.integer(value, "early_stopping", 1))
 
 
-def as_validation(value: Any) -> Dataset | float | None:
-    """A pair of arrays as a Dataset; a Dataset, a number and None stay as they are."""
+def as_data(data: Any, name: str, sample_weight: Any = None) -> Dataset | DataLoader:
+    """A DataLoader of batches (x, y), or a non-empty Dataset with targets.
+
+    `name` is the argument's name in error messages.
+    """
+    if not isinstance(data, DataLoader):
+        return as_dataset(data, name, sample_weight)
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight must be None for a DataLoader, whose batches may have weights as their "
+            "third part"
+        )
+    if not len(data):
+        raise ValueError(f"{name} must give at least one batch, got none")
+    sample = data.first_sample(transformed=False)
+    if not isinstance(sample, (tuple, list)) or len(sample) not in (2, 3):
+        raise ValueError(
+            f"{name} must give batches (x, y) or (x, y, weights), got {check.describe(sample)}"
+        )
+    return data
+
+
+def as_validation(value: Any) -> Dataset | DataLoader | float | None:
+    """A pair of arrays as a Dataset; a data set, a loader, a number and None stay as they are."""
     is_number = isinstance(value, Real)
-    return value if value is None or is_number else as_dataset(value, "validation")
+    return value if value is None or is_number else as_data(value, "validation")
 
 
 @dataclass(kw_only=True)
@@ -39,12 +62,12 @@ class FitOptions:
     """
 
     model: nn.Module
-    data: Dataset
+    data: Dataset | DataLoader
     objective: Objective
     optimizer: optim.Optimizer
     epochs: int
     batch_size: int | None
-    validation: Dataset | float | None
+    validation: Dataset | DataLoader | float | None
     scheduler: LRScheduler | ReduceLROnPlateau | None
     scheduler_every: str
     early_stopping: EarlyStopping | None
@@ -71,7 +94,9 @@ class FitOptions:
             if getattr(self, name) is not None:
                 setattr(self, name, check.real(getattr(self, name), name, low=0, open_low=True))
         self.mixup = check.real(self.mixup, "mixup", low=0)
-        if self.mixup and self.data.sample_weight is not None:
+        if isinstance(self.data, DataLoader):
+            self._check_loader()
+        elif self.mixup and self.data.sample_weight is not None:
             raise ValueError(
                 "mixup must be 0 together with sample_weight, because a mixed sample has no "
                 f"weight of its own, got {self.mixup:g}"
@@ -84,6 +109,24 @@ class FitOptions:
             self.checkpoint_every = check.integer(self.checkpoint_every, "checkpoint_every", 1)
         if not all(map(callable, self.callbacks)):
             raise TypeError(f"callbacks must be functions, got {check.describe(self.callbacks)}")
+
+    def _check_loader(self) -> None:
+        """Options that belong to the loader, or need arrays."""
+        for name, wrong in (
+            ("batch_size", self.batch_size is not None),
+            ("drop_last", self.drop_last),
+            ("mixup", self.mixup != 0),
+        ):
+            if wrong:
+                raise ValueError(
+                    f"{name} must be left out for a DataLoader, which has it itself "
+                    "(mixup: fastdrop.data.transforms.MixUp)"
+                )
+        if isinstance(self.validation, Real):
+            raise ValueError(
+                "validation must be data for a DataLoader, not a fraction: set a part aside with "
+                f"fastdrop.data.random_split, got {self.validation}"
+            )
 
     def _check_scheduler(self) -> None:
         scheduler = self.scheduler
@@ -107,8 +150,8 @@ class FitOptions:
             if self.early_stopping is not None:
                 raise ValueError("early_stopping needs validation data, got validation=None")
         elif (
-            isinstance(self.validation, Dataset)  # Dataset.split checks a number
-            and self.validation.is_classification != self.data.is_classification
+            isinstance(self.validation, (Dataset, DataLoader))  # Dataset.split checks a number
+            and has_class_numbers(self.validation) != has_class_numbers(self.data)
         ):
             raise ValueError(
                 "validation must have the same kind of targets as data: class numbers, or real "

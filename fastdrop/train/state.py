@@ -14,10 +14,14 @@ from fastdrop.io.checkpoint import read_checkpoint, restore, save_checkpoint
 from fastdrop.train.history import History
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import numpy.typing as npt
 
-    from fastdrop.data import Batches
     from fastdrop.train.options import FitOptions
+    from fastdrop.train.steps import ArraySteps, LoaderSteps
+
+    Steps: TypeAlias = ArraySteps | LoaderSteps
 
 
 @dataclass
@@ -31,6 +35,8 @@ class RunState:
     ----------
     epoch, step, total_steps : int
         Completed epochs; completed steps of the current epoch; completed steps of all epochs.
+    first_epoch : int
+        The number that the first epoch of the run has for its DataLoader.
     order : int array (N,) or None
         The order of the samples in the current epoch; None is their order in the data.
     sums : list
@@ -49,6 +55,7 @@ class RunState:
     epoch: int = 0
     step: int = 0
     total_steps: int = 0
+    first_epoch: int = 0
     order: npt.NDArray[np.int64] | None = None
     sums: list[float] = field(default_factory=lambda: [0.0, 0, 0.0, 0])
     best: float | None = None
@@ -62,6 +69,7 @@ class RunState:
             "epoch": self.epoch,
             "step": self.step,
             "total_steps": self.total_steps,
+            "first_epoch": self.first_epoch,
             "order": self.order if self.step else None,
             "sums": self.sums,
             "best": self.best,
@@ -108,6 +116,7 @@ class RunState:
             epoch,
             step,
             total,
+            check.integer(saved.get("first_epoch", 0), "first_epoch"),
             _checked_order(saved["order"], rows),
             list(sums),
             best,
@@ -165,14 +174,14 @@ def _check_weights(weights: Any, last: Any) -> None:
             )
 
 
-def run_identity(options: FitOptions, batches: Batches) -> dict[str, Any]:
+def run_identity(options: FitOptions, batches: Steps) -> dict[str, Any]:
     """What must be equal in the run that wrote a checkpoint and in the one that resumes from it.
 
     A position in the data and the states of optimizer and scheduler have a meaning only then.
     """
     scheduler = options.scheduler
     return {
-        "rows": len(batches.x),
+        "rows": batches.rows,
         "batch_size": batches.batch_size,
         "drop_last": batches.drop_last,
         "optimizer": type(options.optimizer).__name__,
@@ -223,7 +232,7 @@ def _bad_run(path: str | None, error: Exception) -> ValueError:
     )
 
 
-def resume_run(content: dict[str, Any], options: FitOptions, batches: Batches) -> RunState:
+def resume_run(content: dict[str, Any], options: FitOptions, batches: Steps) -> RunState:
     """Restore model, optimizer, scheduler and random state; returns the state of the run.
 
     Raises
@@ -240,7 +249,7 @@ def resume_run(content: dict[str, Any], options: FitOptions, batches: Batches) -
                 f"this run has {value}"
             )
     try:
-        state = RunState.from_dict(saved, len(batches.x), len(batches))
+        state = RunState.from_dict(saved, batches.rows, len(batches))
         _check_weights(state.best_weights, content["model"])
     except Exception as error:  # the file may hold anything
         raise _bad_run(path, error) from None
@@ -248,7 +257,7 @@ def resume_run(content: dict[str, Any], options: FitOptions, batches: Batches) -
     return state
 
 
-def save_run(options: FitOptions, batches: Batches, state: RunState, start: dict[str, Any]) -> None:
+def save_run(options: FitOptions, batches: Steps, state: RunState, start: dict[str, Any]) -> None:
     """Write the checkpoint of a run, atomically.
 
     `start` is the random state before the validation data were set aside. A run that resumes

@@ -23,6 +23,7 @@ MODULES = {
     "fastdrop.optim.lr_scheduler",
     "fastdrop.kernels",
     "fastdrop.data",
+    "fastdrop.data.transforms",
     "fastdrop.models",
     "fastdrop.schedules",
     "fastdrop.io",

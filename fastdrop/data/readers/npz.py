@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import PathLike
 
-__all__ = ["load_npz", "pixels", "read_npz"]
+__all__ = ["load_npz", "load_pairs", "pixels", "read_npz"]
 
 _BEGIN = 512  # bytes of a file that tell what it is
 _BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")  # of a zip file, of an empty one
@@ -61,6 +61,13 @@ def load_npz(
     >>> train
     Dataset(float32 samples (4, 4), int64 targets (4,))
     """
+    return load_pairs(path, lambda x: pixels(x, flatten), task)
+
+
+def load_pairs(
+    path: PathLike, convert: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], task: str | None = None
+) -> tuple[Dataset, Dataset | None]:
+    """`load_npz` with a conversion of the samples, which gets the array of the file."""
     path = os.fsdecode(path)
     held: list[str] = []
     arrays = read_npz(path, choose=lambda names: _needed(names, held))
@@ -96,7 +103,7 @@ def load_npz(
             x = arrays[x_name]
             labels = None if classes is None else classes.tolist()
             origin = {"kind": "npz", "pixels": x.dtype == np.uint8}
-            parts.append(Dataset(pixels(x, flatten), y, labels, origin))
+            parts.append(Dataset(convert(x), y, labels, origin))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path!r}, {x_name} and {y_name}: {error}") from None
     train = parts[0]
