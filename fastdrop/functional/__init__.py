@@ -11,7 +11,12 @@ from fastdrop.functional.adaptive_pool import (
     adaptive_max_pool3d,
 )
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
-from fastdrop.functional.channel_norm import batch_norm
+from fastdrop.functional.channel_norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    local_response_norm,
+)
 from fastdrop.functional.classification_loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -24,6 +29,7 @@ from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_li
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
+from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
 from fastdrop.functional.linear import linear
 from fastdrop.functional.loss import (
     gaussian_nll_loss,
@@ -68,6 +74,7 @@ from fastdrop.functional.shape import (
     squeeze,
     stack,
     transpose,
+    unflatten,
     unsqueeze,
 )
 from fastdrop.functional.softmax import log_softmax, softmax
@@ -111,6 +118,7 @@ TOP_LEVEL = (
     "sum",
     "tanh",
     "transpose",
+    "unflatten",
     "unsqueeze",
     "var",
 )
@@ -161,12 +169,17 @@ __all__ = [
     "gaussian_nll_loss",
     "gaussian_noise",
     "gelu",
+    "group_norm",
+    "hardsigmoid",
+    "hardswish",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "matmul",
@@ -187,7 +200,9 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "pow",
+    "prelu",
     "relu",
+    "relu6",
     "reshape",
     "rms_norm",
     "selu",
@@ -204,6 +219,7 @@ __all__ = [
     "tanh",
     "token_dropout",
     "transpose",
+    "unflatten",
     "unsqueeze",
     "var",
     "variational_linear",
