@@ -134,6 +134,7 @@ __all__ = [
     "transpose",
     "tune_rates",
     "uncertainty",
+    "unflatten",
     "unsqueeze",
     "var",
 ]
