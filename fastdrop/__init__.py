@@ -138,6 +138,7 @@ __all__ = [
     "transpose",
     "tune_rates",
     "uncertainty",
+    "unflatten",
     "unsqueeze",
     "var",
 ]

@@ -64,6 +64,7 @@ from fastdrop.functional.shape import reshape as reshape
 from fastdrop.functional.shape import squeeze as squeeze
 from fastdrop.functional.shape import stack as stack
 from fastdrop.functional.shape import transpose as transpose
+from fastdrop.functional.shape import unflatten as unflatten
 from fastdrop.functional.shape import unsqueeze as unsqueeze
 from fastdrop.functional.softmax import log_softmax as log_softmax
 from fastdrop.functional.softmax import softmax as softmax

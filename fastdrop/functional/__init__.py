@@ -3,7 +3,12 @@
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
-from fastdrop.functional.channel_norm import batch_norm
+from fastdrop.functional.channel_norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    local_response_norm,
+)
 from fastdrop.functional.classification_loss import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -16,6 +21,7 @@ from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_li
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
+from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
 from fastdrop.functional.linear import linear
 from fastdrop.functional.loss import (
     gaussian_nll_loss,
@@ -62,6 +68,7 @@ from fastdrop.functional.shape import (
     squeeze,
     stack,
     transpose,
+    unflatten,
     unsqueeze,
 )
 from fastdrop.functional.softmax import log_softmax, softmax
@@ -105,6 +112,7 @@ TOP_LEVEL = (
     "sum",
     "tanh",
     "transpose",
+    "unflatten",
     "unsqueeze",
     "var",
 )
@@ -152,11 +160,16 @@ __all__ = [
     "gaussian_nll_loss",
     "gaussian_noise",
     "gelu",
+    "group_norm",
+    "hardsigmoid",
+    "hardswish",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "matmul",
@@ -175,7 +188,9 @@ __all__ = [
     "patch_dropout",
     "permute",
     "pow",
+    "prelu",
     "relu",
+    "relu6",
     "reshape",
     "rms_norm",
     "selu",
@@ -192,6 +207,7 @@ __all__ = [
     "tanh",
     "token_dropout",
     "transpose",
+    "unflatten",
     "unsqueeze",
     "var",
     "variational_linear",

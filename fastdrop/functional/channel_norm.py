@@ -5,12 +5,14 @@ What differs between them is which numbers share their statistics.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import pending_tensor
 from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments
@@ -115,6 +117,210 @@ def batch_norm(
             running = t._to_write("batch normalisation")
             running += rate * (new - running)
     return _pending(x, w, b, norm)
+
+
+@carries
+@quiet
+def group_norm(
+    input: Tensor | ArrayLike,
+    num_groups: int,
+    weight: Tensor | ArrayLike | None = None,
+    bias: Tensor | ArrayLike | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Group normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Mean and biased variance are those of a group of channels of a sample.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C) or (N, C, ...)
+        x. Axis 1 is the channel.
+    num_groups : int, at least 1
+        Divides C. Groups are neighbouring channels.
+    weight : Tensor or array (C,), optional
+        Default: 1.
+    bias : Tensor or array (C,), optional
+        Default: 0.
+    eps : float, default 1e-5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When num_groups does not divide C, the shapes do not match, or eps is negative.
+
+    References
+    ----------
+    Wu, He, "Group normalization", ECCV 2018, arXiv:1803.08494.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.group_norm([[1.0, 3.0, 2.0, 6.0]], 2, eps=0.0).tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+    x = as_tensor(input, "input")
+    if x.ndim < 2:
+        raise ValueError(f"input must have shape (N, C) or (N, C, ...), got {x.shape}")
+    channels, groups = x.shape[1], check.integer(num_groups, "num_groups", 1)
+    if channels % groups:
+        raise ValueError(f"num_groups must divide the {channels} channels of input, got {groups}")
+    w, b = _of_channels(channels, weight=weight, bias=bias)
+    norm, _ = _by_moments(x, x.shape[0], groups, check.real(eps, "eps", low=0.0))
+    return _pending(x, w, b, norm)
+
+
+@carries
+@quiet
+def instance_norm(
+    input: Tensor | ArrayLike,
+    running_mean: Tensor | ArrayLike | None = None,
+    running_var: Tensor | ArrayLike | None = None,
+    weight: Tensor | ArrayLike | None = None,
+    bias: Tensor | ArrayLike | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Instance normalisation: y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Mean and biased variance are those of a channel of a sample, over its positions.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, ...)
+        x. Axis 1 is the channel.
+    running_mean, running_var : Tensor or float32 array (C,), optional
+        With use_input_stats they are moved, in place, towards the mean over the samples of the
+        means and the unbiased variances; without it they are the statistics.
+    weight : Tensor or array (C,), optional
+        Default: 1.
+    bias : Tensor or array (C,), optional
+        Default: 0.
+    use_input_stats : bool, default True
+        Whether the statistics are those of the input.
+    momentum : float, default 0.1
+        running += momentum (new - running).
+    eps : float, default 1e-5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError
+        When an argument has the wrong type, or a running statistic cannot be updated in place.
+    ValueError
+        When the shapes do not match, eps is negative, the statistics of the input are wanted and it
+        has one position, or they are not wanted and running ones are missing.
+
+    References
+    ----------
+    Ulyanov, Vedaldi, Lempitsky, "Instance normalization: the missing ingredient for fast
+    stylization", 2016, arXiv:1607.08022.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.instance_norm([[[1.0, 3.0], [2.0, 6.0]]], eps=0.0).tolist()
+    [[[-1.0, 1.0], [-1.0, 1.0]]]
+    """
+    x = as_tensor(input, "input")
+    if x.ndim < 3:
+        raise ValueError(f"input must have shape (N, C, ...), got {x.shape}")
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ValueError("running_mean and running_var must be given without use_input_stats")
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    samples, channels = x.shape[:2]
+    positions = math.prod(x.shape[2:])
+    w, b, mean_, var_ = _of_channels(
+        channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
+    _check_updatable(running_mean, mean_, "running_mean")
+    _check_updatable(running_var, var_, "running_var")
+    if positions < 2:
+        raise ValueError(f"input must have more than one position, got shape {x.shape}")
+    norm, variance = _by_moments(x, samples, channels, check.real(eps, "eps", low=0.0))
+    if mean_ is not None and var_ is not None and samples:
+        if type(x) is PassTensor:
+            raise CannotCarry("running statistics of the samples")
+        rate = np.float32(momentum)
+        unbiased = variance.mean(0) * np.float32(positions / (positions - 1))
+        for t, new in ((mean_, norm.mean.mean(0)), (var_, unbiased)):
+            running = t._to_write("instance normalisation")
+            running += rate * (new - running)
+    return _pending(x, w, b, norm)
+
+
+@carries
+@quiet
+def local_response_norm(
+    input: Tensor | ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Local response normalisation: y_c = x_c (k + alpha / size * sum_j x_j^2)^(-beta).
+
+    The sum goes over `size` neighbouring channels around c, those that exist.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, ...)
+        x. Axis 1 is the channel.
+    size : int, at least 1
+    alpha, beta, k : float
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When an argument has the wrong type, or the input has fewer than 3 axes.
+
+    References
+    ----------
+    Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+    networks", NeurIPS 2012.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.local_response_norm([[[1.0], [2.0]]], 1, alpha=1.0, beta=1.0).tolist()
+    [[[0.5], [0.4000000059604645]]]
+    """
+    x = as_tensor(input, "input")
+    if x.ndim < 3:
+        raise ValueError(f"input must have shape (N, C, ...), got {x.shape}")
+    size = check.integer(size, "size", 1)
+    factor = np.float32(check.real(alpha, "alpha") / size)
+    power, constant = np.float32(-check.real(beta, "beta")), np.float32(check.real(k, "k"))
+    before, behind, channels = size // 2, (size - 1) // 2, x.shape[1]
+
+    def windows(a: Float32Array, before: int, behind: int) -> Float32Array:
+        """The sums over channels [c - before, c + behind]."""
+        total = a.copy("K")
+        for j in range(1, min(before, channels - 1) + 1):
+            total[:, j:] += a[:, :-j]
+        for j in range(1, min(behind, channels - 1) + 1):
+            total[:, :-j] += a[:, j:]
+        return total
+
+    base = constant + factor * windows(np.square(x._strided), before, behind)
+    scale = np.power(base, power)
+
+    def backward(g: Float32Array, a: Float32Array) -> Any:
+        inner = windows(g * a * scale / base, behind, before)
+        return (g * scale + (2 * power * factor) * a * inner,)
+
+    return record(x._strided * scale, (x,), backward, (x._strided,))
 
 
 def _of_channels(channels: int, **arguments: Any) -> list[Tensor | None]:

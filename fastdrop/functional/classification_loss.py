@@ -108,8 +108,8 @@ def nll_loss(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
     weight: Tensor | ArrayLike | None = None,
-    reduction: str = "mean",
     ignore_index: int = -100,
+    reduction: str = "mean",
 ) -> Tensor:
     """Negative log likelihood of labels: l_i = -weight[t_i] x[i, t_i].
 
@@ -121,10 +121,10 @@ def nll_loss(
         t, class numbers in [0, C), or ignore_index. A Tensor holds them as whole float32 numbers.
     weight : Tensor or array (C,), optional
         The weight of each class. It must not require a gradient.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        The sum of all l divided by the sum of the samples' weights, their sum, or l itself.
     ignore_index : int, default -100
         Samples of this class number are left out: their l, weight and gradient are 0.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        The sum of all l divided by the sum of the samples' weights, their sum, or l itself.
 
     Returns
     -------
@@ -166,9 +166,9 @@ def cross_entropy(
     input: Tensor | ArrayLike,
     target: Tensor | ArrayLike,
     weight: Tensor | ArrayLike | None = None,
+    ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
-    ignore_index: int = -100,
 ) -> Tensor:
     """Cross-entropy of labels or of class probabilities.
 
@@ -184,13 +184,13 @@ def cross_entropy(
         t, class probabilities, which get a gradient if they require one.
     weight : Tensor or array (C,), optional
         The weight of each class. It must not require a gradient.
+    ignore_index : int, default -100
+        Samples of this class number are left out: their l, weight and gradient are 0.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself. With labels and weights, the mean is the sum of
         all l divided by the sum of the samples' weights.
     label_smoothing : float, default 0.0
         s in [0, 1]: t becomes (1 - s) t + s / C.
-    ignore_index : int, default -100
-        Samples of this class number are left out: their l, weight and gradient are 0.
 
     Returns
     -------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import reading_passes
@@ -92,6 +94,50 @@ def flatten(input: Tensor | ArrayLike, start_dim: int = 0, end_dim: int = -1) ->
     merged = int(np.prod(shape[start : end + 1], dtype=np.int64))
     target = (*shape[:start], merged, *shape[end + 1 :])
     if start == 0:
+        return reshape(a, target)
+    with reading_passes():  # each row alone
+        return reshape(a, target)
+
+
+def unflatten(input: Tensor | ArrayLike, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One axis as several.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+    sizes : sequence of int
+        The sizes of the new axes; one may be -1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input, or its length is not the product of the sizes.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.unflatten([[1.0, 2.0, 3.0, 4.0]], 1, (2, -1)).tolist()
+    [[[1.0, 2.0], [3.0, 4.0]]]
+    """
+    a = as_tensor(input, "input")
+    axis = axis_of(dim, a.ndim)
+    new = [check.integer(n, "sizes", -1) for n in sizes]
+    length, known = a.shape[axis], math.prod(n for n in new if n != -1)
+    if new.count(-1) > 1 or (known == 0 and -1 in new) or not new:
+        raise ValueError(f"sizes must be known but for one, got {tuple(sizes)}")
+    new = [length // known if n == -1 else n for n in new]
+    if math.prod(new) != length:
+        raise ValueError(
+            f"sizes must have the product {length}, the length of axis {axis}, got {tuple(sizes)}"
+        )
+    target = (*a.shape[:axis], *new, *a.shape[axis + 1 :])
+    if axis == 0:
         return reshape(a, target)
     with reading_passes():  # each row alone
         return reshape(a, target)

@@ -37,6 +37,7 @@ from fastdrop.functional.shape import (
     reshape,
     squeeze,
     transpose,
+    unflatten,
     unsqueeze,
 )
 from fastdrop.functional.softmax import log_softmax, softmax
@@ -61,6 +62,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "div": div,
     "exp": exp,
     "flatten": flatten,
+    "unflatten": unflatten,
     "log": log,
     "log_softmax": log_softmax,
     "matmul": matmul,

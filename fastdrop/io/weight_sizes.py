@@ -70,6 +70,20 @@ def _layer_norm(arguments: Arguments) -> int:
     return (1 + _on(arguments, "bias")) * _product(arguments, "normalized_shape")
 
 
+def _rms_norm(arguments: Arguments) -> int:
+    on = _on(arguments, "elementwise_affine")
+    return _product(arguments, "normalized_shape") if on else 0
+
+
+def _group_norm(arguments: Arguments) -> int:
+    return 2 * _on(arguments, "affine") * _product(arguments, "num_channels")
+
+
+def _instance_norm(arguments: Arguments) -> int:
+    on = [arguments.get(name) is True for name in ("affine", "track_running_stats")]
+    return 2 * sum(on) * _product(arguments, "num_features")
+
+
 def _batch_norm(arguments: Arguments) -> int:
     arrays = 2 * _on(arguments, "affine") + 2 * _on(arguments, "track_running_stats")
     return arrays * _product(arguments, "num_features")
@@ -123,9 +137,13 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "ConvNeXt": _convnext,
     "DropConnectLinear": _dense,
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
+    "GroupNorm": _group_norm,
+    **{f"InstanceNorm{axes}d": _instance_norm for axes in (1, 2, 3)},
     "LayerNorm": _layer_norm,
     "Linear": _dense,
+    "PReLU": lambda arguments: _product(arguments, "num_parameters"),
     "ResNet": _resnet,
+    "RMSNorm": _rms_norm,
     "SparseLinear": _sparse,
     "TargetedLinear": _dense,
     "VariationalLinear": _variational,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
+from fastdrop.autograd.parameter import Parameter
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -240,3 +243,102 @@ class LogSoftmax(_AlongAxis):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return F.log_softmax(input, self.dim)
+
+
+class ReLU6(_InplaceActivation):
+    """``y = min(max(0, x), 6)``, elementwise.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.ReLU6()([-1.0, 9.0]).tolist()
+    [0.0, 6.0]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.relu6(input)
+
+
+class Hardsigmoid(_InplaceActivation):
+    """``y = min(max(0, x + 3), 6) / 6``, elementwise.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Hardsigmoid()([-4.0, 0.0]).tolist()
+    [0.0, 0.5]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.hardsigmoid(input)
+
+
+class Hardswish(_InplaceActivation):
+    """``y = x min(max(0, x + 3), 6) / 6``, elementwise.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted so that PyTorch code runs; has no effect.
+
+    References
+    ----------
+    Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Hardswish()([0.0, 4.0]).tolist()
+    [0.0, 4.0]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.hardswish(input)
+
+
+class PReLU(Module):
+    """Parametric ReLU: ``y = x`` where x > 0 and ``y = weight * x`` elsewhere.
+
+    Parameters
+    ----------
+    num_parameters : int
+        1, or the number of channels (axis 1 of the input), each of which learns its slope.
+    init : float
+        The slopes at first.
+
+    Attributes
+    ----------
+    weight : Parameter (num_parameters,)
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.PReLU()([-1.0, 2.0]).tolist()
+    [-0.25, 2.0]
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        super().__init__()
+        self.num_parameters = check.integer(num_parameters, "num_parameters")
+        self.init = check.real(init, "init")
+        self.weight = Parameter(np.full(num_parameters, init, np.float32))
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"

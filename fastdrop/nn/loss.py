@@ -154,10 +154,10 @@ class NLLLoss(_WeightedLoss):
     ----------
     weight : array (C,), optional
         Weight of each class.
-    reduction : {"mean", "sum", "none"}
-        Mean (over the sum of the samples' weights), sum, or one loss for each sample.
     ignore_index : int
         Samples of this class number are left out.
+    reduction : {"mean", "sum", "none"}
+        Mean (over the sum of the samples' weights), sum, or one loss for each sample.
 
     Examples
     --------
@@ -170,14 +170,14 @@ class NLLLoss(_WeightedLoss):
     def __init__(
         self,
         weight: Tensor | ArrayLike | None = None,
-        reduction: str = "mean",
         ignore_index: int = -100,
+        reduction: str = "mean",
     ) -> None:
         super().__init__(weight, reduction)
         self.ignore_index = check.integer(ignore_index, "ignore_index", -(2**31))
 
     def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
-        return F.nll_loss(input, target, self.weight, self.reduction, self.ignore_index)
+        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
 class CrossEntropyLoss(_WeightedLoss):
@@ -191,13 +191,13 @@ class CrossEntropyLoss(_WeightedLoss):
     ----------
     weight : array (C,), optional
         Weight of each class.
+    ignore_index : int
+        Samples of this class number are left out.
     reduction : {"mean", "sum", "none"}
         Mean (with class numbers over the sum of the samples' weights), sum, or one loss for each
         sample.
     label_smoothing : float in [0, 1]
         The target becomes (1 - s) t + s / C; 0.1 is usual.
-    ignore_index : int
-        Samples of this class number are left out.
 
     References
     ----------
@@ -214,9 +214,9 @@ class CrossEntropyLoss(_WeightedLoss):
     def __init__(
         self,
         weight: Tensor | ArrayLike | None = None,
+        ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
-        ignore_index: int = -100,
     ) -> None:
         super().__init__(weight, reduction)
         self.label_smoothing = check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
@@ -224,7 +224,7 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
         return F.cross_entropy(
-            input, target, self.weight, self.reduction, self.label_smoothing, self.ignore_index
+            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
 
 

@@ -1,4 +1,4 @@
-"""Normalisation layers: over the features of a sample (LayerNorm), over the batch (BatchNorm1d)."""
+"""Normalisation layers: over the features of a sample, and over the batch."""
 
 from __future__ import annotations
 
@@ -71,14 +71,7 @@ class LayerNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        shape = (
-            (normalized_shape,)
-            if isinstance(normalized_shape, (int, np.integer))
-            else tuple(normalized_shape)
-        )
-        self.normalized_shape = tuple(check.integer(n, "normalized_shape") for n in shape)
-        if not shape:
-            raise ValueError("normalized_shape must name at least one axis, got none")
+        self.normalized_shape = shape = _last_axes(normalized_shape)
         self.eps = check.real(eps, "eps", low=0.0)
         self.elementwise_affine = check.flag(elementwise_affine, "elementwise_affine")
         self.weight = Parameter(np.ones(shape, np.float32)) if elementwise_affine else None
@@ -95,6 +88,72 @@ class LayerNorm(Module):
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
+
+
+class RMSNorm(Module):
+    """Divides each sample by the root mean square of its last axes.
+
+    ``y = x / sqrt(mean(x^2) + eps) * weight``. Input and output (..., *normalized_shape). Training
+    and evaluation are the same.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        Sizes of the last axes of the input.
+    eps : float, at least 0, or None
+        None: the machine epsilon of float32.
+    elementwise_affine : bool
+        Whether to learn `weight`.
+
+    Attributes
+    ----------
+    weight : Parameter (*normalized_shape) or None
+        Ones at first.
+
+    References
+    ----------
+    Zhang, Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019, arXiv:1910.07467.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.RMSNorm(4)(np.ones((2, 4))).shape
+    (2, 4)
+    """
+
+    normalized_shape: Shape
+    weight: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Iterable[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = _last_axes(normalized_shape)
+        self.eps = None if eps is None else check.real(eps, "eps", low=0.0)
+        self.elementwise_affine = check.flag(elementwise_affine, "elementwise_affine")
+        shape = self.normalized_shape
+        self.weight = Parameter(np.ones(shape, np.float32)) if elementwise_affine else None
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
+
+
+def _last_axes(normalized_shape: int | Iterable[int]) -> Shape:
+    """The sizes of the last axes of the input, at least one."""
+    single = isinstance(normalized_shape, (int, np.integer))
+    shape = (normalized_shape,) if single else tuple(normalized_shape)  # type: ignore[arg-type]
+    if not shape:
+        raise ValueError("normalized_shape must name at least one axis, got none")
+    return tuple(check.integer(n, "normalized_shape") for n in shape)
 
 
 class BatchNorm(Module):
@@ -135,10 +194,7 @@ class BatchNorm(Module):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         input = as_tensor(input, "input")
-        shape = input.shape
-        if len(shape) not in dict(self.layouts) or shape[1] != self.num_features:
-            layouts = " or ".join(f"(N, {self.num_features}{more})" for _, more in self.layouts)
-            raise ValueError(f"input must have shape {layouts}, got {shape}")
+        self._check(input)
         batches = self.num_batches_tracked if self.training and self.track_running_stats else None
         if batches is not None and not batches.flags.writeable:
             raise ValueError("num_batches_tracked must be writable, got a read-only array")
@@ -158,6 +214,13 @@ class BatchNorm(Module):
         if batches is not None:
             batches[...] += 1
         return y
+
+    def _check(self, input: Tensor) -> None:
+        """ValueError unless the input has one of the layouts."""
+        shape = input.shape
+        if len(shape) not in dict(self.layouts) or shape[1] != self.num_features:
+            layouts = " or ".join(f"(N, {self.num_features}{more})" for _, more in self.layouts)
+            raise ValueError(f"input must have shape {layouts}, got {shape}")
 
     def extra_repr(self) -> str:
         return (

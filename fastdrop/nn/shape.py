@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastdrop import functional as F
@@ -66,3 +67,35 @@ class Identity(Module):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return as_tensor(input, "input")
+
+
+class Unflatten(Module):
+    """Splits one axis into several.
+
+    Parameters
+    ----------
+    dim : int
+        The axis; negative numbers count from the last one.
+    unflattened_size : sequence of int
+        The sizes of the new axes; one may be -1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.Unflatten(1, (3, 4))(np.ones((2, 12))).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = check.integer(dim, "dim", -64, 63)
+        self.unflattened_size = tuple(
+            check.integer(n, "unflattened_size", -1) for n in unflattened_size
+        )
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.unflatten(input, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -83,7 +83,9 @@ def test_formulas_by_hand():
     assert F.nll_loss([[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1.0, 3.0]).item() == pytest.approx(
         (3 * 2 + 1 * 3) / 4
     )
-    assert F.nll_loss([[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1.0, 3.0], "none").tolist() == [
+    assert F.nll_loss(
+        [[-1.0, -2.0], [-3.0, -4.0]], [1, 0], [1.0, 3.0], reduction="none"
+    ).tolist() == [
         6.0,
         3.0,
     ]

@@ -129,7 +129,7 @@ class TestLosses:
         one_hot = np.eye(4)[LABELS]
         total = 5 if weight is None else weight[LABELS].astype(np.float64).sum()
         check(
-            lambda x: F.nll_loss(x, LABELS, weight, reduction),
+            lambda x: F.nll_loss(x, LABELS, weight, reduction=reduction),
             lambda x: reduced(
                 -(one_hot * (1 if weight is None else weight) * x).sum(1), reduction, total
             ),
@@ -137,12 +137,16 @@ class TestLosses:
         )
         for smooth in (0.0, 0.1, 1.0):
             check(
-                lambda x, s=smooth: F.cross_entropy(x, LABELS, weight, reduction, s),
+                lambda x, s=smooth: F.cross_entropy(
+                    x, LABELS, weight, reduction=reduction, label_smoothing=s
+                ),
                 lambda x, s=smooth: cross_entropy(x, one_hot, weight, reduction, s, total),
                 X,
             )
             check(
-                lambda x, s=smooth: F.cross_entropy(x, SHARES, weight, reduction, s),
+                lambda x, s=smooth: F.cross_entropy(
+                    x, SHARES, weight, reduction=reduction, label_smoothing=s
+                ),
                 lambda x, s=smooth: cross_entropy(x, SHARES, weight, reduction, s, 5),
                 X,
             )

@@ -81,13 +81,15 @@ def test_silu_reaches_0_and_its_input():
 def test_class_probabilities_get_a_gradient(reduction, smoothing, weight):
     """l = -sum_c w_c ((1 - s) t_c + s / C) log softmax(x)_c is linear in t."""
     x, t = (fd.tensor(array, requires_grad=True) for array in (X, SHARES))
-    F.cross_entropy(x, t, weight, reduction, smoothing).sum().backward()
+    F.cross_entropy(x, t, weight, reduction=reduction, label_smoothing=smoothing).sum().backward()
     logp = F.log_softmax(X).data
     w = np.ones(3) if weight is None else weight
     count = len(X) if reduction == "mean" else 1
     np.testing.assert_allclose(t.grad.data, -(1 - smoothing) * w * logp / count, rtol=1e-5)
     alone = fd.tensor(X, requires_grad=True)
-    F.cross_entropy(alone, SHARES, weight, reduction, smoothing).sum().backward()
+    F.cross_entropy(
+        alone, SHARES, weight, reduction=reduction, label_smoothing=smoothing
+    ).sum().backward()
     np.testing.assert_array_equal(alone.grad.data, x.grad.data)
 
 
@@ -98,17 +100,19 @@ def test_an_excluded_class_with_a_logit_of_minus_infinity(reduction, weight):
     excluded = np.concatenate([X[:, :2], np.full((4, 1), -inf, np.float32)], axis=1)
     labels = LABELS % 2
     found, left = (fd.tensor(array, requires_grad=True) for array in (excluded, X[:, :2]))
-    y = F.cross_entropy(found, labels, weight, reduction)
+    y = F.cross_entropy(found, labels, weight, reduction=reduction)
     short = None if weight is None else np.asarray(weight)[:2]
-    expected = F.cross_entropy(left, labels, short, reduction)
+    expected = F.cross_entropy(left, labels, short, reduction=reduction)
     np.testing.assert_allclose(y.data, expected.data, rtol=1e-6)
     y.sum().backward()
     expected.sum().backward()
     np.testing.assert_allclose(found.grad.data[:, :2], left.grad.data, atol=1e-6)
     assert (found.grad.data[:, 2] == 0).all()
     shares = np.eye(3, dtype=np.float32)[labels]
-    soft = F.cross_entropy(excluded, shares, weight, "sum")
-    assert soft.item() == pytest.approx(F.cross_entropy(left, labels, short, "sum").item())
+    soft = F.cross_entropy(excluded, shares, weight, reduction="sum")
+    assert soft.item() == pytest.approx(
+        F.cross_entropy(left, labels, short, reduction="sum").item()
+    )
 
 
 def test_weight_0_leaves_out_an_infinite_loss():

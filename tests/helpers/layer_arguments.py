@@ -5,6 +5,30 @@ They differ from the defaults, so that a forgotten one is noticed.
 
 ARGUMENTS = {
     "ReLU": {"inplace": True},
+    "ReLU6": {"inplace": True},
+    "Hardsigmoid": {"inplace": True},
+    "Hardswish": {"inplace": True},
+    "PReLU": {"num_parameters": 3, "init": 0.5},
+    "Unflatten": {"dim": 2, "unflattened_size": [2, -1]},
+    "GroupNorm": {"num_groups": 2, "num_channels": 4, "eps": 0.01, "affine": False},
+    "RMSNorm": {"normalized_shape": [3, 2], "eps": 0.01, "elementwise_affine": False},
+    "LocalResponseNorm": {"size": 3, "alpha": 0.1, "beta": 0.5, "k": 2.0},
+    **{
+        f"InstanceNorm{d}d": {
+            "num_features": 3,
+            "eps": 0.01,
+            "momentum": 0.3,
+            "affine": True,
+            "track_running_stats": True,
+        }
+        for d in (1, 2, 3)
+    },
+    **{
+        f"{kind}Pad{d}d": {"padding": [1, 2] * d}
+        for kind in ("Zero", "Reflection", "Replication", "Circular")
+        for d in (1, 2, 3)
+    },
+    **{f"ConstantPad{d}d": {"padding": [1, 2] * d, "value": 0.5} for d in (1, 2, 3)},
     "LeakyReLU": {"negative_slope": 0.3, "inplace": True},
     "Sigmoid": {},
     "Tanh": {},

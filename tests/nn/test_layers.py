@@ -95,7 +95,7 @@ def test_losses_equal_the_functions():
     assert nn.NLLLoss(weight=[1, 2, 3], reduction="sum")(
         scores.log_softmax(1), labels
     ).item() == pytest.approx(
-        fd.functional.nll_loss(scores.log_softmax(1), labels, [1, 2, 3], "sum").item()
+        fd.functional.nll_loss(scores.log_softmax(1), labels, [1, 2, 3], reduction="sum").item()
     )
     for layer, args in (
         (nn.MSELoss(), (X, X + 1)),

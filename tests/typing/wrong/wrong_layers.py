@@ -13,7 +13,7 @@ nn.Dropout("0.5")  # error: arg-type, reportArgumentType
 nn.Sequential(nn.Linear(3, 4), 5)  # error: call-overload, reportArgumentType
 nn.Convolution(3, 4)  # error: attr-defined, reportAttributeAccessIssue
 fd.reluu(np.ones(3))  # error: attr-defined, reportAttributeAccessIssue
-F.relu6(np.ones(3))  # error: attr-defined, reportAttributeAccessIssue
+F.relu7(np.ones(3))  # error: attr-defined, reportAttributeAccessIssue
 
 model = nn.Sequential(nn.Linear(3, 4))
 number: float = model(np.ones((2, 3)))  # error: assignment, reportAssignmentType
