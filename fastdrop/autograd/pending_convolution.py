@@ -8,11 +8,13 @@ from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.epilogue import NONE, Epilogue
+from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
 from fastdrop.autograd.reorder import ordered
+from fastdrop.autograd.tensor import wrap
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -63,6 +65,24 @@ class PendingConvolution(PendingProduct):
         )
         followed.given = self.given
         return followed
+
+    def scaled(self, scale: Float32Array, shift: Float32Array) -> PendingConvolution | None:
+        """scale * conv(x, w) + shift for each output, as a convolution with other weights.
+
+        Of a convolution without epilogue and without gradients; else None.
+        """
+        e = self.epilogue
+        if e.kind != NONE or e.drop is not None or wants_grad(*self.inputs):
+            return None
+        self.check_shapes(self.weight._array, None, self.given[1])
+        bias = shift if e.bias is None else e.bias._array * scale + shift
+        weight = wrap(self.weight._array * scale.reshape(-1, *[1] * (len(self.shape) - 1)))
+        inputs = (self.x, weight, wrap(bias))
+        folded = PendingConvolution(
+            self.x, weight, self.geometry, Epilogue(inputs[2]), inputs, self.shape
+        )
+        folded.given = self.given
+        return folded
 
     def rows_are_samples(self, by_channel: bool) -> bool:
         return True

@@ -12,9 +12,11 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import pending_tensor
+from fastdrop.autograd.pending_convolution import PendingConvolution
 from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
@@ -98,9 +100,11 @@ def batch_norm(
     eps = check.real(eps, "eps", low=0.0)
     if not training and mean_ is not None and var_ is not None:
         inverse = 1.0 / np.sqrt(var_._array + np.float32(eps))
-        fixed = Normalization(
-            1, mean_._array.reshape(1, -1).copy(), inverse.reshape(1, -1), channels, True
-        )
+        folded = _folded(x, mean_._array, inverse, w, b)
+        if folded is not None:
+            return folded
+        mean = mean_._array.reshape(1, -1).copy()
+        fixed = Normalization(1, mean, inverse.reshape(1, -1), channels, True)
         return _pending(x, w, b, fixed)
     if type(x) is PassTensor:
         raise CannotCarry("normalisation by the batch's statistics")
@@ -346,6 +350,28 @@ def _by_moments(
     mean, variance = batch_moments(rows, groups)
     inverse = 1.0 / np.sqrt(variance + np.float32(eps))
     return Normalization(sets, mean, inverse, groups, False), variance
+
+
+def _folded(
+    x: Tensor,
+    mean: Float32Array,
+    inverse: Float32Array,
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor | None:
+    """Batch norm in evaluation as a part of the convolution that makes x; None where it cannot be.
+
+    Only where nothing is recorded.
+    """
+    recipe = x._pending
+    if not isinstance(recipe, PendingConvolution) or wants_grad(
+        *(t for t in (x, weight, bias) if t is not None)
+    ):
+        return None
+    scale = inverse if weight is None else inverse * weight._array
+    shift = -mean * scale if bias is None else bias._array - mean * scale
+    extended = recipe.scaled(scale, shift)
+    return None if extended is None else pending_tensor(extended, type(x) is PassTensor)
 
 
 def _pending(x: Tensor, weight: Tensor | None, bias: Tensor | None, norm: Normalization) -> Tensor:

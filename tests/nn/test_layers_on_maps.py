@@ -102,3 +102,20 @@ def test_wrong_arguments():
         nn.functional.prelu(x, [0.1, 0.2])
     with pytest.raises(ValueError, match="sizes"):
         fd.unflatten(x, 1, (3, 2))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_batch_norm_is_folded_into_the_convolution_in_evaluation(bias):
+    rng = np.random.default_rng(1)
+    norm = nn.BatchNorm2d(7)
+    model = nn.Sequential(nn.Conv2d(3, 7, 3, bias=bias), norm, nn.ReLU())
+    for array in (norm.weight.data, norm.bias.data, norm.running_mean.data, norm.running_var.data):
+        array[...] = rng.uniform(0.5, 2, 7)
+    x = rng.standard_normal((2, 3, 6, 6), dtype=np.float32)
+    model.eval()
+    expected = model(x).numpy()
+    with fd.no_grad():
+        found = model(x)
+        assert np.abs(found.numpy() - expected).max() < 1e-5
+        norm.running_mean.data[...] += 1.0  # nothing is kept from call to call
+        assert np.abs(model(x).numpy() - expected).max() > 1e-2
