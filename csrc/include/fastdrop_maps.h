@@ -46,6 +46,17 @@ typedef struct {
 } fd_conv_args;
 int fd_conv(const fd_conv_args *args);
 
+/* Packs w for fd_conv_args.panels of convolutions of this shape, any number of images. Panels
+   depend on the instruction set. */
+typedef struct {
+    float *panels;  /* fd_conv_panels_length(&shape) */
+    const float *w; /* outputs x channels / groups x kernel */
+    fd_conv_shape shape;
+} fd_conv_pack_args;
+int fd_conv_pack(const fd_conv_pack_args *args);
+/* The floats of packed weights; 0 where none are kept (several groups). */
+ptrdiff_t fd_conv_panels_length(const fd_conv_shape *shape);
+
 /* The gradient for x. Also the forward pass of a transposed convolution. */
 typedef struct {
     float *dx;       /* images x size x channels */

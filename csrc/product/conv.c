@@ -27,8 +27,26 @@ static int plain_conv(const fd_conv_args *a, const fd_map_dropout_args *drop) {
     fd_product p = product(s);
     p.c = a->y, p.a = a->x, p.b = a->w, p.tb = 1, p.bias = a->bias;
     p.n = p.ldc = s->outputs, p.k = p.lda = p.ldb = s->channels;
-    p.act = a->act, p.alpha = a->alpha;
+    p.act = a->act, p.alpha = a->alpha, p.panels = a->panels;
     return fd_gemm(&p);
+}
+
+ptrdiff_t fd_conv_panels_length(const fd_conv_shape *s) {
+    if (fd_conv_is_winograd(s, FD_CONV_FORWARD)) return fd_conv_winograd_panels(s);
+    return is_product(s) ? fd_panels_length(s->outputs, s->channels) : fd_conv_direct_panels(s);
+}
+
+int fd_conv_pack(const fd_conv_pack_args *a) {
+    const fd_conv_shape *s = &a->shape;
+    if (fd_conv_is_winograd(s, FD_CONV_FORWARD)) return fd_conv_winograd_pack(a);
+    if (!is_product(s)) return fd_conv_direct_pack(a);
+    const fd_pack_args pack = {.panels = a->panels,
+                               .w = a->w,
+                               .n = s->outputs,
+                               .k = s->channels,
+                               .units = s->channels,
+                               .scale = 1.0f};
+    return fd_pack(&pack);
 }
 
 int fd_conv(const fd_conv_args *a) {

@@ -69,6 +69,11 @@ int fd_depthwise_dw(const fd_window *window, const fd_conv_dw_args *args);
 /* drop: NULL, or the dropout of y, where one group makes whole images and no other activation than
    ReLU follows. */
 int fd_conv_direct(const fd_conv_args *args, const fd_map_dropout_args *drop);
+/* Panels of the weights, for fd_conv_args; 0 floats where none are kept. */
+ptrdiff_t fd_conv_direct_panels(const fd_conv_shape *s);
+int fd_conv_direct_pack(const fd_conv_pack_args *args);
+ptrdiff_t fd_conv_winograd_panels(const fd_conv_shape *s);
+int fd_conv_winograd_pack(const fd_conv_pack_args *args);
 int fd_conv_direct_dx(const fd_conv_dx_args *args);
 int fd_conv_direct_dw(const fd_conv_dw_args *args);
 

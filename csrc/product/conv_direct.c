@@ -21,6 +21,7 @@ typedef struct {
     ptrdiff_t y_image, y_step[3];
     const float *bias;
     int relu;
+    const float *kept;               /* panels of all outputs, or NULL */
     const fd_map_dropout_args *drop; /* of an image when it is complete, or NULL */
     ptrdiff_t columns;               /* outputs whose panels are packed at a time */
     ptrdiff_t begin, end;            /* the chunk, in images */
@@ -33,15 +34,21 @@ static ptrdiff_t width_of(const conv_work *c) { return c->k->tile_n; }
 static ptrdiff_t depth(const conv_work *c) { return c->band.run * c->band.runs; }
 
 typedef struct {
-    float *panels, *rows, *band;
-    ptrdiff_t *runs; /* where the runs of a window begin, from its first number */
+    float *packed, *rows, *band;
+    const float *panels; /* packed ones, or kept ones */
+    ptrdiff_t *runs;     /* where the runs of a window begin, from its first number */
     uint32_t *bits;
 } conv_room;
 
+/* Floats of the panels of n outputs. */
+static size_t panel_floats(const conv_work *c, ptrdiff_t n) {
+    return (size_t)(fd_round_up(n, width_of(c)) * depth(c)) + FD_TILE_N_MOST;
+}
+
 static size_t carve(conv_room *to, char *from, const conv_work *c) {
     const size_t sizes[5] = {
-        ((size_t)(c->columns * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
-        ((size_t)(width_of(c) * depth(c)) + FD_TILE_N_MOST) * sizeof(float),
+        c->kept ? 0 : panel_floats(c, c->columns) * sizeof(float),
+        c->kept ? 0 : panel_floats(c, width_of(c)) * sizeof(float),
         c->band.floats * sizeof(float),
         (size_t)c->band.runs * sizeof(ptrdiff_t),
         c->drop ? fd_map_dropout_room(c->drop->channels, c->drop->positions, c->drop->by_channel)
@@ -53,19 +60,19 @@ static size_t carve(conv_room *to, char *from, const conv_work *c) {
         at[i] = from + used;
         used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
-    if (to) *to = (conv_room){at[0], at[1], at[2], at[3], at[4]};
+    if (to) *to = (conv_room){at[0], at[1], at[2], at[0], at[3], at[4]};
     return used;
 }
 
 /* Packs the kernels of outputs [o, o + n). */
-static void pack(const conv_work *c, const conv_room *room, ptrdiff_t o, ptrdiff_t n) {
+static void pack(const conv_work *c, float *panels, float *rows, ptrdiff_t o, ptrdiff_t n) {
     const ptrdiff_t width = width_of(c), all = depth(c), channels = c->window.channels,
                     *taps = c->window.taps;
     for (ptrdiff_t j = 0; j < n; j += width) {
         const ptrdiff_t some = fd_min(width, n - j);
         for (ptrdiff_t i = 0; i < some; i++) {
             const float *from = c->w + (o + j + i) * c->w_o;
-            float *to = room->rows + i * all;
+            float *to = rows + i * all;
             for (ptrdiff_t t0 = 0; t0 < taps[0]; t0++)
                 for (ptrdiff_t t1 = 0; t1 < taps[1]; t1++)
                     for (ptrdiff_t t2 = 0; t2 < taps[2]; t2++) {
@@ -73,7 +80,7 @@ static void pack(const conv_work *c, const conv_room *room, ptrdiff_t o, ptrdiff
                         for (ptrdiff_t k = 0; k < channels; k++) *to++ = tap[k * c->w_c];
                     }
         }
-        c->k->pack_panels_t(room->panels + j * all, width * all, room->rows, all, all, some);
+        c->k->pack_panels_t(panels + j * all, width * all, rows, all, all, some);
     }
 }
 
@@ -120,7 +127,8 @@ static void conv_task(const fd_region *region, int thread, void *context) {
     fd_band_runs(w, &c->band, room.runs);
     for (ptrdiff_t o = o_first; o < o_end; o += c->columns) {
         const ptrdiff_t n = fd_min(c->columns, o_end - o);
-        pack(c, &room, o, n);
+        if (c->kept) room.panels = c->kept + o * depth(c);
+        else pack(c, room.packed, room.rows, o, n);
         for (ptrdiff_t image = first; image < end; image++) {
             for (ptrdiff_t q0 = 0; q0 < w->count[0]; q0++)
                 for (ptrdiff_t q1 = 0; q1 < w->count[1]; q1 += c->band.rows) {
@@ -190,20 +198,18 @@ static int run_depthwise(const conv_work *c, ptrdiff_t channels, ptrdiff_t taps)
     return fd_depthwise_map(&d);
 }
 
-int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
-    const fd_conv_shape *s = &a->shape;
-    const ptrdiff_t channels = s->channels / s->groups, outputs = s->outputs / s->groups,
+/* The convolution of the first group; x, w, y and bias are not set. */
+static conv_work forward_work(const fd_conv_shape *s) {
+    const ptrdiff_t channels = s->channels / s->groups,
                     taps = s->kernel[0] * s->kernel[1] * s->kernel[2];
     conv_work c = {.images = s->images,
-                   .outputs = outputs,
+                   .outputs = s->outputs / s->groups,
                    .w_o = channels * taps,
                    .w_c = taps,
                    .w_t = {s->kernel[1] * s->kernel[2], s->kernel[2], 1},
                    .y_image = fd_conv_positions(s) * s->outputs,
                    .y_step = {fd_conv_length(s, 1) * fd_conv_length(s, 2) * s->outputs,
                               fd_conv_length(s, 2) * s->outputs, s->outputs},
-                   .relu = a->act == FD_RELU,
-                   .drop = drop,
                    .window = {.pitch = s->channels, .channels = channels}};
     for (int i = 0; i < 3; i++) {
         c.window.size[i] = s->size[i];
@@ -213,15 +219,48 @@ int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
         c.window.taps[i] = s->kernel[i];
         c.window.dilation[i] = s->dilation[i];
     }
+    return c;
+}
+
+int fd_conv_direct(const fd_conv_args *a, const fd_map_dropout_args *drop) {
+    const fd_conv_shape *s = &a->shape;
+    conv_work c = forward_work(s);
+    const ptrdiff_t channels = c.window.channels, taps = c.w_c;
+    c.relu = a->act == FD_RELU, c.drop = drop, c.kept = a->panels;
     const int depthwise = fd_conv_is_depthwise(s);
     for (ptrdiff_t group = 0; group < (depthwise ? 1 : s->groups); group++) {
         c.window.x = a->x + group * channels;
-        c.w = a->w + group * outputs * c.w_o;
-        c.y = a->y + group * outputs;
-        c.bias = a->bias ? a->bias + group * outputs : NULL;
+        c.w = a->w + group * c.outputs * c.w_o;
+        c.y = a->y + group * c.outputs;
+        c.bias = a->bias ? a->bias + group * c.outputs : NULL;
         int status = depthwise ? run_depthwise(&c, s->channels, taps) : run(&c);
         if (status != FD_OK) return status;
     }
+    return FD_OK;
+}
+
+/* The work whose panels are kept: one group of a convolution that is not depthwise. */
+static conv_work kept_work(const fd_conv_shape *s) {
+    conv_work c = forward_work(s);
+    c.k = fd_kernels();
+    c.band = fd_band_of(&c.window, c.window.count[1]);
+    return c;
+}
+
+ptrdiff_t fd_conv_direct_panels(const fd_conv_shape *s) {
+    if (s->groups > 1) return 0;
+    const conv_work c = kept_work(s);
+    return (ptrdiff_t)panel_floats(&c, c.outputs);
+}
+
+int fd_conv_direct_pack(const fd_conv_pack_args *a) {
+    conv_work c = kept_work(&a->shape);
+    c.w = a->w;
+    fd_region region;
+    int status = fd_begin(&region, 1, panel_floats(&c, width_of(&c)) * sizeof(float));
+    if (status != FD_OK) return status;
+    pack(&c, a->panels, (float *)(void *)region.workspace, 0, c.outputs);
+    fd_end(&region);
     return FD_OK;
 }
 

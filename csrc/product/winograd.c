@@ -14,6 +14,8 @@ typedef struct {
     const fd_table *k;
     fd_wino_map map;
     const float *x, *w, *bias;
+    const float *weights; /* transformed and kept by the caller, or NULL */
+    float *kept;          /* where weights_task puts them for the caller, or NULL */
     float *y;
     ptrdiff_t outputs;
     int turned; /* w is channels x outputs x taps, and its kernels are turned round */
@@ -40,7 +42,7 @@ static size_t weights_bytes(const wino_work *c) {
 
 static size_t carve(wino_room *to, char *from, const wino_work *c) {
     const size_t sizes[6] = {
-        weights_bytes(c),
+        c->weights ? 0 : weights_bytes(c),
         (size_t)(FD_WINO_PRODUCTS * c->x_product) * sizeof(float),
         (size_t)(FD_WINO_PRODUCTS * c->y_product) * sizeof(float),
         (size_t)(SOME_CHANNELS * FD_WINO_TAPS * c->k->tile_n + FD_TILE_N_MOST) * sizeof(float),
@@ -61,7 +63,7 @@ static size_t carve(wino_room *to, char *from, const wino_work *c) {
 /* Transforms the kernels: product e has panels of tile_n outputs, rows are channels. */
 static void weights_task(const fd_region *region, int thread, void *context) {
     const wino_work *c = context;
-    float *to = (float *)(void *)region->workspace;
+    float *to = c->kept ? c->kept : (float *)(void *)region->workspace;
     wino_room room;
     carve(&room, region->workspace + (size_t)thread * region->stride, c);
     const ptrdiff_t width = c->k->tile_n, channels = c->map.channels,
@@ -106,7 +108,7 @@ static void multiply(const wino_work *c, const wino_room *room, const float *wei
 
 static void tiles_task(const fd_region *region, int thread, void *context) {
     const wino_work *c = context;
-    const float *weights = (const float *)(const void *)region->workspace;
+    const float *weights = c->weights ? c->weights : (const float *)(const void *)region->workspace;
     wino_room room;
     carve(&room, region->workspace + (size_t)thread * region->stride, c);
     const ptrdiff_t shares = c->shares, parts = region->threads / shares, part = thread / shares,
@@ -150,17 +152,22 @@ static int drop_images(const wino_work *c, ptrdiff_t first, ptrdiff_t images) {
     return fd_map_dropout(&some);
 }
 
-static int run(wino_work *c) {
+/* Sets the sizes of the weights; returns their panels. */
+static ptrdiff_t plan_weights(wino_work *c) {
     c->k = fd_kernels();
-    const ptrdiff_t width = c->k->tile_n, channels = c->map.channels,
-                    panels = fd_ceil_div(c->outputs, width);
+    const ptrdiff_t panels = fd_ceil_div(c->outputs, c->k->tile_n);
+    c->w_product = fd_wino_step(panels * c->k->tile_n * c->map.channels);
+    return panels;
+}
+
+static int run(wino_work *c) {
+    const ptrdiff_t channels = c->map.channels, panels = plan_weights(c);
     c->x_pitch = fd_round_up(channels, FD_WINO_UNIT);
     c->y_pitch = fd_round_up(c->outputs, FD_WINO_UNIT);
     c->group = fd_winograd_tiles(channels, c->outputs, c->k->tile_m);
     c->group = fd_min(c->group, c->map.total);
     c->x_product = fd_wino_step(c->group * c->x_pitch);
     c->y_product = fd_wino_step(c->group * c->y_pitch);
-    c->w_product = fd_wino_step(panels * width * channels);
     const double work = (double)FD_WINO_PRODUCTS * (double)channels * (double)c->outputs;
     const ptrdiff_t an_image = c->map.tiles[0] * c->map.tiles[1];
     ptrdiff_t chunk = fd_max(1, (ptrdiff_t)fd_min((double)c->map.total, FD_PRODUCT_CHUNK / work));
@@ -177,7 +184,7 @@ static int run(wino_work *c) {
         const ptrdiff_t most = c->whole ? tiles / an_image : fd_ceil_div(tiles, c->k->tile_m),
                         parts = fd_min(region.threads, most);
         c->shares = (int)fd_min(region.threads / parts, panels);
-        fd_run(&region, weights_task, c, 1);
+        if (!c->weights) fd_run(&region, weights_task, c, 1);
         fd_run(&region, tiles_task, c, 1);
         fd_end(&region);
         if (c->drop && !c->whole) {
@@ -196,11 +203,33 @@ int fd_conv_winograd(const fd_conv_args *a, const fd_map_dropout_args *drop) {
                    .x = a->x,
                    .w = a->w,
                    .bias = a->bias,
+                   .weights = a->panels,
                    .y = a->y,
                    .outputs = s->outputs,
                    .relu = a->act == FD_RELU,
                    .drop = drop};
     return run(&c);
+}
+
+ptrdiff_t fd_conv_winograd_panels(const fd_conv_shape *s) {
+    wino_work c = {.map.channels = s->channels, .outputs = s->outputs};
+    plan_weights(&c);
+    return (ptrdiff_t)(weights_bytes(&c) / sizeof(float));
+}
+
+int fd_conv_winograd_pack(const fd_conv_pack_args *a) {
+    wino_work c = {.map.channels = a->shape.channels,
+                   .outputs = a->shape.outputs,
+                   .w = a->w,
+                   .kept = a->panels,
+                   .x_pitch = fd_round_up(a->shape.channels, FD_WINO_UNIT)};
+    plan_weights(&c);
+    fd_region region;
+    int status = fd_begin(&region, 1, carve(NULL, NULL, &c));
+    if (status != FD_OK) return status;
+    fd_run(&region, weights_task, &c, 1);
+    fd_end(&region);
+    return FD_OK;
 }
 
 int fd_conv_winograd_dx(const fd_conv_dx_args *a) {

@@ -38,6 +38,22 @@ def conv(cnp.ndarray y, cnp.ndarray x, cnp.ndarray w, tuple geometry, cnp.ndarra
     done(status)
 
 
+def conv_panels_length(cnp.ndarray x, cnp.ndarray w, tuple geometry):
+    """The floats of w packed for inputs of x's shape; 0 where packing is of no use."""
+    cdef fd_conv_shape s = conv_shape(x, w, geometry)
+    return fd_conv_panels_length(&s)
+
+
+def conv_pack(cnp.ndarray panels, cnp.ndarray x, cnp.ndarray w, tuple geometry):
+    """Pack w for `conv` of inputs of x's shape, any number of images."""
+    cdef int status
+    cdef fd_conv_pack_args args
+    args.panels, args.w, args.shape = data(panels), data(w), conv_shape(x, w, geometry)
+    with nogil:
+        status = fd_conv_pack(&args)
+    done(status)
+
+
 def conv_dx(cnp.ndarray dx, cnp.ndarray dy, cnp.ndarray w, tuple geometry):
     """The gradient for x."""
     cdef int status

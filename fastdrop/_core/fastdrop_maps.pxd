@@ -41,6 +41,12 @@ cdef extern from "fastdrop_maps.h" nogil:
         int act
         float alpha
     int fd_conv(const fd_conv_args *args)
+    ctypedef struct fd_conv_pack_args:
+        float *panels
+        const float *w
+        fd_conv_shape shape
+    int fd_conv_pack(const fd_conv_pack_args *args)
+    ptrdiff_t fd_conv_panels_length(const fd_conv_shape *shape)
     ctypedef struct fd_conv_dx_args:
         float *dx
         const float *dy

@@ -20,26 +20,30 @@ from fastdrop.autograd.memory import mark_changed, protect
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastdrop._utils.typing import ArrayLike, Float32Array
 
+FEW_POSITIONS = 8192  # the same for the positions of the maps that a convolution reads
 FEW_ROWS = 128  # products with more rows gain little: packing costs little beside them
 
 
 class PackedTensor(Tensor):
     """A tensor that keeps its array packed while nobody can write to the array.
 
-    The cache is one slot, `_panels`: None, or a list [instruction set, panels or None].
+    The cache is one slot, `_panels`: None, or a list [key, panels or None]. The key has
+    everything that the panels depend on but the array.
 
     A cached copy must never be older than the array. Two rules ensure it. Everybody who asks for
     `data` may write to the array later, so asking empties the slot. And panels are made only while
     no one else holds a reference to the array, which its reference count tells. What these rules
     cannot see is a write through a bare memory address that was taken before.
 
-    Thread safety: other threads may read `data` or assign it at any moment. Therefore `panels`
+    Thread safety: other threads may read `data` or assign it at any moment. Therefore `_packed`
     publishes the cache slot *before* it looks at the reference count. A concurrent reader either
     shows up in the reference count, or it comes later and empties the slot, also while the panels
-    are being packed. The list that `panels` published is then no longer in the slot, so nobody sees
-    what it gets.
+    are being packed. The list that `_packed` published is then no longer in the slot, so nobody
+    sees what it gets.
     """
 
     __slots__ = ("_panels",)
@@ -87,29 +91,80 @@ class PackedTensor(Tensor):
             the array has numbers that are not finite (a product with panels may skip zeros of x,
             and 0 * inf is not 0).
         """
-        isa = _core.isa()
+        key = (_core.isa(),)
         slot = self._panels
-        if slot is not None and slot[0] == isa:
-            return slot[1]
+        if slot is not None and slot[0] == key:
+            panels: Float32Array | None = slot[1]
+            return panels
         if rows > FEW_ROWS:
             return None
-        self._panels = slot = [isa, None]  # published before the array is looked at
+
+        def pack(array: Float32Array) -> Float32Array | None:
+            if array.ndim != 2 or not math.isfinite(_core.sumsq(array)):
+                return None
+            panels = on_large_pages(_core.panels_length(*array.shape))
+            _core.pack(panels, array)
+            return panels
+
+        return self._packed(key, pack)
+
+    def conv_panels(
+        self, x: Float32Array, geometry: tuple[Any, ...], scale: Float32Array | None
+    ) -> Float32Array | None:
+        """The panels of the array for a convolution of x, its outputs multiplied by scale.
+
+        Parameters
+        ----------
+        x : float32 array (N, *size, C)
+            With more than FEW_POSITIONS positions, panels are used but not made.
+        geometry : tuple
+            As `_core.conv` takes it.
+        scale : float32 array (outputs,), optional
+
+        Returns
+        -------
+        float32 array or None
+            None where packing again costs as little, where the convolution keeps none, and where
+            somebody else holds the array.
+        """
+        key = (_core.isa(), geometry, x.shape[1:], None if scale is None else scale.tobytes())
+        slot = self._panels
+        if slot is not None and slot[0] == key:
+            panels: Float32Array | None = slot[1]
+            return panels
+        if math.prod(x.shape[:-1]) > FEW_POSITIONS:
+            return None
+
+        def pack(array: Float32Array) -> Float32Array | None:
+            length = _core.conv_panels_length(x, array, geometry)
+            if not length:
+                return None
+            if scale is not None:
+                array = array * scale.reshape(-1, *[1] * (array.ndim - 1))
+            panels = on_large_pages(length)
+            _core.conv_pack(panels, x, array, geometry)
+            return panels
+
+        return self._packed(key, pack)
+
+    def _packed(
+        self, key: Any, pack: Callable[[Float32Array], Float32Array | None]
+    ) -> Float32Array | None:
+        """pack(array), kept under the key; None where somebody else holds the array."""
+        self._panels = slot = [key, None]  # published before the array is looked at
         array = self._data
-        if (
-            array.ndim != 2
-            or array.base is not None
-            or getrefcount(array) > _ALONE
-            or not math.isfinite(_core.sumsq(array))
-        ):
+        if array.base is not None or getrefcount(array) > _ALONE:
             self._panels = None
             return None
-        panels = on_large_pages(_core.panels_length(*array.shape))
-        _core.pack(panels, array)
+        panels = pack(array)
+        if panels is None:
+            self._panels = None
+            return None
         slot[1] = panels
         return panels
 
     def _references(self) -> int:
-        """The reference count of the array as `panels` sees it."""
+        """The reference count of the array as `_packed` sees it."""
         array = self._data
         return getrefcount(array)
 

@@ -11,6 +11,7 @@ from fastdrop.autograd.epilogue import NONE, Epilogue
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
+from fastdrop.autograd.packed_weights import PackedTensor
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
 from fastdrop.autograd.reorder import ordered
@@ -37,12 +38,16 @@ class PendingConvolution(PendingProduct):
         As `_core.conv` takes it.
     given : tuple of tuple of int
         The shapes of x and the weight when the layer was called.
+    scale : float32 array (O,) or None
+        A factor of each output, before the bias. Only where nothing is recorded.
     saved : list
         x in the order of its memory, w and the result, each None where backward does not need it;
         only where the product is recorded.
     """
 
-    __slots__ = ("geometry", "given", "x")
+    __slots__ = ("geometry", "given", "scale", "x")
+
+    scale: Float32Array | None
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class PendingConvolution(PendingProduct):
         shape: tuple[int, ...],
     ) -> None:
         self.x, self.weight, self.geometry = x, weight, geometry
-        self.given = x.shape, weight.shape
+        self.given, self.scale = (x.shape, weight.shape), None
         self.epilogue, self.inputs, self.shape, self.thinned_passes = epilogue, inputs, shape, 0
         self.out = self.changed = None
         self.saved, self.freed, self.channels_last = [], False, True
@@ -63,7 +68,7 @@ class PendingConvolution(PendingProduct):
         followed = PendingConvolution(
             self.x, self.weight, self.geometry, epilogue, self.inputs, self.shape
         )
-        followed.given = self.given
+        followed.given, followed.scale = self.given, self.scale
         return followed
 
     def scaled(self, scale: Float32Array, shift: Float32Array) -> PendingConvolution | None:
@@ -74,14 +79,9 @@ class PendingConvolution(PendingProduct):
         e = self.epilogue
         if e.kind != NONE or e.drop is not None or wants_grad(*self.inputs):
             return None
-        self.check_shapes(self.weight._array, None, self.given[1])
         bias = shift if e.bias is None else e.bias._array * scale + shift
-        weight = wrap(self.weight._array * scale.reshape(-1, *[1] * (len(self.shape) - 1)))
-        inputs = (self.x, weight, wrap(bias))
-        folded = PendingConvolution(
-            self.x, weight, self.geometry, Epilogue(inputs[2]), inputs, self.shape
-        )
-        folded.given = self.given
+        folded = self.followed_by(Epilogue(wrap(bias)), 0)
+        folded.scale = scale if self.scale is None else scale * self.scale
         return folded
 
     def rows_are_samples(self, by_channel: bool) -> bool:
@@ -94,18 +94,22 @@ class PendingConvolution(PendingProduct):
     def run(self) -> Float32Array:
         if self.out is not None:
             return self.out
-        e, weight = self.epilogue, self.weight
-        w, b = weight._array, None if e.bias is None else e.bias._array
+        e, weight, panels = self.epilogue, self.weight, None
         x_shape, w_shape = self.given
-        self.check_shapes(w, b, w_shape)
         if self.x.shape != x_shape:
             raise RuntimeError(
                 f"input must keep its shape {x_shape} until the product is computed, "
                 f"got {self.x.shape}"
             )
         x = in_memory(ordered(self.x._strided, True))
+        if not self.recorded and isinstance(weight, PackedTensor) and weight.shape == w_shape:
+            panels = weight.conv_panels(x, self.geometry, self.scale)
+        w, b = weight._array, None if e.bias is None else e.bias._array
+        self.check_shapes(w, b, w_shape)
+        if panels is None and self.scale is not None:
+            w = w * self.scale.reshape(-1, *[1] * (w.ndim - 1))
         y = empty((self.shape[0], *self.shape[2:], self.shape[1]))
-        _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha, e.drop, e.by_channel)
+        _core.conv(y, x, w, self.geometry, b, e.kind, e.alpha, e.drop, e.by_channel, panels)
         self.out = out = as_map(y)
         if self.recorded:
             self.saved = [

@@ -155,3 +155,24 @@ def test_a_gradient_is_added(case):
     total = np.ones_like(dw)
     _core.conv_dw(total, dy, x, (*case[5:9], case[9], _core.CONV_AUTO), True)
     assert np.allclose(total, dw + 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", [_core.CONV_DIRECT, _core.CONV_WINOGRAD])
+@pytest.mark.parametrize("case", CASES)
+def test_kept_panels_change_no_bit(case, algorithm, each_isa, each_thread_count):
+    x, w, bias, dy = arrays(case)
+    stride, dilation, before, after, groups = case[5:]
+    geometry = (stride, dilation, before, after, groups, algorithm)
+    for _ in each_isa():
+        length_ = _core.conv_panels_length(x, w, geometry)
+        assert (length_ == 0) == (groups > 1)
+        if groups > 1:
+            continue
+        memory = np.full(length_ + 32, np.float32(7.5))
+        _core.conv_pack(memory[16:-16], x, w, geometry)
+        assert (memory[:16] == 7.5).all() and (memory[-16:] == 7.5).all()
+        for _ in each_thread_count():
+            plain, kept = (np.empty(dy.shape, np.float32) for _ in range(2))
+            _core.conv(plain, x, w, geometry, bias)
+            _core.conv(kept, x, w, geometry, bias, panels=memory[16:-16])
+            assert np.array_equal(plain, kept)
