@@ -79,7 +79,7 @@ from fastdrop.functional.shape import (
 )
 from fastdrop.functional.softmax import log_softmax, softmax
 from fastdrop.functional.tokens import patch_dropout, token_dropout
-from fastdrop.functional.variational import variational_linear
+from fastdrop.functional.variational import variational_conv2d, variational_linear
 
 # The functions that are also names of the package: fastdrop.relu and the like, as in torch.
 TOP_LEVEL = (
@@ -222,5 +222,6 @@ __all__ = [
     "unflatten",
     "unsqueeze",
     "var",
+    "variational_conv2d",
     "variational_linear",
 ]

@@ -20,21 +20,29 @@ def targeted_candidates(weight: Float32Array, share: float, kind: str) -> BoolAr
 
     Parameters
     ----------
-    weight : float32 array (out_features, in_features)
+    weight : float32 array (out_features, ...)
     share : float in [0, 1]
         The share of candidates.
     kind : {"weight", "unit"}
-        "weight": the floor(share * in_features) weights of least magnitude in each row. "unit": the
-        floor(share * out_features) rows of least L2 norm. Of equal ones the first are chosen.
+        "weight": the floor(share * in_features) weights of least magnitude in each row, that is the
+        weights of an output. "unit": the floor(share * out_features) rows of least L2 norm. Of
+        equal ones the first are chosen.
 
     Returns
     -------
-    bool array (out_features, in_features)
+    bool array of weight's shape
     """
+    rows = _rows(weight)
     if kind == "weight":
-        return _smallest(np.abs(weight), share)
-    norms = np.sqrt((weight.astype(np.float64) ** 2).sum(1))
-    return np.broadcast_to(_smallest(norms[None, :], share).T, weight.shape)
+        return _smallest(np.abs(rows), share).reshape(weight.shape)
+    norms = np.sqrt((rows.astype(np.float64) ** 2).sum(1))
+    chosen = np.broadcast_to(_smallest(norms[None, :], share).T, rows.shape)
+    return chosen.reshape(weight.shape)
+
+
+def _rows(weight: Float32Array) -> Float32Array:
+    """The weight as (outputs, weights of an output)."""
+    return weight.reshape(len(weight), -1)
 
 
 def _smallest(values: np.ndarray[Any, Any], share: float) -> BoolArray:
@@ -60,7 +68,7 @@ def targeted_weights(
 
     Parameters
     ----------
-    weight : Tensor or array (out_features, in_features)
+    weight : Tensor or array (out_features, ...)
     share, kind
         As for `targeted_candidates`.
     p : float in [0, 1]
@@ -72,13 +80,13 @@ def targeted_weights(
     w = as_tensor(weight, "weight")
     stay = ~targeted_candidates(w._array, share, kind)
     if random.draws(training):
-        outs, ins = w.shape
+        outs, ins = _rows(w._array).shape
         q = _core.keep_threshold(p)
         if kind == "weight":
             kept = draw_mask(outs, ins, random.stream_for(layer, 1, by_sub=True), q)
         else:
             kept = draw_mask(1, outs, random.stream_for(layer, 1, shared=True), q).T
-        stay = stay | kept
+        stay = stay | np.broadcast_to(kept, (outs, ins)).reshape(w.shape)
 
     def only_staying(array: Float32Array) -> Float32Array:
         return np.where(stay, array, np.float32(0))

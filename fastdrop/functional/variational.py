@@ -11,12 +11,14 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.conv import conv2d
 from fastdrop.functional.linear import linear
 from fastdrop.functional.pointwise import clamp, exp, log, sqrt
 from fastdrop.kernels.mask_key import NORMAL
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.functional.conv import Axes
 
 # Constants of the approximation by Molchanov et al.: k1, k2, k3.
 _K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
@@ -77,11 +79,79 @@ def variational_linear(
     x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
     if x.ndim != 2:
         raise ValueError(f"input must have shape (samples, in_features), got {x.shape}")
-    mean = linear(x, w, bias)
-    deviation = sqrt(linear(x * x, exp(log_alpha) * (w * w)) + 1e-8)
+    return _noisy(linear(x, w, bias), linear(x * x, exp(log_alpha) * (w * w)), layer)
+
+
+@quiet
+def variational_conv2d(
+    input: Tensor | ArrayLike,
+    weight: Tensor | ArrayLike,
+    log_alpha: Tensor | ArrayLike,
+    bias: Tensor | ArrayLike | None = None,
+    stride: Axes = 1,
+    padding: Axes | str = 0,
+    dilation: Axes = 1,
+    groups: int = 1,
+    *,
+    layer: Any = None,
+) -> Tensor:
+    """A convolution with noise on its weights.
+
+    y = conv(x, W) + b + sqrt(conv(x^2, alpha W^2) + 1e-8) z.
+
+    z is standard normal, one number for each element of the output (local reparameterisation).
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, H, W)
+        x.
+    weight : Tensor or array (out_channels, C / groups, *kernel)
+        W, the means of the weights.
+    log_alpha : Tensor or array
+        log alpha, in a shape that broadcasts to weight's.
+    bias : Tensor or array (out_channels,), optional
+        b.
+    stride, padding, dilation, groups
+        As for `conv2d`.
+    layer : Module, optional
+        The layer whose site draws z.
+
+    Returns
+    -------
+    Tensor (N, out_channels, H', W')
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `conv2d`.
+
+    References
+    ----------
+    Molchanov, Ashukha, Vetrov, "Variational dropout sparsifies deep neural networks", ICML 2017,
+    arXiv:1701.05369.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop.nn.functional as F
+    >>> w = np.ones((4, 3, 3, 3))
+    >>> F.variational_conv2d(np.ones((2, 3, 6, 6)), w, np.zeros((1, 1, 1, 1))).shape
+    (2, 4, 4, 4)
+    """
+    x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
+    if x.ndim != 4:
+        raise ValueError(f"input must have shape (N, C, H, W), got {x.shape}")
+    mean = conv2d(x, w, bias, stride, padding, dilation, groups)
+    square = exp(log_alpha) * (w * w)
+    return _noisy(mean, conv2d(x * x, square, None, stride, padding, dilation, groups), layer)
+
+
+def _noisy(mean: Tensor, variance: Tensor, layer: Any) -> Tensor:
+    """mean + sqrt(variance + 1e-8) z; the units of z are the elements of a sample in C order."""
     z = empty(mean.shape)
-    _core.normal(z, random.stream_for(layer, x.shape[0], domain=NORMAL))
-    return mean + deviation * z
+    stream = random.stream_for(layer, mean.shape[0], domain=NORMAL)
+    _core.normal(z.reshape(len(z), -1), stream)
+    return mean + sqrt(variance + 1e-8) * z
 
 
 @quiet

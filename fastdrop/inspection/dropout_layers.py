@@ -27,7 +27,7 @@ CHANNELS = (
 # Layers that neither learn nor drop. A rule about two neighbouring layers skips them.
 NEUTRAL = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)
 # Layers whose rates have another meaning, so that HIGHEST_RATE does not apply to them.
-OTHER_RATES = (nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)
+OTHER_RATES = (nn.TargetedConv2d, nn.TargetedLinear, nn.TokenDropout, nn.PatchDropout)
 # The highest recommended rate, by the kind of the layer (see `rate_kind`).
 HIGHEST_RATE = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}
 
@@ -114,7 +114,7 @@ def has_dropout(layer: nn.Module) -> bool:
     """Whether a layer drops something: it has a rate, and the rate is above 0."""
     return (
         bool(layer.n_sites)
-        and not isinstance(layer, (nn.GaussianNoise, nn.VariationalLinear))
+        and not isinstance(layer, (nn.GaussianNoise, nn.VariationalConv2d, nn.VariationalLinear))
         and bool(highest_rate(layer))
     )
 

@@ -29,7 +29,10 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # From so many batch norms on, batch norm is the main regulariser of a residual network.
 MANY_BATCH_NORMS = 8
-DROPS_WEIGHTS = (nn.DropConnectLinear, nn.TargetedLinear, nn.Embedding)
+DROPS_WEIGHTS = (
+    *(nn.DropConnectConv2d, nn.DropConnectLinear, nn.TargetedConv2d, nn.TargetedLinear),
+    nn.Embedding,
+)
 # The highest recommended rate in the first third of the convolutions.
 EARLY_RATE = 0.1
 NAME_OF_KIND = {

@@ -79,6 +79,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.DropBlock1d,
         nn.DropBlock2d,
         nn.DropBlock3d,
+        nn.DropConnectConv2d,
         nn.DropConnectLinear,
         nn.DropPath,
         nn.Dropout,
@@ -98,8 +99,10 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.SpatialDropout1d,
         nn.SpatialDropout2d,
         nn.SpatialDropout3d,
+        nn.TargetedConv2d,
         nn.TargetedLinear,
         nn.TokenDropout,
+        nn.VariationalConv2d,
         nn.VariationalLinear,
         nn.WeightDrop,
     )

@@ -135,6 +135,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "ConvTranspose1d": _convolution,
     "ConvTranspose2d": _convolution,
     "ConvNeXt": _convnext,
+    "DropConnectConv2d": _convolution,
     "DropConnectLinear": _dense,
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
     "GroupNorm": _group_norm,
@@ -145,7 +146,9 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "ResNet": _resnet,
     "RMSNorm": _rms_norm,
     "SparseLinear": _sparse,
+    "TargetedConv2d": _convolution,
     "TargetedLinear": _dense,
+    "VariationalConv2d": _convolution,
     "VariationalLinear": _variational,
     "WideResNet": _wide_resnet,
 }

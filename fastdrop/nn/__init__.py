@@ -28,7 +28,7 @@ from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
 from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
-from fastdrop.nn.dropconnect import DropConnectLinear, WeightDrop
+from fastdrop.nn.dropconnect import DropConnectConv2d, DropConnectLinear, WeightDrop
 from fastdrop.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -90,9 +90,9 @@ from fastdrop.nn.pool import (
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
-from fastdrop.nn.targeted import TargetedLinear
+from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
-from fastdrop.nn.variational import VariationalLinear, kl
+from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
 
 __all__ = [
     "GELU",
@@ -127,6 +127,7 @@ __all__ = [
     "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
+    "DropConnectConv2d",
     "DropConnectLinear",
     "DropPath",
     "Dropout",
@@ -185,10 +186,12 @@ __all__ = [
     "SpatialDropout2d",
     "SpatialDropout3d",
     "Tanh",
+    "TargetedConv2d",
     "TargetedLinear",
     "TokenDropout",
     "Unflatten",
     "Upsample",
+    "VariationalConv2d",
     "VariationalLinear",
     "WeightDrop",
     "ZeroPad1d",

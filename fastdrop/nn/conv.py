@@ -17,7 +17,7 @@ from fastdrop.nn.module import Module
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.tensor import Tensor
 
     Axes = int | Sequence[int]
@@ -109,15 +109,44 @@ class _ConvNd(_Convolution):
         self._add_weights(out_channels, in_channels // groups, bias)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return self._convolve(input, self.weight)
+
+    def _padded(
+        self, input: Tensor | ArrayLike
+    ) -> tuple[Tensor | ArrayLike, str | tuple[int, ...]]:
+        """The input, and the padding that the convolution adds to it."""
         padding: str | tuple[int, ...] = self.padding
-        if self.padding_mode != "zeros":
-            before, after = zeros_around(padding, self.kernel_size, self.stride, self.dilation)
-            ends = [n for pair in zip(reversed(before), reversed(after)) for n in pair]
-            input, padding = F.pad(input, ends, self.padding_mode), (0,) * self.axes
+        if self.padding_mode == "zeros":
+            return input, padding
+        before, after = zeros_around(padding, self.kernel_size, self.stride, self.dilation)
+        ends = [n for pair in zip(reversed(before), reversed(after)) for n in pair]
+        return F.pad(input, ends, self.padding_mode), (0,) * self.axes
+
+    def _convolve(self, input: Tensor | ArrayLike, weight: Tensor) -> Tensor:
+        """The convolution with this weight in the place of the layer's own."""
+        input, padding = self._padded(input)
         convolution = type(self).function
         return convolution(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+            input, weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
+
+    def _plain(self, weight: Float32Array) -> Conv2d:
+        """A Conv2d with the arguments and the bias of this layer, and this weight."""
+        plain = Conv2d(
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            self.bias is not None,
+            self.padding_mode,
+        )
+        plain.weight.data[...] = weight
+        if plain.bias is not None and self.bias is not None:
+            plain.bias.data[...] = self.bias._array
+        return plain.train(self.training)
 
     def extra_repr(self) -> str:
         zeros = self.padding if isinstance(self.padding, str) else None

@@ -10,6 +10,7 @@ from fastdrop.autograd.parameter import Parameter
 from fastdrop.functional import dropconnect
 from fastdrop.functional.activation import activation
 from fastdrop.kernels.linear import ACTIVATIONS
+from fastdrop.nn.conv import Conv2d
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module, checked_module
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import ArrayLike
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.functional.conv import Axes
     from fastdrop.schedules import Schedule
 
 
@@ -153,6 +155,81 @@ class DropConnectLinear(Linear):
             if getattr(self, name) != default
         ]
         return ", ".join([super().extra_repr(), *more])
+
+
+class DropConnectConv2d(Conv2d):
+    """Convolution of maps (N, C, H, W) whose single weights are dropped in training (DropConnect).
+
+    In training the weight is ``W * M * s`` with a mask M of zeros and ones, one for each pass, and
+    s = 2^32 / q (about 1 / (1 - p)); in evaluation it is W. The bias is never dropped.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the output.
+    kernel_size, stride, padding, dilation, groups, bias, padding_mode
+        As for `Conv2d`.
+    p : float in [0, 1], or Schedule
+        Probability to drop a weight.
+
+    Attributes
+    ----------
+    weight : Parameter (out_channels, in_channels / groups, *kernel_size)
+        W.
+    bias : Parameter (out_channels,) or None
+        The biases.
+
+    References
+    ----------
+    Wan, Zeiler, Zhang, LeCun, Fergus, "Regularization of Neural Networks using DropConnect",
+    ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.DropConnectConv2d(3, 8, 3, padding=1, p=0.2)(np.ones((2, 3, 6, 6))).shape
+    (2, 8, 6, 6)
+    """
+
+    n_sites = 1
+    p: float | Schedule
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Axes,
+        stride: Axes = 1,
+        padding: Axes | str = 0,
+        dilation: Axes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        p: float | Schedule = 0.5,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+        )
+        self.p = schedules.rate(p)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        p, weight = random.rate_now(self.p), self.weight
+        if random.draws(self.training) and p > 0.0:
+            return self._convolve(input, dropconnect.drop_weights(weight, p, self))
+        return self._convolve(input, weight)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, p={self.p}"
 
 
 class WeightDrop(Module):

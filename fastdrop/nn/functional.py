@@ -99,6 +99,7 @@ from fastdrop.functional import (
     unflatten,
     unsqueeze,
     var,
+    variational_conv2d,
     variational_linear,
 )
 
@@ -201,5 +202,6 @@ __all__ = [
     "unflatten",
     "unsqueeze",
     "var",
+    "variational_conv2d",
     "variational_linear",
 ]

@@ -175,6 +175,7 @@ BY_NAME = {
     "div": ((), np.divide, (A, POSITIVE[0])),
     "exp": ((), np.exp, (A,)),
     "flatten": ((1, 2), lambda a: a.reshape(2, 6, 2), (floats(2, 3, 2, 2),)),
+    "unflatten": ((1, (2, -1)), lambda a: a.reshape(2, 2, 3, 2), (floats(2, 6, 2),)),
     "log": ((), np.log, (POSITIVE,)),
     "log_softmax": ((0,), lambda a: np.log(softmax(a, 0)), (A,)),
     "matmul": ((), np.matmul, (floats(2, 1, 3, 4), floats(5, 4, 2))),

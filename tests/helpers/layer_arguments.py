@@ -3,6 +3,18 @@
 They differ from the defaults, so that a forgotten one is noticed.
 """
 
+CONVOLUTION = {
+    "in_channels": 4,
+    "out_channels": 6,
+    "kernel_size": [3, 2],
+    "stride": [2, 1],
+    "padding": [1, 0],
+    "dilation": [1, 2],
+    "groups": 2,
+    "bias": False,
+    "padding_mode": "reflect",
+}
+
 ARGUMENTS = {
     "ReLU": {"inplace": True},
     "ReLU6": {"inplace": True},
@@ -73,6 +85,46 @@ ARGUMENTS = {
             "normalize": "batch",
         }
         for d in (1, 2, 3)
+    },
+    "DropConnectConv2d": {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": [3, 2],
+        "stride": [2, 1],
+        "padding": [1, 0],
+        "dilation": [1, 2],
+        "groups": 2,
+        "bias": False,
+        "padding_mode": "reflect",
+        "p": 0.3,
+    },
+    "TargetedConv2d": {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": [3, 2],
+        "stride": [2, 1],
+        "padding": [1, 0],
+        "dilation": [1, 2],
+        "groups": 2,
+        "bias": False,
+        "padding_mode": "reflect",
+        "targeted": 0.25,
+        "p": 0.75,
+        "kind": "unit",
+    },
+    "VariationalConv2d": {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": [3, 2],
+        "stride": [2, 1],
+        "padding": [1, 0],
+        "dilation": [1, 2],
+        "groups": 2,
+        "bias": False,
+        "padding_mode": "reflect",
+        "alpha": "neuron",
+        "prior": "kingma",
+        "threshold": 2.0,
     },
     "DropConnectLinear": {
         "in_features": 3,
