@@ -54,7 +54,7 @@ typedef struct {
     fd_conv_shape shape;
 } fd_conv_pack_args;
 int fd_conv_pack(const fd_conv_pack_args *args);
-/* The floats of packed weights; 0 where none are kept (several groups). */
+/* The floats of packed weights; 0 where none are kept (several groups, few outputs). */
 ptrdiff_t fd_conv_panels_length(const fd_conv_shape *shape);
 
 /* The gradient for x. Also the forward pass of a transposed convolution. */

@@ -1,7 +1,11 @@
 /* Direct convolution, forward and the gradient for the input: the register tile of the matrix
    product, whose rows are the windows of neighbouring positions in a padded band. The gradient for
    the input is a convolution of dy with the kernel turned round; with a stride S along an axis it
-   is S of them, one for each position modulo S. */
+   is S of them, one for each position modulo S.
+
+   The columns of the tile are outputs. Where they are few, most lanes of a vector would be empty:
+   then its rows are the outputs, and its columns positions of a band whose channels stand apart.
+   Both add the same chains. */
 #include "product/conv.h"
 #include "product/map_dropout.h"
 #include "kernels/table.h"
@@ -23,6 +27,7 @@ typedef struct {
     int relu;
     const float *kept;               /* panels of all outputs, or NULL */
     const fd_map_dropout_args *drop; /* of an image when it is complete, or NULL */
+    int few;                         /* few outputs: the columns of the tile are positions */
     ptrdiff_t columns;               /* outputs whose panels are packed at a time */
     ptrdiff_t begin, end;            /* the chunk, in images */
     int shares;                      /* threads among which the outputs of an image are divided */
@@ -38,7 +43,14 @@ typedef struct {
     const float *panels; /* packed ones, or kept ones */
     ptrdiff_t *runs;     /* where the runs of a window begin, from its first number */
     uint32_t *bits;
+    /* for few outputs: a band with its channels apart, the weights, sums, and runs for each tap */
+    float *apart, *weights, *sums;
+    ptrdiff_t *weight_runs, *apart_runs;
 } conv_room;
+
+static ptrdiff_t taps_of(const conv_work *c) {
+    return c->window.taps[0] * c->window.taps[1] * c->window.taps[2];
+}
 
 /* Floats of the panels of n outputs. */
 static size_t panel_floats(const conv_work *c, ptrdiff_t n) {
@@ -46,21 +58,29 @@ static size_t panel_floats(const conv_work *c, ptrdiff_t n) {
 }
 
 static size_t carve(conv_room *to, char *from, const conv_work *c) {
-    const size_t sizes[5] = {
-        c->kept ? 0 : panel_floats(c, c->columns) * sizeof(float),
-        c->kept ? 0 : panel_floats(c, width_of(c)) * sizeof(float),
+    const size_t taps = (size_t)taps_of(c), few = c->few ? 1 : 0, packed = c->kept || few ? 0 : 1;
+    const size_t sizes[10] = {
+        packed * panel_floats(c, c->columns) * sizeof(float),
+        packed * panel_floats(c, width_of(c)) * sizeof(float),
         c->band.floats * sizeof(float),
         (size_t)c->band.runs * sizeof(ptrdiff_t),
         c->drop ? fd_map_dropout_room(c->drop->channels, c->drop->positions, c->drop->by_channel)
                 : 0,
+        few * (c->band.floats + FD_TILE_N_MOST) * sizeof(float),
+        few * (size_t)(depth(c) * c->outputs) * sizeof(float),
+        few * (size_t)(c->k->tile_m * c->k->tile_n) * sizeof(float),
+        few * taps * sizeof(ptrdiff_t),
+        few * taps * sizeof(ptrdiff_t),
     };
-    void *at[5];
+    void *at[10];
     size_t used = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 10; i++) {
         at[i] = from + used;
         used += (sizes[i] + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     }
-    if (to) *to = (conv_room){at[0], at[1], at[2], at[0], at[3], at[4]};
+    if (to)
+        *to = (conv_room){at[0], at[1], at[2], at[0], at[3], at[4],
+                          at[5], at[6], at[7], at[8], at[9]};
     return used;
 }
 
@@ -112,6 +132,69 @@ static void row_of_positions(const conv_work *c, const conv_room *room, float *y
     }
 }
 
+/* ---- few outputs ---- */
+
+/* Whether vectors of positions have more full lanes than vectors of outputs. */
+static int are_few(const conv_work *c) {
+    const ptrdiff_t lanes = c->k->lanes, positions = c->window.count[2];
+    return !c->kept && c->window.step[2] == 1 && c->outputs <= c->k->tile_m &&
+           4 * c->outputs * fd_ceil_div(positions, lanes) <
+               3 * positions * fd_ceil_div(c->outputs, lanes);
+}
+
+/* The weights, the outputs side by side, and where each tap finds them and its positions. */
+static void pack_few(const conv_work *c, const conv_room *room) {
+    const fd_window *w = &c->window;
+    float *to = room->weights;
+    ptrdiff_t tap = 0;
+    for (ptrdiff_t t0 = 0; t0 < w->taps[0]; t0++)
+        for (ptrdiff_t t1 = 0; t1 < w->taps[1]; t1++)
+            for (ptrdiff_t t2 = 0; t2 < w->taps[2]; t2++, tap++) {
+                const float *from = c->w + t0 * c->w_t[0] + t1 * c->w_t[1] + t2 * c->w_t[2];
+                const ptrdiff_t line = t0 * c->band.height + t1 * w->dilation[1];
+                room->weight_runs[tap] = to - room->weights;
+                room->apart_runs[tap] = line * c->band.width * w->channels + t2 * w->dilation[2];
+                for (ptrdiff_t k = 0; k < w->channels; k++)
+                    for (ptrdiff_t o = 0; o < c->outputs; o++)
+                        *to++ = from[k * c->w_c + o * c->w_o];
+            }
+}
+
+/* The lines of the band with their channels apart. */
+static void set_apart(const conv_work *c, const conv_room *room) {
+    const ptrdiff_t channels = c->window.channels, width = c->band.width, line = width * channels,
+                    lines = c->window.taps[0] * c->band.height;
+    for (ptrdiff_t i = 0; i < lines; i++)
+        c->k->transpose(room->apart + i * line, width, room->band + i * line, channels, width,
+                        channels);
+}
+
+static void few_of_positions(const conv_work *c, const conv_room *room, float *y, ptrdiff_t row) {
+    const fd_window *w = &c->window;
+    const ptrdiff_t wide = c->k->tile_n;
+    fd_tile t = {.mr = c->outputs,
+                 .k = w->channels,
+                 .lda = c->outputs,
+                 .a = room->weights,
+                 .a_runs = room->weight_runs,
+                 .runs = taps_of(c),
+                 .ldb = c->band.width,
+                 .b_runs = room->apart_runs,
+                 .c = room->sums,
+                 .ldc = wide};
+    for (ptrdiff_t q = 0; q < w->count[2]; q += wide) {
+        t.n = fd_min(wide, w->count[2] - q);
+        t.b = room->apart + row * fd_band_row(w, &c->band) + q;
+        c->k->gemm_tile(&t);
+        for (ptrdiff_t i = 0; i < t.n; i++)
+            for (ptrdiff_t o = 0; o < c->outputs; o++) {
+                float sum = room->sums[o * wide + i];
+                if (c->bias) sum += c->bias[o];
+                y[(q + i) * c->y_step[2] + o] = c->relu && sum < 0.0f ? 0.0f : sum;
+            }
+    }
+}
+
 static void conv_task(const fd_region *region, int thread, void *context) {
     const conv_work *c = context;
     conv_room room;
@@ -127,18 +210,21 @@ static void conv_task(const fd_region *region, int thread, void *context) {
     fd_band_runs(w, &c->band, room.runs);
     for (ptrdiff_t o = o_first; o < o_end; o += c->columns) {
         const ptrdiff_t n = fd_min(c->columns, o_end - o);
-        if (c->kept) room.panels = c->kept + o * depth(c);
+        if (c->few) pack_few(c, &room);
+        else if (c->kept) room.panels = c->kept + o * depth(c);
         else pack(c, room.packed, room.rows, o, n);
         for (ptrdiff_t image = first; image < end; image++) {
             for (ptrdiff_t q0 = 0; q0 < w->count[0]; q0++)
                 for (ptrdiff_t q1 = 0; q1 < w->count[1]; q1 += c->band.rows) {
                     const ptrdiff_t rows = fd_min(c->band.rows, w->count[1] - q1);
                     fd_band_fill(w, &c->band, room.band, image, q0, q1, rows);
-                    for (ptrdiff_t r = 0; r < rows; r++)
-                        row_of_positions(c, &room,
-                                         c->y + image * c->y_image + q0 * c->y_step[0] +
-                                             (q1 + r) * c->y_step[1] + o,
-                                         r, o, n);
+                    if (c->few) set_apart(c, &room);
+                    for (ptrdiff_t r = 0; r < rows; r++) {
+                        float *y = c->y + image * c->y_image + q0 * c->y_step[0] +
+                                   (q1 + r) * c->y_step[1] + o;
+                        if (c->few) few_of_positions(c, &room, y, r);
+                        else row_of_positions(c, &room, y, r, o, n);
+                    }
                 }
             if (c->drop && shares == 1 && o + n == o_end)
                 fd_map_dropout_some(c->drop, c->k, room.bits, image, 0, c->outputs, 0);
@@ -153,6 +239,7 @@ static int run(conv_work *c) {
     c->band = fd_band_of(&c->window, c->window.count[1]);
     const ptrdiff_t width = width_of(c), fit = FD_CONV_PANELS / depth(c) / width * width;
     c->columns = fd_max(width, fd_min(fit, fd_round_up(c->outputs, width)));
+    c->few = are_few(c);
     const double work = (double)positions * (double)depth(c) * (double)c->outputs;
     ptrdiff_t chunk = (ptrdiff_t)(FD_PRODUCT_CHUNK / work);
     chunk = fd_max(1, fd_min(chunk, c->images));
@@ -250,6 +337,7 @@ static conv_work kept_work(const fd_conv_shape *s) {
 ptrdiff_t fd_conv_direct_panels(const fd_conv_shape *s) {
     if (s->groups > 1) return 0;
     const conv_work c = kept_work(s);
+    if (are_few(&c)) return 0;
     return (ptrdiff_t)panel_floats(&c, c.outputs);
 }
 

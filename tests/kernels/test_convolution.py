@@ -165,8 +165,8 @@ def test_kept_panels_change_no_bit(case, algorithm, each_isa, each_thread_count)
     geometry = (stride, dilation, before, after, groups, algorithm)
     for _ in each_isa():
         length_ = _core.conv_panels_length(x, w, geometry)
-        assert (length_ == 0) == (groups > 1)
-        if groups > 1:
+        if length_ == 0:  # several groups, or few outputs
+            assert groups > 1 or len(w) <= 14
             continue
         memory = np.full(length_ + 32, np.float32(7.5))
         _core.conv_pack(memory[16:-16], x, w, geometry)
