@@ -29,6 +29,12 @@ def arguments(parser) -> None:
     """Add the options to a parser."""
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument(
+        "--network",
+        choices=("dense", "lenet"),
+        default="dense",
+        help="two hidden layers, or LeNet-5 with the last of the rates behind its dense layers",
+    )
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument(
         "--rates",
@@ -70,7 +76,7 @@ def roc(inside, outside) -> tuple[np.ndarray, np.ndarray]:
 def scores(
     model, x, samples: int, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(scores, probabilities) of x (N, 784).
+    """(scores, probabilities) of images x.
 
     A high score means uncertainty. The probabilities are those of the passes and of the
     weight-scaled pass.
@@ -96,8 +102,12 @@ def run(options) -> None:
     """Measure and print."""
     x, y, x_test, y_test = mnist_arrays()
     others, rates = fashion_mnist_arrays()[2], tuple(map(float, options.rates.split(",")))
+    name = f"784-{options.hidden}-{options.hidden}-10, dropout {rates}"
+    if options.network == "lenet":
+        name = f"LeNet-5, dropout {rates[-1]}"
+        x, x_test, others = (images.reshape(-1, 1, 28, 28) for images in (x, x_test, others))
     print(
-        f"784-{options.hidden}-{options.hidden}-10, dropout {rates}, {options.epochs} epochs of "
+        f"{name}, {options.epochs} epochs of "
         f"batches of 128, Adam 1e-3; {options.samples} passes; AUROC of {len(x_test)} digits "
         f"against {len(others)} clothes, mean (each seed); "
         f"{fd.isa()}, {fd.get_num_threads()} threads"
@@ -109,7 +119,10 @@ def run(options) -> None:
     )
     for seed in map(int, options.seeds.split(",")):
         fd.manual_seed(seed)
-        model = cases.mlp(nn, options.hidden, rates)
+        if options.network == "lenet":
+            model = fd.models.lenet5(dropout=rates[-1])
+        else:
+            model = cases.mlp(nn, options.hidden, rates)
         fd.fit(
             model,
             (x, y),
