@@ -73,7 +73,7 @@ class SentenceNetwork(nn.Module):
 
     def forward(self, tokens):
         maps = F.permute(self.embedding(tokens), (0, 2, 1))  # (N, VECTOR, L), channels-last memory
-        pooled = [F.relu(conv(maps)).amax(2) for conv in self.convolutions]
+        pooled = [F.amax(F.relu(conv(maps)), 2) for conv in self.convolutions]
         return self.dense(self.dropout(fd.cat(pooled, 1)))
 
 
