@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.nn.conv import _Convolution
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 
@@ -29,8 +30,8 @@ class ConcreteDropout(Module):
     the output is the input itself. Any shape (N, ...).
 
     The rate is learned only if the loss includes the regulariser of this layer
-    (`concrete_regularizer`). Use it before each dense layer instead of tuning rates by hand, and
-    for uncertainty that shrinks with more data.
+    (`concrete_regularizer`). Use it before each dense layer, and with `channelwise` before each
+    convolution, instead of tuning rates by hand, and for uncertainty that shrinks with more data.
 
     Parameters
     ----------
@@ -135,8 +136,9 @@ class ConcreteDropout(Module):
 def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2) -> Tensor:
     """Sum of the regularisers of all `ConcreteDropout` layers of a model.
 
-    Each is computed with the weight of the first dense layer after it, in registration order. Add
-    the sum to a mean negative log likelihood (``cross_entropy`` or ``gaussian_nll_loss``).
+    Each is computed with the weight of the first dense layer or convolution after it, in
+    registration order; the features are that layer's inputs or input channels. Add the sum to a
+    mean negative log likelihood (``cross_entropy`` or ``gaussian_nll_loss``).
 
     Parameters
     ----------
@@ -155,7 +157,8 @@ def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2
     Raises
     ------
     ValueError
-        A ConcreteDropout has no dense layer after it, or the model has none at all.
+        A ConcreteDropout has no dense layer or convolution after it, or the model has no
+        ConcreteDropout.
 
     References
     ----------
@@ -175,11 +178,12 @@ def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2
             if waiting is not None:
                 break
             waiting = module
-        elif waiting is not None and isinstance(module, Linear):
-            part = waiting.regularizer(module.weight, module.in_features, samples, length_scale)
+        elif waiting is not None and isinstance(module, (Linear, _Convolution)):
+            features = module.in_features if isinstance(module, Linear) else module.in_channels
+            part = waiting.regularizer(module.weight, features, samples, length_scale)
             total, waiting = part if total is None else total + part, None
     if waiting is not None:
-        raise ValueError("model must have a dense layer after each ConcreteDropout")
+        raise ValueError("model must have a dense layer or convolution after each ConcreteDropout")
     if total is None:
         raise ValueError("model must have a ConcreteDropout")
     return total

@@ -156,3 +156,35 @@ def test_concrete_regularizer():
     ):
         with pytest.raises(ValueError, match="model must have"):
             nn.concrete_regularizer(bad, 10)
+
+
+@pytest.mark.parametrize(
+    ("behind", "channels"),
+    [
+        (lambda: nn.Conv2d(4, 6, 3, padding=1, groups=2), 4),
+        (lambda: nn.Conv1d(3, 5, 3), 3),
+        (lambda: nn.ConvTranspose2d(4, 2, 3), 4),
+        (lambda: nn.DropConnectConv2d(4, 6, 3), 4),
+    ],
+)
+def test_concrete_regularizer_takes_the_convolution_behind_the_layer(behind, channels):
+    """Its weight, and its input channels as features; not the dense layer further on."""
+    model = nn.Sequential(
+        nn.ConcreteDropout(0.2, channelwise=True), behind(), nn.Flatten(), nn.Linear(8, 2)
+    )
+    w = model[1].weight.data.astype(np.float64)
+    n, scale = 50, 0.5
+
+    def twin(logit):
+        q = sigmoid(logit)
+        entropy = q * np.log(q) + (1 - q) * np.log(1 - q)
+        return scale**2 / (2 * n) * (w**2).sum() / (1 - q) + channels / n * entropy
+
+    logit = float(model[0].logit.data[0])
+    loss = nn.concrete_regularizer(model, n, scale)
+    assert loss.item() == pytest.approx(twin(logit), rel=1e-5)
+    loss.backward()
+    slope = (twin(logit + 1e-6) - twin(logit - 1e-6)) / 2e-6
+    assert model[0].logit.grad.item() == pytest.approx(slope, rel=1e-3)
+    np.testing.assert_allclose(model[1].weight.grad.data, scale**2 / n * w / 0.8, rtol=1e-4)
+    assert model[3].weight.grad is None

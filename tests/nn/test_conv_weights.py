@@ -116,3 +116,18 @@ def test_pruning_finds_the_weights_that_are_noise():
     assert (pruned.weight.numpy()[::2] == 0).all() and (
         pruned.weight.numpy()[1::2] != 0
     ).mean() > 0.9
+
+
+def test_weight_drop_of_a_convolution_is_dropconnect():
+    """The same mask, output and gradient; the layer keeps its own weight."""
+    layer = layer_of(nn.DropConnectConv2d, p=0.4)
+    wrapped = nn.WeightDrop(layer_of(nn.Conv2d), "weight", p=0.4)
+    y, gradient = step(layer)
+    fd.manual_seed(5)
+    z = wrapped(X)
+    (z * z).sum().backward()
+    assert np.array_equal(z.numpy(), y)
+    assert np.array_equal(wrapped.module.weight.grad.numpy(), gradient)
+    assert isinstance(wrapped.module.weight, nn.Parameter)
+    wrapped.eval()
+    np.testing.assert_array_equal(wrapped(X).numpy(), wrapped.module(X).numpy())
