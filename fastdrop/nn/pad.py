@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
+from fastdrop.functional.conv import LAYOUTS
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -62,298 +63,107 @@ class _ConstantPad(_Pad):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ZeroPad1d(_Pad):
-    """Adds zeros around the last axis of (N, C, L) or (C, L).
+_DOC = """Adds {what} around a map.
+
+    Input {layout}, or one sample without N.
 
     Parameters
     ----------
-    padding : int or sequence of 2 int
+    padding : int or sequence of {ends} int
         Elements at each end; or before and behind the last axis, then those of the axis before it.
-
+    {value}
     Examples
     --------
     >>> import numpy as np
     >>> from fastdrop import nn
-    >>> nn.ZeroPad1d(1)(np.ones((2, 3, 4))).shape
-    (2, 3, 6)
+    >>> nn.{name}(1{argument})(np.ones({before})).shape
+    {after}
     """
 
+
+def _doc(name: str, what: str, axes: int, value: bool = False) -> str:
+    return _DOC.format(
+        name=name,
+        what=what,
+        layout=LAYOUTS[axes],
+        ends=2 * axes,
+        value="value : float\n        What is added.\n" if value else "",
+        argument=", 0.5" if value else "",
+        before=(2, 3, *(4,) * axes),
+        after=(2, 3, *(6,) * axes),
+    )
+
+
+class ZeroPad1d(_Pad):
+    __doc__ = _doc("ZeroPad1d", "zeros", 1)
     axes, mode = 1, "constant"
 
 
 class ZeroPad2d(_Pad):
-    """Adds zeros around the last 2 axes of (N, C, H, W) or (C, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 4 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ZeroPad2d(1)(np.ones((2, 3, 4, 4))).shape
-    (2, 3, 6, 6)
-    """
-
+    __doc__ = _doc("ZeroPad2d", "zeros", 2)
     axes, mode = 2, "constant"
 
 
 class ZeroPad3d(_Pad):
-    """Adds zeros around the last 3 axes of (N, C, D, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 6 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ZeroPad3d(1)(np.ones((2, 3, 4, 4, 4))).shape
-    (2, 3, 6, 6, 6)
-    """
-
+    __doc__ = _doc("ZeroPad3d", "zeros", 3)
     axes, mode = 3, "constant"
 
 
 class ConstantPad1d(_ConstantPad):
-    """Adds a constant around the last axis of (N, C, L) or (C, L).
-
-    Parameters
-    ----------
-    padding : int or sequence of 2 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-    value : float
-        What is added.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ConstantPad1d(1, 0.5)(np.ones((2, 3, 4))).shape
-    (2, 3, 6)
-    """
-
+    __doc__ = _doc("ConstantPad1d", "a constant", 1, value=True)
     axes = 1
 
 
 class ConstantPad2d(_ConstantPad):
-    """Adds a constant around the last 2 axes of (N, C, H, W) or (C, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 4 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-    value : float
-        What is added.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ConstantPad2d(1, 0.5)(np.ones((2, 3, 4, 4))).shape
-    (2, 3, 6, 6)
-    """
-
+    __doc__ = _doc("ConstantPad2d", "a constant", 2, value=True)
     axes = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """Adds a constant around the last 3 axes of (N, C, D, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 6 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-    value : float
-        What is added.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ConstantPad3d(1, 0.5)(np.ones((2, 3, 4, 4, 4))).shape
-    (2, 3, 6, 6, 6)
-    """
-
+    __doc__ = _doc("ConstantPad3d", "a constant", 3, value=True)
     axes = 3
 
 
 class ReflectionPad1d(_Pad):
-    """Adds the elements mirrored at the edge around the last axis of (N, C, L) or (C, L).
-
-    The edge itself is not repeated.
-
-    Parameters
-    ----------
-    padding : int or sequence of 2 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReflectionPad1d(1)(np.ones((2, 3, 4))).shape
-    (2, 3, 6)
-    """
-
+    __doc__ = _doc("ReflectionPad1d", "elements mirrored at the edge", 1)
     axes, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
-    """Adds the elements mirrored at the edge around the last 2 axes of (N, C, H, W) or (C, H, W).
-
-    The edge itself is not repeated.
-
-    Parameters
-    ----------
-    padding : int or sequence of 4 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReflectionPad2d(1)(np.ones((2, 3, 4, 4))).shape
-    (2, 3, 6, 6)
-    """
-
+    __doc__ = _doc("ReflectionPad2d", "elements mirrored at the edge", 2)
     axes, mode = 2, "reflect"
 
 
 class ReflectionPad3d(_Pad):
-    """Adds the elements mirrored at the edge around the last 3 axes of (N, C, D, H, W).
-
-    The edge itself is not repeated.
-
-    Parameters
-    ----------
-    padding : int or sequence of 6 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReflectionPad3d(1)(np.ones((2, 3, 4, 4, 4))).shape
-    (2, 3, 6, 6, 6)
-    """
-
+    __doc__ = _doc("ReflectionPad3d", "elements mirrored at the edge", 3)
     axes, mode = 3, "reflect"
 
 
 class ReplicationPad1d(_Pad):
-    """Adds the edge around the last axis of (N, C, L) or (C, L).
-
-    Parameters
-    ----------
-    padding : int or sequence of 2 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReplicationPad1d(1)(np.ones((2, 3, 4))).shape
-    (2, 3, 6)
-    """
-
+    __doc__ = _doc("ReplicationPad1d", "the edge", 1)
     axes, mode = 1, "replicate"
 
 
 class ReplicationPad2d(_Pad):
-    """Adds the edge around the last 2 axes of (N, C, H, W) or (C, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 4 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReplicationPad2d(1)(np.ones((2, 3, 4, 4))).shape
-    (2, 3, 6, 6)
-    """
-
+    __doc__ = _doc("ReplicationPad2d", "the edge", 2)
     axes, mode = 2, "replicate"
 
 
 class ReplicationPad3d(_Pad):
-    """Adds the edge around the last 3 axes of (N, C, D, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 6 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.ReplicationPad3d(1)(np.ones((2, 3, 4, 4, 4))).shape
-    (2, 3, 6, 6, 6)
-    """
-
+    __doc__ = _doc("ReplicationPad3d", "the edge", 3)
     axes, mode = 3, "replicate"
 
 
 class CircularPad1d(_Pad):
-    """Adds the elements of the other end around the last axis of (N, C, L) or (C, L).
-
-    Parameters
-    ----------
-    padding : int or sequence of 2 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.CircularPad1d(1)(np.ones((2, 3, 4))).shape
-    (2, 3, 6)
-    """
-
+    __doc__ = _doc("CircularPad1d", "the elements of the other end", 1)
     axes, mode = 1, "circular"
 
 
 class CircularPad2d(_Pad):
-    """Adds the elements of the other end around the last 2 axes of (N, C, H, W) or (C, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 4 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.CircularPad2d(1)(np.ones((2, 3, 4, 4))).shape
-    (2, 3, 6, 6)
-    """
-
+    __doc__ = _doc("CircularPad2d", "the elements of the other end", 2)
     axes, mode = 2, "circular"
 
 
 class CircularPad3d(_Pad):
-    """Adds the elements of the other end around the last 3 axes of (N, C, D, H, W).
-
-    Parameters
-    ----------
-    padding : int or sequence of 6 int
-        Elements at each end; or before and behind the last axis, then those of the axis before it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastdrop import nn
-    >>> nn.CircularPad3d(1)(np.ones((2, 3, 4, 4, 4))).shape
-    (2, 3, 6, 6, 6)
-    """
-
+    __doc__ = _doc("CircularPad3d", "the elements of the other end", 3)
     axes, mode = 3, "circular"
