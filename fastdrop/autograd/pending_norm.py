@@ -43,7 +43,9 @@ class Normalization(NamedTuple):
     def rows(self, x: Float32Array) -> Float32Array:
         """(sets, rows, channels) of an array (N, C) or of a map (N, C, *S)."""
         memory = in_memory(ordered(x, True)) if x.ndim > 2 else x
-        return memory.reshape(self.sets, -1, x.shape[1])
+        channels = x.shape[1]
+        rows = x.size // max(1, self.sets * channels)  # no -1: an empty batch has no sets
+        return memory.reshape(self.sets, rows, channels)
 
 
 def batch_moments(rows: Float32Array, groups: int) -> tuple[Float32Array, Float32Array]:
@@ -53,9 +55,9 @@ def batch_moments(rows: Float32Array, groups: int) -> tuple[Float32Array, Float3
     _core.moments(mean, variance, rows)
     if groups == channels:
         return mean, variance
-    of_channel = mean.reshape(sets, groups, -1)
+    of_channel = mean.reshape(sets, groups, channels // groups)
     of_group = of_channel.mean(2, keepdims=True)
-    inside = variance.reshape(sets, groups, -1) + np.square(of_channel - of_group)
+    inside = variance.reshape(sets, groups, channels // groups) + np.square(of_channel - of_group)
     each = channels // groups
     return (
         np.repeat(of_group[:, :, 0], each, axis=1),
@@ -168,7 +170,7 @@ class PendingNorm(Pending):
         sets, channels = sums.shape
         groups = self.norm.groups
         if groups != channels:
-            means = sums.reshape(sets, groups, -1).mean(2)
+            means = sums.reshape(sets, groups, channels // groups).mean(2)
             sums = np.repeat(means, channels // groups, axis=1)
-        mean: Float32Array = sums / np.float32(rows)
+        mean: Float32Array = sums / np.float32(max(1, rows))
         return mean

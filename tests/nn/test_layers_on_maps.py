@@ -88,6 +88,17 @@ def test_a_channels_last_map_stays_one():
     assert x.permute(0, 2, 3, 1)._strided.flags.c_contiguous
 
 
+@pytest.mark.parametrize("shape", [(0, 4, 3, 3), (0, 4)])
+def test_an_empty_batch(shape):
+    layers = [nn.GroupNorm(2, 4)] + ([nn.InstanceNorm2d(4)] if len(shape) == 4 else [])
+    for layer in layers:
+        x = fd.Tensor(np.empty(shape, np.float32))
+        x.requires_grad = True
+        y = layer(x)
+        y.sum().backward()
+        assert y.shape == x.grad.shape == shape
+
+
 def test_wrong_arguments():
     x = np.ones((2, 4, 3, 3), np.float32)
     with pytest.raises(ValueError, match="num_groups"):
