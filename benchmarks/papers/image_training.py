@@ -12,6 +12,7 @@ import numpy as np
 import fastdrop as fd
 from benchmarks.papers.common import data_folder, test_error
 from fastdrop import optim
+from fastdrop.data import DataLoader, Dataset, transforms
 from fastdrop.nn import functional as F
 
 
@@ -35,15 +36,9 @@ def cifar10_arrays():
     return x[train], labels[train], x[~train], labels[~train]
 
 
-def crops(x, rng, pad=4):
-    """Random crops of images padded with zeros, and random flips; channels-last (N, C, H, W)."""
-    n, _, h, w = x.shape
-    memory = np.pad(x.transpose(0, 2, 3, 1), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(memory, (h, w), (1, 2))
-    top, left = rng.integers(0, 2 * pad + 1, (2, n))
-    picked = windows[np.arange(n), top, left]  # (N, C, H, W)
-    flipped = np.where(rng.random((n, 1, 1, 1)) < 0.5, picked[..., ::-1], picked)
-    return np.ascontiguousarray(flipped.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+AUGMENT = transforms.Compose(
+    [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+)
 
 
 def train(model, data, options, seed, *, augment, max_norm=None, name="", report=5):
@@ -52,7 +47,14 @@ def train(model, data, options, seed, *, augment, max_norm=None, name="", report
     The learning rate falls from options.lr to 0 along a cosine.
     """
     x, y, x_test, y_test = data
-    rng, n, batch = np.random.default_rng(seed), len(x), options.batch_size
+    loader = DataLoader(
+        Dataset(x, y),
+        options.batch_size,
+        shuffle=True,
+        drop_last=True,
+        transform=AUGMENT if augment else None,
+        seed=seed,
+    )
     optimizer = optim.SGD(
         model.parameters(),
         lr=options.lr,
@@ -61,15 +63,13 @@ def train(model, data, options, seed, *, augment, max_norm=None, name="", report
         nesterov=True,
         max_norm=max_norm,
     )
-    steps = n // batch
+    steps = len(loader)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     seconds = []
     for epoch in range(options.epochs):
-        start, order, total = time.perf_counter(), rng.permutation(n), 0.0
-        for i in range(steps):
-            rows = order[i * batch : (i + 1) * batch]
-            images = x[rows]
-            loss = F.cross_entropy(model(crops(images, rng) if augment else images), y[rows])
+        start, total = time.perf_counter(), 0.0
+        for images, labels in loader:
+            loss = F.cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

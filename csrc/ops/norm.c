@@ -66,8 +66,21 @@ static void block_of_moments(const norm_work *w, float *sums, ptrdiff_t set, ptr
                              ptrdiff_t rows) {
     const fd_moments_args *a = w->args;
     const ptrdiff_t channels = w->shape.channels;
-    const float *x = a->x + set * w->shape.rows * channels;
-    w->k->moments(sums, sums + channels, x + row * channels, x, rows, channels);
+    const float *x = a->x + (set * w->shape.rows + row) * channels;
+    w->k->moments(sums, sums + channels, x, a->mean + set * channels, rows, channels);
+}
+
+/* The means of the first rows of a set, as the origin of its sums: squares of numbers that are far
+   from 0 would lose their digits, and so would those of distances from one row that is far off. */
+static void set_origin(const fd_moments_args *a, ptrdiff_t set) {
+    enum { FIRST = 16 };
+    const ptrdiff_t channels = a->shape.channels, rows = fd_min(FIRST, a->shape.rows);
+    const float *x = a->x + set * a->shape.rows * channels;
+    for (ptrdiff_t c = 0; c < channels; c++) {
+        double sum = 0.0;
+        for (ptrdiff_t r = 0; r < rows; r++) sum += (double)x[r * channels + c];
+        a->mean[set * channels + c] = (float)(sum / (double)rows);
+    }
 }
 
 int fd_moments(const fd_moments_args *a) {
@@ -76,15 +89,15 @@ int fd_moments(const fd_moments_args *a) {
     double *total = calloc((size_t)(s->sets * 2 * s->channels), sizeof(double));
     if (!total) return FD_NO_MEMORY;
     norm_work w = {.block = block_of_moments, .args = a, .shape = *s};
+    for (ptrdiff_t set = 0; set < s->sets; set++) set_origin(a, set);
     const int status = run(&w, total);
-    /* the sums are those of x - its first row, which is near the mean */
     for (ptrdiff_t set = 0; set < s->sets && status == FD_OK; set++) {
         const double *sum = total + set * 2 * s->channels, *square = sum + s->channels;
         for (ptrdiff_t c = 0; c < s->channels; c++) {
             const double mean = sum[c] / (double)s->rows,
                          variance = square[c] / (double)s->rows - mean * mean;
             const ptrdiff_t at = set * s->channels + c;
-            a->mean[at] = (float)((double)a->x[set * s->rows * s->channels + c] + mean);
+            a->mean[at] = (float)((double)a->mean[at] + mean);
             a->variance[at] = variance < 0.0 ? 0.0f : (float)variance;
         }
     }

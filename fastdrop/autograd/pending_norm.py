@@ -40,12 +40,13 @@ class Normalization(NamedTuple):
     groups: int
     fixed: bool
 
-    def rows(self, x: Float32Array) -> Float32Array:
-        """(sets, rows, channels) of an array (N, C) or of a map (N, C, *S)."""
-        memory = in_memory(ordered(x, True)) if x.ndim > 2 else x
-        channels = x.shape[1]
-        rows = x.size // max(1, self.sets * channels)  # no -1: an empty batch has no sets
-        return memory.reshape(self.sets, rows, channels)
+
+def rows_of(x: Float32Array, sets: int) -> Float32Array:
+    """An array (N, C) or (N, C, *S) as (sets, rows, channels); a copy of maps in C order."""
+    memory = in_memory(ordered(x, True)) if x.ndim > 2 else x
+    channels = x.shape[1]
+    rows = x.size // max(1, sets * channels)  # no -1: an empty batch has no sets
+    return memory.reshape(sets, rows, channels)
 
 
 def batch_moments(rows: Float32Array, groups: int) -> tuple[Float32Array, Float32Array]:
@@ -72,13 +73,15 @@ class PendingNorm(Pending):
     ----------
     x, weight, bias : Tensor, the last two or None
     norm : Normalization
+    rows : float32 array (sets, rows, channels) or None
+        x in the order of the core, where the statistics were computed from it.
     factors : tuple of float32 array (sets, channels)
         mean, scale and bias; once the result was computed.
     saved : list
-        x as `Normalization.rows` gives it.
+        x as `rows_of` gives it.
     """
 
-    __slots__ = ("bias", "factors", "norm", "weight", "x")
+    __slots__ = ("bias", "factors", "norm", "rows", "weight", "x")
 
     factors: tuple[Float32Array, Float32Array, Float32Array]
 
@@ -88,9 +91,10 @@ class PendingNorm(Pending):
         weight: Tensor | None,
         bias: Tensor | None,
         norm: Normalization,
+        rows: Float32Array | None = None,
         epilogue: Epilogue | None = None,
     ) -> None:
-        self.x, self.weight, self.bias, self.norm = x, weight, bias, norm
+        self.x, self.weight, self.bias, self.norm, self.rows = x, weight, bias, norm, rows
         self.inputs = tuple(t for t in (x, weight, bias) if t is not None)
         self.epilogue = epilogue or Epilogue(None, NONE, 0.0)
         self.shape, self.thinned_passes = x.shape, 0
@@ -101,7 +105,8 @@ class PendingNorm(Pending):
     def with_activation(self, kind: int, alpha: float) -> PendingNorm | None:
         if kind != _core.ACT_RELU or self.epilogue.kind != NONE:
             return None
-        return PendingNorm(self.x, self.weight, self.bias, self.norm, Epilogue(None, kind, alpha))
+        relu = Epilogue(None, kind, alpha)
+        return PendingNorm(self.x, self.weight, self.bias, self.norm, self.rows, relu)
 
     def extend_result(self, extended: Pending, z: Float32Array) -> None:
         assert isinstance(extended, PendingNorm)
@@ -111,7 +116,7 @@ class PendingNorm(Pending):
 
     def free(self) -> None:
         super().free()
-        self.x = self.weight = self.bias = self.out = None  # type: ignore[assignment]
+        self.x = self.weight = self.bias = self.rows = self.out = None  # type: ignore[assignment]
 
     def _factors(self) -> tuple[Float32Array, Float32Array, Float32Array]:
         """mean, scale and bias (sets, channels)."""
@@ -126,11 +131,11 @@ class PendingNorm(Pending):
 
     def run(self) -> Float32Array:
         if self.out is None:
-            x = self.norm.rows(self.x._strided)
+            x = rows_of(self.x._strided, self.norm.sets) if self.rows is None else self.rows
             y = empty(x.shape)
             self.factors = self._factors()
             _core.normalize(y, x, *self.factors, self.epilogue.kind != NONE)
-            self.out = self._as_result(y)
+            self.out, self.rows = self._as_result(y), None
             if self.recorded:
                 self.saved = [x]
                 hold(self, self.x)
@@ -145,7 +150,7 @@ class PendingNorm(Pending):
 
     def backward(self, grad: Float32Array) -> Any:
         (x,), norm, relu = self.saved, self.norm, self.epilogue.kind != NONE
-        dy = norm.rows(grad)
+        dy = rows_of(grad, norm.sets)
         sums, sums_x = empty(norm.mean.shape), empty(norm.mean.shape)
         _core.normalize_sums(sums, sums_x, dy, x, *self.factors, relu)
         sums_x *= norm.inverse  # of the gradient times the normalised x

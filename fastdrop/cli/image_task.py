@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import models, nn
-from fastdrop.cli.training_task import optimizer_of, schedule
+from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import DataLoader, Dataset, load_images, split
 from fastdrop.data import transforms as T
 from fastdrop.data.image_preprocessing import ImagePreparation
@@ -124,18 +124,8 @@ class ImageTask:
             model,
             loader,
             loss=nn.CrossEntropyLoss(label_smoothing=options.label_smoothing),
-            optimizer=optimizer,
-            epochs=options.epochs,
             validation=self._evaluated(held_out),
-            scheduler=schedule(optimizer, len(loader), options),
-            scheduler_every="step",
-            early_stopping=options.early_stopping,
-            clip_norm=options.clip_norm,
-            max_norm=options.max_norm,
-            checkpoint=options.checkpoint,
-            checkpoint_every=options.checkpoint_every or "epoch",
-            resume=options.resume,
-            progress=not options.quiet,
+            **fit_arguments(optimizer, len(loader), options),
         )
         return model, history
 

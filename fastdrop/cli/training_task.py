@@ -91,20 +91,10 @@ class TrainingTask:
             model,
             self.train,
             loss=loss,
-            optimizer=optimizer,
-            epochs=options.epochs,
             batch_size=options.batch_size,
             validation=self.test if options.validation is None else options.validation,
-            scheduler=schedule(optimizer, steps, options),
-            scheduler_every="step",
-            early_stopping=options.early_stopping,
-            clip_norm=options.clip_norm,
-            max_norm=options.max_norm,
             mixup=options.mixup,
-            checkpoint=options.checkpoint,
-            checkpoint_every=options.checkpoint_every or "epoch",
-            resume=options.resume,
-            progress=not options.quiet,
+            **fit_arguments(optimizer, steps, options),
         )
         return model, history
 
@@ -224,6 +214,23 @@ def optimizer_of(model: nn.Module, options: argparse.Namespace) -> Any:
             raise ValueError(f"--nesterov is for sgd, not for {options.optimizer}")
         keywords["nesterov"] = True
     return kind(model.parameters(), **keywords)
+
+
+def fit_arguments(optimizer: Any, steps: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `fit` that options give for every kind of data; `steps`: of an epoch."""
+    return {
+        "optimizer": optimizer,
+        "epochs": options.epochs,
+        "scheduler": schedule(optimizer, steps, options),
+        "scheduler_every": "step",
+        "early_stopping": options.early_stopping,
+        "clip_norm": options.clip_norm,
+        "max_norm": options.max_norm,
+        "checkpoint": options.checkpoint,
+        "checkpoint_every": options.checkpoint_every or "epoch",
+        "resume": options.resume,
+        "progress": not options.quiet,
+    }
 
 
 def schedule(optimizer: Any, steps: int, options: argparse.Namespace) -> Any:

@@ -17,7 +17,7 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import pending_tensor
 from fastdrop.autograd.pending_convolution import PendingConvolution
-from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments
+from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments, rows_of
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 
@@ -113,14 +113,14 @@ def batch_norm(
         raise ValueError(
             f"input must have more than one value a channel in training, got shape {x.shape}"
         )
-    norm, variance = _by_moments(x, 1, channels, eps)
+    norm, variance, rows = _by_moments(x, 1, channels, eps)
     if training and mean_ is not None and var_ is not None:
         rate = np.float32(0.1 if momentum is None else momentum)
         unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
         for t, new in ((mean_, norm.mean.reshape(-1)), (var_, unbiased)):
             running = t._to_write("batch normalisation")
             running += rate * (new - running)
-    return _pending(x, w, b, norm)
+    return _pending(x, w, b, norm, rows)
 
 
 @carries
@@ -175,8 +175,8 @@ def group_norm(
     if channels % groups:
         raise ValueError(f"num_groups must divide the {channels} channels of input, got {groups}")
     w, b = _of_channels(channels, weight=weight, bias=bias)
-    norm, _ = _by_moments(x, x.shape[0], groups, check.real(eps, "eps", low=0.0))
-    return _pending(x, w, b, norm)
+    norm, _, rows = _by_moments(x, x.shape[0], groups, check.real(eps, "eps", low=0.0))
+    return _pending(x, w, b, norm, rows)
 
 
 @carries
@@ -252,7 +252,7 @@ def instance_norm(
     _check_updatable(running_var, var_, "running_var")
     if positions < 2:
         raise ValueError(f"input must have more than one position, got shape {x.shape}")
-    norm, variance = _by_moments(x, samples, channels, check.real(eps, "eps", low=0.0))
+    norm, variance, rows = _by_moments(x, samples, channels, check.real(eps, "eps", low=0.0))
     if mean_ is not None and var_ is not None and samples:
         if type(x) is PassTensor:
             raise CannotCarry("running statistics of the samples")
@@ -261,7 +261,7 @@ def instance_norm(
         for t, new in ((mean_, norm.mean.mean(0)), (var_, unbiased)):
             running = t._to_write("instance normalisation")
             running += rate * (new - running)
-    return _pending(x, w, b, norm)
+    return _pending(x, w, b, norm, rows)
 
 
 @carries
@@ -342,14 +342,12 @@ def _of_channels(channels: int, **arguments: Any) -> list[Tensor | None]:
 
 def _by_moments(
     x: Tensor, sets: int, groups: int, eps: float
-) -> tuple[Normalization, Float32Array]:
-    """The normalisation by the statistics of x, and its biased variance."""
-    x._strided  # noqa: B018 (runs a pending x)
-    empty = np.empty((sets, 0), np.float32)
-    rows = Normalization(sets, empty, empty, groups, False).rows(x._strided)
+) -> tuple[Normalization, Float32Array, Float32Array]:
+    """The normalisation by the statistics of x, its biased variance, and the rows of x."""
+    rows = rows_of(x._strided, sets)
     mean, variance = batch_moments(rows, groups)
     inverse = 1.0 / np.sqrt(variance + np.float32(eps))
-    return Normalization(sets, mean, inverse, groups, False), variance
+    return Normalization(sets, mean, inverse, groups, False), variance, rows
 
 
 def _folded(
@@ -374,8 +372,14 @@ def _folded(
     return None if extended is None else pending_tensor(extended, type(x) is PassTensor)
 
 
-def _pending(x: Tensor, weight: Tensor | None, bias: Tensor | None, norm: Normalization) -> Tensor:
-    return pending_tensor(PendingNorm(x, weight, bias, norm), type(x) is PassTensor)
+def _pending(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    norm: Normalization,
+    rows: Float32Array | None = None,
+) -> Tensor:
+    return pending_tensor(PendingNorm(x, weight, bias, norm, rows), type(x) is PassTensor)
 
 
 def _check_updatable(given: Any, t: Tensor | None, name: str) -> None:

@@ -150,7 +150,7 @@ def _noisy(mean: Tensor, variance: Tensor, layer: Any) -> Tensor:
     """mean + sqrt(variance + 1e-8) z; the units of z are the elements of a sample in C order."""
     z = empty(mean.shape)
     stream = random.stream_for(layer, mean.shape[0], domain=NORMAL)
-    _core.normal(z.reshape(len(z), -1), stream)
+    _core.normal(z, stream)
     return mean + sqrt(variance + 1e-8) * z
 
 

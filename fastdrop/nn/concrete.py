@@ -10,9 +10,10 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.nn.conv import _Convolution
+from fastdrop.nn.conv import Convolution
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.variational import Variational
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
@@ -137,8 +138,9 @@ def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2
     """Sum of the regularisers of all `ConcreteDropout` layers of a model.
 
     Each is computed with the weight of the first dense layer or convolution after it, in
-    registration order; the features are that layer's inputs or input channels. Add the sum to a
-    mean negative log likelihood (``cross_entropy`` or ``gaussian_nll_loss``).
+    registration order (variational ones have a prior of their own and do not count); the features
+    are that layer's inputs or input channels. Add the sum to a mean negative log likelihood
+    (``cross_entropy`` or ``gaussian_nll_loss``).
 
     Parameters
     ----------
@@ -178,7 +180,11 @@ def concrete_regularizer(model: Module, samples: int, length_scale: float = 1e-2
             if waiting is not None:
                 break
             waiting = module
-        elif waiting is not None and isinstance(module, (Linear, _Convolution)):
+        elif (
+            waiting is not None
+            and isinstance(module, (Linear, Convolution))
+            and not isinstance(module, Variational)  # its prior is another one
+        ):
             features = module.in_features if isinstance(module, Linear) else module.in_channels
             part = waiting.regularizer(module.weight, features, samples, length_scale)
             total, waiting = part if total is None else total + part, None

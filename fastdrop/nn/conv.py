@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Convolution(Module):
+class Convolution(Module):
     """What all convolutions share: their arguments and weights."""
 
     axes: int
@@ -82,7 +82,7 @@ class _Convolution(Module):
         ]
 
 
-class _ConvNd(_Convolution):
+class _ConvNd(Convolution):
     """Convolution of maps with `axes` axes."""
 
     function: Callable[..., Tensor]
@@ -225,7 +225,7 @@ class Conv3d(_ConvNd):
     axes, function = 3, staticmethod(F.conv3d)
 
 
-class _ConvTransposeNd(_Convolution):
+class _ConvTransposeNd(Convolution):
     """Transposed convolution of maps with `axes` axes."""
 
     function: Callable[..., Tensor]

@@ -131,3 +131,8 @@ def test_weight_drop_of_a_convolution_is_dropconnect():
     assert isinstance(wrapped.module.weight, nn.Parameter)
     wrapped.eval()
     np.testing.assert_array_equal(wrapped(X).numpy(), wrapped.module(X).numpy())
+
+
+def test_an_empty_batch():
+    assert layer_of(nn.VariationalConv2d)(X[:0]).shape == (0, 6, 3, 5)
+    assert nn.VariationalLinear(4, 3)(np.ones((0, 4))).shape == (0, 3)
