@@ -94,6 +94,7 @@ INCLUDE = ["csrc", "csrc/include"]
 HEADERS = {
     "fastdrop.h": "csrc/include/fastdrop.h",
     "fastdrop_maps.h": "csrc/include/fastdrop_maps.h",
+    "fastdrop_sequences.h": "csrc/include/fastdrop_sequences.h",
     "base/types.h": "csrc/base/types.h",
 }
 

@@ -20,8 +20,7 @@ def arguments(parser) -> None:
 
 def run(options) -> None:
     """Measure and print."""
-    x, y, x_test, y_test = cifar10_arrays()
-    data = x[: options.images], y[: options.images], x_test, y_test
+    data = cifar10_arrays(options.images)
     print(
         "published: Srivastava et al. (2014), table 3: "
         + ", ".join(f"{name} {error} %" for name, error in PUBLISHED.items())

@@ -27,9 +27,9 @@ def arguments(parser) -> None:
 
 def run(options) -> None:
     """Measure and print."""
-    x, y, x_test, y_test = cifar10_arrays()
+    data = cifar10_arrays(options.images)
     build = getattr(fd.models, options.network)
-    ramp = fd.schedules.Linear(0.0, 0.1, options.epochs * (len(x) // options.batch_size))
+    ramp = fd.schedules.Linear(0.0, 0.1, options.epochs * (len(data[0]) // options.batch_size))
     variants = {
         "plain": {},
         "stochastic depth 0.5": {"drop_path_rate": 0.5},
@@ -44,7 +44,7 @@ def run(options) -> None:
             for name, arguments in variants.items()
             if options.only in name
         },
-        (x[: options.images], y[: options.images], x_test, y_test),
+        data,
         options,
         augment=True,
     )

@@ -52,6 +52,9 @@ enum fd_activation {
     FD_ACTIVATIONS
 };
 
+/* The cell of a recurrent network (fastdrop_sequences.h has the formulas). */
+enum fd_cell { FD_RNN_TANH, FD_RNN_RELU, FD_GRU, FD_LSTM };
+
 /* Sparse weights, outs x ins, in compressed rows: the nonzeros of row o are values[j] in
    columns[j], starts[o] <= j < starts[o + 1]. */
 typedef struct {

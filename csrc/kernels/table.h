@@ -99,6 +99,52 @@ typedef struct {
     const float *weights;
 } fd_resized_row;
 
+/* The masks of a block of cells: packed bits of its rows, `ld` words apart, its first unit at bit
+   bit0; NULL: no mask. With fd_recurrent_masks' meaning. */
+typedef struct {
+    const uint32_t *seen[4], *update, *zone_c, *zone_h;
+    ptrdiff_t ld, bit0;
+    float seen_scale, update_scale, fresh_c, fresh_h;
+    int seen_count; /* copies of h that products with w_hh read: one, or one for each gate */
+} fd_cell_masks;
+
+/* One step of rows x units cells (fastdrop_sequences.h has the formulas). Gate g of unit u is
+   gates[i*gates_ld + g*gate + u]: in, the sums of both products and the biases; out, the gates. A
+   GRU's gate 0 is the part n of W_hh h, to which bias_n is added, then come r, z, n. */
+typedef struct {
+    ptrdiff_t rows, units;
+    float *gates;
+    ptrdiff_t gates_ld, gate;
+    float *h, *c;      /* the state, in place; c: LSTM */
+    float *seen[4];    /* dropout(h) */
+    ptrdiff_t ld;      /* of h, c and seen */
+    float *y, *states; /* copies of h and c */
+    ptrdiff_t out_ld;
+    const float *bias_n; /* units, or NULL */
+    fd_cell_masks masks;
+    int cell; /* enum fd_cell */
+} fd_cells;
+
+/* Its gradient. gates: in, the gates; out, the gradients of their sums. */
+typedef struct {
+    ptrdiff_t rows, units;
+    float *gates;
+    ptrdiff_t gates_ld, gate;
+    float *dh;            /* NULL: 0 and not wanted. In: a part of the gradient of h; out: of h_old,
+                             but for the products */
+    float *dc;            /* in: the gradient of c, out: of c_old */
+    ptrdiff_t ld;         /* of dh and dc */
+    const float *sums[4]; /* the gradients of `seen` */
+    int sums_count;       /* seen_count, or 0 */
+    ptrdiff_t sums_ld;
+    const float *dy;
+    ptrdiff_t out_ld;
+    const float *h_old, *c_old; /* the state before the step */
+    ptrdiff_t old_ld;
+    fd_cell_masks masks;
+    int cell;
+} fd_cells_backward;
+
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */
@@ -107,6 +153,15 @@ typedef struct {
 #include "kernels/list.inc"
 #undef X
 } fd_table;
+
+/* The kernel keep_bits for every q, 0 and FD_KEEP_ALL included. Bits after the last unit of a group
+   are not cleared. */
+FD_INLINE void fd_any_keep_bits(const fd_table *k, uint32_t *bits, const fd_stream *s,
+                                ptrdiff_t row, ptrdiff_t rows, ptrdiff_t group, ptrdiff_t groups,
+                                uint64_t q) {
+    if (q > 0 && q < FD_KEEP_ALL) k->keep_bits(bits, s, row, rows, group, groups, q);
+    else memset(bits, q ? 0xFF : 0, (size_t)(rows * groups * FD_GROUP_WORDS) * sizeof *bits);
+}
 
 /* The bits from offset o on of packed little-endian words, from bit 0 up; at least 25 are valid.
    Reads 4 bytes: FD_BITS_PAD words must be readable behind the last bit. */

@@ -14,19 +14,11 @@ void fd_stream_key(uint32_t key[2], uint64_t seed, uint32_t site, uint32_t domai
     key[1] = c[1];
 }
 
-/* The kernel keep_bits for every q, 0 and FD_KEEP_ALL included. Bits after the last unit of a group
-   are not cleared. */
-static void any_keep_bits(const fd_table *k, uint32_t *bits, const fd_stream *s, ptrdiff_t row,
-                          ptrdiff_t rows, ptrdiff_t group, ptrdiff_t groups, uint64_t q) {
-    if (q > 0 && q < FD_KEEP_ALL) k->keep_bits(bits, s, row, rows, group, groups, q);
-    else memset(bits, q ? 0xFF : 0, (size_t)(rows * groups) * 16);
-}
-
 static void keep_bits_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t unit0,
                             ptrdiff_t units) {
     const ptrdiff_t group = unit0 / FD_GROUP, groups = fd_ceil_div(units, FD_GROUP);
     uint32_t *bits = (uint32_t *)w->y + (row * w->groups + group) * FD_GROUP_WORDS;
-    any_keep_bits(w->k, bits, w->s, row, rows, group, groups, w->q);
+    fd_any_keep_bits(w->k, bits, w->s, row, rows, group, groups, w->q);
     const ptrdiff_t tail = units % FD_GROUP;
     if (tail == 0) return;
     for (ptrdiff_t r = 0; r < rows; r++) {
@@ -53,7 +45,7 @@ static void keep_mask_piece(const piece_work *w, ptrdiff_t row, ptrdiff_t rows, 
         for (ptrdiff_t u = unit0; u < unit0 + units; u += AT_ONCE * FD_GROUP) {
             const ptrdiff_t n = fd_min(AT_ONCE * FD_GROUP, unit0 + units - u);
             uint8_t *mask = (uint8_t *)w->y + r * w->units + u;
-            any_keep_bits(w->k, bits, w->s, r, 1, u / FD_GROUP, fd_ceil_div(n, FD_GROUP), w->q);
+            fd_any_keep_bits(w->k, bits, w->s, r, 1, u / FD_GROUP, fd_ceil_div(n, FD_GROUP), w->q);
             const uint8_t *bytes = (const uint8_t *)bits;
             ptrdiff_t i = 0;
             for (; i + 8 <= n; i += 8) { /* bit j of the byte to byte j, as 0 or 1 */

@@ -29,9 +29,10 @@ enum {
        of A (14 rows of 384 floats: 21 KiB) fits a first cache of 32 KiB. The value is the same for
        every instruction set; one that needs another value gets a field in fd_table. */
     FD_PIECE_OF_K = 384,
-    FD_PIECE_UNIT = 16,   /* pieces of k are multiples of this, but for the last */
-    FD_SUM_BLOCK = 65536, /* elements of a partial sum of squares */
-    FD_NORM_ROWS = 128,   /* rows of a partial sum of a normalisation */
+    FD_PIECE_OF_STEP = 256, /* the same in a step of a recurrent network: 336 and more are slower */
+    FD_PIECE_UNIT = 16,     /* pieces of k are multiples of this, but for the last */
+    FD_SUM_BLOCK = 65536,   /* elements of a partial sum of squares */
+    FD_NORM_ROWS = 128,     /* rows of a partial sum of a normalisation */
 
     /* Convolution: which windows and positions make a chain. */
     FD_BAND = 1 << 16,        /* floats of a padded band of a map: 1/8 of a second cache of 2 MiB */
@@ -40,11 +41,12 @@ enum {
     FD_DEPTHWISE_GROUPS = 32, /* .. or as many as make so many groups */
 };
 
-/* The length of the pieces that k is cut into (the last may be shorter). A function of k alone. */
-FD_INLINE ptrdiff_t fd_piece_of_k(ptrdiff_t k) {
-    const ptrdiff_t pieces = fd_max(1, fd_ceil_div(k, FD_PIECE_OF_K));
+/* The length of the pieces of at most `most` that k is cut into (the last may be shorter). */
+FD_INLINE ptrdiff_t fd_piece(ptrdiff_t k, ptrdiff_t most) {
+    const ptrdiff_t pieces = fd_max(1, fd_ceil_div(k, most));
     return fd_max(FD_PIECE_UNIT, fd_round_up(fd_ceil_div(k, pieces), FD_PIECE_UNIT));
 }
+FD_INLINE ptrdiff_t fd_piece_of_k(ptrdiff_t k) { return fd_piece(k, FD_PIECE_OF_K); }
 
 /* Tiles of a block of Winograd's weight gradient: 128, whose transforms come from the third cache,
    or fewer if those then fit half of a second cache of 1 MiB (32 channels: 20 % faster). */
@@ -72,13 +74,17 @@ enum {
     FD_THIN_COST = 16,   /* the same for thinned weights, whose rows are compressed first */
 
     /* Work that is worth a thread. A parallel region costs about 1 us. */
-    FD_PRODUCT_GRAIN = 1 << 19,   /* multiply-adds: about 10 us */
-    FD_DEPTHWISE_GRAIN = 1 << 18, /* multiply-adds of a depthwise convolution */
-    FD_PACK_GRAIN = 1 << 16,      /* elements packed */
-    FD_ROWS_GRAIN = 1 << 16,      /* elements of rows compressed for thinned networks */
-    FD_GRAIN = 16384,             /* elements of elementwise work: about 2 us of copying */
-    FD_CONNECT_GRAIN = 1 << 17,   /* weights x samples of DropConnect: about 5 us */
-    FD_SPARSE_GRAIN = 1 << 15,    /* multiply-adds with sparse weights */
+    FD_PRODUCT_GRAIN = 1 << 19,    /* multiply-adds: about 10 us */
+    FD_DEPTHWISE_GRAIN = 1 << 18,  /* multiply-adds of a depthwise convolution */
+    FD_PACK_GRAIN = 1 << 16,       /* elements packed */
+    FD_STEP_ROWS = 20,             /* sequences that are worth a thread; with fewer, and .. */
+    FD_STEP_WEIGHTS = 1 << 17,     /* .. so many elements of w_hh, threads share out the units */
+    FD_PROJECTED_ROWS = 256,       /* rows of x whose product with a small w_ih waits in a cache */
+    FD_SMALL_PROJECTION = 1 << 16, /* elements of such a w_ih */
+    FD_ROWS_GRAIN = 1 << 16,       /* elements of rows compressed for thinned networks */
+    FD_GRAIN = 16384,              /* elements of elementwise work: about 2 us of copying */
+    FD_CONNECT_GRAIN = 1 << 17,    /* weights x samples of DropConnect: about 5 us */
+    FD_SPARSE_GRAIN = 1 << 15,     /* multiply-adds with sparse weights */
 
     /* Work between two looks for an interrupt (Ctrl-C). */
     FD_PACK_CHUNK = 1 << 24,    /* elements packed */

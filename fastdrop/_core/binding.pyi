@@ -157,6 +157,55 @@ def conv_dw(
     dw: _Float32, dy: _Float32, x: _Float32, geometry: _Geometry, accumulate: bool = False
 ) -> None: ...
 
+# recurrent networks
+
+class RecurrentLayer:
+    def __init__(
+        self,
+        cell: int,
+        rows: npt.NDArray[np.int64],
+        w_ih: _Float32,
+        w_hh: _Float32,
+        reverse: bool = False,
+        input: _Drop | None = None,
+        hidden: _Drop | None = None,
+        update: _Drop | None = None,
+        zone_c: _Drop | None = None,
+        zone_h: _Drop | None = None,
+        weights: _Drop | None = None,
+        per_gate: bool = False,
+        update_per_step: bool = True,
+        fresh_c: float = 1.0,
+        fresh_h: float = 1.0,
+    ) -> None: ...
+    def workspace(self) -> int: ...
+
+def recurrent(
+    layer: RecurrentLayer,
+    y: _Float32,
+    h: _Float32,
+    c: _Float32 | None,
+    gates: _Float32,
+    states: _Float32 | None,
+    workspace: _Float32,
+    x: _Float32,
+    b_ih: _Float32 | None,
+    b_hh: _Float32 | None,
+) -> None: ...
+def recurrent_backward(
+    layer: RecurrentLayer,
+    gates: _Float32,
+    dh: _Float32,
+    dc: _Float32 | None,
+    previous: _Float32,
+    workspace: _Float32,
+    dy: _Float32,
+    y: _Float32,
+    states: _Float32 | None,
+    h0: _Float32,
+    c0: _Float32 | None,
+) -> None: ...
+
 # normalisation and the order of axes
 
 def transpose(y: _Float32, x: _Float32) -> None: ...

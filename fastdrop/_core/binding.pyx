@@ -15,6 +15,7 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from fastdrop._core.fastdrop cimport *
 from fastdrop._core.fastdrop_maps cimport *
+from fastdrop._core.fastdrop_sequences cimport *
 
 cnp.import_array()
 
@@ -29,6 +30,7 @@ include "product.pxi"
 include "convolution.pxi"
 include "pool.pxi"
 include "norm.pxi"
+include "recurrent.pxi"
 include "thinned.pxi"
 include "dropconnect.pxi"
 include "sparse.pxi"

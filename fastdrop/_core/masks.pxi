@@ -44,6 +44,16 @@ cdef class Stream:
         if draws is not None:
             self.c.draws = <const uint32_t *> cnp.PyArray_DATA(draws)
 
+    def with_sub(self, uint32_t sub):
+        """The same stream with another second coordinate."""
+        return Stream(self.seed, self.site, self.call, self.draw, self.row0, sub, self.domain,
+                      self.rows, self.by_sub, self.draws, self.instance)
+
+    def with_rows(self, cnp.ndarray rows, cnp.ndarray draws=None):
+        """The same stream with other row numbers, and draws if there is one for each row."""
+        return Stream(self.seed, self.site, self.call, self.draw, self.row0, self.sub, self.domain,
+                      rows, self.by_sub, draws, self.instance)
+
     def __reduce__(self):
         return Stream, (self.seed, self.site, self.call, self.draw, self.row0, self.sub,
                         self.domain, self.rows, self.by_sub, self.draws, self.instance)

@@ -6,7 +6,7 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
          bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)); op transposes if the flag ta or tb is set.
 
-    The rows of c may have any distance. Each `drop` is a tuple (stream, q, scale) or None.
+    The rows of c and a may have any distance. Each `drop` is a tuple (stream, q, scale) or None.
 
     accumulate: add the product to c; there is no epilogue then.
     repeat: each row of a stands for so many rows, which the masks of a_drop tell apart.
@@ -19,7 +19,7 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     p.m, p.n = rows_of(c), cnp.PyArray_DIM(c, 1)
     p.k = rows_of(a) if ta else cnp.PyArray_DIM(a, 1)
     p.ldc = ld_of(c)
-    p.lda = cnp.PyArray_DIM(a, 1)
+    p.lda = ld_of(a)
     p.b, p.ldb = NULL, 0
     if panels is None:
         p.b, p.ldb = data(b), cnp.PyArray_DIM(b, 1)

@@ -1,0 +1,179 @@
+/* A recurrent layer, forward: fd_recurrent. Products of x come first, a chunk of steps at a time.
+   Then each step multiplies what it sees of h by a block of w_hh, and computes the block's cells
+   while its sums are in the first cache. */
+#include "ops/recurrent.h"
+#include "runtime/parallel.h"
+#include "runtime/tuning.h"
+
+typedef struct {
+    fd_recurrence r;
+    const fd_recurrent_args *a;
+    ptrdiff_t begin, end; /* steps of the chunk, in the order of their computation */
+    ptrdiff_t number;     /* by units: of the step */
+} forward_work;
+
+static ptrdiff_t step_of(const fd_recurrent_layer *l, ptrdiff_t number) {
+    return l->reverse ? l->steps - 1 - number : number;
+}
+
+/* Sequences [row, end) and blocks [block, last) of one step. */
+static void forward_step(const forward_work *w, const fd_recurrence_room *room, ptrdiff_t number,
+                         ptrdiff_t row, ptrdiff_t end, ptrdiff_t block, ptrdiff_t last) {
+    const fd_recurrence *r = &w->r;
+    const fd_recurrent_layer *l = r->layer;
+    const ptrdiff_t t = step_of(l, number), units = l->units, width = r->k->tile_n,
+                    ld = r->slots * units, rows = fd_min(end, (ptrdiff_t)l->rows[t]) - row,
+                    phase = number & 1, at = r->at[t] + row;
+    if (rows <= 0) return;
+    fd_draw_step(r, room, t, row, rows);
+    fd_cells c = {
+        .rows = rows, .gates_ld = ld, .gate = units, .ld = units, .out_ld = units, .cell = l->cell};
+    for (; block < last; block++) {
+        const ptrdiff_t first = block * width, n = fd_min(width, units - first);
+        const float *panel = r->panels + block * r->gates * units * width;
+        float *gates = w->a->gates + at * ld + first;
+        for (ptrdiff_t pc = 0; pc < units; pc += r->piece) {
+            const ptrdiff_t depth = fd_min(r->piece, units - pc);
+            for (ptrdiff_t g = 0; g < r->gates; g++, panel += depth * width) {
+                const ptrdiff_t slot = fd_gate_slot(l->cell, g);
+                const float *seen = r->seen[phase][r->copies > 1 ? g : 0] + row * units + pc;
+                /* nothing was put into a GRU's slot 0 */
+                fd_rows_times_panel(r->k, gates + slot * units, ld, seen, units, panel, depth, rows,
+                                    n, pc > 0 || l->cell != FD_GRU || slot > 0);
+            }
+        }
+        c.units = n;
+        c.gates = gates;
+        c.h = w->a->h + row * units + first;
+        c.y = w->a->y + at * units + first;
+        if (l->cell == FD_LSTM) {
+            c.c = w->a->c + row * units + first;
+            c.states = w->a->states + at * units + first;
+        }
+        if (l->cell == FD_GRU && w->a->b_hh) c.bias_n = w->a->b_hh + 2 * units + first;
+        for (ptrdiff_t g = 0; g < r->copies; g++)
+            c.seen[g] = r->seen[1 - phase][g] + row * units + first;
+        c.masks = fd_step_masks(r, room, row, first);
+        r->k->cells(&c);
+    }
+}
+
+static fd_recurrence_room room_of(const fd_recurrence *r, const fd_region *region, int thread) {
+    fd_recurrence_room room;
+    fd_recurrence_carve(&room, region->workspace + (size_t)thread * region->stride, r);
+    return room;
+}
+
+static void prepare_task(const fd_region *region, int thread, void *context) {
+    const forward_work *w = context;
+    const fd_recurrence *r = &w->r;
+    const fd_recurrence_room room = room_of(r, region, thread);
+    const ptrdiff_t units = r->layer->units;
+    fd_recurrence_prepare(r, thread, region->threads, &room);
+    for (ptrdiff_t b = fd_cut(r->batch, region->threads, thread, 1);
+         b < fd_cut(r->batch, region->threads, thread + 1, 1); b++)
+        for (ptrdiff_t g = 0; g < r->copies; g++) {
+            float *seen = r->seen[0][g] + b * units;
+            const float *h = w->a->h + b * units;
+            if (r->hidden[g])
+                r->k->apply_bits(seen, h, r->hidden[g] + b * r->words, 0, units,
+                                 &r->layer->masks.hidden, 0);
+            else memcpy(seen, h, (size_t)units * sizeof(float));
+            memcpy(r->seen[1][g] + b * units, seen, (size_t)units * sizeof(float));
+        }
+}
+
+static void sequences_task(const fd_region *region, int thread, void *context) {
+    const forward_work *w = context;
+    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    for (ptrdiff_t number = w->begin; number < w->end; number++)
+        forward_step(w, &room, number, fd_cut(w->r.batch, region->threads, thread, 1),
+                     fd_cut(w->r.batch, region->threads, thread + 1, 1), 0, w->r.blocks);
+}
+
+static void units_task(const fd_region *region, int thread, void *context) {
+    const forward_work *w = context;
+    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    forward_step(w, &room, w->number, 0, w->r.batch,
+                 fd_cut(w->r.blocks, region->threads, thread, 1),
+                 fd_cut(w->r.blocks, region->threads, thread + 1, 1));
+}
+
+/* W_ih x + the biases for rows [row, row + rows) of x, into the gates. */
+static int project(const forward_work *w, ptrdiff_t row, ptrdiff_t rows) {
+    const fd_recurrence *r = &w->r;
+    const fd_recurrent_layer *l = r->layer;
+    const fd_drop *d = &l->masks.input;
+    const ptrdiff_t units = l->units, ld = r->slots * units,
+                    products = l->masks.per_gate && d->stream ? r->gates : 1,
+                    n = r->gates / products * units;
+    fd_stream s;
+    fd_product p = {.m = rows,
+                    .n = n,
+                    .k = l->inputs,
+                    .a = w->a->x + row * l->inputs,
+                    .lda = l->inputs,
+                    .ldb = l->inputs,
+                    .ldc = ld,
+                    .tb = 1,
+                    .repeat = 1};
+    if (d->stream) {
+        s = fd_rows_from(d->stream, row);
+        p.a_drop = *d;
+        p.a_drop.stream = &s;
+    }
+    for (ptrdiff_t g = 0; g < products; g++) {
+        if (products > 1) s.sub = (uint32_t)g;
+        p.c = w->a->gates + row * ld + (l->cell == FD_GRU ? units : 0) + g * units;
+        p.b = l->w_ih + g * units * l->inputs;
+        p.bias = w->a->b_ih ? r->bias + g * units : NULL;
+        const int status = fd_gemm(&p);
+        if (status != FD_OK) return status;
+    }
+    return FD_OK;
+}
+
+static void set_bias(const forward_work *w) {
+    const ptrdiff_t units = w->r.layer->units;
+    for (ptrdiff_t i = 0; w->a->b_ih && i < w->r.gates * units; i++) {
+        const int apart = w->r.layer->cell == FD_GRU &&
+                          i >= 2 * units; /* that is multiplied by r */
+        w->r.bias[i] = w->a->b_ih[i] + (apart ? 0.0f : w->a->b_hh[i]);
+    }
+}
+
+/* Steps of a chunk: what a small w_ih gave waits in a cache. */
+static ptrdiff_t chunk_of(const fd_recurrence *r) {
+    const fd_recurrent_layer *l = r->layer;
+    const ptrdiff_t most = fd_recurrence_chunk(r, l->units + l->inputs);
+    if (r->gates * l->units * l->inputs > FD_SMALL_PROJECTION) return most;
+    return fd_min(most, fd_ceil_div(FD_PROJECTED_ROWS, fd_max(1, r->batch)));
+}
+
+int fd_recurrent(const fd_recurrent_args *args) {
+    forward_work w = {.a = args};
+    const fd_recurrent_layer *l = &args->layer;
+    fd_recurrence_start(&w.r, l, args->workspace, 0);
+    if (w.r.total == 0 || l->units == 0) return FD_OK;
+    set_bias(&w);
+    const ptrdiff_t chunk = chunk_of(&w.r);
+    for (w.begin = 0; w.begin < l->steps; w.begin = w.end) {
+        w.end = fd_min(l->steps, w.begin + chunk);
+        const ptrdiff_t first = l->reverse ? step_of(l, w.end - 1) : w.begin, row = w.r.at[first],
+                        rows = w.r.at[first + w.end - w.begin] - row;
+        int status = project(&w, row, rows);
+        if (status != FD_OK) return status;
+        fd_region region;
+        status = fd_begin(&region, fd_recurrence_threads(&w.r, rows),
+                          fd_recurrence_carve(NULL, NULL, &w.r));
+        if (status != FD_OK) return status;
+        if (w.begin == 0) fd_run(&region, prepare_task, &w, 1);
+        if (fd_by_units(&w.r, region.threads)) {
+            for (w.number = w.begin; w.number < w.end; w.number++)
+                fd_run(&region, units_task, &w, 1);
+        } else fd_run(&region, sequences_task, &w, 1);
+        fd_end(&region);
+        if (w.end < l->steps && fd_interrupted()) return FD_INTERRUPTED;
+    }
+    return FD_OK;
+}

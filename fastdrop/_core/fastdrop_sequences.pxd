@@ -1,0 +1,55 @@
+# cython: language_level=3
+"""The C declarations of the calls on sequences, in the order of fastdrop_sequences.h: a test
+compares them.
+"""
+
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t
+
+from fastdrop._core.fastdrop cimport fd_drop
+
+
+cdef extern from "fastdrop_sequences.h" nogil:
+    ctypedef struct fd_recurrent_masks:
+        fd_drop input
+        fd_drop hidden
+        fd_drop update
+        fd_drop zone_c, zone_h
+        fd_drop weights
+        int per_gate
+        int update_per_step
+        float fresh_c, fresh_h
+    ctypedef struct fd_recurrent_layer:
+        int cell
+        int reverse
+        ptrdiff_t steps, inputs, units
+        const int64_t *rows
+        const float *w_ih
+        const float *w_hh
+        fd_recurrent_masks masks
+    ctypedef struct fd_recurrent_args:
+        float *y
+        float *h
+        float *c
+        float *gates
+        float *states
+        float *workspace
+        const float *x
+        const float *b_ih
+        const float *b_hh
+        fd_recurrent_layer layer
+    int fd_recurrent(const fd_recurrent_args *args)
+    ctypedef struct fd_recurrent_backward_args:
+        float *gates
+        float *dh
+        float *dc
+        float *previous
+        float *workspace
+        const float *dy
+        const float *y
+        const float *states
+        const float *h0
+        const float *c0
+        fd_recurrent_layer layer
+    int fd_recurrent_backward(const fd_recurrent_backward_args *args)
+    ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer)
