@@ -88,6 +88,8 @@ from fastdrop.nn.pool import (
     MaxPool3d,
 )
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
+from fastdrop.nn.rnn import GRU, LSTM, RNN
+from fastdrop.nn.rnn_base import RNNBase
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
@@ -96,6 +98,9 @@ from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
 
 __all__ = [
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -167,6 +172,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
+    "RNNBase",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

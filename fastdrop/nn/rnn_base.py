@@ -1,0 +1,416 @@
+"""What the recurrent layers share: parameters, states, sequences and masks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from fastdrop import _core, random, schedules
+from fastdrop import functional as F
+from fastdrop._utils import validation as check
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.passes import PassTensor, carries, with_passes
+from fastdrop.autograd.recurrent_node import GATES, RecurrentMasks
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.recurrent import recurrent, rows_of_steps, sequence_dropout
+from fastdrop.nn import init
+from fastdrop.nn.module import Module
+from fastdrop.random.forward_pass import CannotCarry
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.schedules import Schedule
+
+    Rate = float | Schedule
+
+SITES = 8  # of a layer and direction, whatever its rates (docs/mask-contract.md)
+INPUT, HIDDEN, OUTPUT, UPDATE, ZONE_C, ZONE_H, WEIGHTS = range(7)
+CELLS = {
+    "RNN_TANH": _core.CELL_TANH,
+    "RNN_RELU": _core.CELL_RELU,
+    "GRU": _core.CELL_GRU,
+    "LSTM": _core.CELL_LSTM,
+}
+
+
+class RNNBase(Module):
+    """What RNN, LSTM and GRU share: parameters, states, sequences and masks.
+
+    Parameters
+    ----------
+    mode : {"RNN_TANH", "RNN_RELU", "GRU", "LSTM"}
+        The cell.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        See `LSTM`.
+    input_dropout, recurrent_dropout, output_dropout, variational, per_gate, update_dropout
+        See `LSTM`.
+    update_per_step, zoneout, weight_drop
+        See `LSTM`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+    """
+
+    mode: str
+    dropout: Rate
+    input_dropout: Rate
+    recurrent_dropout: Rate
+    output_dropout: Rate
+    update_dropout: Rate
+    weight_drop: Rate
+    zoneout: tuple[Rate, Rate]
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: Rate = 0.0,
+        bidirectional: bool = False,
+        *,
+        input_dropout: Rate = 0.0,
+        recurrent_dropout: Rate = 0.0,
+        output_dropout: Rate = 0.0,
+        variational: bool = False,
+        per_gate: bool | None = None,
+        update_dropout: Rate = 0.0,
+        update_per_step: bool = True,
+        zoneout: Rate | tuple[Rate, Rate] = 0.0,
+        weight_drop: Rate = 0.0,
+    ) -> None:
+        super().__init__()
+        self.mode = check.choice(mode, "mode", tuple(CELLS))
+        self.input_size = check.integer(input_size, "input_size", 1)
+        self.hidden_size = check.integer(hidden_size, "hidden_size", 1)
+        self.num_layers = check.integer(num_layers, "num_layers", 1)
+        self.bias = check.flag(bias, "bias")
+        self.batch_first = check.flag(batch_first, "batch_first")
+        self.bidirectional = check.flag(bidirectional, "bidirectional")
+        self.dropout = schedules.rate(dropout, "dropout")
+        self.input_dropout = schedules.rate(input_dropout, "input_dropout")
+        self.recurrent_dropout = schedules.rate(recurrent_dropout, "recurrent_dropout")
+        self.output_dropout = schedules.rate(output_dropout, "output_dropout")
+        self.update_dropout = schedules.rate(update_dropout, "update_dropout")
+        self.weight_drop = schedules.rate(weight_drop, "weight_drop")
+        self.variational = check.flag(variational, "variational")
+        self.update_per_step = check.flag(update_per_step, "update_per_step")
+        self.per_gate = mode == "GRU" if per_gate is None else check.flag(per_gate, "per_gate")
+        self.zoneout = self._zoneout(zoneout)
+        if self._cell < _core.CELL_GRU and self.update_dropout != 0.0:
+            raise ValueError(
+                "update_dropout must be 0 for an RNN: it drops what a gate lets into the state"
+            )
+        if self.dropout != 0.0 and num_layers == 1:
+            warnings.warn(
+                "dropout acts between the layers, so it does nothing with num_layers=1; "
+                "output_dropout acts on the output of the last layer",
+                stacklevel=3,
+            )
+        self._names: list[list[str]] = []
+        for layer in range(num_layers):
+            for suffix in ("", "_reverse")[: self._directions]:
+                self._names.append(self._add_weights(layer, f"_l{layer}{suffix}"))
+        self.reset_parameters()
+
+    def _zoneout(self, zoneout: Any) -> tuple[Rate, Rate]:
+        """The rates of c and of h."""
+        if not isinstance(zoneout, (tuple, list)):
+            rate = schedules.rate(zoneout, "zoneout")
+            return rate, rate
+        if self.mode != "LSTM" or len(zoneout) != 2:
+            raise ValueError(
+                "zoneout must be a rate, or with an LSTM two: of the cell and of the output; got "
+                f"{zoneout!r}"
+            )
+        return schedules.rate(zoneout[0], "zoneout"), schedules.rate(zoneout[1], "zoneout")
+
+    def _add_weights(self, layer: int, suffix: str) -> list[str]:
+        rows = GATES[self._cell] * self.hidden_size
+        inputs = self.input_size if layer == 0 else self.hidden_size * self._directions
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, inputs),
+            "weight_hh": (rows, self.hidden_size),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        for name, shape in shapes.items():
+            setattr(self, name + suffix, Parameter(np.empty(shape, np.float32)))
+        return [name + suffix for name in shapes]
+
+    @property
+    def _cell(self) -> int:
+        return CELLS[self.mode]
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def n_sites(self) -> int:  # type: ignore[override]
+        """The number of mask sites: eight for each layer and direction."""
+        return SITES * self.num_layers * self._directions
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._names]
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters again, uniform in ±1 / sqrt(hidden_size)."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Accepted so that PyTorch code runs; has no effect."""
+
+    # ---- forward ----
+
+    @carries
+    def _run(
+        self, input: Tensor | ArrayLike, h0: Any, c0: Any
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The output and the last states."""
+        x = as_tensor(input, "input")
+        single = x.ndim == 2
+        if single:
+            x = F.unsqueeze(x, 0 if self.batch_first else 1)
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            layout = "(N, T, input_size)" if self.batch_first else "(T, N, input_size)"
+            raise ValueError(
+                f"input must have shape {layout} or (T, input_size), with input_size "
+                f"{self.input_size}, got {as_tensor(input).shape}"
+            )
+        draws = random.draws(self.training)
+        if draws and random.batched_passes() and type(x) is not PassTensor and self._has_masks:
+            if not self.batch_first:
+                raise CannotCarry("the samples of a recurrent layer are axis 1 (batch_first=False)")
+            x = with_passes(x)
+        steps, sequences = x.shape[:2]
+        if self.batch_first:
+            steps, sequences = sequences, steps
+        if steps == 0:
+            raise ValueError(f"input must have at least one step, got shape {x.shape}")
+        rows = np.full(steps, sequences, np.int64)
+        states = [
+            self._first_state(h0, "h_0", sequences, single),
+            self._first_state(c0, "c_0", sequences, single) if self.mode == "LSTM" else None,
+        ]
+        y, h, c = self._layers(flat_steps(x, self.batch_first), rows, states, None, draws)
+        y = unflat_steps(y, steps, self.batch_first)
+        if single:
+            y = F.squeeze(y, 0 if self.batch_first else 1)
+            h, c = F.squeeze(h, 1), None if c is None else F.squeeze(c, 1)
+        return y, h, c
+
+    def _first_state(self, state: Any, name: str, sequences: int, single: bool) -> Tensor:
+        count = self.num_layers * self._directions
+        if state is None:
+            return Tensor(np.zeros((count, sequences, self.hidden_size), np.float32))
+        state = as_tensor(state, name)
+        expected = (count, sequences, self.hidden_size)
+        if single:
+            expected = (count, self.hidden_size)
+        if state.shape != expected:
+            raise ValueError(f"{name} must have shape {expected}, got {state.shape}")
+        return F.unsqueeze(state, 1) if single else state
+
+    def _layers(
+        self,
+        x: Tensor,
+        rows: npt.NDArray[np.int64],
+        states: list[Tensor | None],
+        order: npt.NDArray[np.int64] | None,
+        draws: bool,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """All layers, of rows of steps. order: the sample of each sequence."""
+        all_h, all_c = [], []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(self._directions):
+                number = layer * self._directions + direction
+                weights = self.all_weights[number]
+                h0, c0 = (None if s is None else s[number] for s in states)
+                assert h0 is not None
+                y, h, c = recurrent(
+                    x,
+                    h0,
+                    c0,
+                    tuple(weights) if self.bias else (*weights, None, None),  # type: ignore[arg-type]
+                    self._cell,
+                    rows,
+                    direction == 1,
+                    self._masks(number, layer, rows, order, draws),
+                )
+                all_h.append(h)
+                all_c.append(c)
+                if draws:
+                    y = self._drop_output(y, number, layer, rows, order)
+                outputs.append(y)
+            x = outputs[0] if len(outputs) == 1 else F.cat(outputs, 1)
+        return x, F.stack(all_h), F.stack(all_c) if self.mode == "LSTM" else None
+
+    # ---- masks ----
+
+    @property
+    def _has_masks(self) -> bool:
+        return any(
+            rate != 0.0
+            for rate in (
+                self.dropout if self.num_layers > 1 else 0.0,
+                self.input_dropout,
+                self.recurrent_dropout,
+                self.output_dropout,
+                self.update_dropout,
+                self.weight_drop,
+                *self.zoneout,
+            )
+        )
+
+    def _drop(
+        self,
+        rate: Rate,
+        site: int,
+        sequences: int,
+        order: npt.NDArray[np.int64] | None,
+    ) -> Drop | None:
+        """The mask of a site with a row for each sequence; None for rate 0."""
+        p = check.rate(random.rate_now(rate))
+        if p == 0.0:
+            return None
+        stream = random.stream_for(self, sequences, offset=site, carries=True)
+        if order is not None:
+            numbers = stream.rows
+            if numbers is None:
+                numbers = np.arange(stream.row0, stream.row0 + sequences, dtype=np.uint32)
+            stream = stream.with_rows(
+                numbers[order], None if stream.draws is None else stream.draws[order]
+            )
+        q = _core.keep_threshold(p)
+        return stream, q, _core.keep_scale(q)
+
+    def _masks(
+        self,
+        number: int,
+        layer: int,
+        rows: npt.NDArray[np.int64],
+        order: npt.NDArray[np.int64] | None,
+        draws: bool,
+    ) -> RecurrentMasks:
+        """The masks of one direction of a layer."""
+        if not draws:
+            fresh_c, fresh_h = (1.0 - check.rate(random.rate_now(rate)) for rate in self.zoneout)
+            return RecurrentMasks(fresh_c=fresh_c, fresh_h=fresh_h)
+        if not self._has_masks:
+            return RecurrentMasks()
+        sequences, site = int(rows[0]) if len(rows) else 0, number * SITES
+
+        def drop(rate: Rate, offset: int) -> Drop | None:
+            return self._drop(rate, site + offset, sequences, order)
+
+        inputs = drop(self.input_dropout, INPUT) if layer == 0 else None
+        if inputs is not None:
+            inputs = (rows_of_steps(inputs[0], rows), *inputs[1:])  # type: ignore[arg-type]
+        weights = None
+        if p := check.rate(random.rate_now(self.weight_drop)):
+            stream = random.stream_for(
+                self, GATES[self._cell] * self.hidden_size, offset=site + WEIGHTS, by_sub=True
+            )
+            q = _core.keep_threshold(p)
+            weights = (stream, q, _core.keep_scale(q))
+        return RecurrentMasks(
+            inputs,
+            drop(self.recurrent_dropout, HIDDEN),
+            drop(self.update_dropout, UPDATE),
+            drop(self.zoneout[0], ZONE_C) if self.mode == "LSTM" else None,
+            drop(self.zoneout[1], ZONE_H),
+            weights,
+            self.per_gate,
+            self.update_per_step,
+        )
+
+    def _drop_output(
+        self,
+        y: Tensor,
+        number: int,
+        layer: int,
+        rows: npt.NDArray[np.int64],
+        order: npt.NDArray[np.int64] | None,
+    ) -> Tensor:
+        """The dropout between two layers, or of the last one's output."""
+        last = layer == self.num_layers - 1
+        drop = self._drop(
+            self.output_dropout if last else self.dropout,
+            number * SITES + OUTPUT,
+            int(rows[0]) if len(rows) else 0,
+            order,
+        )
+        if drop is None:
+            return y
+        return sequence_dropout(y, rows, drop, each_step=not (last or self.variational))
+
+    _shown: ClassVar[dict[str, Any]] = {
+        "num_layers": 1,
+        "bias": True,
+        "batch_first": False,
+        "dropout": 0.0,
+        "bidirectional": False,
+        "input_dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "output_dropout": 0.0,
+        "variational": False,
+        "update_dropout": 0.0,
+        "update_per_step": True,
+        "zoneout": (0.0, 0.0),
+        "weight_drop": 0.0,
+    }
+
+    def extra_repr(self) -> str:
+        more = [
+            f"{name}={getattr(self, name)}"
+            for name, default in self._shown.items()
+            if getattr(self, name) != default
+        ]
+        if self.per_gate != (self.mode == "GRU"):
+            more.append(f"per_gate={self.per_gate}")
+        return ", ".join([str(self.input_size), str(self.hidden_size), *more])
+
+
+def flat_steps(x: Tensor, batch_first: bool) -> Tensor:
+    """(T, N, F), or (N, T, F) with batch_first, as rows of steps (T * N, F)."""
+    array = x._array
+    if not batch_first:
+        shape = array.shape
+        return record(array.reshape(-1, shape[2]), (x,), lambda g: (g.reshape(shape),))
+    n, t, f = array.shape
+
+    def back(g: Any) -> tuple[Any]:
+        return (np.ascontiguousarray(g.reshape(t, n, f).transpose(1, 0, 2)),)
+
+    return record(np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(t * n, f), (x,), back)
+
+
+def unflat_steps(y: Tensor, steps: int, batch_first: bool) -> Tensor:
+    """Rows of steps (T * N, F) as (T, N, F), or as (N, T, F)."""
+    array = y._array
+    rows, f = array.shape
+    whole = array.reshape(steps, rows // steps, f)
+    if not batch_first:
+        return record(whole, (y,), lambda g: (g.reshape(rows, f),))
+    return record(
+        np.ascontiguousarray(whole.transpose(1, 0, 2)),
+        (y,),
+        lambda g: (np.ascontiguousarray(g.transpose(1, 0, 2)).reshape(rows, f),),
+    )

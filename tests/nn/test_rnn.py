@@ -1,0 +1,330 @@
+"""RNN, LSTM and GRU: against PyTorch, and with every mask against a loop over cells in float64."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+from fastdrop import nn
+from tests.helpers import recurrent_twin
+
+torch = pytest.importorskip("torch")
+
+KINDS = ("LSTM", "GRU", "RNN")
+ARGUMENTS = (
+    {},
+    {"num_layers": 3},
+    {"bidirectional": True, "num_layers": 2},
+    {"batch_first": True, "bias": False},
+)
+pytestmark = pytest.mark.filterwarnings("ignore:dropout acts between the layers")
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def states_of(kind, result):
+    return list(result) if kind == "LSTM" else [result]
+
+
+def close(ours, theirs, tolerance=2e-6):
+    theirs = theirs.detach().numpy()
+    assert ours.shape == theirs.shape
+    assert np.abs(ours.numpy() - theirs).max(initial=0) <= tolerance * (
+        1 + np.abs(theirs).max(initial=0)
+    )
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+@pytest.mark.parametrize("kind", (*KINDS, "relu"))
+@pytest.mark.parametrize("sizes", [(7, 9), (33, 70), (3, 1)])
+def test_against_torch(kind, arguments, sizes):
+    if kind == "relu":
+        kind, arguments = "RNN", {**arguments, "nonlinearity": "relu"}
+    theirs, ours = (getattr(n, kind)(*sizes, **arguments) for n in (torch.nn, nn))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    count = arguments.get("num_layers", 1) * (2 if arguments.get("bidirectional") else 1)
+    samples = 6 if arguments.get("batch_first") else 4
+    given = [numbers(6, 4, sizes[0]), *(numbers(count, samples, sizes[1], seed=s) for s in (1, 2))]
+    given = given if kind == "LSTM" else given[:2]
+    a = [torch.tensor(x, requires_grad=True) for x in given]
+    b = [fd.Tensor(x, requires_grad=True) for x in given]
+    expected, expected_states = theirs(a[0], tuple(a[1:]) if kind == "LSTM" else a[1])
+    found, found_states = ours(b[0], tuple(b[1:]) if kind == "LSTM" else b[1])
+    close(found, expected)
+    weight = numbers(*expected.shape, seed=3)
+    losses = [(expected * torch.tensor(weight)).sum(), (found * weight).sum()]
+    for one, two in zip(
+        states_of(kind, expected_states), states_of(kind, found_states), strict=True
+    ):
+        close(two, one)
+        weight = numbers(*one.shape, seed=4)
+        losses[0] = losses[0] + (one * torch.tensor(weight)).sum()
+        losses[1] = losses[1] + (two * weight).sum()
+    losses[0].backward()
+    losses[1].backward(retain_graph=True)
+    for one, two in zip(a, b, strict=True):
+        close(two.grad, one.grad)
+    for (name, one), (_, two) in zip(
+        theirs.named_parameters(), ours.named_parameters(), strict=True
+    ):
+        close(two.grad, one.grad, 1e-5)
+        first = two.grad.numpy().copy()
+        two.grad, before = None, first
+        assert name
+        del before
+    losses[1].backward()  # the graph was retained
+    for one, two in zip(theirs.parameters(), ours.parameters(), strict=True):
+        close(two.grad, one.grad, 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_sequence_without_a_batch_axis(kind):
+    layer = getattr(nn, kind)(5, 4, num_layers=2)
+    x = numbers(3, 5)
+    y, state = layer(x)
+    whole, whole_state = layer(x[:, None])
+    assert (y.numpy() == whole.numpy()[:, 0]).all()
+    for one, two in zip(states_of(kind, state), states_of(kind, whole_state), strict=True):
+        assert (one.numpy() == two.numpy()[:, 0]).all()
+
+
+MASKS = (
+    {"input_dropout": 0.3},
+    {"recurrent_dropout": 0.4},
+    {"input_dropout": 0.3, "recurrent_dropout": 0.4, "per_gate": True},
+    {"input_dropout": 0.3, "recurrent_dropout": 0.4, "per_gate": False},
+    {"update_dropout": 0.3},
+    {"update_dropout": 0.3, "update_per_step": False},
+    {"zoneout": 0.2},
+    {"zoneout": (0.3, 0.1)},
+    {"weight_drop": 0.5},
+    {"dropout": 0.5},
+    {"dropout": 0.5, "variational": True},
+    {"output_dropout": 0.5},
+    {
+        "input_dropout": 0.2,
+        "recurrent_dropout": 0.3,
+        "update_dropout": 0.1,
+        "zoneout": 0.15,
+        "weight_drop": 0.2,
+        "dropout": 0.4,
+        "variational": True,
+        "output_dropout": 0.1,
+        "per_gate": True,
+    },
+)
+
+
+def allowed(kind, masks):
+    masks = dict(masks)
+    if kind == "RNN":
+        masks.pop("update_dropout", None)
+    if kind != "LSTM" and isinstance(masks.get("zoneout"), tuple):
+        masks["zoneout"] = masks["zoneout"][1]
+    return masks
+
+
+def twin_of(layer, x, h0, c0, training=True, draw=0, samples=None):
+    """Tensors with gradients in float64, and the twin's results."""
+    parameters = {
+        name: torch.tensor(p.numpy().astype(np.float64), requires_grad=True)
+        for name, p in layer.named_parameters()
+    }
+    given = [
+        None if v is None else torch.tensor(v.astype(np.float64), requires_grad=True)
+        for v in (x, h0, c0)
+    ]
+    sequences = [given[0][:, b] for b in range(x.shape[1])]
+    y, h, c = recurrent_twin.run(
+        torch,
+        layer,
+        parameters,
+        sequences,
+        [len(x)] * x.shape[1],
+        given[1],
+        given[2],
+        samples,
+        draw,
+        training,
+    )
+    return parameters, given, torch.stack(y, 1), h, c
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("masks", MASKS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_mask_against_a_loop_over_cells(kind, masks, bidirectional):
+    fd.manual_seed(0)
+    masks = allowed(kind, masks)
+    layer = getattr(nn, kind)(6, 37, num_layers=2, bidirectional=bidirectional, **masks)
+    count = 4 if bidirectional else 2
+    x, h0, c0 = numbers(4, 3, 6), numbers(count, 3, 37, seed=1), numbers(count, 3, 37, seed=2)
+    c0 = c0 if kind == "LSTM" else None
+    parameters, given, expected, *expected_states = twin_of(layer, x, h0, c0)
+    a = fd.Tensor(x, requires_grad=True)
+    b = [fd.Tensor(s, requires_grad=True) for s in (h0, c0) if s is not None]
+    found, found_states = layer(a, tuple(b) if kind == "LSTM" else b[0])
+    close(found, expected)
+    weight = numbers(*expected.shape, seed=3)
+    loss, twin_loss = (found * weight).sum(), (expected * torch.tensor(weight)).sum()
+    for one, two in zip(expected_states, states_of(kind, found_states), strict=False):
+        close(two, one)
+        weight = numbers(*one.shape, seed=4)
+        loss, twin_loss = (
+            loss + (two * weight).sum(),
+            twin_loss + (one * torch.tensor(weight)).sum(),
+        )
+    loss.backward()
+    twin_loss.backward()
+    close(a.grad, given[0].grad, 1e-5)
+    for one, two in zip(given[1:], b, strict=False):
+        close(two.grad, one.grad, 1e-5)
+    for name, p in layer.named_parameters():
+        close(p.grad, parameters[name].grad, 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_zoneout_in_evaluation_is_the_expectation(kind):
+    layer = getattr(nn, kind)(6, 5, zoneout=0.25).eval()
+    x, h0, c0 = numbers(4, 3, 6), numbers(1, 3, 5, seed=1), numbers(1, 3, 5, seed=2)
+    parameters, given, expected, *_ = twin_of(
+        layer, x, h0, c0 if kind == "LSTM" else None, training=False
+    )
+    a = fd.Tensor(x, requires_grad=True)
+    found, _ = layer(a, (h0, c0) if kind == "LSTM" else h0)
+    close(found, expected)
+    (found * found).sum().backward()
+    (expected * expected).sum().backward()
+    close(a.grad, given[0].grad, 1e-5)
+    for name, p in layer.named_parameters():
+        close(p.grad, parameters[name].grad, 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", [(5, 13), (20, 300)])
+def test_bits_do_not_depend_on_threads_and_batch(kind, sizes):
+    fd.manual_seed(0)
+    layer = getattr(nn, kind)(
+        *sizes, num_layers=2, recurrent_dropout=0.3, input_dropout=0.2, zoneout=0.1, dropout=0.2
+    )
+    x = numbers(6, 45, sizes[0])
+
+    def results(part, rows):
+        layer.zero_grad()
+        layer.draw = 0
+        a = fd.Tensor(x[:, part], requires_grad=True)
+        with fd.mask_state(rows=rows):
+            y, _ = layer(a)
+        (y * y).sum().backward()
+        return y.numpy(), a.grad.numpy(), layer.weight_hh_l1.grad.numpy().copy()
+
+    before = fd.get_num_threads()
+    try:
+        fd.set_num_threads(1)
+        one = results(slice(None), np.arange(45, dtype=np.uint32))
+        few = results(slice(20, 31), np.arange(20, 31, dtype=np.uint32))
+        fd.set_num_threads(4)
+        four = results(slice(None), np.arange(45, dtype=np.uint32))
+        few_of_four = results(slice(20, 31), np.arange(20, 31, dtype=np.uint32))
+    finally:
+        fd.set_num_threads(before)
+    for a, b in zip(one, four, strict=True):
+        assert (a == b).all()
+    for a, b in zip(few, few_of_four, strict=True):
+        assert (a == b).all()
+    for a, b in zip(one[:2], few[:2], strict=True):
+        assert (a[:, 20:31] == b).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_is_the_plain_layer(kind):
+    fd.manual_seed(0)
+    masks = allowed(kind, MASKS[-1]) | {"zoneout": 0.0}
+    layer = getattr(nn, kind)(6, 5, num_layers=2, **masks)
+    plain = getattr(nn, kind)(6, 5, num_layers=2)
+    plain.load_state_dict(layer.state_dict())
+    x = numbers(4, 3, 6)
+    assert (layer.eval()(x)[0].numpy() == plain(x)[0].numpy()).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pickling_and_deep_copies(kind):
+    fd.manual_seed(0)
+    layer = getattr(nn, kind)(6, 5, weight_drop=0.5, recurrent_dropout=0.2)
+    x = numbers(4, 3, 6)
+    layer(x)
+    for other in (pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert list(other.state_dict()) == list(layer.state_dict())
+        assert (other.eval()(x)[0].numpy() == layer.eval()(x)[0].numpy()).all()
+        other.train()(x)
+        layer.train()
+
+
+def test_monte_carlo_passes_are_rows_of_one_computation():
+    class Forecaster(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(2, 8, batch_first=True, recurrent_dropout=0.25, output_dropout=0.2)
+            self.head = nn.Linear(8, 1)
+
+        def forward(self, x):
+            y, _ = self.lstm(x)
+            return self.head(y[:, -1])
+
+    fd.manual_seed(0)
+    model = Forecaster()
+    x = numbers(5, 7, 2)
+    mc = fd.mc_predict(model, x, samples=6, seed=3, keep=True)
+    with fd.random.monte_carlo(seed=3):
+        model.draw = 0
+    assert mc.samples.shape == (6, 5, 1)
+    assert np.unique(mc.samples[:, 0, 0]).size == 6
+    one = fd.mc_predict(model, x[2:3], samples=6, seed=3, keep=True, row0=2)
+    assert np.abs(one.samples[:, 0] - mc.samples[:, 2]).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.LSTM(3, 0), "hidden_size"),
+        (lambda: nn.RNN(3, 4, update_dropout=0.1), "update_dropout must be 0 for an RNN"),
+        (lambda: nn.GRU(3, 4, zoneout=(0.1, 0.2)), "zoneout must be a rate"),
+        (lambda: nn.LSTM(3, 4, recurrent_dropout=1.5), "recurrent_dropout"),
+        (lambda: nn.RNN(3, 4, nonlinearity="sin"), "nonlinearity"),
+        (lambda: nn.LSTM(3, 4)(np.ones((5, 2, 4))), "input must have shape"),
+        (lambda: nn.LSTM(3, 4)(np.ones((0, 2, 3))), "at least one step"),
+        (lambda: nn.GRU(3, 4)(np.ones((5, 2, 3)), np.ones((1, 3, 4))), "h_0 must have shape"),
+        (
+            lambda: nn.LSTM(3, 4)(np.ones((5, 2, 3)), (np.ones((1, 2, 4)), np.ones((2, 2, 4)))),
+            "c_0 must have shape",
+        ),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_state_that_is_no_pair():
+    with pytest.raises(TypeError, match="hx must be a pair"):
+        nn.LSTM(3, 4)(np.ones((5, 2, 3)), np.ones((1, 2, 4)))
+
+
+def test_dropout_of_one_layer_warns():
+    with pytest.warns(UserWarning, match="does nothing with num_layers=1"):
+        nn.LSTM(3, 4, dropout=0.5)
+
+
+def test_an_empty_batch():
+    layer = nn.GRU(3, 4)
+    x = fd.Tensor(np.ones((5, 0, 3)), requires_grad=True)
+    y, h = layer(x)
+    assert y.shape == (5, 0, 4)
+    assert h.shape == (1, 0, 4)
+    y.sum().backward()
+    assert (layer.weight_hh_l0.grad.numpy() == 0).all()
