@@ -27,10 +27,10 @@ def cifar10_arrays(images=50000):
     with np.load(data_folder() / "cifar10_jpeg" / "cifar10_jpeg.npz") as file:
         raw, at = file["jpeg_bytes"].tobytes(), file["offsets"]
         labels, train = file["labels"].astype(np.int64), file["is_train"].astype(bool)
-    images = np.stack(
+    pictures = np.stack(
         [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(at)]
     )
-    x = images.astype(np.float32)
+    x = pictures.astype(np.float32)
     mean, std = x[train].mean((0, 1, 2)), x[train].std((0, 1, 2))
     x = ((x - mean) / std).transpose(0, 3, 1, 2)
     # The file is sorted by class.

@@ -54,6 +54,8 @@ class Stream:
         draws: _UInt32 | None = None,
         instance: int = 0,
     ) -> None: ...
+    def with_sub(self, sub: int) -> Stream: ...
+    def with_rows(self, rows: _UInt32, draws: _UInt32 | None = None) -> Stream: ...
     def __reduce__(self) -> tuple[type[Stream], tuple[Any, ...]]: ...
 
 def keep_threshold(p: float) -> int: ...
@@ -134,6 +136,10 @@ def dropblock(
 
 # convolution
 
+CELL_GRU: int
+CELL_LSTM: int
+CELL_RELU: int
+CELL_TANH: int
 CONV_AUTO: int
 CONV_DIRECT: int
 CONV_WINOGRAD: int

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 GATES = {_core.CELL_TANH: 1, _core.CELL_RELU: 1, _core.CELL_GRU: 3, _core.CELL_LSTM: 4}
 
 
+def with_sub(drop: Drop, sub: int) -> Drop:
+    """A mask with another second coordinate."""
+    stream, q, scale = drop
+    assert stream is not None
+    return stream.with_sub(sub), q, scale
+
+
 class RecurrentMasks(NamedTuple):
     """The masks of one direction of a layer, as `_core.RecurrentLayer` takes them.
 
@@ -66,6 +73,10 @@ class RecurrentNode(Node):
     """
 
     __slots__ = ("cell", "gates", "last", "masks", "reverse", "rows", "states", "weights")
+
+    gates: Float32Array | None
+    states: Float32Array | None
+    last: list[Float32Array | None]
 
     def __init__(
         self,
@@ -184,9 +195,7 @@ class RecurrentNode(Node):
 
     def _drop_of_input(self, gate: int) -> Drop | None:
         drop = self.masks.input
-        if drop is None or gate == 0:
-            return drop
-        return (drop[0].with_sub(gate), drop[1], drop[2])
+        return drop if drop is None or gate == 0 else with_sub(drop, gate)
 
     def _gradient_of_x(
         self, gates: Float32Array, w_ih: Float32Array, units: int
@@ -221,14 +230,13 @@ class RecurrentNode(Node):
             drop = self.masks.weights
             to = empty(out.shape) if accumulate and drop else out
             for rows, columns, i in self._of_hidden(units):
-                of_rows = drop and (drop[0].with_sub(rows.start), drop[1], drop[2])
                 _core.gemm(
                     to[rows],
                     gates[:, columns],
                     True,
                     previous[i],
                     False,
-                    drop=of_rows,
+                    drop=drop and with_sub(drop, rows.start),
                     accumulate=accumulate and not drop,
                 )
             if to is not out:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop import _core
+from fastdrop import _core, random
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import result_kind
-from fastdrop.autograd.recurrent_node import RecurrentNode, StateNode
+from fastdrop.autograd.recurrent_node import (
+    GATES,
+    RecurrentMasks,
+    RecurrentNode,
+    StateNode,
+    with_sub,
+)
 from fastdrop.autograd.tensor import wrap
+from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,8 +29,26 @@ if TYPE_CHECKING:
     from fastdrop._core import Stream
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
-    from fastdrop.autograd.recurrent_node import RecurrentMasks, Weights
+    from fastdrop.autograd.recurrent_node import Weights
     from fastdrop.autograd.tensor import Tensor
+
+    Numbers = npt.NDArray[np.uint32]
+
+# Of a layer and direction, whatever its rates (docs/mask-contract.md).
+SITES = 8
+INPUT, HIDDEN, OUTPUT, UPDATE, ZONE_C, ZONE_H, WEIGHTS = range(7)
+
+CELLS = {
+    "RNN_TANH": _core.CELL_TANH,
+    "RNN_RELU": _core.CELL_RELU,
+    "GRU": _core.CELL_GRU,
+    "LSTM": _core.CELL_LSTM,
+}
+
+
+def gates_of(mode: str) -> int:
+    """How many gates a cell has."""
+    return GATES[CELLS[mode]]
 
 
 def recurrent(
@@ -30,7 +56,7 @@ def recurrent(
     h0: Tensor,
     c0: Tensor | None,
     weights: Weights,
-    cell: int,
+    mode: str,
     rows: npt.NDArray[np.int64],
     reverse: bool,
     masks: RecurrentMasks,
@@ -46,8 +72,8 @@ def recurrent(
     weights : tuple of Tensor
         w_ih (gates * units, inputs), w_hh (gates * units, units), b_ih and b_hh (gates * units), or
         None.
-    cell : int
-        `_core.CELL_LSTM` and others.
+    mode : str
+        A key of `CELLS`.
     rows : int64 array (steps,)
     reverse : bool
         From the last step of each sequence to its first.
@@ -59,7 +85,7 @@ def recurrent(
     h_n, c_n : Tensor (sequences, units)
         The state after the last step of each sequence.
     """
-    node = RecurrentNode(cell, rows, reverse, masks, x, weights, h0, c0)
+    node = RecurrentNode(CELLS[mode], rows, reverse, masks, x, weights, h0, c0)
     y, h, c = node.run()
     kind = result_kind(node.inputs)
     results = [None if array is None else wrap(array, kind) for array in (y, h, c)]
@@ -75,19 +101,71 @@ def recurrent(
     return results[0], results[1], results[2]  # type: ignore[return-value]
 
 
-def rows_of_steps(stream: Stream, rows: npt.NDArray[np.int64]) -> Stream:
-    """The stream of the rows of all steps, from that of the sequences."""
+def sequence_mask(
+    layer: Any,
+    p: float,
+    site: int,
+    sequences: int,
+    order: npt.NDArray[np.int64] | None = None,
+) -> Drop | None:
+    """The mask of a site of a layer, with a row for each sequence; None for rate 0.
+
+    Parameters
+    ----------
+    layer : Module
+    p : float
+    site : int
+        Counted from the layer's first one.
+    sequences : int
+    order : int64 array (sequences,), optional
+        The sample of each sequence.
+    """
+    if p == 0.0:
+        return None
+    stream = random.stream_for(layer, sequences, offset=site, carries=True)
+    if order is not None:
+        draws = stream.draws
+        stream = stream.with_rows(
+            _numbers(stream, sequences)[order], None if draws is None else draws[order]
+        )
+    q = _core.keep_threshold(p)
+    return stream, q, _core.keep_scale(q)
+
+
+def weight_mask(layer: Any, p: float, site: int, rows: int) -> Drop | None:
+    """The mask of a weight matrix, the same for all sequences; None for rate 0."""
+    if p == 0.0:
+        return None
+    if random.batched_passes():
+        raise CannotCarry("dropped weights differ from pass to pass")
+    q = _core.keep_threshold(p)
+    stream = random.stream_for(layer, rows, offset=site, by_sub=True)
+    return stream, q, _core.keep_scale(q)
+
+
+def _numbers(stream: Stream, sequences: int) -> Numbers:
+    """The row numbers of the sequences."""
+    if stream.rows is not None:
+        return stream.rows
+    return np.arange(stream.row0, stream.row0 + sequences, dtype=np.uint32)
+
+
+def mask_of_steps(drop: Drop, rows: npt.NDArray[np.int64]) -> Drop:
+    """The mask of the rows of all steps, the same in each step, from that of the sequences."""
+    stream, q, scale = drop
+    assert stream is not None
     count = int(rows[0]) if len(rows) else 0
 
-    def of_all(numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    def of_all(numbers: Numbers) -> Numbers:
         if not len(rows) or rows[-1] == count:
             return np.tile(numbers, len(rows))
         return np.concatenate([numbers[:n] for n in rows])
 
-    numbers = stream.rows
-    if numbers is None:
-        numbers = np.arange(stream.row0, stream.row0 + count, dtype=np.uint32)
-    return stream.with_rows(of_all(numbers), None if stream.draws is None else of_all(stream.draws))
+    draws = stream.draws
+    whole = stream.with_rows(
+        of_all(_numbers(stream, count)), None if draws is None else of_all(draws)
+    )
+    return whole, q, scale
 
 
 def sequence_dropout(y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_step: bool) -> Tensor:
@@ -102,18 +180,17 @@ def sequence_dropout(y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_st
     each_step : bool
         The second coordinate of the mask is the step. Else all steps have the same mask.
     """
-    stream, q, scale = drop
-    whole = rows_of_steps(stream, rows)
+    if each_step:
+        at = np.concatenate([[0], np.cumsum(rows)]).tolist()
+        parts = [(a, b, with_sub(drop, t)) for t, (a, b) in enumerate(pairwise(at))]
+    else:
+        parts = [(0, int(rows.sum()), mask_of_steps(drop, rows))]
 
     def dropped(x: Float32Array) -> Float32Array:
         out = empty(x.shape)
-        if not each_step:
-            _core.dropout(out, x, whole, q, scale)
-            return out
-        at = 0
-        for t, n in enumerate(rows.tolist()):
-            _core.dropout(out[at : at + n], x[at : at + n], stream.with_sub(t), q, scale)
-            at += n
+        for a, b, (stream, q, scale) in parts:
+            assert stream is not None
+            _core.dropout(out[a:b], x[a:b], stream, q, scale)
         return out
 
     return record(dropped(y._array), (y,), lambda grad: (dropped(grad),))

@@ -11,7 +11,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.passes import reading_passes
+from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
@@ -282,6 +282,23 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
     """
     a = as_tensor(input, "input")
     parts = index if isinstance(index, tuple) else (index,)
+    if type(a) is PassTensor and _keeps_rows(parts):
+        with reading_passes():
+            return _getitem(a, parts)
+    return _getitem(a, parts)
+
+
+def _keeps_rows(parts: tuple[Any, ...]) -> bool:
+    """Whether an index takes the same of each row. (Several arrays may come before axis 0.)"""
+    return (
+        len(parts) > 1
+        and isinstance(parts[0], slice)
+        and parts[0] == slice(None)
+        and all(i is None or isinstance(i, (int, slice, np.integer)) for i in parts[1:])
+    )
+
+
+def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
     index = tuple(
         i._array.astype(np.int64)
         if isinstance(i, Tensor)

@@ -90,6 +90,7 @@ from fastdrop.nn.pool import (
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.rnn import GRU, LSTM, RNN
 from fastdrop.nn.rnn_base import RNNBase
+from fastdrop.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
@@ -142,6 +143,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNLLLoss",
     "GaussianNoise",
@@ -154,6 +156,7 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -173,6 +176,7 @@ __all__ = [
     "PixelUnshuffle",
     "RMSNorm",
     "RNNBase",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

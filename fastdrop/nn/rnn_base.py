@@ -8,15 +8,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastdrop import _core, random, schedules
 from fastdrop import functional as F
+from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries, with_passes
-from fastdrop.autograd.recurrent_node import GATES, RecurrentMasks
-from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.recurrent import recurrent, rows_of_steps, sequence_dropout
+from fastdrop.autograd.recurrent_node import RecurrentMasks
+from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
+from fastdrop.functional.recurrent import (
+    CELLS,
+    HIDDEN,
+    INPUT,
+    OUTPUT,
+    SITES,
+    UPDATE,
+    WEIGHTS,
+    ZONE_C,
+    ZONE_H,
+    gates_of,
+    mask_of_steps,
+    recurrent,
+    sequence_dropout,
+    sequence_mask,
+    weight_mask,
+)
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
 from fastdrop.random.forward_pass import CannotCarry
@@ -29,15 +45,6 @@ if TYPE_CHECKING:
     from fastdrop.schedules import Schedule
 
     Rate = float | Schedule
-
-SITES = 8  # of a layer and direction, whatever its rates (docs/mask-contract.md)
-INPUT, HIDDEN, OUTPUT, UPDATE, ZONE_C, ZONE_H, WEIGHTS = range(7)
-CELLS = {
-    "RNN_TANH": _core.CELL_TANH,
-    "RNN_RELU": _core.CELL_RELU,
-    "GRU": _core.CELL_GRU,
-    "LSTM": _core.CELL_LSTM,
-}
 
 
 class RNNBase(Module):
@@ -108,7 +115,7 @@ class RNNBase(Module):
         self.update_per_step = check.flag(update_per_step, "update_per_step")
         self.per_gate = mode == "GRU" if per_gate is None else check.flag(per_gate, "per_gate")
         self.zoneout = self._zoneout(zoneout)
-        if self._cell < _core.CELL_GRU and self.update_dropout != 0.0:
+        if gates_of(mode) == 1 and self.update_dropout != 0.0:
             raise ValueError(
                 "update_dropout must be 0 for an RNN: it drops what a gate lets into the state"
             )
@@ -137,7 +144,7 @@ class RNNBase(Module):
         return schedules.rate(zoneout[0], "zoneout"), schedules.rate(zoneout[1], "zoneout")
 
     def _add_weights(self, layer: int, suffix: str) -> list[str]:
-        rows = GATES[self._cell] * self.hidden_size
+        rows = gates_of(self.mode) * self.hidden_size
         inputs = self.input_size if layer == 0 else self.hidden_size * self._directions
         shapes: dict[str, tuple[int, ...]] = {
             "weight_ih": (rows, inputs),
@@ -148,10 +155,6 @@ class RNNBase(Module):
         for name, shape in shapes.items():
             setattr(self, name + suffix, Parameter(np.empty(shape, np.float32)))
         return [name + suffix for name in shapes]
-
-    @property
-    def _cell(self) -> int:
-        return CELLS[self.mode]
 
     @property
     def _directions(self) -> int:
@@ -184,41 +187,40 @@ class RNNBase(Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The output and the last states."""
         x = as_tensor(input, "input")
-        single = x.ndim == 2
+        given, single = x.shape, x.ndim == 2
         if single:
             x = F.unsqueeze(x, 0 if self.batch_first else 1)
         if x.ndim != 3 or x.shape[2] != self.input_size:
             layout = "(N, T, input_size)" if self.batch_first else "(T, N, input_size)"
             raise ValueError(
                 f"input must have shape {layout} or (T, input_size), with input_size "
-                f"{self.input_size}, got {as_tensor(input).shape}"
+                f"{self.input_size}, got {given}"
             )
         draws = random.draws(self.training)
         if draws and random.batched_passes() and type(x) is not PassTensor and self._has_masks:
             if not self.batch_first:
                 raise CannotCarry("the samples of a recurrent layer are axis 1 (batch_first=False)")
             x = with_passes(x)
-        steps, sequences = x.shape[:2]
+        steps, sequences = x.shape[0], x.shape[1]
         if self.batch_first:
             steps, sequences = sequences, steps
         if steps == 0:
             raise ValueError(f"input must have at least one step, got shape {x.shape}")
         rows = np.full(steps, sequences, np.int64)
-        states = [
-            self._first_state(h0, "h_0", sequences, single),
-            self._first_state(c0, "c_0", sequences, single) if self.mode == "LSTM" else None,
-        ]
-        y, h, c = self._layers(flat_steps(x, self.batch_first), rows, states, None, draws)
+        h0 = self._first_state(h0, "h_0", sequences, single)
+        c0 = self._first_state(c0, "c_0", sequences, single)
+        y, h, c = self._layers(flat_steps(x, self.batch_first), rows, h0, c0, None, draws)
         y = unflat_steps(y, steps, self.batch_first)
         if single:
             y = F.squeeze(y, 0 if self.batch_first else 1)
             h, c = F.squeeze(h, 1), None if c is None else F.squeeze(c, 1)
         return y, h, c
 
-    def _first_state(self, state: Any, name: str, sequences: int, single: bool) -> Tensor:
-        count = self.num_layers * self._directions
+    def _first_state(self, state: Any, name: str, sequences: int, single: bool) -> Tensor | None:
+        """The given state (layers * directions, sequences, units); None where it is 0."""
         if state is None:
-            return Tensor(np.zeros((count, sequences, self.hidden_size), np.float32))
+            return None
+        count = self.num_layers * self._directions
         state = as_tensor(state, name)
         expected = (count, sequences, self.hidden_size)
         if single:
@@ -231,25 +233,26 @@ class RNNBase(Module):
         self,
         x: Tensor,
         rows: npt.NDArray[np.int64],
-        states: list[Tensor | None],
+        h0: Tensor | None,
+        c0: Tensor | None,
         order: npt.NDArray[np.int64] | None,
         draws: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """All layers, of rows of steps. order: the sample of each sequence."""
         all_h, all_c = [], []
+        lstm = self.mode == "LSTM"
+        zeros = wrap(np.zeros((int(rows[0]), self.hidden_size), np.float32))
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self._directions):
                 number = layer * self._directions + direction
                 weights = self.all_weights[number]
-                h0, c0 = (None if s is None else s[number] for s in states)
-                assert h0 is not None
                 y, h, c = recurrent(
                     x,
-                    h0,
-                    c0,
+                    zeros if h0 is None else _layer_of(h0, number),
+                    None if not lstm else zeros if c0 is None else _layer_of(c0, number),
                     tuple(weights) if self.bias else (*weights, None, None),  # type: ignore[arg-type]
-                    self._cell,
+                    self.mode,
                     rows,
                     direction == 1,
                     self._masks(number, layer, rows, order, draws),
@@ -260,7 +263,7 @@ class RNNBase(Module):
                     y = self._drop_output(y, number, layer, rows, order)
                 outputs.append(y)
             x = outputs[0] if len(outputs) == 1 else F.cat(outputs, 1)
-        return x, F.stack(all_h), F.stack(all_c) if self.mode == "LSTM" else None
+        return x, _stacked(all_h), _stacked(all_c) if lstm else None
 
     # ---- masks ----
 
@@ -279,28 +282,6 @@ class RNNBase(Module):
             )
         )
 
-    def _drop(
-        self,
-        rate: Rate,
-        site: int,
-        sequences: int,
-        order: npt.NDArray[np.int64] | None,
-    ) -> Drop | None:
-        """The mask of a site with a row for each sequence; None for rate 0."""
-        p = check.rate(random.rate_now(rate))
-        if p == 0.0:
-            return None
-        stream = random.stream_for(self, sequences, offset=site, carries=True)
-        if order is not None:
-            numbers = stream.rows
-            if numbers is None:
-                numbers = np.arange(stream.row0, stream.row0 + sequences, dtype=np.uint32)
-            stream = stream.with_rows(
-                numbers[order], None if stream.draws is None else stream.draws[order]
-            )
-        q = _core.keep_threshold(p)
-        return stream, q, _core.keep_scale(q)
-
     def _masks(
         self,
         number: int,
@@ -315,28 +296,22 @@ class RNNBase(Module):
             return RecurrentMasks(fresh_c=fresh_c, fresh_h=fresh_h)
         if not self._has_masks:
             return RecurrentMasks()
-        sequences, site = int(rows[0]) if len(rows) else 0, number * SITES
+        sequences, site = int(rows[0]), number * SITES
 
         def drop(rate: Rate, offset: int) -> Drop | None:
-            return self._drop(rate, site + offset, sequences, order)
+            p = check.rate(random.rate_now(rate))
+            return sequence_mask(self, p, site + offset, sequences, order)
 
         inputs = drop(self.input_dropout, INPUT) if layer == 0 else None
-        if inputs is not None:
-            inputs = (rows_of_steps(inputs[0], rows), *inputs[1:])  # type: ignore[arg-type]
-        weights = None
-        if p := check.rate(random.rate_now(self.weight_drop)):
-            stream = random.stream_for(
-                self, GATES[self._cell] * self.hidden_size, offset=site + WEIGHTS, by_sub=True
-            )
-            q = _core.keep_threshold(p)
-            weights = (stream, q, _core.keep_scale(q))
+        p = check.rate(random.rate_now(self.weight_drop))
+        height = gates_of(self.mode) * self.hidden_size
         return RecurrentMasks(
-            inputs,
+            None if inputs is None else mask_of_steps(inputs, rows),
             drop(self.recurrent_dropout, HIDDEN),
             drop(self.update_dropout, UPDATE),
             drop(self.zoneout[0], ZONE_C) if self.mode == "LSTM" else None,
             drop(self.zoneout[1], ZONE_H),
-            weights,
+            weight_mask(self, p, site + WEIGHTS, height),
             self.per_gate,
             self.update_per_step,
         )
@@ -351,12 +326,8 @@ class RNNBase(Module):
     ) -> Tensor:
         """The dropout between two layers, or of the last one's output."""
         last = layer == self.num_layers - 1
-        drop = self._drop(
-            self.output_dropout if last else self.dropout,
-            number * SITES + OUTPUT,
-            int(rows[0]) if len(rows) else 0,
-            order,
-        )
+        p = check.rate(random.rate_now(self.output_dropout if last else self.dropout))
+        drop = sequence_mask(self, p, number * SITES + OUTPUT, int(rows[0]), order)
         if drop is None:
             return y
         return sequence_dropout(y, rows, drop, each_step=not (last or self.variational))
@@ -414,3 +385,17 @@ def unflat_steps(y: Tensor, steps: int, batch_first: bool) -> Tensor:
         (y,),
         lambda g: (np.ascontiguousarray(g.transpose(1, 0, 2)).reshape(rows, f),),
     )
+
+
+def _layer_of(state: Tensor, number: int) -> Tensor:
+    """state[number], without a copy where there is one layer."""
+    if state.shape[0] > 1:
+        return state[number]
+    return record(state._array[0], (state,), lambda g: (g[None],))
+
+
+def _stacked(states: list[Any]) -> Tensor:
+    """The states of all layers as one tensor, without a copy where there is one layer."""
+    if len(states) > 1:
+        return F.stack(states)
+    return record(states[0]._array[None], (states[0],), lambda g: (g[0],))

@@ -69,14 +69,12 @@ def test_against_torch(kind, arguments, sizes):
     losses[1].backward(retain_graph=True)
     for one, two in zip(a, b, strict=True):
         close(two.grad, one.grad)
-    for (name, one), (_, two) in zip(
+    for (name, one), (other, two) in zip(
         theirs.named_parameters(), ours.named_parameters(), strict=True
     ):
         close(two.grad, one.grad, 1e-5)
-        first = two.grad.numpy().copy()
-        two.grad, before = None, first
-        assert name
-        del before
+        assert name == other
+        two.grad = None
     losses[1].backward()  # the graph was retained
     for one, two in zip(theirs.parameters(), ours.parameters(), strict=True):
         close(two.grad, one.grad, 1e-5)
@@ -265,27 +263,32 @@ def test_pickling_and_deep_copies(kind):
         layer.train()
 
 
+class LastStep(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.head(self.layer(x)[0][:, -1])
+
+
 def test_monte_carlo_passes_are_rows_of_one_computation():
-    class Forecaster(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm = nn.LSTM(2, 8, batch_first=True, recurrent_dropout=0.25, output_dropout=0.2)
-            self.head = nn.Linear(8, 1)
-
-        def forward(self, x):
-            y, _ = self.lstm(x)
-            return self.head(y[:, -1])
-
     fd.manual_seed(0)
-    model = Forecaster()
+    model = LastStep(nn.LSTM(2, 8, batch_first=True, recurrent_dropout=0.25, output_dropout=0.2))
     x = numbers(5, 7, 2)
     mc = fd.mc_predict(model, x, samples=6, seed=3, keep=True)
-    with fd.random.monte_carlo(seed=3):
-        model.draw = 0
-    assert mc.samples.shape == (6, 5, 1)
-    assert np.unique(mc.samples[:, 0, 0]).size == 6
+    assert mc.passes.shape == (5, 6, 1)
+    assert np.unique(mc.passes[0]).size == 6
     one = fd.mc_predict(model, x[2:3], samples=6, seed=3, keep=True, row0=2)
-    assert np.abs(one.samples[:, 0] - mc.samples[:, 2]).max() < 1e-6
+    assert (one.passes[0] == mc.passes[2]).all()
+
+
+def test_passes_with_dropped_weights_are_computed_one_by_one():
+    fd.manual_seed(0)
+    model = LastStep(nn.GRU(2, 8, batch_first=True, weight_drop=0.5))
+    with pytest.warns(fd.uncertainty.MCWarning, match="one by one"):
+        mc = fd.mc_predict(model, numbers(5, 7, 2), samples=4, keep=True)
+    assert np.unique(mc.passes[0]).size == 4
 
 
 @pytest.mark.parametrize(
@@ -328,3 +331,36 @@ def test_an_empty_batch():
     assert h.shape == (1, 0, 4)
     y.sum().backward()
     assert (layer.weight_hh_l0.grad.numpy() == 0).all()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", (*KINDS, "relu"))
+def test_cells_against_torch(kind, bias):
+    more = {"nonlinearity": "relu"} if kind == "relu" else {}
+    kind = "RNN" if kind == "relu" else kind
+    theirs, ours = (getattr(n, kind + "Cell")(5, 7, bias, **more) for n in (torch.nn, nn))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    given = [numbers(3, 5), numbers(3, 7, seed=1), numbers(3, 7, seed=2)]
+    given = given if kind == "LSTM" else given[:2]
+    a = [torch.tensor(x, requires_grad=True) for x in given]
+    b = [fd.Tensor(x, requires_grad=True) for x in given]
+    expected = states_of(kind, theirs(a[0], tuple(a[1:]) if kind == "LSTM" else a[1]))
+    found = states_of(kind, ours(b[0], tuple(b[1:]) if kind == "LSTM" else b[1]))
+    for one, two in zip(expected, found, strict=True):
+        close(two, one)
+    sum((x * x).sum() for x in expected).backward()
+    sum(((x * x).sum() for x in found[1:]), (found[0] * found[0]).sum()).backward()
+    for one, two in zip((*a, *theirs.parameters()), (*b, *ours.parameters()), strict=True):
+        close(two.grad, one.grad, 1e-5)
+    alone = states_of(kind, ours(given[0][0]))
+    close(alone[0], states_of(kind, theirs(a[0][0]))[0])
+
+
+def test_errors_of_cells():
+    with pytest.raises(ValueError, match="input must have shape"):
+        nn.GRUCell(3, 4)(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="h_0 must have shape"):
+        nn.RNNCell(3, 4)(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(TypeError, match="hx must be a pair"):
+        nn.LSTMCell(3, 4)(np.ones((2, 3)), np.ones((2, 4)))

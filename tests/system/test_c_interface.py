@@ -17,7 +17,7 @@ from fastdrop import kernels as K
 from fastdrop._core import binding
 
 INCLUDE = pathlib.Path(fd.get_include())
-HEADERS = ("base/types.h", "fastdrop_maps.h", "fastdrop.h")
+HEADERS = ("base/types.h", "fastdrop_maps.h", "fastdrop_sequences.h", "fastdrop.h")
 SOURCE = pathlib.Path(_core.__file__).parent
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 in_clone = pytest.mark.skipif(
@@ -46,6 +46,7 @@ def test_the_header_and_what_it_includes():
     assert set(re.findall(r"#include (\S+)", text)) == {
         '"base/types.h"',
         '"fastdrop_maps.h"',
+        '"fastdrop_sequences.h"',
         "<stddef.h>",
         "<stdint.h>",
     }
@@ -161,6 +162,7 @@ def of_pxd(name):
     [
         ("fastdrop.pxd", ("base/types.h", "fastdrop.h")),
         ("fastdrop_maps.pxd", ("fastdrop_maps.h",)),
+        ("fastdrop_sequences.pxd", ("fastdrop_sequences.h",)),
     ],
 )
 def test_the_declarations_for_cython_are_those_of_the_header(pxd, headers):
@@ -233,7 +235,9 @@ def test_the_types_of_the_stream():
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef))
     typed = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
     assert node.name == "Stream"
-    assert set(typed) == {name for name in vars(_core.Stream) if not name.startswith("_")}
+    methods = {n.name for n in node.body if isinstance(n, ast.FunctionDef) and n.name[0] != "_"}
+    public = {name for name in vars(_core.Stream) if not name.startswith("_")}
+    assert set(typed) | methods == public
     init = next(n for n in node.body if getattr(n, "name", "") == "__init__")
     assert [name for name, _ in parameters_of(init)] == ["self", *typed]
 
