@@ -135,10 +135,11 @@ class RecurrentNode(Node):
         assert self.gates is not None
         x, w_ih, w_hh, b_ih, _, h0, c0, y = self.saved
         layer, units, gates = self._layer(), w_hh.shape[1], self.gates
-        dh, dc = (
-            None if start is None else (np.zeros_like(start) if d is None else d.copy())
-            for start, d in zip((h0, c0), self.last, strict=True)
-        )
+        last_h, last_c = self.last
+        dh = np.zeros_like(h0) if last_h is None else last_h.copy()
+        dc = None
+        if c0 is not None:
+            dc = np.zeros_like(c0) if last_c is None else last_c.copy()
         copies = GATES[self.cell] if self.masks.per_gate and self.masks.hidden else 1
         previous = empty((copies, len(x), units))
         _core.recurrent_backward(

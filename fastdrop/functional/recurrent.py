@@ -146,7 +146,7 @@ def weight_mask(layer: Any, p: float, site: int, rows: int) -> Drop | None:
 def _numbers(stream: Stream, sequences: int) -> Numbers:
     """The row numbers of the sequences."""
     if stream.rows is not None:
-        return stream.rows
+        return np.asarray(stream.rows, np.uint32)
     return np.arange(stream.row0, stream.row0 + sequences, dtype=np.uint32)
 
 
@@ -161,10 +161,8 @@ def mask_of_steps(drop: Drop, rows: npt.NDArray[np.int64]) -> Drop:
             return np.tile(numbers, len(rows))
         return np.concatenate([numbers[:n] for n in rows])
 
-    draws = stream.draws
-    whole = stream.with_rows(
-        of_all(_numbers(stream, count)), None if draws is None else of_all(draws)
-    )
+    draws = None if stream.draws is None else of_all(np.asarray(stream.draws, np.uint32))
+    whole = stream.with_rows(of_all(_numbers(stream, count)), draws)
     return whole, q, scale
 
 

@@ -35,6 +35,7 @@ from fastdrop.functional.recurrent import (
 )
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
+from fastdrop.nn.utils.rnn import PackedSequence
 from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
@@ -181,11 +182,37 @@ class RNNBase(Module):
 
     # ---- forward ----
 
+    def _run(self, input: Any, h0: Any, c0: Any) -> tuple[Any, Tensor, Tensor | None]:
+        """The output and the last states."""
+        if isinstance(input, PackedSequence):
+            return self._run_packed(input, h0, c0)
+        return self._run_padded(input, h0, c0)
+
+    def _run_packed(
+        self, packed: PackedSequence, h0: Any, c0: Any
+    ) -> tuple[PackedSequence, Tensor, Tensor | None]:
+        x, rows, order, back = packed
+        if x.ndim != 2 or x.shape[1] != self.input_size:
+            raise ValueError(
+                f"input must be a PackedSequence of rows of {self.input_size} numbers, got data of "
+                f"shape {x.shape}"
+            )
+        if random.batched_passes():
+            raise CannotCarry("the rows of a PackedSequence are not the samples")
+        sequences = int(rows[0])
+        h0 = self._first_state(h0, "h_0", sequences, False)
+        c0 = self._first_state(c0, "c_0", sequences, False)
+        if order is not None:
+            h0, c0 = (None if s is None else s[:, order] for s in (h0, c0))
+        y, h, c = self._layers(x, rows, h0, c0, order, random.draws(self.training))
+        if back is not None:
+            h, c = h[:, back], None if c is None else c[:, back]
+        return PackedSequence(y, rows, order, back), h, c
+
     @carries
-    def _run(
+    def _run_padded(
         self, input: Tensor | ArrayLike, h0: Any, c0: Any
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The output and the last states."""
         x = as_tensor(input, "input")
         given, single = x.shape, x.ndim == 2
         if single:
@@ -222,9 +249,7 @@ class RNNBase(Module):
             return None
         count = self.num_layers * self._directions
         state = as_tensor(state, name)
-        expected = (count, sequences, self.hidden_size)
-        if single:
-            expected = (count, self.hidden_size)
+        expected = (count, *(() if single else (sequences,)), self.hidden_size)
         if state.shape != expected:
             raise ValueError(f"{name} must have shape {expected}, got {state.shape}")
         return F.unsqueeze(state, 1) if single else state

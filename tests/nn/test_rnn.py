@@ -364,3 +364,55 @@ def test_errors_of_cells():
         nn.RNNCell(3, 4)(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(TypeError, match="hx must be a pair"):
         nn.LSTMCell(3, 4)(np.ones((2, 3)), np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_sequences_against_torch(kind, bidirectional):
+    arguments = {"num_layers": 2, "bidirectional": bidirectional}
+    theirs, ours = (getattr(n, kind)(5, 7, **arguments) for n in (torch.nn, nn))
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    lengths = [2, 6, 1, 4]
+    count = 4 if bidirectional else 2
+    given = [numbers(6, 4, 5), numbers(count, 4, 7, seed=1), numbers(count, 4, 7, seed=2)]
+    given = given if kind == "LSTM" else given[:2]
+    a = [torch.tensor(x, requires_grad=True) for x in given]
+    b = [fd.Tensor(x, requires_grad=True) for x in given]
+    one = torch.nn.utils.rnn.pack_padded_sequence(a[0], lengths, enforce_sorted=False)
+    two = nn.utils.rnn.pack_padded_sequence(b[0], lengths, enforce_sorted=False)
+    expected, expected_states = theirs(one, tuple(a[1:]) if kind == "LSTM" else a[1])
+    found, found_states = ours(two, tuple(b[1:]) if kind == "LSTM" else b[1])
+    expected = torch.nn.utils.rnn.pad_packed_sequence(expected)[0]
+    found = nn.utils.rnn.pad_packed_sequence(found)[0]
+    close(found, expected)
+    loss, twin_loss = (found * found).sum(), (expected * expected).sum()
+    for one, two in zip(
+        states_of(kind, expected_states), states_of(kind, found_states), strict=True
+    ):
+        close(two, one)
+        loss, twin_loss = loss + (two * two).sum(), twin_loss + (one * one).sum()
+    loss.backward()
+    twin_loss.backward()
+    for one, two in zip((*a, *theirs.parameters()), (*b, *ours.parameters()), strict=True):
+        close(two.grad, one.grad, 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_sequences_are_their_samples_one_by_one(kind):
+    """Bit for bit, with every mask."""
+    fd.manual_seed(0)
+    masks = allowed(kind, MASKS[-1]) | {"weight_drop": 0.2}
+    layer = getattr(nn, kind)(5, 7, num_layers=2, bidirectional=True, **masks)
+    x, lengths = numbers(6, 4, 5), [2, 6, 1, 4]
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+    y, state = layer(packed)
+    y = nn.utils.rnn.pad_packed_sequence(y)[0].numpy()
+    for i, length in enumerate(lengths):
+        layer.draw = 0
+        with fd.mask_state(row0=i):
+            one, one_state = layer(x[:length, i : i + 1])
+        assert (y[:length, i] == one.numpy()[:, 0]).all()
+        for all_states, alone in zip(
+            states_of(kind, state), states_of(kind, one_state), strict=True
+        ):
+            assert (all_states.numpy()[:, i] == alone.numpy()[:, 0]).all()
