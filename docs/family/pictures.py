@@ -310,6 +310,22 @@ def weight_drop():
     return figure
 
 
+def recurrent_dropout():
+    figure, axes = panels(3)
+    x = np.random.default_rng(0).standard_normal((24, 1, 20)).astype(np.float32)
+    fd.manual_seed(0)
+    y = nn.LSTM(20, 20, output_dropout=0.3)(x)[0].numpy()[:, 0]
+    show(axes[0], y != 0, "variational: h", "unit", "step")
+    h = nn.RNN(20, 20, zoneout=0.3)(x)[0].numpy()[:, 0]
+    show(axes[1], np.diff(h, axis=0) != 0, "zoneout: new state", "unit", "")
+    layer = nn.RNN(20, 20, bias=False, weight_drop=0.3)
+    eye = 1e-3 * np.eye(20, dtype=np.float32)
+    h = layer(np.zeros((1, 20, 20), np.float32), eye[None])[0].numpy()[0]
+    show(axes[2], h.T != 0, "weight_drop: W_hh", "from", "to")
+    two_colours(figure, "dropped, or state kept", "kept")
+    return figure
+
+
 def targeted_dropout():
     figure, axes = panels(2)
     fd.manual_seed(0)
@@ -462,8 +478,8 @@ def schedules():
 
 PICTURES = (
     dropout, spatial_dropout, dropblock, alpha_dropout, gaussian_dropout, gaussian_noise,
-    stochastic_depth, token_dropout, word_dropout, dropconnect, weight_drop, targeted_dropout,
-    concrete_dropout, variational_dropout, monte_carlo_dropout, schedules,
+    stochastic_depth, token_dropout, word_dropout, dropconnect, recurrent_dropout, weight_drop,
+    targeted_dropout, concrete_dropout, variational_dropout, monte_carlo_dropout, schedules,
 )  # fmt: skip
 
 

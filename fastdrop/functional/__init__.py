@@ -31,6 +31,7 @@ from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
 from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
 from fastdrop.functional.linear import linear
+from fastdrop.functional.linear_cross_entropy import linear_cross_entropy
 from fastdrop.functional.loss import (
     gaussian_nll_loss,
     huber_loss,
@@ -179,6 +180,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log",
     "log_softmax",

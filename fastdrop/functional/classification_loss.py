@@ -148,7 +148,8 @@ def nll_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
-    t, sample, _ = _labels(target, x, _class_weights(weight, x.shape[1]), ignore_index)
+    w = _class_weights(weight, x.shape[1])
+    t, sample, _ = labels_of(target, _positions(x), x.shape[1], w, ignore_index)
     rows, places = _rows(x), np.arange(t.size)
 
     def gradients(f: Float32Array) -> Any:
@@ -227,7 +228,7 @@ def cross_entropy(
     if given.dtype.kind in "iu" or (
         given.ndim == x.ndim - 1 and (isinstance(target, Tensor) or given.dtype.kind == "b")
     ):
-        t, sample, left_out = _labels(target, x, w, ignore_index)
+        t, sample, left_out = labels_of(target, _positions(x), classes, w, ignore_index)
         total = sample.sum()
         if smooth == 0.0:
             return _of_labels(x, rows, t, sample, reduction, total)
@@ -342,12 +343,16 @@ def _as_scores(rows: Float32Array, shape: Shape) -> Float32Array:
     return as_map(rows.reshape(shape[0], *shape[2:], shape[1]))
 
 
-def _labels(
-    target: Tensor | ArrayLike, x: Tensor, weight: Float32Array | None, ignore_index: int
+def labels_of(
+    target: Tensor | ArrayLike,
+    expected: Shape,
+    classes: int,
+    weight: Float32Array | None,
+    ignore_index: int,
 ) -> tuple[IntArray, Float32Array, BoolArray]:
     """Class numbers and weights of all positions, and which are left out, (positions,) each.
 
-    Those of ignore_index get the class 0 and the weight 0.
+    Those of ignore_index get the class 0 and the weight 0. `expected` is the shape of the target.
     """
     labels: Any = target
     ignored = check.integer(ignore_index, "ignore_index", -(2**31))
@@ -360,7 +365,7 @@ def _labels(
                 "with values that are not whole"
             )
         labels = whole.astype(np.int64)
-    labels, expected = check.as_array(labels, "target"), _positions(x)
+    labels = check.as_array(labels, "target")
     if labels.ndim == len(expected) == 1 and len(labels) != expected[0]:
         raise ValueError(
             f"target must have one label for each of the {expected[0]} samples, got {len(labels)}"
@@ -371,7 +376,7 @@ def _labels(
     left_out = flat == ignored if flat.dtype.kind in "iu" else np.zeros(flat.shape, np.bool_)
     if left_out.any():
         flat = np.where(left_out, 0, flat)
-    t = check.labels(flat, "target", x.shape[1])
+    t = check.labels(flat, "target", classes)
     sample = np.ones(t.size, np.float32) if weight is None else weight[t]
     if left_out.any():
         sample = np.where(left_out, np.float32(0.0), sample)

@@ -8,6 +8,7 @@ from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.loss import REDUCTIONS
+from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -225,6 +226,72 @@ class CrossEntropyLoss(_WeightedLoss):
     def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
         return F.cross_entropy(
             input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
+
+
+class LinearCrossEntropyLoss(_Loss):
+    """A dense layer and the cross-entropy of its scores, for many classes.
+
+    ``-sum_c t_c log softmax(input W^T + b)_c``, t the one-hot target, smoothed. Input
+    (..., in_features), target: class numbers (...). The scores are computed in chunks and never
+    stored as a whole (`functional.linear_cross_entropy`).
+
+    Parameters
+    ----------
+    in_features : int
+        Size of the last axis of the input.
+    num_classes : int
+        Number of classes.
+    bias : bool
+        Whether the layer learns b.
+    reduction : {"mean", "sum", "none"}
+        Mean over the rows that are not left out, sum, or one loss for each row.
+    ignore_index : int, optional
+        Rows of this class number are left out; None: -100.
+    label_smoothing : float in [0, 1]
+        The target becomes (1 - s) t + s / num_classes.
+
+    Attributes
+    ----------
+    linear : Linear
+        The dense layer. It may share its weight with an `Embedding`:
+        ``loss.linear.weight = table.weight``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> head = nn.LinearCrossEntropyLoss(8, 1000)
+    >>> head(np.ones((5, 3, 8)), np.zeros((5, 3), int)).shape
+    ()
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        bias: bool = False,
+        reduction: str = "mean",
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction)
+        self.linear = Linear(in_features, num_classes, bias)
+        self.ignore_index = -100
+        if ignore_index is not None:
+            self.ignore_index = check.integer(ignore_index, "ignore_index", -(2**31))
+        self.label_smoothing = check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0)
+
+    def forward(self, input: Tensor | ArrayLike, target: Tensor | ArrayLike) -> Tensor:
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight,
+            target,
+            linear_bias=self.linear.bias,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
         )
 
 

@@ -10,7 +10,7 @@ from fastdrop.nn.rnn_base import RNNBase
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
     from fastdrop.autograd.tensor import Tensor
-    from fastdrop.nn.rnn_base import Rate
+    from fastdrop.schedules import Schedule
 
 
 class LSTM(RNNBase):
@@ -118,18 +118,18 @@ class LSTM(RNNBase):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        dropout: Rate = 0.0,
+        dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
         *,
-        input_dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
+        input_dropout: float | Schedule = 0.0,
+        recurrent_dropout: float | Schedule = 0.0,
+        output_dropout: float | Schedule = 0.0,
         variational: bool = False,
         per_gate: bool | None = None,
-        update_dropout: Rate = 0.0,
+        update_dropout: float | Schedule = 0.0,
         update_per_step: bool = True,
-        zoneout: Rate | tuple[Rate, Rate] = 0.0,
-        weight_drop: Rate = 0.0,
+        zoneout: float | Schedule | tuple[float | Schedule, float | Schedule] = 0.0,
+        weight_drop: float | Schedule = 0.0,
     ) -> None:
         super().__init__(
             "LSTM",
@@ -271,18 +271,18 @@ class GRU(RNNBase):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        dropout: Rate = 0.0,
+        dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
         *,
-        input_dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
+        input_dropout: float | Schedule = 0.0,
+        recurrent_dropout: float | Schedule = 0.0,
+        output_dropout: float | Schedule = 0.0,
         variational: bool = False,
         per_gate: bool | None = None,
-        update_dropout: Rate = 0.0,
+        update_dropout: float | Schedule = 0.0,
         update_per_step: bool = True,
-        zoneout: Rate = 0.0,
-        weight_drop: Rate = 0.0,
+        zoneout: float | Schedule = 0.0,
+        weight_drop: float | Schedule = 0.0,
     ) -> None:
         super().__init__(
             "GRU",
@@ -410,18 +410,18 @@ class RNN(RNNBase):
         nonlinearity: str = "tanh",
         bias: bool = True,
         batch_first: bool = False,
-        dropout: Rate = 0.0,
+        dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
         *,
-        input_dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
+        input_dropout: float | Schedule = 0.0,
+        recurrent_dropout: float | Schedule = 0.0,
+        output_dropout: float | Schedule = 0.0,
         variational: bool = False,
         per_gate: bool | None = None,
-        update_dropout: Rate = 0.0,
+        update_dropout: float | Schedule = 0.0,
         update_per_step: bool = True,
-        zoneout: Rate = 0.0,
-        weight_drop: Rate = 0.0,
+        zoneout: float | Schedule = 0.0,
+        weight_drop: float | Schedule = 0.0,
     ) -> None:
         check.choice(nonlinearity, "nonlinearity", ("tanh", "relu"))
         super().__init__(

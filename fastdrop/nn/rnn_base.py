@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.schedules import Schedule
 
-    Rate = float | Schedule
-
 
 class RNNBase(Module):
     """What RNN, LSTM and GRU share: parameters, states, sequences and masks.
@@ -66,16 +64,22 @@ class RNNBase(Module):
     ------
     TypeError, ValueError
         An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> isinstance(nn.GRU(3, 4), nn.RNNBase)
+    True
     """
 
     mode: str
-    dropout: Rate
-    input_dropout: Rate
-    recurrent_dropout: Rate
-    output_dropout: Rate
-    update_dropout: Rate
-    weight_drop: Rate
-    zoneout: tuple[Rate, Rate]
+    dropout: float | Schedule
+    input_dropout: float | Schedule
+    recurrent_dropout: float | Schedule
+    output_dropout: float | Schedule
+    update_dropout: float | Schedule
+    weight_drop: float | Schedule
+    zoneout: tuple[float | Schedule, float | Schedule]
 
     def __init__(
         self,
@@ -85,18 +89,18 @@ class RNNBase(Module):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        dropout: Rate = 0.0,
+        dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
         *,
-        input_dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
+        input_dropout: float | Schedule = 0.0,
+        recurrent_dropout: float | Schedule = 0.0,
+        output_dropout: float | Schedule = 0.0,
         variational: bool = False,
         per_gate: bool | None = None,
-        update_dropout: Rate = 0.0,
+        update_dropout: float | Schedule = 0.0,
         update_per_step: bool = True,
-        zoneout: Rate | tuple[Rate, Rate] = 0.0,
-        weight_drop: Rate = 0.0,
+        zoneout: float | Schedule | tuple[float | Schedule, float | Schedule] = 0.0,
+        weight_drop: float | Schedule = 0.0,
     ) -> None:
         super().__init__()
         self.mode = check.choice(mode, "mode", tuple(CELLS))
@@ -132,7 +136,7 @@ class RNNBase(Module):
                 self._names.append(self._add_weights(layer, f"_l{layer}{suffix}"))
         self.reset_parameters()
 
-    def _zoneout(self, zoneout: Any) -> tuple[Rate, Rate]:
+    def _zoneout(self, zoneout: Any) -> tuple[float | Schedule, float | Schedule]:
         """The rates of c and of h."""
         if not isinstance(zoneout, (tuple, list)):
             rate = schedules.rate(zoneout, "zoneout")
@@ -271,12 +275,13 @@ class RNNBase(Module):
             outputs = []
             for direction in range(self._directions):
                 number = layer * self._directions + direction
-                weights = self.all_weights[number]
+                weights: Any = self.all_weights[number]
+                weights = tuple(weights) if self.bias else (*weights, None, None)
                 y, h, c = recurrent(
                     x,
                     zeros if h0 is None else _layer_of(h0, number),
                     None if not lstm else zeros if c0 is None else _layer_of(c0, number),
-                    tuple(weights) if self.bias else (*weights, None, None),  # type: ignore[arg-type]
+                    weights,
                     self.mode,
                     rows,
                     direction == 1,
@@ -323,7 +328,7 @@ class RNNBase(Module):
             return RecurrentMasks()
         sequences, site = int(rows[0]), number * SITES
 
-        def drop(rate: Rate, offset: int) -> Drop | None:
+        def drop(rate: float | Schedule, offset: int) -> Drop | None:
             p = check.rate(random.rate_now(rate))
             return sequence_mask(self, p, site + offset, sequences, order)
 

@@ -19,6 +19,7 @@ MODULES = {
     "fastdrop.nn.functional",
     "fastdrop.nn.init",
     "fastdrop.nn.utils",
+    "fastdrop.nn.utils.rnn",
     "fastdrop.optim",
     "fastdrop.optim.lr_scheduler",
     "fastdrop.kernels",

@@ -48,6 +48,12 @@ class PackedSequence(NamedTuple):
         The number of each sequence, in the order of the rows; None: 0, 1, 2, ...
     unsorted_indices : int64 array (N,) or None
         The inverse permutation.
+
+    Examples
+    --------
+    >>> from fastdrop.nn.utils.rnn import pack_sequence
+    >>> pack_sequence([[1.0, 2.0, 3.0], [4.0]]).batch_sizes.tolist()
+    [2, 1, 1]
     """
 
     data: Tensor
