@@ -5,6 +5,7 @@ The order of shuffled batches, the split and the augmentation follow from `fastd
 
 from fastdrop.data import transforms
 from fastdrop.data.batches import Batches, batches
+from fastdrop.data.bptt import BPTTBatches
 from fastdrop.data.dataset import Dataset, split
 from fastdrop.data.loader import DataLoader, default_collate
 from fastdrop.data.readers.cifar import read_cifar
@@ -14,6 +15,7 @@ from fastdrop.data.readers.image_folder import ImageFolder
 from fastdrop.data.readers.images import as_images, load_images
 from fastdrop.data.readers.npz import load_npz
 from fastdrop.data.readers.pictures import read_image
+from fastdrop.data.readers.text import read_text
 from fastdrop.data.samplers import (
     BatchSampler,
     RandomSampler,
@@ -23,8 +25,10 @@ from fastdrop.data.samplers import (
 )
 from fastdrop.data.standardize import Standardizer
 from fastdrop.data.subsets import Subset, TensorDataset, random_split
+from fastdrop.data.vocabulary import Vocabulary
 
 __all__ = [
+    "BPTTBatches",
     "BatchSampler",
     "Batches",
     "DataLoader",
@@ -36,6 +40,7 @@ __all__ = [
     "Standardizer",
     "Subset",
     "TensorDataset",
+    "Vocabulary",
     "WeightedRandomSampler",
     "as_images",
     "batches",
@@ -47,6 +52,7 @@ __all__ = [
     "read_cifar",
     "read_idx",
     "read_image",
+    "read_text",
     "split",
     "transforms",
 ]

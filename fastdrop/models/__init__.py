@@ -2,6 +2,7 @@
 
 from fastdrop.models.convnet import all_cnn, convnet, lenet5
 from fastdrop.models.convnext import ConvNeXt, convnext_cifar, convnext_small, convnext_tiny
+from fastdrop.models.language_model import LanguageModel, language_model
 from fastdrop.models.mlp import ACTIVATIONS, mlp
 from fastdrop.models.resnet import (
     ResNet,
@@ -19,6 +20,7 @@ from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 __all__ = [
     "ACTIVATIONS",
     "ConvNeXt",
+    "LanguageModel",
     "ResNet",
     "WideResNet",
     "all_cnn",
@@ -26,6 +28,7 @@ __all__ = [
     "convnext_cifar",
     "convnext_small",
     "convnext_tiny",
+    "language_model",
     "lenet5",
     "mlp",
     "resnet18",

@@ -5,6 +5,18 @@ from fastdrop.train.callbacks import EarlyStopping, Epoch
 from fastdrop.train.evaluate import evaluate
 from fastdrop.train.fit import fit
 from fastdrop.train.history import History
+from fastdrop.train.text import TextEpoch, fit_text, perplexity
 from fastdrop.train.tune import tune_rates
 
-__all__ = ["EarlyStopping", "Epoch", "History", "evaluate", "fit", "predict", "tune_rates"]
+__all__ = [
+    "EarlyStopping",
+    "Epoch",
+    "History",
+    "TextEpoch",
+    "evaluate",
+    "fit",
+    "fit_text",
+    "perplexity",
+    "predict",
+    "tune_rates",
+]
