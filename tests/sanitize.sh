@@ -43,5 +43,6 @@ memory=(
 for test in "${slow[@]}" "${memory[@]}"; do # pytest ignores a name that it does not find
     grep -q "^def ${test#*::}(" "${test%%::*}" || { echo "no such test: $test" >&2 && exit 1; }
 done
-"$python" -m pytest -q -p no:cacheprovider "$@" \
+# --capture=sys: reports go to the terminal also where a test ends the process.
+"$python" -m pytest -q -p no:cacheprovider --capture=sys "$@" \
     "${slow[@]/#/--deselect=}" "${memory[@]/#/--deselect=}"

@@ -71,7 +71,8 @@ def run(options) -> None:
     train, valid, test, words = read_treebank()
     fd.manual_seed(options.seed)
     model = build(name, len(words))
-    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    # The papers sum the loss over the steps and limit the norm of its gradient to 5.
+    optimizer = optim.SGD(model.parameters(), lr=float(steps))
     schedule = optim.lr_scheduler.LambdaLR(
         optimizer, lambda epoch: factor ** -max(0, epoch + 1 - first)
     )
@@ -88,7 +89,13 @@ def run(options) -> None:
     )
     for epoch in range(done, min(all_epochs, options.epochs or all_epochs)):
         (result,) = fd.train.fit_text(
-            model, batches, optimizer, 1, validation=held, schedule=schedule
+            model,
+            batches,
+            optimizer,
+            1,
+            validation=held,
+            schedule=schedule,
+            max_norm=5.0 / steps,
         )
         print(
             f"  epoch {epoch + 1}: training {math.exp(result.loss):.1f}, validation "

@@ -42,6 +42,9 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.CircularPad2d,
         nn.CircularPad3d,
         nn.GroupNorm,
+        nn.GRU,
+        nn.LSTM,
+        nn.RNN,
         nn.InstanceNorm1d,
         nn.InstanceNorm2d,
         nn.InstanceNorm3d,
@@ -110,7 +113,8 @@ LAYERS: dict[str, type[nn.Module]] = {
 
 # Whole models that a file may name: their layers follow from the arguments.
 MODELS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind for kind in (models.ConvNeXt, models.ResNet, models.WideResNet)
+    kind.__name__: kind
+    for kind in (models.ConvNeXt, models.LanguageModel, models.ResNet, models.WideResNet)
 }
 
 _MAX_DEPTH = 100  # modules within modules
@@ -136,12 +140,20 @@ def architecture(model: nn.Module) -> dict[str, Any]:
     spec = _describe(model, "", {}, 0)
     _measure(model, {})
     owners: dict[int, tuple[str, nn.Module]] = {}
+    whole = {  # what a model's constructor makes, it makes again
+        id(part): module
+        for module in model.modules()
+        if type(module) is MODELS.get(type(module).__name__)
+        for part in module.modules()
+    }
     for name, module in model.named_modules():
         for parameter in module._parameters.values():
             if parameter is None:
                 continue
             owner_name, owner = owners.setdefault(id(parameter), (name, module))
-            if owner is not module:
+            if owner is not module and (
+                id(owner) not in whole or whole[id(owner)] is not whole.get(id(module))
+            ):
                 raise ValueError(f"{owner_name!r} and {name!r} share a parameter")
     return spec
 
@@ -209,7 +221,7 @@ def _describe(
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         value = getattr(module, name)
-        if name == "bias":
+        if name == "bias" and not isinstance(value, bool):
             arguments[name] = value is not None
         else:
             arguments[name] = _to_json(value, _joined(path, name), seen, depth + 1)
@@ -232,7 +244,9 @@ def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:
         return _describe(value, path, seen, depth)
     if isinstance(value, schedules.Schedule):
         return schedules.to_dict(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_to_json(part, path, seen, depth) for part in value]
+    return value
 
 
 def build(spec: Any) -> nn.Module:
@@ -326,6 +340,8 @@ class _Builder:
 
     def _argument(self, value: Any, path: str, depth: int) -> Any:
         """Inverse of `_to_json`."""
+        if isinstance(value, list):
+            return [self._argument(part, path, depth) for part in value]
         if not isinstance(value, dict):
             return value
         if "schedule" in value:

@@ -32,23 +32,55 @@ class LanguageModel(nn.Module):
     Called as ``scores, state = model(tokens, state)``; tokens are integers (T, N), scores
     (T, N, vocab_size), the state is that of the recurrent layers, None at the beginning.
     ``loss, state = model.loss(tokens, targets, state)`` computes the mean cross-entropy without the
-    scores. `language_model` has the arguments.
+    scores.
+
+    Rates for words: `dropout` 0.2 to 0.5, `recurrent_dropout` 0.1 to 0.25, `embedding_dropout`
+    0.1; for large models `weight_drop` 0.5. For characters about half of that.
 
     Parameters
     ----------
-    embedding : Embedding
-    recurrent : RNNBase
-        Time-major (batch_first=False).
-    decoder : Linear
-    input_dropout, output_dropout : Dropout or None
-        Dropout of each step on the way into and out of the recurrent layers. The recurrent layers'
-        own arguments are one mask a sequence.
+    vocab_size : int
+        Number of tokens.
+    embedding_size : int
+        Length of a token's vector.
+    hidden_size : int, optional
+        Units of each recurrent layer; by default `embedding_size`.
+    num_layers : int
+        Recurrent layers.
+    cell : {"lstm", "gru", "rnn"}
+    dropout : float in [0, 1], or Schedule
+        Rate of the vectors, between the layers, and of the last layer's output.
+    input_dropout, output_dropout : float in [0, 1], or Schedule, optional
+        The rates of the vectors and of the output where they differ from `dropout`.
+    recurrent_dropout, weight_drop, zoneout, per_gate
+        Of the recurrent layers; see `nn.LSTM`.
+    variational : bool
+        Whether all of these have one mask a sequence (Gal and Ghahramani), or `dropout` a fresh one
+        in each step (Zaremba et al.).
+    embedding_dropout : float in [0, 1], or Schedule
+        Rate of whole word types.
+    tie_weights : bool
+        Whether decoder and embedding share their weight. Needs hidden_size = embedding_size.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    References
+    ----------
+    - Zaremba, Sutskever, Vinyals, "Recurrent Neural Network Regularization", 2014,
+      arXiv:1409.2329.
+    - Gal, Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
+      Networks", NeurIPS 2016, arXiv:1512.05287.
+    - Merity, Keskar, Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018,
+      arXiv:1708.02182.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop as fd
-    >>> model = fd.models.language_model(50, 8)
+    >>> model = fd.models.LanguageModel(50, 8)
     >>> scores, state = model(np.zeros((5, 2), int))
     >>> scores.shape
     (5, 2, 50)
@@ -56,24 +88,77 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self,
-        embedding: nn.Embedding,
-        recurrent: nn.RNNBase,
-        decoder: nn.Linear,
-        input_dropout: nn.Module | None = None,
-        output_dropout: nn.Module | None = None,
+        vocab_size: int,
+        embedding_size: int = 200,
+        hidden_size: int | None = None,
+        num_layers: int = 2,
+        *,
+        cell: str = "lstm",
+        dropout: Rate = 0.0,
+        input_dropout: Rate | None = None,
+        output_dropout: Rate | None = None,
+        recurrent_dropout: Rate = 0.0,
+        variational: bool = True,
+        embedding_dropout: Rate = 0.0,
+        weight_drop: Rate = 0.0,
+        zoneout: Any = 0.0,
+        per_gate: bool | None = None,
+        tie_weights: bool = False,
     ) -> None:
         super().__init__()
-        self.embedding, self.recurrent, self.decoder = embedding, recurrent, decoder
-        self.input_dropout, self.output_dropout = input_dropout, output_dropout
+        self.vocab_size = check.integer(vocab_size, "vocab_size", 1)
+        self.embedding_size = check.integer(embedding_size, "embedding_size", 1)
+        units = embedding_size if hidden_size is None else hidden_size
+        self.hidden_size = check.integer(units, "hidden_size", 1)
+        self.num_layers = check.integer(num_layers, "num_layers", 1)
+        self.cell = check.choice(cell, "cell", tuple(CELLS))
+        self.dropout, self.embedding_dropout = dropout, embedding_dropout
+        self.input_dropout = dropout if input_dropout is None else input_dropout
+        self.output_dropout = dropout if output_dropout is None else output_dropout
+        self.recurrent_dropout, self.weight_drop = recurrent_dropout, weight_drop
+        self.zoneout, self.variational = zoneout, check.flag(variational, "variational")
+        self.tie_weights = check.flag(tie_weights, "tie_weights")
+        of_sequence: dict[str, Any] = {}
+        self.before = self.after = None
+        if variational:
+            of_sequence = {
+                "input_dropout": self.input_dropout,
+                "output_dropout": self.output_dropout,
+            }
+        else:
+            self.before = nn.Dropout(self.input_dropout)
+            self.after = nn.Dropout(self.output_dropout)
+        self.embedding = nn.Embedding(vocab_size, embedding_size, dropout=embedding_dropout)
+        self.recurrent = CELLS[cell](
+            embedding_size,  # type: ignore[arg-type]
+            units,
+            num_layers,
+            dropout=dropout if num_layers > 1 else 0.0,
+            recurrent_dropout=recurrent_dropout,
+            variational=variational,
+            per_gate=per_gate,
+            weight_drop=weight_drop,
+            zoneout=zoneout,
+            **of_sequence,
+        )
+        self.per_gate = self.recurrent.per_gate
+        self.decoder = nn.Linear(units, vocab_size)
+        if tie_weights:
+            if units != embedding_size:
+                raise ValueError(
+                    f"tie_weights needs hidden_size = embedding_size, got {units} and "
+                    f"{embedding_size}"
+                )
+            self.decoder.weight = self.embedding.weight
 
     def _features(self, tokens: Tensor | ArrayLike, state: Any) -> tuple[Tensor, Any]:
         """What the decoder reads, and the new state."""
         x = self.embedding(tokens)
-        if self.input_dropout is not None:
-            x = self.input_dropout(x)
+        if self.before is not None:
+            x = self.before(x)
         y, state = self.recurrent(x, state)
-        if self.output_dropout is not None:
-            y = self.output_dropout(y)
+        if self.after is not None:
+            y = self.after(y)
         return y, state
 
     if TYPE_CHECKING:
@@ -181,53 +266,15 @@ def _drawn(
     return int(rng.choice(z.size, p=p / p.sum()))
 
 
-def language_model(
-    vocab_size: int,
-    embedding_size: int = 200,
-    hidden_size: int | None = None,
-    num_layers: int = 2,
-    *,
-    cell: str = "lstm",
-    dropout: Rate = 0.0,
-    input_dropout: Rate | None = None,
-    output_dropout: Rate | None = None,
-    recurrent_dropout: Rate = 0.0,
-    variational: bool = True,
-    embedding_dropout: Rate = 0.0,
-    weight_drop: Rate = 0.0,
-    zoneout: Any = 0.0,
-    per_gate: bool | None = None,
-    tie_weights: bool = False,
-) -> LanguageModel:
-    """Build a recurrent language model.
-
-    Rates for words: `dropout` 0.2 to 0.5, `recurrent_dropout` 0.1 to 0.25, `embedding_dropout`
-    0.1; for large models `weight_drop` 0.5. For characters about half of that.
+def language_model(vocab_size: int, *args: Any, **kwargs: Any) -> LanguageModel:
+    """Build a `LanguageModel`.
 
     Parameters
     ----------
     vocab_size : int
         Number of tokens.
-    embedding_size : int
-        Length of a token's vector.
-    hidden_size : int, optional
-        Units of each recurrent layer; by default `embedding_size`.
-    num_layers : int
-        Recurrent layers.
-    cell : {"lstm", "gru", "rnn"}
-    dropout : float in [0, 1], or Schedule
-        Rate of the vectors, between the layers, and of the last layer's output.
-    input_dropout, output_dropout : float in [0, 1], or Schedule, optional
-        The rates of the vectors and of the output where they differ from `dropout`.
-    recurrent_dropout, weight_drop, zoneout, per_gate
-        Of the recurrent layers; see `nn.LSTM`.
-    variational : bool
-        Whether all of these have one mask a sequence (Gal and Ghahramani), or `dropout` a fresh one
-        in each step (Zaremba et al.).
-    embedding_dropout : float in [0, 1], or Schedule
-        Rate of whole word types.
-    tie_weights : bool
-        Whether decoder and embedding share their weight. Needs hidden_size = embedding_size.
+    *args, **kwargs
+        Other arguments of `LanguageModel`.
 
     Returns
     -------
@@ -236,16 +283,7 @@ def language_model(
     Raises
     ------
     TypeError, ValueError
-        An argument has the wrong type or is out of range.
-
-    References
-    ----------
-    - Zaremba, Sutskever, Vinyals, "Recurrent Neural Network Regularization", 2014,
-      arXiv:1409.2329.
-    - Gal, Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
-      Networks", NeurIPS 2016, arXiv:1512.05287.
-    - Merity, Keskar, Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018,
-      arXiv:1708.02182.
+        As for `LanguageModel`.
 
     Examples
     --------
@@ -254,36 +292,4 @@ def language_model(
     >>> model.decoder.weight is model.embedding.weight
     True
     """
-    check.choice(cell, "cell", tuple(CELLS))
-    units = embedding_size if hidden_size is None else hidden_size
-    rates = [dropout if r is None else r for r in (input_dropout, output_dropout)]
-    options: dict[str, Any] = {"dropout": dropout if num_layers > 1 else 0.0}
-    if variational:
-        options |= {"input_dropout": rates[0], "output_dropout": rates[1]}
-        steps: list[nn.Module | None] = [None, None]
-    else:
-        steps = [nn.Dropout(rate) if rate != 0.0 else None for rate in rates]
-    recurrent = CELLS[cell](
-        embedding_size,  # type: ignore[arg-type]
-        units,
-        num_layers,
-        recurrent_dropout=recurrent_dropout,
-        variational=variational,
-        per_gate=per_gate,
-        weight_drop=weight_drop,
-        zoneout=zoneout,
-        **options,
-    )
-    model = LanguageModel(
-        nn.Embedding(vocab_size, embedding_size, dropout=embedding_dropout),
-        recurrent,
-        nn.Linear(units, vocab_size),
-        *steps,
-    )
-    if check.flag(tie_weights, "tie_weights"):
-        if units != embedding_size:
-            raise ValueError(
-                f"tie_weights needs hidden_size = embedding_size, got {units} and {embedding_size}"
-            )
-        model.decoder.weight = model.embedding.weight
-    return model
+    return LanguageModel(vocab_size, *args, **kwargs)

@@ -79,7 +79,7 @@ class RNNBase(Module):
     output_dropout: float | Schedule
     update_dropout: float | Schedule
     weight_drop: float | Schedule
-    zoneout: tuple[float | Schedule, float | Schedule]
+    zoneout: float | Schedule | tuple[float | Schedule, float | Schedule]
 
     def __init__(
         self,
@@ -136,11 +136,10 @@ class RNNBase(Module):
                 self._names.append(self._add_weights(layer, f"_l{layer}{suffix}"))
         self.reset_parameters()
 
-    def _zoneout(self, zoneout: Any) -> tuple[float | Schedule, float | Schedule]:
-        """The rates of c and of h."""
+    def _zoneout(self, zoneout: Any) -> Any:
+        """The argument, after a check."""
         if not isinstance(zoneout, (tuple, list)):
-            rate = schedules.rate(zoneout, "zoneout")
-            return rate, rate
+            return schedules.rate(zoneout, "zoneout")
         if self.mode != "LSTM" or len(zoneout) != 2:
             raise ValueError(
                 "zoneout must be a rate, or with an LSTM two: of the cell and of the output; got "
@@ -160,6 +159,11 @@ class RNNBase(Module):
         for name, shape in shapes.items():
             setattr(self, name + suffix, Parameter(np.empty(shape, np.float32)))
         return [name + suffix for name in shapes]
+
+    @property
+    def _zone_rates(self) -> tuple[float | Schedule, float | Schedule]:
+        """The rates of c and of h."""
+        return self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout, self.zoneout)
 
     @property
     def _directions(self) -> int:
@@ -308,7 +312,7 @@ class RNNBase(Module):
                 self.output_dropout,
                 self.update_dropout,
                 self.weight_drop,
-                *self.zoneout,
+                *self._zone_rates,
             )
         )
 
@@ -322,8 +326,8 @@ class RNNBase(Module):
     ) -> RecurrentMasks:
         """The masks of one direction of a layer."""
         if not draws:
-            fresh_c, fresh_h = (1.0 - check.rate(random.rate_now(rate)) for rate in self.zoneout)
-            return RecurrentMasks(fresh_c=fresh_c, fresh_h=fresh_h)
+            kept = [1.0 - check.rate(random.rate_now(rate)) for rate in self._zone_rates]
+            return RecurrentMasks(fresh_c=kept[0], fresh_h=kept[1])
         if not self._has_masks:
             return RecurrentMasks()
         sequences, site = int(rows[0]), number * SITES
@@ -339,8 +343,8 @@ class RNNBase(Module):
             None if inputs is None else mask_of_steps(inputs, rows),
             drop(self.recurrent_dropout, HIDDEN),
             drop(self.update_dropout, UPDATE),
-            drop(self.zoneout[0], ZONE_C) if self.mode == "LSTM" else None,
-            drop(self.zoneout[1], ZONE_H),
+            drop(self._zone_rates[0], ZONE_C) if self.mode == "LSTM" else None,
+            drop(self._zone_rates[1], ZONE_H),
             weight_mask(self, p, site + WEIGHTS, height),
             self.per_gate,
             self.update_per_step,
@@ -374,7 +378,7 @@ class RNNBase(Module):
         "variational": False,
         "update_dropout": 0.0,
         "update_per_step": True,
-        "zoneout": (0.0, 0.0),
+        "zoneout": 0.0,
         "weight_drop": 0.0,
     }
 

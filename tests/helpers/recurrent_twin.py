@@ -34,7 +34,7 @@ class Masks:
         return self._of(self.layer.update_dropout, 3, self.layer.hidden_size, sub)
 
     def zone(self, which, step):
-        p = self.layer.zoneout[which]
+        p = zone_rate(self.layer, which)
         return self._of(p, 4 + which, self.layer.hidden_size, step, scaled=False)
 
     def output(self, p, step, each_step):
@@ -48,6 +48,10 @@ class Masks:
             self._of(p, 6, self.layer.hidden_size, i, rows=[SHARED_ROW])[0] for i in range(rows)
         ]
         return self.torch.stack(kept)
+
+
+def zone_rate(layer, which):
+    return layer.zoneout[which] if isinstance(layer.zoneout, tuple) else layer.zoneout
 
 
 def times(x, mask):
@@ -79,7 +83,7 @@ def cell_step(torch, layer, x, h, c, weights, masks, step, training):
         i, f, o = (torch.sigmoid(a[k] + r[k]) for k in (0, 1, 3))
         made = f * c + i * times(torch.tanh(a[2] + r[2]), update)
         new_h = o * torch.tanh(made)
-        new_c = zoned(made, c, zone_c, layer.zoneout[0], training)
+        new_c = zoned(made, c, zone_c, zone_rate(layer, 0), training)
     elif layer.mode == "GRU":
         reset, z = (torch.sigmoid(a[k] + r[k]) for k in (0, 1))
         new_h = (1 - z) * times(torch.tanh(a[2] + reset * r[2]), update) + z * h
@@ -87,7 +91,7 @@ def cell_step(torch, layer, x, h, c, weights, masks, step, training):
         new_h = torch.tanh(a[0] + r[0])
     else:
         new_h = torch.relu(a[0] + r[0])
-    return zoned(new_h, h, zone_h, layer.zoneout[1], training), new_c
+    return zoned(new_h, h, zone_h, zone_rate(layer, 1), training), new_c
 
 
 def run(torch, layer, parameters, x, lengths, h0, c0, samples=None, draw=0, training=True):
