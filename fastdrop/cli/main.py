@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         Its namespace has the function ``run`` of the command.
     """
     # Imported here, so that `fastdrop --version` does not wait for them.
-    from fastdrop.cli import bench, info, predict, train
+    from fastdrop.cli import bench, generate, info, predict, train
 
     top = _Parser(
         prog="fastdrop",
@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_arguments(command("train", "train a network and test it", train.run, train.__doc__))
     predict.add_arguments(
         command("predict", "apply a trained network to a file", predict.run, predict.__doc__)
+    )
+    generate.add_arguments(
+        command("generate", "continue a text with a language model", generate.run, generate.__doc__)
     )
     bench.add_arguments(
         command("bench", "compare the speed of fastdrop, NumPy and PyTorch here", bench.run)

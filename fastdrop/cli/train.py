@@ -9,6 +9,8 @@ With --data: a network for your file, saved for 'fastdrop predict'.
             What was found in the columns is printed; --columns NAME=KIND decides otherwise.
   FOLDER    images: a subfolder of pictures for each class (also within train/ and test/), or the
             files of MNIST or CIFAR. --model decides the network; also for the images of a .npz.
+  FILE.txt  a text, for a language model: --model lstm, gru or rnn, --level char or word, --steps.
+            It trains on the beginning and tests on the end; 'fastdrop generate' writes on.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -137,6 +139,21 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     )
     _option(
         data,
+        "--level",
+        "tokens of a text",
+        choices=["char", "word"],
+        default="char",
+    )
+    _option(
+        data,
+        "--steps",
+        "tokens of a text through which the gradient goes back",
+        type=int,
+        default=64,
+        metavar="N",
+    )
+    _option(
+        data,
         "--standardize",
         "give each input zero mean and unit variance; auto: yes, except for pixels",
         choices=["auto", "yes", "no"],
@@ -150,16 +167,15 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         net,
         "--model",
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
-        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small) (default: resnet20 "
-        "for a folder, otherwise mlp)",
+        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); lstm, gru, rnn for a "
+        "text (default: resnet20 for a folder, lstm for a text, otherwise mlp)",
         metavar="NAME",
     )
     _option(
         net,
         "--hidden",
-        "widths of the hidden layers",
+        "widths of the hidden layers (default: 512,512; for a text 256,256)",
         type=number_list(int),
-        default="512,512",
         metavar="N,N",
     )
     _option(
@@ -187,7 +203,13 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
 
 def _add_training_options(sub: argparse.ArgumentParser) -> None:
     learn = sub.add_argument_group("training")
-    _option(learn, "--epochs", "passes over the training data", type=int, default=60, metavar="N")
+    _option(
+        learn,
+        "--epochs",
+        "passes over the training data (default: 60; for a text 10)",
+        type=int,
+        metavar="N",
+    )
     _option(learn, "--batch-size", "samples in a step", type=int, default=64, metavar="N")
     _option(
         learn,
@@ -305,8 +327,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
     from fastdrop.cli.image_task import image_task, is_image_task
+    from fastdrop.cli.text_task import is_text_task, train_text
     from fastdrop.cli.training_task import TrainingTask, digits_task, file_task
 
+    if is_text_task(options):
+        return train_text(options)
     images = is_image_task(options)
     demo = options.data is None and not images
     options.compare |= demo
@@ -380,6 +405,8 @@ def _check_options(options: argparse.Namespace, images: bool) -> None:
 
     if options.model not in (None, "mlp", *MODELS):
         raise ValueError(f"--model must be one of mlp, {', '.join(MODELS)}, got {options.model!r}")
+    options.epochs = 60 if options.epochs is None else options.epochs
+    options.hidden = [512, 512] if options.hidden is None else options.hidden
     if not images:
         for name in (*_IMAGE_RATES, "size", "augment", "plot_uncertain"):
             if getattr(options, name) not in (None, []):

@@ -9,6 +9,13 @@ from typing import Any
 Arguments = dict[str, Any]
 
 
+def _recurrent(arguments: Arguments) -> int:
+    """Each layer has at least the weights of a cell with one gate."""
+    units = _product(arguments, "hidden_size")
+    layers = _product(arguments, "num_layers") if "num_layers" in arguments else 1
+    return _product(arguments, "input_size", "hidden_size") + layers * units * units
+
+
 def least_numbers(spec: Any) -> int:
     """How many numbers the weights and buffers of an architecture hold at least.
 
@@ -126,6 +133,9 @@ def _wide_resnet(arguments: Arguments) -> int:
 
 
 _SIZES: dict[str, Callable[[Arguments], int]] = {
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
+    "RNN": _recurrent,
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "BatchNorm3d": _batch_norm,

@@ -15,7 +15,33 @@ CONVOLUTION = {
     "padding_mode": "reflect",
 }
 
+RECURRENT = {
+    "input_size": 3,
+    "hidden_size": 4,
+    "num_layers": 2,
+    "bias": False,
+    "batch_first": True,
+    "dropout": 0.1,
+    "bidirectional": True,
+    "input_dropout": 0.2,
+    "recurrent_dropout": 0.3,
+    "output_dropout": 0.4,
+    "variational": True,
+    "zoneout": 0.05,
+    "weight_drop": 0.5,
+}
+
 ARGUMENTS = {
+    "LSTM": RECURRENT
+    | {
+        "per_gate": True,
+        "update_dropout": 0.1,
+        "update_per_step": False,
+        "zoneout": [0.1, 0.2],
+    },
+    "GRU": RECURRENT | {"per_gate": False, "update_dropout": 0.1, "update_per_step": False},
+    "RNN": RECURRENT
+    | {"nonlinearity": "relu", "per_gate": True, "update_dropout": 0.0, "update_per_step": False},
     "ReLU": {"inplace": True},
     "ReLU6": {"inplace": True},
     "Hardsigmoid": {"inplace": True},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.helpers.mask_reference import SHARED_ROW, keep_mask, keep_scale
+from helpers.mask_reference import SHARED_ROW, keep_mask, keep_scale
 
 SITES = 8
 

@@ -8,7 +8,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn
-from tests.helpers import recurrent_twin
+from helpers import recurrent_twin
 
 torch = pytest.importorskip("torch")
 
