@@ -1,4 +1,4 @@
-"""Continue a text with a language model that 'fastdrop train' made of a .txt file.
+"""Continue a text with a language model that 'fastdrop train --model lstm' made.
 
 The tokens are drawn one by one with their probabilities. The text goes to standard output.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
-    sub.add_argument("model", help="a file written by 'fastdrop train --data FILE.txt'")
+    sub.add_argument("model", help="a file written by 'fastdrop train --model lstm'")
     sub.add_argument("--prompt", default="", metavar="TEXT", help="how the text begins")
     sub.add_argument(
         "--length", type=int, default=500, metavar="N", help="tokens to add (default: 500)"
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         or (info.get("kind") != KIND)
     ):
         raise ValueError(
-            f"{options.model!r} is no language model: 'fastdrop train --data FILE.txt' makes one"
+            f"{options.model!r} is no language model: 'fastdrop train --model lstm' makes one"
         )
     words, by_char = Vocabulary.from_dict(info["vocabulary"]), info["level"] == "char"
     begin = list(options.prompt) if by_char else options.prompt.split()

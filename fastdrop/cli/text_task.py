@@ -42,16 +42,14 @@ _FOR_OTHERS = (
 
 
 def is_text_task(options: argparse.Namespace) -> bool:
-    """Whether the options are for a language model: a .txt file."""
-    return options.data is not None and os.fspath(options.data).endswith(".txt")
+    """Whether the options are for a language model. (A .txt file alone is a table.)"""
+    return options.model in MODELS
 
 
 def _check(options: argparse.Namespace) -> None:
     """Check the options, and fill in the defaults of texts."""
-    if options.model not in (None, *MODELS):
-        raise ValueError(
-            f"--model must be one of {', '.join(MODELS)} for a text, got {options.model!r}"
-        )
+    if options.data is None:
+        raise ValueError(f"--model {options.model} needs a text: --data FILE.txt")
     for name in _FOR_OTHERS:
         if getattr(options, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} is not for texts")
@@ -100,13 +98,13 @@ def train_text(options: argparse.Namespace) -> int:
         len(words),
         options.hidden[0],
         num_layers=len(options.hidden),
-        cell=options.model or "lstm",
+        cell=options.model,
         dropout=rate,
         recurrent_dropout=rate / 2,
     )
     print(
         f"{name}: {train_to} training tokens, {len(numbers) - test_from} test tokens, "
-        f"{len(words)} different ones; {options.model or 'lstm'} "
+        f"{len(words)} different ones; {options.model} "
         f"{', '.join(map(str, options.hidden))}, dropout {rate:g}",
         flush=True,
     )

@@ -9,8 +9,8 @@ With --data: a network for your file, saved for 'fastdrop predict'.
             What was found in the columns is printed; --columns NAME=KIND decides otherwise.
   FOLDER    images: a subfolder of pictures for each class (also within train/ and test/), or the
             files of MNIST or CIFAR. --model decides the network; also for the images of a .npz.
-  FILE.txt  a text, for a language model: --model lstm, gru or rnn, --level char or word, --steps.
-            It trains on the beginning and tests on the end; 'fastdrop generate' writes on.
+  FILE.txt  with --model lstm, gru or rnn: a text, for a language model (--level, --steps). It
+            trains on the beginning and tests on the end; 'fastdrop generate' continues a text.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -22,11 +22,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from fastdrop.cli.train_options import add_arguments
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -34,293 +34,10 @@ if TYPE_CHECKING:
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
+__all__ = ["add_arguments", "run"]
+
 RUNS_OF_THE_DEMO = 3
 _IMAGE_RATES = ("drop_path", "channel_dropout", "drop_block")
-
-
-def number_list(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
-    """A converter of comma separated numbers for argparse."""
-
-    def convert(text: str) -> list[Any]:
-        try:
-            return [kind(part) for part in text.split(",")] if text.strip() else []
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"must be numbers separated by commas, got {text!r}"
-            ) from None
-
-    return convert
-
-
-def add_arguments(sub: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    _add_data_options(sub)
-    _add_network_options(sub)
-    _add_training_options(sub)
-    _add_output_options(sub)
-
-
-def _option(group: Any, flag: str, about: str, **keywords: Any) -> None:
-    """Add an option whose help text ends with its default."""
-    default = keywords.get("default")
-    shown = "" if default in (None, False, []) else " (default: %(default)s)"
-    group.add_argument(flag, help=about + shown, **keywords)
-
-
-def _add_data_options(sub: argparse.ArgumentParser) -> None:
-    data = sub.add_argument_group("data")
-    _option(
-        data,
-        "--data",
-        "table, archive or folder of images to train on (default: scikit-learn's digits)",
-        metavar="FILE",
-    )
-    _option(
-        data,
-        "--size",
-        "bring pictures of a folder to N x N pixels (default: they must have one size)",
-        type=int,
-        metavar="N",
-    )
-    _option(
-        data,
-        "--target",
-        "column of the target in a table: its name, or its number from 0; negative numbers count "
-        "from the end",
-        default="-1",
-    )
-    _option(
-        data,
-        "--header",
-        "whether the first line of a table holds names; auto: if it does not look like the lines "
-        "below",
-        choices=["auto", "yes", "no"],
-        default="auto",
-    )
-    _option(
-        data,
-        "--ignore",
-        "columns of a table that are no inputs (names of people, line numbers), given as for "
-        "--target",
-        type=lambda text: text.split(","),
-        default=[],
-        metavar="C,C",
-    )
-    _option(
-        data,
-        "--columns",
-        "kind of a column of a table: number (other cells are missing values), category, flag, "
-        "date, time or ignore (default: found out from the cells)",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=KIND",
-    )
-    _option(
-        data,
-        "--task",
-        "what to predict (default: follows from the target)",
-        choices=["classification", "regression"],
-    )
-    _option(
-        data,
-        "--test-fraction",
-        "share of the data set aside for the test if the file has no test data",
-        type=float,
-        default=0.2,
-        metavar="F",
-    )
-    _option(
-        data,
-        "--validation",
-        "share of the training data set aside for early stopping",
-        type=float,
-        metavar="F",
-    )
-    _option(
-        data,
-        "--level",
-        "tokens of a text",
-        choices=["char", "word"],
-        default="char",
-    )
-    _option(
-        data,
-        "--steps",
-        "tokens of a text through which the gradient goes back",
-        type=int,
-        default=64,
-        metavar="N",
-    )
-    _option(
-        data,
-        "--standardize",
-        "give each input zero mean and unit variance; auto: yes, except for pixels",
-        choices=["auto", "yes", "no"],
-        default="auto",
-    )
-
-
-def _add_network_options(sub: argparse.ArgumentParser) -> None:
-    net = sub.add_argument_group("network")
-    _option(
-        net,
-        "--model",
-        "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
-        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); lstm, gru, rnn for a "
-        "text (default: resnet20 for a folder, lstm for a text, otherwise mlp)",
-        metavar="NAME",
-    )
-    _option(
-        net,
-        "--hidden",
-        "widths of the hidden layers (default: 512,512; for a text 256,256)",
-        type=number_list(int),
-        metavar="N,N",
-    )
-    _option(
-        net,
-        "--dropout",
-        "one rate for all hidden layers, or the rates of the input and of each hidden layer "
-        "(default: 0.5, or that of the network for images)",
-        type=number_list(float),
-        metavar="P or P,P,P",
-    )
-    for flag, about in (
-        ("--drop-path", "stochastic depth of a network for images with residual blocks"),
-        ("--channel-dropout", "rate of the dropout of whole channels in residual blocks"),
-        ("--drop-block", "rate of DropBlock in the last residual blocks"),
-    ):
-        _option(net, flag, about, type=float, metavar="P")
-    _option(
-        net,
-        "--activation",
-        "activation after each hidden layer",
-        default="relu",
-        choices=["relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"],
-    )
-
-
-def _add_training_options(sub: argparse.ArgumentParser) -> None:
-    learn = sub.add_argument_group("training")
-    _option(
-        learn,
-        "--epochs",
-        "passes over the training data (default: 60; for a text 10)",
-        type=int,
-        metavar="N",
-    )
-    _option(learn, "--batch-size", "samples in a step", type=int, default=64, metavar="N")
-    _option(
-        learn,
-        "--optimizer",
-        "optimiser",
-        choices=["adam", "adamw", "rmsprop", "sgd"],
-        default="adam",
-    )
-    _option(
-        learn,
-        "--lr",
-        "learning rate (default: 0.1 for sgd, 0.001 for the others)",
-        type=float,
-        metavar="R",
-    )
-    _option(
-        learn,
-        "--momentum",
-        "momentum of sgd and rmsprop (default: 0.9 for sgd, 0 for rmsprop)",
-        type=float,
-        metavar="M",
-    )
-    _option(learn, "--nesterov", "use Nesterov momentum with sgd", action="store_true")
-    _option(learn, "--weight-decay", "L2 penalty", type=float, default=0.0, metavar="L")
-    _option(
-        learn,
-        "--schedule",
-        "schedule of the learning rate. cosine: to 0; step: times 0.1 after 1/2 and 3/4 of the "
-        "run; exponential: to 1/100; none: constant",
-        choices=["cosine", "step", "exponential", "none"],
-        default="cosine",
-    )
-    _option(
-        learn,
-        "--warmup",
-        "epochs during which the learning rate rises from 0",
-        type=float,
-        default=0.0,
-        metavar="E",
-    )
-    _option(
-        learn,
-        "--max-norm",
-        "upper limit of the norm of each unit's incoming weights",
-        type=float,
-        metavar="C",
-    )
-    _option(
-        learn, "--clip-norm", "upper limit of the norm of the gradient", type=float, metavar="C"
-    )
-    _option(
-        learn,
-        "--augment",
-        "change training images at random: crop, flip, resized_crop, color, cutout, erase, mixup, "
-        "cutmix, with commas between them; a number may follow, such as crop=4 (pixels)",
-        type=lambda text: text.split(","),
-        default=[],
-        metavar="A,A",
-    )
-    _option(learn, "--mixup", "alpha of mixup; 0 for none", type=float, default=0.0, metavar="A")
-    _option(
-        learn,
-        "--label-smoothing",
-        "share of each label that is spread over all classes",
-        type=float,
-        default=0.0,
-        metavar="S",
-    )
-    _option(
-        learn,
-        "--early-stopping",
-        "stop after N epochs without improvement, and keep the best network",
-        type=int,
-        metavar="N",
-    )
-    _option(learn, "--seed", "seed of everything random", type=int, default=0, metavar="N")
-
-
-def _add_output_options(sub: argparse.ArgumentParser) -> None:
-    out = sub.add_argument_group("output")
-    _option(
-        out,
-        "--out",
-        "model file (default: the data's name with .safetensors, in this folder)",
-        metavar="FILE",
-    )
-    _option(
-        out,
-        "--plot",
-        "picture of the training curves (default: the model's name with .png; for images none)",
-        metavar="FILE",
-    )
-    _option(
-        out,
-        "--plot-uncertain",
-        "picture of the test images of which the network is least certain",
-        metavar="FILE",
-    )
-    _option(out, "--compare", "also train without dropout", action="store_true")
-    _option(
-        out, "--checkpoint", "file for the state of the run, written while it runs", metavar="FILE"
-    )
-    _option(
-        out,
-        "--checkpoint-every",
-        "steps between checkpoints (default: one checkpoint after each epoch)",
-        type=int,
-        metavar="N",
-    )
-    _option(out, "--resume", "continue from the checkpoint", action="store_true")
-    _option(out, "--quiet", "show no progress", action="store_true")
 
 
 def run(options: argparse.Namespace) -> int:

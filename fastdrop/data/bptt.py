@@ -87,7 +87,12 @@ class BPTTBatches:
         self.position = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint in the middle of an epoch holds."""
+        """What a checkpoint in the middle of an epoch holds.
+
+        Returns
+        -------
+        dict
+        """
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -137,7 +137,12 @@ class Vocabulary:
         return [self.tokens[int(i)] for i in numbers]
 
     def to_dict(self) -> dict[str, Any]:
-        """What a file of the vocabulary holds."""
+        """What a file of the vocabulary holds.
+
+        Returns
+        -------
+        dict
+        """
         return {"tokens": self.tokens}
 
     @classmethod

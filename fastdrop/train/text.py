@@ -36,6 +36,12 @@ class TextEpoch(NamedTuple):
         The learning rate of the epoch.
     seconds : float
         Of training.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.train.TextEpoch(1, 0.5, 1.7, 0.1, 3.0).perplexity
+    1.7
     """
 
     epoch: int

@@ -9,7 +9,8 @@ from fastdrop.cli.main import main
 def corpus(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "corpus.txt").write_text("to be or not to be\n" * 200)
-    return ["train", "--data", "corpus.txt", "--epochs", "3", "--batch-size", "4", "--steps", "16"]
+    base = ["train", "--data", "corpus.txt", "--model", "lstm", "--epochs", "3"]
+    return [*base, "--batch-size", "4", "--steps", "16"]
 
 
 def test_train_and_generate(corpus, capsys):
@@ -39,7 +40,6 @@ def test_words_and_other_cells(corpus, capsys, model):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--model", "mlp"], "--model must be one of lstm, gru, rnn"),
         (["--hidden", "8,16"], "--hidden must hold equal widths"),
         (["--size", "3"], "--size is not for texts"),
         (["--batch-size", "4000"], "too short"),
