@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastdrop.inspection.dropout_layers import called_layers, registered_layers
 from fastdrop.inspection.finding import Diagnosis, Finding
 from fastdrop.inspection.gap import gap_rule
+from fastdrop.inspection.recurrent_rules import recurrent_rules
 from fastdrop.inspection.rules import (
     layer_rules,
     map_rules,
@@ -98,6 +99,7 @@ def diagnose(
         order_rules(calls),
         layer_rules(calls),
         map_rules(calls),
+        recurrent_rules(model),
         shortcut_rule(model),
         mode_rule(model),
         () if optimizer is None else weight_decay_rule(model, optimizer),

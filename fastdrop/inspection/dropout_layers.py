@@ -104,7 +104,11 @@ def highest_rate(layer: nn.Module) -> float:
     """The rate of a layer; for a rate that follows a schedule, the highest of a few steps."""
     if isinstance(layer, nn.ConcreteDropout):
         return layer.rate
-    rate = getattr(layer, rate_name(layer), None)
+    return highest_of(getattr(layer, rate_name(layer), None))
+
+
+def highest_of(rate: Any) -> float:
+    """A rate; of a schedule the highest of a few steps; 0 for None."""
     if callable(rate):
         return max(rate(step) for step in (0, 10**3, 10**6, 10**12))
     return rate or 0.0

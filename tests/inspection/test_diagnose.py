@@ -179,3 +179,20 @@ def test_data_give_the_order_of_the_calls():
         fd.diagnose(3)
     with pytest.raises(ValueError, match="history"):
         fd.diagnose(model.eval(), history={"loss": [1]})
+
+
+@pytest.mark.parametrize(
+    ("layer", "codes"),
+    [
+        (lambda: nn.LSTM(3, 4, 2, dropout=0.5, recurrent_dropout=0.2, variational=True), []),
+        (lambda: nn.LSTM(3, 4, dropout=0.5), ["one-layer"]),
+        (lambda: nn.LSTM(3, 4, recurrent_dropout=0.5), ["recurrent-rate"]),
+        (lambda: nn.LSTM(3, 4, recurrent_dropout=0.5, per_gate=True), []),
+        (lambda: nn.GRU(3, 4, 2, recurrent_dropout=0.2, dropout=0.2), ["changing-masks"]),
+        (lambda: nn.GRU(3, 4, 2, dropout=0.2), []),
+        (lambda: nn.LSTM(3, 4, zoneout=(0.1, 0.6)), ["zoneout-rate"]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:dropout acts between the layers")
+def test_recurrent_layers(layer, codes):
+    assert fd.diagnose(nn.Sequential(layer()).eval()).codes() == codes
