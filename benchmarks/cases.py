@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import convolution, convolutional_networks, family, peers, uncertainty
+from benchmarks import (
+    convolution,
+    convolutional_networks,
+    family,
+    peers,
+    recurrent_networks,
+    uncertainty,
+)
 from fastdrop.bench import cases
 from fastdrop.bench.cases import Case
 
@@ -157,3 +164,15 @@ case("cnn step resnet20", convolutional_networks.step_resnet20)
 case("cnn step lenet", convolutional_networks.step_lenet)
 case("cnn step convnext", convolutional_networks.step_convnext, quick=False)
 case("cnn monte carlo lenet", convolutional_networks.monte_carlo_lenet)
+for _kind in ("LSTM", "GRU", "RNN"):
+    for _shape in recurrent_networks.SHAPES:
+        case(
+            f"rnn {_kind} {'x'.join(map(str, _shape))}",
+            recurrent_networks.layer,
+            _kind,
+            _shape,
+            quick=_kind == "LSTM" and _shape[0] < 70,
+        )
+case("rnn masks", recurrent_networks.masks)
+case("rnn language model", recurrent_networks.language_model)
+case("rnn monte carlo", recurrent_networks.monte_carlo)
