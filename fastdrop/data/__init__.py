@@ -23,6 +23,7 @@ from fastdrop.data.samplers import (
     SequentialSampler,
     WeightedRandomSampler,
 )
+from fastdrop.data.series import sliding_windows
 from fastdrop.data.standardize import Standardizer
 from fastdrop.data.subsets import Subset, TensorDataset, random_split
 from fastdrop.data.vocabulary import Vocabulary
@@ -53,6 +54,7 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_text",
+    "sliding_windows",
     "split",
     "transforms",
 ]

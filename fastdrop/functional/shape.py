@@ -361,6 +361,13 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
             raise ValueError(
                 f"tensors must have one shape but for axis {axis}, got {shape} and {t.shape}"
             )
+    if axis and all(type(t) is PassTensor for t in parts):
+        with reading_passes():  # each row alone
+            return _joined(parts, axis)
+    return _joined(parts, axis)
+
+
+def _joined(parts: tuple[Tensor, ...], axis: int) -> Tensor:
     cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
     return record(
         np.concatenate([t._strided for t in parts], axis),

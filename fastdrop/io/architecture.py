@@ -114,7 +114,13 @@ LAYERS: dict[str, type[nn.Module]] = {
 # Whole models that a file may name: their layers follow from the arguments.
 MODELS: dict[str, type[nn.Module]] = {
     kind.__name__: kind
-    for kind in (models.ConvNeXt, models.LanguageModel, models.ResNet, models.WideResNet)
+    for kind in (
+        models.ConvNeXt,
+        models.LanguageModel,
+        models.ResNet,
+        models.SequenceModel,
+        models.WideResNet,
+    )
 }
 
 _MAX_DEPTH = 100  # modules within modules

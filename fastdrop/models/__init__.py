@@ -15,6 +15,7 @@ from fastdrop.models.resnet import (
     resnet56,
     resnet110,
 )
+from fastdrop.models.sequence_models import SequenceModel, sequence_regressor, text_classifier
 from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ConvNeXt",
     "LanguageModel",
     "ResNet",
+    "SequenceModel",
     "WideResNet",
     "all_cnn",
     "convnet",
@@ -39,5 +41,7 @@ __all__ = [
     "resnet50",
     "resnet56",
     "resnet110",
+    "sequence_regressor",
+    "text_classifier",
     "wide_resnet",
 ]

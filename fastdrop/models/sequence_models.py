@@ -1,0 +1,200 @@
+"""Recurrent models of whole sequences: regression and classification from the last step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastdrop import functional as F
+from fastdrop import nn
+from fastdrop._utils import validation as check
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.schedules import Schedule
+
+__all__ = ["SequenceModel", "sequence_regressor", "text_classifier"]
+
+CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class SequenceModel(nn.Module):
+    """Recurrent layers over a sequence, and a dense layer of their last output.
+
+    Input (N, T, in_features), or integers (N, T) with `vocab_size`; output (N, out_features). All
+    masks stay the same through a sequence, and Monte Carlo passes are computed side by side.
+    `sequence_regressor` and `text_classifier` build the usual ones.
+
+    Parameters
+    ----------
+    in_features : int
+        Numbers of a step; with `vocab_size` the length of a token's vector.
+    out_features : int
+        Numbers to predict, or classes.
+    hidden_size : int
+        Units of each recurrent layer and direction.
+    num_layers : int
+        Recurrent layers.
+    vocab_size : int, optional
+        Number of tokens; the model then begins with an embedding.
+    cell : {"lstm", "gru", "rnn"}
+    bidirectional : bool
+        Whether the layers read the sequence from its end, too. The dense layer then gets the last
+        output of one direction and the first one of the other, both after the whole sequence.
+    dropout : float in [0, 1], or Schedule
+        Rate of the input of each layer and of the last output.
+    recurrent_dropout : float in [0, 1], or Schedule
+        Rate of the state.
+    embedding_dropout : float in [0, 1], or Schedule
+        Rate of whole word types.
+    zoneout : float in [0, 1], or Schedule
+        Probability that a unit keeps its state.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    References
+    ----------
+    Gal, Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks",
+    NeurIPS 2016, arXiv:1512.05287.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> fd.models.SequenceModel(3, 1, 16)(np.ones((5, 20, 3))).shape
+    (5, 1)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        *,
+        vocab_size: int | None = None,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+        dropout: float | Schedule = 0.0,
+        recurrent_dropout: float | Schedule = 0.0,
+        embedding_dropout: float | Schedule = 0.0,
+        zoneout: float | Schedule = 0.0,
+    ) -> None:
+        super().__init__()
+        self.in_features = check.integer(in_features, "in_features", 1)
+        self.out_features = check.integer(out_features, "out_features", 1)
+        self.hidden_size = check.integer(hidden_size, "hidden_size", 1)
+        self.num_layers = check.integer(num_layers, "num_layers", 1)
+        self.cell = check.choice(cell, "cell", tuple(CELLS))
+        self.bidirectional = check.flag(bidirectional, "bidirectional")
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
+        self.embedding_dropout, self.zoneout = embedding_dropout, zoneout
+        self.vocab_size, self.embedding = vocab_size, None
+        if vocab_size is not None:
+            self.embedding = nn.Embedding(vocab_size, in_features, dropout=embedding_dropout)
+        self.recurrent = CELLS[cell](
+            in_features,  # type: ignore[arg-type]
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            bidirectional=bidirectional,
+            input_dropout=dropout,
+            dropout=dropout if num_layers > 1 else 0.0,
+            variational=True,
+            recurrent_dropout=recurrent_dropout,
+            zoneout=zoneout,
+        )
+        self.output_dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size * (1 + bidirectional), out_features)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        x: Any = input if self.embedding is None else self.embedding(input)
+        y, _ = self.recurrent(x)
+        units = self.hidden_size
+        last = y[:, -1]
+        if self.bidirectional:
+            last = F.cat([y[:, -1, :units], y[:, 0, units:]], 1)
+        return self.head(self.output_dropout(last))
+
+
+def sequence_regressor(
+    in_features: int, out_features: int = 1, hidden_size: int = 64, **kwargs: Any
+) -> SequenceModel:
+    """Build a `SequenceModel` that forecasts numbers from a window of a series.
+
+    Parameters
+    ----------
+    in_features : int
+        Columns of the series.
+    out_features : int, default 1
+        Numbers to forecast: the horizon times the targets of a step.
+    hidden_size : int, default 64
+        Units.
+    **kwargs
+        Other arguments of `SequenceModel`.
+
+    Returns
+    -------
+    SequenceModel
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `SequenceModel`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> x, y = fd.data.sliding_windows(np.sin(np.arange(200) / 5), window=24)
+    >>> model = fd.models.sequence_regressor(1, dropout=0.1, recurrent_dropout=0.1)
+    >>> fd.mc_predict(model, x[:4], samples=10).std.shape
+    (4, 1)
+    """
+    return SequenceModel(in_features, out_features, hidden_size, **kwargs)
+
+
+def text_classifier(
+    vocab_size: int,
+    num_classes: int,
+    embedding_size: int = 100,
+    hidden_size: int = 128,
+    **kwargs: Any,
+) -> SequenceModel:
+    """Build a `SequenceModel` that classifies texts: embedding, recurrent layers, scores.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of tokens.
+    num_classes : int
+        Number of classes.
+    embedding_size : int, default 100
+        Length of a token's vector.
+    hidden_size : int, default 128
+        Units of each layer and direction.
+    **kwargs
+        Other arguments of `SequenceModel`.
+
+    Returns
+    -------
+    SequenceModel
+        Input: integers (N, T). Pad on the left, so that the last step is that of the text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `SequenceModel`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> model = fd.models.text_classifier(1000, 2, bidirectional=True, embedding_dropout=0.1)
+    >>> model(np.zeros((3, 12), int)).shape
+    (3, 2)
+    """
+    return SequenceModel(embedding_size, num_classes, hidden_size, vocab_size=vocab_size, **kwargs)
