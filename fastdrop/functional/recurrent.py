@@ -192,3 +192,31 @@ def sequence_dropout(y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_st
         return out
 
     return record(dropped(y._array), (y,), lambda grad: (dropped(grad),))
+
+
+def flat_steps(x: Tensor, batch_first: bool) -> Tensor:
+    """(T, N, F), or (N, T, F) with batch_first, as rows of steps (T * N, F)."""
+    array = x._array
+    if not batch_first:
+        shape = array.shape
+        return record(array.reshape(-1, shape[2]), (x,), lambda g: (g.reshape(shape),))
+    n, t, f = array.shape
+
+    def back(g: Any) -> tuple[Any]:
+        return (np.ascontiguousarray(g.reshape(t, n, f).transpose(1, 0, 2)),)
+
+    return record(np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(t * n, f), (x,), back)
+
+
+def unflat_steps(y: Tensor, steps: int, batch_first: bool) -> Tensor:
+    """Rows of steps (T * N, F) as (T, N, F), or as (N, T, F)."""
+    array = y._array
+    rows, f = array.shape
+    whole = array.reshape(steps, rows // steps, f)
+    if not batch_first:
+        return record(whole, (y,), lambda g: (g.reshape(rows, f),))
+    return record(
+        np.ascontiguousarray(whole.transpose(1, 0, 2)),
+        (y,),
+        lambda g: (np.ascontiguousarray(g.transpose(1, 0, 2)).reshape(rows, f),),
+    )

@@ -44,6 +44,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.GroupNorm,
         nn.GRU,
         nn.LSTM,
+        nn.LockedDropout,
         nn.RNN,
         nn.InstanceNorm1d,
         nn.InstanceNorm2d,

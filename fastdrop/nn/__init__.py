@@ -43,6 +43,7 @@ from fastdrop.nn.dropout import (
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.linear import Linear
+from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.loss import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -163,6 +164,7 @@ __all__ = [
     "Linear",
     "LinearCrossEntropyLoss",
     "LocalResponseNorm",
+    "LockedDropout",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",

@@ -32,6 +32,7 @@ RECURRENT = {
 }
 
 ARGUMENTS = {
+    "LockedDropout": {"p": 0.3, "batch_first": True},
     "LSTM": RECURRENT
     | {
         "per_gate": True,
