@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.schedules import Schedule
 
+NO_MASKS = RecurrentMasks()
+
 
 class RNNBase(Module):
     """What RNN, LSTM and GRU share: parameters, states, sequences and masks.
@@ -275,13 +277,14 @@ class RNNBase(Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """All layers, of rows of steps. order: the sample of each sequence."""
         all_h, all_c = [], []
-        lstm = self.mode == "LSTM"
+        some, masks = self._has_masks, self._masks
+        lstm, parameters = self.mode == "LSTM", self._parameters
         zeros = wrap(np.zeros((int(rows[0]), self.hidden_size), np.float32))
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self._directions):
                 number = layer * self._directions + direction
-                weights: Any = self.all_weights[number]
+                weights: Any = [parameters[name] for name in self._names[number]]
                 weights = tuple(weights) if self.bias else (*weights, None, None)
                 y, h, c = recurrent(
                     x,
@@ -291,11 +294,11 @@ class RNNBase(Module):
                     self.mode,
                     rows,
                     direction == 1,
-                    self._masks(number, layer, rows, order, draws),
+                    masks(number, layer, rows, order, draws) if some else NO_MASKS,
                 )
                 all_h.append(h)
                 all_c.append(c)
-                if draws:
+                if draws and some:
                     y = self._drop_output(y, number, layer, rows, order)
                 outputs.append(y)
             x = outputs[0] if len(outputs) == 1 else F.cat(outputs, 1)
@@ -330,8 +333,6 @@ class RNNBase(Module):
         if not draws:
             kept = [1.0 - check.rate(random.rate_now(rate)) for rate in self._zone_rates]
             return RecurrentMasks(fresh_c=kept[0], fresh_h=kept[1])
-        if not self._has_masks:
-            return RecurrentMasks()
         sequences, site = int(rows[0]), number * SITES
 
         def drop(rate: float | Schedule, offset: int) -> Drop | None:
