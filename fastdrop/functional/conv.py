@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
@@ -79,32 +80,12 @@ def _convolution(
         return squeeze(y, 0)
     _check_map(x, axes)
     _check_weight(w, b, axes, "(out_channels, in_channels / groups, ...)")
-    kernel = w.shape[2:]
-    strides = along_axes(stride, "stride", axes, 1)
-    dilations = along_axes(dilation, "dilation", axes, 1)
-    before, after = zeros_around(padding, kernel, strides, dilations)
-    groups = check.integer(groups, "groups", 1)
-    outputs, channels = w.shape[0], x.shape[1]
-    if channels != w.shape[1] * groups or outputs % groups:
-        raise ValueError(
-            f"weight must have shape (out_channels, {channels} / groups, ...) with out_channels "
-            f"divisible by groups, for an input of shape {x.shape} and groups={groups}, "
-            f"got {w.shape}"
-        )
-    if b is not None and b.shape[0] != outputs:
-        raise ValueError(f"bias must have shape ({outputs},), got {b.shape}")
-    positions = []
-    for n, k, s, d, zeros in zip(
-        x.shape[2:], kernel, strides, dilations, (p + q for p, q in zip(before, after))
-    ):
-        room = n + zeros - d * (k - 1) - 1
-        if room < 0:
-            raise ValueError(
-                f"weight must not be larger than the input with its padding: kernel {kernel} with "
-                f"dilation {dilations}, input {x.shape} with padding {padding!r}"
-            )
-        positions.append(room // s + 1)
-    geometry = (strides, dilations, before, after, groups, ALGORITHMS[settings.conv_algorithm])
+    find = _geometry if all(map(_is_plain, (stride, padding, dilation, groups))) else _new_geometry
+    geometry, shape = find(
+        x.shape, w.shape, stride, padding, dilation, groups, settings.conv_algorithm
+    )
+    if b is not None and b.shape[0] != w.shape[0]:
+        raise ValueError(f"bias must have shape ({w.shape[0]},), got {b.shape}")
     x, batched = computed(x), type(x) is PassTensor  # recipes never pile up
     return pending_tensor(
         PendingConvolution(
@@ -113,10 +94,57 @@ def _convolution(
             geometry,
             Epilogue(b),
             (x, w) if b is None else (x, w, b),
-            (x.shape[0], outputs, *positions),
+            shape,
         ),
         batched,
     )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an argument may be looked up: True and 1 are equal, but True is an error."""
+    kind = type(value)
+    return kind is int or kind is str or (kind is tuple and all(type(n) is int for n in value))
+
+
+def _new_geometry(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    algorithm: str,
+) -> tuple[Geometry, tuple[int, ...]]:
+    """The geometry of a convolution, and the shape of its result."""
+    kernel, axes = w_shape[2:], len(w_shape) - 2
+    strides = along_axes(stride, "stride", axes, 1)
+    dilations = along_axes(dilation, "dilation", axes, 1)
+    before, after = zeros_around(padding, kernel, strides, dilations)
+    groups = check.integer(groups, "groups", 1)
+    outputs, channels = w_shape[0], x_shape[1]
+    if channels != w_shape[1] * groups or outputs % groups:
+        raise ValueError(
+            f"weight must have shape (out_channels, {channels} / groups, ...) with out_channels "
+            f"divisible by groups, for an input of shape {x_shape} and groups={groups}, "
+            f"got {w_shape}"
+        )
+    positions = []
+    for n, k, s, d, zeros in zip(
+        x_shape[2:], kernel, strides, dilations, (p + q for p, q in zip(before, after))
+    ):
+        room = n + zeros - d * (k - 1) - 1
+        if room < 0:
+            raise ValueError(
+                f"weight must not be larger than the input with its padding: kernel {kernel} with "
+                f"dilation {dilations}, input {x_shape} with padding {padding!r}"
+            )
+        positions.append(room // s + 1)
+    geometry = (strides, dilations, before, after, groups, ALGORITHMS[algorithm])
+    return geometry, (x_shape[0], outputs, *positions)
+
+
+# A network calls its convolutions with the same shapes again and again; a check takes 15 us.
+_geometry = lru_cache(maxsize=1024)(_new_geometry)
 
 
 def _check_map(x: Tensor, axes: int) -> None:
