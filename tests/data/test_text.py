@@ -34,13 +34,13 @@ def test_errors_of_a_vocabulary():
 
 def test_words_and_characters_of_a_file(tmp_path):
     file = tmp_path / "a.txt"
-    file.write_bytes("\ufeffein  Ei\r\nist ein Ei\n".encode())
+    file.write_bytes("\ufeffdas  Ei\r\nwar das Ei\n".encode())
     numbers, words = read_text(file)
-    assert words.decode(numbers) == ["ein", "Ei", "<eos>", "ist", "ein", "Ei", "<eos>"]
+    assert words.decode(numbers) == ["das", "Ei", "<eos>", "war", "das", "Ei", "<eos>"]
     other, same = read_text(file, vocabulary=words, end_of_line=None)
-    assert same is words and words.decode(other) == ["ein", "Ei", "ist", "ein", "Ei"]
+    assert same is words and words.decode(other) == ["das", "Ei", "war", "das", "Ei"]
     characters, letters = read_text(file, "char")
-    assert "".join(letters.decode(characters)) == "ein  Ei\nist ein Ei\n"
+    assert "".join(letters.decode(characters)) == "das  Ei\nwar das Ei\n"
     assert "<unk>" not in letters
 
 
