@@ -42,6 +42,9 @@ class Adam(Optimizer):
         weight_decay * p is added to the gradient (L2 penalty).
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+    clip_grad_norm : float above 0, optional
+        Where the L2 norm of all gradients together exceeds this limit, the step uses gradients
+        that are scaled down to it (``nn.utils.clip_grad_norm_``). The gradients stay as they are.
 
     Raises
     ------
@@ -77,9 +80,18 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
-            params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, max_norm=max_norm)
+            params,
+            dict(
+                lr=lr,
+                betas=betas,
+                eps=eps,
+                weight_decay=weight_decay,
+                max_norm=max_norm,
+                clip_grad_norm=clip_grad_norm,
+            ),
         )
 
     def _check(self, group: dict[str, Any]) -> None:
@@ -137,6 +149,9 @@ class AdamW(Adam):
         Decay of the parameters, multiplied by the learning rate.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+    clip_grad_norm : float above 0, optional
+        Where the L2 norm of all gradients together exceeds this limit, the step uses gradients
+        that are scaled down to it (``nn.utils.clip_grad_norm_``). The gradients stay as they are.
 
     Raises
     ------
@@ -171,5 +186,14 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, max_norm=max_norm)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            max_norm=max_norm,
+            clip_grad_norm=clip_grad_norm,
+        )

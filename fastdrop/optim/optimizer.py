@@ -9,6 +9,8 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop._utils.buffers import empty
+from fastdrop.autograd.gradients import clip_factor, global_norm
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Optimizer:
         `defaults`.
     defaults : dict
         Options of the groups that do not set them; "lr", "weight_decay" and "max_norm" are
-        required.
+        required, "clip_grad_norm" is None if not given.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class Optimizer:
     _array_keys: frozenset[str] = frozenset()
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self.defaults = defaults
+        self.defaults = {"clip_grad_norm": None, **defaults}
         self.state = {}
         self.param_groups = []
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
@@ -142,8 +144,9 @@ class Optimizer:
         """Validate the options of a group. Subclasses add their own."""
         check.real(group["lr"], "lr", low=0.0)
         check.real(group["weight_decay"], "weight_decay", low=0.0)
-        if group["max_norm"] is not None:
-            check.real(group["max_norm"], "max_norm", low=0.0, open_low=True)
+        for name in ("max_norm", "clip_grad_norm"):
+            if group[name] is not None:
+                check.real(group[name], name, low=0.0, open_low=True)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Discard the gradients of all parameters.
@@ -165,6 +168,9 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient.
 
+        The gradients are only read. A group with "clip_grad_norm" is updated by scaled copies of
+        them where the norm of the gradients of all groups together exceeds it.
+
         Raises
         ------
         TypeError, ValueError
@@ -185,9 +191,12 @@ class Optimizer:
                 elif state:
                     self._check_state(state, array.shape)
                 updates.append((p, array, g, state, group))
+        norm = 0.0
+        if any(group["clip_grad_norm"] is not None for *_, group in updates):
+            norm = global_norm(g for _, _, g, _, _ in updates)
         for p, array, g, state, group in updates:
             p._to_write("the optimiser's step()")
-            self._update(array, g, state, group)
+            self._update(array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
             max_norm = group["max_norm"]
             if max_norm is not None and array.ndim == 2:
                 _core.max_norm_rows(array, max_norm)
@@ -355,6 +364,16 @@ class Optimizer:
                 + ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
             )
         return "\n".join([*lines, ")"])
+
+
+def _clipped(g: Float32Array, norm: float, limit: float | None) -> Float32Array:
+    """The gradient g, or a scaled copy of it if the norm of all gradients exceeds the limit."""
+    factor = 1.0 if limit is None else clip_factor(norm, limit)
+    if factor == 1.0:
+        return g
+    scaled = empty(g.shape)
+    _core.scale(scaled, g, factor)
+    return scaled
 
 
 def _checked_step(value: Any, name: str) -> int:

@@ -43,6 +43,9 @@ class RMSprop(Optimizer):
         Decay rate of the sum of steps; 0: no momentum.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+    clip_grad_norm : float above 0, optional
+        Where the L2 norm of all gradients together exceeds this limit, the step uses gradients
+        that are scaled down to it (``nn.utils.clip_grad_norm_``). The gradients stay as they are.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -88,6 +92,7 @@ class RMSprop(Optimizer):
                 weight_decay=weight_decay,
                 momentum=momentum,
                 max_norm=max_norm,
+                clip_grad_norm=clip_grad_norm,
             ),
         )
 

@@ -45,6 +45,9 @@ class SGD(Optimizer):
         Nesterov momentum. Needs a positive momentum and no dampening.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+    clip_grad_norm : float above 0, optional
+        Where the L2 norm of all gradients together exceeds this limit, the step uses gradients
+        that are scaled down to it (``nn.utils.clip_grad_norm_``). The gradients stay as they are.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -97,6 +101,7 @@ class SGD(Optimizer):
                 weight_decay=weight_decay,
                 nesterov=nesterov,
                 max_norm=max_norm,
+                clip_grad_norm=clip_grad_norm,
             ),
         )
 

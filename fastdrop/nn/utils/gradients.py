@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.gradients import clip_factor, global_norm, max_norm_rows_, scale_
 from fastdrop.autograd.tensor import Tensor
-from fastdrop.functional.gradients import global_norm, max_norm_rows_, scale_
 from fastdrop.nn.module import Module
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "max_norm_"]
@@ -39,7 +39,8 @@ def clip_grad_norm_(
     """Scale all gradients, in place, so that their common L2 norm is at most `max_norm`.
 
     Each gradient is multiplied by ``max_norm / (norm + 1e-6)`` if the norm of all of them together
-    exceeds `max_norm`. Call it between ``loss.backward()`` and ``optimizer.step()``.
+    exceeds `max_norm`. Call it between ``loss.backward()`` and ``optimizer.step()``. The option
+    ``clip_grad_norm`` of the optimisers gives the same step without writing to the gradients.
 
     Differences from ``torch.nn.utils.clip_grad_norm_``: only the L2 norm; a Module is accepted;
     the result is a float.
@@ -88,11 +89,12 @@ def clip_grad_norm_(
     norm = global_norm(grads)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm of the gradients must be finite, got {norm}")
-    if norm > max_norm:
+    factor = clip_factor(norm, max_norm)
+    if factor != 1.0:
         for g in grads:
             check.writable(g, "grad")
         for g in grads:
-            scale_(g, max_norm / (norm + 1e-6))
+            scale_(g, factor)
     return norm
 
 

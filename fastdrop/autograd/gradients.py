@@ -19,6 +19,11 @@ def global_norm(arrays: Iterable[Float32Array]) -> float:
     return math.sqrt(sum(_core.sumsq(array) for array in arrays))
 
 
+def clip_factor(norm: float, limit: float) -> float:
+    """The factor of gradients with this norm that makes it at most the limit, as in PyTorch."""
+    return limit / (norm + 1e-6) if norm > limit else 1.0
+
+
 def scale_(array: Float32Array, factor: float) -> None:
     """Multiply all elements by a factor, in place."""
     _core.scale(check.writable(array, "grad"), array, factor)
