@@ -2,6 +2,10 @@
 
 from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
+from fastdrop.functional.activation_regularization import (
+    activation_regularization,
+    temporal_activation_regularization,
+)
 from fastdrop.functional.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -126,6 +130,7 @@ TOP_LEVEL = (
 
 __all__ = [
     "abs",
+    "activation_regularization",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -219,6 +224,7 @@ __all__ = [
     "sub",
     "sum",
     "tanh",
+    "temporal_activation_regularization",
     "token_dropout",
     "transpose",
     "unflatten",

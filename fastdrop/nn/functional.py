@@ -2,6 +2,7 @@
 
 from fastdrop.functional import (
     abs,
+    activation_regularization,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -95,6 +96,7 @@ from fastdrop.functional import (
     sub,
     sum,
     tanh,
+    temporal_activation_regularization,
     token_dropout,
     transpose,
     unflatten,
@@ -106,6 +108,7 @@ from fastdrop.functional import (
 
 __all__ = [
     "abs",
+    "activation_regularization",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -199,6 +202,7 @@ __all__ = [
     "sub",
     "sum",
     "tanh",
+    "temporal_activation_regularization",
     "token_dropout",
     "transpose",
     "unflatten",
