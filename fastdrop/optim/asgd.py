@@ -55,6 +55,10 @@ class ASGD(Optimizer):
         weight_decay * p is added to the gradient (L2 penalty).
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
+        The average is taken after that.
+    clip_grad_norm : float above 0, optional
+        Where the L2 norm of all gradients together exceeds this limit, the step uses gradients
+        that are scaled down to it (``nn.utils.clip_grad_norm_``). The gradients stay as they are.
 
     Raises
     ------
@@ -93,6 +97,7 @@ class ASGD(Optimizer):
         weight_decay: float = 0.0,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -103,6 +108,7 @@ class ASGD(Optimizer):
                 t0=t0,
                 weight_decay=weight_decay,
                 max_norm=max_norm,
+                clip_grad_norm=clip_grad_norm,
             ),
         )
 
@@ -122,7 +128,9 @@ class ASGD(Optimizer):
         eta = lr / (1.0 + group["lambd"] * lr * before) ** group["alpha"]
         decay = group["weight_decay"] + group["lambd"]
         _core.sgd(p, g, None, eta, 0.0, 0.0, decay, False, False)
-        ax, share = state["ax"], 1.0 / max(1.0, before - group["t0"])
+
+    def _after_update(self, p: Float32Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+        ax, share = state["ax"], 1.0 / max(1.0, state["step"] - 1 - group["t0"])
         if share == 1.0:
             ax[...] = p
             return
@@ -137,6 +145,11 @@ class ASGD(Optimizer):
 
         A parameter whose averaging has not begun stays as it is.
 
+        Raises
+        ------
+        ValueError
+            A parameter is read-only. Nothing is changed then.
+
         Examples
         --------
         >>> import fastdrop as fd
@@ -145,14 +158,16 @@ class ASGD(Optimizer):
         ...     print(w.tolist())
         [1.0]
         """
+        averaged = [
+            (p, check.writable(p._array, "params"), self.state[p]["ax"])
+            for group in self.param_groups
+            for p in group["params"]
+            if self.state.get(p) and self.state[p]["step"] > group["t0"]
+        ]
         kept = []
-        for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state.get(p)
-                if state and state["step"] > group["t0"]:
-                    array = p._to_write("averaged_parameters()")
-                    kept.append((p, array.copy()))
-                    array[...] = state["ax"]
+        for p, array, average in averaged:
+            kept.append((p, array.copy()))
+            p._to_write("averaged_parameters()")[...] = average
         try:
             yield
         finally:
@@ -176,7 +191,7 @@ class NTASGD(ASGD):
         How many evaluations the loss may fail to improve.
     weight_decay : float, at least 0, default 0
         weight_decay * p is added to the gradient (L2 penalty).
-    max_norm : float above 0, optional
+    max_norm, clip_grad_norm : float above 0, optional
         As in `ASGD`.
 
     Raises
@@ -205,6 +220,7 @@ class NTASGD(ASGD):
         weight_decay: float = 0.0,
         *,
         max_norm: float | None = None,
+        clip_grad_norm: float | None = None,
     ) -> None:
         Optimizer.__init__(
             self,
@@ -216,6 +232,7 @@ class NTASGD(ASGD):
                 t0=_NEVER,
                 weight_decay=weight_decay,
                 max_norm=max_norm,
+                clip_grad_norm=clip_grad_norm,
                 nonmono=nonmono,
                 losses=(),
             ),

@@ -200,6 +200,7 @@ class Optimizer:
             max_norm = group["max_norm"]
             if max_norm is not None and array.ndim == 2:
                 _core.max_norm_rows(array, max_norm)
+            self._after_update(array, state, group)
 
     def _check_state(self, state: dict[str, Any], shape: Shape) -> None:
         """Check the entries of a parameter's state before the core writes to them.
@@ -241,6 +242,9 @@ class Optimizer:
     ) -> None:
         """Update p in place by its gradient g. `state` is empty before the first update."""
         raise TypeError(f"{type(self).__name__} must define _update()")
+
+    def _after_update(self, p: Float32Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Called when p is as the step leaves it: after "max_norm". Does nothing by default."""
 
     def state_dict(self) -> dict[str, Any]:
         """The options of the groups and the state of the parameters, for `load_state_dict`.

@@ -85,6 +85,67 @@ def test_a_run_goes_on_bit_for_bit():
     assert optimizer.param_groups[0]["losses"] == again.param_groups[0]["losses"]
 
 
+def test_the_average_is_of_parameters_after_max_norm():
+    p = fd.Parameter(np.full((1, 4), 2.0))
+    optimizer = optim.ASGD([p], lr=0.1, lambd=0.0, t0=0, max_norm=1.0)
+    p.grad = np.zeros((1, 4))
+    optimizer.step()
+    assert (p.numpy() == 0.5).all()
+    assert (optimizer.state[p]["ax"] == p.numpy()).all()
+
+
+def test_averages_of_a_read_only_parameter_change_nothing():
+    params = [parameter(1), parameter(2)]
+    optimizer = optim.ASGD(params, lr=0.1, t0=0)
+    for seed in range(3):
+        for p in params:
+            p.grad = np.random.default_rng(seed).standard_normal(p.shape)
+        optimizer.step()
+    own = params[0].numpy().copy()
+    params[1].data.flags.writeable = False
+    with pytest.raises(ValueError, match="params must be writable"):
+        optimizer.averaged_parameters().__enter__()
+    assert (params[0].numpy() == own).all()
+
+
+def test_an_error_during_the_evaluation_restores_the_parameters():
+    p = parameter()
+    optimizer = optim.ASGD([p], lr=0.1, t0=0)
+    steps(optimizer, p, 4)
+    own = p.numpy().copy()
+    with pytest.raises(KeyError), optimizer.averaged_parameters():
+        raise KeyError
+    assert (p.numpy() == own).all()
+
+
+def test_a_layer_computes_with_the_averages():
+    layer = fd.nn.Linear(3, 4).eval()
+    optimizer = optim.ASGD(layer.parameters(), lr=0.1, t0=0)
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (layer(x) ** 2).sum().backward()
+        optimizer.step()
+    own = layer(x).numpy().copy()
+    state = [optimizer.state[p]["ax"] for p in layer.parameters()]
+    with optimizer.averaged_parameters():
+        assert np.abs(layer(x).numpy() - (x @ state[0].T + state[1])).max() < 1e-5
+    assert (layer(x).numpy() == own).all()
+
+
+@pytest.mark.parametrize("nonmono", [1, 2, 3, 5])
+def test_the_criterion_of_the_paper(nonmono):
+    """The condition of the authors' program (awd-lstm-lm, main.py)."""
+    losses = np.random.default_rng(nonmono).standard_normal(20).round(1).tolist()
+    optimizer = optim.NTASGD([parameter()], lr=0.1, nonmono=nonmono)
+    before, begun = [], False
+    for loss in losses:
+        begun = begun or (len(before) > nonmono and loss > min(before[:-nonmono]))
+        before.append(loss)
+        assert optimizer.validated(loss) == begun
+    assert begun
+
+
 def test_errors():
     with pytest.raises(ValueError, match="lambd"):
         optim.ASGD([parameter()], lambd=-1.0)

@@ -13,6 +13,7 @@ OPTIMISERS = {
     "Adam": {"lr": 0.1, "eps": 0.1},
     "AdamW": {"lr": 0.1, "eps": 0.1},
     "RMSprop": {"lr": 0.1, "eps": 0.1, "momentum": 0.5},
+    "ASGD": {"lr": 0.1, "lambd": 0.01, "t0": 1},
 }
 SHAPES = ((80, 70), (13, 7), (130,), ())  # the first is large enough for the pool of arrays
 
@@ -136,3 +137,5 @@ def test_an_optimiser_of_ones_own():
 def test_errors(name, value, error):
     with pytest.raises(error, match="clip_grad_norm"):
         getattr(optim, name)([fd.Parameter([1.0])], clip_grad_norm=value)
+    with pytest.raises(error, match="clip_grad_norm"):
+        optim.NTASGD([fd.Parameter([1.0])], 0.1, clip_grad_norm=value)
