@@ -79,6 +79,12 @@ size_t fd_recurrence_carve(fd_recurrence_room *to, char *from, const fd_recurren
     return (size_t)used * sizeof(float);
 }
 
+fd_recurrence_room fd_room_of(const fd_recurrence *r, const fd_region *region, int thread) {
+    fd_recurrence_room room;
+    fd_recurrence_carve(&room, region->workspace + (size_t)thread * region->stride, r);
+    return room;
+}
+
 /* Rows [row, row + rows) of w_hh, dropped out in the stage where they have a mask. */
 static const float *rows_of_weights(const fd_recurrence *r, const fd_recurrence_room *room,
                                     ptrdiff_t row, ptrdiff_t rows) {

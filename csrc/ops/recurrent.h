@@ -5,6 +5,7 @@
 
 #include "fastdrop.h"
 #include "kernels/table.h"
+#include "runtime/parallel.h"
 
 enum { FD_GATES_MOST = 4 };
 
@@ -38,6 +39,9 @@ typedef struct {
 ptrdiff_t fd_recurrence_start(fd_recurrence *r, const fd_recurrent_layer *layer, float *workspace,
                               int flipped);
 size_t fd_recurrence_carve(fd_recurrence_room *to, char *from, const fd_recurrence *r);
+
+/* A thread's room in the workspace of a region. */
+fd_recurrence_room fd_room_of(const fd_recurrence *r, const fd_region *region, int thread);
 
 /* Where gate g of w_hh stands beside a row of x. */
 ptrdiff_t fd_gate_slot(int cell, ptrdiff_t gate);

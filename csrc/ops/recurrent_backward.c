@@ -129,21 +129,15 @@ static void backward_step(const backward_work *w, const fd_recurrence_room *room
                       block, last);
 }
 
-static fd_recurrence_room room_of(const fd_recurrence *r, const fd_region *region, int thread) {
-    fd_recurrence_room room;
-    fd_recurrence_carve(&room, region->workspace + (size_t)thread * region->stride, r);
-    return room;
-}
-
 static void prepare_task(const fd_region *region, int thread, void *context) {
     const backward_work *w = context;
-    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
     fd_recurrence_prepare(&w->r, thread, region->threads, &room);
 }
 
 static void sequences_task(const fd_region *region, int thread, void *context) {
     const backward_work *w = context;
-    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
     for (ptrdiff_t number = w->begin; number < w->end; number++)
         backward_step(w, &room, number, fd_cut(w->r.batch, region->threads, thread, 1),
                       fd_cut(w->r.batch, region->threads, thread + 1, 1), 0, w->r.blocks);
@@ -151,7 +145,7 @@ static void sequences_task(const fd_region *region, int thread, void *context) {
 
 static void units_task(const fd_region *region, int thread, void *context) {
     const backward_work *w = context;
-    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
     backward_step(w, &room, w->number, 0, w->r.batch,
                   fd_cut(w->r.blocks, region->threads, thread, 1),
                   fd_cut(w->r.blocks, region->threads, thread + 1, 1));
@@ -162,7 +156,7 @@ static void states_task(const fd_region *region, int thread, void *context) {
     const backward_work *w = context;
     const fd_recurrence *r = &w->r;
     const fd_recurrent_layer *l = r->layer;
-    const fd_recurrence_room room = room_of(r, region, thread);
+    const fd_recurrence_room room = fd_room_of(r, region, thread);
     for (ptrdiff_t block = fd_cut(r->blocks, region->threads, thread, 1);
          block < fd_cut(r->blocks, region->threads, thread + 1, 1); block++) {
         if (!l->reverse) first_states(w, &room, 0, 0, r->batch, block);

@@ -58,16 +58,10 @@ static void forward_step(const forward_work *w, const fd_recurrence_room *room, 
     }
 }
 
-static fd_recurrence_room room_of(const fd_recurrence *r, const fd_region *region, int thread) {
-    fd_recurrence_room room;
-    fd_recurrence_carve(&room, region->workspace + (size_t)thread * region->stride, r);
-    return room;
-}
-
 static void prepare_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
     const fd_recurrence *r = &w->r;
-    const fd_recurrence_room room = room_of(r, region, thread);
+    const fd_recurrence_room room = fd_room_of(r, region, thread);
     const ptrdiff_t units = r->layer->units;
     fd_recurrence_prepare(r, thread, region->threads, &room);
     for (ptrdiff_t b = fd_cut(r->batch, region->threads, thread, 1);
@@ -85,7 +79,7 @@ static void prepare_task(const fd_region *region, int thread, void *context) {
 
 static void sequences_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
-    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
     for (ptrdiff_t number = w->begin; number < w->end; number++)
         forward_step(w, &room, number, fd_cut(w->r.batch, region->threads, thread, 1),
                      fd_cut(w->r.batch, region->threads, thread + 1, 1), 0, w->r.blocks);
@@ -93,7 +87,7 @@ static void sequences_task(const fd_region *region, int thread, void *context) {
 
 static void units_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
-    const fd_recurrence_room room = room_of(&w->r, region, thread);
+    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
     forward_step(w, &room, w->number, 0, w->r.batch,
                  fd_cut(w->r.blocks, region->threads, thread, 1),
                  fd_cut(w->r.blocks, region->threads, thread + 1, 1));
