@@ -85,6 +85,7 @@ def recurrent(
     h_n, c_n : Tensor (sequences, units)
         The state after the last step of each sequence.
     """
+    _check_shapes(x, h0, c0, weights, mode, rows)
     node = RecurrentNode(CELLS[mode], rows, reverse, masks, x, weights, h0, c0)
     y, h, c = node.run()
     kind = result_kind(node.inputs)
@@ -99,6 +100,24 @@ def recurrent(
             if state is not None:
                 state.requires_grad, state._node = True, StateNode(first, node, number)
     return results[0], results[1], results[2]  # type: ignore[return-value]
+
+
+def _check_shapes(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor | None,
+    weights: Weights,
+    mode: str,
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """ValueError where the arrays do not fit each other: the core does not look."""
+    inputs, units = x.shape[1], h0.shape[1]
+    height, states = gates_of(mode) * units, (int(rows[0]), units)
+    expected = ((height, inputs), (height, units), (height,), (height,), states, states)
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "h_0", "c_0")
+    for t, shape, name in zip((*weights, h0, c0), expected, names, strict=True):
+        if t is not None and t.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {t.shape}")
 
 
 def sequence_mask(

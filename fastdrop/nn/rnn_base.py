@@ -37,7 +37,7 @@ from fastdrop.functional.recurrent import (
 )
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
-from fastdrop.nn.utils.rnn import PackedSequence
+from fastdrop.nn.utils.rnn import PackedSequence, checked
 from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class RNNBase(Module):
     def _run_packed(
         self, packed: PackedSequence, h0: Any, c0: Any
     ) -> tuple[PackedSequence, Tensor, Tensor | None]:
-        x, rows, order, back = packed
+        x, rows, order, back = checked(packed)
         if x.ndim != 2 or x.shape[1] != self.input_size:
             raise ValueError(
                 f"input must be a PackedSequence of rows of {self.input_size} numbers, got data of "

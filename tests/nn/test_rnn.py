@@ -446,3 +446,38 @@ def test_locked_dropout_of_monte_carlo_passes():
     assert np.unique(mc.passes).size > 4
     with pytest.raises(ValueError, match="input must have shape"):
         nn.LockedDropout(0.5)(np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+def test_weights_of_another_shape_are_noticed(name):
+    layer = nn.GRU(3, 4)
+    getattr(layer, name).data = np.zeros((2,) * getattr(layer, name).ndim)
+    with pytest.raises(ValueError, match=f"{name[:-3]} must have shape"):
+        layer(np.ones((5, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        ((np.ones((3, 3)), [2, 1]), TypeError, "data must be a Tensor"),
+        ((fd.Tensor(np.ones((3, 3))), []), ValueError, "batch_sizes must hold"),
+        ((fd.Tensor(np.ones((3, 3))), [1, 2]), ValueError, "never increase"),
+        ((fd.Tensor(np.ones((4, 3))), [2, 1]), ValueError, "3 rows of batch_sizes"),
+        ((fd.Tensor(np.ones((3, 3))), [1.5, 1.5]), TypeError, "batch_sizes"),
+        ((fd.Tensor(np.ones((3, 3))), [2, 1], [0]), ValueError, "sorted_indices must hold 2"),
+        ((fd.Tensor(np.ones((3, 3))), [2, 1], [0, 5]), ValueError, "permutation"),
+        ((fd.Tensor(np.ones((3, 2))), [2, 1]), ValueError, "rows of 3 numbers"),
+    ],
+)
+def test_a_packed_sequence_of_ones_own_is_checked(parts, error, message):
+    with pytest.raises(error, match=message):
+        nn.LSTM(3, 4)(nn.utils.rnn.PackedSequence(*parts))
+
+
+def test_a_packed_sequence_of_ones_own():
+    x = numbers(3, 3)
+    layer = nn.LSTM(3, 4)
+    packed = nn.utils.rnn.PackedSequence(fd.Tensor(x), np.array([2, 1], np.int32), [1, 0])
+    y, _ = layer(packed)
+    first = layer(x[[0, 2], None])[0].numpy()[:, 0]
+    assert (y.data.numpy()[[0, 2]] == first).all()

@@ -221,10 +221,9 @@ def pad_packed_sequence(
     """
     if not isinstance(sequence, PackedSequence):
         raise TypeError(f"sequence must be a PackedSequence, got {check.describe(sequence)}")
-    first, value = (
-        check.flag(batch_first, "batch_first"),
-        check.real(padding_value, "padding_value"),
-    )
+    sequence = checked(sequence)
+    first = check.flag(batch_first, "batch_first")
+    value = check.real(padding_value, "padding_value")
     data, sizes = sequence.data, sequence.batch_sizes
     lengths = lengths_of(sizes)
     steps, count = len(sizes), len(lengths)
@@ -240,6 +239,29 @@ def pad_packed_sequence(
     out[at] = data._array
     padded = record(out.reshape(shape), (data,), lambda g: (g.reshape(-1, *rest)[at],))
     return padded, lengths
+
+
+def checked(sequence: PackedSequence) -> PackedSequence:
+    """A PackedSequence, which anybody can make, after a check of its parts."""
+    data: Any = sequence.data
+    sizes = _integers(sequence.batch_sizes, "batch_sizes")
+    if not isinstance(data, Tensor) or data.ndim == 0:
+        raise TypeError(f"data must be a Tensor of rows, got {check.describe(data)}")
+    if len(sizes) == 0 or sizes[-1] < 1 or (np.diff(sizes) > 0).any():
+        raise ValueError(
+            f"batch_sizes must hold numbers from 1 on that never increase, got {sizes.tolist()}"
+        )
+    if sizes.sum() != data.shape[0]:
+        raise ValueError(
+            f"data must have the {sizes.sum()} rows of batch_sizes, got {data.shape[0]}"
+        )
+    order = sequence.sorted_indices
+    if order is None:
+        return PackedSequence(data, sizes)
+    order = _integers(order, "sorted_indices")
+    if len(order) != sizes[0]:
+        raise ValueError(f"sorted_indices must hold {sizes[0]} numbers, got {len(order)}")
+    return PackedSequence(data, sizes, order, invert_permutation(order))
 
 
 def lengths_of(batch_sizes: Integers) -> Integers:
@@ -283,10 +305,8 @@ def pad_sequence(
     [[1.0, 2.0], [3.0, 0.0]]
     """
     tensors = _sequences(sequences)
-    first, value = (
-        check.flag(batch_first, "batch_first"),
-        check.real(padding_value, "padding_value"),
-    )
+    first = check.flag(batch_first, "batch_first")
+    value = check.real(padding_value, "padding_value")
     left = check.choice(padding_side, "padding_side", ("right", "left")) == "left"
     steps, rest = max(t.shape[0] for t in tensors), tensors[0].shape[1:]
     places = [(steps - t.shape[0], steps) if left else (0, t.shape[0]) for t in tensors]
