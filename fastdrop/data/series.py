@@ -36,9 +36,10 @@ def sliding_windows(
     targets : array (T,) or (T, K), optional
         What is to be forecast, at the times of the series; by default the series itself.
     impute : {"forward", "linear"}, optional
-        What takes the place of missing values (NaN) of the series: the last value, or a straight
-        line between the neighbours. None: a missing value is an error. Windows are never made of
-        missing targets.
+        What takes the place of missing values (NaN) of the series: the last value before, or a
+        straight line between the neighbours, of which the later one is the future of a window that
+        ends in the gap. A gap without such neighbours is an error, and so is every gap without
+        `impute`. With it, windows before missing targets are left out.
 
     Returns
     -------
@@ -74,7 +75,8 @@ def sliding_windows(
         row, column = missing[0]
         raise ValueError(
             f"series must be finite, but step {row} (from 0) of column {column} is "
-            f"{values[row, column]}; impute='linear' or 'forward' fills gaps"
+            f"{values[row, column]}; impute='linear' or 'forward' fills gaps that have a value "
+            "before them (linear: and after them)"
         )
     last = len(values) - size - ahead
     if last < 0:
@@ -84,7 +86,10 @@ def sliding_windows(
     starts = np.arange(0, last + 1, step)
     x = values[starts[:, None] + np.arange(size)]
     y = given[starts[:, None] + size + np.arange(ahead)].reshape(len(starts), -1)
-    whole = np.isfinite(y).all(1)
+    whole = ~np.isnan(y).any(1)
+    if np.isinf(y).any():
+        first = starts[int(np.isinf(y).any(1).argmax())] + size - 1
+        raise ValueError(f"targets must be finite, but a step after {first} is infinite")
     if not whole.all() and impute is None:
         raise ValueError(
             f"targets must be finite, but a step after {starts[int((~whole).argmax())] + size - 1} "
@@ -105,7 +110,8 @@ def _imputed(column: FloatArray, how: str) -> FloatArray:
     known = np.flatnonzero(~np.isnan(column))
     if not len(known):
         return column
-    if how == "linear":
-        return np.interp(np.arange(len(column)), known, column[known])
-    place = np.maximum(np.searchsorted(known, np.arange(len(column)), "right") - 1, 0)
-    return np.asarray(column[known[place]])
+    steps = np.arange(len(column))
+    if how == "linear":  # before the first value and after the last one there is no line
+        return np.interp(steps, known, column[known], left=np.nan, right=np.nan)
+    place = np.searchsorted(known, steps, "right") - 1
+    return np.where(place < 0, np.nan, column[known[np.maximum(place, 0)]])

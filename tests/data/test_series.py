@@ -30,6 +30,26 @@ def test_gaps():
     assert x[0, :, 0].tolist() == [1, 1, 1] and x[-1, :, 0].tolist() == [5, 6, 6]
 
 
+@pytest.mark.parametrize("impute", ["forward", "linear"])
+def test_no_value_is_taken_from_the_future_of_a_series_that_begins_with_a_gap(impute):
+    with pytest.raises(ValueError, match=r"step 0 \(from 0\) of column 0 is nan"):
+        sliding_windows([np.nan, np.nan, 7.0, 8.0, 9.0, 10.0], 2, impute=impute)
+
+
+def test_a_gap_at_the_end_has_no_line():
+    series = [1.0, 2.0, 3.0, 4.0, np.nan]
+    with pytest.raises(ValueError, match="step 4"):
+        sliding_windows(series, 2, impute="linear")
+    assert len(sliding_windows(series, 2, impute="forward")[0]) == 2
+
+
+@pytest.mark.parametrize("impute", [None, "forward", "linear"])
+def test_an_infinite_target_is_an_error(impute):
+    targets = [0.0, 1.0, 2.0, np.inf, 4.0, 5.0]
+    with pytest.raises(ValueError, match="a step after 2 is infinite"):
+        sliding_windows(np.arange(6.0), 2, targets=targets, impute=impute)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
