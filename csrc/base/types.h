@@ -52,8 +52,9 @@ enum fd_activation {
     FD_ACTIVATIONS
 };
 
-/* The cell of a recurrent network (fastdrop_sequences.h has the formulas). */
-enum fd_cell { FD_RNN_TANH, FD_RNN_RELU, FD_GRU, FD_LSTM };
+/* The cell of a recurrent network (fastdrop_sequences.h has the formulas). FD_IDENTITY: h is the
+   one gate; inside the core it stands for the projection of an LSTM. */
+enum fd_cell { FD_RNN_TANH, FD_RNN_RELU, FD_GRU, FD_LSTM, FD_IDENTITY };
 
 /* Sparse weights, outs x ins, in compressed rows: the nonzeros of row o are values[j] in
    columns[j], starts[o] <= j < starts[o + 1]. */

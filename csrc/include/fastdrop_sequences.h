@@ -14,6 +14,8 @@
      FD_GRU     r, z = sigma(a + r), n = tanh(a_n + r * r_n), h = (1 - z) * n + z * h_{t-1}
      FD_LSTM    i, f, o = sigma(a + r), g = tanh(a + r), c = f * c_{t-1} + i * g, h = o * tanh(c)
    The rows of the weights are the gates in this order: r z n, and i f g o.
+   An LSTM may have a projection, h = W_hr (o * tanh(c)): then h has fewer numbers than the layer
+   has units, and so has what W_hh multiplies. Below, `outs` is the count of the numbers of h.
 
    The masks of a layer, each a dropout without shift and fill, or without a stream (then none). The
    sequences are the rows of their streams, but for `input`. "Each step": the second coordinate is
@@ -36,17 +38,20 @@ typedef struct {
     int cell;    /* enum fd_cell */
     int reverse; /* from the last step of each sequence to its first */
     ptrdiff_t steps, inputs, units;
+    ptrdiff_t outs;           /* with a projection; else `units`, whatever it is */
     const int64_t *rows;      /* steps */
-    const float *w_ih, *w_hh; /* gates * units x inputs, gates * units x units */
+    const float *w_ih, *w_hh; /* gates * units x inputs, gates * units x outs */
+    const float *w_hr;        /* outs x units, or NULL: no projection */
     fd_recurrent_masks masks;
 } fd_recurrent_layer;
 
 /* All steps. `gates` holds four rows of `units` for an LSTM and a GRU, and one for the others, for
    each row of x: what the backward pass needs. */
 typedef struct {
-    float *y;              /* rows of x x units */
-    float *h, *c;          /* rows[0] x units: in the first state, out the last; c: LSTM */
+    float *y;              /* rows of x x outs */
+    float *h, *c;          /* rows[0] x outs, units: in the first state, out the last; c: LSTM */
     float *gates, *states; /* states: c after each step, rows of x x units; LSTM */
+    float *cells;          /* what w_hr multiplies, rows of x x units; with a projection */
     float *workspace;      /* fd_recurrent_workspace floats */
     const float *x;
     const float *b_ih, *b_hh; /* gates * units, or NULL both */
@@ -60,9 +65,11 @@ typedef struct {
                          a GRU the first `units` numbers of a row are those of the part
                          n of W_hh h + b_hh */
     float *dh, *dc;   /* in: of the last state, out: of the first */
-    float *previous;  /* what the products with w_hh read in each step, rows of x x units:
+    float *previous;  /* what the products with w_hh read in each step, rows of x x outs:
                          h before the step, dropped out by masks.hidden; with that mask
                          and per_gate one such array for each gate */
+    float *projected; /* out: the gradients of what w_hr gives, rows of x x outs; with a
+                         projection */
     float *workspace; /* fd_recurrent_workspace floats */
     const float *dy, *y, *states;
     const float *h0, *c0; /* the first state */

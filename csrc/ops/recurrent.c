@@ -22,27 +22,39 @@ ptrdiff_t fd_recurrence_start(fd_recurrence *r, const fd_recurrent_layer *layer,
                                   : gated                ? 3
                                                          : 1,
                          .slots = gated ? 4 : 1,
-                         .blocks = fd_ceil_div(layer->units, k->tile_n),
-                         .piece = fd_piece(layer->units, FD_PIECE_OF_STEP),
-                         .words = fd_ceil_div(layer->units, FD_GROUP) * FD_GROUP_WORDS,
+                         .outs = layer->w_hr ? layer->outs : layer->units,
                          .flipped = flipped};
+    r->blocks = fd_ceil_div(layer->units, k->tile_n);
+    r->out_blocks = fd_ceil_div(r->outs, k->tile_n);
+    r->words = fd_ceil_div(layer->units, FD_GROUP) * FD_GROUP_WORDS;
+    r->out_words = fd_ceil_div(r->outs, FD_GROUP) * FD_GROUP_WORDS;
+    r->depth = flipped ? layer->units : r->outs;
+    r->piece = fd_piece(r->depth, FD_PIECE_OF_STEP);
+    r->projection_depth = flipped ? r->outs : layer->units;
+    r->projection_piece = fd_piece(r->projection_depth, FD_PIECE_OF_STEP);
     r->copies = layer->masks.per_gate && drops(&layer->masks.hidden) ? r->gates : 1;
     for (ptrdiff_t t = 0; t < layer->steps; t++) r->total += layer->rows[t];
     ptrdiff_t used = 0;
     const ptrdiff_t bits = r->batch * r->words + FD_BITS_PAD,
-                    state = r->batch * layer->units + FD_TILE_N_MOST;
+                    out_bits = r->batch * r->out_words + FD_BITS_PAD,
+                    state = r->batch * r->outs + FD_TILE_N_MOST, width = k->tile_n,
+                    blocks = flipped ? r->out_blocks : r->blocks,
+                    projected = flipped ? r->blocks : r->out_blocks;
 #define PIECE(field, type, count)                                                                  \
     if (workspace) (field) = (type *)(void *)(workspace + used);                                   \
     used += fd_round_up((ptrdiff_t)(count), LINE);
     PIECE(r->at, ptrdiff_t, (layer->steps + 1) * (ptrdiff_t)(sizeof(ptrdiff_t) / sizeof(float)))
-    PIECE(r->panels, float, r->blocks * k->tile_n * r->gates * layer->units + FD_TILE_N_MOST)
+    PIECE(r->panels, float, blocks * width * r->gates * r->depth + FD_TILE_N_MOST)
+    if (layer->w_hr) {
+        PIECE(r->projection, float, projected * width * r->projection_depth + FD_TILE_N_MOST)
+    }
     PIECE(r->bias, float, r->gates * layer->units)
     for (int phase = 0; phase < 2; phase++)
         for (ptrdiff_t g = 0; g < r->copies; g++) {
             PIECE(r->seen[phase][g], float, state)
         }
     for (ptrdiff_t g = 0; g < r->copies && drops(&layer->masks.hidden); g++) {
-        PIECE(r->hidden[g], uint32_t, bits)
+        PIECE(r->hidden[g], uint32_t, out_bits)
     }
     if (drops(&layer->masks.update) && !layer->masks.update_per_step) {
         PIECE(r->update, uint32_t, bits)
@@ -58,12 +70,13 @@ ptrdiff_t fd_recurrence_start(fd_recurrence *r, const fd_recurrent_layer *layer,
 
 ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer) {
     fd_recurrence r;
-    return fd_recurrence_start(&r, layer, NULL, 0);
+    return fd_max(fd_recurrence_start(&r, layer, NULL, 0), fd_recurrence_start(&r, layer, NULL, 1));
 }
 
 size_t fd_recurrence_carve(fd_recurrence_room *to, char *from, const fd_recurrence *r) {
     const fd_recurrent_masks *m = &r->layer->masks;
-    const ptrdiff_t width = r->k->tile_n, bits = r->batch * r->words + FD_BITS_PAD;
+    const ptrdiff_t width = r->k->tile_n, bits = r->batch * r->words + FD_BITS_PAD,
+                    out_bits = r->batch * r->out_words + FD_BITS_PAD;
     ptrdiff_t used = 0;
 #define PIECE(field, type, wanted, count)                                                          \
     if (to)                                                                                        \
@@ -72,9 +85,9 @@ size_t fd_recurrence_carve(fd_recurrence_room *to, char *from, const fd_recurren
     PIECE(sums, float, r->flipped, r->copies * r->batch * width + FD_TILE_N_MOST)
     PIECE(update, uint32_t, drops(&m->update) && m->update_per_step, bits)
     PIECE(zone_c, uint32_t, drops(&m->zone_c), bits)
-    PIECE(zone_h, uint32_t, drops(&m->zone_h), bits)
+    PIECE(zone_h, uint32_t, drops(&m->zone_h), out_bits)
     PIECE(stage, float, drops(&m->weights),
-          (r->flipped ? r->piece : width) * r->layer->units + FD_TILE_N_MOST)
+          (r->flipped ? r->piece : width) * r->outs + FD_TILE_N_MOST)
 #undef PIECE
     return (size_t)used * sizeof(float);
 }
@@ -88,12 +101,12 @@ fd_recurrence_room fd_room_of(const fd_recurrence *r, const fd_region *region, i
 /* Rows [row, row + rows) of w_hh, dropped out in the stage where they have a mask. */
 static const float *rows_of_weights(const fd_recurrence *r, const fd_recurrence_room *room,
                                     ptrdiff_t row, ptrdiff_t rows) {
-    const ptrdiff_t units = r->layer->units;
+    const ptrdiff_t outs = r->outs;
     const fd_drop *d = &r->layer->masks.weights;
-    const float *from = r->layer->w_hh + row * units;
+    const float *from = r->layer->w_hh + row * outs;
     if (!drops(d) || d->q == FD_KEEP_ALL) return from;
-    if (d->q == 0) memset(room->stage, 0, (size_t)(rows * units) * sizeof(float));
-    else r->k->dropout(room->stage, units, from, units, d, row, rows, 0, units, 0);
+    if (d->q == 0) memset(room->stage, 0, (size_t)(rows * outs) * sizeof(float));
+    else r->k->dropout(room->stage, outs, from, outs, d, row, rows, 0, outs, 0);
     return room->stage;
 }
 
@@ -101,14 +114,25 @@ static const float *rows_of_weights(const fd_recurrence *r, const fd_recurrence_
 static void pack_block(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t block) {
     const ptrdiff_t width = r->k->tile_n, units = r->layer->units, first = block * width,
                     n = fd_min(width, units - first);
-    float *to = r->panels + block * r->gates * units * width;
+    float *to = r->panels + block * r->gates * r->depth * width;
     for (ptrdiff_t g = 0; g < r->gates; g++) {
         const float *w = rows_of_weights(r, room, g * units + first, n);
-        for (ptrdiff_t pc = 0; pc < units; pc += r->piece) {
-            const ptrdiff_t depth = fd_min(r->piece, units - pc);
+        for (ptrdiff_t pc = 0; pc < r->depth; pc += r->piece) {
+            const ptrdiff_t depth = fd_min(r->piece, r->depth - pc);
             r->k->pack_panels_t(to + (pc * r->gates + g * depth) * width, depth * width, w + pc,
-                                units, depth, n);
+                                r->depth, depth, n);
         }
+    }
+}
+
+/* A panel of w_hr^T: piece after piece of k. */
+static void pack_projection(const fd_recurrence *r, ptrdiff_t block) {
+    const ptrdiff_t width = r->k->tile_n, all = r->projection_depth, first = block * width;
+    float *to = r->projection + block * all * width;
+    for (ptrdiff_t pc = 0; pc < all; pc += r->projection_piece) {
+        const ptrdiff_t depth = fd_min(r->projection_piece, all - pc);
+        r->k->pack_panels_t(to + pc * width, depth * width, r->layer->w_hr + first * all + pc, all,
+                            depth, fd_min(width, r->outs - first));
     }
 }
 
@@ -116,62 +140,81 @@ static void pack_block(const fd_recurrence *r, const fd_recurrence_room *room, p
    each all pieces. */
 static void pack_flipped(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t g,
                          ptrdiff_t pc) {
-    const ptrdiff_t width = r->k->tile_n, units = r->layer->units,
-                    depth = fd_min(r->piece, units - pc);
-    r->k->pack_panels(r->panels + (g * units + pc) * width, width, r->gates * units * width,
-                      rows_of_weights(r, room, g * units + pc, depth), units, depth, units);
+    const ptrdiff_t width = r->k->tile_n, all = r->depth, depth = fd_min(r->piece, all - pc);
+    r->k->pack_panels(r->panels + (g * all + pc) * width, width, r->gates * all * width,
+                      rows_of_weights(r, room, g * all + pc, depth), r->outs, depth, r->outs);
+}
+
+/* Panels of w_hr, of all blocks for one piece of its rows. */
+static void pack_flipped_projection(const fd_recurrence *r, ptrdiff_t pc) {
+    const ptrdiff_t width = r->k->tile_n, units = r->layer->units;
+    r->k->pack_panels(r->projection + pc * width, width, r->outs * width,
+                      r->layer->w_hr + pc * units, units, fd_min(r->projection_piece, r->outs - pc),
+                      units);
 }
 
 static void draw(const fd_recurrence *r, uint32_t *bits, const fd_drop *d, ptrdiff_t sub,
-                 ptrdiff_t row, ptrdiff_t rows) {
+                 ptrdiff_t words, ptrdiff_t row, ptrdiff_t rows) {
     fd_stream s = *d->stream;
     s.sub = (uint32_t)sub;
-    fd_any_keep_bits(r->k, bits + row * r->words, &s, row, rows, 0, r->words / FD_GROUP_WORDS,
-                     d->q);
+    fd_any_keep_bits(r->k, bits + row * words, &s, row, rows, 0, words / FD_GROUP_WORDS, d->q);
 }
 
 void fd_recurrence_prepare(const fd_recurrence *r, int thread, int threads,
                            const fd_recurrence_room *room) {
     const fd_recurrent_masks *m = &r->layer->masks;
-    const ptrdiff_t pieces = fd_ceil_div(r->layer->units, r->piece),
-                    jobs = r->flipped ? r->gates * pieces : r->blocks;
-    for (ptrdiff_t j = fd_cut(jobs, threads, thread, 1); j < fd_cut(jobs, threads, thread + 1, 1);
-         j++) {
-        if (r->flipped) pack_flipped(r, room, j / pieces, j % pieces * r->piece);
-        else pack_block(r, room, j);
+    const ptrdiff_t pieces = fd_ceil_div(r->depth, r->piece),
+                    jobs = r->flipped ? r->gates * pieces : r->blocks,
+                    projection = !r->projection ? 0
+                                 : r->flipped   ? fd_ceil_div(r->outs, r->projection_piece)
+                                                : r->out_blocks,
+                    end = fd_cut(jobs + projection, threads, thread + 1, 1);
+    for (ptrdiff_t j = fd_cut(jobs + projection, threads, thread, 1); j < end; j++) {
+        if (j < jobs && r->flipped) pack_flipped(r, room, j / pieces, j % pieces * r->piece);
+        else if (j < jobs) pack_block(r, room, j);
+        else if (r->flipped) pack_flipped_projection(r, (j - jobs) * r->projection_piece);
+        else pack_projection(r, j - jobs);
     }
     const ptrdiff_t row = fd_cut(r->batch, threads, thread, 1),
                     rows = fd_cut(r->batch, threads, thread + 1, 1) - row;
     for (ptrdiff_t g = 0; g < r->copies && r->hidden[g]; g++)
-        draw(r, r->hidden[g], &m->hidden, g, row, rows);
-    if (r->update) draw(r, r->update, &m->update, 0, row, rows);
+        draw(r, r->hidden[g], &m->hidden, g, r->out_words, row, rows);
+    if (r->update) draw(r, r->update, &m->update, 0, r->words, row, rows);
 }
 
 void fd_draw_step(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t step,
                   ptrdiff_t row, ptrdiff_t rows) {
     const fd_recurrent_masks *m = &r->layer->masks;
-    if (room->update) draw(r, room->update, &m->update, step, row, rows);
-    if (room->zone_c) draw(r, room->zone_c, &m->zone_c, step, row, rows);
-    if (room->zone_h) draw(r, room->zone_h, &m->zone_h, step, row, rows);
+    if (room->update) draw(r, room->update, &m->update, step, r->words, row, rows);
+    if (room->zone_c) draw(r, room->zone_c, &m->zone_c, step, r->words, row, rows);
+    if (room->zone_h) draw(r, room->zone_h, &m->zone_h, step, r->out_words, row, rows);
+}
+
+int fd_parts(const fd_recurrence *r) {
+    return r->projection ? FD_OF_CELLS : FD_OF_CELLS | FD_OF_OUTPUTS;
 }
 
 fd_cell_masks fd_step_masks(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t row,
-                            ptrdiff_t unit0) {
+                            ptrdiff_t unit0, int parts) {
     const fd_recurrent_masks *m = &r->layer->masks;
-    const ptrdiff_t at = row * r->words;
-    fd_cell_masks masks = {.ld = r->words,
-                           .bit0 = unit0,
-                           .seen_scale = m->hidden.scale,
-                           .update_scale = m->update.scale,
-                           .fresh_c = m->fresh_c,
-                           .fresh_h = m->fresh_h,
-                           .seen_count = (int)r->copies};
-    const uint32_t *update = room->update ? room->update : r->update;
-    for (ptrdiff_t g = 0; g < r->copies; g++)
-        if (r->hidden[g]) masks.seen[g] = r->hidden[g] + at;
-    if (update) masks.update = update + at;
-    if (room->zone_c) masks.zone_c = room->zone_c + at;
-    if (room->zone_h) masks.zone_h = room->zone_h + at;
+    fd_cell_masks masks = {.bit0 = unit0, .fresh_c = 1.0f, .fresh_h = 1.0f};
+    if (parts & FD_OF_CELLS) {
+        const uint32_t *update = room->update ? room->update : r->update;
+        masks.ld = r->words;
+        masks.update_scale = m->update.scale;
+        masks.fresh_c = m->fresh_c;
+        if (update) masks.update = update + row * r->words;
+        if (room->zone_c) masks.zone_c = room->zone_c + row * r->words;
+    }
+    if (parts & FD_OF_OUTPUTS) {
+        masks.ld = r->out_words;
+        masks.seen_scale = m->hidden.scale;
+        masks.seen_count = (int)r->copies;
+        masks.fresh_h = m->fresh_h;
+        for (ptrdiff_t g = 0; g < r->copies; g++)
+            if (r->hidden[g]) masks.seen[g] = r->hidden[g] + row * r->out_words;
+        if (room->zone_h) masks.zone_h = room->zone_h + row * r->out_words;
+    }
     return masks;
 }
 
@@ -189,18 +232,23 @@ void fd_rows_times_panel(const fd_table *k, float *c, ptrdiff_t ldc, const float
     }
 }
 
-ptrdiff_t fd_recurrence_threads(const fd_recurrence *r, ptrdiff_t rows) {
-    const double units = (double)r->layer->units;
-    return (ptrdiff_t)((double)rows * units * units * (double)r->gates / FD_PRODUCT_GRAIN) + 1;
+/* Multiplications of a row in a step. */
+static double work_of(const fd_recurrence *r) {
+    const double products = (double)r->gates + (r->projection ? 1.0 : 0.0);
+    return products * (double)r->layer->units * (double)r->outs;
 }
 
-ptrdiff_t fd_recurrence_chunk(const fd_recurrence *r, ptrdiff_t depth) {
-    const double work = (double)r->batch * (double)r->gates * (double)r->layer->units *
-                        (double)depth;
+ptrdiff_t fd_recurrence_threads(const fd_recurrence *r, ptrdiff_t rows) {
+    return (ptrdiff_t)((double)rows * work_of(r) / FD_PRODUCT_GRAIN) + 1;
+}
+
+ptrdiff_t fd_recurrence_chunk(const fd_recurrence *r, ptrdiff_t inputs) {
+    const double units = (double)r->gates * (double)r->layer->units,
+                 work = (double)r->batch * (work_of(r) + units * (double)inputs);
     return fd_max(1, (ptrdiff_t)(FD_PRODUCT_CHUNK / (work > 1.0 ? work : 1.0)));
 }
 
 int fd_by_units(const fd_recurrence *r, int threads) {
     return threads > 1 && r->batch < (ptrdiff_t)threads * FD_STEP_ROWS &&
-           r->gates * r->layer->units * r->layer->units > FD_STEP_WEIGHTS;
+           work_of(r) > (double)FD_STEP_WEIGHTS;
 }

@@ -9,6 +9,10 @@
 
 enum { FD_GATES_MOST = 4 };
 
+/* The parts of a step: the cells, and what becomes of their h. With a projection the second comes
+   after a product; else they are one. */
+enum { FD_OF_CELLS = 1, FD_OF_OUTPUTS = 2 };
+
 /* A block is tile_n units of the layer. */
 typedef struct {
     const fd_table *k;
@@ -16,11 +20,14 @@ typedef struct {
     ptrdiff_t batch, total; /* sequences; rows of all steps */
     ptrdiff_t gates, slots; /* gates of w_hh; rows of `units` numbers beside each row of x */
     ptrdiff_t copies;       /* operands that products with w_hh read: one, or one for each gate */
-    ptrdiff_t blocks, piece;
-    ptrdiff_t words; /* of the keep bits of a row */
-    int flipped;     /* panels of w_hh itself: backward; else of its transpose */
+    ptrdiff_t outs;         /* numbers of h */
+    ptrdiff_t blocks, out_blocks;
+    ptrdiff_t depth, piece; /* of a gate's product with w_hh; of w_hr: */
+    ptrdiff_t projection_depth, projection_piece;
+    ptrdiff_t words, out_words; /* of the keep bits of a row of units, and of h */
+    int flipped;                /* panels of w_hh and w_hr: backward; else of their transposes */
     /* in the workspace */
-    float *panels;
+    float *panels, *projection;
     float *bias;                     /* gates * units */
     float *seen[2][FD_GATES_MOST];   /* batch x units each: before and after a step */
     uint32_t *hidden[FD_GATES_MOST]; /* keep bits of the masks that are the same in all steps */
@@ -51,19 +58,20 @@ ptrdiff_t fd_gate_slot(int cell, ptrdiff_t gate);
 void fd_recurrence_prepare(const fd_recurrence *r, int thread, int threads,
                            const fd_recurrence_room *room);
 
-/* The masks of a step of the data for sequences [row, row + rows), and for units from unit0 on of
-   the sequences from `row` on. */
+/* The masks of a step of the data for sequences [row, row + rows); and those of some parts of a
+   step for units, or numbers of h, from unit0 on of the sequences from `row` on. */
 void fd_draw_step(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t step,
                   ptrdiff_t row, ptrdiff_t rows);
 fd_cell_masks fd_step_masks(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t row,
-                            ptrdiff_t unit0);
+                            ptrdiff_t unit0, int parts);
+int fd_parts(const fd_recurrence *r); /* of the first half of a step */
 
 /* c (+)= a panel, n <= tile_n columns. */
 void fd_rows_times_panel(const fd_table *k, float *c, ptrdiff_t ldc, const float *a, ptrdiff_t lda,
                          const float *panel, ptrdiff_t depth, ptrdiff_t rows, ptrdiff_t n, int add);
 
-/* Steps between two looks for an interrupt; `depth` numbers are multiplied for each gate. */
-ptrdiff_t fd_recurrence_chunk(const fd_recurrence *r, ptrdiff_t depth);
+/* Steps between two looks for an interrupt, with the product of `inputs` numbers of x. */
+ptrdiff_t fd_recurrence_chunk(const fd_recurrence *r, ptrdiff_t inputs);
 
 /* Threads for `rows` rows of steps with `batch` sequences at most; by_units: they share out the
    units of each step, not the sequences. */

@@ -1,6 +1,6 @@
 /* A recurrent layer, forward: fd_recurrent. Products of x come first, a chunk of steps at a time.
    Then each step multiplies what it sees of h by a block of w_hh, and computes the block's cells
-   while its sums are in the first cache. */
+   while its sums are in the first cache. With a projection h comes of a second product. */
 #include "ops/recurrent.h"
 #include "runtime/parallel.h"
 #include "runtime/tuning.h"
@@ -16,44 +16,93 @@ static ptrdiff_t step_of(const fd_recurrent_layer *l, ptrdiff_t number) {
     return l->reverse ? l->steps - 1 - number : number;
 }
 
-/* Sequences [row, end) and blocks [block, last) of one step. */
-static void forward_step(const forward_work *w, const fd_recurrence_room *room, ptrdiff_t number,
-                         ptrdiff_t row, ptrdiff_t end, ptrdiff_t block, ptrdiff_t last) {
+/* Sequences [row, row + rows) of a step. */
+typedef struct {
+    ptrdiff_t row, rows, at; /* at: their first row of the rows of all steps */
+    ptrdiff_t phase;
+} part_of_step;
+
+static part_of_step rows_of_step(const forward_work *w, ptrdiff_t number, ptrdiff_t row,
+                                 ptrdiff_t end) {
+    const fd_recurrence *r = &w->r;
+    const ptrdiff_t t = step_of(r->layer, number);
+    return (part_of_step){.row = row,
+                          .rows = fd_min(end, (ptrdiff_t)r->layer->rows[t]) - row,
+                          .at = r->at[t] + row,
+                          .phase = number & 1};
+}
+
+/* Where a block of what becomes of h goes. */
+static void outputs_of_block(const forward_work *w, const part_of_step *s, ptrdiff_t first,
+                             fd_cells *c) {
+    const fd_recurrence *r = &w->r;
+    c->h = w->a->h + s->row * r->outs + first;
+    c->y = w->a->y + s->at * r->outs + first;
+    for (ptrdiff_t g = 0; g < r->copies; g++)
+        c->seen[g] = r->seen[1 - s->phase][g] + s->row * r->outs + first;
+}
+
+/* Blocks [block, last) of the cells, with all that follows where there is no projection. */
+static void cells_of_step(const forward_work *w, const fd_recurrence_room *room,
+                          const part_of_step *s, ptrdiff_t block, ptrdiff_t last) {
     const fd_recurrence *r = &w->r;
     const fd_recurrent_layer *l = r->layer;
-    const ptrdiff_t t = step_of(l, number), units = l->units, width = r->k->tile_n,
-                    ld = r->slots * units, rows = fd_min(end, (ptrdiff_t)l->rows[t]) - row,
-                    phase = number & 1, at = r->at[t] + row;
-    if (rows <= 0) return;
-    fd_draw_step(r, room, t, row, rows);
-    fd_cells c = {
-        .rows = rows, .gates_ld = ld, .gate = units, .ld = units, .out_ld = units, .cell = l->cell};
+    const ptrdiff_t units = l->units, width = r->k->tile_n, ld = r->slots * units;
+    fd_cells c = {.rows = s->rows,
+                  .gates_ld = ld,
+                  .gate = units,
+                  .ld = units,
+                  .out_ld = units,
+                  .cell = l->cell};
     for (; block < last; block++) {
         const ptrdiff_t first = block * width, n = fd_min(width, units - first);
-        const float *panel = r->panels + block * r->gates * units * width;
-        float *gates = w->a->gates + at * ld + first;
-        for (ptrdiff_t pc = 0; pc < units; pc += r->piece) {
-            const ptrdiff_t depth = fd_min(r->piece, units - pc);
+        const float *panel = r->panels + block * r->gates * r->depth * width;
+        float *gates = w->a->gates + s->at * ld + first;
+        for (ptrdiff_t pc = 0; pc < r->depth; pc += r->piece) {
+            const ptrdiff_t depth = fd_min(r->piece, r->depth - pc);
             for (ptrdiff_t g = 0; g < r->gates; g++, panel += depth * width) {
                 const ptrdiff_t slot = fd_gate_slot(l->cell, g);
-                const float *seen = r->seen[phase][r->copies > 1 ? g : 0] + row * units + pc;
+                const float *seen = r->seen[s->phase][r->copies > 1 ? g : 0] + s->row * r->outs +
+                                    pc;
                 /* nothing was put into a GRU's slot 0 */
-                fd_rows_times_panel(r->k, gates + slot * units, ld, seen, units, panel, depth, rows,
-                                    n, pc > 0 || l->cell != FD_GRU || slot > 0);
+                fd_rows_times_panel(r->k, gates + slot * units, ld, seen, r->outs, panel, depth,
+                                    s->rows, n, pc > 0 || l->cell != FD_GRU || slot > 0);
             }
         }
         c.units = n;
         c.gates = gates;
-        c.h = w->a->h + row * units + first;
-        c.y = w->a->y + at * units + first;
+        if (r->projection) c.h = c.y = w->a->cells + s->at * units + first;
+        else outputs_of_block(w, s, first, &c);
         if (l->cell == FD_LSTM) {
-            c.c = w->a->c + row * units + first;
-            c.states = w->a->states + at * units + first;
+            c.c = w->a->c + s->row * units + first;
+            c.states = w->a->states + s->at * units + first;
         }
         if (l->cell == FD_GRU && w->a->b_hh) c.bias_n = w->a->b_hh + 2 * units + first;
-        for (ptrdiff_t g = 0; g < r->copies; g++)
-            c.seen[g] = r->seen[1 - phase][g] + row * units + first;
-        c.masks = fd_step_masks(r, room, row, first);
+        c.masks = fd_step_masks(r, room, s->row, first, fd_parts(r));
+        r->k->cells(&c);
+    }
+}
+
+/* Blocks [block, last) of the projection of the step's cells, and what becomes of it. */
+static void project_step(const forward_work *w, const fd_recurrence_room *room,
+                         const part_of_step *s, ptrdiff_t block, ptrdiff_t last) {
+    const fd_recurrence *r = &w->r;
+    const ptrdiff_t units = r->layer->units, width = r->k->tile_n;
+    fd_cells c = {.rows = s->rows,
+                  .gates_ld = r->outs,
+                  .ld = r->outs,
+                  .out_ld = r->outs,
+                  .cell = FD_IDENTITY};
+    for (; block < last; block++) {
+        const ptrdiff_t first = block * width;
+        c.units = fd_min(width, r->outs - first);
+        outputs_of_block(w, s, first, &c);
+        c.gates = c.y;
+        for (ptrdiff_t pc = 0; pc < units; pc += r->projection_piece)
+            fd_rows_times_panel(r->k, c.y, r->outs, w->a->cells + s->at * units + pc, units,
+                                r->projection + (block * units + pc) * width,
+                                fd_min(r->projection_piece, units - pc), s->rows, c.units, pc > 0);
+        c.masks = fd_step_masks(r, room, s->row, first, FD_OF_OUTPUTS);
         r->k->cells(&c);
     }
 }
@@ -62,35 +111,53 @@ static void prepare_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
     const fd_recurrence *r = &w->r;
     const fd_recurrence_room room = fd_room_of(r, region, thread);
-    const ptrdiff_t units = r->layer->units;
+    const ptrdiff_t outs = r->outs;
     fd_recurrence_prepare(r, thread, region->threads, &room);
     for (ptrdiff_t b = fd_cut(r->batch, region->threads, thread, 1);
          b < fd_cut(r->batch, region->threads, thread + 1, 1); b++)
         for (ptrdiff_t g = 0; g < r->copies; g++) {
-            float *seen = r->seen[0][g] + b * units;
-            const float *h = w->a->h + b * units;
+            float *seen = r->seen[0][g] + b * outs;
+            const float *h = w->a->h + b * outs;
             if (r->hidden[g])
-                r->k->apply_bits(seen, h, r->hidden[g] + b * r->words, 0, units,
+                r->k->apply_bits(seen, h, r->hidden[g] + b * r->out_words, 0, outs,
                                  &r->layer->masks.hidden, 0);
-            else memcpy(seen, h, (size_t)units * sizeof(float));
-            memcpy(r->seen[1][g] + b * units, seen, (size_t)units * sizeof(float));
+            else memcpy(seen, h, (size_t)outs * sizeof(float));
+            memcpy(r->seen[1][g] + b * outs, seen, (size_t)outs * sizeof(float));
         }
 }
 
 static void sequences_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
-    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
-    for (ptrdiff_t number = w->begin; number < w->end; number++)
-        forward_step(w, &room, number, fd_cut(w->r.batch, region->threads, thread, 1),
-                     fd_cut(w->r.batch, region->threads, thread + 1, 1), 0, w->r.blocks);
+    const fd_recurrence *r = &w->r;
+    const fd_recurrence_room room = fd_room_of(r, region, thread);
+    for (ptrdiff_t number = w->begin; number < w->end; number++) {
+        const part_of_step s = rows_of_step(w, number, fd_cut(r->batch, region->threads, thread, 1),
+                                            fd_cut(r->batch, region->threads, thread + 1, 1));
+        if (s.rows <= 0) continue;
+        fd_draw_step(r, &room, step_of(r->layer, number), s.row, s.rows);
+        cells_of_step(w, &room, &s, 0, r->blocks);
+        if (r->projection) project_step(w, &room, &s, 0, r->out_blocks);
+    }
 }
 
 static void units_task(const fd_region *region, int thread, void *context) {
     const forward_work *w = context;
-    const fd_recurrence_room room = fd_room_of(&w->r, region, thread);
-    forward_step(w, &room, w->number, 0, w->r.batch,
-                 fd_cut(w->r.blocks, region->threads, thread, 1),
-                 fd_cut(w->r.blocks, region->threads, thread + 1, 1));
+    const fd_recurrence *r = &w->r;
+    const fd_recurrence_room room = fd_room_of(r, region, thread);
+    const part_of_step s = rows_of_step(w, w->number, 0, r->batch);
+    fd_draw_step(r, &room, step_of(r->layer, w->number), s.row, s.rows);
+    cells_of_step(w, &room, &s, fd_cut(r->blocks, region->threads, thread, 1),
+                  fd_cut(r->blocks, region->threads, thread + 1, 1));
+}
+
+/* The second half of a step by units: its masks are in the rooms. */
+static void projection_task(const fd_region *region, int thread, void *context) {
+    const forward_work *w = context;
+    const fd_recurrence *r = &w->r;
+    const fd_recurrence_room room = fd_room_of(r, region, thread);
+    const part_of_step s = rows_of_step(w, w->number, 0, r->batch);
+    project_step(w, &room, &s, fd_cut(r->out_blocks, region->threads, thread, 1),
+                 fd_cut(r->out_blocks, region->threads, thread + 1, 1));
 }
 
 /* W_ih x + the biases for rows [row, row + rows) of x, into the gates. */
@@ -139,7 +206,7 @@ static void set_bias(const forward_work *w) {
 /* Steps of a chunk: what a small w_ih gave waits in a cache. */
 static ptrdiff_t chunk_of(const fd_recurrence *r) {
     const fd_recurrent_layer *l = r->layer;
-    const ptrdiff_t most = fd_recurrence_chunk(r, l->units + l->inputs);
+    const ptrdiff_t most = fd_recurrence_chunk(r, l->inputs);
     if (r->gates * l->units * l->inputs > FD_SMALL_PROJECTION) return most;
     return fd_min(most, fd_ceil_div(FD_PROJECTED_ROWS, fd_max(1, r->batch)));
 }
@@ -163,8 +230,10 @@ int fd_recurrent(const fd_recurrent_args *args) {
         if (status != FD_OK) return status;
         if (w.begin == 0) fd_run(&region, prepare_task, &w, 1);
         if (fd_by_units(&w.r, region.threads)) {
-            for (w.number = w.begin; w.number < w.end; w.number++)
+            for (w.number = w.begin; w.number < w.end; w.number++) {
                 fd_run(&region, units_task, &w, 1);
+                if (w.r.projection) fd_run(&region, projection_task, &w, 1);
+            }
         } else fd_run(&region, sequences_task, &w, 1);
         fd_end(&region);
         if (w.end < l->steps && fd_interrupted()) return FD_INTERRUPTED;

@@ -23,9 +23,11 @@ cdef extern from "fastdrop_sequences.h" nogil:
         int cell
         int reverse
         ptrdiff_t steps, inputs, units
+        ptrdiff_t outs
         const int64_t *rows
         const float *w_ih
         const float *w_hh
+        const float *w_hr
         fd_recurrent_masks masks
     ctypedef struct fd_recurrent_args:
         float *y
@@ -33,6 +35,7 @@ cdef extern from "fastdrop_sequences.h" nogil:
         float *c
         float *gates
         float *states
+        float *cells
         float *workspace
         const float *x
         const float *b_ih
@@ -44,6 +47,7 @@ cdef extern from "fastdrop_sequences.h" nogil:
         float *dh
         float *dc
         float *previous
+        float *projected
         float *workspace
         const float *dy
         const float *y

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
 
-    Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+    Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 GATES = {_core.CELL_TANH: 1, _core.CELL_RELU: 1, _core.CELL_GRU: 3, _core.CELL_LSTM: 4}
 
@@ -53,7 +53,8 @@ class RecurrentMasks(NamedTuple):
 class RecurrentNode(Node):
     """One direction of a recurrent layer: y, h_n, c_n = cells(x, h_0, c_0).
 
-    Its result is y, (rows, units). The gradients of the last states come through `StateNode`.
+    Its result is y, (rows, outs), where outs is the size of h: that of the projection, or `units`.
+    The gradients of the last states come through `StateNode`.
 
     Attributes
     ----------
@@ -63,19 +64,20 @@ class RecurrentNode(Node):
     reverse : bool
     masks : RecurrentMasks
     weights : tuple of Tensor or None
-        w_ih, w_hh, b_ih, b_hh.
-    gates, states : float32 array or None
+        w_ih, w_hh, b_ih, b_hh, w_hr.
+    gates, states, cells : float32 array or None
         What the core keeps for backward. None once backward has used them up.
     last : list of float32 array or None
         The gradients of h_n and c_n.
     saved : list
-        x, w_ih, w_hh, b_ih, b_hh, h_0, c_0 and y.
+        x, w_ih, w_hh, b_ih, b_hh, w_hr, h_0, c_0 and y.
     """
 
-    __slots__ = ("cell", "gates", "last", "masks", "reverse", "rows", "states", "weights")
+    __slots__ = ("cell", "cells", "gates", "last", "masks", "reverse", "rows", "states", "weights")
 
     gates: Float32Array | None
     states: Float32Array | None
+    cells: Float32Array | None
     last: list[Float32Array | None]
 
     def __init__(
@@ -94,22 +96,29 @@ class RecurrentNode(Node):
         self.inputs = tuple(t for t in (x, *weights, h0, c0) if t is not None)
         self.saved = [None if t is None else t._array for t in (x, *weights, h0, c0)] + [None]
         self.last = [None, None]
-        self.gates = self.states = None
+        self.gates = self.states = self.cells = None
         self.changed, self.freed, self.channels_last = None, False, False
 
     def _layer(self) -> _core.RecurrentLayer:
-        w_ih, w_hh = self.saved[1:3]
-        return _core.RecurrentLayer(self.cell, self.rows, w_ih, w_hh, self.reverse, *self.masks)
+        w_ih, w_hh, w_hr = self.saved[1], self.saved[2], self.saved[5]
+        return _core.RecurrentLayer(
+            self.cell, self.rows, w_ih, w_hh, w_hr, self.reverse, *self.masks
+        )
+
+    @property
+    def _units(self) -> int:
+        return len(self.saved[2]) // GATES[self.cell]
 
     def run(self) -> tuple[Float32Array, Float32Array, Float32Array | None]:
         """y, h_n and c_n."""
-        x, _, w_hh, b_ih, b_hh, h0, c0, _ = self.saved
-        layer, units = self._layer(), w_hh.shape[1]
-        y, h = empty((len(x), units)), h0.copy()
+        x, _, w_hh, b_ih, b_hh, w_hr, h0, c0, _ = self.saved
+        layer, units = self._layer(), self._units
+        y, h = empty((len(x), w_hh.shape[1])), h0.copy()
         self.gates = empty((len(x), (4 if GATES[self.cell] > 1 else 1) * units))
         c = self.states = None
         if c0 is not None:
-            c, self.states = c0.copy(), empty(y.shape)
+            c, self.states = c0.copy(), empty((len(x), units))
+        self.cells = None if w_hr is None else empty((len(x), units))
         _core.recurrent(
             layer,
             y,
@@ -117,6 +126,7 @@ class RecurrentNode(Node):
             c,
             self.gates,
             self.states,
+            self.cells,
             empty((layer.workspace(),)),
             x,
             b_ih,
@@ -126,28 +136,30 @@ class RecurrentNode(Node):
 
     def free(self) -> None:
         super().free()
-        self.gates = self.states = None
+        self.gates = self.states = self.cells = None
         self.weights = None  # type: ignore[assignment]
 
     def backward(self, grad: Float32Array) -> Any:
         if self.gates is None:  # an earlier backward left its gradients there
             self.run()
         assert self.gates is not None
-        x, w_ih, w_hh, b_ih, _, h0, c0, y = self.saved
-        layer, units, gates = self._layer(), w_hh.shape[1], self.gates
+        x, w_ih, w_hh, b_ih, _, w_hr, h0, c0, y = self.saved
+        layer, units, gates = self._layer(), self._units, self.gates
         last_h, last_c = self.last
         dh = np.zeros_like(h0) if last_h is None else last_h.copy()
         dc = None
         if c0 is not None:
             dc = np.zeros_like(c0) if last_c is None else last_c.copy()
         copies = GATES[self.cell] if self.masks.per_gate and self.masks.hidden else 1
-        previous = empty((copies, len(x), units))
+        previous = empty((copies, len(x), w_hh.shape[1]))
+        projected = None if w_hr is None else empty((len(x), len(w_hr)))
         _core.recurrent_backward(
             layer,
             gates,
             dh,
             dc,
             previous,
+            projected,
             empty((layer.workspace(),)),
             grad,
             y,
@@ -155,12 +167,16 @@ class RecurrentNode(Node):
             h0,
             c0,
         )
-        self.gates = self.states = None
+        cells = self.cells
+        self.gates = self.states = self.cells = None
         self.last = [None, None]
         found = self._gradients_of_weights(gates, previous, x, units)
         parts = [self._gradient_of_x(gates, w_ih, units), *found]
         if b_ih is not None:
             parts += self._gradients_of_biases(gates, units)
+        if projected is not None:
+            assert cells is not None
+            parts.append(self._gradient_of_projection(projected, cells))
         return (*parts, dh) if dc is None else (*parts, dh, dc)
 
     def _of_input(self, units: int) -> list[tuple[slice, slice, int]]:
@@ -247,6 +263,16 @@ class RecurrentNode(Node):
             gradient_of(w, write)
             for w, write in zip(self.weights[:2], (write_ih, write_hh), strict=True)
         ]
+
+    def _gradient_of_projection(
+        self, projected: Float32Array, cells: Float32Array
+    ) -> Float32Array | None:
+        def write(out: Float32Array, accumulate: bool) -> None:
+            _core.gemm(out, projected, True, cells, False, accumulate=accumulate)
+
+        w_hr = self.weights[4]
+        assert w_hr is not None
+        return gradient_of(w_hr, write)
 
     def _gradients_of_biases(self, gates: Float32Array, units: int) -> list[Float32Array | None]:
         sums = empty((gates.shape[1],))

@@ -67,11 +67,11 @@ def recurrent(
     ----------
     x : Tensor (rows of all steps, inputs)
         Step t has rows[t] rows, those of the longest sequences first.
-    h0, c0 : Tensor (sequences, units)
+    h0, c0 : Tensor (sequences, outs), (sequences, units)
         The first state; c0 None but for an LSTM.
     weights : tuple of Tensor
-        w_ih (gates * units, inputs), w_hh (gates * units, units), b_ih and b_hh (gates * units), or
-        None.
+        w_ih (gates * units, inputs), w_hh (gates * units, outs), b_ih and b_hh (gates * units) or
+        None, and the projection of an LSTM w_hr (outs, units) or None; then outs is units.
     mode : str
         A key of `CELLS`.
     rows : int64 array (steps,)
@@ -81,8 +81,8 @@ def recurrent(
 
     Returns
     -------
-    y : Tensor (rows of all steps, units)
-    h_n, c_n : Tensor (sequences, units)
+    y : Tensor (rows of all steps, outs)
+    h_n, c_n : Tensor (sequences, outs), (sequences, units)
         The state after the last step of each sequence.
     """
     _check_shapes(x, h0, c0, weights, mode, rows)
@@ -111,10 +111,14 @@ def _check_shapes(
     rows: npt.NDArray[np.int64],
 ) -> None:
     """ValueError where the arrays do not fit each other: the core does not look."""
-    inputs, units = x.shape[1], h0.shape[1]
-    height, states = gates_of(mode) * units, (int(rows[0]), units)
-    expected = ((height, inputs), (height, units), (height,), (height,), states, states)
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "h_0", "c_0")
+    inputs, outs, sequences = x.shape[1], h0.shape[1], int(rows[0])
+    units = outs if c0 is None or weights[4] is None else c0.shape[1]
+    height = gates_of(mode) * units
+    expected = (
+        *((height, inputs), (height, outs), (height,), (height,), (outs, units)),
+        *((sequences, outs), (sequences, units)),
+    )
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "h_0", "c_0")
     for t, shape, name in zip((*weights, h0, c0), expected, names, strict=True):
         if t is not None and t.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {t.shape}")

@@ -12,8 +12,9 @@ Arguments = dict[str, Any]
 def _recurrent(arguments: Arguments) -> int:
     """Each layer has at least the weights of a cell with one gate."""
     units = _product(arguments, "hidden_size")
+    outs = _product(arguments, "proj_size") or units
     layers = _product(arguments, "num_layers") if "num_layers" in arguments else 1
-    return _product(arguments, "input_size", "hidden_size") + layers * units * units
+    return _product(arguments, "input_size", "hidden_size") + layers * units * outs
 
 
 def least_numbers(spec: Any) -> int:

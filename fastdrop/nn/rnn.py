@@ -20,16 +20,17 @@ class LSTM(RNNBase):
 
     - i, f, o = sigma(W_i x_t + b_i + W_hi h + b_hi), and so for f and o; h is the last output
     - g = tanh(W_g x_t + b_g + W_hg h + b_hg)
-    - c = f * c + i * g, h = o * tanh(c)
+    - c = f * c + i * g, h = o * tanh(c); with a projection h = W_hr (o * tanh(c))
 
     Input (T, N, input_size), or (T, input_size) for one sequence, or a PackedSequence. Called as
     ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``; without states they are 0. The output is
-    (T, N, directions * H), states are (num_layers * directions, N, H).
+    (T, N, directions * H), states are (num_layers * directions, N, H); with a projection P stands
+    for H in the output and in h.
 
     In training each kind of dropout is computed inside the kernels, with the bits of the mask
     contract; a sequence's masks do not depend on its batch.
 
-    Differences from ``torch.nn.LSTM``: the arguments after `bidirectional`; no ``device`` and
+    Differences from ``torch.nn.LSTM``: the arguments after `proj_size`; no ``device`` and
     ``dtype``; sigmoid and tanh are quotients of polynomials, off by at most 4e-7.
 
     Parameters
@@ -48,6 +49,9 @@ class LSTM(RNNBase):
         Rate of the outputs of all layers but the last one.
     bidirectional : bool
         Whether each layer also reads its input from the end; outputs stand side by side.
+    proj_size : int
+        Size P < H of the projection of h (Sak et al.), which then stands for the units in all masks
+        on h; 0: none.
     input_dropout : float in [0, 1], or Schedule
         Rate of the input of the first layer, one mask a sequence.
     recurrent_dropout : float in [0, 1], or Schedule
@@ -72,11 +76,13 @@ class LSTM(RNNBase):
 
     Attributes
     ----------
-    weight_ih_l0, weight_hh_l0 : Parameter (4H, inputs), (4H, H)
+    weight_ih_l0, weight_hh_l0 : Parameter (4H, inputs), (4H, H or P)
         Of layer 0; the names of the others and of the reverse direction are those of PyTorch.
         Rows are the gates i, f, g, o.
     bias_ih_l0, bias_hh_l0 : Parameter (4H,)
-        All parameters are uniform in ±1 / sqrt(H) at first.
+    weight_hr_l0 : Parameter (P, H)
+        With a projection; not dropped by `weight_drop`. All parameters are uniform in ±1 / sqrt(H)
+        at first.
 
     Raises
     ------
@@ -99,6 +105,8 @@ class LSTM(RNNBase):
       arXiv:1708.02182.
     - Semeniuta, Severyn, Barth, "Recurrent Dropout without Memory Loss", COLING 2016,
       arXiv:1603.05118.
+    - Sak, Senior, Beaufays, "Long Short-Term Memory Recurrent Neural Network Architectures for
+      Large Scale Acoustic Modeling", INTERSPEECH 2014, arXiv:1402.1128.
     - Hochreiter, Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
 
     Examples
@@ -120,6 +128,7 @@ class LSTM(RNNBase):
         batch_first: bool = False,
         dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         input_dropout: float | Schedule = 0.0,
         recurrent_dropout: float | Schedule = 0.0,
@@ -140,6 +149,7 @@ class LSTM(RNNBase):
             batch_first,
             dropout,
             bidirectional,
+            proj_size,
             input_dropout=input_dropout,
             recurrent_dropout=recurrent_dropout,
             output_dropout=output_dropout,

@@ -57,7 +57,7 @@ class RNNBase(Module):
     ----------
     mode : {"RNN_TANH", "RNN_RELU", "GRU", "LSTM"}
         The cell.
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size
         See `LSTM`.
     input_dropout, recurrent_dropout, output_dropout, variational, per_gate, update_dropout
         See `LSTM`.
@@ -95,6 +95,7 @@ class RNNBase(Module):
         batch_first: bool = False,
         dropout: float | Schedule = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
         input_dropout: float | Schedule = 0.0,
         recurrent_dropout: float | Schedule = 0.0,
@@ -114,6 +115,7 @@ class RNNBase(Module):
         self.bias = check.flag(bias, "bias")
         self.batch_first = check.flag(batch_first, "batch_first")
         self.bidirectional = check.flag(bidirectional, "bidirectional")
+        self.proj_size = self._checked_projection(proj_size)
         self.dropout = schedules.rate(dropout, "dropout")
         self.input_dropout = schedules.rate(input_dropout, "input_dropout")
         self.recurrent_dropout = schedules.rate(recurrent_dropout, "recurrent_dropout")
@@ -140,6 +142,23 @@ class RNNBase(Module):
                 self._names.append(self._add_weights(layer, f"_l{layer}{suffix}"))
         self.reset_parameters()
 
+    def _checked_projection(self, proj_size: int) -> int:
+        size = check.integer(proj_size, "proj_size", 0)
+        if size and self.mode != "LSTM":
+            raise ValueError(
+                f"proj_size must be 0 for a {self.mode}: only an LSTM has a projection"
+            )
+        if size >= self.hidden_size:
+            raise ValueError(
+                f"proj_size must be below hidden_size ({self.hidden_size}), got {proj_size}"
+            )
+        return size
+
+    @property
+    def _outs(self) -> int:
+        """The size of h."""
+        return self.proj_size or self.hidden_size
+
     def _zoneout(self, zoneout: Any) -> Any:
         """The argument, after a check."""
         if not isinstance(zoneout, (tuple, list)):
@@ -153,13 +172,15 @@ class RNNBase(Module):
 
     def _add_weights(self, layer: int, suffix: str) -> list[str]:
         rows = gates_of(self.mode) * self.hidden_size
-        inputs = self.input_size if layer == 0 else self.hidden_size * self._directions
+        inputs = self.input_size if layer == 0 else self._outs * self._directions
         shapes: dict[str, tuple[int, ...]] = {
             "weight_ih": (rows, inputs),
-            "weight_hh": (rows, self.hidden_size),
+            "weight_hh": (rows, self._outs),
         }
         if self.bias:
             shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         for name, shape in shapes.items():
             setattr(self, name + suffix, Parameter(np.empty(shape, np.float32)))
         return [name + suffix for name in shapes]
@@ -212,8 +233,8 @@ class RNNBase(Module):
         if random.batched_passes():
             raise CannotCarry("the rows of a PackedSequence are not the samples")
         sequences = int(rows[0])
-        h0 = self._first_state(h0, "h_0", sequences, False)
-        c0 = self._first_state(c0, "c_0", sequences, False)
+        h0 = self._first_state(h0, "h_0", sequences, self._outs, False)
+        c0 = self._first_state(c0, "c_0", sequences, self.hidden_size, False)
         if order is not None:
             h0, c0 = (None if s is None else s[:, order] for s in (h0, c0))
         y, h, c = self._layers(x, rows, h0, c0, order, random.draws(self.training))
@@ -246,8 +267,8 @@ class RNNBase(Module):
         if steps == 0:
             raise ValueError(f"input must have at least one step, got shape {x.shape}")
         rows = np.full(steps, sequences, np.int64)
-        h0 = self._first_state(h0, "h_0", sequences, single)
-        c0 = self._first_state(c0, "c_0", sequences, single)
+        h0 = self._first_state(h0, "h_0", sequences, self._outs, single)
+        c0 = self._first_state(c0, "c_0", sequences, self.hidden_size, single)
         y, h, c = self._layers(flat_steps(x, self.batch_first), rows, h0, c0, None, draws)
         y = unflat_steps(y, steps, self.batch_first)
         if single:
@@ -255,13 +276,15 @@ class RNNBase(Module):
             h, c = F.squeeze(h, 1), None if c is None else F.squeeze(c, 1)
         return y, h, c
 
-    def _first_state(self, state: Any, name: str, sequences: int, single: bool) -> Tensor | None:
-        """The given state (layers * directions, sequences, units); None where it is 0."""
+    def _first_state(
+        self, state: Any, name: str, sequences: int, size: int, single: bool
+    ) -> Tensor | None:
+        """The given state (layers * directions, sequences, size); None where it is 0."""
         if state is None:
             return None
         count = self.num_layers * self._directions
         state = as_tensor(state, name)
-        expected = (count, *(() if single else (sequences,)), self.hidden_size)
+        expected = (count, *(() if single else (sequences,)), size)
         if state.shape != expected:
             raise ValueError(f"{name} must have shape {expected}, got {state.shape}")
         return F.unsqueeze(state, 1) if single else state
@@ -279,18 +302,24 @@ class RNNBase(Module):
         all_h, all_c = [], []
         some, masks = self._has_masks, self._masks
         lstm, parameters = self.mode == "LSTM", self._parameters
-        zeros = wrap(np.zeros((int(rows[0]), self.hidden_size), np.float32))
+        zeros = [
+            wrap(np.zeros((int(rows[0]), size), np.float32))
+            for size in (self._outs, self.hidden_size)
+        ]
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self._directions):
                 number = layer * self._directions + direction
                 weights: Any = [parameters[name] for name in self._names[number]]
-                weights = tuple(weights) if self.bias else (*weights, None, None)
+                if not self.bias:
+                    weights[2:2] = (None, None)
+                if not self.proj_size:
+                    weights.append(None)
                 y, h, c = recurrent(
                     x,
-                    zeros if h0 is None else _layer_of(h0, number),
-                    None if not lstm else zeros if c0 is None else _layer_of(c0, number),
-                    weights,
+                    zeros[0] if h0 is None else _layer_of(h0, number),
+                    None if not lstm else zeros[1] if c0 is None else _layer_of(c0, number),
+                    tuple(weights),
                     self.mode,
                     rows,
                     direction == 1,
@@ -375,6 +404,7 @@ class RNNBase(Module):
         "batch_first": False,
         "dropout": 0.0,
         "bidirectional": False,
+        "proj_size": 0,
         "input_dropout": 0.0,
         "recurrent_dropout": 0.0,
         "output_dropout": 0.0,

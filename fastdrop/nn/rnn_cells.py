@@ -78,7 +78,7 @@ class _Cell(Module):
             x,
             states[0],
             states[1] if len(states) > 1 else None,
-            (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh),
+            (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, None),
             self.mode,
             np.array([x.shape[0]], np.int64),
             False,

@@ -16,6 +16,7 @@ class Masks:
         self.torch, self.layer, self.samples = torch, layer, samples
         self.stream = {"draw": draw, "seed": seed}
         self.site = SITES * number
+        self.outs = layer.proj_size or layer.hidden_size
 
     def _of(self, p, offset, units, sub=0, scaled=True, rows=None):
         if not p:
@@ -35,18 +36,17 @@ class Masks:
 
     def zone(self, which, step):
         p = zone_rate(self.layer, which)
-        return self._of(p, 4 + which, self.layer.hidden_size, step, scaled=False)
+        size = self.outs if which else self.layer.hidden_size
+        return self._of(p, 4 + which, size, step, scaled=False)
 
     def output(self, p, step, each_step):
-        return self._of(p, 2, self.layer.hidden_size, step if each_step else 0)
+        return self._of(p, 2, self.outs, step if each_step else 0)
 
     def weights(self, rows):
         p = self.layer.weight_drop
         if not p:
             return None
-        kept = [
-            self._of(p, 6, self.layer.hidden_size, i, rows=[SHARED_ROW])[0] for i in range(rows)
-        ]
+        kept = [self._of(p, 6, self.outs, i, rows=[SHARED_ROW])[0] for i in range(rows)]
         return self.torch.stack(kept)
 
 
@@ -66,7 +66,7 @@ def zoned(new, old, kept, p, training):
 
 def cell_step(torch, layer, x, h, c, weights, masks, step, training):
     """h and c after a step of some samples."""
-    w_ih, w_hh, b_ih, b_hh = weights
+    w_ih, w_hh, b_ih, b_hh, w_hr = weights
     count = w_hh.shape[0] // layer.hidden_size
     in_masks, h_masks = masks["input"], masks["hidden"]
     a = [
@@ -83,6 +83,8 @@ def cell_step(torch, layer, x, h, c, weights, masks, step, training):
         i, f, o = (torch.sigmoid(a[k] + r[k]) for k in (0, 1, 3))
         made = f * c + i * times(torch.tanh(a[2] + r[2]), update)
         new_h = o * torch.tanh(made)
+        if w_hr is not None:
+            new_h = new_h @ w_hr.T
         new_c = zoned(made, c, zone_c, zone_rate(layer, 0), training)
     elif layer.mode == "GRU":
         reset, z = (torch.sigmoid(a[k] + r[k]) for k in (0, 1))
@@ -112,6 +114,7 @@ def run(torch, layer, parameters, x, lengths, h0, c0, samples=None, draw=0, trai
             ]
             rows = w[1].shape[0]
             w[2], w[3] = (b.expand(rows) for b in w[2:])
+            w.append(parameters.get("weight_hr" + suffix))
             count, index = rows // layer.hidden_size, number * directions + direction
             results, last_h, last_c = [], [], []
             for b, sequence in enumerate(x):
@@ -131,7 +134,7 @@ def run(torch, layer, parameters, x, lengths, h0, c0, samples=None, draw=0, trai
                     "input": m.gates(layer.input_dropout, 0, sequence.shape[1], count)
                     if training and number == 0
                     else none,
-                    "hidden": m.gates(layer.recurrent_dropout, 1, layer.hidden_size, count)
+                    "hidden": m.gates(layer.recurrent_dropout, 1, m.outs, count)
                     if training
                     else none,
                 }
