@@ -27,6 +27,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import add_arguments
+from fastdrop.nn.module import may_draw
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot_uncertain is not None and not isinstance(task, TrainingTask):
         task.draw_uncertain(kept, options.plot_uncertain)
         print(f"most uncertain test images: {options.plot_uncertain}")
-    with_dropout = any(module.n_sites for module in kept.modules())
+    with_dropout = may_draw(kept)
     _print_next_steps(out, demo, with_dropout, images)
     return 0
 

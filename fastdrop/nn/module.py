@@ -39,6 +39,15 @@ def _structure_changed() -> None:
     random.modes.structure_changed()
 
 
+def may_draw(model: Module) -> bool:
+    """Whether some layer of a model may draw masks or noise.
+
+    True for a layer with rate 0, whose rate may change; a recurrent layer has masks only where it
+    was given a rate.
+    """
+    return any(m.n_sites and getattr(m, "has_masks", True) for m in model.modules())
+
+
 def checked_module(value: Any, name: str) -> Module:
     """The value, if it is a Module; else TypeError that names the argument."""
     if not isinstance(value, Module):

@@ -257,7 +257,7 @@ class RNNBase(Module):
                 f"{self.input_size}, got {given}"
             )
         draws = random.draws(self.training)
-        if draws and random.batched_passes() and type(x) is not PassTensor and self._has_masks:
+        if draws and random.batched_passes() and type(x) is not PassTensor and self.has_masks:
             if not self.batch_first:
                 raise CannotCarry("the samples of a recurrent layer are axis 1 (batch_first=False)")
             x = with_passes(x)
@@ -300,7 +300,7 @@ class RNNBase(Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """All layers, of rows of steps. order: the sample of each sequence."""
         all_h, all_c = [], []
-        some, masks = self._has_masks, self._masks
+        some, masks = self.has_masks, self._masks
         lstm, parameters = self.mode == "LSTM", self._parameters
         zeros = [
             wrap(np.zeros((int(rows[0]), size), np.float32))
@@ -336,7 +336,8 @@ class RNNBase(Module):
     # ---- masks ----
 
     @property
-    def _has_masks(self) -> bool:
+    def has_masks(self) -> bool:
+        """Whether some rate is not 0."""
         return any(
             rate != 0.0
             for rate in (

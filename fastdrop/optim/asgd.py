@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,8 @@ class ASGD(Optimizer):
     r"""Stochastic gradient descent whose parameters are also averaged over the steps.
 
     With the gradient g, ``weight_decay`` :math:`\omega`, ``lambd`` :math:`\lambda`, ``alpha``
-    :math:`\alpha`, ``t0`` :math:`t_0` and step t from 1 on:
+    :math:`\alpha`, ``t0`` :math:`t_0` and step t from 1 on, in which lr is the learning rate of the
+    step before, as in PyTorch:
 
     .. math::
         \eta_t &= \mathrm{lr} / (1 + \lambda\, \mathrm{lr}\, (t - 1))^\alpha, \qquad
@@ -35,8 +38,8 @@ class ASGD(Optimizer):
 
     The average `ax` is in the state of each parameter; `averaged_parameters` evaluates with it.
 
-    Differences from ``torch.optim.ASGD``: the state holds no eta and mu, which follow from the
-    step; no ``foreach``, ``maximize``, ``differentiable`` and ``capturable``.
+    Differences from ``torch.optim.ASGD``: no ``foreach``, ``maximize``, ``differentiable`` and
+    ``capturable``.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ class ASGD(Optimizer):
     [0.5759999752044678, 1.1519999504089355]
     """
 
-    state_keys = ("step", "ax")
+    state_keys = ("step", "ax", "eta", "mu")
 
     def __init__(
         self,
@@ -122,22 +125,23 @@ class ASGD(Optimizer):
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
         if not state:
-            state["step"], state["ax"] = 0, np.zeros_like(p)
-        before, lr = state["step"], group["lr"]
-        state["step"] = before + 1
-        eta = lr / (1.0 + group["lambd"] * lr * before) ** group["alpha"]
+            state.update(step=0, ax=np.zeros_like(p), eta=group["lr"], mu=1.0)
+        state["step"] += 1
         decay = group["weight_decay"] + group["lambd"]
-        _core.sgd(p, g, None, eta, 0.0, 0.0, decay, False, False)
+        _core.sgd(p, g, None, state["eta"], 0.0, 0.0, decay, False, False)
 
     def _after_update(self, p: Float32Array, state: dict[str, Any], group: dict[str, Any]) -> None:
-        ax, share = state["ax"], 1.0 / max(1.0, state["step"] - 1 - group["t0"])
-        if share == 1.0:
+        ax, lr = state["ax"], group["lr"]
+        if state["mu"] == 1.0:
             ax[...] = p
-            return
-        difference = empty(p.shape)
-        np.subtract(p, ax, out=difference)
-        difference *= np.float32(share)
-        ax += difference
+        else:
+            difference = empty(p.shape)
+            np.subtract(p, ax, out=difference)
+            difference *= np.float32(state["mu"])
+            ax += difference
+        # of the next step
+        state["eta"] = lr / (1.0 + group["lambd"] * lr * state["step"]) ** group["alpha"]
+        state["mu"] = 1.0 / max(1.0, state["step"] - group["t0"])
 
     @contextmanager
     def averaged_parameters(self) -> Iterator[None]:
@@ -249,11 +253,14 @@ class NTASGD(ASGD):
         Parameters
         ----------
         loss : float
+            NaN and infinity count as the largest loss.
 
         Returns
         -------
         bool
         """
+        if isinstance(loss, (float, np.floating)) and (math.isnan(loss) or loss == math.inf):
+            loss = sys.float_info.max
         loss = check.real(loss, "loss")
         for group in self.param_groups:
             before, patience = group["losses"], group["nonmono"]

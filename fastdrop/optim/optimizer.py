@@ -26,6 +26,7 @@ _WITHOUT_EFFECT = frozenset(
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
 
 _SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
+_NUMBERS = ("eta", "mu")  # entries that are one number
 
 
 class Optimizer:
@@ -208,7 +209,9 @@ class Optimizer:
         Arrays in another order (a transposed one) are replaced by copies in C order.
         """
         for key, value in state.items():
-            if key in self._array_keys:
+            if key in _NUMBERS:
+                check.real(value, f"the state's {key}", low=0.0)
+            elif key in self._array_keys:
                 if value is None and key in self.optional_keys:
                     continue
                 if isinstance(value, np.ndarray) and _is_in_other_order(value):
@@ -353,6 +356,9 @@ class Optimizer:
             if key == "step":
                 copied[key] = _checked_step(value, name)
                 continue
+            if key in _NUMBERS:
+                copied[key] = _checked_number(value, name)
+                continue
             copied[key] = np.array(check.floats(value, name))
             if copied[key].shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
@@ -386,6 +392,11 @@ def _checked_step(value: Any, name: str) -> int:
         number = value.item()
         value = int(number) if number.is_integer() else number
     return check.integer(value, name, 0, 2**62)
+
+
+def _checked_number(value: Any, name: str) -> float:
+    """A number that PyTorch stores as a 0-d tensor."""
+    return check.real(value.item() if getattr(value, "ndim", None) == 0 else value, name, low=0.0)
 
 
 def _is_in_other_order(array: npt.NDArray[Any]) -> bool:

@@ -21,6 +21,7 @@ from fastdrop import models, optim, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import enable_grad
 from fastdrop.data import Dataset, Standardizer
+from fastdrop.nn.module import may_draw
 from fastdrop.predictor.predict import predict
 from fastdrop.train.callbacks import EarlyStopping
 from fastdrop.train.fit import fit
@@ -395,7 +396,7 @@ class BaseDropoutEstimator(BaseEstimator):
     def _passes(self, X: Any, output: str, options: dict[str, Any]) -> MCPrediction:
         """Monte Carlo passes; `options` are those of `fastdrop.mc_predict`."""
         X = self._checked(X)
-        if not any(module.n_sites for module in self.model_.modules()):
+        if not may_draw(self.model_):
             raise ValueError(
                 "dropout must be above 0 in some layer for the passes to differ, "
                 f"got dropout={self.dropout!r} with hidden_layer_sizes={self.hidden_layer_sizes!r}"

@@ -16,7 +16,7 @@ from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.nn.evaluating import evaluating
-from fastdrop.nn.module import checked_module
+from fastdrop.nn.module import checked_module, may_draw
 from fastdrop.uncertainty.moments import PassMoments, choose_output
 from fastdrop.uncertainty.prediction import MCPrediction
 
@@ -223,7 +223,7 @@ def mc_predict(
             meter,
         )
         pieces = plan.run(output)
-    if len(array) and not (runner.drew or any(m.n_sites for m in model.modules())):
+    if len(array) and not (runner.drew or may_draw(model)):
         raise ValueError(
             "model must have a stochastic layer (Dropout, ...), or call a function that drops "
             "(F.dropout, ...): no mask was drawn, so all passes are equal"

@@ -250,6 +250,19 @@ def test_monte_carlo_passes_are_rows_of_one_computation():
     assert (one.passes[0] == mc.passes[2]).all()
 
 
+def test_a_recurrent_layer_without_rates_has_no_passes():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = nn.LSTM(3, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.recurrent(x)[0][:, -1]
+
+    with pytest.raises(ValueError, match="must have a stochastic layer"):
+        fd.mc_predict(Last(), numbers(4, 6, 3), 3)
+
+
 def test_passes_with_dropped_weights_are_computed_one_by_one():
     fd.manual_seed(0)
     model = LastStep(nn.GRU(2, 8, batch_first=True, weight_drop=0.5))

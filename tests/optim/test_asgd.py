@@ -29,7 +29,11 @@ def test_against_torch(arguments):
     q = torch.nn.Parameter(torch.tensor(p.numpy().copy()))
     ours, theirs = optim.ASGD([p], **arguments), torch.optim.ASGD([q], **arguments)
     rng = np.random.default_rng(0)
-    for _ in range(9):
+    for step in range(9):
+        if step == 6:  # counts from the step after the next one on
+            ours.param_groups[0]["lr"] = theirs.param_groups[0]["lr"] = 0.002
+        if step == 8:
+            ours.load_state_dict(theirs.state_dict())
         g = rng.standard_normal(p.shape).astype(np.float32)
         p.grad, q.grad = fd.Tensor(g), torch.tensor(g)
         ours.step()
@@ -144,6 +148,16 @@ def test_the_criterion_of_the_paper(nonmono):
         before.append(loss)
         assert optimizer.validated(loss) == begun
     assert begun
+
+
+def test_a_loss_that_is_not_finite_is_the_largest():
+    optimizer = optim.NTASGD([parameter()], 0.1, nonmono=1)
+    assert [optimizer.validated(loss) for loss in (2.0, np.inf, 1.0, np.nan)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_errors():

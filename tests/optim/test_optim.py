@@ -179,6 +179,17 @@ def test_clipping():
         nn.utils.clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
 
 
+def test_clipping_of_a_gradient_in_channels_last_format():
+    x = fd.Tensor(np.ones((2, 4, 4, 3)).transpose(0, 3, 1, 2), requires_grad=True)
+    nn.Conv2d(3, 2, 3)(x).sum().backward()
+    assert x.grad.data.strides[1] == 4  # channels stand side by side
+    expected = x.grad.numpy() / (np.sqrt((x.grad.numpy() ** 2).sum()) + 1e-6)
+    nn.utils.clip_grad_norm_(x, 1.0)
+    assert np.abs(x.grad.numpy() - expected).max() < 1e-6
+    nn.utils.clip_grad_value_(x, 0.01)
+    assert np.abs(x.grad.numpy() - expected.clip(-0.01, 0.01)).max() < 1e-6
+
+
 SCHEDULES = {
     "StepLR": ({"step_size": 4, "gamma": 0.5}, lambda t: 0.5 ** (t // 4)),
     "MultiStepLR": ({"milestones": [3, 7], "gamma": 0.1}, lambda t: 0.1 ** ((t >= 3) + (t >= 7))),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.memory_format import flat
 from fastdrop.autograd.gradients import clip_factor, global_norm, max_norm_rows_, scale_
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.module import Module
@@ -82,7 +83,9 @@ def clip_grad_norm_(
     """
     max_norm = check.real(max_norm, "max_norm", low=0.0)
     grads = [
-        p.grad._to_write("clip_grad_norm_()") for p in _tensors(parameters) if p.grad is not None
+        flat(p.grad._to_write("clip_grad_norm_()"))
+        for p in _tensors(parameters)
+        if p.grad is not None
     ]
     for g in grads:
         check.readable(g, "grad")
@@ -121,7 +124,7 @@ def clip_grad_value_(parameters: Tensor | Module | Iterable[Tensor], clip_value:
     clip_value = check.real(clip_value, "clip_value", low=0.0)
     grads = [p.grad for p in _tensors(parameters) if p.grad is not None]
     for grad in grads:
-        check.writable(grad._array, "grad")
+        check.writable(flat(grad._array), "grad")
     for grad in grads:
         g = grad._to_write("clip_grad_value_()")
         g.clip(-clip_value, clip_value, out=g)
