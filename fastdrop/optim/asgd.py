@@ -259,7 +259,8 @@ class NTASGD(ASGD):
         -------
         bool
         """
-        if isinstance(loss, (float, np.floating)) and (math.isnan(loss) or loss == math.inf):
+        value: Any = loss
+        if isinstance(value, (float, np.floating)) and (math.isnan(value) or value == math.inf):
             loss = sys.float_info.max
         loss = check.real(loss, "loss")
         for group in self.param_groups:
