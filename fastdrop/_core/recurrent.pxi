@@ -27,7 +27,8 @@ cdef class RecurrentLayer:
     cdef object kept
 
     def __init__(self, int cell, cnp.ndarray rows, cnp.ndarray w_ih, cnp.ndarray w_hh,
-                 cnp.ndarray w_hr=None, bint reverse=False, tuple input=None, tuple hidden=None, tuple update=None,
+                 cnp.ndarray w_hr=None, bint reverse=False, tuple input=None,
+                 tuple hidden=None, tuple update=None,
                  tuple zone_c=None, tuple zone_h=None, tuple weights=None, bint per_gate=False,
                  bint update_per_step=True, float fresh_c=1.0, float fresh_h=1.0):
         self.kept = (rows, w_ih, w_hh, w_hr, input, hidden, update, zone_c, zone_h, weights)

@@ -51,6 +51,16 @@ class _Head(NamedTuple):
             _core.log_sum_exp(largest, log_sum, z)
             yield part, z, largest, log_sum
 
+    def values(self, found: _Gradients | None, factor: Any) -> Float32Array:
+        """The losses of all rows; `found` takes the gradients of their sum times `factor`."""
+        values = np.empty(len(self.x), np.float32)
+        for part, z, largest, log_sum in self.scores():
+            values[part] = self.losses(part, z, largest + log_sum)
+            if found is not None:
+                self.to_gradients(part, z, largest, log_sum, factor)
+                found.add(part, z)
+        return values
+
     def losses(self, part: slice, z: Float32Array, log_sums: Float32Array) -> Float32Array:
         """The losses of a chunk; log_sums: the logarithm of the sum of exp(z)."""
         chosen = z[np.arange(len(z)), self.t[part]]
@@ -175,43 +185,84 @@ def linear_cross_entropy(
     check.linear_shapes(
         x.shape, w.shape, None if b is None else b.shape, ("input", "linear_weight", "linear_bias")
     )
-    positions = x.shape[:-1]
-    t, sample, _ = labels_of(target, positions, w.shape[0], None, ignored)
-    rows = x._array.reshape(-1, x.shape[-1])
-    head = _Head(rows, w._array, None if b is None else b._array, t, sample, smoothing)
+    t, sample, _ = labels_of(target, x.shape[:-1], w.shape[0], None, ignored)
     inputs = (x, w) if b is None else (x, w, b)
+    head = _head_of(inputs, t, sample, smoothing)
+    if reduction == "none":
+        return _of_rows(head.values(None, None), inputs, head)
     total = sample.sum()
-    values = np.empty(len(rows), np.float32)
-    at_once = reduction != "none" and wants_grad(*inputs)
-    found = _Gradients(head, tuple(p.requires_grad for p in inputs)) if at_once else None
     with np.errstate(all="ignore"):
         factor = np.float32(1.0) if reduction == "sum" else np.float32(1.0) / total
-    for part, z, largest, log_sum in head.scores():
-        values[part] = head.losses(part, z, largest + log_sum)
-        if found is not None:
-            head.to_gradients(part, z, largest, log_sum, factor)
-            found.add(part, z)
-    values = values.reshape(positions)
-    if found is not None:
-        return _with_gradients(values, inputs, found, factor, reduction, total)
+    found = _gradients_for(inputs, head)
+    values = head.values(found, factor)
+    return _with_gradients(values, inputs, found, factor, reduction, total)
+
+
+@quiet
+def linear_cross_entropies(
+    input: Tensor, linear_weight: Tensor, target: IntArray, linear_bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The loss of each row and the sum of all, from one computation of the scores.
+
+    The gradients of the sum are made at once, those of the losses need the scores again.
+
+    Parameters
+    ----------
+    input : Tensor (N, in_features)
+    linear_weight : Tensor (classes, in_features)
+    target : array of int (N,)
+        Class numbers in [0, classes).
+    linear_bias : Tensor (classes,), optional
+
+    Returns
+    -------
+    losses : Tensor (N,)
+    total : Tensor
+        0-d.
+    """
+    inputs = (input, linear_weight, *(() if linear_bias is None else (linear_bias,)))
+    head = _head_of(inputs, target, np.ones(len(target), np.float32), 0.0)
+    found, one = _gradients_for(inputs, head), np.float32(1.0)
+    values = head.values(found, one)
+    total = _with_gradients(values, inputs, found, one, "sum", None)
+    return _of_rows(values, inputs, head), total
+
+
+def _head_of(
+    inputs: tuple[Tensor, ...], t: IntArray, sample: Float32Array, smoothing: float
+) -> _Head:
+    x, w = inputs[0]._array, inputs[1]._array
+    b = inputs[2]._array if len(inputs) > 2 else None
+    return _Head(x.reshape(-1, x.shape[-1]), w, b, t, sample, smoothing)
+
+
+def _gradients_for(inputs: tuple[Tensor, ...], head: _Head) -> _Gradients | None:
+    if not wants_grad(*inputs):
+        return None
+    return _Gradients(head, tuple(p.requires_grad for p in inputs))
+
+
+def _of_rows(values: Float32Array, inputs: tuple[Tensor, ...], head: _Head) -> Tensor:
+    """The losses of all rows, in the shape of the positions; backward computes the scores again."""
+    shape = inputs[0].shape
 
     def gradients(f: Float32Array, *saved: Float32Array) -> Any:
-        again = head._replace(x=saved[0].reshape(rows.shape), w=saved[1], b=(*saved, None)[2])
+        again = head._replace(x=saved[0].reshape(head.x.shape), w=saved[1], b=(*saved, None)[2])
         parts = _Gradients(again, tuple(p.requires_grad for p in inputs))
         of_rows = f.reshape(-1)
         for part, z, largest, log_sum in again.scores():
             again.to_gradients(part, z, largest, log_sum, of_rows[part])
             parts.add(part, z)
-        return tuple(parts.times(np.float32(1.0), x.shape))
+        return tuple(parts.times(np.float32(1.0), shape))
 
     arrays = tuple(p._array for p in inputs)
-    return reduced(values, inputs, gradients, reduction, total, saved=arrays)
+    return reduced(values.reshape(shape[:-1]), inputs, gradients, "none", saved=arrays)
 
 
 def _with_gradients(
     values: Float32Array,
     inputs: tuple[Tensor, ...],
-    found: _Gradients,
+    found: _Gradients | None,
     factor: np.float32,
     reduction: str,
     total: Any,
@@ -219,6 +270,7 @@ def _with_gradients(
     """The reduced loss; `found` holds the gradients for a factor of the losses."""
 
     def gradients(f: Float32Array) -> Any:
+        assert found is not None
         return tuple(found.times(f / factor, inputs[0].shape))
 
     return reduced(values, inputs, gradients, reduction, total)

@@ -17,6 +17,7 @@ from fastdrop.nn.activation import (
     Softmax,
     Tanh,
 )
+from fastdrop.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from fastdrop.nn.channel_norm import (
     GroupNorm,
     InstanceNorm1d,
@@ -108,6 +109,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
