@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.graph import Node
-from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recurrent_gradients import GATES, GateProducts, gradients_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
     from fastdrop._utils.typing import Float32Array
-    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.autograd.recurrent_gradients import RecurrentMasks
     from fastdrop.autograd.tensor import Tensor
 
     Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
-
-GATES = {_core.CELL_TANH: 1, _core.CELL_RELU: 1, _core.CELL_GRU: 3, _core.CELL_LSTM: 4}
-
-
-def with_sub(drop: Drop, sub: int) -> Drop:
-    """A mask with another second coordinate."""
-    stream, q, scale = drop
-    assert stream is not None
-    return stream.with_sub(sub), q, scale
-
-
-class RecurrentMasks(NamedTuple):
-    """The masks of one direction of a layer, as `_core.RecurrentLayer` takes them.
-
-    The rows of `input` are those of x (`rows_of_steps`), the rows of the others the sequences.
-    """
-
-    input: Drop | None = None
-    hidden: Drop | None = None
-    update: Drop | None = None
-    zone_c: Drop | None = None
-    zone_h: Drop | None = None
-    weights: Drop | None = None
-    per_gate: bool = False
-    update_per_step: bool = True
-    fresh_c: float = 1.0
-    fresh_h: float = 1.0
 
 
 class RecurrentNode(Node):
@@ -170,116 +141,23 @@ class RecurrentNode(Node):
         cells = self.cells
         self.gates = self.states = self.cells = None
         self.last = [None, None]
-        found = self._gradients_of_weights(gates, previous, x, units)
-        parts = [self._gradient_of_x(gates, w_ih, units), *found]
-        if b_ih is not None:
-            parts += self._gradients_of_biases(gates, units)
+        dx = empty(x.shape) if self.inputs[0].requires_grad else None
+        sums = None if b_ih is None else empty((gates.shape[1],))
+        products = GateProducts(self.cell, self.masks, units, gates, previous, x, w_ih)
+        found = gradients_of(
+            self.weights[:2], lambda outs, added: products.write(dx, outs, sums, added)
+        )
+        parts = [dx, *found]
+        if sums is not None:
+            parts += products.biases(sums)
         if projected is not None:
-            assert cells is not None
-            parts.append(self._gradient_of_projection(projected, cells))
-        return (*parts, dh) if dc is None else (*parts, dh, dc)
-
-    def _of_input(self, units: int) -> list[tuple[slice, slice, int]]:
-        """(rows of w_ih, columns of the gates, gate) of each product with w_ih."""
-        first = units if self.cell == _core.CELL_GRU else 0
-        count = GATES[self.cell]
-        if not (self.masks.per_gate and self.masks.input):
-            return [(slice(0, count * units), slice(first, first + count * units), 0)]
-        return [
-            (
-                slice(g * units, (g + 1) * units),
-                slice(first + g * units, first + (g + 1) * units),
-                g,
+            parts += gradients_of(
+                self.weights[4:],
+                lambda outs, added: _core.gemm(
+                    outs[0], projected, True, cells, False, accumulate=added[0]
+                ),
             )
-            for g in range(count)
-        ]
-
-    def _of_hidden(self, units: int) -> list[tuple[slice, slice, int]]:
-        """(rows of w_hh, columns of the gates, index of `previous`) of each product with w_hh."""
-        count, gru = GATES[self.cell], self.cell == _core.CELL_GRU
-        if self.masks.per_gate and self.masks.hidden:
-            at = [(g + 1) % 3 if gru else g for g in range(count)]
-            return [
-                (slice(g * units, (g + 1) * units), slice(a * units, (a + 1) * units), g)
-                for g, a in enumerate(at)
-            ]
-        if gru:  # what the gate n reads of h has a gradient of its own
-            return [
-                (slice(0, 2 * units), slice(units, 3 * units), 0),
-                (slice(2 * units, 3 * units), slice(0, units), 0),
-            ]
-        return [(slice(0, count * units), slice(0, count * units), 0)]
-
-    def _drop_of_input(self, gate: int) -> Drop | None:
-        drop = self.masks.input
-        return drop if drop is None or gate == 0 else with_sub(drop, gate)
-
-    def _gradient_of_x(
-        self, gates: Float32Array, w_ih: Float32Array, units: int
-    ) -> Float32Array | None:
-        if not self.inputs[0].requires_grad:
-            return None
-        dx = empty((len(gates), w_ih.shape[1]))
-        for rows, columns, gate in self._of_input(units):
-            part = dx if gate == 0 else empty(dx.shape)
-            drop = self._drop_of_input(gate)
-            _core.gemm(part, gates[:, columns], False, w_ih[rows], False, drop=drop)
-            if gate:
-                np.add(dx, part, out=dx)
-        return dx
-
-    def _gradients_of_weights(
-        self, gates: Float32Array, previous: Float32Array, x: Float32Array, units: int
-    ) -> list[Float32Array | None]:
-        def write_ih(out: Float32Array, accumulate: bool) -> None:
-            for rows, columns, gate in self._of_input(units):
-                _core.gemm(
-                    out[rows],
-                    gates[:, columns],
-                    True,
-                    x,
-                    False,
-                    b_drop=self._drop_of_input(gate),
-                    accumulate=accumulate,
-                )
-
-        def write_hh(out: Float32Array, accumulate: bool) -> None:
-            drop = self.masks.weights
-            to = empty(out.shape) if accumulate and drop else out
-            for rows, columns, i in self._of_hidden(units):
-                _core.gemm(
-                    to[rows],
-                    gates[:, columns],
-                    True,
-                    previous[i],
-                    False,
-                    drop=drop and with_sub(drop, rows.start),
-                    accumulate=accumulate and not drop,
-                )
-            if to is not out:
-                np.add(out, to, out=out)
-
-        return [
-            gradient_of(w, write)
-            for w, write in zip(self.weights[:2], (write_ih, write_hh), strict=True)
-        ]
-
-    def _gradient_of_projection(
-        self, projected: Float32Array, cells: Float32Array
-    ) -> Float32Array | None:
-        def write(out: Float32Array, accumulate: bool) -> None:
-            _core.gemm(out, projected, True, cells, False, accumulate=accumulate)
-
-        w_hr = self.weights[4]
-        assert w_hr is not None
-        return gradient_of(w_hr, write)
-
-    def _gradients_of_biases(self, gates: Float32Array, units: int) -> list[Float32Array | None]:
-        sums = empty((gates.shape[1],))
-        _core.col_sum(sums, gates)
-        if self.cell != _core.CELL_GRU:
-            return [sums, sums]
-        return [sums[units:], np.concatenate([sums[units : 3 * units], sums[:units]])]
+        return (*parts, dh) if dc is None else (*parts, dh, dc)
 
 
 class StateNode(Node):
@@ -310,22 +188,3 @@ class StateNode(Node):
     def free(self) -> None:
         super().free()
         self.owner = None  # type: ignore[assignment]
-
-
-def gradient_of(w: Tensor, write: Callable[[Float32Array, bool], None]) -> Float32Array | None:
-    """The gradient for a weight; None where it was written into the parameter's own memory.
-
-    Parameters
-    ----------
-    w : Tensor
-    write : callable
-        write(out, accumulate): writes the gradient to out, or adds it where accumulate is True.
-    """
-    if not w.requires_grad:
-        return None
-    if isinstance(w, Parameter) and w._node is None:
-        w.gradient_into(write)
-        return None
-    dw = empty(w.shape)
-    write(dw, False)
-    return dw

@@ -13,13 +13,8 @@ from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import result_kind
-from fastdrop.autograd.recurrent_node import (
-    GATES,
-    RecurrentMasks,
-    RecurrentNode,
-    StateNode,
-    with_sub,
-)
+from fastdrop.autograd.recurrent_gradients import GATES, RecurrentMasks, with_sub
+from fastdrop.autograd.recurrent_node import RecurrentNode, StateNode
 from fastdrop.autograd.tensor import wrap
 from fastdrop.random.forward_pass import CannotCarry
 

@@ -14,7 +14,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries, with_passes
-from fastdrop.autograd.recurrent_node import RecurrentMasks
+from fastdrop.autograd.recurrent_gradients import RecurrentMasks
 from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.functional.recurrent import (
     CELLS,

@@ -11,7 +11,7 @@ from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries, with_passes
-from fastdrop.autograd.recurrent_node import RecurrentMasks
+from fastdrop.autograd.recurrent_gradients import RecurrentMasks
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.recurrent import gates_of, recurrent
 from fastdrop.nn import init

@@ -207,6 +207,45 @@ def test_bits_do_not_depend_on_threads_and_batch(kind, sizes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_many_rows_are_those_of_their_parts(kind):
+    """Products go through the rows in pieces: 900 rows here, 180 in each part."""
+    fd.manual_seed(0)
+    masks = allowed(kind, MASKS[-1])
+    layer = made(nn, kind, 5, 9, num_layers=2, **masks)
+    x = numbers(30, 30, 5)
+
+    def gradients(parts):
+        layer.zero_grad()
+        found = []
+        for part in parts:
+            layer.draw = 0
+            a = fd.Tensor(x[:, part], requires_grad=True)
+            with fd.mask_state(rows=np.arange(30, dtype=np.uint32)[part]):
+                y, _ = layer(a)
+            (y * y).sum().backward()
+            found.append(a.grad.numpy())
+        return np.concatenate(found, 1), [p.grad.numpy().copy() for p in layer.parameters()]
+
+    dx, whole = gradients([slice(None)])
+    its_dx, parts = gradients([slice(i, i + 6) for i in range(0, 30, 6)])
+    assert (dx == its_dx).all()
+    for one, two in zip(whole, parts, strict=True):
+        assert np.abs(one - two).max() < 1e-5 * np.abs(one).max()
+
+
+def test_a_weight_that_is_used_twice():
+    layer = nn.LSTM(6, 6)
+    layer.weight_hh_l0 = layer.weight_ih_l0
+    other = nn.LSTM(6, 6)
+    other.load_state_dict(layer.state_dict() | {"weight_hh_l0": layer.weight_ih_l0.numpy()})
+    x = numbers(4, 3, 6)
+    for model in (layer, other):
+        (model(x)[0] ** 2).sum().backward()
+    both = other.weight_ih_l0.grad.numpy() + other.weight_hh_l0.grad.numpy()
+    assert np.abs(layer.weight_ih_l0.grad.numpy() - both).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_evaluation_is_the_plain_layer(kind):
     fd.manual_seed(0)
     masks = allowed(kind, MASKS[-1]) | {"zoneout": 0.0}
