@@ -45,8 +45,9 @@ typedef struct {
     fd_recurrent_masks masks;
 } fd_recurrent_layer;
 
-/* All steps. `gates` holds four rows of `units` for an LSTM and a GRU, and one for the others, for
-   each row of x: what the backward pass needs. */
+/* All steps. `gates`, `states` and `cells` are what the backward pass needs; NULL where there is
+   none. `gates` holds four rows of `units` for an LSTM and a GRU, and one for the others, for each
+   row of x. */
 typedef struct {
     float *y;              /* rows of x x outs */
     float *h, *c;          /* rows[0] x outs, units: in the first state, out the last; c: LSTM */
@@ -58,6 +59,8 @@ typedef struct {
     fd_recurrent_layer layer;
 } fd_recurrent_args;
 int fd_recurrent(const fd_recurrent_args *args);
+/* Floats of its workspace; keep: whether `gates` is not NULL. */
+ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer, int keep);
 
 /* The gradients of the gates' sums, in the order of the weights' rows, and of the first state. */
 typedef struct {
@@ -70,14 +73,13 @@ typedef struct {
                          and per_gate one such array for each gate */
     float *projected; /* out: the gradients of what w_hr gives, rows of x x outs; with a
                          projection */
-    float *workspace; /* fd_recurrent_workspace floats */
+    float *workspace; /* fd_recurrent_backward_workspace floats */
     const float *dy, *y, *states;
     const float *h0, *c0; /* the first state */
     fd_recurrent_layer layer;
 } fd_recurrent_backward_args;
 int fd_recurrent_backward(const fd_recurrent_backward_args *args);
 
-/* Floats of the workspace of both calls. */
-ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer);
+ptrdiff_t fd_recurrent_backward_workspace(const fd_recurrent_layer *layer);
 
 #endif

@@ -68,11 +68,6 @@ ptrdiff_t fd_recurrence_start(fd_recurrence *r, const fd_recurrent_layer *layer,
     return used;
 }
 
-ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer) {
-    fd_recurrence r;
-    return fd_max(fd_recurrence_start(&r, layer, NULL, 0), fd_recurrence_start(&r, layer, NULL, 1));
-}
-
 size_t fd_recurrence_carve(fd_recurrence_room *to, char *from, const fd_recurrence *r) {
     const fd_recurrent_masks *m = &r->layer->masks;
     const ptrdiff_t width = r->k->tile_n, bits = r->batch * r->words + FD_BITS_PAD,

@@ -244,6 +244,11 @@ static void states_task(const fd_region *region, int thread, void *context) {
     }
 }
 
+ptrdiff_t fd_recurrent_backward_workspace(const fd_recurrent_layer *layer) {
+    fd_recurrence r;
+    return fd_recurrence_start(&r, layer, NULL, 1);
+}
+
 int fd_recurrent_backward(const fd_recurrent_backward_args *args) {
     backward_work w = {.a = args};
     const fd_recurrent_layer *l = &args->layer;

@@ -8,8 +8,12 @@
 typedef struct {
     fd_recurrence r;
     const fd_recurrent_args *a;
-    ptrdiff_t begin, end; /* steps of the chunk, in the order of their computation */
+    ptrdiff_t chunk;      /* steps of a chunk */
+    ptrdiff_t begin, end; /* those of a chunk, in the order of their computation */
     ptrdiff_t number;     /* by units: of the step */
+    ptrdiff_t kept;       /* the row that `gates` and `cells` begin with: 0, or that of the chunk */
+    float *gates, *cells; /* args', or in the workspace those of a chunk */
+    float *w_ih;          /* its panels, or NULL */
 } forward_work;
 
 static ptrdiff_t step_of(const fd_recurrent_layer *l, ptrdiff_t number) {
@@ -57,7 +61,7 @@ static void cells_of_step(const forward_work *w, const fd_recurrence_room *room,
     for (; block < last; block++) {
         const ptrdiff_t first = block * width, n = fd_min(width, units - first);
         const float *panel = r->panels + block * r->gates * r->depth * width;
-        float *gates = w->a->gates + s->at * ld + first;
+        float *gates = w->gates + (s->at - w->kept) * ld + first;
         for (ptrdiff_t pc = 0; pc < r->depth; pc += r->piece) {
             const ptrdiff_t depth = fd_min(r->piece, r->depth - pc);
             for (ptrdiff_t g = 0; g < r->gates; g++, panel += depth * width) {
@@ -71,11 +75,11 @@ static void cells_of_step(const forward_work *w, const fd_recurrence_room *room,
         }
         c.units = n;
         c.gates = gates;
-        if (r->projection) c.h = c.y = w->a->cells + s->at * units + first;
+        if (r->projection) c.h = c.y = w->cells + (s->at - w->kept) * units + first;
         else outputs_of_block(w, s, first, &c);
         if (l->cell == FD_LSTM) {
             c.c = w->a->c + s->row * units + first;
-            c.states = w->a->states + s->at * units + first;
+            c.states = w->a->states ? w->a->states + s->at * units + first : c.c;
         }
         if (l->cell == FD_GRU && w->a->b_hh) c.bias_n = w->a->b_hh + 2 * units + first;
         c.masks = fd_step_masks(r, room, s->row, first, fd_parts(r));
@@ -99,8 +103,8 @@ static void project_step(const forward_work *w, const fd_recurrence_room *room,
         outputs_of_block(w, s, first, &c);
         c.gates = c.y;
         for (ptrdiff_t pc = 0; pc < units; pc += r->projection_piece)
-            fd_rows_times_panel(r->k, c.y, r->outs, w->a->cells + s->at * units + pc, units,
-                                r->projection + (block * units + pc) * width,
+            fd_rows_times_panel(r->k, c.y, r->outs, w->cells + (s->at - w->kept) * units + pc,
+                                units, r->projection + (block * units + pc) * width,
                                 fd_min(r->projection_piece, units - pc), s->rows, c.units, pc > 0);
         c.masks = fd_step_masks(r, room, s->row, first, FD_OF_OUTPUTS);
         r->k->cells(&c);
@@ -185,8 +189,9 @@ static int project(const forward_work *w, ptrdiff_t row, ptrdiff_t rows) {
     }
     for (ptrdiff_t g = 0; g < products; g++) {
         if (products > 1) s.sub = (uint32_t)g;
-        p.c = w->a->gates + row * ld + (l->cell == FD_GRU ? units : 0) + g * units;
+        p.c = w->gates + (row - w->kept) * ld + (l->cell == FD_GRU ? units : 0) + g * units;
         p.b = l->w_ih + g * units * l->inputs;
+        p.panels = w->w_ih;
         p.bias = w->a->b_ih ? r->bias + g * units : NULL;
         const int status = fd_gemm(&p);
         if (status != FD_OK) return status;
@@ -203,26 +208,65 @@ static void set_bias(const forward_work *w) {
     }
 }
 
-/* Steps of a chunk: what a small w_ih gave waits in a cache. */
-static ptrdiff_t chunk_of(const fd_recurrence *r) {
+/* Steps of a chunk: what a small w_ih gave waits in a cache, and so do gates that are not kept. */
+static ptrdiff_t chunk_of(const fd_recurrence *r, int keep) {
     const fd_recurrent_layer *l = r->layer;
     const ptrdiff_t most = fd_recurrence_chunk(r, l->inputs);
-    if (r->gates * l->units * l->inputs > FD_SMALL_PROJECTION) return most;
+    if (keep && r->gates * l->units * l->inputs > FD_SMALL_PROJECTION) return most;
     return fd_min(most, fd_ceil_div(FD_PROJECTED_ROWS, fd_max(1, r->batch)));
 }
 
+/* workspace NULL: only the floats that it needs. */
+static ptrdiff_t start(forward_work *w, const fd_recurrent_layer *l, float *workspace, int keep) {
+    fd_recurrence *r = &w->r;
+    ptrdiff_t used = fd_recurrence_start(r, l, workspace, 0);
+    w->chunk = chunk_of(r, keep);
+    const ptrdiff_t rows = r->batch * fd_min(l->steps, w->chunk);
+#define PIECE(field, wanted, count)                                                                \
+    if (wanted) {                                                                                  \
+        if (workspace) (field) = workspace + used;                                                 \
+        used += fd_round_up((ptrdiff_t)(count), FD_CACHE_LINE / sizeof(float));                    \
+    }
+    /* masks of a gate's own need products of its own */
+    PIECE(w->w_ih, w->chunk < l->steps && !(l->masks.per_gate && l->masks.input.stream),
+          fd_panels_length(r->gates * l->units, l->inputs))
+    PIECE(w->gates, !keep, rows * r->slots * l->units + FD_TILE_N_MOST)
+    PIECE(w->cells, !keep && l->w_hr, rows * l->units + FD_TILE_N_MOST)
+#undef PIECE
+    return used;
+}
+
+ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer, int keep) {
+    forward_work w = {0};
+    return start(&w, layer, NULL, keep);
+}
+
+static int pack_inputs(const forward_work *w) {
+    const fd_recurrent_layer *l = w->r.layer;
+    if (!w->w_ih) return FD_OK;
+    return fd_pack(&(fd_pack_args){.panels = w->w_ih,
+                                   .w = l->w_ih,
+                                   .n = w->r.gates * l->units,
+                                   .k = l->inputs,
+                                   .units = l->inputs,
+                                   .scale = 1.0f});
+}
+
 int fd_recurrent(const fd_recurrent_args *args) {
-    forward_work w = {.a = args};
+    forward_work w = {.a = args, .gates = args->gates, .cells = args->cells};
     const fd_recurrent_layer *l = &args->layer;
-    fd_recurrence_start(&w.r, l, args->workspace, 0);
+    const int keep = args->gates != NULL;
+    start(&w, l, args->workspace, keep);
     if (w.r.total == 0 || l->units == 0) return FD_OK;
     set_bias(&w);
-    const ptrdiff_t chunk = chunk_of(&w.r);
+    int status = pack_inputs(&w);
+    if (status != FD_OK) return status;
     for (w.begin = 0; w.begin < l->steps; w.begin = w.end) {
-        w.end = fd_min(l->steps, w.begin + chunk);
+        w.end = fd_min(l->steps, w.begin + w.chunk);
         const ptrdiff_t first = l->reverse ? step_of(l, w.end - 1) : w.begin, row = w.r.at[first],
                         rows = w.r.at[first + w.end - w.begin] - row;
-        int status = project(&w, row, rows);
+        w.kept = keep ? 0 : row;
+        status = project(&w, row, rows);
         if (status != FD_OK) return status;
         fd_region region;
         status = fd_begin(&region, fd_recurrence_threads(&w.r, rows),

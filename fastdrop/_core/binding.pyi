@@ -185,14 +185,15 @@ class RecurrentLayer:
         fresh_c: float = 1.0,
         fresh_h: float = 1.0,
     ) -> None: ...
-    def workspace(self) -> int: ...
+    def workspace(self, keep: bool) -> int: ...
+    def backward_workspace(self) -> int: ...
 
 def recurrent(
     layer: RecurrentLayer,
     y: _Float32,
     h: _Float32,
     c: _Float32 | None,
-    gates: _Float32,
+    gates: _Float32 | None,
     states: _Float32 | None,
     cells: _Float32 | None,
     workspace: _Float32,

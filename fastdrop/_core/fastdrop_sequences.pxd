@@ -42,6 +42,7 @@ cdef extern from "fastdrop_sequences.h" nogil:
         const float *b_hh
         fd_recurrent_layer layer
     int fd_recurrent(const fd_recurrent_args *args)
+    ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer, int keep)
     ctypedef struct fd_recurrent_backward_args:
         float *gates
         float *dh
@@ -56,4 +57,4 @@ cdef extern from "fastdrop_sequences.h" nogil:
         const float *c0
         fd_recurrent_layer layer
     int fd_recurrent_backward(const fd_recurrent_backward_args *args)
-    ptrdiff_t fd_recurrent_workspace(const fd_recurrent_layer *layer)
+    ptrdiff_t fd_recurrent_backward_workspace(const fd_recurrent_layer *layer)

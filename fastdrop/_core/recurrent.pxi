@@ -43,9 +43,13 @@ cdef class RecurrentLayer:
         self.c.masks.per_gate, self.c.masks.update_per_step = per_gate, update_per_step
         self.c.masks.fresh_c, self.c.masks.fresh_h = fresh_c, fresh_h
 
-    def workspace(self):
-        """The floats of the workspace of both calls."""
-        return fd_recurrent_workspace(&self.c)
+    def workspace(self, bint keep):
+        """The floats of the workspace of `recurrent`, which keeps what the backward pass needs."""
+        return fd_recurrent_workspace(&self.c, keep)
+
+    def backward_workspace(self):
+        """The floats of the workspace of `recurrent_backward`."""
+        return fd_recurrent_backward_workspace(&self.c)
 
 
 def recurrent(RecurrentLayer layer, cnp.ndarray y, cnp.ndarray h, cnp.ndarray c,
@@ -54,7 +58,7 @@ def recurrent(RecurrentLayer layer, cnp.ndarray y, cnp.ndarray h, cnp.ndarray c,
     """All steps; the arrays as in fd_recurrent_args."""
     cdef int status
     cdef fd_recurrent_args args
-    args.y, args.h, args.c, args.gates = data(y), data(h), data_or_null(c), data(gates)
+    args.y, args.h, args.c, args.gates = data(y), data(h), data_or_null(c), data_or_null(gates)
     args.states, args.workspace, args.x = data_or_null(states), data(workspace), data(x)
     args.b_ih, args.b_hh, args.layer = data_or_null(b_ih), data_or_null(b_hh), layer.c
     args.cells = data_or_null(cells)

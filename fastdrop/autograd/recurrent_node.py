@@ -80,16 +80,17 @@ class RecurrentNode(Node):
     def _units(self) -> int:
         return len(self.saved[2]) // GATES[self.cell]
 
-    def run(self) -> tuple[Float32Array, Float32Array, Float32Array | None]:
-        """y, h_n and c_n."""
+    def run(self, keep: bool = True) -> tuple[Float32Array, Float32Array, Float32Array | None]:
+        """y, h_n and c_n; keep: with what backward needs."""
         x, _, w_hh, b_ih, b_hh, w_hr, h0, c0, _ = self.saved
         layer, units = self._layer(), self._units
         y, h = empty((len(x), w_hh.shape[1])), h0.copy()
-        self.gates = empty((len(x), (4 if GATES[self.cell] > 1 else 1) * units))
-        c = self.states = None
-        if c0 is not None:
-            c, self.states = c0.copy(), empty((len(x), units))
-        self.cells = None if w_hr is None else empty((len(x), units))
+        c = None if c0 is None else c0.copy()
+        self.gates = self.states = self.cells = None
+        if keep:
+            self.gates = empty((len(x), (4 if GATES[self.cell] > 1 else 1) * units))
+            self.states = None if c is None else empty((len(x), units))
+            self.cells = None if w_hr is None else empty((len(x), units))
         _core.recurrent(
             layer,
             y,
@@ -98,7 +99,7 @@ class RecurrentNode(Node):
             self.gates,
             self.states,
             self.cells,
-            empty((layer.workspace(),)),
+            empty((layer.workspace(keep),)),
             x,
             b_ih,
             b_hh,
@@ -131,7 +132,7 @@ class RecurrentNode(Node):
             dc,
             previous,
             projected,
-            empty((layer.workspace(),)),
+            empty((layer.backward_workspace(),)),
             grad,
             y,
             self.states,

@@ -82,10 +82,11 @@ def recurrent(
     """
     _check_shapes(x, h0, c0, weights, mode, rows)
     node = RecurrentNode(CELLS[mode], rows, reverse, masks, x, weights, h0, c0)
-    y, h, c = node.run()
+    keep = wants_grad(*node.inputs)
+    y, h, c = node.run(keep)
     kind = result_kind(node.inputs)
     results = [None if array is None else wrap(array, kind) for array in (y, h, c)]
-    if wants_grad(*node.inputs):
+    if keep:
         first = results[0]
         assert first is not None
         first.requires_grad, first._node = True, node

@@ -233,6 +233,28 @@ def test_gradients_of_many_rows_are_those_of_their_parts(kind):
         assert np.abs(one - two).max() < 1e-5 * np.abs(one).max()
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_gradients_nothing_is_kept_and_no_bit_changes(kind, bidirectional):
+    fd.manual_seed(0)
+    masks = allowed(kind, MASKS[-1])
+    layer = made(nn, kind, 5, 37, num_layers=2, bidirectional=bidirectional, **masks)
+    x = numbers(40, 20, 5)
+    lengths = np.arange(20, 40)
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+    for given in (x, packed):
+        layer.draw = 0
+        y, state = layer(given)
+        layer.draw = 0
+        with fd.no_grad():
+            again, its_state = layer(given)
+        y, again = (v.data if given is packed else v for v in (y, again))
+        for one, two in zip(
+            (y, *states_of(kind, state)), (again, *states_of(kind, its_state)), strict=True
+        ):
+            assert (one.numpy() == two.numpy()).all()
+
+
 def test_a_weight_that_is_used_twice():
     layer = nn.LSTM(6, 6)
     layer.weight_hh_l0 = layer.weight_ih_l0

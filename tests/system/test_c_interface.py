@@ -184,7 +184,12 @@ def test_every_array_call_takes_one_struct():
             assert arguments[name.removesuffix("_args")] == [(f"const {name} *", "args", "")]
     assert arguments["fd_gemm"] == [("const fd_product *", "args", "")]
     several = {name for name, parameters in arguments.items() if len(parameters) > 1}
-    assert several == {"fd_stream_key", "fd_panels_length", "fd_isa_name"}
+    assert several == {
+        "fd_stream_key",
+        "fd_panels_length",
+        "fd_isa_name",
+        "fd_recurrent_workspace",
+    }
 
 
 @with_cython_files
