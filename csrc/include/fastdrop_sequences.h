@@ -32,6 +32,7 @@ typedef struct {
     /* Without a stream the new state is fresh * new + (1 - fresh) * old: the expectation. 1: new.
      */
     float fresh_c, fresh_h;
+    ptrdiff_t first_step; /* number of the first step of the data, for the masks of each step */
 } fd_recurrent_masks;
 
 typedef struct {

@@ -180,6 +180,7 @@ void fd_recurrence_prepare(const fd_recurrence *r, int thread, int threads,
 void fd_draw_step(const fd_recurrence *r, const fd_recurrence_room *room, ptrdiff_t step,
                   ptrdiff_t row, ptrdiff_t rows) {
     const fd_recurrent_masks *m = &r->layer->masks;
+    step += m->first_step;
     if (room->update) draw(r, room->update, &m->update, step, r->words, row, rows);
     if (room->zone_c) draw(r, room->zone_c, &m->zone_c, step, r->words, row, rows);
     if (room->zone_h) draw(r, room->zone_h, &m->zone_h, step, r->out_words, row, rows);

@@ -19,6 +19,7 @@ cdef extern from "fastdrop_sequences.h" nogil:
         int per_gate
         int update_per_step
         float fresh_c, fresh_h
+        ptrdiff_t first_step
     ctypedef struct fd_recurrent_layer:
         int cell
         int reverse

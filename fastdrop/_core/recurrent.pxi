@@ -21,6 +21,7 @@ cdef class RecurrentLayer:
         As fd_recurrent_masks.
     per_gate, update_per_step : bool
     fresh_c, fresh_h : float
+    first_step : int
     """
 
     cdef fd_recurrent_layer c
@@ -30,7 +31,8 @@ cdef class RecurrentLayer:
                  cnp.ndarray w_hr=None, bint reverse=False, tuple input=None,
                  tuple hidden=None, tuple update=None,
                  tuple zone_c=None, tuple zone_h=None, tuple weights=None, bint per_gate=False,
-                 bint update_per_step=True, float fresh_c=1.0, float fresh_h=1.0):
+                 bint update_per_step=True, float fresh_c=1.0, float fresh_h=1.0,
+                 Py_ssize_t first_step=0):
         self.kept = (rows, w_ih, w_hh, w_hr, input, hidden, update, zone_c, zone_h, weights)
         self.c.cell, self.c.reverse, self.c.steps = cell, reverse, rows_of(rows)
         self.c.inputs, self.c.outs = cnp.PyArray_DIM(w_ih, 1), cnp.PyArray_DIM(w_hh, 1)
@@ -42,6 +44,7 @@ cdef class RecurrentLayer:
         self.c.masks.zone_c, self.c.masks.zone_h = drop_tuple(zone_c), drop_tuple(zone_h)
         self.c.masks.per_gate, self.c.masks.update_per_step = per_gate, update_per_step
         self.c.masks.fresh_c, self.c.masks.fresh_h = fresh_c, fresh_h
+        self.c.masks.first_step = first_step
 
     def workspace(self, bint keep):
         """The floats of the workspace of `recurrent`, which keeps what the backward pass needs."""

@@ -43,6 +43,7 @@ class RecurrentMasks(NamedTuple):
     update_per_step: bool = True
     fresh_c: float = 1.0
     fresh_h: float = 1.0
+    first_step: int = 0
 
 
 # Rows of the gates that go through all products, one after the other, while they are in a cache; a

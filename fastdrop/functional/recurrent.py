@@ -185,7 +185,9 @@ def mask_of_steps(drop: Drop, rows: npt.NDArray[np.int64]) -> Drop:
     return whole, q, scale
 
 
-def sequence_dropout(y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_step: bool) -> Tensor:
+def sequence_dropout(
+    y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_step: bool, first_step: int = 0
+) -> Tensor:
     """Dropout of the rows of all steps, (rows, units).
 
     Parameters
@@ -195,11 +197,13 @@ def sequence_dropout(y: Tensor, rows: npt.NDArray[np.int64], drop: Drop, each_st
     drop : tuple
         Its stream has the sequences as rows.
     each_step : bool
-        The second coordinate of the mask is the step. Else all steps have the same mask.
+        The second coordinate of the mask is the step, counted from `first_step` on. Else all steps
+        have the same mask.
+    first_step : int
     """
     if each_step:
         at = np.concatenate([[0], np.cumsum(rows)]).tolist()
-        parts = [(a, b, with_sub(drop, t)) for t, (a, b) in enumerate(pairwise(at))]
+        parts = [(a, b, with_sub(drop, first_step + t)) for t, (a, b) in enumerate(pairwise(at))]
     else:
         parts = [(0, int(rows.sum()), mask_of_steps(drop, rows))]
 

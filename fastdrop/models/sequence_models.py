@@ -22,7 +22,10 @@ class SequenceModel(nn.Module):
     """Recurrent layers over a sequence, and a dense layer of their last output.
 
     Input (N, T, in_features), or integers (N, T) with `vocab_size`; output (N, out_features). All
-    masks stay the same through a sequence, and Monte Carlo passes are computed side by side.
+    masks stay the same through a sequence, and Monte Carlo passes are computed side by side. For
+    sequences in pieces, ``output, state = model(piece, state, first_step=t)``, where the state is
+    that of the piece before, or None, and t the number of the piece's first step
+    (`fastdrop.predictor.StreamingPredictor`).
     `sequence_regressor` and `text_classifier` build the usual ones.
 
     Parameters
@@ -110,14 +113,26 @@ class SequenceModel(nn.Module):
         self.output_dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size * (1 + bidirectional), out_features)
 
-    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+    def forward(
+        self, input: Tensor | ArrayLike, state: Any = None, *, first_step: int | None = None
+    ) -> Any:
         x: Any = input if self.embedding is None else self.embedding(input)
+        if first_step is None and state is None:
+            return self.head(self.output_dropout(self._last(x)))
+        if self.bidirectional:
+            raise ValueError(
+                "a bidirectional model takes no state: its other direction begins at the end"
+            )
+        y, state = self.recurrent(x, state, first_step=first_step or 0)
+        return self.head(self.output_dropout(y[:, -1])), state
+
+    def _last(self, x: Any) -> Tensor:
+        """(N, units): the output after the last step of each sequence x (N, T, features)."""
         y, _ = self.recurrent(x)
         units = self.hidden_size
-        last = y[:, -1]
         if self.bidirectional:
-            last = F.cat([y[:, -1, :units], y[:, 0, units:]], 1)
-        return self.head(self.output_dropout(last))
+            return F.cat([y[:, -1, :units], y[:, 0, units:]], 1)
+        return y[:, -1]
 
 
 def sequence_regressor(

@@ -25,7 +25,8 @@ class LSTM(RNNBase):
     Input (T, N, input_size), or (T, input_size) for one sequence, or a PackedSequence. Called as
     ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``; without states they are 0. The output is
     (T, N, directions * H), states are (num_layers * directions, N, H); with a projection P stands
-    for H in the output and in h.
+    for H in the output and in h. Where a long sequence is computed in pieces, ``first_step=`` is
+    the number of a piece's first step, for the masks that differ from step to step.
 
     In training each kind of dropout is computed inside the kernels, with the bits of the mask
     contract; a sequence's masks do not depend on its batch.
@@ -164,14 +165,14 @@ class LSTM(RNNBase):
     if TYPE_CHECKING:
 
         def __call__(  # type: ignore[override]
-            self, input: Tensor | ArrayLike, hx: Any = None
+            self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0
         ) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
 
-    def forward(self, input: Tensor | ArrayLike, hx: Any = None) -> Any:
+    def forward(self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0) -> Any:
         if hx is not None and not (isinstance(hx, (tuple, list)) and len(hx) == 2):
             raise TypeError(f"hx must be a pair (h_0, c_0), got {check.describe(hx)}")
         h0, c0 = (None, None) if hx is None else hx
-        y, h, c = self._run(input, h0, c0)
+        y, h, c = self._run(input, h0, c0, first_step)
         return y, (h, c)
 
 
@@ -186,7 +187,9 @@ class GRU(RNNBase):
 
     Input (T, N, input_size), or (T, input_size) for one sequence, or a PackedSequence. Called as
     ``output, h_n = gru(input, h_0)``; without h_0 it is 0. The output is (T, N, directions * H),
-    the state (num_layers * directions, N, H).
+    the state (num_layers * directions, N, H). Where a long sequence is computed in pieces,
+    ``first_step=`` is the number of a piece's first step, for the masks that differ from step to
+    step.
 
     In training each kind of dropout is computed inside the kernels, with the bits of the mask
     contract; a sequence's masks do not depend on its batch.
@@ -317,11 +320,11 @@ class GRU(RNNBase):
     if TYPE_CHECKING:
 
         def __call__(  # type: ignore[override]
-            self, input: Tensor | ArrayLike, hx: Any = None
+            self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0
         ) -> tuple[Tensor, Tensor]: ...
 
-    def forward(self, input: Tensor | ArrayLike, hx: Any = None) -> Any:
-        return self._run(input, hx, None)[:2]
+    def forward(self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0) -> Any:
+        return self._run(input, hx, None, first_step)[:2]
 
 
 class RNN(RNNBase):
@@ -329,7 +332,9 @@ class RNN(RNNBase):
 
     Input (T, N, input_size), or (T, input_size) for one sequence, or a PackedSequence. Called as
     ``output, h_n = rnn(input, h_0)``; without h_0 it is 0. The output is (T, N, directions * H),
-    the state (num_layers * directions, N, H).
+    the state (num_layers * directions, N, H). Where a long sequence is computed in pieces,
+    ``first_step=`` is the number of a piece's first step, for the masks that differ from step to
+    step.
 
     In training each kind of dropout is computed inside the kernels, with the bits of the mask
     contract; a sequence's masks do not depend on its batch.
@@ -458,8 +463,8 @@ class RNN(RNNBase):
     if TYPE_CHECKING:
 
         def __call__(  # type: ignore[override]
-            self, input: Tensor | ArrayLike, hx: Any = None
+            self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0
         ) -> tuple[Tensor, Tensor]: ...
 
-    def forward(self, input: Tensor | ArrayLike, hx: Any = None) -> Any:
-        return self._run(input, hx, None)[:2]
+    def forward(self, input: Tensor | ArrayLike, hx: Any = None, *, first_step: int = 0) -> Any:
+        return self._run(input, hx, None, first_step)[:2]

@@ -215,14 +215,17 @@ class RNNBase(Module):
 
     # ---- forward ----
 
-    def _run(self, input: Any, h0: Any, c0: Any) -> tuple[Any, Tensor, Tensor | None]:
+    def _run(
+        self, input: Any, h0: Any, c0: Any, first_step: Any
+    ) -> tuple[Any, Tensor, Tensor | None]:
         """The output and the last states."""
+        first_step = check.integer(first_step, "first_step", 0, 2**31)
         if isinstance(input, PackedSequence):
-            return self._run_packed(input, h0, c0)
-        return self._run_padded(input, h0, c0)
+            return self._run_packed(input, h0, c0, first_step)
+        return self._run_padded(input, h0, c0, first_step)
 
     def _run_packed(
-        self, packed: PackedSequence, h0: Any, c0: Any
+        self, packed: PackedSequence, h0: Any, c0: Any, first_step: int
     ) -> tuple[PackedSequence, Tensor, Tensor | None]:
         x, rows, order, back = checked(packed)
         if x.ndim != 2 or x.shape[1] != self.input_size:
@@ -237,14 +240,15 @@ class RNNBase(Module):
         c0 = self._first_state(c0, "c_0", sequences, self.hidden_size, False)
         if order is not None:
             h0, c0 = (None if s is None else s[:, order] for s in (h0, c0))
-        y, h, c = self._layers(x, rows, h0, c0, order, random.draws(self.training))
+        draws = random.draws(self.training)
+        y, h, c = self._layers(x, rows, h0, c0, order, draws, first_step)
         if back is not None:
             h, c = h[:, back], None if c is None else c[:, back]
         return PackedSequence(y, rows, order, back), h, c
 
     @carries
     def _run_padded(
-        self, input: Tensor | ArrayLike, h0: Any, c0: Any
+        self, input: Tensor | ArrayLike, h0: Any, c0: Any, first_step: int
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         x = as_tensor(input, "input")
         given, single = x.shape, x.ndim == 2
@@ -269,7 +273,8 @@ class RNNBase(Module):
         rows = np.full(steps, sequences, np.int64)
         h0 = self._first_state(h0, "h_0", sequences, self._outs, single)
         c0 = self._first_state(c0, "c_0", sequences, self.hidden_size, single)
-        y, h, c = self._layers(flat_steps(x, self.batch_first), rows, h0, c0, None, draws)
+        flat = flat_steps(x, self.batch_first)
+        y, h, c = self._layers(flat, rows, h0, c0, None, draws, first_step)
         y = unflat_steps(y, steps, self.batch_first)
         if single:
             y = F.squeeze(y, 0 if self.batch_first else 1)
@@ -297,6 +302,7 @@ class RNNBase(Module):
         c0: Tensor | None,
         order: npt.NDArray[np.int64] | None,
         draws: bool,
+        first_step: int,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """All layers, of rows of steps. order: the sample of each sequence."""
         all_h, all_c = [], []
@@ -323,12 +329,12 @@ class RNNBase(Module):
                     self.mode,
                     rows,
                     direction == 1,
-                    masks(number, layer, rows, order, draws) if some else NO_MASKS,
+                    masks(number, layer, rows, order, draws, first_step) if some else NO_MASKS,
                 )
                 all_h.append(h)
                 all_c.append(c)
                 if draws and some:
-                    y = self._drop_output(y, number, layer, rows, order)
+                    y = self._drop_output(y, number, layer, rows, order, first_step)
                 outputs.append(y)
             x = outputs[0] if len(outputs) == 1 else F.cat(outputs, 1)
         return x, _stacked(all_h), _stacked(all_c) if lstm else None
@@ -358,6 +364,7 @@ class RNNBase(Module):
         rows: npt.NDArray[np.int64],
         order: npt.NDArray[np.int64] | None,
         draws: bool,
+        first_step: int,
     ) -> RecurrentMasks:
         """The masks of one direction of a layer."""
         if not draws:
@@ -381,6 +388,7 @@ class RNNBase(Module):
             weight_mask(self, p, site + WEIGHTS, height),
             self.per_gate,
             self.update_per_step,
+            first_step=first_step,
         )
 
     def _drop_output(
@@ -390,6 +398,7 @@ class RNNBase(Module):
         layer: int,
         rows: npt.NDArray[np.int64],
         order: npt.NDArray[np.int64] | None,
+        first_step: int,
     ) -> Tensor:
         """The dropout between two layers, or of the last one's output."""
         last = layer == self.num_layers - 1
@@ -397,7 +406,8 @@ class RNNBase(Module):
         drop = sequence_mask(self, p, number * SITES + OUTPUT, int(rows[0]), order)
         if drop is None:
             return y
-        return sequence_dropout(y, rows, drop, each_step=not (last or self.variational))
+        each_step = not (last or self.variational)
+        return sequence_dropout(y, rows, drop, each_step, first_step)
 
     _shown: ClassVar[dict[str, Any]] = {
         "num_layers": 1,
