@@ -181,9 +181,9 @@ def chronological_split(
         Steps that are to be forecast.
     targets : sequence of int, optional
         The K columns that are to be forecast; by default all.
-    validation, test : float in (0, 1)
+    validation, test : float in [0, 1)
         Shares of the steps: the test part is the end of the series, the validation part is before
-        it.
+        it. A part with share 0 is empty.
     relative : bool, default False
         As for `WindowScaler`.
     breaks : sequence of int, default ()
@@ -218,7 +218,7 @@ def chronological_split(
     places = range(last + 1) if targets is None else targets
     columns = [check.integer(place, "targets", 0, last) for place in places]
     for share, name in ((validation, "validation"), (test, "test")):
-        check.real(share, name, low=0, high=1, open_low=True, open_high=True)
+        check.real(share, name, low=0, high=1, open_high=True)
     if validation + test >= 1:
         raise ValueError(f"validation + test must be below 1, got {validation} + {test}")
     test_from = round(len(values) * (1 - test))
@@ -230,24 +230,25 @@ def chronological_split(
         )
     borders = ((0, train_to), (train_to, test_from), (test_from, len(values)))
     found, starts, left_out = [], [], 0
-    for name, (begin, end) in zip(("training", "validation", "test"), borders):
-        if end - begin < size + ahead:
+    shares = (1.0, validation, test)
+    for name, share, (begin, end) in zip(("training", "validation", "test"), shares, borders):
+        if share and end - begin < size + ahead:
             raise ValueError(
                 f"the {name} part of a series of {len(values)} steps has {end - begin}, but "
                 f"window + horizon is {size + ahead}"
             )
         within = [row - begin for row in breaks if begin <= row < end - 1]
         whole = whole_windows(values[begin:end], size, ahead, columns, within)
-        if not len(whole):
+        if share and not len(whole):
             raise ValueError(
                 f"the {name} part has no window of {size} steps, and {ahead} behind it, without a "
                 "missing value"
             )
-        left_out += end - begin - size - ahead + 1 - len(whole)
+        left_out += max(end - begin - size - ahead + 1, 0) - len(whole)
         rows = whole[:, None] + begin
         after = values[rows + size + np.arange(ahead)][..., columns]
         x = values[rows + np.arange(size)].astype(np.float32)
-        found.append((x, after.reshape(len(x), -1).astype(np.float32)))
+        found.append((x, after.reshape(len(x), ahead * len(columns)).astype(np.float32)))
         starts.append(rows[:, 0])
     scaler = WindowScaler.fit(*found[0], columns, relative)
     return SeriesSplit(found[0], found[1], found[2], tuple(starts), scaler, left_out)

@@ -124,6 +124,13 @@ def test_no_window_and_no_forecast_crosses_a_border():
     assert parts.left_out == 0
 
 
+def test_a_part_may_be_empty():
+    parts = chronological_split(np.arange(20.0), 3, 2, validation=0.0, test=0.0)
+    assert len(parts.train[0]) == 16 and parts.left_out == 0
+    for x, y in (parts.validation, parts.test):
+        assert x.shape == (0, 3, 1) and y.shape == (0, 2)
+
+
 def test_the_standardisation_is_that_of_the_training_windows():
     rng = np.random.default_rng(0)
     series = rng.standard_normal(200)
