@@ -100,7 +100,7 @@ def _block(
     if options.mc is None:
         return block | {"prediction": forecaster.forecast(x).ravel()}
     mean, spread = forecaster.passes(
-        x, starts, options.mc, options.seed or 0, options.masks or "per_sample"
+        x, starts, options.mc, options.seed or 0, options.masks or "per_sample", True
     )
     std = np.sqrt(np.square(spread) + np.square(forecaster.noise))
     return block | {

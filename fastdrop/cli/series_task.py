@@ -185,7 +185,7 @@ def train_series(options: argparse.Namespace) -> int:
         else int(series.time_name),
         np.zeros(options.horizon),
     )
-    forecaster.fit_noise(*parts.validation, parts.starts[1])
+    forecaster.fit_noise(*parts.validation, parts.starts[1], not options.quiet)
     _print_test(forecaster, series, parts, options)
     io.save(model, out, info=forecaster.to_dict())
     print(f"\nmodel: {out}")
@@ -245,7 +245,7 @@ def _print_test(
 ) -> None:
     """The errors on the test part beside naive forecasts, and the coverage of the intervals."""
     (x, y), starts = parts.test, parts.starts[2]
-    mean, std = forecaster.distribution(x, starts)
+    mean, std = forecaster.distribution(x, starts, not options.quiet)
     label = f"mean of {PASSES} passes" if forecaster.has_dropout else "without dropout"
     rows = [(f"{options.model}, {label}", mean)]
     if forecaster.has_dropout:

@@ -81,6 +81,7 @@ class Forecaster:
         samples: int,
         seed: int = 0,
         masks: str = "per_sample",
+        progress: bool = False,
     ) -> tuple[Float64Array, Float64Array]:
         """Mean and deviation (N, horizon) of Monte Carlo passes, in the units of the target.
 
@@ -98,27 +99,36 @@ class Forecaster:
                 masks=masks,
                 output="raw",
                 row0=int(starts[begin]),
-                progress=False,
+                progress=progress,
             )
             means.append(found.mean)
             stds.append(found.std)
         scale = self.scaler.scale(self.horizon)
         return self.scaler.inverse_transform(x, np.concatenate(means)), np.concatenate(stds) * scale
 
-    def fit_noise(self, x: Float32Array, y: Float32Array, starts: npt.NDArray[np.int64]) -> None:
+    def fit_noise(
+        self,
+        x: Float32Array,
+        y: Float32Array,
+        starts: npt.NDArray[np.int64],
+        progress: bool = False,
+    ) -> None:
         """Take the noise from windows that the training has not seen.
 
         The mean square of the errors is the variance of the passes and that of the noise.
         """
-        mean, std = self.distribution(x, starts)
+        mean, std = self.distribution(x, starts, progress)
         self.noise = np.sqrt(np.maximum(np.mean((y - mean) ** 2 - std**2, axis=0), 0.0))
 
     def distribution(
-        self, x: Float32Array, starts: npt.NDArray[np.int64]
+        self, x: Float32Array, starts: npt.NDArray[np.int64], progress: bool = False
     ) -> tuple[Float64Array, Float64Array]:
         """Mean and total deviation (N, horizon); without dropout only that of the noise."""
-        mean, std = self.passes(x, starts, PASSES) if self.has_dropout else (self.forecast(x), 0.0)
-        return mean, np.sqrt(np.square(std) + np.square(self.noise)) + np.zeros_like(mean)
+        if self.has_dropout:
+            mean, std = self.passes(x, starts, PASSES, progress=progress)
+        else:
+            mean, std = self.forecast(x), np.zeros((len(x), self.horizon))
+        return mean, np.sqrt(np.square(std) + np.square(self.noise))
 
     def to_dict(self) -> dict[str, Any]:
         """What a model file holds besides the network."""
