@@ -33,7 +33,7 @@ def is_series_model(path: str) -> bool:
 
 def predict_series(options: argparse.Namespace, kind: str) -> int:
     """Write the forecasts of a model of a series; the exit status. `kind`: that of the output."""
-    if len(options.input) > 1 or options.input[0] == "-":
+    if len(options.input) != 1 or options.input[0] == "-":
         raise ValueError("give one file with the series: the model reads it as a whole")
     if options.softmax or options.on_error == "skip":
         raise ValueError("--softmax and --on-error skip are not for a model of a series")
