@@ -108,6 +108,7 @@ def test_gaps_in_time(write, times, gaps):
         ("t,y\n1,2\n2,3\n", {"columns": ["t"], "target": "y"}, "a column of the series"),
         ("t,y\n1,2\n2,3\n", {"columns": ["t", "u"]}, "columns must be one of .*got 'u'"),
         ('t;y\n1;"1,5"\n2;"1.5"\n', {}, "mixes decimal points and commas"),
+        ("t,y,y\n1,2,3\n2,3,4\n", {}, r"s\.csv', line 1: the name 'y' occurs twice"),
         ("", {}, "no line of data"),
     ],
 )

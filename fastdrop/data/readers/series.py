@@ -222,6 +222,9 @@ def read_series(
         places = [i for i in range(width) if i not in (others - {target_place}) | {time_place}]
     else:
         places = [column_number(column, "columns", names, width, path) for column in columns]
+    twice = [names[i] for i in places if names.count(names[i]) > 1] if names is not None else []
+    if twice:
+        raise ValueError(f"{path!r}, line {table.line(0)}: the name {twice[0]!r} occurs twice")
     if target_place not in places:
         raise ValueError(
             f"target must be a column of the series and not its time, got {target!r} of {path!r}"
