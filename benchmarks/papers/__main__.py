@@ -12,6 +12,7 @@ import argparse
 from benchmarks.papers import (
     calibration,
     cifar_convnet,
+    co2,
     concrete,
     features,
     language_model,
@@ -37,6 +38,7 @@ PAPERS = (
     uci_gal,
     ood,
     calibration,
+    co2,
 )
 
 

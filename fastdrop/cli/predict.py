@@ -13,6 +13,11 @@ For a model of images, INPUT is one or several pictures, folders of pictures, or
 files. Pictures are brought to the size of the training images, and the answer begins with their
 names.
 
+For a model of a time series, INPUT is a table with the columns of the series. The answer has a line
+for each step after its last window, or with --all after every window: the time of the window's last
+line, the step, and the forecast. With --mc also std and the bounds low and high of an interval that
+holds 90 % of the values; both contain the noise of the series, estimated in the training.
+
 --mc T makes T passes with different dropout masks for each row. Probabilities and predicted numbers
 are then means over the passes. For classes there are also entropy (the total uncertainty) and
 mutual_information (the part on which the passes disagree), both in nats; for numbers std, in the
@@ -78,6 +83,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         metavar="T",
         help="measure the uncertainty with T passes with dropout (50 is a good number)",
     )
+    sub.add_argument(
+        "--all", action="store_true", help="of a time series: forecast after every window"
+    )
     sub.add_argument("--seed", type=int, metavar="N", help="seed of the masks (default: 0)")
     sub.add_argument(
         "--masks",
@@ -88,11 +96,16 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
+    from fastdrop.cli.series_forecasts import is_series_model, predict_series
     from fastdrop.data.image_preprocessing import ImagePreparation
     from fastdrop.data.writers import open_writer, text_labels
     from fastdrop.predictor.load import load_predictor
 
     kind = _output_format(options)
+    if is_series_model(options.model):
+        return predict_series(options, kind)
+    if options.all:
+        raise ValueError("--all is for a model of a time series")
     predictor, _ = load_predictor(options.model)
     preparation = predictor.preparation
     if not isinstance(preparation, ImagePreparation) and len(options.input) > 1:

@@ -11,6 +11,9 @@ With --data: a network for your file, saved for 'fastdrop predict'.
             files of MNIST or CIFAR. --model decides the network; also for the images of a .npz.
   FILE.txt  with --model lstm, gru or rnn: a text, for a language model (--level, --steps). It
             trains on the beginning and tests on the end; 'fastdrop generate' continues a text.
+  FILE.csv  with --window N and --model lstm, gru or rnn: a time series, a line for each time. The
+            network forecasts the next values of --target from the N lines before, --horizon of
+            them. It trains on the beginning and tests on the end.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -45,9 +48,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
     from fastdrop.cli.image_task import image_task, is_image_task
+    from fastdrop.cli.series_task import is_series_task, train_series
     from fastdrop.cli.text_task import is_text_task, train_text
     from fastdrop.cli.training_task import TrainingTask, digits_task, file_task
 
+    if is_series_task(options):
+        return train_series(options)
     if is_text_task(options):
         return train_text(options)
     images = is_image_task(options)

@@ -25,6 +25,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     _add_data_options(sub)
     _add_network_options(sub)
+    _add_series_options(sub)
     _add_training_options(sub)
     _add_output_options(sub)
 
@@ -137,13 +138,13 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         "--model",
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
         "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); lstm, gru, rnn for a "
-        "text (default: resnet20 for a folder, otherwise mlp)",
+        "text or a time series (default: resnet20 for a folder, otherwise mlp)",
         metavar="NAME",
     )
     _option(
         net,
         "--hidden",
-        "widths of the hidden layers (default: 512,512; for a text 256,256)",
+        "widths of the hidden layers (default: 512,512; for a text 256,256, for a time series 64)",
         type=number_list(int),
         metavar="N,N",
     )
@@ -170,12 +171,53 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_series_options(sub: argparse.ArgumentParser) -> None:
+    series = sub.add_argument_group("time series")
+    _option(
+        series,
+        "--window",
+        "take a table as a time series; the network reads N of its lines",
+        type=int,
+        metavar="N",
+    )
+    _option(series, "--horizon", "lines that are forecast (default: 1)", type=int, metavar="N")
+    _option(
+        series,
+        "--time",
+        "column of the time (default: the first with ISO dates, or a first column named date, "
+        "time, year, ...)",
+        metavar="C",
+    )
+    _option(
+        series,
+        "--relative",
+        "take windows relative to their last line, so that changes are forecast: for series with a "
+        "trend",
+        action="store_true",
+    )
+    _option(
+        series,
+        "--period",
+        "lines of a season, for comparison with the values of the season before",
+        type=int,
+        metavar="N",
+    )
+    _option(
+        series,
+        "--recurrent-dropout",
+        "rate of the state of the recurrent layers (default: that of --dropout)",
+        type=float,
+        metavar="P",
+    )
+    _option(series, "--zoneout", "probability that a unit keeps its state", type=float, metavar="P")
+
+
 def _add_training_options(sub: argparse.ArgumentParser) -> None:
     learn = sub.add_argument_group("training")
     _option(
         learn,
         "--epochs",
-        "passes over the training data (default: 60; for a text 10)",
+        "passes over the training data (default: 60; for a text 10, for a time series 100)",
         type=int,
         metavar="N",
     )
@@ -190,7 +232,7 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     _option(
         learn,
         "--lr",
-        "learning rate (default: 0.1 for sgd, 0.001 for the others)",
+        "learning rate (default: 0.1 for sgd, 0.001 for the others, 0.003 for a time series)",
         type=float,
         metavar="R",
     )
@@ -250,7 +292,8 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     _option(
         learn,
         "--early-stopping",
-        "stop after N epochs without improvement, and keep the best network",
+        "stop after N epochs without improvement, and keep the best network (for a time series "
+        "always; default: 15)",
         type=int,
         metavar="N",
     )

@@ -138,9 +138,9 @@ def file_task(options: argparse.Namespace) -> TrainingTask:
     elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
         train, report = read_table(
             path,
-            target=_column(options.target),
+            target=column_of(options.target),
             task=options.task,
-            ignore=map(_column, options.ignore),
+            ignore=map(column_of, options.ignore),
             header=_CHOICE[options.header],
             columns=_column_kinds(options.columns),
         )
@@ -170,7 +170,7 @@ def file_task(options: argparse.Namespace) -> TrainingTask:
     )
 
 
-def _column(text: str) -> int | str:
+def column_of(text: str) -> int | str:
     """A column's number if the text is one, otherwise its name."""
     try:
         return int(text)
@@ -192,7 +192,7 @@ def _column_kinds(items: Sequence[str]) -> dict[int | str, str]:
                 raise ValueError(
                     f"--columns must be NAME=KIND with a kind of {', '.join(KINDS)}, got {rest!r}"
                 )
-            kinds[_column(found[1])] = found[2]
+            kinds[column_of(found[1])] = found[2]
             rest = rest[found.end() :]
     return kinds
 

@@ -15,6 +15,7 @@ from fastdrop.data.readers.image_folder import ImageFolder
 from fastdrop.data.readers.images import as_images, load_images
 from fastdrop.data.readers.npz import load_npz
 from fastdrop.data.readers.pictures import read_image
+from fastdrop.data.readers.series import Gap, Series, read_series
 from fastdrop.data.readers.text import read_text
 from fastdrop.data.samplers import (
     BatchSampler,
@@ -23,10 +24,15 @@ from fastdrop.data.samplers import (
     SequentialSampler,
     WeightedRandomSampler,
 )
-from fastdrop.data.series import sliding_windows
+from fastdrop.data.series import (
+    SeriesSplit,
+    chronological_split,
+    sliding_windows,
+)
 from fastdrop.data.standardize import Standardizer
 from fastdrop.data.subsets import Subset, TensorDataset, random_split
 from fastdrop.data.vocabulary import Vocabulary
+from fastdrop.data.window_scaler import WindowScaler
 
 __all__ = [
     "BPTTBatches",
@@ -34,17 +40,22 @@ __all__ = [
     "Batches",
     "DataLoader",
     "Dataset",
+    "Gap",
     "ImageFolder",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "Series",
+    "SeriesSplit",
     "Standardizer",
     "Subset",
     "TensorDataset",
     "Vocabulary",
     "WeightedRandomSampler",
+    "WindowScaler",
     "as_images",
     "batches",
+    "chronological_split",
     "default_collate",
     "load_csv",
     "load_images",
@@ -53,6 +64,7 @@ __all__ = [
     "read_cifar",
     "read_idx",
     "read_image",
+    "read_series",
     "read_text",
     "sliding_windows",
     "split",

@@ -1,14 +1,20 @@
-"""Windows of a series, for forecasts."""
+"""Windows of a series, for forecasts: all of them, or those of parts in the order of time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.data.window_scaler import WindowScaler
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
     from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
 
 
@@ -115,3 +121,174 @@ def _imputed(column: FloatArray, how: str) -> FloatArray:
         return np.interp(steps, known, column[known], left=np.nan, right=np.nan)
     place = np.searchsorted(known, steps, "right") - 1
     return np.where(place < 0, np.nan, column[known[np.maximum(place, 0)]])
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesSplit:
+    """Windows of the parts of a series, from `chronological_split`.
+
+    Attributes
+    ----------
+    train, validation, test : pair of float32 arrays, (N, window, C) and (N, horizon * K)
+        Windows and what follows them, in the units of the series.
+    starts : tuple of three int64 arrays (N,)
+        The row at which each window begins, for the three parts.
+    scaler : WindowScaler
+        The standardisation by the training windows.
+    left_out : int
+        Windows that were left out, because they touch a missing value or a gap in time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> parts = fd.data.chronological_split(np.arange(20.0), window=3, test=0.5, validation=0.2)
+    >>> [len(x) for x, _ in (parts.train, parts.validation, parts.test)]
+    [3, 1, 7]
+    """
+
+    train: tuple[Float32Array, Float32Array]
+    validation: tuple[Float32Array, Float32Array]
+    test: tuple[Float32Array, Float32Array]
+    starts: tuple[npt.NDArray[np.int64], ...]
+    scaler: WindowScaler
+    left_out: int
+
+
+def chronological_split(
+    series: ArrayLike,
+    window: int,
+    horizon: int = 1,
+    *,
+    targets: Sequence[int] | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    relative: bool = False,
+    breaks: Sequence[int] = (),
+) -> SeriesSplit:
+    """Cut a series in the order of time into training, validation and test parts, and in windows.
+
+    No window and no forecast reaches from one part into another, and means and deviations are
+    those of the training windows: nothing of the validation and test parts enters the training.
+
+    Parameters
+    ----------
+    series : array (T,) or (T, C)
+        Values in the order of time. NaN is a missing value.
+    window : int
+        Steps of a window.
+    horizon : int, default 1
+        Steps that are to be forecast.
+    targets : sequence of int, optional
+        The K columns that are to be forecast; by default all.
+    validation, test : float in [0, 1)
+        Shares of the steps: the test part is the end of the series, the validation part is before
+        it. A part with share 0 is empty.
+    relative : bool, default False
+        As for `WindowScaler`.
+    breaks : sequence of int, default ()
+        Rows behind which times are missing (`Gap.row`): no window reaches over them.
+
+    Returns
+    -------
+    SeriesSplit
+
+    Raises
+    ------
+    TypeError, ValueError
+        A part is shorter than window + horizon, has no window without a missing value, or an
+        argument is out of range. The message names the part.
+
+    See Also
+    --------
+    sliding_windows : all windows of a series.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop as fd
+    >>> parts = fd.data.chronological_split(np.sin(np.arange(400) / 5), window=24)
+    >>> x, y = parts.train
+    >>> parts.scaler.transform(x).shape, parts.scaler.transform_targets(x, y).shape
+    ((256, 24, 1), (256, 1))
+    """
+    values = _columns(series, "series")
+    size, ahead = check.integer(window, "window", 1), check.integer(horizon, "horizon", 1)
+    last = values.shape[1] - 1
+    places = range(last + 1) if targets is None else targets
+    columns = [check.integer(place, "targets", 0, last) for place in places]
+    for share, name in ((validation, "validation"), (test, "test")):
+        check.real(share, name, low=0, high=1, open_high=True)
+    if validation + test >= 1:
+        raise ValueError(f"validation + test must be below 1, got {validation} + {test}")
+    test_from = round(len(values) * (1 - test))
+    train_to = round(len(values) * (1 - test - validation))
+    if np.isinf(values).any():
+        row, column = np.argwhere(np.isinf(values))[0]
+        raise ValueError(
+            f"series must be finite, but step {row} (from 0) of column {column} is infinite"
+        )
+    borders = ((0, train_to), (train_to, test_from), (test_from, len(values)))
+    found, starts, left_out = [], [], 0
+    shares = (1.0, validation, test)
+    for name, share, (begin, end) in zip(("training", "validation", "test"), shares, borders):
+        if share and end - begin < size + ahead:
+            raise ValueError(
+                f"the {name} part of a series of {len(values)} steps has {end - begin}, but "
+                f"window + horizon is {size + ahead}"
+            )
+        within = [row - begin for row in breaks if begin <= row < end - 1]
+        whole = whole_windows(values[begin:end], size, ahead, columns, within)
+        if share and not len(whole):
+            raise ValueError(
+                f"the {name} part has no window of {size} steps, and {ahead} behind it, without a "
+                "missing value"
+            )
+        left_out += max(end - begin - size - ahead + 1, 0) - len(whole)
+        rows = whole[:, None] + begin
+        after = values[rows + size + np.arange(ahead)][..., columns]
+        x = values[rows + np.arange(size)].astype(np.float32)
+        found.append((x, after.reshape(len(x), ahead * len(columns)).astype(np.float32)))
+        starts.append(rows[:, 0])
+    scaler = WindowScaler.fit(*found[0], columns, relative)
+    return SeriesSplit(found[0], found[1], found[2], tuple(starts), scaler, left_out)
+
+
+def whole_windows(
+    values: FloatArray | Float32Array,
+    window: int,
+    horizon: int = 0,
+    targets: Sequence[int] = (),
+    breaks: Sequence[int] = (),
+) -> npt.NDArray[np.int64]:
+    """The rows at which windows begin that touch neither a missing value nor a gap in time.
+
+    Parameters
+    ----------
+    values : float array (T, C)
+    window : int
+    horizon : int
+        Steps behind the window whose `targets` must be there, too.
+    targets : sequence of int
+        Columns.
+    breaks : sequence of int
+        Rows behind which times are missing.
+    """
+    total = len(values) - window - horizon + 1
+    if total < 1:
+        return np.zeros(0, np.int64)
+
+    def bad_before(bad: Any) -> npt.NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(bad)])
+
+    starts = np.arange(total)
+    inputs = bad_before(~np.isfinite(values).all(1))
+    bad = inputs[starts + window] - inputs[starts]
+    if horizon:
+        after = bad_before(~np.isfinite(values[:, list(targets)]).all(1))
+        bad += after[starts + window + horizon] - after[starts + window]
+    cut = np.zeros(len(values), bool)
+    cut[list(breaks)] = True
+    cuts = bad_before(cut)
+    bad += cuts[starts + window + horizon - 1] - cuts[starts]
+    return np.flatnonzero(bad == 0)

@@ -134,7 +134,7 @@ def read_table(
         if table.errors:
             raise read_error(path, table.errors)
         raise ValueError(f"{path!r} holds no line of data")
-    has_header = _has_header(table, header)
+    has_header = first_row_has_names(table, header)
     names = [cells[0].strip() for cells in table.columns] if has_header else None
     cells = [column[has_header:] for column in table.columns]
     if not cells[0]:
@@ -144,13 +144,13 @@ def read_table(
             f"{path!r} holds no line of data below the header {', '.join(names or [])}"
         )
     width = len(cells)
-    target_place = _column_number(target, "target", names, width, path)
+    target_place = column_number(target, "target", names, width, path)
     if not isinstance(target, str) and target == -1:
         # Separators at the ends of lines make a last column that is none.
         while target_place > 1 and _is_blank(cells[target_place], names, target_place):
             target_place -= 1
     wanted = _wanted_kinds(columns, names, width, path)
-    others = {_column_number(column, "ignore", names, width, path) for column in ignore}
+    others = {column_number(column, "ignore", names, width, path) for column in ignore}
     others |= {place for place, kind in wanted.items() if kind == "ignore"}
     index = [
         place
@@ -183,7 +183,7 @@ def read_table(
     def line(row: int) -> int:
         return table.line(row + has_header)
 
-    target_name = _column_name(target_place, names)
+    target_name = column_name(target_place, names)
     y, classes, target_kind = read_target(
         cells[target_place],
         line,
@@ -210,7 +210,7 @@ def read_table(
     return Dataset(x, y, classes, description), report
 
 
-def _has_header(table: TextTable, header: bool | None) -> bool:
+def first_row_has_names(table: TextTable, header: bool | None) -> bool:
     """Whether the first row holds names; ValueError if there is a header and nothing else."""
     if header is not None:
         return check.flag(header, "header") or bool(table.has_names)  # JSON objects have names
@@ -240,11 +240,11 @@ def _too_few_columns(table: TextTable, width: int) -> str:
     return message
 
 
-def _column_name(place: int, names: list[str] | None) -> str:
+def column_name(place: int, names: list[str] | None) -> str:
     return f"column {place + 1}" + (f" ({names[place]!r})" if names else "")
 
 
-def _column_number(
+def column_number(
     column: str | int, argument: str, names: list[str] | None, width: int, path: str
 ) -> int:
     """The number of a column, from 0, given its name or its number."""
@@ -263,7 +263,7 @@ def _wanted_kinds(
 ) -> dict[int, str]:
     """The kinds that the user wants, by the number of the column."""
     return {
-        _column_number(column, "columns", names, width, path): check.choice(
+        column_number(column, "columns", names, width, path): check.choice(
             kind, f"columns[{column!r}]", KINDS
         )
         for column, kind in (columns or {}).items()
@@ -281,7 +281,7 @@ def _decide_styles(
     readings = {place: infer.readings(column.present) for place, column in numeric.items()}
     mark = infer.decimal_mark(readings.values())
     for place, column in numeric.items():
-        reading, name = readings[place], _column_name(place, names)
+        reading, name = readings[place], column_name(place, names)
         if not reading.decimals:
             errors.append(f"{name} mixes decimal points and decimal commas" + _two_examples(column))
             column.kind = "mixed"
@@ -314,7 +314,7 @@ def _refuse_unusable(
     errors: list[str],
 ) -> None:
     """Append an error for a column that holds neither numbers nor categories."""
-    name = _column_name(column.place, names)
+    name = column_name(column.place, names)
     remedy = "give its kind: number (other cells are missing values), category or ignore"
     if column.kind == "mixed" and column.counts:
         present = column.present

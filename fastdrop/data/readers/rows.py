@@ -64,9 +64,12 @@ class CsvRows:
         Whether the first row holds names is not known.
     separator : str
         Found from the first lines; of a pipe, from the first line. "" before the first row.
+    lacks_name : bool
+        Whether the first row has one field less than the others. An empty one was put before it.
     """
 
     has_names: bool | None = None
+    lacks_name = False
 
     def __init__(self, lines: Lines, widths: Collection[int] = ()) -> None:
         self.lines, self.separator = lines, ""
@@ -112,6 +115,7 @@ class CsvRows:
                 return line, row
             if isinstance(self._waiting, tuple) and len(self._waiting[1]) == self._width + 1:
                 self._width += 1
+                self.lacks_name = True
                 return line, ["", *row]
         return line, row
 

@@ -42,6 +42,9 @@ class TextTable:
         What is wrong with rows that cannot be read: "line 3: 2 fields, the first line has 3".
     reader : str
         "pandas" or "rows".
+    lacks_name : bool
+        Whether the first row of the file has one field less than the others: R leaves out the name
+        above the names of the rows. An empty one stands in its place.
     """
 
     path: str
@@ -52,6 +55,7 @@ class TextTable:
     encoding: str
     errors: list[str] = field(default_factory=list)
     reader: str = "rows"
+    lacks_name: bool = False
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -114,7 +118,14 @@ def read_rows(path: str) -> TextTable:
             cells.append(row)
         columns: list[Sequence[str]] = list(zip(*cells, strict=True))
         return TextTable(
-            path, columns, numbers, rows.has_names, rows.separator, rows.lines.encoding, errors
+            path,
+            columns,
+            numbers,
+            rows.has_names,
+            rows.separator,
+            rows.lines.encoding,
+            errors,
+            lacks_name=getattr(rows, "lacks_name", False),
         )
 
 
