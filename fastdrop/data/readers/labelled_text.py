@@ -94,7 +94,7 @@ def read_labelled_text(
         As in `Vocabulary.build`.
     header : bool, default False
         The first line holds names, also where both columns are given as numbers. A first line
-        with the names that `text` and `target` give is always a header.
+        with a name that `text` or `target` gives is always a header.
 
     Returns
     -------

@@ -32,7 +32,7 @@ class TextRows:
     ----------
     source : Source
     wanted : list of str
-        Names of columns. A first line that holds all of them is a header.
+        Names of columns. A first line that holds one of them is a header.
     header : bool, default False
         The first line is a header, whatever it holds.
     complete : bool, default True
@@ -89,7 +89,7 @@ class TextRows:
             self._rows = split_lines(self._counted, self.separator, strict=True)
         line, fields = self._next()
         self.width = len(fields)
-        if header or (wanted and count == len(wanted)):
+        if header or count:
             self.names = [field.strip() for field in fields]
         else:
             self._waiting = line, fields
