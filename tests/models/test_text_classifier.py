@@ -92,6 +92,12 @@ def test_a_file_knows_the_padding(tmp_path):
     assert (again(padded(12)).numpy() == ours(padded(12)).numpy()).all()
 
 
+def test_the_first_vectors_are_small_and_that_of_padding_is_zero():
+    table = model().embedding.weight.numpy()
+    assert (table[0] == 0).all() and 0.2 < np.abs(table[1:]).max() <= 0.25
+    assert fd.models.text_classifier(30, 3).embedding.weight.numpy()[0].any()
+
+
 def test_padding_needs_tokens():
     with pytest.raises(ValueError, match="padding_idx must be None without vocab_size"):
         fd.models.SequenceModel(3, 2, padding_idx=0)
