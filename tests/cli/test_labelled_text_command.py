@@ -77,6 +77,22 @@ def test_train_and_predict(reviews, capsys):
     )
 
 
+def test_the_masks_of_a_text_follow_from_its_number(reviews, capsys):
+    assert main([*reviews, "--epochs", "1", "--quiet"]) == 0
+    texts = [f"good {'film ' * (i % 7)}" for i in range(300)]
+    with open("many.txt", "w") as file:
+        file.writelines(f"{text}\n" for text in texts)
+    with open("longer.txt", "w") as file:  # other padding, and a block that ends earlier
+        file.writelines(f"{text}\n" for text in [*texts[:270], "film " * 40])
+    capsys.readouterr()
+    found = []
+    for name in ("many.txt", "longer.txt"):
+        assert main(["predict", "sentences.safetensors", name, "--mc", "5", "--seed", "3"]) == 0
+        found.append(capsys.readouterr().out.splitlines())
+    assert len(found[0]) == 301 and found[0][:271] == found[1][:271]
+    assert found[0][1] != found[0][8]  # the same text with another number
+
+
 def test_lines_with_tabs_and_characters(reviews, capsys):
     options = ["--data", "lines.txt", "--text", "1", "--target", "0", "--model", "gru"]
     assert main([*reviews, *options, "--level", "char", "--max-length", "30", "--quiet"]) == 0
