@@ -18,6 +18,9 @@ for each step after its last window, or with --all after every window: the time 
 line, the step, and the forecast. With --mc also std and the bounds low and high of an interval that
 holds 90 % of the values; both contain the noise of the series, estimated in the training.
 
+For a model of texts, INPUT is a table with the column of the texts, lines with tabs, or a file with
+a text in each line; or give the texts themselves with --text.
+
 --mc T makes T passes with different dropout masks for each row. Probabilities and predicted numbers
 are then means over the passes. For classes there are also entropy (the total uncertainty) and
 mutual_information (the part on which the passes disagree), both in nats; for numbers std, in the
@@ -51,9 +54,15 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help="a file written by 'fastdrop train' or fastdrop.save")
     sub.add_argument(
         "input",
-        nargs="+",
+        nargs="*",
         help="samples, one in each row; - for standard input; for a model of images pictures and "
         "folders of them",
+    )
+    sub.add_argument(
+        "--text",
+        action="append",
+        metavar="TEXT",
+        help="a text for a model of texts, in place of INPUT; may be given several times",
     )
     sub.add_argument(
         "--out",
@@ -98,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop.cli.series_forecasts import is_series_model, predict_series
     from fastdrop.data.image_preprocessing import ImagePreparation
+    from fastdrop.data.text_preprocessing import TextPreparation
     from fastdrop.data.writers import open_writer, text_labels
     from fastdrop.predictor.load import load_predictor
 
@@ -112,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(
             f"give one input: several are for models of images, {options.model!r} takes rows"
         )
+    if options.text and not isinstance(preparation, TextPreparation):
+        raise ValueError(f"--text is for models of texts, {options.model!r} takes other samples")
     example = np.zeros((1, *preparation.example_shape), np.float32)
     if options.softmax:
         _use_scores(predictor, example, options.model)
@@ -161,7 +173,9 @@ def run(options: argparse.Namespace) -> int:
             writer.write(text_labels(block) if on_error and kind == "npz" else block)
             done += len(x)
 
-        if isinstance(preparation, ImagePreparation):
+        if options.text:
+            blocks = iter([(None, preparation.samples(options.text))])
+        elif isinstance(preparation, ImagePreparation):
             blocks = preparation.named_blocks(options.input, on_error)
         else:
             blocks = ((None, x) for x in preparation.read_blocks(options.input[0], on_error))
@@ -177,6 +191,8 @@ def _output_format(options: argparse.Namespace) -> str:
     from fastdrop._utils import atomic_write as files
     from fastdrop._utils import validation as check
 
+    if bool(options.input) == bool(options.text):
+        raise ValueError("give either INPUT or --text TEXT")
     files.apart({"--out": options.out, "the model": options.model})
     for path in options.input:
         files.apart({"--out": options.out, "the input": None if path == "-" else path})

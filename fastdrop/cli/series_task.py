@@ -34,6 +34,8 @@ _RATE = 3e-3  # the default learning rate of all optimisers but sgd
 _ENDINGS = (".csv", ".tsv", ".data", ".jsonl", ".ndjson")
 _ONLY_SERIES = ("horizon", "time", "period", "relative", "zoneout", "recurrent_dropout")
 _FOR_OTHERS = (
+    "text",
+    "max_length",
     "columns",
     "augment",
     "plot_uncertain",

@@ -38,6 +38,7 @@ _FOR_OTHERS = (
     "drop_path",
     "channel_dropout",
     "drop_block",
+    "max_length",
 )
 
 
@@ -55,7 +56,7 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is not for texts")
     if options.compare or options.label_smoothing or options.mixup:
         raise ValueError("--compare, --label-smoothing and --mixup are not for texts")
-    options.hidden = options.hidden or _HIDDEN
+    options.hidden, options.level = options.hidden or _HIDDEN, options.level or "char"
     if len(set(options.hidden)) != 1:
         raise ValueError(f"--hidden must hold equal widths for a text, got {options.hidden}")
     options.epochs = _EPOCHS if options.epochs is None else options.epochs

@@ -14,6 +14,8 @@ With --data: a network for your file, saved for 'fastdrop predict'.
   FILE.csv  with --window N and --model lstm, gru or rnn: a time series, a line for each time. The
             network forecasts the next values of --target from the N lines before, --horizon of
             them. It trains on the beginning and tests on the end.
+  FILE.csv  with --text COLUMN: a text and its class (--target) in each line, also with tabs or as
+            .jsonl. --model lstm (default), gru or rnn reads the words and tells the class.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -35,6 +37,7 @@ from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
     from fastdrop.cli.image_task import ImageTask
+    from fastdrop.cli.labelled_text_task import LabelledTextTask
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
@@ -47,25 +50,37 @@ _IMAGE_RATES = ("drop_path", "channel_dropout", "drop_block")
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
-    from fastdrop.cli.image_task import image_task, is_image_task
+    from fastdrop.cli.image_task import ImageTask, image_task, is_image_task
+    from fastdrop.cli.labelled_text_task import (
+        check_text_options,
+        is_labelled_text_task,
+        labelled_text_task,
+        print_next_steps,
+    )
     from fastdrop.cli.series_task import is_series_task, train_series
     from fastdrop.cli.text_task import is_text_task, train_text
-    from fastdrop.cli.training_task import TrainingTask, digits_task, file_task
+    from fastdrop.cli.training_task import digits_task, file_task
 
     if is_series_task(options):
         return train_series(options)
-    if is_text_task(options):
+    texts = is_labelled_text_task(options)
+    if texts:
+        check_text_options(options)
+    elif is_text_task(options):
         return train_text(options)
-    images = is_image_task(options)
+    images = not texts and is_image_task(options)
     demo = options.data is None and not images
     options.compare |= demo
-    _check_options(options, images)
+    _check_options(options, images, texts)
     rates: Any = options.dropout
     if rates is not None and len(rates) == 1:
         rates = rates[0]
     manual_seed(options.seed)
-    task: TrainingTask | ImageTask
-    task = image_task(options) if images else digits_task() if demo else file_task(options)
+    task: TrainingTask | ImageTask | LabelledTextTask
+    if texts:
+        task = labelled_text_task(options)
+    else:
+        task = image_task(options) if images else digits_task() if demo else file_task(options)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
@@ -104,11 +119,14 @@ def run(options: argparse.Namespace) -> int:
     print(f"\nmodel ({variants[-1][0]}): {out}")
     if plot is not None:
         _show_curves(histories, plot, "test" if options.validation is None else "validation")
-    if options.plot_uncertain is not None and not isinstance(task, TrainingTask):
+    if options.plot_uncertain is not None and isinstance(task, ImageTask):
         task.draw_uncertain(kept, options.plot_uncertain)
         print(f"most uncertain test images: {options.plot_uncertain}")
     with_dropout = may_draw(kept)
-    _print_next_steps(out, demo, with_dropout, images)
+    if texts:
+        print_next_steps(out, with_dropout)
+    else:
+        _print_next_steps(out, demo, with_dropout, images)
     return 0
 
 
@@ -123,11 +141,11 @@ def _variant(options: argparse.Namespace) -> str:
     return ", ".join(found) or options.model or "network"
 
 
-def _check_options(options: argparse.Namespace, images: bool) -> None:
+def _check_options(options: argparse.Namespace, images: bool, texts: bool) -> None:
     """Check combinations of options, and fill in a default that follows from another option."""
     from fastdrop.cli.image_task import MODELS
 
-    if options.model not in (None, "mlp", *MODELS):
+    if not texts and options.model not in (None, "mlp", *MODELS):
         raise ValueError(f"--model must be one of mlp, {', '.join(MODELS)}, got {options.model!r}")
     options.epochs = 60 if options.epochs is None else options.epochs
     options.hidden = [512, 512] if options.hidden is None else options.hidden
@@ -183,7 +201,9 @@ def _check_paths(options: argparse.Namespace, out: str, plot: str | None) -> Non
 # ---- output ----
 
 
-def _print_errors(errors: dict[str, list[float]], task: TrainingTask | ImageTask) -> None:
+def _print_errors(
+    errors: dict[str, list[float]], task: TrainingTask | ImageTask | LabelledTextTask
+) -> None:
     classes = task.preparation.classes is not None
     runs = len(next(iter(errors.values())))
     title = "test error" if classes else "test error (root mean square)"

@@ -110,9 +110,22 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     _option(
         data,
         "--level",
-        "tokens of a text",
+        "tokens of a text (default: char for a language model, word with --text)",
         choices=["char", "word"],
-        default="char",
+    )
+    _option(
+        data,
+        "--text",
+        "column of texts in a table, name or number: learn to tell the classes of --target from it "
+        "(defaults then: --model lstm, --hidden 128, --epochs 20, --dropout 0.5)",
+        metavar="COLUMN",
+    )
+    _option(
+        data,
+        "--max-length",
+        "tokens that are read of each text of --text (default: 400)",
+        type=int,
+        metavar="N",
     )
     _option(
         data,

@@ -8,17 +8,20 @@ from fastdrop.data.batches import Batches, batches
 from fastdrop.data.bptt import BPTTBatches
 from fastdrop.data.dataset import Dataset, split
 from fastdrop.data.loader import DataLoader, default_collate
+from fastdrop.data.padding import pad_collate
 from fastdrop.data.readers.cifar import read_cifar
 from fastdrop.data.readers.csv import load_csv
 from fastdrop.data.readers.idx import read_idx
 from fastdrop.data.readers.image_folder import ImageFolder
 from fastdrop.data.readers.images import as_images, load_images
+from fastdrop.data.readers.labelled_text import LabelledText, read_labelled_text
 from fastdrop.data.readers.npz import load_npz
 from fastdrop.data.readers.pictures import read_image
 from fastdrop.data.readers.series import Gap, Series, read_series
 from fastdrop.data.readers.text import read_text
 from fastdrop.data.samplers import (
     BatchSampler,
+    BucketSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -31,17 +34,19 @@ from fastdrop.data.series import (
 )
 from fastdrop.data.standardize import Standardizer
 from fastdrop.data.subsets import Subset, TensorDataset, random_split
-from fastdrop.data.vocabulary import Vocabulary
+from fastdrop.data.vocabulary import Vocabulary, split_words
 from fastdrop.data.window_scaler import WindowScaler
 
 __all__ = [
     "BPTTBatches",
     "BatchSampler",
     "Batches",
+    "BucketSampler",
     "DataLoader",
     "Dataset",
     "Gap",
     "ImageFolder",
+    "LabelledText",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -60,13 +65,16 @@ __all__ = [
     "load_csv",
     "load_images",
     "load_npz",
+    "pad_collate",
     "random_split",
     "read_cifar",
     "read_idx",
     "read_image",
+    "read_labelled_text",
     "read_series",
     "read_text",
     "sliding_windows",
     "split",
+    "split_words",
     "transforms",
 ]

@@ -42,7 +42,8 @@ class DataLoader:
     sampler : iterable of int, optional
         Which samples come next, in place of `shuffle`.
     batch_sampler : iterable of lists of int, optional
-        Which samples make up each batch, in place of batch_size, shuffle, sampler and drop_last.
+        Which samples make up each batch, in place of batch_size, shuffle, sampler and drop_last;
+        such as a `BucketSampler`.
     num_workers : int, default 0
         Threads that load and transform batches ahead of their use. 0: the batch is made when it is
         asked for. 1 is enough to overlap augmentation with training.
@@ -206,8 +207,11 @@ class DataLoader:
         numbers: Any = self.batch_sampler
         sampler: Any
         ordered = getattr(self.sampler, "order", None)
+        buckets = getattr(self.batch_sampler, "order", None)
         if ordered is not None:
             numbers = self.batch_sampler.of(ordered(epoch, seed).tolist())
+        elif buckets is not None:
+            numbers = buckets(epoch, seed)
         else:
             for sampler in (self.sampler, self.batch_sampler):
                 if hasattr(sampler, "set_epoch"):  # as samplers of distributed training have it

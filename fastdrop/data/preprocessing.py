@@ -330,6 +330,11 @@ class Preparation:
                     f"standardisation beside their own, got {features}"
                 )
             return found
+        if origin is not None and origin["kind"] == "texts":
+            # Imported here: the module needs this one.
+            from fastdrop.data.text_preprocessing import TextPreparation
+
+            return TextPreparation.of_origin(origin, classes)
         return cls(features, origin, inputs, classes, target)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchSampler",
+    "BucketSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -29,9 +30,9 @@ __all__ = [
 ]
 
 
-def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """The generator of the order of an epoch, a function of both numbers."""
-    words = [seed & check.U32_MAX, seed >> 32, zlib.crc32(b"loader"), epoch]
+def epoch_generator(seed: int, epoch: int, purpose: str = "loader") -> np.random.Generator:
+    """The generator of the order of an epoch, a function of both numbers and of its purpose."""
+    words = [seed & check.U32_MAX, seed >> 32, zlib.crc32(purpose.encode()), epoch]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
@@ -284,4 +285,107 @@ class BatchSampler:
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.sampler), self.batch_size)  # type: ignore[arg-type]
+        return whole + (rest > 0 and not self.drop_last)
+
+
+class BucketSampler:
+    """Batches of samples of similar length, so that little padding is needed.
+
+    It is the ``batch_sampler`` of a `DataLoader`. The samples of an epoch are shuffled and cut into
+    pools of ``batch_size * pool_batches`` samples; each pool is sorted by length and cut into
+    batches; and the batches of all pools are shuffled.
+
+    Parameters
+    ----------
+    lengths : integers (N,)
+        The length of each sample.
+    batch_size : int
+    drop_last : bool, default False
+        Leave out the batch that is not full.
+    shuffle : bool, default True
+        False: all samples sorted by length, in the same order in each epoch, for evaluation.
+    pool_batches : int, default 50
+        A larger number means less padding, a smaller one batches that are more random.
+    generator : numpy.random.Generator or int, optional
+        Default: the batches follow from the seed of the loader (or of the run) and the number of
+        the epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `lengths` are no integers of at least 0, there are none, or another argument is out of
+        range.
+
+    See Also
+    --------
+    pad_collate : makes a batch of samples of different lengths.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> lengths = [5, 1, 4, 2, 5, 2]
+    >>> batches = fd.data.BucketSampler(lengths, 2)
+    >>> sorted(sorted(lengths[i] for i in batch) for batch in batches)
+    [[1, 2], [2, 4], [5, 5]]
+    """
+
+    def __init__(
+        self,
+        lengths: ArrayLike,
+        batch_size: int,
+        *,
+        drop_last: bool = False,
+        shuffle: bool = True,
+        pool_batches: int = 50,
+        generator: Any = None,
+    ) -> None:
+        known = np.asarray(lengths)
+        if known.ndim != 1 or known.dtype.kind not in "iu":
+            raise TypeError(f"lengths must be 1-d integers, got {check.describe(lengths)}")
+        if not len(known) or known.min() < 0:
+            raise ValueError("lengths must hold a number of at least 0 for each sample")
+        self.lengths = known.astype(np.int64)
+        self.batch_size = check.integer(batch_size, "batch_size", 1)
+        self.drop_last = check.flag(drop_last, "drop_last")
+        self.shuffle = check.flag(shuffle, "shuffle")
+        self.pool_batches = check.integer(pool_batches, "pool_batches", 1)
+        self.generator = checked_generator(generator)
+        self._epoch = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        self._epoch += 1
+        return iter(self.order(self._epoch - 1, random.initial_seed()))
+
+    def order(self, epoch: int, seed: int) -> list[list[int]]:
+        """The batches of an epoch.
+
+        Parameters
+        ----------
+        epoch, seed : int
+            They decide the batches, except where the sampler has a generator of its own.
+
+        Returns
+        -------
+        list of lists of int
+        """
+        count, size = len(self.lengths), self.batch_size
+        if not self.shuffle:
+            return self._cut(np.arange(count))
+        own = self.generator
+        generator = epoch_generator(seed, epoch) if own is None else own
+        shuffled = generator.permutation(count)
+        pool = size * self.pool_batches
+        batches = [
+            batch for i in range(0, count, pool) for batch in self._cut(shuffled[i : i + pool])
+        ]
+        return [batches[i] for i in generator.permutation(len(batches)).tolist()]
+
+    def _cut(self, rows: npt.NDArray[np.int64]) -> list[list[int]]:
+        """Batches of these samples, sorted by length."""
+        rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+        end = len(rows) - len(rows) % self.batch_size if self.drop_last else len(rows)
+        return [rows[i : i + self.batch_size].tolist() for i in range(0, end, self.batch_size)]
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.lengths), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)

@@ -13,6 +13,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.functional.pointwise import div, mul, sub
@@ -70,6 +71,13 @@ def sum(
     """
     a = as_tensor(input, "input")
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
+    if type(a) is PassTensor and 0 not in axes:
+        with reading_passes():  # each row alone
+            return _sum(a, axes, keepdim)
+    return _sum(a, axes, keepdim)
+
+
+def _sum(a: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     shape = a.shape
     return record(
         a._array.sum(axis=axes, keepdims=keepdim),

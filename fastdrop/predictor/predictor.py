@@ -41,7 +41,8 @@ class Predictor:
     - a `Dataset`: its samples are encoded already.
 
     A model of images takes images instead: arrays (N, C, H, W), (N, H, W, C) or (N, H, W) of uint8,
-    or of floats from 0 to 1; or the path of a picture, or a list of paths.
+    or of floats from 0 to 1; or the path of a picture, or a list of paths. A model of texts takes a
+    text, a list of texts, or a table with the column of the texts.
 
     Parameters
     ----------
@@ -275,6 +276,8 @@ class Predictor:
         if len(shape) == 3:
             kind = "gray" if shape[0] == 1 else "colour"
             takes = f"{kind} images of {shape[1]} x {shape[2]} pixels"
+        elif (self.preparation.origin or {}).get("kind") == "texts":
+            takes = "texts"
         gives = "raw outputs"
         if self.classes is not None:
             gives = f"one of the classes {', '.join(map(str, self.classes))}"

@@ -40,7 +40,7 @@ def samples_of(rows: Any, preparation: Preparation) -> Float32Array:
         The rows lack a column, have another number of columns, or hold a value that the training
         data do not allow. The message names row and column.
     """
-    if (preparation.origin or {}).get("kind") == "images":
+    if (preparation.origin or {}).get("kind") in ("images", "texts"):
         if isinstance(rows, (Dataset, Tensor)):
             rows = rows.x if isinstance(rows, Dataset) else rows.data
         return preparation.samples(rows)

@@ -95,6 +95,7 @@ def fit_text(
     ----------
     model : LanguageModel
     train : BPTTBatches
+        With ``variable_length`` the learning rate of a batch is multiplied by its steps / length.
     optimizer : Optimizer
     epochs : int
     validation : BPTTBatches, optional
@@ -141,7 +142,14 @@ def fit_text(
             loss.backward()
             if max_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            # A short batch of variable length counts less (Merity et al. 2018, section 5).
+            share = len(tokens) / train.length if train.variable_length else 1.0
+            rates = [group["lr"] for group in optimizer.param_groups]
+            for group in optimizer.param_groups:
+                group["lr"] *= share
             optimizer.step()
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
             value = loss.item()
             if not math.isfinite(value):
                 raise FloatingPointError(

@@ -23,6 +23,35 @@ def test_a_vocabulary_counts_and_sorts():
     assert repr(words) == "Vocabulary(4 tokens)"
 
 
+def test_numbers_that_a_vocabulary_does_not_have():
+    words = Vocabulary(["a", "b"])
+    assert words.decode(np.array([1, 0], np.uint8)) == ["b", "a"]
+    for number in (-1, 2, -(10**20)):
+        with pytest.raises(IndexError, match=rf"the numbers 0 to 1, got {number}$"):
+            words.decode([0, number])
+    with pytest.raises(TypeError, match=r"integers, got 1\.5"):
+        words.decode([1.5])
+    with pytest.raises(IndexError, match="the vocabulary is empty, got the number 0"):
+        Vocabulary([]).decode([0])
+
+
+def test_a_vocabulary_of_a_file_has_neither_holes_nor_duplicates():
+    assert Vocabulary.from_dict({"tokens": {"b": 1, "a": 0}}).tokens == ["a", "b"]
+    for data, error, message in (
+        ({"tokens": {"a": 0, "b": 2}}, ValueError, "0 to 1, but no token has 1"),
+        ({"tokens": {"a": 0, "b": 0}}, ValueError, "'a' and 'b' have 0"),
+        ({"tokens": {"a": 0, "b": -1}}, ValueError, "the number of 'b'"),
+        ({"tokens": {"a": 0, "b": "1"}}, TypeError, "the number of 'b'"),
+        ({"tokens": ["a", None]}, TypeError, "must be strings, got None"),
+        ({"tokens": ["a", "b", "a"]}, ValueError, "'a' occurs twice"),
+        ({"tokens": "abc"}, TypeError, "must be a list"),
+        ({"words": []}, ValueError, "entry 'tokens'"),
+        (["a"], ValueError, "entry 'tokens'"),
+    ):
+        with pytest.raises(error, match=message):
+            Vocabulary.from_dict(data)
+
+
 def test_errors_of_a_vocabulary():
     with pytest.raises(ValueError, match="no 'd'"):
         Vocabulary(["a"]).encode(["a", "d"])
@@ -81,6 +110,86 @@ def test_an_epoch_goes_on_in_its_middle():
     again.load_state_dict(state)
     assert [first, *(t.tolist() for t, _ in again)] == whole
     assert [t.tolist() for t, _ in again] == whole  # the next epoch begins at 0
+
+
+def variable(length=70, batch_size=2, steps=20_000, **options):
+    text = np.arange(batch_size * steps + 1)
+    return BPTTBatches(text, batch_size, length, variable_length=True, **options)
+
+
+def test_variable_lengths_are_those_of_awd_lstm():
+    batches = variable(seed=1)
+    found = np.array([len(t) for _ in range(20) for t, _ in batches])
+    # A slow twin of the authors' program.
+    rng, expected = np.random.default_rng(0), []
+    while len(expected) < len(found):
+        base = 70 if rng.random() < 0.95 else 35.0
+        expected.append(max(5, int(rng.normal(base, 5))))
+    full = found > 52
+    assert abs(full.mean() - 0.95) < 0.01
+    assert abs(found[full].mean() - 69.5) < 0.3 and abs(found[full].std() - 5) < 0.2
+    assert abs(found.mean() - np.mean(expected)) < 0.5
+    halves = found[(found < 53) & (found > 15)]  # without the ends of epochs
+    assert abs(halves.mean() - 34.5) < 1.5
+    short = [len(t) for t, _ in variable(length=6, seed=1)][:-1]
+    assert min(short) == 5 and max(short) > 10
+
+
+def test_variable_lengths_go_through_the_text_once():
+    batches = variable(length=20, batch_size=3, steps=501, seed=4)
+    for _ in range(2):
+        count, found = len(batches), list(batches)
+        assert len(found) == count
+        tokens, targets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        assert (targets == tokens + 1).all()
+        assert tokens.T.tolist() == [list(range(i * 501, i * 501 + 501)) for i in range(3)]
+        assert all(len(t) >= 5 for t, _ in found[:-1])
+
+
+def test_variable_lengths_follow_from_seed_and_epoch():
+    def epochs(count, **options):
+        batches = variable(steps=700, **options)
+        return [[len(t) for t, _ in batches] for _ in range(count)]
+
+    one, two = epochs(2, seed=1)
+    assert one != two and [one, two] == epochs(2, seed=1) and one != epochs(1, seed=2)[0]
+    fd.manual_seed(1)
+    run = epochs(2)
+    fd.manual_seed(1)
+    assert run == epochs(2) and run[0] == one
+
+    batches = variable(steps=700, seed=1)
+    list(batches)
+    middle = len(next(iter(batches))[0])
+    again = variable(steps=700, seed=1)
+    again.load_state_dict(batches.state_dict())
+    assert [middle, *(len(t) for t, _ in again)] == two
+    again.load_state_dict({"position": 0})  # as older checkpoints have it
+    assert [len(t) for t, _ in again] == one
+
+
+def test_the_learning_rate_follows_the_length_of_a_batch():
+    fd.manual_seed(0)
+    model = fd.models.language_model(7, 4)
+    batches = BPTTBatches(np.tile(np.arange(7), 200), 4, 20, variable_length=True, seed=2)
+    optimizer = fd.optim.SGD(model.parameters(), lr=0.5)
+    rates, step = [], optimizer.step
+
+    def noting(*args):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(*args)
+
+    optimizer.step = noting
+    history = fd.train.fit_text(model, batches, optimizer, 2)
+    lengths = [len(t) for epoch in (0, 1) for t in pieces(batches, epoch)]
+    assert rates == pytest.approx([0.5 * n / 20 for n in lengths])
+    assert len(set(rates)) > 2 and optimizer.param_groups[0]["lr"] == 0.5
+    assert [epoch.lr for epoch in history] == [0.5, 0.5]
+
+
+def pieces(batches, epoch):
+    batches.load_state_dict({"position": 0, "epoch": epoch})
+    return [t for t, _ in batches]
 
 
 def test_errors_of_batches():

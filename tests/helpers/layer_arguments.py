@@ -35,6 +35,7 @@ ARGUMENTS = {
     "LockedDropout": {"p": 0.3, "batch_first": True},
     "LSTM": RECURRENT
     | {
+        "proj_size": 2,
         "per_gate": True,
         "update_dropout": 0.1,
         "update_per_step": False,

@@ -200,6 +200,27 @@ def test_layers_that_can_be_batched(layer, masks):
     assert side.std() > 0
 
 
+@pytest.mark.parametrize("axes", [1, -1, (1, 3), (2, 3), (1, 2, 3)])
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.filterwarnings("error::fastdrop.uncertainty.MCWarning")
+def test_sums_within_each_row_are_batched(axes, keepdim):
+    class Sums(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.3)
+
+        def forward(self, x):
+            return fd.sum(self.drop(x), axes, keepdim)
+
+    model = Sums()
+    side = fd.mc_predict(model, MAPS, 5, seed=2, output="raw", keep=True).passes
+    model.eval()
+    for t in range(5):
+        with fd.random.monte_carlo(t, 2, 0, "per_sample"), fd.no_grad():
+            assert np.array_equal(side[:, t], model(MAPS).data)
+    assert side.std() > 0
+
+
 def test_dropblock_normalised_over_the_batch_is_not_batched():
     with pytest.warns(fd.uncertainty.MCWarning, match="DropBlock2d"):
         fd.mc_predict(nn.Sequential(nn.DropBlock2d(0.3, 3, normalize="batch")), MAPS, 3)

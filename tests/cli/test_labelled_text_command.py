@@ -1,0 +1,192 @@
+"""``fastdrop train --text`` and ``fastdrop predict`` of a text classifier."""
+
+import csv
+import io
+import json
+import random
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+from fastdrop.cli.labelled_text_task import stratified
+from fastdrop.cli.main import main
+
+GOOD, BAD = ["good", "great", "lovely"], ["bad", "awful", "dull"]
+FILL = ["the", "film", "is", "a", "long", "story", ",", "and", "some", "actors", "in", "it"]
+
+
+def review(rng, positive):
+    words = rng.choices(FILL, k=rng.randint(1, 12)) + [rng.choice(GOOD if positive else BAD)]
+    rng.shuffle(words)
+    return " ".join(words)
+
+
+@pytest.fixture
+def reviews(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(0)
+    rows = [(i, review(rng, i % 2), "pos" if i % 2 else "neg") for i in range(200)]
+    with open("sentences.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("id", "review", "label"), *rows])
+    with open("lines.txt", "w") as file:
+        file.writelines(f"{label}\t{text}\n" for _, text, label in rows)
+    base = ["--text", "review", "--target", "label", "--hidden", "12", "--epochs", "12"]
+    return ["train", "--data", "sentences.csv", *base, "--lr", "0.02", "--dropout", "0.2"]
+
+
+def answers(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_train_and_predict(reviews, capsys):
+    assert main([*reviews, "--model", "lstm", "--early-stopping", "4"]) == 0
+    told = capsys.readouterr()
+    assert "160 training samples, 40 test samples, lstm 12 for 2 classes" in told.out
+    assert "val_accuracy" in told.err and "fastdrop predict sentences.safetensors" in told.out
+    error = float(told.out.split("test error, 40 samples")[1].split("dropout 0.2")[1].split()[0])
+    assert error < 12
+
+    assert main(["predict", "sentences.safetensors", "sentences.csv", "--mc", "10"]) == 0
+    found = answers(capsys.readouterr().out)
+    assert list(found[0]) == ["prediction", "neg", "pos", "entropy", "mutual_information"]
+    right = np.mean([row["prediction"] == ("neg", "pos")[i % 2] for i, row in enumerate(found)])
+    assert len(found) == 200 and right > 0.9
+    for row in found:
+        p, entropy = float(row["pos"]), float(row["entropy"])
+        assert float(row["neg"]) + p == pytest.approx(1, abs=1e-4)
+        expected = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+        assert entropy == pytest.approx(expected, abs=1e-3)
+        assert -1e-6 <= float(row["mutual_information"]) <= entropy
+    assert any(float(row["mutual_information"]) > 1e-4 for row in found)
+
+    predict = ["predict", "sentences.safetensors", "--format", "jsonl"]
+    assert main([*predict, "--text", "a great film", "--text", "awful , long and never seen"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["prediction"] for row in rows] == ["pos", "neg"]
+
+    predictor = fd.load("sentences.safetensors")
+    assert "takes: texts" in repr(predictor)
+    assert predictor.predict(["a great film", "awful"]).tolist() == ["pos", "neg"]
+    one, two = (
+        predictor.predict_proba([t, "awful " * n])[0] for t, n in (("dull", 1), ("dull", 9))
+    )
+    assert (one == two).all()  # the answer does not depend on the padding
+    assert rows[0]["probability"]["pos"] == pytest.approx(
+        predictor.predict_proba("a great film")[0, 1], rel=1e-5
+    )
+
+
+def test_the_masks_of_a_text_follow_from_its_number(reviews, capsys):
+    assert main([*reviews, "--epochs", "1", "--quiet"]) == 0
+    texts = [f"good {'film ' * (i % 7)}" for i in range(300)]
+    with open("many.txt", "w") as file:
+        file.writelines(f"{text}\n" for text in texts)
+    with open("longer.txt", "w") as file:  # other padding, and a block that ends earlier
+        file.writelines(f"{text}\n" for text in [*texts[:270], "film " * 40])
+    capsys.readouterr()
+    found = []
+    for name in ("many.txt", "longer.txt"):
+        assert main(["predict", "sentences.safetensors", name, "--mc", "5", "--seed", "3"]) == 0
+        found.append(capsys.readouterr().out.splitlines())
+    assert len(found[0]) == 301 and found[0][:271] == found[1][:271]
+    assert found[0][1] != found[0][8]  # the same text with another number
+
+
+def test_lines_with_tabs_and_characters(reviews, capsys):
+    options = ["--data", "lines.txt", "--text", "1", "--target", "0", "--model", "gru"]
+    assert main([*reviews, *options, "--level", "char", "--max-length", "30", "--quiet"]) == 0
+    told = capsys.readouterr()
+    assert told.err == "" and "different characters" in told.out
+    for name, rows in (("lines.txt", 200), ("plain.txt", 2)):
+        with open("plain.txt", "w") as file:
+            file.write('good, "really"\nbad\n')
+        assert main(["predict", "lines.safetensors", name]) == 0
+        assert len(answers(capsys.readouterr().out)) == rows
+
+
+def test_all_other_options(reviews, capsys, tmp_path):
+    more = ["--model", "rnn", "--hidden", "8,8", "--epochs", "2", "--label-smoothing", "0.1"]
+    assert main([*reviews, *more, "--compare", "--validation", "0.2", "--out", "m.st"]) == 0
+    assert "without dropout" in capsys.readouterr().out and (tmp_path / "m.png").exists()
+
+
+def test_a_run_goes_on_after_an_interruption(reviews, capsys):
+    more = ["--early-stopping", "9", "--out", "a.st", "--schedule", "none"]
+    assert main([*reviews, *more, "--epochs", "4"]) == 0
+    options = [*reviews, *more[:2], *more[4:], "--out", "b.st", "--checkpoint", "run.safetensors"]
+    assert main([*options, "--epochs", "2"]) == 0
+    assert main([*options, "--epochs", "4", "--resume"]) == 0
+    capsys.readouterr()
+    one, two = (fd.load(name).model.state_dict() for name in ("a.st", "b.st"))
+    assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_bad_rows_are_skipped(reviews, capsys):
+    assert main([*reviews, "--epochs", "1", "--quiet"]) == 0
+    with open("new.csv", "w") as file:
+        file.write("label,review\npos,good\npos\n,bad\n")
+    capsys.readouterr()
+    assert main(["predict", "sentences.safetensors", "new.csv"]) == 2
+    assert "'new.csv', line 3: 1 fields" in capsys.readouterr().err
+    assert main(["predict", "sentences.safetensors", "new.csv", "--on-error", "skip"]) == 1
+    told = capsys.readouterr()
+    assert [row["prediction"] == "" for row in answers(told.out)] == [False, True, False]
+    assert "row 1 (from 0) skipped" in told.err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--text", "text"], "no column 'text' for text"),
+        (["--target", "y"], "no column 'y' for target; its columns are id, review, label"),
+        (["--target", "review"], "must be different columns"),
+        (["--model", "resnet20"], "--model must be one of lstm, gru, rnn"),
+        (["--hidden", "8,16"], "--hidden must hold equal widths"),
+        (["--dropout", "0.1,0.2"], "--dropout must be one rate"),
+        (["--mixup", "0.1"], "--mixup is not for texts"),
+        (["--columns", "a=number"], "--columns is not for texts"),
+        (["--size", "8"], "--size is for images"),
+        (["--task", "regression"], "--task must be classification"),
+        (["--max-length", "0"], "--max-length must be at least 1"),
+        (["--test-fraction", "1"], "--test-fraction"),
+        (["--validation", "2"], "--validation"),
+        (["--out", "nowhere/m"], "no folder"),
+        (["--data", "none.csv"], "No such file"),
+    ],
+)
+def test_errors(reviews, capsys, more, message):
+    assert main([*reviews, *more]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_more_errors(reviews, capsys):
+    for arguments, message in (
+        (["train", "--text", "a"], "--text needs --data"),
+        (["train", "--data", "sentences.csv", "--max-length", "3"], "--max-length is for texts"),
+        (["train", "--data", "lines.txt", "--model", "lstm", "--max-length", "3"], "not for texts"),
+    ):
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    with open("one.csv", "w") as file:
+        file.write("review,label\nfine,pos\ngood,pos\n")
+    assert main([*reviews, "--data", "one.csv"]) == 2
+    assert "at least two classes" in capsys.readouterr().err
+    fd.save(fd.models.mlp(2, [3], 2), "m.st")
+    for arguments, message in (
+        (["m.st", "--text", "a"], "--text is for models of texts"),
+        (["m.st"], "give either INPUT or --text"),
+        (["m.st", "sentences.csv", "--text", "a"], "give either INPUT or --text"),
+    ):
+        assert main(["predict", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_stratified_parts_have_the_same_shares():
+    labels = [0] * 60 + [1] * 30 + [2] * 10
+    fd.manual_seed(0)
+    rest, part = stratified(labels, 0.2)
+    assert sorted(rest + part) == list(range(100))
+    assert [sum(labels[i] == c for i in part) for c in range(3)] == [12, 6, 2]
+    rest, part = stratified([0, 0, 1, 1, 2], 0.1)
+    assert [sum([0, 0, 1, 1, 2][i] == c for i in part) for c in range(3)] == [1, 1, 0]
