@@ -93,13 +93,13 @@ def test_memory_does_not_grow(samples):
     x = numbers(3)
     tracemalloc.start()
     used = []
-    for _ in range(2):  # NumPy fills its caches in the first round
+    for _ in range(4):  # NumPy and the pool of buffers fill their caches in the first rounds
         for _ in range(700):
             stream.step(x)
         gc.collect()
         used.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert used[1] - used[0] < 10_000
+    assert used[3] - used[2] < 10_000, used
 
 
 def test_errors():
