@@ -99,6 +99,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.PatchDropout,
         nn.Residual,
         nn.Softmax,
+        nn.SparseConv2d,
         nn.SparseLinear,
         nn.SpatialDropout1d,
         nn.SpatialDropout2d,

@@ -68,7 +68,7 @@ def _variational(arguments: Arguments) -> int:
 
 def _sparse(arguments: Arguments) -> int:
     stored = 0 if "nonzeros" not in arguments else _product(arguments, "nonzeros")
-    rows = _product(arguments, "out_features")  # where each begins
+    rows = _product(arguments, "out_channels" if "out_channels" in arguments else "out_features")
     return 2 * stored + rows + (rows if _on(arguments, "bias") else 0)
 
 
@@ -158,6 +158,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "ResNet": _resnet,
     "RMSNorm": _rms_norm,
     "SequenceModel": lambda arguments: _product(arguments, "hidden_size", "out_features"),
+    "SparseConv2d": _sparse,
     "SparseLinear": _sparse,
     "TargetedConv2d": _convolution,
     "TargetedLinear": _dense,

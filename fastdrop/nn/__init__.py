@@ -96,6 +96,7 @@ from fastdrop.nn.rnn_base import RNNBase
 from fastdrop.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
+from fastdrop.nn.sparse_conv import SparseConv2d
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
 from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
@@ -197,6 +198,7 @@ __all__ = [
     "Sigmoid",
     "SmoothL1Loss",
     "Softmax",
+    "SparseConv2d",
     "SparseLinear",
     "SpatialDropout1d",
     "SpatialDropout2d",

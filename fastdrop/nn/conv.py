@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class Convolution(Module):
-    """What all convolutions share: their arguments and weights."""
+class ConvolutionArguments(Module):
+    """The arguments that all convolutions share."""
 
     axes: int
-    weight: Parameter
-    bias: Parameter | None
+    padding: str | tuple[int, ...]
+    bias: Any
 
     def _set_arguments(
         self,
@@ -53,19 +53,11 @@ class Convolution(Module):
                     f"{name} must be divisible by groups={groups}, got {getattr(self, name)}"
                 )
 
-    def _add_weights(self, outer: int, inner: int, bias: bool) -> None:
-        self.weight = Parameter(np.empty((outer, inner, *self.kernel_size), np.float32))
-        self.bias = (
-            Parameter(np.empty(self.out_channels, np.float32)) if check.flag(bias, "bias") else None
+    def _set_padding(self, padding: Any) -> None:
+        zeros_around(padding, self.kernel_size, self.stride, self.dilation)
+        self.padding = (
+            padding if isinstance(padding, str) else along_axes(padding, "padding", self.axes, 0)
         )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the initial weights and biases again, from the generator "init" of the run."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
-            init.uniform_(self.bias, -bound, bound)
 
     def _more(self) -> list[str]:
         """Arguments that are not the default, for repr."""
@@ -80,6 +72,27 @@ class Convolution(Module):
             f"kernel_size={self.kernel_size}",
             f"stride={self.stride}",
         ]
+
+
+class Convolution(ConvolutionArguments):
+    """A convolution whose weights are learned."""
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def _add_weights(self, outer: int, inner: int, bias: bool) -> None:
+        self.weight = Parameter(np.empty((outer, inner, *self.kernel_size), np.float32))
+        self.bias = (
+            Parameter(np.empty(self.out_channels, np.float32)) if check.flag(bias, "bias") else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weights and biases again, from the generator "init" of the run."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
+            init.uniform_(self.bias, -bound, bound)
 
 
 class _ConvNd(Convolution):
@@ -101,10 +114,7 @@ class _ConvNd(Convolution):
     ) -> None:
         super().__init__()
         self._set_arguments(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        zeros_around(padding, self.kernel_size, self.stride, self.dilation)
-        self.padding = (
-            padding if isinstance(padding, str) else along_axes(padding, "padding", self.axes, 0)
-        )
+        self._set_padding(padding)
         self.padding_mode = check.choice(padding_mode, "padding_mode", PADDING_MODES)
         self._add_weights(out_channels, in_channels // groups, bias)
 

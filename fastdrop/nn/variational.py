@@ -15,6 +15,7 @@ from fastdrop.nn.conv import Conv2d
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.sparse import SparseLinear
+from fastdrop.nn.sparse_conv import SparseConv2d
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -264,14 +265,26 @@ class VariationalConv2d(Conv2d, Variational):
         )
         self._set_noise(alpha, prior, threshold)
 
-    def prune(self) -> Conv2d:
+    def prune(self, sparse: bool = False) -> Conv2d | SparseConv2d:
         """The layer as it is in evaluation: a convolution with zeros.
+
+        Parameters
+        ----------
+        sparse : bool, default False
+            Return a layer that stores and computes the nonzero weights only: faster where nearly
+            all are zero.
 
         Returns
         -------
-        Conv2d
+        Conv2d or SparseConv2d
+
+        Raises
+        ------
+        ValueError
+            With `sparse`: the layer has another padding mode than "zeros".
         """
-        return self._plain(self._evaluated())
+        plain = self._plain(self._evaluated())
+        return SparseConv2d.from_dense(plain) if check.flag(sparse, "sparse") else plain
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         if not random.draws(self.training):

@@ -197,6 +197,17 @@ ARGUMENTS = {
         "dropout": 0.3,
         "per_sample": True,
     },
+    "SparseConv2d": {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": [3, 2],
+        "stride": [2, 1],
+        "padding": [1, 0],
+        "dilation": [1, 2],
+        "groups": 2,
+        "bias": False,
+        "nonzeros": 5,
+    },
     "SparseLinear": {"in_features": 3, "out_features": 4, "bias": False, "nonzeros": 5},
     "LayerNorm": {"normalized_shape": [3], "eps": 1e-3, "elementwise_affine": True, "bias": False},
     "BatchNorm1d": {
