@@ -17,7 +17,7 @@ import warnings
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.sentences import SETS, read
+from benchmarks.papers.sentences import SETS, add_sets, read
 from fastdrop.data import BucketSampler, DataLoader, Vocabulary, pad_collate
 
 PATIENCE = 5
@@ -25,7 +25,7 @@ PATIENCE = 5
 
 def arguments(parser) -> None:
     """Add the options to a parser."""
-    parser.add_argument("--sets", default="mr,subj")
+    add_sets(parser, "mr,subj")
     parser.add_argument("--folds", type=int, default=1, help="how many of the ten folds to run")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=50)
@@ -98,7 +98,7 @@ def run(options) -> None:
     )
     # Dropout of word types is computed pass by pass.
     warnings.simplefilter("ignore", fd.uncertainty.MCWarning)
-    for name in options.sets.split(","):
+    for name in options.sets:
         parts, start = read(name), time.perf_counter()
         # As in `sentences`, all words have a vector, also those of test sentences alone.
         known = sorted({word for sentences, _ in parts for s in sentences for word in s})

@@ -8,6 +8,7 @@ split (TREC).
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import time
@@ -32,12 +33,24 @@ WIDTHS, FILTERS, VECTOR = (3, 4, 5), 100, 300
 
 def arguments(parser) -> None:
     """Add the options to a parser."""
-    parser.add_argument("--sets", default=",".join(SETS))
+    add_sets(parser, ",".join(SETS))
     parser.add_argument("--folds", type=int, default=10, help="how many of the ten folds to run")
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dropout", type=float, default=0.5)
+
+
+def add_sets(parser, default: str) -> None:
+    """Add the option that names data sets."""
+
+    def names(text: str) -> list[str]:
+        unknown = [name for name in text.split(",") if name not in SETS]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(SETS)}")
+        return text.split(",")
+
+    parser.add_argument("--sets", type=names, default=default, metavar="NAME,NAME")
 
 
 def words(text: str) -> list[str]:
@@ -123,7 +136,7 @@ def accuracy(model, x, y) -> float:
 def run(options) -> None:
     """Measure and print."""
     print(f"{fd.isa()}, {fd.get_num_threads()} threads, {options.epochs} epochs, Adam 1e-3")
-    for name in options.sets.split(","):
+    for name in options.sets:
         parts, start = read(name), time.perf_counter()
         known = sorted({word for sentences, _ in parts for s in sentences for word in s})
         number = {word: i + 1 for i, word in enumerate(known)}
