@@ -11,6 +11,7 @@ from fastdrop import kernels as K
 from fastdrop import nn
 from fastdrop.nn import functional as F
 from helpers import mask_reference as reference
+from helpers.mask_reference import SHARED_ROW, keep_mask, keep_scale
 
 pytestmark = pytest.mark.filterwarnings("ignore:mc_predict computes the passes")
 
@@ -81,3 +82,34 @@ def test_weight_drop_trains():
         losses.append(F.mse_loss(model.eval()(x), y).item())
         model.train()
     assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent_layers(kind):
+    """AWD-LSTM: the recurrent weights of all layers, one mask a pass."""
+    fd.manual_seed(0)
+    names = ["weight_hh_l0", "weight_hh_l1"]
+    inner = getattr(nn, kind)(3, 5, 2)
+    layer = nn.WeightDrop(inner, names, p=0.4)
+    plain = getattr(nn, kind)(3, 5, 2)
+    x = np.random.default_rng(0).standard_normal((6, 4, 3)).astype(np.float32)
+    for draw in range(2):
+        plain.load_state_dict(inner.state_dict())
+        for site, name in enumerate(names):
+            weight = getattr(inner, name).numpy()
+            kept = [
+                keep_mask([SHARED_ROW], 5, 0.4, seed=0, draw=draw, site=site, sub=row)[0]
+                for row in range(len(weight))
+            ]
+            getattr(plain, name).data = weight * np.stack(kept) * keep_scale(0.4)
+        found, expected = layer(x)[0], plain(x)[0]
+        assert np.abs(found.numpy() - expected.numpy()).max() < 1e-6
+    (found * found).sum().backward()
+    (expected * expected).sum().backward()
+    mask = np.stack(kept) * keep_scale(0.4)
+    ours, theirs = inner.weight_hh_l1.grad.numpy(), plain.weight_hh_l1.grad.numpy() * mask
+    assert np.abs(ours - theirs).max() < 1e-6
+    plain.load_state_dict(inner.state_dict())
+    assert (layer.eval()(x)[0].numpy() == plain(x)[0].numpy()).all()
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert (other(x)[0].numpy() == plain(x)[0].numpy()).all()
