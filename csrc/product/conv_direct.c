@@ -186,12 +186,8 @@ static void few_of_positions(const conv_work *c, const conv_room *room, float *y
         t.n = fd_min(wide, w->count[2] - q);
         t.b = room->apart + row * fd_band_row(w, &c->band) + q;
         c->k->gemm_tile(&t);
-        for (ptrdiff_t i = 0; i < t.n; i++)
-            for (ptrdiff_t o = 0; o < c->outputs; o++) {
-                float sum = room->sums[o * wide + i];
-                if (c->bias) sum += c->bias[o];
-                y[(q + i) * c->y_step[2] + o] = c->relu && sum < 0.0f ? 0.0f : sum;
-            }
+        c->k->finish_rows(room->sums, wide, c->outputs, t.n, c->bias, c->relu);
+        c->k->transpose(y + q * c->y_step[2], c->y_step[2], room->sums, wide, c->outputs, t.n);
     }
 }
 
