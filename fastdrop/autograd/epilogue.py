@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from fastdrop import _core
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     # A dropout as the core takes it: mask key, keep threshold q, factor of what is kept.
     Drop = tuple[Stream | None, int, float]
 
+_VECTOR = 16  # numbers of the widest vectors
 NONE = _core.ACT_NONE
 
 # The backward of these activations reads their input. The others read their output.
@@ -80,8 +82,34 @@ class Epilogue:
         if bias is not None and bias.requires_grad:
             db = empty(grad.shape[-1:])
         out = grad if out is None else out  # not read where there is no activation
-        _core.act_backward(dz, grad, out, self.kind, self.alpha, db, stream, q, scale)
+        some = _rows_beside(grad) if self.drop is None else 1
+        if some == 1:
+            _core.act_backward(dz, grad, out, self.kind, self.alpha, db, stream, q, scale)
+            return dz, db
+        width = some * grad.shape[-1]
+        sums = None if db is None else empty((width,))
+        _core.act_backward(
+            dz.reshape(-1, width),
+            grad.reshape(-1, width),
+            out.reshape(-1, width),
+            self.kind,
+            self.alpha,
+            sums,
+            stream,
+            q,
+            scale,
+        )
+        if db is not None and sums is not None:
+            sums.reshape(some, -1).sum(0, out=db)
         return dz, db
+
+
+def _rows_beside(array: Float32Array) -> int:
+    """How many rows of few numbers fill vectors of 16 side by side; 1 where they are no help."""
+    outputs = array.shape[-1]
+    count = _VECTOR // math.gcd(_VECTOR, outputs) if 0 < outputs < _VECTOR else 1
+    rows = array.size // max(1, outputs)
+    return count if array.flags.c_contiguous and rows >= 8 * count and rows % count == 0 else 1
 
 
 def as_rows(array: Float32Array) -> Float32Array:
