@@ -26,6 +26,7 @@ SHAPES = 64  # number of different shapes
 EACH = 16  # arrays of one shape
 BYTES = 1 << 30
 
+_CUT = 1 << 16  # elements from which on arrays are parts of others with at most 1/8 more rows
 _HUGE = 1 << 21  # bytes of a large page
 
 
@@ -78,6 +79,13 @@ def empty(shape: Shape) -> Float32Array:
         size *= n
     if size < SMALLEST:
         return np.empty(shape, np.float32)
+    if size >= _CUT and shape[0] > 8:
+        # Stochastic depth and the last batch of an epoch have fewer rows, and each number of rows
+        # is a shape: such arrays are the beginning of somewhat larger ones.
+        step = 1 << (shape[0].bit_length() - 4)
+        rows = -(-shape[0] // step) * step
+        if rows != shape[0]:
+            return empty((rows, *shape[1:]))[: shape[0]]
     pool = _pool
     kept = pool.by_shape.get(shape, ())
     array = idle(kept)

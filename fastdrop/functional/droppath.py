@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
+from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import as_map, empty_like, empty_map, flat, is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
@@ -18,6 +19,8 @@ from fastdrop.kernels.masks import draw_mask
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray
+
+_LONG = 4096  # numbers of a sample from which on samples are added one by one
 
 
 @carries
@@ -107,8 +110,13 @@ def gather_rows(x: Tensor, rows: IntArray) -> Tensor:
         memory[rows] = flat(g)
         return (dx,)
 
-    some = flat(array)[rows]
+    some = _taken(flat(array), rows)
     return record(as_map(some) if channels_last else some, (x,), backward)
+
+
+def _taken(array: Float32Array, rows: IntArray) -> Float32Array:
+    """array[rows]"""
+    return np.take(array, rows, 0, empty((len(rows), *array.shape[1:])), "clip")
 
 
 def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
@@ -123,12 +131,29 @@ def add_to_rows(x: Tensor, y: Tensor, rows: IntArray, scale: float) -> Tensor:
     factor = np.float32(scale)
     array, channels_last = x._strided, is_channels_last(x._strided)
     out = empty_like(array)
-    memory = flat(out)
-    np.copyto(memory, flat(array))
-    memory[rows] += flat(ordered(y._strided, channels_last)) * factor
+    _add_rows(flat(out), flat(array), flat(ordered(y._strided, channels_last)), rows, factor)
 
     def backward(g: Float32Array) -> Any:
-        some = flat(g)[rows] * factor
+        some = _taken(flat(g), rows)
+        np.multiply(some, factor, out=some)
         return g, as_map(some) if channels_last else some
 
     return record(out, (x, y), backward)
+
+
+def _add_rows(
+    out: Float32Array, x: Float32Array, y: Float32Array, rows: IntArray, factor: np.float32
+) -> None:
+    """out = x, with factor * y added to some rows."""
+    if x[:1].size < _LONG:
+        np.copyto(out, x)
+        out[rows] += y * factor
+        return
+    place = np.full(len(x), -1)
+    place[rows] = np.arange(len(rows))
+    for i, j in enumerate(place.tolist()):  # row after row, in a cache
+        if j < 0:
+            np.copyto(out[i], x[i])
+        else:
+            np.multiply(y[j], factor, out=out[i])
+            np.add(out[i], x[i], out=out[i])
