@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # next training step fills it with the arrays that it needs.
 SMALLEST = 4096  # elements of an array; smaller ones are allocated, which is cheap
 SHAPES = 64  # number of different shapes
-EACH = 16  # arrays of one shape
+EACH = 128  # arrays of one shape
 BYTES = 1 << 30
 
 _CUT = 1 << 16  # elements from which on arrays are parts of others with at most 1/8 more rows
