@@ -18,6 +18,7 @@ from fastdrop.nn.activation import (
     Tanh,
 )
 from fastdrop.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
+from fastdrop.nn.attention import MultiheadAttention
 from fastdrop.nn.channel_norm import (
     GroupNorm,
     InstanceNorm1d,
@@ -175,6 +176,7 @@ __all__ = [
     "MaxPool3d",
     "Module",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
