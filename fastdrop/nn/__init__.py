@@ -90,6 +90,11 @@ from fastdrop.nn.pool import (
     MaxPool2d,
     MaxPool3d,
 )
+from fastdrop.nn.positional import (
+    LearnedPositionalEncoding,
+    RotaryEmbedding,
+    SinusoidalPositionalEncoding,
+)
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.rnn import GRU, LSTM, RNN
 from fastdrop.nn.rnn_base import RNNBase
@@ -164,6 +169,7 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEncoding",
     "Linear",
     "LinearCrossEntropyLoss",
     "LocalResponseNorm",
@@ -193,9 +199,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "Softmax",
     "SparseConv2d",

@@ -32,6 +32,9 @@ RECURRENT = {
 }
 
 ARGUMENTS = {
+    "LearnedPositionalEncoding": {"max_len": 5, "d_model": 3, "batch_first": False},
+    "RotaryEmbedding": {"dim": 4, "base": 500.0, "interleaved": True},
+    "SinusoidalPositionalEncoding": {"d_model": 3, "max_len": 7, "batch_first": False},
     "LockedDropout": {"p": 0.3, "batch_first": True},
     "LSTM": RECURRENT
     | {
