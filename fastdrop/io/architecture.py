@@ -92,6 +92,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.Flatten,
         nn.GaussianDropout,
         nn.GaussianNoise,
+        nn.HeadDropout,
         nn.Identity,
         nn.LayerNorm,
         nn.LearnedPositionalEncoding,

@@ -95,6 +95,7 @@ ARGUMENTS = {
     },
     "GaussianNoise": {"sigma": 0.3},
     "TokenDropout": {"p": 0.3},
+    "HeadDropout": {"p": 0.3},
     "PatchDropout": {"p": 0.3, "prefix_tokens": 2},
     "DropPath": {"p": 0.3, "mode": "batch", "scale_by_keep": False},
     "Residual": {
