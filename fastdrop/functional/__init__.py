@@ -31,7 +31,7 @@ from fastdrop.functional.concrete import concrete_dropout
 from fastdrop.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
 from fastdrop.functional.dropblock import drop_block1d, drop_block2d, drop_block3d
 from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
-from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d
+from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d, head_dropout
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
 from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
@@ -180,6 +180,7 @@ __all__ = [
     "group_norm",
     "hardsigmoid",
     "hardswish",
+    "head_dropout",
     "huber_loss",
     "instance_norm",
     "interpolate",

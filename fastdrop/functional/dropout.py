@@ -1,4 +1,4 @@
-"""Dropout of single elements and of whole channels."""
+"""Dropout of single elements, of whole channels, and of attention heads."""
 
 from __future__ import annotations
 
@@ -183,8 +183,9 @@ def channel_dropout(
     axes: int,
     unbatched: bool,
     layer: Any = None,
+    layout: str = "",
 ) -> Tensor:
-    """Dropout of whole channels of maps with `axes` axes.
+    """Dropout of whole channels of maps with `axes` axes, or of heads: of all x[n, c] at once.
 
     Parameters
     ----------
@@ -197,6 +198,8 @@ def channel_dropout(
     unbatched : bool
     layer : Module, optional
         The layer whose site draws the mask.
+    layout : str, optional
+        What the message about a wrong shape names; "": the layout of maps.
     """
     x = as_tensor(input, "input")
     if x.ndim == axes + 1 and unbatched:
@@ -205,7 +208,7 @@ def channel_dropout(
         one_sample = x.reshape(1, *x.shape)
         return channel_dropout(one_sample, p, training, axes, False, layer).reshape(x.shape)
     if x.ndim != axes + 2:
-        layout = MAP_LAYOUTS[axes]
+        layout = layout or MAP_LAYOUTS[axes]
         expected = f"{layout} or {layout.replace('N, ', '')}" if unbatched else layout
         raise ValueError(f"input must have shape {expected}, got {x.shape}")
     return dropout(x, p, training, share=range(2, x.ndim), layer=layer)
@@ -335,3 +338,45 @@ def dropout3d(
     [[[[[0.0, 0.0]]], [[[0.0, 0.0]]]]]
     """
     return channel_dropout(input, p, training, 3, True)
+
+
+def head_dropout(
+    input: Tensor | ArrayLike, p: float = 0.5, training: bool = True, *, layer: Any = None
+) -> Tensor:
+    """Dropout of attention heads: y[n, h] = x[n, h] * 2^32 / q where kept, +0 where dropped.
+
+    q = round((1 - p) 2^32). In evaluation y is the input itself.
+
+    Parameters
+    ----------
+    input : Tensor or array (N, H, T, D)
+        x: samples, heads, positions, and the numbers of each head.
+    p : float, default 0.5
+        The probability to drop a head of a sample, in [0, 1].
+    training : bool, default True
+        A Monte Carlo prediction (`fastdrop.mc_predict`) draws masks in either case.
+    layer : Module, optional
+        The layer whose site draws the mask.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When p is not a number in [0, 1], or the input has another number of axes.
+
+    References
+    ----------
+    Zhou, Ge, Wei, Zhou, Xu, "Scheduled DropHead: a regularization method for transformer models",
+    Findings of EMNLP 2020, arXiv:2004.13342.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop.nn.functional as F
+    >>> F.head_dropout(np.ones((1, 2, 1, 2)), p=1.0).tolist()
+    [[[[0.0, 0.0]], [[0.0, 0.0]]]]
+    """
+    return channel_dropout(input, p, training, 2, False, layer, "(N, H, T, D)")

@@ -145,6 +145,8 @@ def axis_names(layer: nn.Module, shape: Shape) -> tuple[str, str, str]:
         names = ["sample", "channel", *SPATIAL_AXES[inner]]
     elif isinstance(layer, (nn.TokenDropout, nn.PatchDropout)) and inner == 1:
         names = ["sample", "token", "unit"]
+    elif isinstance(layer, nn.HeadDropout) and inner == 2:
+        names = ["sample", "head", "position", "unit"]
     else:
         names = ["sample", *(f"axis {i}" for i in range(1, len(shape) - 1)), "unit"]
     names = [name for name, n in zip(names[-len(shape) :], shape, strict=True) if n > 1]

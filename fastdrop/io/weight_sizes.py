@@ -153,6 +153,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     **{f"InstanceNorm{axes}d": _instance_norm for axes in (1, 2, 3)},
     "LanguageModel": lambda arguments: _product(arguments, "vocab_size", "embedding_size"),
     "LayerNorm": _layer_norm,
+    "LearnedPositionalEncoding": lambda arguments: _product(arguments, "max_len", "d_model"),
     "Linear": _dense,
     "PReLU": lambda arguments: _product(arguments, "num_parameters"),
     "ResNet": _resnet,

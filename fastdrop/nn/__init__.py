@@ -38,6 +38,7 @@ from fastdrop.nn.dropout import (
     Dropout2d,
     Dropout3d,
     FeatureAlphaDropout,
+    HeadDropout,
     SpatialDropout1d,
     SpatialDropout2d,
     SpatialDropout3d,
@@ -90,6 +91,11 @@ from fastdrop.nn.pool import (
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
+)
+from fastdrop.nn.positional import (
+    LearnedPositionalEncoding,
+    RotaryEmbedding,
+    SinusoidalPositionalEncoding,
 )
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.rnn import GRU, LSTM, RNN
@@ -156,6 +162,7 @@ __all__ = [
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
+    "HeadDropout",
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
@@ -165,6 +172,7 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEncoding",
     "Linear",
     "LinearCrossEntropyLoss",
     "LocalResponseNorm",
@@ -195,9 +203,11 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Residual",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "Softmax",
     "SparseConv2d",

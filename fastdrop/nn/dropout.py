@@ -1,4 +1,4 @@
-"""Dropout of single elements and of whole channels, and alpha dropout for SELU networks."""
+"""Dropout of elements, channels and heads, and alpha dropout for SELU networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.functional.dropout import channel_dropout
+from fastdrop.functional.dropout import channel_dropout, head_dropout
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -227,6 +227,56 @@ class SpatialDropout3d(_SpatialDropout):
 
 
 Dropout1d, Dropout2d, Dropout3d = SpatialDropout1d, SpatialDropout2d, SpatialDropout3d
+
+
+class HeadDropout(Module):
+    """Drops whole attention heads of (N, H, T, D), one decision a sample and head (DropHead).
+
+    Kept heads are multiplied by 2^32 / q (about 1 / (1 - p)); in evaluation the output is the input
+    itself. The mask is that of `SpatialDropout2d` with heads as channels.
+
+    Use it on the result of attention, before the heads are put side by side, at 0.1 to 0.2. The
+    paper's rate falls from p to 0 and rises to p again during training: give a Schedule.
+
+    Difference from the paper: it multiplies by H / (number of kept heads of the sample), which
+    depends on the mask; here the factor is constant, and the expectation over masks is exact.
+
+    Parameters
+    ----------
+    p : float in [0, 1], or Schedule
+        Probability to drop a head.
+
+    Raises
+    ------
+    ValueError
+        When called: the input has another number of axes.
+
+    References
+    ----------
+    Zhou, Ge, Wei, Zhou, Xu, "Scheduled DropHead: A Regularization Method for Transformer Models",
+    Findings of EMNLP 2020, arXiv:2004.13342.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> heads = nn.HeadDropout(0.5)(np.ones((4, 8, 5, 16))).numpy()
+    >>> bool((heads == heads[:, :, :1, :1]).all())
+    True
+    """
+
+    n_sites = 1
+    p: float | Schedule
+
+    def __init__(self, p: float | Schedule = 0.5) -> None:
+        super().__init__()
+        self.p = schedules.rate(p)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return head_dropout(input, random.rate_now(self.p), self.training, layer=self)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
 
 
 class AlphaDropout(RateLayer):

@@ -116,6 +116,7 @@ SIDE_BY_SIDE = {
     "Dropout, share=": (nn.Dropout(0.3, share=(1,)), ROWS),
     "SpatialDropout1d": (nn.SpatialDropout1d(0.3), SEQUENCES),
     "SpatialDropout2d": (nn.SpatialDropout2d(0.3), MAPS),
+    "HeadDropout": (nn.HeadDropout(0.3), MAPS),
     "DropBlock": (nn.DropBlock2d(0.3, 2), MAPS),
     "AlphaDropout": (nn.AlphaDropout(0.3), ROWS),
     "FeatureAlphaDropout": (nn.FeatureAlphaDropout(0.3), MAPS),

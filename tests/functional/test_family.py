@@ -55,6 +55,11 @@ MEMBERS = {
         lambda x, p, **w: twin.dropout_shared(x, p, (False, True, True), **w),
         nn.SpatialDropout2d,
     ),
+    "head": (
+        K.spatial_dropout,
+        lambda x, p, **w: twin.dropout_shared(x, p, (False, True, True), **w),
+        nn.HeadDropout,
+    ),
     "token": (
         K.token_dropout,
         lambda x, p, **w: twin.dropout_shared(x, p, (False, True, True), **w),
@@ -83,6 +88,7 @@ FUNCTIONS = {
     "dropout": F.dropout,
     "time-locked": lambda x, p, training: F.dropout(x, p, training, share=[1]),
     "spatial": F.dropout2d,
+    "head": F.head_dropout,
     "token": F.token_dropout,
     "path": F.drop_path,
     "alpha": F.alpha_dropout,

@@ -32,6 +32,9 @@ RECURRENT = {
 }
 
 ARGUMENTS = {
+    "LearnedPositionalEncoding": {"max_len": 5, "d_model": 3, "batch_first": False},
+    "RotaryEmbedding": {"dim": 4, "base": 500.0, "interleaved": True},
+    "SinusoidalPositionalEncoding": {"d_model": 3, "max_len": 7, "batch_first": False},
     "LockedDropout": {"p": 0.3, "batch_first": True},
     "LSTM": RECURRENT
     | {
@@ -92,6 +95,7 @@ ARGUMENTS = {
     },
     "GaussianNoise": {"sigma": 0.3},
     "TokenDropout": {"p": 0.3},
+    "HeadDropout": {"p": 0.3},
     "PatchDropout": {"p": 0.3, "prefix_tokens": 2},
     "DropPath": {"p": 0.3, "mode": "batch", "scale_by_keep": False},
     "Residual": {

@@ -50,6 +50,7 @@ def test_plot_masks(layer, shape, tmp_path):
         (nn.Dropout(0.5), (7,), ("unit", "", "")),
         (nn.SpatialDropout2d(0.4), (1, 9, 6, 5), ("column", "row", "channel")),
         (nn.DropBlock1d(0.2, 3), (3, 4, 20), ("position", "channel", "sample")),
+        (nn.HeadDropout(0.5), (1, 8, 5, 6), ("unit", "position", "head")),
         (nn.TokenDropout(0.5), (3, 8, 5), ("unit", "token", "sample")),
         (nn.Dropout(0.5), (3, 8, 5), ("unit", "axis 1", "sample")),
         (nn.DropConnectLinear(10, 12, p=0.5), (), ("input feature", "output unit", "")),

@@ -54,3 +54,26 @@ def test_channels_are_kept_or_dropped_as_a_whole(layer, good, bad):
     for shape in bad:
         with pytest.raises(ValueError, match="input must have shape"):
             layer(0.5)(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("p", [0.25, 0.6])
+def test_head_dropout_has_one_decision_a_sample_and_head(p):
+    fd.manual_seed(9)
+    x = np.random.default_rng(0).standard_normal((5, 40, 3, 4)).astype(np.float32)
+    layer, t = nn.HeadDropout(p), fd.tensor(x, requires_grad=True)
+    kept = reference.keep_mask(np.arange(5), 40, p, seed=9)
+    factor = (kept * reference.keep_scale(p)).astype(np.float32)[:, :, None, None]
+    y = layer(t)
+    assert (y.numpy() == x * factor).all()
+    y.backward(np.ones(x.shape))
+    assert (t.grad.numpy() == np.broadcast_to(factor, x.shape)).all()
+    assert layer.eval()(t) is t
+    channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    layer.train().draw = 0
+    assert (layer(channels_last).numpy() == x * factor).all()
+
+
+@pytest.mark.parametrize("shape", [(8,), (2, 8), (2, 3, 8), (1, 2, 3, 4, 8)])
+def test_head_dropout_wants_heads(shape):
+    with pytest.raises(ValueError, match=r"input must have shape \(N, H, T, D\), got"):
+        nn.HeadDropout(0.5)(np.ones(shape))

@@ -1,0 +1,178 @@
+"""Positions of a sequence: sums with a table of positions, rotation by the position."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils import validation as check
+from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.pointwise import add
+from fastdrop.functional.shape import getitem, unsqueeze
+from fastdrop.random.forward_pass import CannotCarry
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+
+
+def _angles(length: int, width: int, base: float) -> npt.NDArray[np.float64]:
+    """t * base^(-2 i / width) of position t and pair i: (length, ceil(width / 2))."""
+    frequencies = base ** (-np.arange(0, width, 2) / width)
+    return np.arange(length)[:, None] * frequencies
+
+
+@functools.lru_cache(maxsize=16)
+def sinusoids(length: int, width: int) -> Float32Array:
+    """The table (length, width): sin of an angle in the even columns, cos in the odd ones.
+
+    It is read-only. All layers of one width share it.
+    """
+    angles = _angles(length, width, 10000.0)
+    table = np.empty((length, width), np.float32)
+    table[:, 0::2] = np.sin(angles)
+    table[:, 1::2] = np.cos(angles[:, : width // 2])
+    table.setflags(write=False)
+    return table
+
+
+def table_length(positions: int) -> int:
+    """How many positions to compute for a table: the next power of 2, at least 256.
+
+    So a sequence that grows by one token a call computes few tables.
+    """
+    return max(256, 1 << (positions - 1).bit_length())
+
+
+def sequence_length(x: Tensor, width: int, batch_first: bool) -> int:
+    """T of (N, T, E) or (T, E), or of (T, N, E) where the batch is not first.
+
+    Raises
+    ------
+    ValueError
+        When x has another number of axes, or its last axis has not the length `width`.
+    CannotCarry
+        When axis 0 is the sequence and has the rows of batched Monte Carlo passes.
+    """
+    if x.ndim not in (2, 3) or x.shape[-1] != width:
+        layout = "(N, T, E)" if batch_first else "(T, N, E)"
+        raise ValueError(
+            f"input must have shape {layout} or (T, E) with E = {width}, got {x.shape}"
+        )
+    axis = 1 if batch_first and x.ndim == 3 else 0
+    if axis == 0 and type(x) is PassTensor:
+        raise CannotCarry("positions along axis 0 met batched Monte Carlo passes")
+    return x.shape[axis]
+
+
+def check_positions(offset: Any, length: int, most: int) -> int:
+    """The offset, if positions offset to offset + length - 1 are below `most`; else ValueError."""
+    offset = check.integer(offset, "offset", 0)
+    if offset + length > most:
+        raise ValueError(
+            f"offset + T must be at most max_len = {most}, got {offset} + {length} positions"
+        )
+    return offset
+
+
+def add_positions(
+    x: Tensor, table: Tensor | Float32Array, offset: int, length: int, batch_first: bool
+) -> Tensor:
+    """x plus rows offset to offset + length - 1 of a table (positions, E).
+
+    x is (N, length, E) or (length, E), or (length, N, E) where the batch is not first.
+    """
+    positions = slice(offset, offset + length)
+    rows = (
+        getitem(table, positions)
+        if isinstance(table, Tensor)
+        else as_tensor(table[positions], "table")
+    )
+    return add(x, rows if batch_first or x.ndim == 2 else unsqueeze(rows, 1))
+
+
+@functools.lru_cache(maxsize=16)
+def _rotation_of_pairs(length: int, dim: int, base: float) -> npt.NDArray[np.complex64]:
+    """cos + i sin of the angles, (length, dim / 2); read-only."""
+    angles = _angles(length, dim, base)
+    table = np.empty(angles.shape, np.complex64)
+    table.real, table.imag = np.cos(angles), np.sin(angles)
+    table.setflags(write=False)
+    return table
+
+
+@functools.lru_cache(maxsize=16)
+def _rotation_of_halves(length: int, dim: int, base: float) -> tuple[Float32Array, Float32Array]:
+    """(cos, cos) and (-sin, sin) of the angles, each (length, dim); read-only."""
+    angles = _angles(length, dim, base)
+    sines = np.sin(angles)
+    tables = (
+        np.tile(np.cos(angles), 2).astype(np.float32),
+        np.concatenate([-sines, sines], axis=1).astype(np.float32),
+    )
+    for table in tables:
+        table.setflags(write=False)
+    return tables
+
+
+def _rotated(
+    x: Float32Array, offset: int, base: float, interleaved: bool, back: bool
+) -> Float32Array:
+    """x (..., T, dim), C-contiguous, rotated by its positions, or back."""
+    length, dim = x.shape[-2:]
+    end = offset + length
+    if interleaved:
+        turn = _rotation_of_pairs(table_length(end), dim, base)[offset:end]
+        y = empty(x.shape)
+        np.multiply(x.view(np.complex64), np.conj(turn) if back else turn, out=y.view(np.complex64))
+        return y
+    cosines, sines = (
+        table[offset:end] for table in _rotation_of_halves(table_length(end), dim, base)
+    )
+    half = dim // 2
+    other = empty(x.shape)
+    other[..., :half], other[..., half:] = x[..., half:], x[..., :half]
+    other *= sines
+    y = np.multiply(x, cosines, out=empty(x.shape))
+    return np.subtract(y, other, out=y) if back else np.add(y, other, out=y)
+
+
+@carries
+@quiet
+def rotate_positions(
+    input: Tensor | ArrayLike, dim: int, base: float, interleaved: bool, offset: int
+) -> Tensor:
+    """Each pair of numbers of the last axis turned by an angle that grows with the position.
+
+    Parameters
+    ----------
+    input : Tensor or array (..., T, dim)
+    dim : int
+        Even.
+    base : float
+        Position t turns pair i by t * base^(-2 i / dim).
+    interleaved : bool
+        Pairs are (2 i, 2 i + 1); else (i, i + dim / 2).
+    offset : int
+        The position of the first of the T vectors.
+    """
+    x = as_tensor(input, "input")
+    offset = check.integer(offset, "offset", 0)
+    if x.ndim < 2 or x.shape[-1] != dim:
+        raise ValueError(f"input must have shape (..., T, dim) with dim = {dim}, got {x.shape}")
+    if type(x) is PassTensor and x.ndim == 2:
+        raise CannotCarry("positions along axis 0 met batched Monte Carlo passes")
+    if x.numel() == 0:
+        return x
+    return record(
+        _rotated(x._array, offset, base, interleaved, False),
+        (x,),
+        lambda g: (_rotated(g, offset, base, interleaved, True),),
+    )
