@@ -106,6 +106,8 @@ from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.sparse_conv import SparseConv2d
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
+from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from fastdrop.nn.transformer_stack import Transformer, TransformerDecoder, TransformerEncoder
 from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
 
 __all__ = [
@@ -219,6 +221,11 @@ __all__ = [
     "TargetedConv2d",
     "TargetedLinear",
     "TokenDropout",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Upsample",
     "VariationalConv2d",
