@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastdrop.autograd.epilogue import Drop
 
     # The views (samples, heads, rows, size) of the queries, keys and values in some arrays.
-    Views = Callable[[tuple[Float32Array, ...]], tuple[Float32Array, Float32Array, Float32Array]]
+    Views = Callable[[tuple[Float32Array, ...]], tuple[Float32Array, ...]]
 
 # The second coordinate of a mask is head * 2^22 + query (docs/mask-contract.md).
 MOST_HEADS, MOST_QUERIES = 1 << 10, 1 << 22

@@ -45,6 +45,7 @@ from fastdrop.nn.dropout import (
 )
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
+from fastdrop.nn.key_value_cache import KeyValueCache
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.loss import (
@@ -170,6 +171,7 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KeyValueCache",
     "L1Loss",
     "LSTMCell",
     "LayerNorm",

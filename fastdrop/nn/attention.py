@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
+from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.nn.key_value_cache import KeyValueCache
     from fastdrop.schedules import Schedule
 
     Mask = Tensor | ArrayLike | None
@@ -194,16 +196,21 @@ class MultiheadAttention(Module):
         *,
         need_weights: bool = False,
         head_dropout: Module | None = None,
+        cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Float32Array | None]:
         """The attention of arrays (N, L, E), whatever `batch_first` is.
 
-        A module `head_dropout` drops whole heads, before out_proj.
+        A module `head_dropout` drops whole heads, before out_proj. With a cache (q, k and v are the
+        same) the queries also see the keys of earlier calls.
         """
         self._check(q, k, v)
         queries, keys = q.shape[1], k.shape[1]
         # the passes of a Monte Carlo prediction stand side by side
         samples = thread_state.batched_samples if type(q) is PassTensor else q.shape[0]
         inputs, views = self._projected(q, k, v)
+        offset = 0
+        if cache is not None:
+            offset, views = cache.length, _with_cache(cache, views, inputs)
         extra = (self.bias_k is not None) + self.add_zero_attn
         if check.flag(is_causal, "is_causal") and extra:  # the added keys are seen by all
             is_causal = False
@@ -220,6 +227,7 @@ class MultiheadAttention(Module):
             allowed=allowed,
             bias=bias,
             causal=is_causal,
+            query_offset=offset,
             rows_first=True,
             weights=need_weights,
             layer=self,
@@ -284,6 +292,15 @@ class MultiheadAttention(Module):
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}" + (
             ", batch_first=True" if self.batch_first else ""
         )
+
+
+def _with_cache(cache: KeyValueCache, views: Any, inputs: tuple[Tensor, ...]) -> Any:
+    """The views with the keys and values of earlier calls; there is no gradient."""
+    if wants_grad(*inputs):
+        raise RuntimeError("an attention with a cache has no gradient: call it under no_grad()")
+    _, k, v = views(tuple(t.data for t in inputs))
+    both = cache.extend(k, v)
+    return lambda arrays: (views(arrays)[0], *both)
 
 
 def samples_first(x: Tensor, batch_first: bool) -> Tensor:

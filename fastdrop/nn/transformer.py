@@ -20,6 +20,7 @@ from fastdrop.nn.normalization import LayerNorm
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
+    from fastdrop.nn.key_value_cache import KeyValueCache
     from fastdrop.schedules import Schedule
 
     Mask = Tensor | ArrayLike | None
@@ -39,10 +40,10 @@ class _Layer(Module):
     def _set_order(self, batch_first: bool, norm_first: bool, activation: Activation) -> None:
         self.batch_first = check.flag(batch_first, "batch_first")
         self.norm_first = check.flag(norm_first, "norm_first")
-        self.activation = (
-            activation
-            if callable(activation)
-            else _ACTIVATIONS[check.choice(activation, "activation", _ACTIVATIONS)]
+        self.activation: Callable[[Tensor], Tensor] = (
+            _ACTIVATIONS[check.choice(activation, "activation", _ACTIVATIONS)]
+            if isinstance(activation, str)
+            else activation
         )
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -158,14 +159,19 @@ class TransformerEncoderLayer(_Layer):
         src_mask: Mask = None,
         src_key_padding_mask: Mask = None,
         is_causal: bool = False,
+        *,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
+        """`cache`: the keys and values of earlier positions, which the causal attention sees."""
         given = as_tensor(src, "src")
         x = samples_first(given, self.batch_first)
         padding = _padding(src_key_padding_mask, given.ndim)
 
         def attention(x: Tensor) -> Tensor:
             y, _ = self.self_attn.attention(
-                *(x, x, x, padding, src_mask, is_causal), head_dropout=self.head_dropout
+                *(x, x, x, padding, src_mask, is_causal),
+                head_dropout=self.head_dropout if self.head_dropout.p else None,
+                cache=cache,
             )
             return y
 

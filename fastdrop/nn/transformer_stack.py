@@ -20,8 +20,11 @@ from fastdrop.nn.normalization import LayerNorm
 from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.nn.key_value_cache import KeyValueCache
     from fastdrop.nn.transformer import Activation, Mask, Rate
 
 
@@ -64,11 +67,11 @@ class _Stack(Module):
             for path in paths:
                 path.p = rate
 
-    def _run(self, x: Any, *args: Any) -> Tensor:
+    def _run(self, x: Any, *args: Any, caches: Sequence[KeyValueCache] = ()) -> Tensor:
         x = as_tensor(x, "input")
-        for layer, drop in zip(self.layers, self.layer_drops, strict=True):
+        for i, (layer, drop) in enumerate(zip(self.layers, self.layer_drops, strict=True)):
             if not drop.drops():
-                x = layer(x, *args)
+                x = layer(x, *args, cache=caches[i]) if caches else layer(x, *args)
         return x if self.norm is None else self.norm(x)
 
 
@@ -124,8 +127,11 @@ class TransformerEncoder(_Stack):
         mask: Mask = None,
         src_key_padding_mask: Mask = None,
         is_causal: bool | None = None,
+        *,
+        caches: Sequence[KeyValueCache] = (),
     ) -> Tensor:
-        return self._run(src, mask, src_key_padding_mask, bool(is_causal))
+        """`caches`: one for each layer, for generation."""
+        return self._run(src, mask, src_key_padding_mask, bool(is_causal), caches=caches)
 
 
 class TransformerDecoder(_Stack):
