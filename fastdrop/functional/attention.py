@@ -227,10 +227,9 @@ def attend(
     drop = _drop(p, samples, layer)
 
     def core(arrays: tuple[Float32Array, ...], bias: Float32Array | None) -> Any:
-        return _core.AttentionLayer(
-            *views(arrays), _whole(allowed, shape), _whole(bias, shape), scale, causal,
-            query_offset, drop
-        )  # fmt: skip
+        q, k, v = views(arrays)
+        masks = _whole(allowed, shape), _whole(bias, shape)
+        return _core.AttentionLayer(q, k, v, *masks, scale, causal, query_offset, drop)
 
     def of_heads(y: Float32Array) -> Float32Array:
         return y.reshape(samples, queries, heads, -1).swapaxes(1, 2) if rows_first else y
@@ -252,10 +251,9 @@ def attend(
         *arrays, bias, y = saved
         gradients = tuple(empty(a.shape) for a in arrays)
         d_scores = None if bias is None else empty(shape)
-        _core.attention_backward(
-            core(tuple(arrays), bias), *views(gradients), d_scores, of_heads(y), of_heads(g),
-            log_sums
-        )  # fmt: skip
+        dq, dk, dv = views(gradients)
+        layer = core(tuple(arrays), bias)
+        _core.attention_backward(layer, dq, dk, dv, d_scores, of_heads(y), of_heads(g), log_sums)
         if bias is None:
             return gradients
         return (*gradients, _summed(d_scores, bias.shape))

@@ -157,8 +157,12 @@ class GPT(nn.Module):
 
     if TYPE_CHECKING:
 
-        def __call__(  # type: ignore[override]
-            self, tokens: Tensor | ArrayLike, targets: Any = None
+        def __call__(
+            self,
+            tokens: Tensor | ArrayLike,
+            targets: Any = None,
+            *,
+            caches: Sequence[nn.KeyValueCache] = (),
         ) -> Tensor: ...
 
     def _features(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Rate = float | Schedule
     Activation = str | Callable[[Tensor], Tensor]
 
-_ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
 
 class _Layer(Module):
