@@ -151,7 +151,7 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         "--model",
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
         "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); gpt for a text; "
-        "lstm, gru, rnn for a text or a time series (default: resnet20 for a folder, otherwise mlp)",
+        "lstm, gru, rnn for a text or a time series (default: resnet20 for a folder, else mlp)",
         metavar="NAME",
     )
     _option(
