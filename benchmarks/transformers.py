@@ -96,17 +96,24 @@ def encoder_layer() -> Case:
     return Case("encoder layer of 768 units, 8 x 128", candidates, check, least=STEADY)
 
 
-def _torch_gpt(vocab: int, block: int, layers: int, heads: int, width: int, p: float):
+def torch_gpt(
+    vocab: int, block: int, layers: int, heads: int, width: int, p: float, bias: bool = True
+):
     """The same network as `fastdrop.models.gpt`, of PyTorch's layers."""
     F = torch.nn.functional
+
+    def linear(inputs, outputs):
+        return torch.nn.Linear(inputs, outputs, bias=bias)
+
+    def norm():
+        return torch.nn.LayerNorm(width, bias=bias)
 
     class Layer(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.norm1, self.norm2 = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
-            self.qkv, self.out = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
-            self.up = torch.nn.Linear(width, 4 * width)
-            self.down = torch.nn.Linear(4 * width, width)
+            self.norm1, self.norm2 = norm(), norm()
+            self.qkv, self.out = linear(width, 3 * width), linear(width, width)
+            self.up, self.down = linear(width, 4 * width), linear(4 * width, width)
 
         def forward(self, x):
             n, t, _ = x.shape
@@ -124,10 +131,14 @@ def _torch_gpt(vocab: int, block: int, layers: int, heads: int, width: int, p: f
             self.wte = torch.nn.Embedding(vocab, width)
             self.wpe = torch.nn.Embedding(block, width)
             self.layers = torch.nn.ModuleList([Layer() for _ in range(layers)])
-            self.norm = torch.nn.LayerNorm(width)
-            for weight in self.parameters():
+            self.norm = norm()
+            for name, weight in self.named_parameters():
                 if weight.ndim > 1:
-                    torch.nn.init.normal_(weight, 0.0, 0.02)
+                    ends = name.endswith(("out.weight", "down.weight"))
+                    by = 0.02 / (2 * layers) ** 0.5 if ends else 0.02
+                    torch.nn.init.normal_(weight, 0.0, by)
+                elif name.endswith("bias"):
+                    torch.nn.init.zeros_(weight)
 
         def forward(self, tokens, targets):
             x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
@@ -149,7 +160,7 @@ def gpt() -> Case:
         ours = fd.models.gpt(*shape, dropout=p)
         models = {"fastdrop": (ours, optim.AdamW(ours.parameters(), lr=1e-3), tokens, targets)}
         if torch is not None:
-            theirs = _torch_gpt(*shape, p)
+            theirs = torch_gpt(*shape, p)
             optimizer = torch.optim.AdamW(theirs.parameters(), lr=1e-3)
             models["PyTorch"] = (
                 *(theirs, optimizer, torch.from_numpy(tokens), torch.from_numpy(targets)),
