@@ -326,6 +326,18 @@ def recurrent_dropout():
     return figure
 
 
+def attention_dropout():
+    figure, axes = panels(2)
+    layer = nn.MultiheadAttention(16, 2, dropout=0.3, batch_first=True)
+    x = np.random.default_rng(0).standard_normal((1, 24, 16)).astype(np.float32)
+    fd.manual_seed(0)
+    weights = layer(x, x, x, average_attn_weights=False)[1].numpy()[0]
+    for head, axis in enumerate(axes):
+        show(axis, weights[head] != 0, f"weights of head {head}", "key", "query")
+    two_colours(figure)
+    return figure
+
+
 def targeted_dropout():
     figure, axes = panels(2)
     fd.manual_seed(0)
@@ -480,6 +492,7 @@ PICTURES = (
     dropout, spatial_dropout, dropblock, alpha_dropout, gaussian_dropout, gaussian_noise,
     stochastic_depth, token_dropout, word_dropout, dropconnect, recurrent_dropout, weight_drop,
     targeted_dropout, concrete_dropout, variational_dropout, monte_carlo_dropout, schedules,
+    attention_dropout,
 )  # fmt: skip
 
 

@@ -71,19 +71,20 @@ def sum(
     """
     a = as_tensor(input, "input")
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
-    if type(a) is PassTensor and 0 not in axes:
-        with reading_passes():  # each row alone
-            return _sum(a, axes, keepdim)
-    return _sum(a, axes, keepdim)
-
-
-def _sum(a: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:
     shape = a.shape
     return record(
-        a._array.sum(axis=axes, keepdims=keepdim),
+        _rows_of(a, axes).sum(axis=axes, keepdims=keepdim),
         (a,),
         lambda g: (np.broadcast_to(_restored(g, axes, keepdim), shape),),
     )
+
+
+def _rows_of(a: Tensor, axes: tuple[int, ...]) -> Float32Array:
+    """The array for a reduction over axes; of batched passes where each row is reduced alone."""
+    if type(a) is PassTensor and 0 not in axes:
+        with reading_passes():
+            return a._array
+    return a._array
 
 
 @quiet
@@ -126,7 +127,7 @@ def mean(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
-    y = a._array.sum(axis=axes, keepdims=keepdim) / count
+    y = _rows_of(a, axes).sum(axis=axes, keepdims=keepdim) / count
     return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
 
 
@@ -230,7 +231,8 @@ def _extreme(
 ) -> Tensor:
     """The maximum or minimum over axes; elements that share it share the gradient."""
     a = as_tensor(input, "input")
-    axes, x = axes_of(dim, a.ndim), a._array
+    axes = axes_of(dim, a.ndim)
+    x = _rows_of(a, axes)
     if x.size == 0:
         raise ValueError(f"{name} needs elements, got shape {x.shape}")
     y = reduce(x, axis=axes, keepdims=True)

@@ -140,15 +140,15 @@ SIDE_BY_SIDE = {
 }
 
 
-class _Mean(nn.Module):
-    """A mean over axes behind a layer that draws."""
+class _Reshaped(nn.Module):
+    """A reshape behind a layer that draws."""
 
     def __init__(self):
         super().__init__()
         self.dropout = nn.SpatialDropout2d(0.3)
 
     def forward(self, x):
-        return self.dropout(x).mean((2, 3))
+        return self.dropout(x).reshape(x.shape[0], -1)
 
 
 ONE_BY_ONE = {
@@ -164,7 +164,7 @@ ONE_BY_ONE = {
     "VariationalConv2d": (nn.VariationalConv2d(3, 4, 3), MAPS),
     "WeightDrop": (nn.WeightDrop(nn.Linear(8, 3), p=0.3), ROWS),
     "TargetedLinear": (nn.TargetedLinear(8, 3), ROWS),
-    "mean": (_Mean(), MAPS),
+    "reshape": (_Reshaped(), MAPS),
 }
 
 
