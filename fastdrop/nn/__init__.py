@@ -44,6 +44,7 @@ from fastdrop.nn.dropout import (
 )
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
+from fastdrop.nn.gated import SwiGLU
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.loss import (
@@ -213,6 +214,7 @@ __all__ = [
     "SpatialDropout1d",
     "SpatialDropout2d",
     "SpatialDropout3d",
+    "SwiGLU",
     "Tanh",
     "TargetedConv2d",
     "TargetedLinear",
