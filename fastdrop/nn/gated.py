@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastdrop import functional as F
 from fastdrop import schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
+from fastdrop.functional.gated import silu_gate
 from fastdrop.nn.dropout import Dropout
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
@@ -95,4 +95,4 @@ class SwiGLU(Module):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")
-        return self.w2(self.drop(F.silu(self.w1(x)) * self.w3(x)))
+        return self.w2(self.drop(silu_gate(self.w1(x), self.w3(x))))
