@@ -180,7 +180,7 @@ typedef struct {
 } fd_silu_gate_args;
 int fd_silu_gate(const fd_silu_gate_args *args);
 
-/* da = dh * b * silu'(a) and db = dh * silu(a); no array may be another one. */
+/* da = dh * b * silu'(a) and db = dh * silu(a). Neither may be an input. */
 typedef struct {
     float *da, *db;     /* rows x cols, leading dimension ldd */
     const float *dh;    /* rows x cols */
