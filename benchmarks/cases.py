@@ -13,6 +13,7 @@ from benchmarks import (
     family,
     peers,
     recurrent_networks,
+    transformers,
     uncertainty,
 )
 from fastdrop.bench import cases
@@ -176,3 +177,17 @@ for _kind in ("LSTM", "GRU", "RNN"):
 case("rnn masks", recurrent_networks.masks)
 case("rnn language model", recurrent_networks.language_model)
 case("rnn monte carlo", recurrent_networks.monte_carlo)
+
+for _shape in transformers.SHAPES:
+    for _causal in (False, True):
+        case(
+            f"attention {'x'.join(map(str, _shape))}{' causal' if _causal else ''}",
+            transformers.attention,
+            _shape,
+            _causal,
+            quick=_shape == transformers.SHAPES[-1],
+        )
+case("transformer layer", transformers.encoder_layer)
+case("transformer gpt", transformers.gpt)
+for _kind in ("LayerNorm", "GELU"):
+    case(f"transformer {_kind}", transformers.pointwise, _kind)

@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 5 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 6 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 

@@ -1,4 +1,5 @@
-/* The calls on sequences: recurrent networks. Part of fastdrop.h, whose rules hold.
+/* The calls on sequences: recurrent networks, and attention at the end. Part of fastdrop.h, whose
+   rules hold.
 
    The steps of a batch of sequences are packed: step t has the rows [at, at + rows[t]), where `at`
    is the number of rows of the steps before it, and its row b belongs to sequence b. rows[] never
@@ -82,5 +83,59 @@ typedef struct {
 int fd_recurrent_backward(const fd_recurrent_backward_args *args);
 
 ptrdiff_t fd_recurrent_backward_workspace(const fd_recurrent_layer *layer);
+
+/* Attention of `heads` heads of queries to `kv_heads` heads of keys and values, of which each
+   serves heads / kv_heads in order. With i, j for a query and a key of a sample and a head, w_ij =
+   exp(scale * q_i k_j + bias_ij) / sum over j,   o_i = sum over j of dropout(w)_ij v_j where j goes
+   over the keys that i sees: those that are `allowed`, and with `causal` those with j <= i +
+   query_offset. A query that sees none has o = 0. Dropout: rows are the samples, the second
+   coordinate is head * 2^22 + query_offset + i, units are keys. */
+
+/* Floats, or bytes, from a sample, a head and a query (or key) to the next. The last axis is dense.
+ */
+typedef struct {
+    ptrdiff_t sample, head, row;
+} fd_heads;
+
+typedef struct {
+    ptrdiff_t samples, heads, kv_heads, queries, keys;
+    ptrdiff_t size, v_size; /* of q and k; of v and o */
+    const float *q, *k, *v;
+    fd_heads q_at, k_at, v_at;
+    const uint8_t *allowed; /* 0 or 1; or NULL: all */
+    const float *bias;      /* or NULL */
+    fd_heads allowed_at, bias_at;
+    float scale;
+    int causal;
+    ptrdiff_t query_offset;
+    fd_drop drop; /* without shift and fill */
+} fd_attention_layer;
+
+typedef struct {
+    float *o;
+    fd_heads o_at;
+    float *log_sums; /* samples x heads x queries, base 2; infinite where nothing is seen */
+    fd_attention_layer layer;
+} fd_attention_args;
+int fd_attention(const fd_attention_args *args);
+
+typedef struct {
+    float *dq, *dk, *dv;
+    float *d_scores; /* the gradient of bias, samples x heads x queries x keys; or NULL */
+    fd_heads dq_at, dk_at, dv_at;
+    const float *o, *d_o;
+    fd_heads o_at, d_o_at;
+    const float *log_sums;
+    fd_attention_layer layer;
+} fd_attention_backward_args;
+int fd_attention_backward(const fd_attention_backward_args *args);
+
+/* The weights after dropout, samples x heads x queries x keys. */
+typedef struct {
+    float *weights;
+    const float *log_sums;
+    fd_attention_layer layer;
+} fd_attention_weights_args;
+int fd_attention_weights(const fd_attention_weights_args *args);
 
 #endif

@@ -145,6 +145,21 @@ typedef struct {
     int cell;
 } fd_cells_backward;
 
+/* A block of attention scores, in powers of two: rows are queries, columns are keys. What a row
+   does not see counts as -infinity. Whole vectors of a row are read and written: ld has room for
+   them. */
+typedef struct {
+    ptrdiff_t rows, columns;
+    float *scores;
+    ptrdiff_t ld;
+    ptrdiff_t seen, seen_step; /* row i sees the first seen + i*seen_step columns at most */
+    const float *bias;         /* added, times log2(e), row i at bias + i*bias_ld; or NULL */
+    ptrdiff_t bias_ld;
+    const uint32_t *allowed;       /* packed bits: which columns are seen; or NULL: all */
+    const uint32_t *keep;          /* packed bits of dropout, or NULL */
+    ptrdiff_t allowed_ld, keep_ld; /* words */
+} fd_scores;
+
 typedef struct {
     const char *name;         /* "scalar", "avx2", .. */
     ptrdiff_t tile_m, tile_n; /* the largest register tile of the matrix product */

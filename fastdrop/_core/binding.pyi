@@ -169,6 +169,33 @@ def conv_dw(
 
 # recurrent networks
 
+class AttentionLayer:
+    def __init__(
+        self,
+        q: _Float32,
+        k: _Float32,
+        v: _Float32,
+        allowed: npt.NDArray[np.bool_] | None,
+        bias: _Float32 | None,
+        scale: float,
+        causal: bool,
+        query_offset: int,
+        drop: _Drop | None,
+    ) -> None: ...
+
+def attention(layer: AttentionLayer, o: _Float32, log_sums: _Float32) -> None: ...
+def attention_backward(
+    layer: AttentionLayer,
+    dq: _Float32,
+    dk: _Float32,
+    dv: _Float32,
+    d_scores: _Float32 | None,
+    o: _Float32,
+    d_o: _Float32,
+    log_sums: _Float32,
+) -> None: ...
+def attention_weights(layer: AttentionLayer, weights: _Float32, log_sums: _Float32) -> None: ...
+
 class RecurrentLayer:
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Continue a text with a language model that 'fastdrop train --model lstm' made.
+"""Continue a text with a language model that 'fastdrop train --model gpt' or lstm made.
 
 The tokens are drawn one by one with their probabilities. The text goes to standard output.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
-    sub.add_argument("model", help="a file written by 'fastdrop train --model lstm'")
+    sub.add_argument("model", help="a file written by 'fastdrop train --model gpt' or lstm")
     sub.add_argument("--prompt", default="", metavar="TEXT", help="how the text begins")
     sub.add_argument(
         "--length", type=int, default=500, metavar="N", help="tokens to add (default: 500)"
@@ -34,16 +34,16 @@ def run(options: argparse.Namespace) -> int:
     from fastdrop import io
     from fastdrop.cli.text_task import KIND
     from fastdrop.data import Vocabulary
-    from fastdrop.models import LanguageModel
+    from fastdrop.models import GPT, LanguageModel
 
     model, info = io.load_with_info(options.model)
     if (
-        not isinstance(model, LanguageModel)
+        not isinstance(model, (GPT, LanguageModel))
         or not isinstance(info, dict)
         or (info.get("kind") != KIND)
     ):
         raise ValueError(
-            f"{options.model!r} is no language model: 'fastdrop train --model lstm' makes one"
+            f"{options.model!r} is no language model: 'fastdrop train --model gpt' makes one"
         )
     words, by_char = Vocabulary.from_dict(info["vocabulary"]), info["level"] == "char"
     begin = list(options.prompt) if by_char else options.prompt.split()

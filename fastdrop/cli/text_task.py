@@ -1,4 +1,4 @@
-"""Text of ``fastdrop train``: a recurrent language model of a text file."""
+"""Text of ``fastdrop train``: a language model of a text file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import io, models
 from fastdrop.cli.training_task import optimizer_of, schedule
-from fastdrop.data import BPTTBatches, read_text
+from fastdrop.data import BPTTBatches, RandomWindows, read_text
 from fastdrop.random import manual_seed
 from fastdrop.train.text import fit_text, perplexity
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KIND", "MODELS", "is_text_task", "train_text"]
 
-MODELS = ("lstm", "gru", "rnn")
+MODELS = ("gpt", "lstm", "gru", "rnn")
 KIND = "text"  # in the information of a model file
 _ROWS = 8  # of test and validation texts
+_WIDTHS = {"gpt": [128] * 4}
+_HEAD = 32  # size of an attention head, where it divides the width
 _HIDDEN, _EPOCHS, _DROPOUT, _CLIP = [256, 256], 10, 0.2, 1.0
 _FOR_OTHERS = (
     "columns",
@@ -56,7 +58,10 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is not for texts")
     if options.compare or options.label_smoothing or options.mixup:
         raise ValueError("--compare, --label-smoothing and --mixup are not for texts")
-    options.hidden, options.level = options.hidden or _HIDDEN, options.level or "char"
+    options.hidden, options.level = (
+        options.hidden or _WIDTHS.get(options.model, _HIDDEN),
+        options.level or "char",
+    )
     if len(set(options.hidden)) != 1:
         raise ValueError(f"--hidden must hold equal widths for a text, got {options.hidden}")
     options.epochs = _EPOCHS if options.epochs is None else options.epochs
@@ -66,6 +71,21 @@ def _check(options: argparse.Namespace) -> None:
         share = getattr(options, name)
         if share is not None and not 0 < share < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be between 0 and 1, got {share}")
+
+
+def _model(vocabulary: int, rate: float, options: argparse.Namespace) -> Any:
+    width, layers = options.hidden[0], len(options.hidden)
+    if options.model == "gpt":
+        heads = max(1, width // _HEAD) if width % _HEAD == 0 else 1
+        return models.gpt(vocabulary, options.steps, layers, heads, width, dropout=rate)
+    return models.language_model(
+        vocabulary,
+        width,
+        num_layers=layers,
+        cell=options.model,
+        dropout=rate,
+        recurrent_dropout=rate / 2,
+    )
 
 
 def train_text(options: argparse.Namespace) -> int:
@@ -84,10 +104,9 @@ def train_text(options: argparse.Namespace) -> int:
         train_to = round(test_from * (1 - options.validation))
     parts = [numbers[:train_to], numbers[train_to:test_from], numbers[test_from:]]
     try:
-        train, test = (
-            BPTTBatches(part, rows, options.steps)
-            for part, rows in ((parts[0], options.batch_size), (parts[2], _ROWS))
-        )
+        batches = RandomWindows if options.model == "gpt" else BPTTBatches
+        train: Any = batches(parts[0], options.batch_size, options.steps)
+        test = BPTTBatches(parts[2], _ROWS, options.steps)
         held = BPTTBatches(parts[1], _ROWS, options.steps) if options.validation else None
     except ValueError:
         raise ValueError(
@@ -95,14 +114,7 @@ def train_text(options: argparse.Namespace) -> int:
             f"{options.batch_size} and the shares of test and validation"
         ) from None
     rate: Any = _DROPOUT if options.dropout is None else options.dropout[0]
-    model = models.language_model(
-        len(words),
-        options.hidden[0],
-        num_layers=len(options.hidden),
-        cell=options.model,
-        dropout=rate,
-        recurrent_dropout=rate / 2,
-    )
+    model = _model(len(words), rate, options)
     print(
         f"{name}: {train_to} training tokens, {len(numbers) - test_from} test tokens, "
         f"{len(words)} different ones; {options.model} "

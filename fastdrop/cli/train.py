@@ -9,7 +9,7 @@ With --data: a network for your file, saved for 'fastdrop predict'.
             What was found in the columns is printed; --columns NAME=KIND decides otherwise.
   FOLDER    images: a subfolder of pictures for each class (also within train/ and test/), or the
             files of MNIST or CIFAR. --model decides the network; also for the images of a .npz.
-  FILE.txt  with --model lstm, gru or rnn: a text, for a language model (--level, --steps). It
+  FILE.txt  with --model gpt, lstm, gru or rnn: a text, for a language model (--level, --steps). It
             trains on the beginning and tests on the end; 'fastdrop generate' continues a text.
   FILE.csv  with --window N and --model lstm, gru or rnn: a time series, a line for each time. The
             network forecasts the next values of --target from the N lines before, --horizon of

@@ -150,14 +150,15 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         net,
         "--model",
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
-        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); lstm, gru, rnn for a "
-        "text or a time series (default: resnet20 for a folder, otherwise mlp)",
+        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); gpt for a text; "
+        "lstm, gru, rnn for a text or a time series (default: resnet20 for a folder, else mlp)",
         metavar="NAME",
     )
     _option(
         net,
         "--hidden",
-        "widths of the hidden layers (default: 512,512; for a text 256,256, for a time series 64)",
+        "widths of the hidden layers (default: 512,512; for a text 256,256, with gpt four times "
+        "128, for a time series 64)",
         type=number_list(int),
         metavar="N,N",
     )

@@ -5,7 +5,7 @@ The order of shuffled batches, the split and the augmentation follow from `fastd
 
 from fastdrop.data import transforms
 from fastdrop.data.batches import Batches, batches
-from fastdrop.data.bptt import BPTTBatches
+from fastdrop.data.bptt import BPTTBatches, RandomWindows
 from fastdrop.data.dataset import Dataset, split
 from fastdrop.data.loader import DataLoader, default_collate
 from fastdrop.data.padding import pad_collate
@@ -48,6 +48,7 @@ __all__ = [
     "ImageFolder",
     "LabelledText",
     "RandomSampler",
+    "RandomWindows",
     "Sampler",
     "SequentialSampler",
     "Series",

@@ -83,9 +83,7 @@ class BPTTBatches:
         variable_length: bool = False,
         seed: int | None = None,
     ) -> None:
-        numbers = np.asarray(sequence)
-        if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-            raise TypeError(f"sequence must be 1-d integers, got {check.describe(sequence)}")
+        numbers = _checked(sequence)
         self.batch_size = check.integer(batch_size, "batch_size", 1)
         self.length = check.integer(length, "length", 1)
         self.variable_length = check.flag(variable_length, "variable_length")
@@ -96,7 +94,7 @@ class BPTTBatches:
                 f"sequence must have more than batch_size = {batch_size} numbers, got "
                 f"{len(numbers)}"
             )
-        self._sequence = numbers.astype(np.int64)
+        self._sequence = numbers
         self.position, self.epoch = 0, 0
 
     def __len__(self) -> int:
@@ -148,3 +146,86 @@ class BPTTBatches:
         position = check.integer(state["position"], "position", 0, self.steps)
         self.epoch = check.integer(state.get("epoch", 0), "epoch", 0)
         self.position = position
+
+
+class RandomWindows:
+    """Windows of a long sequence from places that are drawn, for models without a state.
+
+    A batch has `batch_size` windows of `length` steps, each from a place of its own. A loop over
+    the object is one epoch.
+
+    Parameters
+    ----------
+    sequence : integers (L,)
+        Numbers of tokens; L > length.
+    batch_size : int
+        Windows of a batch, N.
+    length : int
+        Steps of a window, T.
+    batches : int, optional
+        Of an epoch; by default as many as make about L steps.
+    seed : int, optional
+        The places follow from it and from the number of the epoch. Default: the run's seed when an
+        epoch begins.
+
+    Attributes
+    ----------
+    epoch : int
+        Number of the current epoch, from 0; it grows at the end of a loop.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The sequence does not hold integers, or is too short for a window.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> windows = fd.data.RandomWindows(range(9), batch_size=2, length=4, seed=0)
+    >>> [(tokens.shape, int((targets - tokens).min())) for tokens, targets in windows]
+    [((4, 2), 1)]
+    """
+
+    variable_length = False
+
+    def __init__(
+        self,
+        sequence: ArrayLike,
+        batch_size: int,
+        length: int,
+        *,
+        batches: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self._sequence = _checked(sequence)
+        self.batch_size = check.integer(batch_size, "batch_size", 1)
+        self.length = check.integer(length, "length", 1)
+        if len(self._sequence) <= length:
+            raise ValueError(
+                f"sequence must have more than length = {length} numbers, got {len(self._sequence)}"
+            )
+        some = max(1, len(self._sequence) // (batch_size * length))
+        self.batches = some if batches is None else check.integer(batches, "batches", 1)
+        self.seed = None if seed is None else check.integer(seed, "seed", 0, check.U64_MAX)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return self.batches
+
+    def __iter__(self) -> Iterator[tuple[Integers, Integers]]:
+        seed = random.initial_seed() if self.seed is None else self.seed
+        generator = epoch_generator(seed, self.epoch, "windows")
+        steps = np.arange(self.length + 1)[:, None]
+        for _ in range(self.batches):
+            places = generator.integers(0, len(self._sequence) - self.length, self.batch_size)
+            window = self._sequence[places + steps]
+            yield window[:-1], window[1:]
+        self.epoch += 1
+
+
+def _checked(sequence: ArrayLike) -> Integers:
+    numbers = np.asarray(sequence)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise TypeError(f"sequence must be 1-d integers, got {check.describe(sequence)}")
+    return numbers.astype(np.int64)

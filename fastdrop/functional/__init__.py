@@ -15,6 +15,7 @@ from fastdrop.functional.adaptive_pool import (
     adaptive_max_pool3d,
 )
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
+from fastdrop.functional.attention import scaled_dot_product_attention
 from fastdrop.functional.channel_norm import (
     batch_norm,
     group_norm,
@@ -113,6 +114,7 @@ TOP_LEVEL = (
     "pow",
     "relu",
     "reshape",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "softmax",
@@ -214,6 +216,7 @@ __all__ = [
     "relu6",
     "reshape",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

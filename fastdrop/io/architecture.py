@@ -123,6 +123,7 @@ MODELS: dict[str, type[nn.Module]] = {
     kind.__name__: kind
     for kind in (
         models.ConvNeXt,
+        models.GPT,
         models.LanguageModel,
         models.ResNet,
         models.SequenceModel,

@@ -158,6 +158,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
     "GroupNorm": _group_norm,
     **{f"InstanceNorm{axes}d": _instance_norm for axes in (1, 2, 3)},
+    "GPT": lambda arguments: _product(arguments, "vocab_size", "n_embd"),
     "LanguageModel": lambda arguments: _product(arguments, "vocab_size", "embedding_size"),
     "LayerNorm": _layer_norm,
     "LearnedPositionalEncoding": lambda arguments: _product(arguments, "max_len", "d_model"),

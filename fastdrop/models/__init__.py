@@ -2,6 +2,7 @@
 
 from fastdrop.models.convnet import all_cnn, convnet, lenet5
 from fastdrop.models.convnext import ConvNeXt, convnext_cifar, convnext_small, convnext_tiny
+from fastdrop.models.gpt import GPT, gpt
 from fastdrop.models.language_model import LanguageModel, language_model
 from fastdrop.models.mlp import ACTIVATIONS, mlp
 from fastdrop.models.resnet import (
@@ -20,6 +21,7 @@ from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 
 __all__ = [
     "ACTIVATIONS",
+    "GPT",
     "ConvNeXt",
     "LanguageModel",
     "ResNet",
@@ -30,6 +32,7 @@ __all__ = [
     "convnext_cifar",
     "convnext_small",
     "convnext_tiny",
+    "gpt",
     "language_model",
     "lenet5",
     "mlp",

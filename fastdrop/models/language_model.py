@@ -13,6 +13,8 @@ from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike
@@ -232,25 +234,36 @@ class LanguageModel(nn.Module):
         TypeError, ValueError
             `tokens` are not at least one integer, or an argument is out of range.
         """
-        given = np.asarray(tokens)
-        if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "iu":
-            raise ValueError(
-                f"tokens must be a 1-d sequence of integers, at least one, got "
-                f"{check.describe(tokens)}"
-            )
-        count = check.integer(max_new_tokens, "max_new_tokens", 0)
-        temperature = check.real(temperature, "temperature", low=0.0)
-        if top_k is not None:
-            top_k = check.integer(top_k, "top_k", 1)
-        rng = np.random.default_rng(seed)
+        given, count, draw = generation(tokens, max_new_tokens, temperature, top_k, seed)
         found = [int(t) for t in given]
         with evaluating(self), no_grad():
             scores, state = self(given[:, None])
             for i in range(count):
-                found.append(_drawn(scores.numpy()[-1, 0], temperature, top_k, rng))
+                found.append(draw(scores.numpy()[-1, 0]))
                 if i + 1 < count:
                     scores, state = self(np.array([[found[-1]]]), state)
         return np.array(found, np.int64)
+
+
+def generation(
+    tokens: ArrayLike,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int | None,
+) -> tuple[npt.NDArray[np.int64], int, Callable[[npt.NDArray[np.float32]], int]]:
+    """The checked arguments of `generate`: the beginning, the count, and what draws a token."""
+    given = np.asarray(tokens)
+    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "iu":
+        raise ValueError(
+            f"tokens must be a 1-d sequence of integers, at least one, got {check.describe(tokens)}"
+        )
+    count = check.integer(max_new_tokens, "max_new_tokens", 0)
+    temperature = check.real(temperature, "temperature", low=0.0)
+    if top_k is not None:
+        top_k = check.integer(top_k, "top_k", 1)
+    rng = np.random.default_rng(seed)
+    return given.astype(np.int64), count, lambda scores: _drawn(scores, temperature, top_k, rng)
 
 
 def _drawn(

@@ -18,6 +18,7 @@ from fastdrop.nn.activation import (
     Tanh,
 )
 from fastdrop.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
+from fastdrop.nn.attention import MultiheadAttention
 from fastdrop.nn.channel_norm import (
     GroupNorm,
     InstanceNorm1d,
@@ -45,6 +46,7 @@ from fastdrop.nn.dropout import (
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.gated import SwiGLU
+from fastdrop.nn.key_value_cache import KeyValueCache
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.loss import (
@@ -106,6 +108,8 @@ from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.sparse_conv import SparseConv2d
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
+from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from fastdrop.nn.transformer_stack import Transformer, TransformerDecoder, TransformerEncoder
 from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
 
 __all__ = [
@@ -168,6 +172,7 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KeyValueCache",
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
@@ -184,6 +189,7 @@ __all__ = [
     "MaxPool3d",
     "Module",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -219,6 +225,11 @@ __all__ = [
     "TargetedConv2d",
     "TargetedLinear",
     "TokenDropout",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Upsample",
     "VariationalConv2d",

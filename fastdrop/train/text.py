@@ -1,4 +1,4 @@
-"""Training of language models by truncated backpropagation through time."""
+"""Training of language models."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fastdrop.nn.evaluating import evaluating
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastdrop.data.bptt import RandomWindows
+    from fastdrop.models.gpt import GPT
     from fastdrop.models.language_model import LanguageModel
     from fastdrop.optim.optimizer import Optimizer
 
@@ -51,12 +53,12 @@ class TextEpoch(NamedTuple):
     seconds: float
 
 
-def perplexity(model: LanguageModel, batches: BPTTBatches) -> float:
+def perplexity(model: LanguageModel | GPT, batches: BPTTBatches) -> float:
     """The perplexity of a text: exp of the mean cross-entropy of its tokens, without dropout.
 
     Parameters
     ----------
-    model : LanguageModel
+    model : LanguageModel or GPT
     batches : BPTTBatches
 
     Returns
@@ -79,8 +81,8 @@ def perplexity(model: LanguageModel, batches: BPTTBatches) -> float:
 
 
 def fit_text(
-    model: LanguageModel,
-    train: BPTTBatches,
+    model: LanguageModel | GPT,
+    train: BPTTBatches | RandomWindows,
     optimizer: Optimizer,
     epochs: int,
     *,
@@ -93,8 +95,8 @@ def fit_text(
 
     Parameters
     ----------
-    model : LanguageModel
-    train : BPTTBatches
+    model : LanguageModel or GPT
+    train : BPTTBatches or RandomWindows
         With ``variable_length`` the learning rate of a batch is multiplied by its steps / length.
     optimizer : Optimizer
     epochs : int

@@ -1,0 +1,280 @@
+"""The layers of transformers: encoders and decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop import functional as F
+from fastdrop._utils import validation as check
+from fastdrop.autograd.passes import carries
+from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.nn.attention import MultiheadAttention, samples_first
+from fastdrop.nn.dropout import Dropout, HeadDropout
+from fastdrop.nn.droppath import DropPath
+from fastdrop.nn.linear import Linear
+from fastdrop.nn.module import Module
+from fastdrop.nn.normalization import LayerNorm
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike
+    from fastdrop.nn.key_value_cache import KeyValueCache
+    from fastdrop.schedules import Schedule
+
+    Mask = Tensor | ArrayLike | None
+    Rate = float | Schedule
+    Activation = str | Callable[[Tensor], Tensor]
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+
+
+class _Layer(Module):
+    """What the layers of encoders and decoders share."""
+
+    linear1: Linear
+    linear2: Linear
+    dropout: Dropout
+
+    def _set_order(self, batch_first: bool, norm_first: bool, activation: Activation) -> None:
+        self.batch_first = check.flag(batch_first, "batch_first")
+        self.norm_first = check.flag(norm_first, "norm_first")
+        self.activation: Callable[[Tensor], Tensor] = (
+            _ACTIVATIONS[check.choice(activation, "activation", _ACTIVATIONS)]
+            if isinstance(activation, str)
+            else activation
+        )
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def _add(
+        self, x: Tensor, branch: Callable[[Tensor], Tensor], norm: Module, *masks: Module
+    ) -> Tensor:
+        """x + masks(branch(x)), with the norm before the branch or after the sum."""
+        y = branch(norm(x) if self.norm_first else x)
+        for mask in masks:
+            y = mask(y)
+        return x + y if self.norm_first else norm(x + y)
+
+    def _as_given(self, y: Tensor, ndim: int) -> Tensor:
+        """y of samples first in the layout of an input of ndim axes."""
+        if ndim == 2:
+            return F.squeeze(y, 0)
+        return y if self.batch_first else F.transpose(y, 0, 1)
+
+    def extra_repr(self) -> str:
+        return f"batch_first={self.batch_first}, norm_first={self.norm_first}"
+
+
+class TransformerEncoderLayer(_Layer):
+    """A layer of a transformer's encoder: self-attention and a feed-forward network.
+
+    ``x = norm1(x + dropout1(self_attn(x)))``, then ``x = norm2(x + dropout2(f(x)))`` with
+    ``f(x) = linear2(dropout(activation(linear1(x))))``; with norm_first
+    ``x = x + dropout1(self_attn(norm1(x)))``, then ``x = x + dropout2(f(norm2(x)))``. With
+    `batch_first` no copies for the other layout are made.
+
+    Rates: 0.1 as published, 0.1 to 0.3 for fine-tuning and small data, 0 for large-scale
+    pretraining.
+
+    Parameters
+    ----------
+    d_model : int
+        Size of input and output.
+    nhead : int
+        Heads of the attention; it divides d_model.
+    dim_feedforward : int
+        Size of the hidden layer.
+    dropout : float in [0, 1], or Schedule
+        The rate of all four places: the softmax, the hidden layer and both branches.
+    activation : {"relu", "gelu"} or callable
+    layer_norm_eps : float
+    batch_first : bool
+        Arrays are (N, L, E), else (L, N, E); (L, E) is one sample.
+    norm_first : bool
+        Norms before the branches, else after the sums.
+    bias : bool
+        Whether products and norms have biases.
+    attention_dropout, residual_dropout : float or Schedule, optional
+        The rates of the softmax, and of both branches; `dropout` by default.
+    drop_path : float or Schedule
+        Stochastic depth: the probability that a sample drops a branch.
+    head_dropout : float or Schedule
+        The probability that a sample drops a head of the attention.
+
+    References
+    ----------
+    - Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+    - Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020,
+      arXiv:2002.04745.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    >>> layer(np.ones((3, 5, 8))).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: Rate = 0.1,
+        activation: Activation = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        attention_dropout: Rate | None = None,
+        residual_dropout: Rate | None = None,
+        drop_path: Rate = 0.0,
+        head_dropout: Rate = 0.0,
+    ) -> None:
+        super().__init__()
+        self._set_order(batch_first, norm_first, activation)
+        of_branches = dropout if residual_dropout is None else residual_dropout
+        self.self_attn = MultiheadAttention(
+            *(d_model, nhead, dropout if attention_dropout is None else attention_dropout, bias),
+            batch_first=batch_first,
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1, self.dropout2 = Dropout(of_branches), Dropout(of_branches)
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
+        self.head_dropout = HeadDropout(head_dropout)
+
+    @carries
+    def forward(
+        self,
+        src: Tensor | ArrayLike,
+        src_mask: Mask = None,
+        src_key_padding_mask: Mask = None,
+        is_causal: bool = False,
+        *,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """`cache`: the keys and values of earlier positions, which the causal attention sees."""
+        given = as_tensor(src, "src")
+        x = samples_first(given, self.batch_first)
+        padding = _padding(src_key_padding_mask, given.ndim)
+
+        def attention(x: Tensor) -> Tensor:
+            y, _ = self.self_attn.attention(
+                *(x, x, x, padding, src_mask, is_causal),
+                head_dropout=self.head_dropout if self.head_dropout.p else None,
+                cache=cache,
+            )
+            return y
+
+        x = self._add(x, attention, self.norm1, self.dropout1, self.drop_path1)
+        x = self._add(x, self._feed_forward, self.norm2, self.dropout2, self.drop_path2)
+        return self._as_given(x, given.ndim)
+
+
+class TransformerDecoderLayer(_Layer):
+    """A layer of a transformer's decoder: self-attention, attention to a memory, feed-forward.
+
+    As `TransformerEncoderLayer`, with a branch multihead_attn(x, memory) between the others.
+
+    Parameters
+    ----------
+    d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first
+        As in `TransformerEncoderLayer`.
+    bias, attention_dropout, residual_dropout, drop_path, head_dropout
+        The same.
+
+    References
+    ----------
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> layer = nn.TransformerDecoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    >>> layer(np.ones((3, 5, 8)), np.ones((3, 7, 8))).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: Rate = 0.1,
+        activation: Activation = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        attention_dropout: Rate | None = None,
+        residual_dropout: Rate | None = None,
+        drop_path: Rate = 0.0,
+        head_dropout: Rate = 0.0,
+    ) -> None:
+        super().__init__()
+        self._set_order(batch_first, norm_first, activation)
+        of_weights = dropout if attention_dropout is None else attention_dropout
+        of_branches = dropout if residual_dropout is None else residual_dropout
+        attention = (d_model, nhead, of_weights, bias)
+        self.self_attn = MultiheadAttention(*attention, batch_first=batch_first)
+        self.multihead_attn = MultiheadAttention(*attention, batch_first=batch_first)
+        self.linear1 = Linear(d_model, dim_feedforward, bias)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1, self.dropout2 = Dropout(of_branches), Dropout(of_branches)
+        self.dropout3 = Dropout(of_branches)
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
+        self.drop_path3 = DropPath(drop_path)
+        self.head_dropout1 = HeadDropout(head_dropout)
+        self.head_dropout2 = HeadDropout(head_dropout)
+
+    @carries
+    def forward(
+        self,
+        tgt: Tensor | ArrayLike,
+        memory: Tensor | ArrayLike,
+        tgt_mask: Mask = None,
+        memory_mask: Mask = None,
+        tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        given = as_tensor(tgt, "tgt")
+        x = samples_first(given, self.batch_first)
+        m = samples_first(as_tensor(memory, "memory"), self.batch_first)
+        own = (_padding(tgt_key_padding_mask, given.ndim), tgt_mask, tgt_is_causal)
+        others = (_padding(memory_key_padding_mask, given.ndim), memory_mask, memory_is_causal)
+
+        def self_attention(x: Tensor) -> Tensor:
+            return self.self_attn.attention(x, x, x, *own, head_dropout=self.head_dropout1)[0]
+
+        def cross_attention(x: Tensor) -> Tensor:
+            y, _ = self.multihead_attn.attention(x, m, m, *others, head_dropout=self.head_dropout2)
+            return y
+
+        x = self._add(x, self_attention, self.norm1, self.dropout1, self.drop_path1)
+        x = self._add(x, cross_attention, self.norm2, self.dropout2, self.drop_path2)
+        x = self._add(x, self._feed_forward, self.norm3, self.dropout3, self.drop_path3)
+        return self._as_given(x, given.ndim)
+
+
+def _padding(mask: Any, ndim: int) -> Any:
+    """A padding mask (N, S), given as (S,) for one sample."""
+    if mask is None or ndim != 2:
+        return mask
+    return (mask.data if isinstance(mask, Tensor) else np.asarray(mask))[None]
