@@ -171,6 +171,24 @@ typedef struct {
 } fd_act_backward_args;
 int fd_act_backward(const fd_act_backward_args *args);
 
+/* h = silu(a) * b, as in SwiGLU. The rows of a and b begin ld elements apart: they may be the
+   halves of the rows of one array. */
+typedef struct {
+    float *h;           /* rows x cols */
+    const float *a, *b; /* rows x cols, leading dimension ld */
+    ptrdiff_t rows, cols, ld;
+} fd_silu_gate_args;
+int fd_silu_gate(const fd_silu_gate_args *args);
+
+/* da = dh * b * silu'(a) and db = dh * silu(a). Neither may be an input. */
+typedef struct {
+    float *da, *db;     /* rows x cols, leading dimension ldd */
+    const float *dh;    /* rows x cols */
+    const float *a, *b; /* rows x cols, leading dimension ld */
+    ptrdiff_t rows, cols, ld, ldd;
+} fd_silu_gate_backward_args;
+int fd_silu_gate_backward(const fd_silu_gate_backward_args *args);
+
 /* ---- noise ---- */
 
 /* y = x * (1 + sigma * normal) if relative, else x + sigma * normal, with the numbers of fd_normal

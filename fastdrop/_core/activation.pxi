@@ -49,3 +49,26 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
     with nogil:
         status = fd_act_backward(&args)
     done(status)
+
+
+def silu_gate(cnp.ndarray h, cnp.ndarray a, cnp.ndarray b):
+    """h = silu(a) * b; all (rows, cols), a and b with the same distance between rows."""
+    cdef int status
+    cdef fd_silu_gate_args args
+    args.h, args.a, args.b = data(h), data(a), data(b)
+    args.rows, args.cols, args.ld = rows_of(a), units_of(a), ld_of(a)
+    with nogil:
+        status = fd_silu_gate(&args)
+    done(status)
+
+
+def silu_gate_backward(cnp.ndarray da, cnp.ndarray db, cnp.ndarray dh, cnp.ndarray a,
+                       cnp.ndarray b):
+    """The gradients of silu_gate; da and db have the same distance between rows."""
+    cdef int status
+    cdef fd_silu_gate_backward_args args
+    args.da, args.db, args.dh, args.a, args.b = data(da), data(db), data(dh), data(a), data(b)
+    args.rows, args.cols, args.ld, args.ldd = rows_of(a), units_of(a), ld_of(a), ld_of(da)
+    with nogil:
+        status = fd_silu_gate_backward(&args)
+    done(status)

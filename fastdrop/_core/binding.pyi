@@ -119,6 +119,10 @@ def act_backward(
     q: int = ...,
     scale: float = 1.0,
 ) -> None: ...
+def silu_gate(h: _Float32, a: _Float32, b: _Float32) -> None: ...
+def silu_gate_backward(
+    da: _Float32, db: _Float32, dh: _Float32, a: _Float32, b: _Float32
+) -> None: ...
 
 # noise, DropBlock
 

@@ -168,6 +168,20 @@ cdef extern from "fastdrop.h" nogil:
         int kind
         float alpha
     int fd_act_backward(const fd_act_backward_args *args)
+    ctypedef struct fd_silu_gate_args:
+        float *h
+        const float *a
+        const float *b
+        ptrdiff_t rows, cols, ld
+    int fd_silu_gate(const fd_silu_gate_args *args)
+    ctypedef struct fd_silu_gate_backward_args:
+        float *da
+        float *db
+        const float *dh
+        const float *a
+        const float *b
+        ptrdiff_t rows, cols, ld, ldd
+    int fd_silu_gate_backward(const fd_silu_gate_backward_args *args)
     ctypedef struct fd_noise_args:
         float *y
         const float *x

@@ -34,6 +34,7 @@ from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_li
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d, head_dropout
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
+from fastdrop.functional.gated import swiglu
 from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
 from fastdrop.functional.linear import linear
 from fastdrop.functional.linear_cross_entropy import linear_cross_entropy
@@ -227,6 +228,7 @@ __all__ = [
     "std",
     "sub",
     "sum",
+    "swiglu",
     "tanh",
     "temporal_activation_regularization",
     "token_dropout",

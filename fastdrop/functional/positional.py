@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.pointwise import add
-from fastdrop.functional.shape import getitem, unsqueeze
 from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def check_positions(offset: Any, length: int, most: int) -> int:
     return offset
 
 
+@carries
+@quiet
 def add_positions(
     x: Tensor, table: Tensor | Float32Array, offset: int, length: int, batch_first: bool
 ) -> Tensor:
@@ -89,13 +90,26 @@ def add_positions(
 
     x is (N, length, E) or (length, E), or (length, N, E) where the batch is not first.
     """
-    positions = slice(offset, offset + length)
-    rows = (
-        getitem(table, positions)
-        if isinstance(table, Tensor)
-        else as_tensor(table[positions], "table")
-    )
-    return add(x, rows if batch_first or x.ndim == 2 else unsqueeze(rows, 1))
+    places = slice(offset, offset + length)
+    values = table._array if isinstance(table, Tensor) else table
+    one, along = x.ndim == 2, 0 if batch_first else 1
+    rows = values[places] if one else np.expand_dims(values[places], along)
+    y = np.add(x._array, rows, out=empty(x.shape))
+    if not isinstance(table, Tensor):
+        return record(y, (x,), lambda g: (g,))
+    shape = table.shape
+
+    def backward(g: Float32Array) -> Any:
+        dw = np.zeros(shape, np.float32)
+        if one:
+            dw[places] = g
+        elif batch_first and g.size:
+            _core.col_sum(dw[places].reshape(-1), g.reshape(g.shape[0], -1))
+        else:
+            np.sum(g, along, out=dw[places])
+        return g, dw
+
+    return record(y, (x, table), backward)
 
 
 @functools.lru_cache(maxsize=16)

@@ -108,6 +108,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.SpatialDropout1d,
         nn.SpatialDropout2d,
         nn.SpatialDropout3d,
+        nn.SwiGLU,
         nn.TargetedConv2d,
         nn.TargetedLinear,
         nn.TokenDropout,
@@ -129,6 +130,9 @@ MODELS: dict[str, type[nn.Module]] = {
         models.WideResNet,
     )
 }
+
+# Layers and models that make their own layers from the arguments.
+WHOLE: dict[str, type[nn.Module]] = {**MODELS, "SwiGLU": nn.SwiGLU}
 
 _MAX_DEPTH = 100  # modules within modules
 # A shared module appears under each of its names. So many names more than modules are allowed:
@@ -153,10 +157,10 @@ def architecture(model: nn.Module) -> dict[str, Any]:
     spec = _describe(model, "", {}, 0)
     _measure(model, {})
     owners: dict[int, tuple[str, nn.Module]] = {}
-    whole = {  # what a model's constructor makes, it makes again
+    whole = {  # what a module's constructor makes, it makes again
         id(part): module
         for module in model.modules()
-        if type(module) is MODELS.get(type(module).__name__)
+        if type(module) is WHOLE.get(type(module).__name__)
         for part in module.modules()
     }
     for name, module in model.named_modules():
@@ -238,7 +242,7 @@ def _describe(
             arguments[name] = value is not None
         else:
             arguments[name] = _to_json(value, _joined(path, name), seen, depth + 1)
-    if kind in MODELS and repr(_plain(kind, module, arguments)) != repr(module):
+    if kind in WHOLE and repr(_plain(kind, module, arguments)) != repr(module):
         raise ValueError(
             f"{path or 'the model'} is a {kind} whose layers were changed after it was built"
         )
@@ -246,9 +250,9 @@ def _describe(
 
 
 def _plain(kind: str, module: nn.Module, arguments: dict[str, Any]) -> nn.Module:
-    """A model of MODELS as its constructor makes it."""
+    """A module of WHOLE as its constructor makes it."""
     with nn.init.skipped():
-        return MODELS[kind](**{name: getattr(module, name) for name in arguments})
+        return WHOLE[kind](**{name: getattr(module, name) for name in arguments})
 
 
 def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:

@@ -57,6 +57,13 @@ def _dense(arguments: Arguments) -> int:
     return _product(arguments, "in_features", "out_features") + bias
 
 
+def _swiglu(arguments: Arguments) -> int:
+    """Two layers into the hidden features, and one out of them, whose bias is left out."""
+    biases = 2 * _product(arguments, "hidden_features") if _on(arguments, "bias") else 0
+    into = 2 * _product(arguments, "in_features", "hidden_features")
+    return into + _product(arguments, "hidden_features", "out_features") + biases
+
+
 def _variational(arguments: Arguments) -> int:
     kind = arguments.get("alpha", "weight")
     alphas = {
@@ -162,6 +169,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "SequenceModel": lambda arguments: _product(arguments, "hidden_size", "out_features"),
     "SparseConv2d": _sparse,
     "SparseLinear": _sparse,
+    "SwiGLU": _swiglu,
     "TargetedConv2d": _convolution,
     "TargetedLinear": _dense,
     "VariationalConv2d": _convolution,

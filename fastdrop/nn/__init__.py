@@ -45,6 +45,7 @@ from fastdrop.nn.dropout import (
 )
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
+from fastdrop.nn.gated import SwiGLU
 from fastdrop.nn.key_value_cache import KeyValueCache
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
@@ -219,6 +220,7 @@ __all__ = [
     "SpatialDropout1d",
     "SpatialDropout2d",
     "SpatialDropout3d",
+    "SwiGLU",
     "Tanh",
     "TargetedConv2d",
     "TargetedLinear",

@@ -103,6 +103,12 @@ static void elementwise(void) {
              .samples = ROWS, .drop = drop, .kind = kind, .alpha = 0.01f);
         line("act_dropout_backward", kind, 0, dz, N * sizeof *dz);
     }
+    CALL(silu_gate, .h = y, .a = x, .b = dy, .rows = ROWS, .cols = COLS, .ld = COLS);
+    line("silu_gate", 0, 0, y, N * sizeof *y);
+    CALL(silu_gate_backward, .da = y, .db = dz, .dh = dy, .a = x, .b = dy, .rows = ROWS,
+         .cols = COLS / 2, .ld = COLS, .ldd = COLS);
+    line("silu_gate da", 0, 0, y, N * sizeof *y);
+    line("silu_gate db", 0, 0, dz, N * sizeof *dz);
     float *m = numbers(N, 4), *v = numbers(N, 5);
     for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
     CALL(sgd, .p = x, .buf = m, .g = dy, .n = N, .lr = 0.1f, .momentum = 0.9f,

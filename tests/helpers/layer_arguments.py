@@ -32,6 +32,13 @@ RECURRENT = {
 }
 
 ARGUMENTS = {
+    "SwiGLU": {
+        "in_features": 3,
+        "hidden_features": 5,
+        "out_features": 4,
+        "bias": False,
+        "dropout": 0.3,
+    },
     "LearnedPositionalEncoding": {"max_len": 5, "d_model": 3, "batch_first": False},
     "RotaryEmbedding": {"dim": 4, "base": 500.0, "interleaved": True},
     "SinusoidalPositionalEncoding": {"d_model": 3, "max_len": 7, "batch_first": False},
