@@ -25,7 +25,7 @@ class _Reduced(nn.Module):
     [
         lambda t: t.sum(1),
         lambda t: t.mean(1),
-        lambda t: t.mean((1, 2), keepdim=True).reshape(-1, 1),
+        lambda t: t.mean((1, -1), keepdim=True),
         lambda t: fd.amax(t, 1),
         lambda t: fd.amin(t, -1),
     ],
