@@ -138,7 +138,7 @@ def test_the_tables_are_read():
     assert len(missing_names()) > 100
     assert len(missing_arguments()) > 40
     assert ("Linear", "torch.nn", "fastdrop.nn") in same_names()
-    assert ("MultiheadAttention", "torch.nn") in missing_names()
+    assert ("EmbeddingBag", "torch.nn") in missing_names()
     assert ("nn.CrossEntropyLoss", "reduce") in missing_arguments()
 
 
@@ -193,6 +193,11 @@ def test_pytorch_has_the_names_of_its_tables():
     assert unknown == []
 
 
+def _named(arguments):
+    """Functions that are defaults by their names: ``activation=torch.relu`` is "relu"."""
+    return [(name, getattr(value, "__name__", value)) for name, value in arguments]
+
+
 def test_same_names_have_the_same_arguments_as_pytorch():
     pytest.importorskip("torch")
     different = []
@@ -200,7 +205,7 @@ def test_same_names_have_the_same_arguments_as_pytorch():
         if theirs in ("torch", "torch.Tensor"):
             continue  # written in C++, without signatures, or of a length of its own
         pair = shared_arguments(getattr(found(ours), name), getattr(found(theirs), name))
-        if pair is not None and pair[0] != pair[1]:
+        if pair is not None and _named(pair[0]) != _named(pair[1]):
             different.append((name, *pair))
     assert different == []
 
