@@ -114,7 +114,6 @@ TOP_LEVEL = (
     "pow",
     "relu",
     "reshape",
-    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "softmax",
