@@ -1,0 +1,97 @@
+"""GPT: its parts, its cache, training and generation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+from fastdrop import nn
+
+TOKENS = np.random.default_rng(0).integers(0, 11, (3, 12))
+
+
+def small(**arguments):
+    return fd.models.gpt(11, 12, 2, 2, 16, **arguments)
+
+
+def test_a_position_does_not_see_later_ones():
+    model = small()
+    changed = TOKENS.copy()
+    changed[:, 7:] = 0
+    one, two = model(TOKENS).numpy(), model(changed).numpy()
+    np.testing.assert_array_equal(one[:, :7], two[:, :7])
+    assert np.abs(one[:, 7:] - two[:, 7:]).max() > 1e-4
+
+
+def test_the_loss_is_the_cross_entropy_of_the_scores():
+    model = small()
+    targets = np.random.default_rng(1).integers(0, 11, TOKENS.shape)
+    scores = model(TOKENS)
+    wanted = fd.nn.functional.cross_entropy(scores.reshape(-1, 11), targets.ravel()).item()
+    assert abs(model(TOKENS, targets).item() - wanted) < 1e-6
+    loss, state = model.loss(TOKENS.T, targets.T)
+    assert state is None and abs(loss.item() - wanted) < 1e-6
+
+
+@pytest.mark.parametrize("step", [1, 5, 12])
+def test_the_cache_gives_the_scores_of_the_whole_sequence(step):
+    model = small(dropout=0.5).eval()
+    whole = model(TOKENS).numpy()
+    with fd.no_grad():
+        caches = [nn.KeyValueCache(12) for _ in range(2)]
+        parts = [model(TOKENS[:, i : i + step], caches=caches).numpy() for i in range(0, 12, step)]
+    np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=2e-6)
+    with fd.no_grad(), pytest.raises(ValueError, match=r"max_len|holds 12|positions"):
+        model(TOKENS[:, :1], caches=caches)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        model(TOKENS, caches=[nn.KeyValueCache(12) for _ in range(2)])
+
+
+def test_generation_follows_the_most_probable_token_past_the_block():
+    model = small().eval()
+    found = model.generate([1, 2, 3], 15, temperature=0.0)
+    for end in range(3, 18):
+        scores = model(found[None, max(0, end - 12) : end]).numpy()[0, -1]
+        assert scores.max() - scores[found[end]] < 1e-5
+    assert found[:3].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(model.generate([1], 9, seed=3), model.generate([1], 9, seed=3))
+    assert set(model.generate([1], 40, top_k=1)[1:]) <= set(range(11))
+
+
+def test_training_lowers_the_loss_and_the_file_gives_the_same(tmp_path):
+    model = small(dropout=0.1, word_dropout=0.05, drop_path=0.1, layer_drop=0.1, head_dropout=0.1)
+    windows = fd.data.RandomWindows(np.arange(600) % 11, 8, 12, batches=40)
+    optimizer = fd.optim.AdamW(model.parameters(), lr=0.01)
+    history = fd.train.fit_text(model, windows, optimizer, 2)
+    assert history[-1].loss < 0.7 * history[0].loss
+    held = fd.data.BPTTBatches(np.arange(200) % 11, 4, 12)
+    assert fd.train.perplexity(model, held) < 3
+    fd.save(model, tmp_path / "gpt.safetensors")
+    loaded = fd.load(tmp_path / "gpt.safetensors")
+    np.testing.assert_array_equal(model.eval()(TOKENS).numpy(), loaded.eval()(TOKENS).numpy())
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="num_heads must divide embed_dim"):
+        fd.models.gpt(11, 12, 2, 3, 16)
+    with pytest.raises(ValueError):
+        small(dropout=1.5)
+    with pytest.raises(ValueError, match="12"):
+        small()(np.zeros((1, 13), np.int64))
+    with pytest.raises(ValueError, match="more than length"):
+        fd.data.RandomWindows([1, 2, 3], 2, 3)
+    with pytest.raises(TypeError, match="1-d integers"):
+        fd.data.RandomWindows([0.5, 2.0], 2, 1)
+
+
+def test_windows_are_drawn_from_the_whole_sequence():
+    windows = fd.data.RandomWindows(range(20), 50, 4, batches=3, seed=1)
+    epochs = [list(windows) for _ in range(2)]
+    assert windows.epoch == 2 and len(windows) == 3
+    first = np.concatenate([tokens[0] for tokens, _ in epochs[0]])
+    assert first.min() == 0 and first.max() == 15
+    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
+    for tokens, targets in epochs[0]:
+        assert tokens.shape == (4, 50)
+        np.testing.assert_array_equal(tokens + 1, targets)
