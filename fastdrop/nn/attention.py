@@ -37,6 +37,11 @@ class MultiheadAttention(Module):
     d(w) = w * 2^32 / q where kept and 0 where dropped. In evaluation d(w) = w. No matrix of
     queries x keys is kept in memory, unless `need_weights` asks for the weights.
 
+    ``layer(query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights,
+    is_causal)`` gives y and the weights after dropout, (N, L, S) or (N, num_heads, L, S) of each
+    head. Masks are key_padding_mask (N, S) and attn_mask (L, S) or (N * num_heads, L, S), of bool,
+    where True is masked, or of floats that are added to the scores.
+
     Differences from ``torch.nn.MultiheadAttention``: a query that sees no key has the attention
     output 0, so its output is the bias of out_proj (PyTorch gives NaN); ``is_causal=True`` needs no
     `attn_mask`; the returned weights carry no gradient. Rates: 0.1 is usual.
@@ -159,11 +164,6 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """y, and the weights after dropout: (N, L, S), or (N, num_heads, L, S) of each head.
-
-        Masks: key_padding_mask (N, S) and attn_mask (L, S) or (N * num_heads, L, S), of bool, where
-        True is masked, or of floats that are added to the scores.
-        """
         same = key is query and value is query
         q = as_tensor(query, "query")
         alone = q.ndim == 2
@@ -200,8 +200,21 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Float32Array | None]:
         """The attention of arrays (N, L, E), whatever `batch_first` is.
 
-        A module `head_dropout` drops whole heads, before out_proj. With a cache (q, k and v are the
-        same) the queries also see the keys of earlier calls.
+        Parameters
+        ----------
+        q, k, v : Tensor
+        key_padding_mask, attn_mask, is_causal
+            As in a call of the layer.
+        need_weights : bool
+        head_dropout : Module, optional
+            Drops whole heads, before out_proj.
+        cache : KeyValueCache, optional
+            With q, k and v the same: the queries also see the keys of earlier calls.
+
+        Returns
+        -------
+        y : Tensor (N, L, E)
+        weights : array (N, num_heads, L, S) or None
         """
         self._check(q, k, v)
         queries, keys = q.shape[1], k.shape[1]

@@ -43,7 +43,16 @@ class KeyValueCache:
         self._values: Float32Array | None = None
 
     def extend(self, keys: Float32Array, values: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """Add keys and values (samples, heads, rows, size) and return all of them.
+        """Add keys and values, and give all that are there.
+
+        Parameters
+        ----------
+        keys, values : float32 array (samples, heads, rows, size)
+
+        Returns
+        -------
+        keys, values : float32 array (samples, heads, length, size)
+            Views.
 
         Raises
         ------

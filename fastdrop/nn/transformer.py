@@ -162,7 +162,6 @@ class TransformerEncoderLayer(_Layer):
         *,
         cache: KeyValueCache | None = None,
     ) -> Tensor:
-        """`cache`: the keys and values of earlier positions, which the causal attention sees."""
         given = as_tensor(src, "src")
         x = samples_first(given, self.batch_first)
         padding = _padding(src_key_padding_mask, given.ndim)

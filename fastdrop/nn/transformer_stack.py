@@ -130,7 +130,6 @@ class TransformerEncoder(_Stack):
         *,
         caches: Sequence[KeyValueCache] = (),
     ) -> Tensor:
-        """`caches`: one for each layer, for generation."""
         return self._run(src, mask, src_key_padding_mask, bool(is_causal), caches=caches)
 
 
@@ -203,10 +202,11 @@ class Transformer(Module):
         In place of those that are made of the other arguments.
     layer_norm_eps, batch_first, norm_first, bias
         As in `TransformerEncoderLayer`.
-    attention_dropout, residual_dropout, drop_path, head_dropout
-        The same.
     layer_drop : float
         As in `TransformerEncoder`.
+    **rates
+        attention_dropout, residual_dropout, drop_path, head_dropout: as in
+        `TransformerEncoderLayer`.
 
     References
     ----------
@@ -265,7 +265,16 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int) -> Float32Array:
-        """The causal mask (sz, sz): 0 up to the diagonal, -infinity above."""
+        """The causal mask: 0 up to the diagonal, -infinity above.
+
+        Parameters
+        ----------
+        sz : int
+
+        Returns
+        -------
+        float32 array (sz, sz)
+        """
         return np.where(np.tri(sz, dtype=bool), 0.0, -np.inf).astype(np.float32)
 
     @carries
