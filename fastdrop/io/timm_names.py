@@ -125,8 +125,7 @@ def from_timm_names(
     >>> model = fd.models.vit()
     >>> arrays = model.state_dict()
     >>> state = {theirs: arrays[ours] for theirs, ours in fd.io.timm_names(model).items()}
-    >>> model.load_state_dict(fd.io.from_timm_names(model, state)) is None
-    False
+    >>> result = model.load_state_dict(fd.io.from_timm_names(model, state))
     """
     names, own = timm_names(model), model.state_dict()
     unknown = sorted(set(state) - set(names))

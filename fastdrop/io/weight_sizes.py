@@ -134,8 +134,10 @@ def _convnext(arguments: Arguments) -> int:
 
 def _vision_transformer(arguments: Arguments) -> int:
     """The products of the attention, and the positions of the patches."""
-    width, image, patch = (
-        _product(arguments, name) for name in ("embed_dim", "image_size", "patch_size")
+    width = _product(arguments, "embed_dim")
+    image, patch = (
+        _product(arguments, name) ** (1 if isinstance(arguments.get(name), list) else 2)
+        for name in ("image_size", "patch_size")
     )
     return 4 * _product(arguments, "depth") * width**2 + image // max(patch, 1) * width
 

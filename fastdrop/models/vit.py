@@ -226,7 +226,7 @@ class _Patches(nn.Conv2d):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")
-        n, channels, high, wide = x.shape
+        high, wide = x.shape[2:]
         rows, columns = self.kernel_size
         down, right = high // rows, wide // columns
         x = F.unflatten(F.unflatten(x, 3, (right, columns)), 2, (down, rows))
