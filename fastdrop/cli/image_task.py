@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from fastdrop.data.transforms import Transform
     from fastdrop.train import History
 
-__all__ = ["MODELS", "ImageTask", "augmentation", "image_task", "is_image_task"]
+__all__ = ["MODELS", "ImageTask", "augmentation", "image_task", "is_image_task", "patch_size"]
 
 DEFAULT_MODEL = "resnet20"
 # The options of each network: the option's name to the argument's.
 _PLAIN = {"dropout": "dropout"}
 _PATHS = {"dropout": "dropout", "drop_path": "drop_path_rate"}
+_VIT = _PATHS | {"patch_dropout": "patch_dropout", "attention_dropout": "attention_dropout"}
 _RESNET = _PATHS | {"channel_dropout": "channel_dropout", "drop_block": "drop_block"}
 MODELS: dict[str, dict[str, str]] = {
     "lenet5": _PLAIN,
@@ -38,9 +39,14 @@ MODELS: dict[str, dict[str, str]] = {
     **{f"resnet{depth}": _RESNET for depth in (20, 32, 44, 56, 110, 18, 34, 50)},
     "wide_resnet": _PATHS,
     **{f"convnext_{size}": _PATHS for size in ("cifar", "tiny", "small")},
+    **dict.fromkeys(("vit", "vit_tiny", "vit_small", "deit_tiny"), _VIT),
 }
 _SIZED = ("lenet5", "convnet")  # they are built for square images of one size
-_OPTIONS = ("dropout", "drop_path", "channel_dropout", "drop_block")
+_OPTIONS = (
+    *("dropout", "drop_path", "channel_dropout", "drop_block"),
+    *("patch_dropout", "attention_dropout"),
+)
+_PATCHES = 49, 1024  # the fewest patches of an image, where it can be cut so, and the most
 _BATCH = 256  # images evaluated at a time
 _UNCERTAIN = 24  # images in the picture
 _PASSES = 30  # Monte Carlo passes for it
@@ -97,6 +103,9 @@ class ImageTask:
                     "give --size N for pictures, or another --model"
                 )
             arguments["size"] = high
+        if known is _VIT:
+            arguments["image_size"] = (high, wide)
+            arguments["patch_size"] = patch_size(high, wide)
         build = getattr(models, name)
         model: nn.Module = build(num_classes=self.outputs, in_channels=channels, **arguments)
         return model
@@ -163,6 +172,30 @@ class ImageTask:
             items.append(f"mixup={options.mixup}")
         before, behind = augmentation(items, self.preparation.shape[1:], self.outputs)
         return T.Compose([*before, self.preparation.normalize, *behind])
+
+
+def patch_size(high: int, wide: int) -> int:
+    """The side of a vision transformer's patches: 4 for 32 pixels, 16 for 224.
+
+    The largest divisor of both sides up to 16 with at least 7 x 7 patches.
+
+    Raises
+    ------
+    ValueError
+        There would be more than 1024 patches.
+    """
+    fewest, most = _PATCHES
+    size = max(
+        size
+        for size in range(1, 17)
+        if high % size == wide % size == 0 and (size == 1 or high * wide >= fewest * size**2)
+    )
+    if high * wide > most * size**2:
+        raise ValueError(
+            f"images of {high} x {wide} pixels cannot be cut into at most {most} square patches "
+            "for a vision transformer: give --size N for pictures, or another --model"
+        )
+    return size
 
 
 def augmentation(

@@ -44,6 +44,8 @@ _FOR_OTHERS = (
     "drop_path",
     "channel_dropout",
     "drop_block",
+    "patch_dropout",
+    "attention_dropout",
     "compare",
     "label_smoothing",
     "mixup",

@@ -40,6 +40,8 @@ _FOR_OTHERS = (
     "drop_path",
     "channel_dropout",
     "drop_block",
+    "patch_dropout",
+    "attention_dropout",
     "max_length",
 )
 

@@ -44,7 +44,13 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 RUNS_OF_THE_DEMO = 3
-_IMAGE_RATES = ("drop_path", "channel_dropout", "drop_block")
+_IMAGE_RATES = (
+    "drop_path",
+    "channel_dropout",
+    "drop_block",
+    "patch_dropout",
+    "attention_dropout",
+)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -150,7 +150,8 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         net,
         "--model",
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
-        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small); gpt for a text; "
+        "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small), vit "
+        "(_tiny, _small), deit_tiny; gpt for a text; "
         "lstm, gru, rnn for a text or a time series (default: resnet20 for a folder, else mlp)",
         metavar="NAME",
     )
@@ -174,6 +175,8 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         ("--drop-path", "stochastic depth of a network for images with residual blocks"),
         ("--channel-dropout", "rate of the dropout of whole channels in residual blocks"),
         ("--drop-block", "rate of DropBlock in the last residual blocks"),
+        ("--patch-dropout", "share of the patches that a step of vit or deit leaves out"),
+        ("--attention-dropout", "rate of the dropout of the softmax in vit or deit"),
     ):
         _option(net, flag, about, type=float, metavar="P")
     _option(

@@ -112,6 +112,35 @@ def add_positions(
     return record(y, (x, table), backward)
 
 
+@carries
+@quiet
+def with_first_tokens(x: Tensor, first: Tensor | None, table: Tensor) -> Tensor:
+    """The vectors `first`, then those of x, plus a table of positions: one pass over the result.
+
+    Parameters
+    ----------
+    x : Tensor (N, L, E)
+    first : Tensor (P, E), optional
+        Put before the vectors of each sample.
+    table : Tensor (P + L, E)
+    """
+    n, length, width = x.shape
+    before = 0 if first is None else first.shape[0]
+    y = empty((n, before + length, width))
+    np.add(x._array, table._array[before:], out=y[:, before:])
+    if first is not None:
+        y[:, :before] = first._array + table._array[:before]
+
+    def backward(g: Float32Array) -> Any:
+        dw = np.zeros((before + length, width), np.float32)
+        if g.size:
+            _core.col_sum(dw.reshape(-1), g.reshape(n, -1))
+        dx = np.ascontiguousarray(g[:, before:])
+        return (dx, dw) if first is None else (dx, dw, dw[:before].copy())
+
+    return record(y, (x, table) if first is None else (x, table, first), backward)
+
+
 @functools.lru_cache(maxsize=16)
 def _rotation_of_pairs(length: int, dim: int, base: float) -> npt.NDArray[np.complex64]:
     """cos + i sin of the angles, (length, dim / 2); read-only."""

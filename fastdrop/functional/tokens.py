@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import carries, with_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.dropout import dropout
 from fastdrop.kernels.tokens import draw_tokens
@@ -90,6 +91,7 @@ def patch_dropout(
 ) -> Tensor | tuple[Tensor, IntArray | None]: ...
 
 
+@carries
 def patch_dropout(
     input: Tensor | ArrayLike,
     p: float = 0.5,
@@ -153,10 +155,12 @@ def patch_dropout(
             "input must have shape (N, prefix_tokens + L, ...) with "
             f"prefix_tokens = {prefix}, got {x.shape}"
         )
-    samples, length = x.shape[0], x.shape[1] - prefix
+    length = x.shape[1] - prefix
     if not random.draws(training) or p == 0.0 or length == 0:
         return (x, None) if return_indices else x
-    stream = random.stream_for(layer, samples)
+    x = with_passes(x)
+    samples = x.shape[0]
+    stream = random.stream_for(layer, samples, carries=True)
     kept = draw_tokens(samples, length, tokens_kept(length, p), stream)
     always = np.broadcast_to(np.arange(prefix), (samples, prefix))
     index = np.concatenate([always, kept + prefix], axis=1)

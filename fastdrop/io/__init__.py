@@ -3,8 +3,10 @@
 from fastdrop.io.checkpoint import load_checkpoint, save_checkpoint
 from fastdrop.io.model_file import load, load_with_info, read_info, save
 from fastdrop.io.safetensors import load_file, read_file, save_file
+from fastdrop.io.timm_names import from_timm_names, timm_names
 
 __all__ = [
+    "from_timm_names",
     "load",
     "load_checkpoint",
     "load_file",
@@ -14,4 +16,5 @@ __all__ = [
     "save",
     "save_checkpoint",
     "save_file",
+    "timm_names",
 ]

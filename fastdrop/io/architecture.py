@@ -127,6 +127,7 @@ MODELS: dict[str, type[nn.Module]] = {
         models.LanguageModel,
         models.ResNet,
         models.SequenceModel,
+        models.VisionTransformer,
         models.WideResNet,
     )
 }

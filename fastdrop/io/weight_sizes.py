@@ -132,6 +132,16 @@ def _convnext(arguments: Arguments) -> int:
     return sum(count * (8 * width**2 + 49 * width) for count, width in _stages(arguments))
 
 
+def _vision_transformer(arguments: Arguments) -> int:
+    """The products of the attention, and the positions of the patches."""
+    width = _product(arguments, "embed_dim")
+    image, patch = (
+        _product(arguments, name) ** (1 if isinstance(arguments.get(name), list) else 2)
+        for name in ("image_size", "patch_size")
+    )
+    return 4 * _product(arguments, "depth") * width**2 + image // max(patch, 1) * width
+
+
 def _wide_resnet(arguments: Arguments) -> int:
     depth, k = arguments.get("depth", 16), arguments.get("widen_factor", 4)
     if type(depth) is not int or type(k) is not int or k < 1:
@@ -174,5 +184,6 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "TargetedLinear": _dense,
     "VariationalConv2d": _convolution,
     "VariationalLinear": _variational,
+    "VisionTransformer": _vision_transformer,
     "WideResNet": _wide_resnet,
 }

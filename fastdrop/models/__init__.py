@@ -17,6 +17,7 @@ from fastdrop.models.resnet import (
     resnet110,
 )
 from fastdrop.models.sequence_models import SequenceModel, sequence_regressor, text_classifier
+from fastdrop.models.vit import VisionTransformer, deit, deit_tiny, vit, vit_small, vit_tiny
 from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 
 __all__ = [
@@ -26,12 +27,15 @@ __all__ = [
     "LanguageModel",
     "ResNet",
     "SequenceModel",
+    "VisionTransformer",
     "WideResNet",
     "all_cnn",
     "convnet",
     "convnext_cifar",
     "convnext_small",
     "convnext_tiny",
+    "deit",
+    "deit_tiny",
     "gpt",
     "language_model",
     "lenet5",
@@ -46,5 +50,8 @@ __all__ = [
     "resnet110",
     "sequence_regressor",
     "text_classifier",
+    "vit",
+    "vit_small",
+    "vit_tiny",
     "wide_resnet",
 ]

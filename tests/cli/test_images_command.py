@@ -10,7 +10,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop.cli import main
-from fastdrop.cli.image_task import MODELS, augmentation
+from fastdrop.cli.image_task import MODELS, augmentation, patch_size
 from fastdrop.data import Dataset
 from fastdrop.data.image_preprocessing import ImagePreparation
 
@@ -73,6 +73,7 @@ def test_from_an_archive_to_predictions(archive, capfd):
         ("all_cnn", ["--dropout", "0.1"]),
         ("resnet20", ["--drop-path", 0.2, "--channel-dropout", 0.1, "--drop-block", 0.1]),
         ("convnext_cifar", ["--drop-path", 0.1]),
+        ("vit", ["--patch-dropout", 0.5, "--attention-dropout", 0.1, "--drop-path", 0.1]),
     ],
 )
 def test_networks(archive, model, options):
@@ -87,7 +88,8 @@ def test_all_networks_can_be_built(archive):
     x, _ = pictures(4, 32)
     data = Dataset(np.moveaxis(x, 3, 1), np.arange(4) % 2, ["down", "up"])
     task = ImageTask("x", data, data, ImagePreparation.of_images(data))
-    for name in sorted(set(MODELS) - {"resnet110", "resnet50", "convnext_small", "convnext_tiny"}):
+    large = {"resnet110", "resnet50", "convnext_small", "convnext_tiny", "vit_small"}
+    for name in sorted(set(MODELS) - large):
         options = cli.parser().parse_args(["train", "--model", name])
         assert task.network(None, options)(np.zeros((2, 3, 32, 32))).shape == (2, 2)
         plain = task.network(0.0, options)
@@ -119,6 +121,9 @@ def test_early_stopping_and_comparison(archive, capfd):
         (["--model", "resnet21"], "--model must be one of"),
         (["--model", "lenet5", "--drop-path", 0.1], "--drop-path is not for the network lenet5"),
         (["--drop-path", 0.1], "--drop-path is for images"),
+        (["--patch-dropout", 0.1], "--patch-dropout is for images"),
+        (["--model", "resnet20", "--patch-dropout", 0.1], "--patch-dropout is not for the network"),
+        (["--model", "vit", "--patch-dropout", 1.5], "1.5"),
         (["--augment", "crop"], "--augment is for images"),
         (["--model", "lenet5", "--augment", "zoom"], "--augment must hold names of crop"),
         (["--model", "lenet5", "--augment", "crop=1.5"], "--augment crop=1.5"),
@@ -172,6 +177,19 @@ def test_preparation_comes_back_from_its_description():
         ImagePreparation.from_dict(broken)
     with pytest.raises(ValueError, match="3 channels and 16 x 16 pixels"):
         made.samples(np.zeros((2, 3, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [((32, 32), 4), ((28, 28), 4), ((224, 224), 16), ((64, 96), 8), ((16, 16), 2), ((31, 31), 1)],
+)
+def test_patches_of_a_vision_transformer(sides, size):
+    assert patch_size(*sides) == size
+
+
+def test_images_that_cannot_be_cut_into_patches():
+    with pytest.raises(ValueError, match="101 x 103 pixels cannot be cut"):
+        patch_size(101, 103)
 
 
 def test_augmentation_options():
