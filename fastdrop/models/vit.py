@@ -194,7 +194,23 @@ class VisionTransformer(nn.Module):
 
     @carries
     def forward(self, input: Tensor | ArrayLike, *, both_heads: bool = False) -> Any:
-        """`both_heads`: the scores (head, head_dist), not their mean."""
+        """The scores of images.
+
+        Parameters
+        ----------
+        input : Tensor or array (N, in_channels, H, W)
+        both_heads : bool, default False
+            The scores of a distilled network's two heads, not their mean.
+
+        Returns
+        -------
+        Tensor (N, num_classes), or a pair of them with `both_heads`: (head, head_dist)
+
+        Raises
+        ------
+        ValueError
+            The images have another shape, or `both_heads` is set without a second head.
+        """
         images = as_tensor(input, "input")
         if images.ndim != 4 or images.shape[1:] != (self.in_channels, *self.image_size):
             raise ValueError(

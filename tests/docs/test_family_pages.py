@@ -112,6 +112,7 @@ ROWS, SEQUENCES, MAPS = (
 )
 TOKENS = RNG.integers(0, 10, (6, 5)).astype(np.float32)
 SIDE_BY_SIDE = {
+    "PatchDropout": (nn.PatchDropout(0.3), SEQUENCES),
     "Dropout": (nn.Dropout(0.3), ROWS),
     "Dropout, share=": (nn.Dropout(0.3, share=(1,)), ROWS),
     "SpatialDropout1d": (nn.SpatialDropout1d(0.3), SEQUENCES),
@@ -156,7 +157,6 @@ ONE_BY_ONE = {
     "ConcreteDropout": (nn.ConcreteDropout(0.3), ROWS),
     "VariationalLinear": (nn.VariationalLinear(8, 3), ROWS),
     "Residual": (nn.Residual(nn.Linear(8, 8), 0.3), ROWS),
-    "PatchDropout": (nn.PatchDropout(0.3), SEQUENCES),
     "Embedding": (nn.Embedding(10, 4, dropout=0.3), TOKENS),
     "DropConnectLinear": (nn.DropConnectLinear(8, 3, p=0.3), ROWS),
     "DropConnectConv2d": (nn.DropConnectConv2d(3, 4, 3, p=0.3), MAPS),
