@@ -49,6 +49,7 @@ enum fd_activation {
     FD_SELU,
     FD_SILU,
     FD_GELU,
+    FD_GELU_TANH, /* z sigmoid(2 sqrt(2 / pi) (z + 0.044715 z^3)) */
     FD_ACTIVATIONS
 };
 

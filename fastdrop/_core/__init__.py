@@ -11,6 +11,7 @@ load()
 from fastdrop._core import binding  # noqa: E402
 from fastdrop._core.binding import (  # noqa: E402
     ACT_GELU,
+    ACT_GELU_TANH,
     ACT_LEAKY_RELU,
     ACT_NONE,
     ACT_RELU,
@@ -108,6 +109,7 @@ from fastdrop._core.binding import (  # noqa: E402
 
 __all__ = [
     "ACT_GELU",
+    "ACT_GELU_TANH",
     "ACT_LEAKY_RELU",
     "ACT_NONE",
     "ACT_RELU",

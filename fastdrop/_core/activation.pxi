@@ -2,6 +2,7 @@
 
 ACT_NONE, ACT_RELU, ACT_LEAKY_RELU, ACT_SIGMOID = FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID
 ACT_TANH, ACT_SELU, ACT_SILU, ACT_GELU = FD_TANH, FD_SELU, FD_SILU, FD_GELU
+ACT_GELU_TANH = FD_GELU_TANH
 
 
 def act(cnp.ndarray out, cnp.ndarray z, int kind, float alpha):
@@ -32,7 +33,7 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
                  float scale=1.0):
     """The gradient of act or act_dropout, and the column sums db of dz (of its last axis).
 
-    saved: the output of the forward pass, or its input for SiLU and GELU.
+    saved: the output of the forward pass, or its input for SiLU and both forms of GELU.
     """
     cdef int status
     cdef fd_act_backward_args args

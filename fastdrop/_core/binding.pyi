@@ -103,6 +103,7 @@ ACT_TANH: int
 ACT_SELU: int
 ACT_SILU: int
 ACT_GELU: int
+ACT_GELU_TANH: int
 
 def act(out: _Float32, z: _Float32, kind: int, alpha: float) -> None: ...
 def act_dropout(

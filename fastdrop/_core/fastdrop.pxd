@@ -13,6 +13,7 @@ cdef extern from "fastdrop.h" nogil:
         FD_KEEP_ALL, FD_BITS_PAD, FD_MOST_AXES
         FD_OK, FD_NO_MEMORY, FD_INTERRUPTED
         FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU
+        FD_GELU_TANH
         FD_RNN_TANH, FD_RNN_RELU, FD_GRU, FD_LSTM
     ctypedef struct fd_stream:
         uint32_t key[2]

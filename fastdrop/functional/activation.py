@@ -27,6 +27,7 @@ TANH = _core.ACT_TANH
 SELU = _core.ACT_SELU
 SILU = _core.ACT_SILU
 GELU = _core.ACT_GELU
+GELU_TANH = _core.ACT_GELU_TANH
 
 
 @carries
@@ -221,12 +222,14 @@ def silu(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
 def gelu(input: Tensor | ArrayLike, approximate: str = "none") -> Tensor:
     """y = x Phi(x), Phi the distribution function of the standard normal distribution.
 
+    With approximate="tanh", y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
     Parameters
     ----------
     input : Tensor or array
         x, of any shape.
-    approximate : {"none"}
-        Only the exact form exists.
+    approximate : {"none", "tanh"}
+        The exact form, or the approximation of GPT-2.
 
     Returns
     -------
@@ -247,5 +250,5 @@ def gelu(input: Tensor | ArrayLike, approximate: str = "none") -> Tensor:
     >>> F.gelu([0.0]).tolist()
     [0.0]
     """
-    check.choice(approximate, "approximate", ("none",))
-    return activation(input, GELU)
+    check.choice(approximate, "approximate", ("none", "tanh"))
+    return activation(input, GELU if approximate == "none" else GELU_TANH)

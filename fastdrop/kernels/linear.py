@@ -23,6 +23,7 @@ ACTIVATIONS: dict[str, int] = {
     "selu": _core.ACT_SELU,
     "silu": _core.ACT_SILU,
     "gelu": _core.ACT_GELU,
+    "gelu_tanh": _core.ACT_GELU_TANH,
 }
 
 

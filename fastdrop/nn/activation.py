@@ -163,8 +163,8 @@ class GELU(Module):
 
     Parameters
     ----------
-    approximate : {"none"}
-        The exact form.
+    approximate : {"none", "tanh"}
+        The exact form, or its approximation by tanh.
 
     References
     ----------
@@ -179,10 +179,10 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
-        self.approximate = check.choice(approximate, "approximate", ("none",))
+        self.approximate = check.choice(approximate, "approximate", ("none", "tanh"))
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        return F.gelu(input)
+        return F.gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"

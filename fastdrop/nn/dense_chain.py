@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop.autograd.packed_weights import FEW_ROWS
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.functional.activation import GELU, LEAKY_RELU, NONE, RELU, SELU, SIGMOID, SILU, TANH
+from fastdrop.functional.activation import (
+    GELU,
+    GELU_TANH,
+    LEAKY_RELU,
+    NONE,
+    RELU,
+    SELU,
+    SIGMOID,
+    SILU,
+    TANH,
+)
 from fastdrop.functional.dense_chain import DenseStep, PackedSteps, run_steps
 from fastdrop.nn import activation, dropout, noise
 from fastdrop.nn.linear import Linear
@@ -37,6 +47,12 @@ _IDENTITY_IN_EVALUATION = (
     noise.GaussianDropout,
     noise.GaussianNoise,
 )
+
+
+def _kind_of(module: Module) -> int:
+    if isinstance(module, activation.GELU) and module.approximate == "tanh":
+        return GELU_TANH
+    return ACTIVATIONS[type(module)]
 
 
 class DenseChain:
@@ -70,7 +86,7 @@ class DenseChain:
             if type(module) is Linear:
                 layers.append((module, NONE, None))
             elif kind in ACTIVATIONS and layers and layers[-1][2] is None:
-                layers[-1] = (layers[-1][0], ACTIVATIONS[kind], module)
+                layers[-1] = (layers[-1][0], _kind_of(module), module)
             elif kind in _IDENTITY_IN_EVALUATION:
                 skipped.append(module)
             else:

@@ -8,7 +8,8 @@ from helpers import mask_reference as reference
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-NAMES = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu")  # position = kind
+# position = kind
+NAMES = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu", "gelu_tanh")
 
 
 def dropout(x, p, row0=0, rows=None, inverted=True, **stream):
@@ -36,6 +37,9 @@ def act(z, kind, alpha=0.01):
             ),
             "silu": lambda: z / (1 + np.exp(-z)),
             "gelu": lambda: 0.5 * z * (1 + _erf(z / math.sqrt(2))),
+            "gelu_tanh": lambda: (
+                0.5 * z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+            ),
         }[name]()
 
 
