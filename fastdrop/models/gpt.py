@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["GPT", "gpt"]
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, "tanh")
-
-
 class GPT(nn.Module):
     """A causal language model: embeddings, transformer layers, and scores of the next token.
 
@@ -128,7 +124,7 @@ class GPT(nn.Module):
         self.drop = nn.Dropout(self.embedding_dropout)
         layer = nn.TransformerEncoderLayer(
             *(n_embd, n_head, 4 * n_embd, 0.0),
-            activation="gelu" if activation == "gelu" else _gelu_tanh,
+            activation=activation,
             batch_first=True,
             norm_first=True,
             bias=bias,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,12 +27,34 @@ if TYPE_CHECKING:
     Rate = float | Schedule
     Activation = str | Callable[[Tensor], Tensor]
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, "tanh")
+
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": _gelu_tanh,
+}
 
 
 class _Layer(Module):
     """What the layers of encoders and decoders share."""
 
+    argument_paths: ClassVar = {
+        "d_model": "self_attn.embed_dim",
+        "nhead": "self_attn.num_heads",
+        "dim_feedforward": "linear1.out_features",
+        "dropout": "dropout.p",
+        "activation": "activation_name",
+        "layer_norm_eps": "norm1.eps",
+        "bias": "linear1.bias",
+        "attention_dropout": "self_attn.dropout",
+        "residual_dropout": "dropout1.p",
+        "drop_path": "drop_path1.p",
+        "head_dropout": "head_dropout.p",
+    }
     linear1: Linear
     linear2: Linear
     dropout: Dropout
@@ -45,6 +67,12 @@ class _Layer(Module):
             if isinstance(activation, str)
             else activation
         )
+
+    @property
+    def activation_name(self) -> Activation:
+        """The name of the activation; the activation itself if it has none."""
+        names = [name for name, value in _ACTIVATIONS.items() if value is self.activation]
+        return names[0] if names else self.activation
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
@@ -89,7 +117,9 @@ class TransformerEncoderLayer(_Layer):
         Size of the hidden layer.
     dropout : float in [0, 1], or Schedule
         The rate of all four places: the softmax, the hidden layer and both branches.
-    activation : {"relu", "gelu"} or callable
+    activation : {"relu", "gelu", "gelu_tanh"} or callable
+        "gelu_tanh" is the approximation of GELU by tanh. Files can hold these names and modules
+        (``nn.SiLU()``), no other callables.
     layer_norm_eps : float
     batch_first : bool
         Arrays are (N, L, E), else (L, N, E); (L, E) is one sample.
@@ -203,6 +233,11 @@ class TransformerDecoderLayer(_Layer):
     >>> layer(np.ones((3, 5, 8)), np.ones((3, 7, 8))).shape
     (3, 5, 8)
     """
+
+    argument_paths: ClassVar = {
+        **_Layer.argument_paths,
+        "head_dropout": "head_dropout1.p",
+    }
 
     def __init__(
         self,
