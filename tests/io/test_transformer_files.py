@@ -8,6 +8,7 @@ from fastdrop import nn
 from fastdrop.io import architecture
 from fastdrop.io.weight_sizes import least_numbers
 from fastdrop.nn import functional as F
+from fastdrop.predictor.load import load_predictor
 
 RNG = np.random.default_rng(0)
 X, MEMORY = (RNG.standard_normal((4, n, 8)).astype(np.float32) for n in (5, 6))
@@ -175,3 +176,29 @@ def test_sizes_that_a_file_claims_are_checked_first():
 def test_layers_that_are_given_one_by_one(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         nn.TransformerEncoder(nn.ModuleList([layer(), layer()]), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (layer, "MultiheadAttention"),
+        (lambda: nn.Sequential(layer(), nn.Linear(8, 2)), "MultiheadAttention"),
+        (lambda: fd.models.gpt(11, 12, 1, 2, 8), "Embedding"),
+        (lambda: nn.LSTM(8, 4), "LSTM"),
+    ],
+)
+def test_the_rows_of_a_table_are_no_sequence(tmp_path, make, kind):
+    """Rows (N, 8) would be one sample of N positions, and an answer depend on the other rows."""
+    fd.save(make(), tmp_path / "a")
+    with pytest.raises(ValueError, match=f"begins with {kind}, a layer of sequences"):
+        load_predictor(tmp_path / "a")
+    table = nn.Sequential(
+        nn.Linear(8, 12),
+        nn.Unflatten(1, (3, 4)),
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+        nn.Flatten(),
+        nn.Linear(12, 2),
+    )
+    fd.save(table.eval(), tmp_path / "a")
+    predictor, _ = load_predictor(tmp_path / "a")
+    assert predictor.predict(X[0]).shape == (5, 2)
