@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fastdrop.nn.transformer import Activation, Mask, Rate
 
 
-class _LayerDrop(Module):
+class LayerDrop(Module):
     """Whether the batch drops a layer: one decision, and no scale."""
 
     n_sites = 1
@@ -70,7 +70,7 @@ class _Stack(Module):
             if count != n:
                 raise ValueError(f"num_layers must be the number of {what}, {count}, got {n}")
         self.norm = norm
-        self.layer_drops = ModuleList([_LayerDrop(p) for p in rates])
+        self.layer_drops = ModuleList([LayerDrop(p) for p in rates])
         if drop_path is None:
             return
         for one, rate in zip(self.layers, drop_path_rates(drop_path, num_layers), strict=True):
