@@ -17,6 +17,7 @@ from fastdrop.inspection.rules import (
     shortcut_rule,
     weight_decay_rule,
 )
+from fastdrop.inspection.transformer_rules import norm_decay_rule, transformer_rules
 from fastdrop.nn.module import checked_module
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ def diagnose(
     He, Zhang, Ren, Sun, "Identity mappings in deep residual networks", ECCV 2016,
     arXiv:1603.05027.
 
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, arXiv:1706.03762.
+
+    Touvron, Cord, Douze, Massa, Sablayrolles, Jegou, "Training data-efficient image transformers &
+    distillation through attention", ICML 2021, arXiv:2012.12877.
+
+    Devlin, Chang, Lee, Toutanova, "BERT: Pre-training of Deep Bidirectional Transformers for
+    Language Understanding", NAACL 2019, arXiv:1810.04805.
+
     Examples
     --------
     >>> import fastdrop as fd
@@ -100,9 +109,11 @@ def diagnose(
         layer_rules(calls),
         map_rules(calls),
         recurrent_rules(model),
+        transformer_rules(model, calls),
         shortcut_rule(model),
         mode_rule(model),
         () if optimizer is None else weight_decay_rule(model, optimizer),
+        () if optimizer is None else norm_decay_rule(model, optimizer),
         () if history is None else gap_rule(model, history),
     )
     paths = {id(module): path for path, module in model.named_modules()}

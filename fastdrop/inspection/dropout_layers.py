@@ -9,6 +9,7 @@ from fastdrop import nn, random
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.transformer_stack import LayerDrop
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Shape
@@ -24,6 +25,12 @@ CHANNELS = (
     nn.DropBlock2d,
     nn.DropBlock3d,
 )
+# One layer to the rules about the order of layers; `transformer_rules` looks into them.
+TRANSFORMER_LAYERS = (
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+    nn.MultiheadAttention,
+)
 # Layers that neither learn nor drop. A rule about two neighbouring layers skips them.
 NEUTRAL = (nn.Identity, nn.Flatten, nn.Softmax, nn.LogSoftmax)
 # Layers whose rates have another meaning, so that HIGHEST_RATE does not apply to them.
@@ -33,24 +40,32 @@ HIGHEST_RATE = {"input": 0.2, "dense": 0.5, "channels": 0.3, "embedding": 0.1}
 
 
 class LayerCall(NamedTuple):
-    """A layer without children, and the shape of its input; None where it is not known."""
+    """A layer that the rules take as one, and the shape of its input; None if it is not known."""
 
     layer: nn.Module
     shape: Shape | None
 
 
 def _leaves(model: nn.Module) -> list[nn.Module]:
-    """The modules without children."""
-    return [module for module in model.modules() if next(iter(module.children()), None) is None]
+    """The modules without children, and transformer layers as wholes."""
+    whole = [module for module in model.modules() if isinstance(module, TRANSFORMER_LAYERS)]
+    inside = frozenset().union(*(module.ids_below() for module in whole))
+    return [
+        module
+        for module in model.modules()
+        if (isinstance(module, TRANSFORMER_LAYERS) or next(iter(module.children()), None) is None)
+        and id(module) not in inside
+        and not isinstance(module, LayerDrop)
+    ]
 
 
 def registered_layers(model: nn.Module) -> list[LayerCall]:
-    """All layers without children in the order of registration, without shapes."""
+    """All layers in the order of registration, without shapes."""
     return [LayerCall(layer, None) for layer in _leaves(model)]
 
 
 def called_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[LayerCall]:
-    """The layers without children in the order in which one forward pass calls them."""
+    """The layers in the order in which one forward pass calls them."""
     calls: list[LayerCall] = []
     layers = _leaves(model)
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastdrop.inspection.dropout_layers import has_dropout
+from fastdrop import nn
+from fastdrop.inspection.dropout_layers import has_dropout, highest_of
 from fastdrop.inspection.finding import RuleMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from fastdrop import nn
 
 # (low, high) for each figure: a gap below `low` counts as none, a gap above `high` as large.
 # Gaps of loss and RMSE are relative to the validation figure.
@@ -49,7 +48,10 @@ def gap_rule(model: nn.Module, history: Mapping[str, Sequence[float]]) -> Iterat
     tail = slice(-max(1, len(training) // 5), None)
     a, b = float(np.mean(training[tail])), float(np.mean(validation[tail]))
     verdict = judge_gap(name, a, b)[1]
-    with_dropout = any(has_dropout(module) for module in model.modules())
+    attention = [m for m in model.modules() if isinstance(m, nn.MultiheadAttention)]
+    with_dropout = any(has_dropout(module) for module in model.modules()) or any(
+        highest_of(module.dropout) for module in attention
+    )
     figures = f"(training {name} {a:.3g}, validation {b:.3g})"
     if verdict == "underfits":
         yield RuleMatch(
@@ -58,7 +60,11 @@ def gap_rule(model: nn.Module, history: Mapping[str, Sequence[float]]) -> Iterat
             f"no gap between training and validation {figures}"
             + (" with dropout" if with_dropout else ""),
             "The network does not overfit, so dropout has nothing to prevent.",
-            "Lower the rates by 0.1, or make the network larger."
+            (
+                "Set the rates to 0, as in pretraining, or make the network larger."
+                if attention
+                else "Lower the rates by 0.1, or make the network larger."
+            )
             if with_dropout
             else "Dropout is not needed here.",
         )
@@ -70,5 +76,10 @@ def gap_rule(model: nn.Module, history: Mapping[str, Sequence[float]]) -> Iterat
             "The network overfits.",
             "Raise the rates by 0.1."
             if with_dropout
-            else "Add dropout: start with a rate of 0.2 after each hidden activation.",
+            else (
+                "Add dropout of 0.1 after the softmax and before each addition: dropout=0.1 of the "
+                "transformer layers, 0.1 to 0.3 for fine-tuning."
+                if attention
+                else "Add dropout: start with a rate of 0.2 after each hidden activation."
+            ),
         )

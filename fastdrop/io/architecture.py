@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from fastdrop import models, nn, schedules
@@ -98,6 +99,7 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.LearnedPositionalEncoding,
         nn.Linear,
         nn.LogSoftmax,
+        nn.MultiheadAttention,
         nn.PatchDropout,
         nn.Residual,
         nn.RotaryEmbedding,
@@ -112,6 +114,11 @@ LAYERS: dict[str, type[nn.Module]] = {
         nn.TargetedConv2d,
         nn.TargetedLinear,
         nn.TokenDropout,
+        nn.Transformer,
+        nn.TransformerDecoder,
+        nn.TransformerDecoderLayer,
+        nn.TransformerEncoder,
+        nn.TransformerEncoderLayer,
         nn.VariationalConv2d,
         nn.VariationalLinear,
         nn.WeightDrop,
@@ -133,7 +140,13 @@ MODELS: dict[str, type[nn.Module]] = {
 }
 
 # Layers and models that make their own layers from the arguments.
-WHOLE: dict[str, type[nn.Module]] = {**MODELS, "SwiGLU": nn.SwiGLU}
+WHOLE: dict[str, type[nn.Module]] = {
+    **MODELS,
+    "MultiheadAttention": nn.MultiheadAttention,
+    "SwiGLU": nn.SwiGLU,
+    "TransformerDecoderLayer": nn.TransformerDecoderLayer,
+    "TransformerEncoderLayer": nn.TransformerEncoderLayer,
+}
 
 _MAX_DEPTH = 100  # modules within modules
 # A shared module appears under each of its names. So many names more than modules are allowed:
@@ -158,6 +171,7 @@ def architecture(model: nn.Module) -> dict[str, Any]:
     spec = _describe(model, "", {}, 0)
     _measure(model, {})
     owners: dict[int, tuple[str, nn.Module]] = {}
+    _check_parts(model)
     whole = {  # what a module's constructor makes, it makes again
         id(part): module
         for module in model.modules()
@@ -174,6 +188,23 @@ def architecture(model: nn.Module) -> dict[str, Any]:
             ):
                 raise ValueError(f"{owner_name!r} and {name!r} share a parameter")
     return spec
+
+
+def _check_parts(model: nn.Module) -> None:
+    """ValueError if a layer that another one made for itself stands elsewhere, too."""
+    for whole in model.modules():
+        if type(whole) is not WHOLE.get(type(whole).__name__):
+            continue
+        given = [m for m in _arguments(whole).values() if isinstance(m, nn.Module)]
+        made = {id(part) for part in whole.modules()} - {
+            id(part) for module in given for part in module.modules()
+        }
+        for name, module in model.named_modules():
+            for key, child in module._modules.items():
+                if id(module) not in made and child is not whole and id(child) in made:
+                    raise ValueError(
+                        f"{_joined(name, key)!r} is a layer of a {type(whole).__name__}, too"
+                    )
 
 
 def _measure(module: nn.Module, known: dict[int, _Extent]) -> _Extent:
@@ -233,27 +264,42 @@ def _describe(
         return {"class": kind, "children": children}
     if type(module) is not LAYERS.get(kind, MODELS.get(kind)):
         raise ValueError(f"{path or 'the model'} is a {kind}, which is no layer of fastdrop")
-    arguments = {}
-    for name, parameter in inspect.signature(type(module)).parameters.items():
-        # Identity accepts any arguments and ignores them.
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        value = getattr(module, name)
-        if name == "bias" and not isinstance(value, bool):
-            arguments[name] = value is not None
-        else:
-            arguments[name] = _to_json(value, _joined(path, name), seen, depth + 1)
-    if kind in WHOLE and repr(_plain(kind, module, arguments)) != repr(module):
+    values = _arguments(module)
+    arguments = {
+        name: _to_json(value, _joined(path, name), seen, depth + 1)
+        for name, value in values.items()
+    }
+    if kind in WHOLE and _parts(_plain(kind, values)) != _parts(module):
         raise ValueError(
             f"{path or 'the model'} is a {kind} whose layers were changed after it was built"
         )
     return {"class": kind, "arguments": arguments}
 
 
-def _plain(kind: str, module: nn.Module, arguments: dict[str, Any]) -> nn.Module:
+def _arguments(module: nn.Module) -> dict[str, Any]:
+    """The arguments of a module's constructor, from its attributes."""
+    found = {}
+    for name, parameter in inspect.signature(type(module)).parameters.items():
+        path = module.argument_paths.get(name, name)
+        # Identity accepts any arguments and ignores them.
+        if path is None or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        value = attrgetter(path)(module)
+        if isinstance(parameter.default, bool) and not isinstance(value, bool):
+            value = value is not None  # whether there is such a parameter
+        found[name] = value
+    return found
+
+
+def _plain(kind: str, arguments: dict[str, Any]) -> nn.Module:
     """A module of WHOLE as its constructor makes it."""
     with nn.init.skipped():
-        return WHOLE[kind](**{name: getattr(module, name) for name in arguments})
+        return WHOLE[kind](**arguments)
+
+
+def _parts(module: nn.Module) -> Any:
+    """The layers of a module, and the shapes of its weights."""
+    return repr(module), [(name, array.shape) for name, array in module.state_dict().items()]
 
 
 def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:
@@ -264,6 +310,12 @@ def _to_json(value: Any, path: str, seen: dict[int, str], depth: int) -> Any:
         return schedules.to_dict(value)
     if isinstance(value, tuple):
         return [_to_json(part, path, seen, depth) for part in value]
+    if callable(value):
+        layer, _, name = path.rpartition(".")
+        raise ValueError(
+            f"{layer or 'the model'} has a function as {name}, which a file cannot hold: pass one "
+            "of its names, or a Module"
+        )
     return value
 
 

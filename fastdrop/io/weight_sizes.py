@@ -64,6 +64,49 @@ def _swiglu(arguments: Arguments) -> int:
     return into + _product(arguments, "hidden_features", "out_features") + biases
 
 
+def _attention(arguments: Arguments) -> int:
+    e = _product(arguments, "embed_dim")
+    return e * (2 * e + _product(arguments, "kdim") + _product(arguments, "vdim"))
+
+
+def _transformer_layer(arguments: Arguments, attentions: int = 1) -> int:
+    """The products of its attentions and of the feed-forward network."""
+    width, hidden = _product(arguments, "d_model"), _product(arguments, "dim_feedforward")
+    return 4 * attentions * width**2 + 2 * width * hidden
+
+
+def _stack(arguments: Arguments) -> int:
+    """The copies of a layer; a list of layers is not copied."""
+    layer = arguments.get("encoder_layer", arguments.get("decoder_layer"))
+    if isinstance(layer, dict) and layer.get("class") == "ModuleList":
+        return 0
+    return _product(arguments, "num_layers") * max(1, least_numbers(layer))
+
+
+def _transformer(arguments: Arguments) -> int:
+    """The layers of an encoder and a decoder that are not given."""
+    sizes = {
+        "d_model": 512,
+        "dim_feedforward": 2048,
+        "num_encoder_layers": 6,
+        "num_decoder_layers": 6,
+        **arguments,
+    }
+    return sum(
+        _product(sizes, f"num_{name}_layers") * _transformer_layer(sizes, attentions)
+        for attentions, name in enumerate(("encoder", "decoder"), 1)
+        if arguments.get(f"custom_{name}") is None
+    )
+
+
+def _gpt(arguments: Arguments) -> int:
+    """The embeddings, and the products of the layers."""
+    width = _product(arguments, "n_embd")
+    return (
+        _product(arguments, "vocab_size") * width + 12 * _product(arguments, "n_layer") * width**2
+    )
+
+
 def _variational(arguments: Arguments) -> int:
     kind = arguments.get("alpha", "weight")
     alphas = {
@@ -168,11 +211,12 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "Embedding": lambda arguments: _product(arguments, "num_embeddings", "embedding_dim"),
     "GroupNorm": _group_norm,
     **{f"InstanceNorm{axes}d": _instance_norm for axes in (1, 2, 3)},
-    "GPT": lambda arguments: _product(arguments, "vocab_size", "n_embd"),
+    "GPT": _gpt,
     "LanguageModel": lambda arguments: _product(arguments, "vocab_size", "embedding_size"),
     "LayerNorm": _layer_norm,
     "LearnedPositionalEncoding": lambda arguments: _product(arguments, "max_len", "d_model"),
     "Linear": _dense,
+    "MultiheadAttention": _attention,
     "PReLU": lambda arguments: _product(arguments, "num_parameters"),
     "ResNet": _resnet,
     "RMSNorm": _rms_norm,
@@ -182,6 +226,11 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "SwiGLU": _swiglu,
     "TargetedConv2d": _convolution,
     "TargetedLinear": _dense,
+    "Transformer": _transformer,
+    "TransformerDecoder": _stack,
+    "TransformerDecoderLayer": lambda arguments: _transformer_layer(arguments, 2),
+    "TransformerEncoder": _stack,
+    "TransformerEncoderLayer": _transformer_layer,
     "VariationalConv2d": _convolution,
     "VariationalLinear": _variational,
     "VisionTransformer": _vision_transformer,

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["GPT", "gpt"]
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, "tanh")
-
-
 class GPT(nn.Module):
     """A causal language model: embeddings, transformer layers, and scores of the next token.
 
@@ -41,8 +37,9 @@ class GPT(nn.Module):
     scores ``norm(h) wte^T``: the weights of the first and the last layer are the same. Position t
     sees the positions up to t. It is the shape of GPT-2 and of nanoGPT.
 
-    ``model(tokens)`` gives the scores (N, T, vocab_size); ``model(tokens, targets)`` the mean
-    cross-entropy of the targets, in nats, without storing the scores as a whole.
+    ``model(tokens)`` gives the scores (N, T, vocab_size); ``model(tokens, last=True)`` those of the
+    last position alone, (N, vocab_size); ``model(tokens, targets)`` the mean cross-entropy of the
+    targets, in nats, without storing the scores as a whole.
 
     Rates: 0 for large-scale pretraining, 0.1 to 0.2 where the text is read many times.
 
@@ -128,7 +125,7 @@ class GPT(nn.Module):
         self.drop = nn.Dropout(self.embedding_dropout)
         layer = nn.TransformerEncoderLayer(
             *(n_embd, n_head, 4 * n_embd, 0.0),
-            activation="gelu" if activation == "gelu" else _gelu_tanh,
+            activation=activation,
             batch_first=True,
             norm_first=True,
             bias=bias,
@@ -163,6 +160,7 @@ class GPT(nn.Module):
             targets: Any = None,
             *,
             caches: Sequence[nn.KeyValueCache] = (),
+            last: bool = False,
         ) -> Tensor: ...
 
     def _features(
@@ -179,8 +177,13 @@ class GPT(nn.Module):
         targets: Any = None,
         *,
         caches: Sequence[nn.KeyValueCache] = (),
+        last: bool = False,
     ) -> Tensor:
         x = self._features(tokens, caches)
+        if check.flag(last, "last"):
+            if targets is not None:
+                raise ValueError("last must be False with targets, got True")
+            x = x[:, -1]
         if targets is None:
             return F.linear(x, self.wte.weight)
         return F.linear_cross_entropy(x, self.wte.weight, targets)
@@ -248,13 +251,8 @@ class GPT(nn.Module):
                 else:
                     caches = [nn.KeyValueCache(self.block_size) for _ in range(self.n_layer)]
                     last = [found[-self.block_size :]]
-                x = self._last(last, caches)
-                found.append(draw(F.linear(x, self.wte.weight).numpy()[0]))
+                found.append(draw(self(last, caches=caches, last=True).numpy()[0]))
         return np.array(found, np.int64)
-
-    def _last(self, tokens: ArrayLike, caches: Sequence[nn.KeyValueCache]) -> Tensor:
-        """The last position's features (N, n_embd); the caches grow."""
-        return self._features(tokens, caches)[:, -1]
 
 
 def gpt(vocab_size: int, block_size: int, *args: Any, **kwargs: Any) -> GPT:

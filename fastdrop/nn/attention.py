@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -95,6 +95,7 @@ class MultiheadAttention(Module):
     """
 
     n_sites = 1
+    argument_paths: ClassVar = {"bias": "in_proj_bias", "add_bias_kv": "bias_k"}
     in_proj_weight: Parameter | None
     in_proj_bias: Parameter | None
     dropout: float | Schedule

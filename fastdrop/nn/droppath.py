@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import as_tensor
+from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.droppath import add_to_rows, gather_rows, path_mask
 from fastdrop.nn.module import Module
 from fastdrop.nn.normalization import BatchNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from fastdrop._utils.typing import ArrayLike
-    from fastdrop.autograd.tensor import Tensor
+    from fastdrop._utils.typing import ArrayLike, IntArray
     from fastdrop.schedules import Schedule
 
 
@@ -60,6 +59,20 @@ def drop_path_rates(p: float, depth: int, start: str = "zero") -> list[float]:
     return [p * i / max(1, depth - 1) for i in range(depth)]
 
 
+def _of_rows(other: Tensor | ArrayLike | None, rows: IntArray, samples: int) -> Any:
+    """The k rows of each of these samples, of an array (k * samples, ...)."""
+    if other is None:
+        return None
+    array: Any = other if isinstance(other, Tensor) else np.asarray(other)
+    if array.shape[0] % samples:
+        raise ValueError(
+            f"masks and memory must have rows for each of {samples} samples, got {array.shape}"
+        )
+    of_each = array.shape[0] // samples
+    places = (rows[:, None] * of_each + np.arange(of_each)).reshape(-1)
+    return gather_rows(array, places) if isinstance(array, Tensor) else array[places]
+
+
 class _PathLayer(Module):
     """What DropPath and Residual share: the rate and how it is applied."""
 
@@ -76,11 +89,12 @@ class _PathLayer(Module):
     def add(
         self,
         around: Tensor,
-        branch: Callable[[Tensor], Tensor],
+        branch: Callable[..., Tensor],
         input: Tensor | ArrayLike,
         whole_batch: bool = False,
+        others: Sequence[Tensor | ArrayLike | None] = (),
     ) -> Tensor:
-        """around + DropPath(branch(input)), where the branch is computed for kept samples only.
+        """around + DropPath(branch(input, *others)), computed for kept samples only.
 
         Parameters
         ----------
@@ -93,6 +107,8 @@ class _PathLayer(Module):
         whole_batch : bool, default False
             The branch needs all samples (batch norm in training): with mode "row" it is computed
             for all of them. With mode "batch" a dropped branch is not computed in either case.
+        others : sequence of Tensor or array (k * N, ...), or None
+            What the branch takes beside x: k rows for each sample, such as masks of each sample.
 
         Returns
         -------
@@ -101,11 +117,12 @@ class _PathLayer(Module):
         Raises
         ------
         ValueError
-            The input has fewer than 2 axes, or the branch gives another shape.
+            The input has fewer than 2 axes, the branch gives another shape, or the rows of one of
+            the others are not those of the samples.
         """
         x, p = as_tensor(input, "input"), random.rate_now(self.p)
         if not random.draws(self.training) or p == 0.0:
-            return around + branch(x)
+            return around + branch(x, *others)
         if x.ndim < 2:
             raise ValueError(
                 f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
@@ -116,13 +133,14 @@ class _PathLayer(Module):
         if not len(rows) and self.mode == "batch":
             return around
         if whole_batch:
-            return add_to_rows(around, gather_rows(branch(x), rows), rows, scale)
+            return add_to_rows(around, gather_rows(branch(x, *others), rows), rows, scale)
         if not len(rows):
             return around
         if len(rows) == len(kept):
-            return add_to_rows(around, branch(x), rows, scale)
+            return add_to_rows(around, branch(x, *others), rows, scale)
+        some = [_of_rows(other, rows, len(kept)) for other in others]
         with random.only_rows(rows):
-            y = branch(gather_rows(x, rows))
+            y = branch(gather_rows(x, rows), *some)
         return add_to_rows(around, y, rows, scale)
 
     def extra_repr(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -103,6 +103,9 @@ class Module(NamedEntries):
 
     # Number of random decisions that a layer of this class makes in one call; each is one site.
     n_sites: int = 0
+    # Where files of models find a constructor's argument that is no attribute of its name: the path
+    # of another attribute; None: it is left out, because other arguments give the same.
+    argument_paths: ClassVar[Mapping[str, str | None]] = {}
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]

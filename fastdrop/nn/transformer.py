@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastdrop import functional as F
+from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -27,12 +28,34 @@ if TYPE_CHECKING:
     Rate = float | Schedule
     Activation = str | Callable[[Tensor], Tensor]
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, "tanh")
+
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": _gelu_tanh,
+}
 
 
 class _Layer(Module):
     """What the layers of encoders and decoders share."""
 
+    argument_paths: ClassVar = {
+        "d_model": "self_attn.embed_dim",
+        "nhead": "self_attn.num_heads",
+        "dim_feedforward": "linear1.out_features",
+        "dropout": "dropout.p",
+        "activation": "activation_name",
+        "layer_norm_eps": "norm1.eps",
+        "bias": "linear1.bias",
+        "attention_dropout": "self_attn.dropout",
+        "residual_dropout": "dropout1.p",
+        "drop_path": "drop_path1.p",
+        "head_dropout": "head_dropout.p",
+    }
     linear1: Linear
     linear2: Linear
     dropout: Dropout
@@ -46,17 +69,39 @@ class _Layer(Module):
             else activation
         )
 
+    @property
+    def activation_name(self) -> Activation:
+        """The name of the activation; the activation itself if it has none."""
+        names = [name for name, value in _ACTIVATIONS.items() if value is self.activation]
+        return names[0] if names else self.activation
+
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
     def _add(
-        self, x: Tensor, branch: Callable[[Tensor], Tensor], norm: Module, *masks: Module
+        self,
+        x: Tensor,
+        branch: Callable[..., Tensor],
+        norm: Module,
+        dropout: Dropout,
+        path: DropPath,
+        *of_samples: Any,
+        whole: bool = False,
     ) -> Tensor:
-        """x + masks(branch(x)), with the norm before the branch or after the sum."""
-        y = branch(norm(x) if self.norm_first else x)
-        for mask in masks:
-            y = mask(y)
-        return x + y if self.norm_first else norm(x + y)
+        """x + path(dropout(branch(x, *of_samples))), with the norm before the branch or at the end.
+
+        The branch is computed for the samples that `path` keeps, unless `whole` or passes stand
+        side by side. of_samples: see the others of `DropPath.add`.
+        """
+
+        def to_add(x: Tensor, *others: Any) -> Tensor:
+            return dropout(branch(norm(x) if self.norm_first else x, *others))
+
+        if whole or random.batched_passes():
+            y = x + path(to_add(x, *of_samples))
+        else:
+            y = path.add(x, to_add, x, others=of_samples)
+        return y if self.norm_first else norm(y)
 
     def _as_given(self, y: Tensor, ndim: int) -> Tensor:
         """y of samples first in the layout of an input of ndim axes."""
@@ -89,7 +134,9 @@ class TransformerEncoderLayer(_Layer):
         Size of the hidden layer.
     dropout : float in [0, 1], or Schedule
         The rate of all four places: the softmax, the hidden layer and both branches.
-    activation : {"relu", "gelu"} or callable
+    activation : {"relu", "gelu", "gelu_tanh"} or callable
+        "gelu_tanh" is the approximation of GELU by tanh. Files can hold these names and modules
+        (``nn.SiLU()``), no other callables.
     layer_norm_eps : float
     batch_first : bool
         Arrays are (N, L, E), else (L, N, E); (L, E) is one sample.
@@ -165,16 +212,20 @@ class TransformerEncoderLayer(_Layer):
         given = as_tensor(src, "src")
         x = samples_first(given, self.batch_first)
         padding = _padding(src_key_padding_mask, given.ndim)
+        of_all, of_each = _attn_masks(src_mask)
 
-        def attention(x: Tensor) -> Tensor:
+        def attention(x: Tensor, padding: Mask, mask: Mask) -> Tensor:
             y, _ = self.self_attn.attention(
-                *(x, x, x, padding, src_mask, is_causal),
+                *(x, x, x, padding, of_all if mask is None else mask, is_causal),
                 head_dropout=self.head_dropout if self.head_dropout.p else None,
                 cache=cache,
             )
             return y
 
-        x = self._add(x, attention, self.norm1, self.dropout1, self.drop_path1)
+        x = self._add(
+            *(x, attention, self.norm1, self.dropout1, self.drop_path1, padding, of_each),
+            whole=cache is not None,
+        )
         x = self._add(x, self._feed_forward, self.norm2, self.dropout2, self.drop_path2)
         return self._as_given(x, given.ndim)
 
@@ -203,6 +254,11 @@ class TransformerDecoderLayer(_Layer):
     >>> layer(np.ones((3, 5, 8)), np.ones((3, 7, 8))).shape
     (3, 5, 8)
     """
+
+    argument_paths: ClassVar = {
+        **_Layer.argument_paths,
+        "head_dropout": "head_dropout1.p",
+    }
 
     def __init__(
         self,
@@ -256,18 +312,29 @@ class TransformerDecoderLayer(_Layer):
         given = as_tensor(tgt, "tgt")
         x = samples_first(given, self.batch_first)
         m = samples_first(as_tensor(memory, "memory"), self.batch_first)
-        own = (_padding(tgt_key_padding_mask, given.ndim), tgt_mask, tgt_is_causal)
-        others = (_padding(memory_key_padding_mask, given.ndim), memory_mask, memory_is_causal)
+        own, others = (
+            _padding(mask, given.ndim) for mask in (tgt_key_padding_mask, memory_key_padding_mask)
+        )
+        (own_all, own_each), (all_, each) = _attn_masks(tgt_mask), _attn_masks(memory_mask)
 
-        def self_attention(x: Tensor) -> Tensor:
-            return self.self_attn.attention(x, x, x, *own, head_dropout=self.head_dropout1)[0]
+        def self_attention(x: Tensor, padding: Mask, mask: Mask) -> Tensor:
+            return self.self_attn.attention(
+                *(x, x, x, padding, own_all if mask is None else mask, tgt_is_causal),
+                head_dropout=self.head_dropout1,
+            )[0]
 
-        def cross_attention(x: Tensor) -> Tensor:
-            y, _ = self.multihead_attn.attention(x, m, m, *others, head_dropout=self.head_dropout2)
-            return y
+        def cross_attention(x: Tensor, m: Tensor, padding: Mask, mask: Mask) -> Tensor:
+            return self.multihead_attn.attention(
+                *(x, m, m, padding, all_ if mask is None else mask, memory_is_causal),
+                head_dropout=self.head_dropout2,
+            )[0]
 
-        x = self._add(x, self_attention, self.norm1, self.dropout1, self.drop_path1)
-        x = self._add(x, cross_attention, self.norm2, self.dropout2, self.drop_path2)
+        x = self._add(
+            *(x, self_attention, self.norm1, self.dropout1, self.drop_path1, own, own_each)
+        )
+        x = self._add(
+            *(x, cross_attention, self.norm2, self.dropout2, self.drop_path2, m, others, each)
+        )
         x = self._add(x, self._feed_forward, self.norm3, self.dropout3, self.drop_path3)
         return self._as_given(x, given.ndim)
 
@@ -277,3 +344,9 @@ def _padding(mask: Any, ndim: int) -> Any:
     if mask is None or ndim != 2:
         return mask
     return (mask.data if isinstance(mask, Tensor) else np.asarray(mask))[None]
+
+
+def _attn_masks(mask: Mask) -> tuple[Mask, Mask]:
+    """An attn_mask as (that of all samples, or None; that of each sample, or None)."""
+    ndim = mask.ndim if isinstance(mask, Tensor) else np.ndim(mask) if mask is not None else 0
+    return (None, mask) if ndim == 3 else (mask, None)

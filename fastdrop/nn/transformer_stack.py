@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fastdrop.nn.transformer import Activation, Mask, Rate
 
 
-class _LayerDrop(Module):
+class LayerDrop(Module):
     """Whether the batch drops a layer: one decision, and no scale."""
 
     n_sites = 1
@@ -48,16 +48,29 @@ class _LayerDrop(Module):
 
 
 class _Stack(Module):
-    """Copies of a layer, one after the other, then a norm."""
+    """Layers, one after the other, then a norm."""
+
+    layers: ModuleList
 
     def _set(
-        self, layer: Module, num_layers: int, norm: Module | None, layer_drop: float, drop_path: Any
+        self,
+        layer: Module,
+        num_layers: int,
+        norm: Module | None,
+        layer_drop: float | Sequence[float],
+        drop_path: Any,
     ) -> None:
-        self.num_layers = check.integer(num_layers, "num_layers", 0)
-        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.num_layers = n = check.integer(num_layers, "num_layers", 0)
+        if not isinstance(layer, ModuleList):
+            layer = ModuleList([copy.deepcopy(layer) for _ in range(n)])
+        self.layers = layer
+        each = layer_drop if isinstance(layer_drop, (list, tuple)) else [layer_drop] * n
+        rates = [check.rate(p, "layer_drop") for p in each]
+        for what, count in (("layers", len(self.layers)), ("rates of layer_drop", len(rates))):
+            if count != n:
+                raise ValueError(f"num_layers must be the number of {what}, {count}, got {n}")
         self.norm = norm
-        p = check.rate(layer_drop, "layer_drop")
-        self.layer_drops = ModuleList([_LayerDrop(p) for _ in range(num_layers)])
+        self.layer_drops = ModuleList([LayerDrop(p) for p in rates])
         if drop_path is None:
             return
         for one, rate in zip(self.layers, drop_path_rates(drop_path, num_layers), strict=True):
@@ -66,6 +79,11 @@ class _Stack(Module):
                 raise ValueError("drop_path needs layers with a DropPath")
             for path in paths:
                 path.p = rate
+
+    @property
+    def layer_drop(self) -> tuple[float, ...]:
+        """The probability to skip each layer."""
+        return tuple(drop.p for drop in self.layer_drops)
 
     def _run(self, x: Any, *args: Any, caches: Sequence[KeyValueCache] = ()) -> Tensor:
         x = as_tensor(x, "input")
@@ -80,14 +98,14 @@ class TransformerEncoder(_Stack):
 
     Parameters
     ----------
-    encoder_layer : TransformerEncoderLayer
-        Copied, with its weights.
+    encoder_layer : TransformerEncoderLayer or ModuleList
+        Copied, with its weights. A ModuleList of num_layers layers is used as it is.
     num_layers : int
     norm : Module, optional
         Applied to the result.
     enable_nested_tensor, mask_check : bool
         Accepted for compatibility with PyTorch; they have no effect.
-    layer_drop : float in [0, 1]
+    layer_drop : float in [0, 1], or one for each layer
         LayerDrop: the probability that a training step skips a layer.
     drop_path : float in [0, 1], optional
         The rate of stochastic depth of the last layer; it grows linearly from 0.
@@ -106,6 +124,13 @@ class TransformerEncoder(_Stack):
     (3, 5, 8)
     """
 
+    argument_paths: ClassVar = {
+        "encoder_layer": "layers",
+        "drop_path": None,  # a rate of each layer
+        "enable_nested_tensor": None,
+        "mask_check": None,
+    }
+
     def __init__(
         self,
         encoder_layer: Module,
@@ -114,7 +139,7 @@ class TransformerEncoder(_Stack):
         enable_nested_tensor: bool = True,
         mask_check: bool = True,
         *,
-        layer_drop: float = 0.0,
+        layer_drop: float | Sequence[float] = 0.0,
         drop_path: float | None = None,
     ) -> None:
         super().__init__()
@@ -138,8 +163,8 @@ class TransformerDecoder(_Stack):
 
     Parameters
     ----------
-    decoder_layer : TransformerDecoderLayer
-        Copied, with its weights.
+    decoder_layer : TransformerDecoderLayer or ModuleList
+        Copied, with its weights. A ModuleList of num_layers layers is used as it is.
     num_layers : int
     norm : Module, optional
         Applied to the result.
@@ -159,13 +184,15 @@ class TransformerDecoder(_Stack):
     (3, 5, 8)
     """
 
+    argument_paths: ClassVar = {"decoder_layer": "layers", "drop_path": None}
+
     def __init__(
         self,
         decoder_layer: Module,
         num_layers: int,
         norm: Module | None = None,
         *,
-        layer_drop: float = 0.0,
+        layer_drop: float | Sequence[float] = 0.0,
         drop_path: float | None = None,
     ) -> None:
         super().__init__()
@@ -220,6 +247,17 @@ class Transformer(Module):
     >>> model(np.ones((3, 7, 8)), np.ones((3, 5, 8))).shape
     (3, 5, 8)
     """
+
+    argument_paths: ClassVar = {
+        "custom_encoder": "encoder",
+        "custom_decoder": "decoder",
+        **dict.fromkeys(  # arguments of the encoder and the decoder
+            (
+                *("num_encoder_layers", "num_decoder_layers", "dim_feedforward", "dropout"),
+                *("activation", "layer_norm_eps", "norm_first", "bias", "layer_drop"),
+            )
+        ),
+    }
 
     def __init__(
         self,

@@ -21,6 +21,8 @@ ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 # The entries of a Preparation's dict. Other information of the user is no preparation.
 _ENTRIES = {"features", "origin", "classes", "inputs", "target"}
+# Their input (L, E) is one sample of L positions, which must not be L rows.
+_OF_SEQUENCES = (nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
 
 
 @overload
@@ -138,12 +140,13 @@ def _preparation(info: Any, model: nn.Module, path: str) -> Preparation:
     from fastdrop.data.preprocessing import Preparation
 
     if info is None:
-        first = next((module for module in model.modules() if isinstance(module, nn.Linear)), None)
-        if first is None:
-            raise ValueError(
-                f"{path!r} does not begin with a dense layer: "
-                "its samples cannot be the rows of a table"
-            )
+        kinds = (nn.Linear, *_OF_SEQUENCES)
+        first = next((module for module in model.modules() if isinstance(module, kinds)), None)
+        if not isinstance(first, nn.Linear):
+            begins = "does not begin with a dense layer"
+            if first is not None:
+                begins = f"begins with {type(first).__name__}, a layer of sequences"
+            raise ValueError(f"{path!r} {begins}: its samples cannot be the rows of a table")
         return Preparation(first.in_features)
     try:
         return Preparation.from_dict(info)

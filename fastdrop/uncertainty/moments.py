@@ -39,9 +39,9 @@ class PassMoments:
         Set by `finish`.
     counts : int array (n,)
         The number of passes of each sample.
-    entropies : float64 array (n,), or None
-        The mean entropy of a pass, for probabilities; set by `finish`.
-    votes : int array (n, C), or None; C is 2 for "sigmoid"
+    entropies : float64 array (n, ...), or None
+        The mean entropy of a pass, for probabilities (n, ..., C); set by `finish`.
+    votes : int array (n, ..., C), or None; C is 2 for "sigmoid"
         How many passes choose each class, for probabilities.
     noise : float64 array (n, ...), or None
         The mean predicted variance, for "gaussian"; set by `finish`.
@@ -103,12 +103,12 @@ class PassMoments:
         np.subtract(y.reshape(m, count, size), self._first[rows][:, None], out=difference)
         np.multiply(difference, difference, out=squares)
         if self.votes is not None:
-            classes = y
-            if self.output == "sigmoid":
-                classes = both_classes(y.reshape(-1)).reshape(m, count, 2)
-            extra[..., 0] = entropy_of(classes)
-            row_of = np.arange(len(self.votes))[rows][:, None]
-            cells = row_of * self.votes.shape[1] + classes.argmax(-1)
+            classes = both_classes(y.reshape(-1)) if self.output == "sigmoid" else y
+            places, c = extra.shape[2], self.votes.shape[-1]
+            classes = classes.reshape(m, count, places, c)
+            extra[...] = entropy_of(classes)
+            place_of = np.arange(len(self.votes) * places).reshape(-1, 1, places)[rows]
+            cells = place_of * c + classes.argmax(-1)
             votes = np.bincount(cells.reshape(-1), minlength=self.votes.size)
             self.votes += votes.reshape(self.votes.shape)
         elif log_variances is not None:
@@ -122,11 +122,13 @@ class PassMoments:
         self._shape = (n, *shape)
         self._first = y[:, 0].reshape(n, -1) if n else np.empty((0, math.prod(shape)))
         size = self._first.shape[1]
-        extra = 1 if self.of_classes else size if self.predicts_noise else 0
+        # The places of a sample that have probabilities of their own, each of C classes.
+        self._places, c = (shape[:-1], shape[-1:]) if self.output != "sigmoid" else ((), (2,))
+        extra = math.prod(self._places) if self.of_classes else size if self.predicts_noise else 0
         self._sums = np.zeros((n, 2 * size + extra))
         self.counts = np.zeros(n, np.int64)
         if self.of_classes:
-            self.votes = np.zeros((n, 2 if self.output == "sigmoid" else size), np.int64)
+            self.votes = np.zeros((n, *self._places, *c), np.int64)
         if self.keep:
             self.passes = np.empty((n, self.samples, *shape), np.float32)
             self.log_variances = np.empty_like(self.passes) if self.predicts_noise else None
@@ -153,7 +155,7 @@ class PassMoments:
         self.variance = variance.reshape(self._shape)
         extra = self._sums[:, 2 * self._first.shape[1] :] / self.counts[:, None]
         if self.of_classes:
-            self.entropies = extra[:, 0]
+            self.entropies = extra.reshape(len(extra), *self._places)
         elif self.predicts_noise:
             self.noise = extra.reshape(self._shape)
         return self
@@ -168,9 +170,9 @@ def choose_output(first: Float64Array, output: str) -> str | None:
     no probabilities.
     """
     has_scores = first.ndim == 2 and first.shape[1] > 1
-    if output == "softmax" and not has_scores:
+    if output == "softmax" and (first.ndim < 2 or first.shape[-1] < 2):
         raise ValueError(
-            "output='softmax' needs two or more scores a sample, "
+            "output='softmax' needs two or more scores a sample along the last axis, "
             f"got outputs of shape {first.shape}"
         )
     if output == "sigmoid" and first.shape[1:] not in ((), (1,)):

@@ -105,9 +105,10 @@ def mc_predict(
     batch_size : int, default 4096
         Rows (samples times passes) computed at a time, at least 1. It bounds the memory.
     output : {"auto", "softmax", "sigmoid", "raw", "gaussian"}, default "auto"
-        What to average. "raw": the outputs. "softmax": the softmax of the outputs. "sigmoid": the
-        sigmoid of one logit a sample (N,) or (N, 1), the probability of class 1 of a model that was
-        trained with a binary cross-entropy; entropies are of both classes. "auto": outputs of shape
+        What to average. "raw": the outputs. "softmax": the softmax of the outputs over their last
+        axis; outputs (N, T, C), as of a language model, have an entropy at each place. "sigmoid":
+        the sigmoid of one logit a sample (N,) or (N, 1), the probability of class 1 of a model that
+        was trained with a binary cross-entropy; entropies are of both classes. "auto": outputs
         (N, C) with C >= 2 are averaged after a softmax, unless all of them are probabilities
         already; other outputs are averaged as they are. "gaussian": the first half of the last axis
         is the mean of y, the second half the logarithm of its variance (Kendall and Gal, 2017).

@@ -26,7 +26,9 @@ class MCPrediction:
     """Averages over the T passes of Monte Carlo dropout, made by `fastdrop.mc_predict`.
 
     The averages are of probabilities (classification) or of outputs (regression). N is the number
-    of samples and C the number of classes.
+    of samples and C the number of classes. Where a sample has several places with probabilities
+    of their own (the tokens of a language model, with ``output="softmax"``), the averages have the
+    shape (N, T, C), and what follows is (N, T) in place of (N,).
 
     Attributes
     ----------
@@ -171,7 +173,7 @@ class MCPrediction:
         Classification only.
         """
         _, votes = self._class_figures("variation_ratio")
-        return 1.0 - votes.max(-1) / self.counts
+        return 1.0 - votes.max(-1) / self.counts.reshape(-1, *[1] * (votes.ndim - 2))
 
     # ---- regression ----
 
@@ -335,7 +337,7 @@ class MCPrediction:
 
         Parameters
         ----------
-        y : int array (N,) of classes, or array (N, ...) of the outputs' shape
+        y : int array (N,) or (N, T) of classes, or array (N, ...) of the outputs' shape
             The true classes, or the true values in the units of the outputs.
         tau : float, optional
             The precision of the noise of y, above 0, in place of the one given to `mc_predict`.
@@ -384,16 +386,18 @@ class MCPrediction:
 
     def _log_probability(self, y: npt.NDArray[Any]) -> Float64Array:
         """The logarithm of the mean probability of the classes y."""
-        if y.dtype.kind not in "iub" or y.shape != (len(self),):
-            raise ValueError(f"y must be {len(self)} class numbers, got {check.describe(y)}")
-        y = y.astype(np.intp)  # a bool array would be a mask
         probabilities = self.class_probabilities
-        classes = probabilities.shape[1]
+        *places, classes = probabilities.shape
+        if y.dtype.kind not in "iub" or y.shape != tuple(places):
+            shape = len(self) if len(places) == 1 else tuple(places)
+            raise ValueError(f"y must be {shape} class numbers, got {check.describe(y)}")
+        y = y.astype(np.intp)  # a bool array would be a mask
         if y.size and not 0 <= y.min() <= y.max() < classes:
             raise ValueError(
                 f"y must be class numbers from 0 to {classes - 1}, got {check.describe(y)}"
             )
-        return np.log(np.maximum(probabilities[np.arange(len(y)), y], np.finfo(np.float64).tiny))
+        of_y = np.take_along_axis(probabilities, y[..., None], -1)[..., 0]
+        return np.log(np.maximum(of_y, np.finfo(np.float64).tiny))
 
 
 def both_classes(p: Float64Array) -> Float64Array:

@@ -31,7 +31,58 @@ RECURRENT = {
     "weight_drop": 0.5,
 }
 
+TRANSFORMER_LAYER = {
+    "d_model": 4,
+    "nhead": 2,
+    "dim_feedforward": 6,
+    "dropout": 0.1,
+    "activation": "gelu_tanh",
+    "layer_norm_eps": 0.01,
+    "batch_first": True,
+    "norm_first": True,
+    "bias": False,
+    "attention_dropout": 0.2,
+    "residual_dropout": 0.3,
+    "drop_path": 0.4,
+    "head_dropout": 0.15,
+}
+
+
+def _stack(kind):
+    """An encoder or decoder of two different layers."""
+    layer = {"class": f"Transformer{kind}Layer", "arguments": TRANSFORMER_LAYER}
+    other = {**layer, "arguments": TRANSFORMER_LAYER | {"drop_path": 0.45}}
+    return {
+        f"{kind.lower()}_layer": {"class": "ModuleList", "children": [["0", layer], ["1", other]]},
+        "num_layers": 2,
+        "norm": {"class": "Identity", "arguments": {}},
+        "layer_drop": [0.1, 0.2],
+    }
+
+
 ARGUMENTS = {
+    "MultiheadAttention": {
+        "embed_dim": 4,
+        "num_heads": 2,
+        "dropout": 0.3,
+        "bias": False,
+        "add_bias_kv": True,
+        "add_zero_attn": True,
+        "kdim": 3,
+        "vdim": 5,
+        "batch_first": True,
+    },
+    "TransformerEncoderLayer": TRANSFORMER_LAYER,
+    "TransformerDecoderLayer": TRANSFORMER_LAYER,
+    "TransformerEncoder": _stack("Encoder"),
+    "TransformerDecoder": _stack("Decoder"),
+    "Transformer": {
+        "d_model": 4,
+        "nhead": 2,
+        "custom_encoder": {"class": "TransformerEncoder", "arguments": _stack("Encoder")},
+        "custom_decoder": {"class": "TransformerDecoder", "arguments": _stack("Decoder")},
+        "batch_first": True,
+    },
     "SwiGLU": {
         "in_features": 3,
         "hidden_features": 5,
