@@ -1,11 +1,13 @@
 """Models, weights and checkpoints in safetensors files. Nothing in a file is executed."""
 
 from fastdrop.io.checkpoint import load_checkpoint, save_checkpoint
+from fastdrop.io.huggingface import from_huggingface
 from fastdrop.io.model_file import load, load_with_info, read_info, save
 from fastdrop.io.safetensors import load_file, read_file, save_file
 from fastdrop.io.timm_names import from_timm_names, timm_names
 
 __all__ = [
+    "from_huggingface",
     "from_timm_names",
     "load",
     "load_checkpoint",

@@ -129,6 +129,7 @@ LAYERS: dict[str, type[nn.Module]] = {
 MODELS: dict[str, type[nn.Module]] = {
     kind.__name__: kind
     for kind in (
+        models.Bert,
         models.ConvNeXt,
         models.GPT,
         models.LanguageModel,

@@ -185,6 +185,13 @@ def _vision_transformer(arguments: Arguments) -> int:
     return 4 * _product(arguments, "depth") * width**2 + image // max(patch, 1) * width
 
 
+def _bert(arguments: Arguments) -> int:
+    """The embeddings of words, and the products of the layers."""
+    width, layers = (_product(arguments, name) for name in ("hidden_size", "num_hidden_layers"))
+    in_layer = 4 * width**2 + 2 * width * _product(arguments, "intermediate_size")
+    return _product(arguments, "vocab_size") * width + layers * in_layer
+
+
 def _wide_resnet(arguments: Arguments) -> int:
     depth, k = arguments.get("depth", 16), arguments.get("widen_factor", 4)
     if type(depth) is not int or type(k) is not int or k < 1:
@@ -200,6 +207,7 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "BatchNorm3d": _batch_norm,
+    "Bert": _bert,
     "Conv1d": _convolution,
     "Conv2d": _convolution,
     "Conv3d": _convolution,

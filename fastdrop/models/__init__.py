@@ -1,5 +1,6 @@
 """Ready-made models."""
 
+from fastdrop.models.bert import Bert, bert
 from fastdrop.models.convnet import all_cnn, convnet, lenet5
 from fastdrop.models.convnext import ConvNeXt, convnext_cifar, convnext_small, convnext_tiny
 from fastdrop.models.gpt import GPT, gpt
@@ -23,6 +24,7 @@ from fastdrop.models.wide_resnet import WideResNet, wide_resnet
 __all__ = [
     "ACTIVATIONS",
     "GPT",
+    "Bert",
     "ConvNeXt",
     "LanguageModel",
     "ResNet",
@@ -30,6 +32,7 @@ __all__ = [
     "VisionTransformer",
     "WideResNet",
     "all_cnn",
+    "bert",
     "convnet",
     "convnext_cifar",
     "convnext_small",

@@ -248,7 +248,7 @@ class MultiheadAttention(Module):
         )
         if head_dropout is not None:
             heads = y.reshape(-1, queries, self.num_heads, self.head_dim)
-            y = F.transpose(head_dropout(F.transpose(heads, 1, 2)), 1, 2).reshape(y.shape)
+            y = F.flatten(F.transpose(head_dropout(F.transpose(heads, 1, 2)), 1, 2), 2)
         return self.out_proj(y), weights
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
