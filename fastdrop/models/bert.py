@@ -26,10 +26,6 @@ POOLINGS = ("cls", "mean", "pooler", "none")
 _ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
-    return F.gelu(x, "tanh")
-
-
 class Bert(nn.Module):
     """BERT: an encoder of token sequences, with layers whose norms stand behind the sums.
 
@@ -184,7 +180,7 @@ class Bert(nn.Module):
         self.drop = nn.Dropout(self.embedding_dropout)
         layer = nn.TransformerEncoderLayer(
             *(hidden_size, num_attention_heads, intermediate_size, 0.0),
-            activation=_gelu_tanh if activation == "gelu_tanh" else activation,
+            activation=activation,
             layer_norm_eps=layer_norm_eps,
             batch_first=True,
             attention_dropout=self.attention_dropout,

@@ -85,7 +85,7 @@ class DenseChain:
                 return None  # forward was replaced on this instance
             if type(module) is Linear:
                 layers.append((module, NONE, None))
-            elif kind in ACTIVATIONS and layers and layers[-1][2] is None:
+            elif module is not None and kind in ACTIVATIONS and layers and layers[-1][2] is None:
                 layers[-1] = (layers[-1][0], _kind_of(module), module)
             elif kind in _IDENTITY_IN_EVALUATION:
                 skipped.append(module)
