@@ -19,6 +19,7 @@ from fastdrop import nn
         nn.SELU(),
         nn.SiLU(),
         nn.GELU(),
+        nn.GELU("tanh"),
         nn.Softmax(-1),
         nn.BatchNorm1d(6),
     ],
