@@ -189,5 +189,6 @@ for _shape in transformers.SHAPES:
         )
 case("transformer layer", transformers.encoder_layer)
 case("transformer gpt", transformers.gpt)
-for _kind in ("LayerNorm", "GELU"):
-    case(f"transformer {_kind}", transformers.pointwise, _kind)
+for _kind, *_arguments in (("LayerNorm", 768), ("GELU",), ("GELU", "tanh")):
+    _about = " ".join(str(part) for part in ("transformer", _kind, *_arguments))
+    case(_about, transformers.pointwise, _kind, *_arguments)

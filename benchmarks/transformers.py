@@ -1,6 +1,8 @@
-"""Cases of transformers: attention, layers, a language model's step, generation."""
+"""Cases of transformers: attention, layers, a language model's step."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -183,16 +185,14 @@ def gpt() -> Case:
     return Case("training step of a GPT, 4 x 128 units, 12 x 64", candidates, check, least=STEADY)
 
 
-def pointwise(kind: str) -> Case:
+def pointwise(kind: str, *arguments: Any) -> Case:
     """LayerNorm or GELU of 1024 x 768 numbers, and a copy of them."""
     x, gradient = floats(1024, 768), floats(1024, 768)
     candidates = {"NumPy, copy": lambda: x.copy()}
     for name, library in (("fastdrop", fd), ("PyTorch", torch)):
         if library is None:
             continue
-        layer = (fd.nn if library is fd else torch.nn).__dict__[kind](
-            *((768,) if kind == "LayerNorm" else ())
-        )
+        layer = (fd.nn if library is fd else torch.nn).__dict__[kind](*arguments)
         given = (fd.Tensor if library is fd else torch.tensor)(x, requires_grad=True)
         wanted = gradient if library is fd else torch.tensor(gradient)
 
@@ -214,4 +214,5 @@ def pointwise(kind: str) -> Case:
             difference = candidates["fastdrop"]() - candidates["PyTorch"]()
             require(np.abs(difference).max() < 1e-5, kind)
 
-    return Case(f"{kind} 1024x768", candidates, check, least=STEADY)
+    about = " ".join([kind, *(a for a in arguments if isinstance(a, str)), "1024x768"])
+    return Case(about, candidates, check, least=STEADY)

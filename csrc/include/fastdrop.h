@@ -155,8 +155,8 @@ typedef struct {
 int fd_act_dropout(const fd_act_dropout_args *args);
 
 /* dz = dy * act'(z) * mask * drop.scale, and the column sums of dz. `saved` is the output of
-   fd_act_dropout, or z for SiLU and GELUs. The rows of the mask are samples: a sample is rows /
-   samples rows of the array. With ReLU drop.stream may be NULL under dropout: the zeros of saved
+   fd_act_dropout, or z for SiLU and both GELUs. The rows of the mask are samples: a sample is rows
+   / samples rows of the array. With ReLU drop.stream may be NULL under dropout: the zeros of saved
    hold the mask, and drop.scale still applies. dz may be dy. */
 typedef struct {
     float *dz;          /* rows x cols */

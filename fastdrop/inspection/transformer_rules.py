@@ -85,6 +85,6 @@ def norm_decay_rule(model: nn.Module, optimizer: optim.Optimizer) -> Iterator[Ru
             f"weight decay of {len(decayed)} norms and biases in a transformer",
             "It pulls the scales of the norms to 0, which restricts no product; published "
             "transformers leave them out (Devlin et al., 2019; Radford et al., 2019).",
-            "Give the optimizer two groups of parameters: weight_decay=0.0 for those with "
-            "parameter.ndim < 2.",
+            "Give the optimizer the groups of fastdrop.optim.layerwise_groups (decay=1.0 for one "
+            "learning rate), whose norms and biases have weight_decay=0.0.",
         )
