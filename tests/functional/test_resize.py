@@ -8,9 +8,11 @@ import pytest
 import fastdrop as fd
 import fastdrop.nn.functional as F
 from fastdrop import nn
-from tests.functional.test_maps import compare, floats, in_both_formats
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch")  # before test_maps, which skips without it
+
+from tests.functional.test_maps import compare, floats, in_both_formats  # noqa: E402
+
 T = torch.nn.functional
 
 
