@@ -16,3 +16,5 @@ Shape: TypeAlias = tuple[int, ...]
 PathLike: TypeAlias = str | os.PathLike[str]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+# What a model takes: one array, or several in a tuple, ``model(*x)``, or a dict, ``model(**x)``.
+Inputs: TypeAlias = npt.NDArray[Any] | tuple[npt.NDArray[Any], ...] | dict[str, npt.NDArray[Any]]

@@ -122,8 +122,8 @@ def check_samples(x: Tensor) -> None:
         raise CannotCarry("a stochastic operation met rows that are not the samples")
 
 
-def align_passes(*inputs: Tensor) -> tuple[Tensor, ...]:
-    """The tensors for an elementwise operation.
+def align_passes(*inputs: Tensor, broadcast: bool = True) -> tuple[Tensor, ...]:
+    """The tensors for an elementwise operation; without `broadcast` for one that joins rows.
 
     Where one of them is a PassTensor, each other one that has a row for each sample gets its rows
     repeated for every pass. What is broadcast over the rows stays as it is.
@@ -148,7 +148,7 @@ def align_passes(*inputs: Tensor) -> tuple[Tensor, ...]:
             if t.ndim != ndim:
                 raise CannotCarry("tensors of batched passes with different dimensions met")
             return t
-        if t.ndim < ndim or t.shape[0] == 1:
+        if t.ndim < ndim or (broadcast and t.shape[0] == 1):
             return t
         if t.ndim > ndim or t.shape[0] != samples:
             raise CannotCarry("a tensor with other rows met batched passes")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import random
+from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop.data.dataset import Dataset
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
+    from fastdrop._utils.typing import ArrayLike, FloatArray, Inputs
 
 __all__ = ["Batches", "batches"]
 
@@ -27,8 +28,8 @@ class Batches:
 
     Parameters
     ----------
-    x : array (N, ...)
-        The samples. Converted to float32 once.
+    x : array (N, ...), tuple or dict of arrays (N, ...)
+        The samples. Converted to float32 once, except integers and bools among several arrays.
     y : array (N,) or (N, k), optional
         The targets.
     batch_size : int, default 128
@@ -44,12 +45,14 @@ class Batches:
 
     Attributes
     ----------
-    x : float32 array (N, ...)
+    x : float32 array (N, ...), tuple or dict of arrays (N, ...)
         The samples.
     y : int64 or float32 array (N, ...), or None
         The targets.
     weights : float32 array (N,), or None
         The weights of the samples.
+    rows : int
+        The number of samples.
     batch_size, shuffle, drop_last, reuse
         As given.
 
@@ -62,9 +65,10 @@ class Batches:
     [4, 4, 2]
     """
 
-    x: Float32Array
+    x: Any
     y: npt.NDArray[Any] | None
     weights: FloatArray | None
+    rows: int
     batch_size: int
     shuffle: bool
     drop_last: bool
@@ -72,7 +76,7 @@ class Batches:
 
     def __init__(
         self,
-        x: ArrayLike,
+        x: ArrayLike | Inputs,
         y: ArrayLike | None = None,
         batch_size: int = 128,
         *,
@@ -82,21 +86,22 @@ class Batches:
         weights: FloatArray | None = None,
     ) -> None:
         data = Dataset(x, y)
-        self.x = check.floats(data.x, "x")
+        self.x = inputs.converted(data.x, "x", check.floats)
         self.y = data.y if data.y is None or data.is_classification else check.floats(data.y, "y")
         self.weights = weights
+        self.rows = len(data)
         self.batch_size = check.integer(batch_size, "batch_size", 1)
         self.shuffle = check.flag(shuffle, "shuffle")
         self.drop_last = check.flag(drop_last, "drop_last")
         self.reuse = check.flag(reuse, "reuse")
         if not len(self):
             raise ValueError(
-                f"x must hold at least one batch, got {len(self.x)} samples for "
+                f"x must hold at least one batch, got {self.rows} samples for "
                 f"batch_size={batch_size} and drop_last={drop_last}"
             )
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.x), self.batch_size)
+        whole, rest = divmod(self.rows, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
@@ -112,7 +117,7 @@ class Batches:
         """
         if not self.shuffle:
             return None
-        return random.generator("shuffle").permutation(len(self.x))
+        return random.generator("shuffle").permutation(self.rows)
 
     def epoch(self, order: npt.NDArray[np.int64] | None, start: int = 0) -> Iterator[Any]:
         """The batches of one epoch in the given order.
@@ -126,14 +131,15 @@ class Batches:
 
         Yields
         ------
-        array, or tuple of arrays
+        x, or a tuple (x, y) or (x, y, weights)
             The rows of x, and of y and the weights if there are any.
         """
-        sources = [source for source in (self.x, self.y, self.weights) if source is not None]
+        targets = [source for source in (self.y, self.weights) if source is not None]
+        sources = [*inputs.arrays_of(self.x), *targets]
         size = self.batch_size
         buffers: list[Any] = [None] * len(sources)
         for step in range(start, len(self)):
-            begin, end = step * size, min((step + 1) * size, len(self.x))
+            begin, end = step * size, min((step + 1) * size, self.rows)
             if order is None:
                 parts = [source[begin:end] for source in sources]
             else:
@@ -149,11 +155,13 @@ class Batches:
                     np.take(source, rows, axis=0, out=buffer[: end - begin], mode="clip")
                     for source, buffer in zip(sources, buffers)
                 ]
-            yield tuple(parts) if len(parts) > 1 else parts[0]
+            taken = iter(parts)
+            x = inputs.mapped(self.x, lambda _: next(taken))  # noqa: B023 (called here)
+            yield (x, *taken) if targets else x
 
 
 def batches(
-    x: ArrayLike,
+    x: ArrayLike | Inputs,
     y: ArrayLike | None = None,
     batch_size: int = 128,
     *,
@@ -165,8 +173,9 @@ def batches(
 
     Parameters
     ----------
-    x : array (N, ...)
-        The samples, finite real numbers. Converted to float32 once.
+    x : array (N, ...), tuple or dict of arrays (N, ...)
+        The samples, finite real numbers. Converted to float32 once, except integers and bools
+        among several arrays.
     y : array (N,) or (N, k), optional
         Class numbers (int64) or real targets (float32). Without it a batch is xb alone.
     batch_size : int, default 128

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import random
+from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop._utils.validation import finite_array
 from fastdrop.data.subsets import take_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Inputs
 
 __all__ = ["Dataset", "as_dataset", "split"]
 
@@ -27,8 +28,10 @@ class Dataset:
 
     Parameters
     ----------
-    x : array (N, ...)
+    x : array (N, ...), tuple or dict of arrays (N, ...)
         The samples, finite real numbers. The dtype is kept; training converts to float32 once.
+        A tuple of arrays is for a model that is called as ``model(*x)``, a dict for one that is
+        called as ``model(**x)``; integers and bools among several arrays stay what they are.
     y : array (N,) or (N, k), optional
         Class numbers (integers from 0, shape (N,)), or real targets. With a cross-entropy loss,
         rows of floats (N, classes) are distributions over the classes.
@@ -39,7 +42,7 @@ class Dataset:
 
     Attributes
     ----------
-    x : array (N, ...)
+    x : array (N, ...), tuple or dict of arrays (N, ...)
     y : array or None
         int64 (N,) for class numbers, otherwise the given dtype.
     classes : list or None
@@ -65,9 +68,15 @@ class Dataset:
     Dataset(float64 samples (3, 2), int64 targets (3,))
     >>> data.is_classification
     True
+
+    Tokens and a mask for a model with two inputs:
+
+    >>> tokens, mask = np.ones((3, 5), int), np.ones((3, 5), bool)
+    >>> Dataset({"input_ids": tokens, "attention_mask": mask}, [0, 1, 1])
+    Dataset(samples {'input_ids': int64 (3, 5), 'attention_mask': bool (3, 5)}, int64 targets (3,))
     """
 
-    x: npt.NDArray[Any]
+    x: Any
     y: npt.NDArray[Any] | None
     classes: list[Any] | None
     origin: dict[str, Any] | None
@@ -75,16 +84,16 @@ class Dataset:
 
     def __init__(
         self,
-        x: ArrayLike,
+        x: ArrayLike | Inputs,
         y: ArrayLike | None = None,
         classes: Iterable[Any] | None = None,
         origin: dict[str, Any] | None = None,
     ) -> None:
-        self.x = finite_array(x, "x")
+        self.x = inputs.converted(x, "x", finite_array)
         self.y = None if y is None else finite_array(y, "y")
-        if self.y is not None and len(self.y) != len(self.x):
+        if self.y is not None and len(self.y) != len(self):
             raise ValueError(
-                f"y must have one row for each of the {len(self.x)} samples of x, "
+                f"y must have one row for each of the {len(self)} samples of x, "
                 f"got shape {self.y.shape}"
             )
         if classes is not None:
@@ -103,11 +112,10 @@ class Dataset:
         return self.y is not None and self.y.dtype.kind in "iu"
 
     def __len__(self) -> int:
-        return len(self.x)
+        return inputs.number_of_rows(self.x)
 
     def __getitem__(self, index: int) -> Any:
-        parts = [part for part in (self.x, self.y, self.sample_weight) if part is not None]
-        return tuple(part[index] for part in parts) if len(parts) > 1 else self.x[index]
+        return self._parts_of(lambda array: array[index])
 
     def gather(self, rows: Any) -> Any:
         """The samples with these numbers as one batch, for a `DataLoader`.
@@ -118,16 +126,27 @@ class Dataset:
 
         Returns
         -------
-        array, or tuple of arrays
+        x, or a tuple (x, y) or (x, y, weights)
             The rows of x, and of y and the weights if there are any.
         """
+        numbers = np.asarray(rows, np.int64)
+        return self._parts_of(lambda array: take_rows(array, numbers))
+
+    def _parts_of(self, function: Callable[[npt.NDArray[Any]], Any]) -> Any:
+        """The function's results for x, y and the weights, as far as there are any."""
         parts = [part for part in (self.x, self.y, self.sample_weight) if part is not None]
-        taken = tuple(take_rows(part, np.asarray(rows, np.int64)) for part in parts)
-        return taken if len(taken) > 1 else taken[0]
+        made = tuple(inputs.mapped(part, function) for part in parts)
+        return made if len(made) > 1 else made[0]
 
     def __repr__(self) -> str:
         target = "no targets" if self.y is None else f"{self.y.dtype} targets {self.y.shape}"
-        return f"Dataset({self.x.dtype} samples {self.x.shape}, {target})"
+        if not inputs.are_several(self.x):
+            return f"Dataset({self.x.dtype} samples {self.x.shape}, {target})"
+        each = [f"{array.dtype} {array.shape}" for array in inputs.arrays_of(self.x)]
+        if isinstance(self.x, tuple):
+            return f"Dataset(samples ({', '.join(each)}), {target})"
+        pairs = [f"{key!r}: {text}" for key, text in zip(self.x, each)]
+        return f"Dataset(samples {{{', '.join(pairs)}}}, {target})"
 
     def take(self, rows: Any) -> Dataset:
         """The samples with these row numbers.
@@ -143,7 +162,10 @@ class Dataset:
             With their targets, weights, and the same classes and origin.
         """
         taken = Dataset(
-            self.x[rows], None if self.y is None else self.y[rows], self.classes, self.origin
+            inputs.take(self.x, rows),
+            None if self.y is None else self.y[rows],
+            self.classes,
+            self.origin,
         )
         return taken if self.sample_weight is None else taken.weighted(self.sample_weight[rows])
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.passes import PassTensor, reading_passes
+from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
@@ -350,8 +350,10 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
     parts = tuple(as_tensor(t, "tensors") for t in tensors)
     if not parts:
         raise ValueError("tensors must hold at least one tensor, got none")
+    axis = axis_of(dim, parts[0].ndim)
+    if axis:
+        parts = align_passes(*parts, broadcast=False)
     shape = parts[0].shape
-    axis = axis_of(dim, len(shape))
     for t in parts:
         if (
             t.ndim != len(shape)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastdrop import nn, optim
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Inputs
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.inspection.finding import RuleMatch
 
@@ -33,7 +33,7 @@ __all__ = ["Diagnosis", "Finding", "diagnose"]
 
 def diagnose(
     model: nn.Module,
-    data: Tensor | ArrayLike | None = None,
+    data: Tensor | ArrayLike | Inputs | None = None,
     *,
     history: Mapping[str, Sequence[float]] | None = None,
     optimizer: optim.Optimizer | None = None,
@@ -47,9 +47,10 @@ def diagnose(
     ----------
     model : Module
         The model to check.
-    data : array (N, ...), optional
-        A few input samples. With them the layers are checked in the order in which the model calls
-        them, and with the shapes of their inputs; otherwise in the order of registration.
+    data : array (N, ...), tuple or dict of arrays (N, ...), optional
+        A few input samples, several inputs as for `fastdrop.fit`. With them the layers are checked
+        in the order in which the model calls them, and with the shapes of their inputs; otherwise
+        in the order of registration.
     history : History or mapping, optional
         The result of `fastdrop.fit`, or a mapping with "loss" and "val_loss" (or "accuracy" and
         "val_accuracy"). It tells whether dropout is needed and whether there is enough of it.

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import nn, random
+from fastdrop._utils.inputs import call_model
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.transformer_stack import LayerDrop
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, Shape
+    from fastdrop._utils.typing import ArrayLike, Inputs, Shape
     from fastdrop.autograd.tensor import Tensor
 
 ELEMENTWISE = (nn.Dropout, nn.GaussianDropout, nn.AlphaDropout, nn.ConcreteDropout)
@@ -64,7 +65,7 @@ def registered_layers(model: nn.Module) -> list[LayerCall]:
     return [LayerCall(layer, None) for layer in _leaves(model)]
 
 
-def called_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[LayerCall]:
+def called_layers(model: nn.Module, data: Tensor | ArrayLike | Inputs) -> list[LayerCall]:
     """The layers in the order in which one forward pass calls them."""
     calls: list[LayerCall] = []
     layers = _leaves(model)
@@ -82,14 +83,16 @@ def called_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[LayerCall]
             for layer in layers:
                 object.__setattr__(layer, "forward", recording(layer, layer.forward))
             with no_grad(), random.mask_state(draw=0, instance=0):
-                model(data)
+                call_model(model, data)
         finally:
             for layer in layers:
                 layer.__dict__.pop("forward", None)
     return calls
 
 
-def tunable_layers(model: nn.Module, data: Tensor | ArrayLike) -> list[tuple[str, nn.Module, str]]:
+def tunable_layers(
+    model: nn.Module, data: Tensor | ArrayLike | Inputs
+) -> list[tuple[str, nn.Module, str]]:
     """(path, layer, kind) of each layer whose rate above 0 is a constant that the user chose.
 
     The kind is a key of `HIGHEST_RATE`. Rates that follow a schedule or are learned are left out,

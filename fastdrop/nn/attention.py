@@ -219,8 +219,7 @@ class MultiheadAttention(Module):
         """
         self._check(q, k, v)
         queries, keys = q.shape[1], k.shape[1]
-        # the passes of a Monte Carlo prediction stand side by side
-        samples = thread_state.batched_samples if type(q) is PassTensor else q.shape[0]
+        samples = _samples_of(q)
         inputs, views = self._projected(q, k, v)
         offset = 0
         if cache is not None:
@@ -259,7 +258,7 @@ class MultiheadAttention(Module):
             if t.ndim != 3 or t.shape[2] != size:
                 layout = f"(N, L, {size})" if self.batch_first else f"(L, N, {size})"
                 raise ValueError(f"{name} must have shape {layout} or (L, {size}), got {t.shape}")
-        if k.shape[:2] != v.shape[:2] or q.shape[0] != k.shape[0]:
+        if k.shape[1] != v.shape[1] or len({_samples_of(t) for t in (q, k, v)}) != 1:
             raise ValueError(
                 "query, key and value must have the same number of samples, and key and value the "
                 f"same length; got shapes {q.shape}, {k.shape}, {v.shape}"
@@ -326,6 +325,11 @@ def samples_first(x: Tensor, batch_first: bool) -> Tensor:
 
 def _weight(*shape: int) -> Parameter:
     return Parameter(np.empty(shape, np.float32))
+
+
+def _samples_of(t: Tensor) -> int:
+    """The number of samples; the passes of a Monte Carlo prediction stand side by side."""
+    return thread_state.batched_samples if type(t) is PassTensor else t.shape[0]
 
 
 def _raw(mask: Any) -> npt.NDArray[Any]:

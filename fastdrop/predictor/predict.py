@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from fastdrop import nn, random
+from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import Tensor
@@ -17,7 +18,7 @@ from fastdrop.nn.module import checked_module
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Inputs
     from fastdrop.predictor.predictor import Predictor
 
 __all__ = ["predict"]
@@ -25,7 +26,7 @@ __all__ = ["predict"]
 
 @overload
 def predict(
-    model: nn.Module, x: Tensor | ArrayLike | Dataset, batch_size: int = 1024
+    model: nn.Module, x: Tensor | ArrayLike | Inputs | Dataset, batch_size: int = 1024
 ) -> npt.NDArray[np.float32]: ...
 @overload
 def predict(model: Predictor, x: Any, batch_size: int = 1024) -> npt.NDArray[Any]: ...
@@ -39,8 +40,10 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
     model : Module or Predictor
         Its mode is the same afterwards as before. A `Predictor`, which `fastdrop.load` returns for
         the file of a prepared model, gives its answers: the same as ``model.predict(x)``.
-    x : array (N, ...), or Dataset
-        The samples, converted to float32. For a Predictor: raw rows as arrays, tables or dicts.
+    x : array (N, ...), tuple or dict of arrays (N, ...), or Dataset
+        The samples, converted to float32. A tuple is for ``model(*x)``, a dict for ``model(**x)``,
+        and integers and bools among several arrays stay what they are. For a Predictor: raw rows as
+        arrays, tables or dicts.
     batch_size : int, default 1024
         Samples computed at a time, at least 1. It bounds the memory. It does not change the result
         of a model that treats each sample on its own, random numbers included.
@@ -73,30 +76,31 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
         if isinstance(model, Predictor):
             return model.predict(x, batch_size)
     model = checked_module(model, "model")
-    samples = check.floats(
-        x.x if isinstance(x, Dataset) else x, "x", minimum_ndim=1, from_table=True
-    )
+    samples = inputs.floats(x.x if isinstance(x, Dataset) else x, "x")
+    rows = inputs.number_of_rows(samples)
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.
     if (
         isinstance(model, nn.Sequential)
-        and len(samples) <= size
+        and type(samples) is np.ndarray
+        and rows <= size
         and (outputs := model.evaluated(samples)) is not None
     ):
         return outputs
     result: npt.NDArray[np.float32] | None = None
     with evaluating(model), no_grad():
-        for i in range(0, max(len(samples), 1), size):
-            batch = samples if len(samples) <= size else samples[i : i + size]
-            with random.batch_of_rows(model, i, len(batch)):
-                output: Any = model(batch)  # what a forward function of the user returns
-            if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != len(batch):
+        for i in range(0, max(rows, 1), size):
+            batch = samples if rows <= size else inputs.take(samples, slice(i, i + size))
+            count = min(size, rows - i)
+            with random.batch_of_rows(model, i, count):
+                output: Any = inputs.call_model(model, batch)  # what the user's forward returns
+            if not isinstance(output, Tensor) or output.ndim == 0 or output.shape[0] != count:
                 raise TypeError(
                     "model must return a Tensor with one row for each sample, "
                     f"got {check.describe(output)}"
                 )
             if result is None:
-                result = np.empty((len(samples), *output.shape[1:]), np.float32)
+                result = np.empty((rows, *output.shape[1:]), np.float32)
             result[i : i + size] = output.data
     assert result is not None  # the loop runs at least once
     return result

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastdrop import nn
+from fastdrop._utils.inputs import call_model
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.normalization import BatchNorm
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 DEFAULT_BATCH_SIZE = 128
 
@@ -21,7 +19,7 @@ DEFAULT_BATCH_SIZE = 128
 def batch_size_for(
     model: nn.Module,
     rows: int,
-    sample: npt.NDArray[Any],
+    sample: Any,
     batch_size: int | None,
     drop_last: bool,
 ) -> int:
@@ -34,7 +32,7 @@ def batch_size_for(
     model : Module
     rows : int
         Number of the training samples.
-    sample : float32 array (1, ...)
+    sample : float32 array (1, ...), tuple or dict of arrays
         One of them.
     batch_size : int or None
     drop_last : bool
@@ -62,7 +60,7 @@ def _has_batch_of_one(samples: int, size: int, drop_last: bool) -> bool:
     return bool(samples) and (size == 1 or (samples % size == 1 and not drop_last))
 
 
-def _needs_two_samples(model: nn.Module, sample: npt.NDArray[Any]) -> bool:
+def _needs_two_samples(model: nn.Module, sample: Any) -> bool:
     """Whether a batch norm of the model gets one value a channel from a batch of one sample.
 
     One sample is computed in evaluation mode, and the shapes that reach the layers are noted. A
@@ -90,7 +88,7 @@ def _needs_two_samples(model: nn.Module, sample: npt.NDArray[Any]) -> bool:
         for layer in layers:
             watch(layer)
         with evaluating(model), no_grad():
-            model(sample)
+            call_model(model, sample)
     except Exception:
         pass
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop import random
+from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import fits_float32
 from fastdrop.autograd.grad_mode import no_grad
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop import nn
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Inputs
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.data.dataset import Dataset
     from fastdrop.data.loader import DataLoader
@@ -47,7 +48,8 @@ def evaluate(
     model : Module
         Its mode is the same afterwards as before.
     data : Dataset, pair (x, y) of arrays, or DataLoader
-        x has shape (N, ...), y holds class numbers (N,) or real targets (N,) or (N, k).
+        x has shape (N, ...), or is a tuple or dict of arrays as for `fit`; y holds class numbers
+        (N,) or real targets (N,) or (N, k).
     loss : str or function (output, target) -> Tensor, optional
         As for `fit`. Its mean over each batch is averaged over all samples.
     metrics : dict of str to function (output, target) -> number, optional
@@ -89,12 +91,12 @@ def evaluate(
 class ModelArrays(NamedTuple):
     """A data set as arrays that a model and a loss take.
 
-    x : float32 array (N, ...)
+    x : float32 array (N, ...), tuple or dict of arrays (N, ...)
     y : int64 array (N,), or float32 array (N,) or (N, k)
     weights : float32 array (N,) with a mean of 1, or None
     """
 
-    x: npt.NDArray[np.float32]
+    x: Inputs
     y: npt.NDArray[Any]
     weights: npt.NDArray[np.float32] | None
 
@@ -103,7 +105,7 @@ def model_arrays(data: Dataset) -> ModelArrays:
     """Convert a data set with targets into arrays for a model and a loss."""
     assert data.y is not None
     return ModelArrays(
-        _as_float32(data.x, "x"),
+        inputs.converted(data.x, "x", _as_float32),
         data.y if data.is_classification else _as_float32(data.y, "y"),
         None if data.sample_weight is None else normalized_weights(data.sample_weight),
     )
@@ -148,8 +150,8 @@ def validation_batches(
     arrays = [part for part in model_arrays(data) if part is not None]
 
     def batches() -> Iterator[tuple[Any, ...]]:
-        for i in range(0, len(arrays[0]), batch_size):
-            yield tuple(part[i : i + batch_size] for part in arrays)
+        for i in range(0, len(data), batch_size):
+            yield tuple(inputs.take(part, slice(i, i + batch_size)) for part in arrays)
 
     return batches
 
@@ -166,7 +168,7 @@ def evaluate_batches(
         for x, target, *rest in batches:
             weight = rest[0] if rest else None
             with random.batch_of_rows(model, row, len(target)):
-                output = model(x)
+                output = inputs.call_model(model, x)
             row += len(target)
             total += objective(output, target, weight).item() * len(target)
             weights += len(target) if weight is None else float(weight.sum(dtype=np.float64))

@@ -64,7 +64,9 @@ def fit(
     model : Module
         The model. It is trained in place.
     data : Dataset, pair (x, y) of arrays, or DataLoader
-        x has shape (N, ...) and is converted to float32. y holds class numbers (int, shape (N,))
+        x has shape (N, ...) and is converted to float32; or it is a tuple of arrays for
+        ``model(*x)``, or a dict for ``model(**x)``, whose integers and bools (token numbers, masks)
+        stay what they are. y holds class numbers (int, shape (N,))
         or real targets (shape (N,) or (N, k)). A `fastdrop.data.DataLoader` gives batches (x, y),
         or (x, y, weights); batch_size, shuffle, drop_last and mixup are then the loader's affair.
     loss : str or function (output, target) -> Tensor, optional
@@ -96,7 +98,7 @@ def fit(
     mixup : float, default 0.0
         The alpha of Beta(alpha, alpha), at least 0. Pairs of samples and their targets are mixed
         with a share drawn from it (Zhang et al., 2018). 0 turns mixup off. It cannot be combined
-        with `sample_weight`.
+        with `sample_weight` or several inputs.
     metrics : dict of str to function (output, target) -> number, optional
         Additional figures of the validation data. Each function gets all outputs and targets as
         arrays.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import nn, random
+from fastdrop._utils.inputs import call_model, take
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
@@ -91,7 +92,9 @@ class TrainingRun:
         return ArraySteps(
             x,
             y,
-            batch_size_for(self.model, len(x), x[:1], options.batch_size, options.drop_last),
+            batch_size_for(
+                self.model, len(y), take(x, slice(1)), options.batch_size, options.drop_last
+            ),
             shuffle=options.shuffle,
             drop_last=options.drop_last,
             reuse=True,
@@ -215,14 +218,14 @@ class TrainingRun:
 
     def _run_step(
         self,
-        x: npt.NDArray[np.float32],
+        x: Any,
         y: npt.NDArray[Any],
         weight: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Forward, backward and update for one batch: x (N, ...), y (N,) or (N, k), weight (N,)."""
+        """Forward, backward and update for one batch: inputs x, y (N,) or (N, k), weight (N,)."""
         mixed = mix_inputs(x, self.mixup) if self.mixup else None
         if mixed is None:
-            output, target = self.model(x), y
+            output, target = call_model(self.model, x), y
         else:
             output = self.model(mixed.x)
             target = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastdrop import nn, optim
 from fastdrop._utils import validation as check
+from fastdrop._utils.inputs import are_several
 from fastdrop.data.dataset import Dataset, as_dataset
 from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -96,6 +97,11 @@ class FitOptions:
         self.mixup = check.real(self.mixup, "mixup", low=0)
         if isinstance(self.data, DataLoader):
             self._check_loader()
+        elif self.mixup and are_several(self.data.x):
+            raise ValueError(
+                "mixup must be 0 for a model with several inputs, which may hold token numbers or "
+                f"masks, got {self.mixup:g}"
+            )
         elif self.mixup and self.data.sample_weight is not None:
             raise ValueError(
                 "mixup must be 0 together with sample_weight, because a mixed sample has no "

@@ -20,11 +20,6 @@ __all__ = ["ArraySteps", "LoaderSteps"]
 class ArraySteps(Batches):
     """Batches of arrays, in an order that the state of the run holds."""
 
-    @property
-    def rows(self) -> int:
-        """Samples in an epoch."""
-        return len(self.x)
-
     def steps(self, state: RunState) -> Iterator[Any]:
         """The batches that are left in the current epoch of a run."""
         return self.epoch(state.order, state.step)

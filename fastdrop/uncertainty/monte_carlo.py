@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from fastdrop import random
+from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop._utils.progress import Meter
 from fastdrop.autograd.grad_mode import no_grad
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop import nn
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Inputs
     from fastdrop.uncertainty.moments import Float64Array
 
 __all__ = ["MCPrediction", "MCWarning", "mc_predict"]
@@ -60,7 +61,7 @@ class RowPredictor(Protocol):
 
 def mc_predict(
     model: nn.Module | RowPredictor,
-    x: Tensor | ArrayLike,
+    x: Tensor | ArrayLike | Inputs,
     samples: int = 50,
     seed: int = 0,
     *,
@@ -91,8 +92,9 @@ def mc_predict(
         function (``F.dropout``). Of a
         `fastdrop.predictor.Predictor` the result is that of its ``mc_predict``: probabilities of
         its classes, or numbers in the units of its target.
-    x : array (N, ...)
-        The samples, converted to float32. For a Predictor: raw rows.
+    x : array (N, ...), tuple or dict of arrays (N, ...)
+        The samples, converted to float32. A tuple is for ``model(*x)``, a dict for ``model(**x)``,
+        and integers and bools among several arrays stay what they are. For a Predictor: raw rows.
     samples : int, default 50
         T, the number of passes; at least 1.
     seed : int, default 0
@@ -208,9 +210,10 @@ def mc_predict(
         )
     if tau is not None:
         tau = check.real(tau, "tau", low=0, open_low=True)
-    array = check.floats(x, "x", minimum_ndim=1, from_table=True)
-    row0 = check.integer(row0, "row0", 0, 2**32 - max(1, len(array)))
-    with evaluating(model), no_grad(), Meter(len(array) * samples, "pass", progress) as meter:
+    array = inputs.floats(x, "x")
+    rows = inputs.number_of_rows(array)
+    row0 = check.integer(row0, "row0", 0, 2**32 - max(1, rows))
+    with evaluating(model), no_grad(), Meter(rows * samples, "pass", progress) as meter:
         runner = _PassRunner(model, seed, masks, THINNED and masks == "shared")
         plan = _Plan(
             runner,
@@ -224,7 +227,7 @@ def mc_predict(
             meter,
         )
         pieces = plan.run(output)
-    if len(array) and not (runner.drew or may_draw(model)):
+    if rows and not (runner.drew or may_draw(model)):
         raise ValueError(
             "model must have a stochastic layer (Dropout, ...), or call a function that drops "
             "(F.dropout, ...): no mask was drawn, so all passes are equal"
@@ -279,7 +282,7 @@ class _PassRunner:
 
     def __call__(
         self,
-        x: npt.NDArray[np.float32],
+        x: Inputs,
         row0: int,
         rows: npt.NDArray[np.uint32] | None,
         first: int,
@@ -291,7 +294,7 @@ class _PassRunner:
         The samples have the row numbers from row0 on, or `rows`. `cache` is a list, empty in the
         first call with these samples; it keeps what is equal in all passes.
         """
-        if (count > 1 or self.thinned) and len(x) and not self.one_at_a_time:
+        if (count > 1 or self.thinned) and inputs.number_of_rows(x) and not self.one_at_a_time:
             try:
                 return self._batched(x, row0, rows, first, count, cache)
             except random.CannotCarry as error:
@@ -312,7 +315,7 @@ class _PassRunner:
 
     def _each(
         self,
-        x: npt.NDArray[np.float32],
+        x: Inputs,
         row0: int,
         rows: npt.NDArray[np.uint32] | None,
         first: int,
@@ -323,13 +326,14 @@ class _PassRunner:
         for t in range(first, first + count):
             block = random.monte_carlo(t, self.seed, row0, self.masks, rows=rows)
             with block:
-                outputs.append(_with_rows(self.model(x), len(x)).data)
+                y = inputs.call_model(self.model, x)
+                outputs.append(_with_rows(y, inputs.number_of_rows(x)).data)
             self.drew = self.drew or any(opened.calls for opened in block.opened)
         return np.stack(outputs, axis=1).astype(np.float64)
 
     def _batched(
         self,
-        x: npt.NDArray[np.float32],
+        x: Inputs,
         row0: int,
         rows: npt.NDArray[np.uint32] | None,
         first: int,
@@ -337,7 +341,7 @@ class _PassRunner:
         cache: list[Any],
     ) -> Float64Array:
         """All passes in one computation, whose row n * count + t is pass first + t of sample n."""
-        n = len(x)
+        n = inputs.number_of_rows(x)
         block = random.monte_carlo(
             first,
             self.seed,
@@ -350,7 +354,7 @@ class _PassRunner:
             cache=cache,
         )
         with block:
-            y = self.model(x)
+            y = inputs.call_model(self.model, x)
             self.drew = self.drew or any(opened.calls for opened in block.opened)
             with reading_passes():
                 array = _with_rows(y, n * (count if type(y) is PassTensor else 1)).data
@@ -382,7 +386,7 @@ class _Plan:
     """
 
     runner: _PassRunner
-    x: npt.NDArray[np.float32]
+    x: Inputs
     row0: int
     samples: int
     batch_size: int
@@ -410,15 +414,16 @@ class _Plan:
         """
         pieces: list[PassMoments] = []
         rows = self.piece_rows
-        for start in range(0, max(len(self.x), 1), rows):
-            piece = self._piece(self.x[start : start + rows], self.row0 + start, output)
+        for start in range(0, max(inputs.number_of_rows(self.x), 1), rows):
+            x = inputs.take(self.x, slice(start, start + rows))
+            piece = self._piece(x, self.row0 + start, output)
             if piece is None:
                 return self.run("softmax")
             output = piece.output
             pieces.append(piece.finish())
         return pieces
 
-    def _piece(self, x: npt.NDArray[np.float32], row0: int, output: str) -> PassMoments | None:
+    def _piece(self, x: Inputs, row0: int, output: str) -> PassMoments | None:
         """All passes of samples x; None where `choose_output` gives None."""
         moments = None
         for first, y in self._blocks(x, row0, None, 0, self.samples):
@@ -434,32 +439,36 @@ class _Plan:
         return moments
 
     def _add_until_certain(
-        self, moments: PassMoments, x: npt.NDArray[np.float32], row0: int, tolerance: float
+        self, moments: PassMoments, x: Inputs, row0: int, tolerance: float
     ) -> None:
         """More passes for the samples whose standard error is above the tolerance."""
-        done, numbers = self.samples, np.arange(row0, row0 + len(x), dtype=np.uint32)
+        done, numbers = (
+            self.samples,
+            np.arange(row0, row0 + inputs.number_of_rows(x), dtype=np.uint32),
+        )
         while True:
             above = np.flatnonzero(moments.standard_error() > tolerance)
             if not above.size or done >= self.max_samples:
                 break
             more = min(self.samples, self.max_samples - done)
-            for first, y in self._blocks(x[above], 0, numbers[above], done, more):
+            for first, y in self._blocks(inputs.take(x, above), 0, numbers[above], done, more):
                 moments.add(y, first, above)
             done += more
         moments.above_tolerance = len(above)
 
     def _blocks(
         self,
-        x: npt.NDArray[np.float32],
+        x: Inputs,
         row0: int,
         rows: npt.NDArray[np.uint32] | None,
         first: int,
         samples: int,
     ) -> Iterator[tuple[int, Float64Array]]:
         """(number of the first pass, outputs) of blocks of as many passes as fit the batch size."""
-        at_once = min(samples, max(1, self.batch_size // max(1, len(x))))
+        n = inputs.number_of_rows(x)
+        at_once = min(samples, max(1, self.batch_size // max(1, n)))
         cache: list[Any] = []
         for t in range(first, first + samples, at_once):
             count = min(at_once, first + samples - t)
             yield t, self.runner(x, row0, rows, t, count, cache)
-            self.meter.advance(count * len(x))
+            self.meter.advance(count * n)

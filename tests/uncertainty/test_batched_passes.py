@@ -1,5 +1,7 @@
 """Batched Monte Carlo passes give the results of passes that are computed one at a time."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -271,7 +273,6 @@ def with_gradient(x, flat, drop):
     [
         (lambda x, flat, drop: flat + drop, "dimensions"),
         (with_gradient, "backward"),
-        (lambda x, flat, drop: fd.cat([flat, x.reshape(len(x), 8)], 1), "one shape"),
         (
             lambda x, flat, drop: (
                 flat + np.ones((len(flat) // len(flat), 8)) * (1 if len(flat) == len(x) else 1 / 0)
@@ -279,7 +280,7 @@ def with_gradient(x, flat, drop):
             "ZeroDivision",
         ),
     ],
-    ids=["dimensions", "backward", "cat", "own error"],
+    ids=["dimensions", "backward", "own error"],
 )
 def test_models_that_fail_on_the_rows_of_several_passes(use, word, masks):
     """What fails only because passes are batched is computed one pass at a time."""
@@ -288,6 +289,18 @@ def test_models_that_fail_on_the_rows_of_several_passes(use, word, masks):
         found = fd.mc_predict(model, X[:, None], 5, masks=masks, output="raw", keep=True).passes
     assert caught[0].filename == __file__ and len(caught) == 1
     assert np.abs(found - passes_one_at_a_time(model, x, 5, masks)).max() < 1e-6
+
+
+@pytest.mark.parametrize("masks", ["per_sample", "shared"])
+@pytest.mark.parametrize("rows", [1, len(X)])
+def test_rows_with_and_without_passes_are_joined(masks, rows):
+    """`cat` repeats the rows of a tensor that has no passes yet, one sample included."""
+    model = TwoDropouts(lambda x, flat, drop: fd.cat([x.reshape(len(x), 8), flat], 1)).eval()
+    x = X[:rows, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fd.mc_predict(model, x, 5, masks=masks, output="raw", keep=True).passes
+    assert np.abs(found - passes_one_at_a_time(model, fd.tensor(x), 5, masks)).max() < 1e-6
 
 
 @pytest.mark.parametrize("masks", ["per_sample", "shared"])
