@@ -189,6 +189,19 @@ typedef struct {
 } fd_silu_gate_backward_args;
 int fd_silu_gate_backward(const fd_silu_gate_backward_args *args);
 
+/* Rotary positions: the pair (a, b) of pair number i becomes (a c - b s, a s + b c), where c and s
+   are numbers i of the row's position, and row r has the position r % positions. back: -s for s,
+   which turns the pairs back, and is the gradient. */
+typedef struct {
+    float *y;                     /* rows x 2 * pairs; not x */
+    const float *x;               /* rows x 2 * pairs */
+    const float *cosines, *sines; /* positions x pairs */
+    ptrdiff_t rows, positions, pairs;
+    int interleaved; /* pairs are numbers (2 i, 2 i + 1) of a row, else (i, i + pairs) */
+    int back;
+} fd_rotate_args;
+int fd_rotate(const fd_rotate_args *args);
+
 /* ---- noise ---- */
 
 /* y = x * (1 + sigma * normal) if relative, else x + sigma * normal, with the numbers of fd_normal

@@ -73,3 +73,17 @@ def silu_gate_backward(cnp.ndarray da, cnp.ndarray db, cnp.ndarray dh, cnp.ndarr
     with nogil:
         status = fd_silu_gate_backward(&args)
     done(status)
+
+
+def rotate(cnp.ndarray out, cnp.ndarray x, cnp.ndarray cosines, cnp.ndarray sines,
+           bint interleaved, bint back):
+    """The pairs of x (..., positions, 2 pairs) turned by angles (positions, pairs), or back."""
+    cdef int status
+    cdef fd_rotate_args args
+    args.y, args.x, args.cosines, args.sines = data(out), data(x), data(cosines), data(sines)
+    args.positions, args.pairs = rows_of(cosines), units_of(cosines)
+    args.rows = cnp.PyArray_SIZE(x) // (2 * args.pairs)
+    args.interleaved, args.back = interleaved, back
+    with nogil:
+        status = fd_rotate(&args)
+    done(status)

@@ -120,6 +120,9 @@ def act_backward(
     q: int = ...,
     scale: float = 1.0,
 ) -> None: ...
+def rotate(
+    out: _Float32, x: _Float32, cosines: _Float32, sines: _Float32, interleaved: bool, back: bool
+) -> None: ...
 def silu_gate(h: _Float32, a: _Float32, b: _Float32) -> None: ...
 def silu_gate_backward(
     da: _Float32, db: _Float32, dh: _Float32, a: _Float32, b: _Float32

@@ -183,6 +183,15 @@ cdef extern from "fastdrop.h" nogil:
         const float *b
         ptrdiff_t rows, cols, ld, ldd
     int fd_silu_gate_backward(const fd_silu_gate_backward_args *args)
+    ctypedef struct fd_rotate_args:
+        float *y
+        const float *x
+        const float *cosines
+        const float *sines
+        ptrdiff_t rows, positions, pairs
+        int interleaved
+        int back
+    int fd_rotate(const fd_rotate_args *args)
     ctypedef struct fd_noise_args:
         float *y
         const float *x

@@ -142,24 +142,10 @@ def with_first_tokens(x: Tensor, first: Tensor | None, table: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
-def _rotation_of_pairs(length: int, dim: int, base: float) -> npt.NDArray[np.complex64]:
-    """cos + i sin of the angles, (length, dim / 2); read-only."""
+def _rotation(length: int, dim: int, base: float) -> tuple[Float32Array, Float32Array]:
+    """The cosines and sines of the angles, each (length, dim / 2); read-only."""
     angles = _angles(length, dim, base)
-    table = np.empty(angles.shape, np.complex64)
-    table.real, table.imag = np.cos(angles), np.sin(angles)
-    table.setflags(write=False)
-    return table
-
-
-@functools.lru_cache(maxsize=16)
-def _rotation_of_halves(length: int, dim: int, base: float) -> tuple[Float32Array, Float32Array]:
-    """(cos, cos) and (-sin, sin) of the angles, each (length, dim); read-only."""
-    angles = _angles(length, dim, base)
-    sines = np.sin(angles)
-    tables = (
-        np.tile(np.cos(angles), 2).astype(np.float32),
-        np.concatenate([-sines, sines], axis=1).astype(np.float32),
-    )
+    tables = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
     for table in tables:
         table.setflags(write=False)
     return tables
@@ -171,20 +157,10 @@ def _rotated(
     """x (..., T, dim), C-contiguous, rotated by its positions, or back."""
     length, dim = x.shape[-2:]
     end = offset + length
-    if interleaved:
-        turn = _rotation_of_pairs(table_length(end), dim, base)[offset:end]
-        y = empty(x.shape)
-        np.multiply(x.view(np.complex64), np.conj(turn) if back else turn, out=y.view(np.complex64))
-        return y
-    cosines, sines = (
-        table[offset:end] for table in _rotation_of_halves(table_length(end), dim, base)
-    )
-    half = dim // 2
-    other = empty(x.shape)
-    other[..., :half], other[..., half:] = x[..., half:], x[..., :half]
-    other *= sines
-    y = np.multiply(x, cosines, out=empty(x.shape))
-    return np.subtract(y, other, out=y) if back else np.add(y, other, out=y)
+    cosines, sines = (table[offset:end] for table in _rotation(table_length(end), dim, base))
+    y = empty(x.shape)
+    _core.rotate(y, x, cosines, sines, interleaved, back)
+    return y
 
 
 @carries

@@ -109,6 +109,11 @@ static void elementwise(void) {
          .cols = COLS / 2, .ld = COLS, .ldd = COLS);
     line("silu_gate da", 0, 0, y, N * sizeof *y);
     line("silu_gate db", 0, 0, dz, N * sizeof *dz);
+    for (int interleaved = 0; interleaved < 2; interleaved++) {
+        CALL(rotate, .y = y, .x = x, .cosines = dy, .sines = x, .rows = ROWS, .positions = 3,
+             .pairs = COLS / 2, .interleaved = interleaved, .back = interleaved);
+        line("rotate", interleaved, 0, y, (size_t)ROWS * (COLS / 2) * 2 * sizeof *y);
+    }
     float *m = numbers(N, 4), *v = numbers(N, 5);
     for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
     CALL(sgd, .p = x, .buf = m, .g = dy, .n = N, .lr = 0.1f, .momentum = 0.9f,
