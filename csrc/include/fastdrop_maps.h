@@ -161,20 +161,26 @@ int fd_resize(const fd_resize_args *args);
 /* ---- softmax ---- */
 
 /* The largest number of each row of x and the logarithm of the sum of exp(x - largest): softmax(x)
-   is exp(x - most - log_sum). n is at least 1. */
+   is exp(x - most - log_sum). n is at least 1. With losses also the cross-entropy of labels, weight
+   (most - x[label] + log_sum); 0 where the weight is 0. */
 typedef struct {
     float *most, *log_sum; /* rows each */
     const float *x;        /* rows x n */
     ptrdiff_t rows, n;
+    float *losses;         /* rows, or NULL */
+    const int64_t *labels; /* rows, each in [0, n) */
+    const float *weights;  /* rows */
 } fd_log_sum_exp_args;
 int fd_log_sum_exp(const fd_log_sum_exp_args *args);
 
-/* y = factor[row] * softmax(x) */
+/* y = factor[row] * softmax(x). With labels y = factor[row] * (softmax(x) - [column = label]), the
+   gradient of the cross-entropy, and 0 in rows whose factor is 0. */
 typedef struct {
     float *y;                             /* rows x n, may be x */
     const float *x;                       /* rows x n */
     const float *most, *log_sum, *factor; /* rows each */
     ptrdiff_t rows, n;
+    const int64_t *labels; /* rows, each in [0, n); or NULL */
 } fd_scaled_softmax_args;
 int fd_scaled_softmax(const fd_scaled_softmax_args *args);
 

@@ -4,6 +4,7 @@
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
 #include "runtime/tuning.h"
+#include <string.h>
 
 typedef struct softmax_work {
     void (*some)(const struct softmax_work *w, ptrdiff_t row, ptrdiff_t rows);
@@ -37,6 +38,10 @@ static int run(softmax_work *w, ptrdiff_t rows, ptrdiff_t n) {
 static void some_sums(const softmax_work *w, ptrdiff_t row, ptrdiff_t rows) {
     const fd_log_sum_exp_args *a = w->args;
     w->k->log_sum_exp(a->most + row, a->log_sum + row, a->x + row * a->n, rows, a->n);
+    for (ptrdiff_t r = row; a->losses && r < row + rows; r++) {
+        const float loss = a->most[r] - a->x[r * a->n + a->labels[r]] + a->log_sum[r];
+        a->losses[r] = a->weights[r] == 0.0f ? 0.0f : a->weights[r] * loss;
+    }
 }
 
 int fd_log_sum_exp(const fd_log_sum_exp_args *a) {
@@ -48,6 +53,10 @@ static void some_rows(const softmax_work *w, ptrdiff_t row, ptrdiff_t rows) {
     const fd_scaled_softmax_args *a = w->args;
     w->k->scaled_softmax(a->y + row * a->n, a->x + row * a->n, a->most + row, a->log_sum + row,
                          a->factor + row, rows, a->n);
+    for (ptrdiff_t r = row; a->labels && r < row + rows; r++) {
+        if (a->factor[r] == 0.0f) memset(a->y + r * a->n, 0, (size_t)a->n * sizeof(float));
+        a->y[r * a->n + a->labels[r]] -= a->factor[r];
+    }
 }
 
 int fd_scaled_softmax(const fd_scaled_softmax_args *a) {

@@ -3,7 +3,7 @@
 """
 
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from fastdrop._core.fastdrop cimport (
     fd_drop,
@@ -115,6 +115,9 @@ cdef extern from "fastdrop_maps.h" nogil:
         float *log_sum
         const float *x
         ptrdiff_t rows, n
+        float *losses
+        const int64_t *labels
+        const float *weights
     int fd_log_sum_exp(const fd_log_sum_exp_args *args)
     ctypedef struct fd_scaled_softmax_args:
         float *y
@@ -123,6 +126,7 @@ cdef extern from "fastdrop_maps.h" nogil:
         const float *log_sum
         const float *factor
         ptrdiff_t rows, n
+        const int64_t *labels
     int fd_scaled_softmax(const fd_scaled_softmax_args *args)
     ctypedef struct fd_transpose_args:
         float *y

@@ -5,7 +5,7 @@ BITS_PAD = FD_BITS_PAD  # words after packed bits that the core may read
 
 
 cdef class Stream:
-    """The key of a mask: every coordinate but row and unit. Immutable.
+    """The key of a mask: every coordinate but row and unit. Nothing but `move_to` changes it.
 
     Parameters
     ----------
@@ -43,6 +43,10 @@ cdef class Stream:
         self.c.draws = NULL
         if draws is not None:
             self.c.draws = <const uint32_t *> cnp.PyArray_DATA(draws)
+
+    def move_to(self, uint32_t draw):
+        """Change the draw. For the owner of a stream that nothing else reads (a recording)."""
+        self.draw = self.c.draw = draw
 
     def with_sub(self, uint32_t sub):
         """The same stream with another second coordinate."""

@@ -98,24 +98,35 @@ def row_norm_backward(cnp.ndarray dx, cnp.ndarray dweight, cnp.ndarray dbias, cn
     done(status)
 
 
-def log_sum_exp(cnp.ndarray most, cnp.ndarray log_sum, cnp.ndarray x):
-    """The largest number of each row of x (rows, n) and the logarithm of the sum above it."""
+def log_sum_exp(cnp.ndarray most, cnp.ndarray log_sum, cnp.ndarray x, cnp.ndarray losses=None,
+                cnp.ndarray labels=None, cnp.ndarray weights=None):
+    """The largest number of each row of x (rows, n) and the logarithm of the sum above it.
+
+    losses: gets weight * cross-entropy of the int64 labels, each in [0, n).
+    """
     cdef int status
     cdef fd_log_sum_exp_args args
     args.most, args.log_sum, args.x = data(most), data(log_sum), data(x)
     args.rows, args.n = cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    args.losses, args.labels, args.weights = data_or_null(losses), NULL, data_or_null(weights)
+    if labels is not None:
+        args.labels = longs(labels)
     with nogil:
         status = fd_log_sum_exp(&args)
     done(status)
 
 
 def scaled_softmax(cnp.ndarray y, cnp.ndarray x, cnp.ndarray most, cnp.ndarray log_sum,
-                   cnp.ndarray factor):
-    """y = factor of the row * softmax(x); most and log_sum as `log_sum_exp` writes them."""
+                   cnp.ndarray factor, cnp.ndarray labels=None):
+    """y = factor of the row * softmax(x); most and log_sum as `log_sum_exp` writes them.
+
+    labels: the factor is subtracted at the int64 label of each row.
+    """
     cdef int status
     cdef fd_scaled_softmax_args args
     args.y, args.x, args.most, args.log_sum = data(y), data(x), data(most), data(log_sum)
     args.factor, args.rows, args.n = data(factor), cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1)
+    args.labels = NULL if labels is None else longs(labels)
     with nogil:
         status = fd_scaled_softmax(&args)
     done(status)

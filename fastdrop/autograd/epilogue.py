@@ -100,7 +100,7 @@ class Epilogue:
             scale,
         )
         if db is not None and sums is not None:
-            sums.reshape(some, -1).sum(0, out=db)
+            _core.col_sum(db, sums.reshape(some, -1))
         return dz, db
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ class Parameter(PackedTensor):
 
         def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:
-                np.add(out, part, out=out)
+                noted(np.add, out, part, out)
             else:
-                np.copyto(out, part)
+                noted(np.copyto, out, part)
 
         self.gradient_into(write)
 

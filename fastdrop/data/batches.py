@@ -152,7 +152,7 @@ class Batches:
                 # One gather for each batch, into the same memory with reuse=True.
                 # mode="clip", because "raise" gathers into a temporary copy first.
                 parts = [
-                    np.take(source, rows, axis=0, out=buffer[: end - begin], mode="clip")
+                    source.take(rows, 0, buffer[: end - begin], "clip")
                     for source, buffer in zip(sources, buffers)
                 ]
             taken = iter(parts)

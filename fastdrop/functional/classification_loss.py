@@ -12,12 +12,15 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape
 from fastdrop.functional.softmax import log_softmax_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray, Shape
 
 
@@ -260,27 +263,20 @@ def cross_entropy(
 def _of_labels(
     x: Tensor,
     rows: Float32Array,
-    t: IntArray,
+    t: npt.NDArray[np.int64],
     sample: Float32Array,
     reduction: str,
     total: Any,
 ) -> Tensor:
     """-sample log softmax(x)[t]: no array of distributions is made; backward reads x again."""
-    places = np.arange(t.size)
-    most, log_sum = empty(t.shape), empty(t.shape)
+    most, log_sum, values = empty(t.shape), empty(t.shape), empty(t.shape)
     if rows.size:
-        _core.log_sum_exp(most, log_sum, rows)
-    values = sample * ((most - rows[places, t]) + log_sum)
-    if not np.isfinite(values).all():
-        values = np.where(sample == 0, 0, values)
+        _core.log_sum_exp(most, log_sum, rows, values, t, sample)
 
     def gradients(f: Float32Array, rows: Float32Array) -> Any:
-        factor = np.ascontiguousarray(sample * (f if f.ndim == 0 else f.reshape(-1)))
-        dx = empty(rows.shape)
-        _core.scaled_softmax(dx, rows, most, log_sum, factor)
-        if not factor.all():
-            dx[factor == 0] = 0.0
-        dx[places, t] -= factor
+        dx, factor = empty(rows.shape), empty(t.shape)
+        noted(np.multiply, sample, f if f.ndim == 0 else f.reshape(-1), factor)
+        _core.scaled_softmax(dx, rows, most, log_sum, factor, t)
         return (_as_scores(dx, x.shape),)
 
     return reduced(values.reshape(_positions(x)), (x,), gradients, reduction, total, saved=(rows,))
@@ -349,7 +345,7 @@ def labels_of(
     classes: int,
     weight: Float32Array | None,
     ignore_index: int,
-) -> tuple[IntArray, Float32Array, BoolArray]:
+) -> tuple[npt.NDArray[np.int64], Float32Array, BoolArray]:
     """Class numbers and weights of all positions, and which are left out, (positions,) each.
 
     Those of ignore_index get the class 0 and the weight 0. `expected` is the shape of the target.
@@ -376,11 +372,20 @@ def labels_of(
     left_out = flat == ignored if flat.dtype.kind in "iu" else np.zeros(flat.shape, np.bool_)
     if left_out.any():
         flat = np.where(left_out, 0, flat)
-    t = check.labels(flat, "target", classes)
+    flat = check.labels(flat, "target")
+    t = np.empty(flat.shape, np.int64)
+    noted(_copy_labels, t, flat, classes)  # backward reads it
     sample = np.ones(t.size, np.float32) if weight is None else weight[t]
     if left_out.any():
         sample = np.where(left_out, np.float32(0.0), sample)
-    return t.copy(), sample, left_out  # backward reads it
+    return t, sample, left_out
+
+
+def _copy_labels(t: npt.NDArray[np.int64], labels: IntArray, classes: int) -> None:
+    """Copy labels, which must be in [0, classes)."""
+    t[...] = labels
+    if t.size and t.view(np.uint64).max() >= classes:  # a negative number is a large one
+        check.labels(labels, "target", classes)
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:

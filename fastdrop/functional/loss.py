@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.pointwise import div
 
@@ -59,8 +61,14 @@ def reduced(
     if reduction == "none":
         return record(values, inputs, gradients, saved)
     total = np.float32(1.0 if reduction == "sum" else values.size if total is None else total)
-    loss = np.float32(values.sum(dtype=np.float64)) / total  # the mean of no values is NaN
-    return record(np.asarray(loss), inputs, lambda g, *saved: gradients(g / total, *saved), saved)
+    loss = np.empty((), np.float32)
+    noted(_write_reduced, loss, values, total)
+    return record(loss, inputs, lambda g, *saved: gradients(g / total, *saved), saved)
+
+
+def _write_reduced(loss: Float32Array, values: FloatArray, total: np.float32) -> None:
+    """The sum of the values divided by a total; NaN for the mean of no values."""
+    loss[...] = np.float32(values.sum(dtype=np.float64)) / total
 
 
 # ---- losses ----
@@ -101,13 +109,16 @@ def mse_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    d = x._array - t._array
+    d, values = empty(x.shape), empty(x.shape)
+    noted(np.subtract, x._array, t._array, d)
+    noted(np.multiply, d, d, values)
 
     def gradients(f: Float32Array) -> Any:
-        g = d * (f + f)
-        return g, -g
+        g = empty(x.shape)
+        noted(np.multiply, d, f + f, g)
+        return g, -g if t.requires_grad else None
 
-    return reduced(d * d, (x, t), gradients, reduction)
+    return reduced(values, (x, t), gradients, reduction)
 
 
 @quiet

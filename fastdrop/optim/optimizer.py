@@ -11,6 +11,7 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.gradients import clip_factor, global_norm
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
+
+# Parameter, its array, its gradient, its state, and its group.
+_Update: TypeAlias = "tuple[Tensor, Float32Array, Float32Array, dict[str, Any], dict[str, Any]]"
 
 _SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
 _NUMBERS = ("eta", "mu")  # entries that are one number
@@ -178,6 +182,10 @@ class Optimizer:
             A parameter, a gradient or an entry of the state is not a float32 array of the
             parameter's shape, or it must be written and is read-only. Nothing is changed then.
         """
+        noted(self._apply, self._updates())
+
+    def _updates(self) -> list[_Update]:
+        """What `step` updates: every parameter that has a gradient, checked."""
         updates = []
         for group in self.param_groups:
             for p in group["params"]:
@@ -192,6 +200,10 @@ class Optimizer:
                 elif state:
                     self._check_state(state, array.shape)
                 updates.append((p, array, g, state, group))
+        return updates
+
+    def _apply(self, updates: list[_Update]) -> None:
+        """Update the parameters."""
         norm = 0.0
         if any(group["clip_grad_norm"] is not None for *_, group in updates):
             norm = global_norm(g for _, _, g, _, _ in updates)

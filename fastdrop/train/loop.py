@@ -10,6 +10,7 @@ import numpy as np
 
 from fastdrop import nn, random
 from fastdrop._utils.inputs import call_model, take
+from fastdrop.autograd.recording import noted
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import ReduceLROnPlateau
@@ -23,13 +24,16 @@ from fastdrop.train.evaluate import (
 )
 from fastdrop.train.mixup import mix_inputs, mix_targets
 from fastdrop.train.progress import Progress
+from fastdrop.train.recorded_steps import StepRecorder, StepResult
 from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run, set_start
 from fastdrop.train.steps import ArraySteps, LoaderSteps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from fastdrop.autograd.tensor import Tensor
     from fastdrop.train.history import History
+    from fastdrop.train.mixup import MixedBatch
     from fastdrop.train.options import FitOptions
 
 VALIDATION_BATCH = 1024
@@ -66,6 +70,8 @@ class TrainingRun:
                 set_start(content, options.checkpoint)
             self.start = random.get_state()
             self.batches = self._make_steps()
+            fits = StepRecorder.fits(self)
+            self.recorder = StepRecorder(self, self._train_on) if fits else None
             self.state = RunState(
                 first_epoch=0 if isinstance(options.data, Dataset) else options.data.epoch
             )
@@ -136,6 +142,8 @@ class TrainingRun:
         state = self.state
         if state.step == 0:
             state.order, state.sums = self.batches.new_order(), [0.0, 0, 0.0, 0]
+        if self.recorder is not None:
+            self.recorder.new_epoch()
         seconds = self._run_steps()
         state.epoch, state.step, state.order = state.epoch + 1, 0, None
         figures = self._figures_of_epoch(seconds)
@@ -224,22 +232,11 @@ class TrainingRun:
     ) -> None:
         """Forward, backward and update for one batch: inputs x, y (N,) or (N, k), weight (N,)."""
         mixed = mix_inputs(x, self.mixup) if self.mixup else None
-        if mixed is None:
-            output, target = call_model(self.model, x), y
+        if self.recorder is not None:
+            output, loss = self.recorder(x, y)
         else:
-            output = self.model(mixed.x)
-            target = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
-        loss = self.objective(output, target, weight)
+            output, loss = self._train_on(x, y, weight, mixed)
         value = loss.item()
-        if not math.isfinite(value):
-            raise FloatingPointError(self._not_finite(value))
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.optimizer.step()
-        if self.max_norm is not None:
-            nn.utils.max_norm_(self.model.parameters(), self.max_norm)
         if self.step_scheduler is not None:
             self.step_scheduler.step()
         # Under mixup the prediction is right when it names the sample with the larger share.
@@ -253,9 +250,35 @@ class TrainingRun:
         sums[2] += score
         sums[3] += count
 
-    def _not_finite(self, value: float) -> str:
+    def _train_on(
+        self,
+        x: Any,
+        y: npt.NDArray[Any],
+        weight: npt.NDArray[np.float32] | None = None,
+        mixed: MixedBatch | None = None,
+    ) -> StepResult:
+        """Forward, backward and update for one batch."""
+        output = call_model(self.model, x if mixed is None else mixed.x)
+        if mixed is not None:
+            y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
+        loss = self.objective(output, y, weight)
+        noted(self._check_loss, loss)
+        self.optimizer.zero_grad()
+        loss.backward()
+        parameters = list(self.model.parameters())
+        if self.clip_norm is not None:
+            noted(nn.utils.clip_grad_norm_, parameters, self.clip_norm)
+        self.optimizer.step()
+        if self.max_norm is not None:
+            noted(nn.utils.max_norm_, parameters, self.max_norm)
+        return StepResult(output, loss)
+
+    def _check_loss(self, loss: Tensor) -> None:
+        value = loss.item()
+        if math.isfinite(value):
+            return
         state, lr = self.state, self.optimizer.param_groups[0]["lr"]
-        return (
+        raise FloatingPointError(
             f"the loss became {value} in epoch {state.epoch + 1}, step {state.step + 1} "
             f"(lr = {lr:g}): try a lower learning rate, clip_norm, or standardised data"
         )

@@ -155,7 +155,8 @@ class Objective:
         else:
             values = np.square(out - target, dtype=np.float64)
         if weight is None:
-            return float(values.sum()), values.size
+            count = np.count_nonzero(values) if values.dtype == bool else values.sum()
+            return float(count), values.size
         weights = weight.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float64)
         values_per_row = values.size // max(len(values), 1)
         return float((values * weights).sum()), float(weights.sum()) * values_per_row

@@ -1,0 +1,226 @@
+"""Steps of `fit` by replay: the same bits as the steps themselves, or no replay at all."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import fastdrop as fd
+from fastdrop import nn, optim
+from fastdrop.nn import functional as F
+from fastdrop.optim import lr_scheduler
+from fastdrop.train import recorded_steps
+from helpers.training import bits, digits, figures
+
+X, Y = digits(95)
+REAL = np.stack([X.sum(1), X[:, 0]], 1)
+
+
+def network(*layers, outputs=3):
+    return nn.Sequential(nn.Linear(6, 12), *layers, nn.Linear(12, outputs))
+
+
+def relu_dropout(outputs=3):
+    return network(nn.ReLU(), nn.Dropout(0.3), outputs=outputs)
+
+
+def run(
+    replayed, monkeypatch, model=relu_dropout, optimizer=optim.Adam, y=Y, schedule=None, **given
+):
+    """(bits of the model, figures, gradients, number of steps that were computed by Python)."""
+    monkeypatch.setattr(recorded_steps, "REPLAYED", replayed)
+    fd.manual_seed(1)
+    model = model()
+    made = optimizer(model.parameters())
+    if schedule is not None:
+        given["scheduler"] = schedule(made)
+    calls = []
+
+    class Counting(recorded_steps.StepRecorder):
+        def __init__(self, run, step):
+            super().__init__(run, lambda *batch: calls.append(1) or step(*batch))
+
+    monkeypatch.setattr("fastdrop.train.loop.StepRecorder", Counting)
+    options = {"epochs": 3, "batch_size": 20, "progress": False} | given
+    history = fd.fit(model, (X, y), optimizer=made, **options)
+    gradients = [p.grad.tolist() for p in model.parameters() if p.grad is not None]
+    return bits(model), figures(history), gradients, len(calls), model.draw
+
+
+def same(monkeypatch, computed, **given):
+    """Replays give what the steps give; `computed` steps are computed by Python."""
+    expected, found = run(False, monkeypatch, **given), run(True, monkeypatch, **given)
+    assert expected[3] == 0 and found[3] == computed
+    for a, b in zip(expected[:3] + expected[4:], found[:3] + found[4:]):
+        assert a == b
+
+
+# Of 5 steps an epoch the first is recorded and the last has 15 samples; one is a check.
+COMPUTED = 3 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optim.Adam,
+        optim.AdamW,
+        optim.SGD,
+        lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+        lambda p: optim.RMSprop(p, momentum=0.5),
+        optim.ASGD,
+        lambda p: optim.Adam(p, clip_grad_norm=0.1, max_norm=0.5),
+    ],
+)
+def test_optimisers(optimizer, monkeypatch):
+    same(monkeypatch, COMPUTED, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Sigmoid,
+        nn.Tanh,
+        nn.SELU,
+        nn.SiLU,
+        nn.GELU,
+        lambda: nn.GELU("tanh"),
+        lambda: nn.LeakyReLU(0.2),
+        nn.Identity,
+        lambda: nn.AlphaDropout(0.2),
+        lambda: nn.Dropout(0.5, inverted=False),
+        lambda: nn.Dropout(0.0),
+    ],
+)
+@pytest.mark.parametrize("before", [nn.Identity, lambda: nn.Dropout(0.2)])
+def test_layers(layer, before, monkeypatch):
+    same(monkeypatch, COMPUTED, model=lambda: nn.Sequential(before(), *network(layer())))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clip_norm": 0.3, "max_norm": 1.0},
+        {"drop_last": True, "computed": 3 + 1},
+        {"shuffle": False},
+        {"validation": 0.3, "early_stopping": 2, "epochs": 6},
+        {"schedule": lambda o: lr_scheduler.CosineAnnealingLR(o, 15), "scheduler_every": "step"},
+        {"schedule": lambda o: lr_scheduler.StepLR(o, 1, 0.5)},
+        {"batch_size": 19, "computed": 3 + 1},
+        {"batch_size": 1, "computed": 3 + 1},
+        {"epochs": 0, "computed": 0},
+    ],
+)
+def test_options(options, monkeypatch):
+    computed = options.pop("computed", None)
+    if "validation" in options:  # 66 or 67 samples: 4 steps an epoch, 3 full ones
+        computed = 6 * 2 + 1
+    same(monkeypatch, COMPUTED if computed is None else computed, **options)
+
+
+@pytest.mark.parametrize(("outputs", "y"), [(2, REAL), (1, REAL[:, 0]), (3, np.eye(3)[Y])])
+def test_real_targets(outputs, y, monkeypatch):
+    same(monkeypatch, COMPUTED, model=lambda: relu_dropout(outputs), y=y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": lambda: network(nn.BatchNorm1d(12))},
+        {"model": lambda: network(nn.Dropout(fd.schedules.Linear(0.1, 0.5, 10)))},
+        {"model": lambda: nn.Sequential(type("Own", (nn.Linear,), {})(6, 3))},
+        {"loss": lambda output, target: F.cross_entropy(output, target)},
+        {"sample_weight": np.linspace(0.5, 1.5, 95)},
+        {"mixup": 0.2},
+    ],
+)
+def test_what_is_not_known_is_computed(options, monkeypatch):
+    same(monkeypatch, 0, **options)
+
+
+def test_layers_whose_forward_was_replaced_are_computed(monkeypatch):
+    def model():
+        made = relu_dropout()
+        forward = made[0].forward
+        made[0].forward = lambda x: forward(x) * float(np.random.default_rng(0).random())
+        return made
+
+    same(monkeypatch, 0, model=model)
+
+
+def test_changes_between_epochs_are_seen(monkeypatch):
+    def change(epoch):
+        model = epoch.model
+        if epoch.number == 1:
+            model[0].weight.requires_grad = False
+            model[2].p = 0.6
+        elif epoch.number == 2:
+            model[1] = nn.Tanh()
+            model[3].weight.data = model[3].weight.data * 0.5
+            epoch.optimizer.param_groups[0]["lr"] = 0.05
+
+    same(monkeypatch, 4 * 2 + 1, callbacks=change, epochs=4)
+
+
+def test_a_recording_that_misses_something_is_refused(monkeypatch):
+    class Doubled(nn.ReLU):
+        def forward(self, x):
+            y = super().forward(x)
+            return fd.tensor(y.data * 2.0) + y  # NumPy, which a recording does not notice
+
+    monkeypatch.setattr(recorded_steps, "_LAYERS", recorded_steps._LAYERS | {Doubled})
+    # The first step, the one of the check, and all the others.
+    same(monkeypatch, 15 + 1, model=lambda: network(Doubled()))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch):
+    weights = []
+    for replayed in (False, True):
+        monkeypatch.setattr(recorded_steps, "REPLAYED", replayed)
+        fd.manual_seed(1)
+        model = relu_dropout(2)
+        with pytest.raises(FloatingPointError, match="in epoch 1, step") as caught:
+            fd.fit(model, (X, REAL), optimizer=optim.SGD(model.parameters(), 1e3), batch_size=5,
+                   progress=False)  # fmt: skip
+        weights.append((bits(model), str(caught.value)))
+    assert weights[0] == weights[1]
+
+
+def test_labels_out_of_range_are_refused(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    y = np.where(np.arange(95) == 70, 3, Y)  # a class that the network does not have
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        fd.fit(relu_dropout(), (X, y), batch_size=5, shuffle=False, progress=False)
+
+
+def test_a_run_is_continued_in_the_middle_of_an_epoch(monkeypatch, tmp_path):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+
+    def train(epochs, **options):
+        fd.manual_seed(1)
+        model = relu_dropout()
+        fd.fit(model, (X, Y), epochs=epochs, batch_size=10, progress=False, **options)
+        return bits(model)
+
+    whole = train(4)
+    train(2, checkpoint=tmp_path / "run", checkpoint_every=7)
+    assert train(4, checkpoint=tmp_path / "run", resume=True) == whole
+
+
+def test_threads_train_at_the_same_time(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    found = {}
+
+    def train(seed):
+        with fd.random.own_run(seed):
+            model = relu_dropout()
+            fd.fit(model, (X, Y), epochs=5, batch_size=10, progress=False)
+            found.setdefault(seed, []).append(bits(model))
+
+    for seed in (0, 1, 2, 3):
+        train(seed)
+    threads = [threading.Thread(target=train, args=(seed,)) for seed in (0, 1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(alone == beside for alone, beside in found.values())
