@@ -45,7 +45,7 @@ MODELS = (*RECURRENT, "transformer")
 _CLIP, _MAX_LENGTH = 1.0, 400
 _TRANSFORMER = {
     "hidden": [128, 128],
-    "epochs": 20,
+    "epochs": 10,
     "dropout": [0.3],
     "optimizer": "adamw",
     "weight_decay": 0.01,
@@ -57,7 +57,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 _LAYER_DECAY = {"transformer": 1.0, "pretrained": 0.9}
 _WARMUP = 0.1  # of transformers: share of the epochs
-_RATE = 5e-5  # the learning rate of a pretrained model
+_RATE = 1e-4  # the learning rate of a pretrained model
 _VECTOR = 100  # numbers of a word
 _MIN_COUNT = 2  # a rarer word is unknown, so that the network learns what to do with unknown ones
 _MAX_WORDS = 50_000

@@ -117,14 +117,15 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
         data,
         "--text",
         "column of texts in a table, name or number: learn to tell the classes of --target from it "
-        "(defaults then: --model lstm, --hidden 128, --epochs 20, --dropout 0.5)",
+        "(defaults then: --model lstm, --hidden 128, --epochs 20, --dropout 0.5; of transformer "
+        "--hidden 128,128, --epochs 10, --dropout 0.3)",
         metavar="COLUMN",
     )
     _option(
         data,
         "--pretrained",
         "with --text: fine-tune the BERT or DistilBERT in this folder of Hugging Face's form "
-        "(defaults then: --epochs 3, --dropout 0.1, --batch-size 32, --lr 5e-5)",
+        "(defaults then: --epochs 3, --dropout 0.1, --batch-size 32, --lr 0.0001)",
         metavar="FOLDER",
     )
     _option(
