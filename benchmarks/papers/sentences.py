@@ -60,14 +60,14 @@ def words(text: str) -> list[str]:
     return re.sub(r"([(),!?])", r" \1 ", text).lower().split()
 
 
-def read(name: str):
+def read(name: str, split=words):
     """(sentences as lists of words, labels) of each file of a data set."""
     parts = []
     for file in SETS[name][0]:
         # Only \n ends a line: some files hold other characters that splitlines() would take.
         lines = (data_folder() / "sentconv" / file).read_bytes().decode("latin-1").split("\n")
         pairs = [line.split(" ", 1) for line in lines if line.strip()]
-        parts.append(([words(pair[1]) for pair in pairs], np.array([int(p[0]) for p in pairs])))
+        parts.append(([split(pair[1]) for pair in pairs], np.array([int(p[0]) for p in pairs])))
     return parts
 
 

@@ -10,7 +10,9 @@ _OPTIONAL = (
     ("tqdm", "progress bars"),
     ("pandas", "fast reading of training tables"),
     ("pillow", "pictures"),
+    ("tokenizers", "pretrained models of texts"),
 )
+_EXTRAS = {"pillow": "images", "tokenizers": "text"}  # of the others: train
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             version = metadata.version(package)
         except metadata.PackageNotFoundError:
-            extra = "images" if package == "pillow" else "train"
-            version = f"not installed ({install_hint(package, extra)})"
+            hint = install_hint(package, _EXTRAS.get(package, "train"))
+            version = f"not installed ({hint})"
         print(f"{package} ({purpose}): {version}")
     return 0

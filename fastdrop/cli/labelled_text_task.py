@@ -1,18 +1,20 @@
-"""Texts with labels of ``fastdrop train``: data, recurrent classifier and training."""
+"""Texts with labels of ``fastdrop train``: data, classifier and training."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop import models, nn, random
+from fastdrop import io, models, nn, random
+from fastdrop.cli.text_task import heads_of
 from fastdrop.cli.training_task import column_of, fit_arguments, optimizer_of
-from fastdrop.data import BucketSampler, DataLoader, pad_collate
-from fastdrop.data.readers.labelled_text import RawTexts, read_texts, text_vocabulary
+from fastdrop.data import BucketSampler, DataLoader, Tokenizer, pad_collate
+from fastdrop.data.readers.labelled_text import WHOLE, RawTexts, read_texts, text_vocabulary
 from fastdrop.data.text_preprocessing import TextPreparation
 from fastdrop.random import manual_seed
 from fastdrop.train.evaluate import evaluate
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from fastdrop.data import Vocabulary
     from fastdrop.train import History
 
     Sample = tuple[npt.NDArray[np.int64], np.int64]
@@ -37,27 +40,68 @@ __all__ = [
     "stratified",
 ]
 
-MODELS = ("lstm", "gru", "rnn")
-_HIDDEN, _EPOCHS, _DROPOUT, _CLIP, _MAX_LENGTH = [128], 20, 0.5, 1.0, 400
+RECURRENT = ("lstm", "gru", "rnn")
+MODELS = (*RECURRENT, "transformer")
+_CLIP, _MAX_LENGTH = 1.0, 400
+_TRANSFORMER = {
+    "hidden": [128, 128],
+    "epochs": 10,
+    "dropout": [0.3],
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "recurrent": {"hidden": [128], "epochs": 20, "dropout": [0.5], "warmup": 0.0},
+    "transformer": _TRANSFORMER,
+    "pretrained": {**_TRANSFORMER, "epochs": 3, "dropout": [0.1], "batch_size": 32},
+}
+_LAYER_DECAY = {"transformer": 1.0, "pretrained": 0.9}
+_WARMUP = 0.1  # of transformers: share of the epochs
+_RATE = 1e-4  # the learning rate of a pretrained model
 _VECTOR = 100  # numbers of a word
 _MIN_COUNT = 2  # a rarer word is unknown, so that the network learns what to do with unknown ones
 _MAX_WORDS = 50_000
-_BATCH = 256  # texts evaluated at a time
+_BATCH = 256  # texts evaluated at a time ...
+_BATCH_OF_TRANSFORMERS = 32  # ... whose memory grows with all positions
 
 
 def is_labelled_text_task(options: argparse.Namespace) -> bool:
     """Whether the options are for texts with labels: there is a column of texts."""
-    if options.text is None and options.max_length is not None and options.model not in MODELS:
+    if options.text is not None:
+        return True
+    if options.max_length is not None and options.model not in RECURRENT:
         raise ValueError("--max-length is for texts: give --text COLUMN")
-    return options.text is not None
+    for flag, given in (
+        ("--pretrained", options.pretrained is not None),
+        ("--model transformer", options.model == "transformer"),
+    ):
+        if given:
+            raise ValueError(f"{flag} is for texts with labels: give --text COLUMN")
+    return False
+
+
+def _kind(options: argparse.Namespace) -> str:
+    """The kind of network, a key of the defaults."""
+    if options.pretrained is not None:
+        return "pretrained"
+    return "recurrent" if options.model in RECURRENT else "transformer"
 
 
 def check_text_options(options: argparse.Namespace) -> None:
     """Check the options, and fill in the defaults of texts."""
     if options.data is None:
         raise ValueError("--text needs --data FILE with texts and labels")
-    options.model = options.model or MODELS[0]
-    if options.model not in MODELS:
+    if options.pretrained is not None:
+        for name in ("model", "hidden", "level"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} is not for --pretrained, whose folder decides it")
+        if options.lr is None and options.optimizer != "sgd":
+            options.lr = _RATE
+        options.level = WHOLE
+    else:
+        options.model = options.model or MODELS[0]
+        options.max_length = _MAX_LENGTH if options.max_length is None else options.max_length
+    if options.model not in (None, *MODELS):
         raise ValueError(
             f"--model must be one of {', '.join(MODELS)} with --text, got {options.model!r}"
         )
@@ -66,18 +110,16 @@ def check_text_options(options: argparse.Namespace) -> None:
     for name in ("columns", "ignore", "mixup"):
         if getattr(options, name):
             raise ValueError(f"--{name} is not for texts")
-    options.hidden = options.hidden or _HIDDEN
+    for name, value in {"clip_norm": _CLIP, "level": "word", **_DEFAULTS[_kind(options)]}.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.warmup is None:
+        options.warmup = _WARMUP * options.epochs
     if len(set(options.hidden)) != 1:
         raise ValueError(f"--hidden must hold equal widths for texts, got {options.hidden}")
-    options.epochs = _EPOCHS if options.epochs is None else options.epochs
-    options.dropout = [_DROPOUT] if options.dropout is None else options.dropout
     if len(options.dropout) != 1:
         raise ValueError(f"--dropout must be one rate for texts, got {options.dropout}")
-    options.clip_norm = _CLIP if options.clip_norm is None else options.clip_norm
-    options.level = options.level or "word"
-    if options.max_length is None:
-        options.max_length = _MAX_LENGTH
-    elif options.max_length < 1:
+    if options.max_length is not None and options.max_length < 1:
         raise ValueError(f"--max-length must be at least 1, got {options.max_length}")
     if not 0 < options.test_fraction < 1:
         raise ValueError(f"--test-fraction must be between 0 and 1, got {options.test_fraction}")
@@ -103,20 +145,44 @@ class LabelledTextTask:
 
     def describe(self, options: argparse.Namespace) -> str:
         """The network and its input in a few words."""
-        kind = "words" if self.preparation.level == "word" else "characters"
+        kind = {"word": "words", "char": "characters", WHOLE: "tokens"}[self.preparation.level]
+        name = options.pretrained or f"{options.model} {', '.join(map(str, options.hidden))}"
         return (
-            f"{options.model} {', '.join(map(str, options.hidden))} for {self.outputs} classes, "
+            f"{name} for {self.outputs} classes, "
             f"{len(self.preparation.vocabulary)} different {kind}"
         )
 
     def network(self, dropout: Any, options: argparse.Namespace) -> nn.Module:
         """A new network; the state has half of the rate of dropout of the other places."""
+        if options.pretrained is not None:
+            found: nn.Module = io.from_huggingface(
+                options.pretrained,
+                self.outputs,
+                pooling=_pooling(options.pretrained),
+                dropout=dropout,
+                padding_idx=self.preparation.padding_idx,
+            )
+            return found
+        width, layers = options.hidden[0], len(options.hidden)
+        if options.model == "transformer":
+            return models.bert(
+                len(self.preparation.vocabulary),
+                width,
+                layers,
+                heads_of(width),
+                max_position_embeddings=options.max_length,
+                type_vocab_size=0,
+                num_classes=self.outputs,
+                pooling="mean",
+                dropout=dropout,
+                padding_idx=0,
+            )
         return models.text_classifier(
             len(self.preparation.vocabulary),
             self.outputs,
             _VECTOR,
-            options.hidden[0],
-            num_layers=len(options.hidden),
+            width,
+            num_layers=layers,
             cell=options.model,
             dropout=dropout,
             recurrent_dropout=dropout / 2,
@@ -129,35 +195,49 @@ class LabelledTextTask:
         """Train a network from this seed."""
         manual_seed(seed)
         model = self.network(dropout, options)
-        optimizer = optimizer_of(model, options)
+        optimizer = optimizer_of(model, options, _LAYER_DECAY.get(_kind(options)))
         train, held_out = self.train, self.test
         if options.validation is not None:
             rows, held = stratified([int(y) for _, y in train], options.validation)
             train, held_out = [self.train[i] for i in rows], [self.train[i] for i in held]
-        loader = _loader(train, options.batch_size, shuffle=True)
+        loader = self._loader(train, options.batch_size, shuffle=True)
         history = fit(
             model,
             loader,
             loss=nn.CrossEntropyLoss(label_smoothing=options.label_smoothing),
-            validation=_loader(held_out, _BATCH, shuffle=False),
+            validation=self._loader(held_out, _evaluated_at_once(model), shuffle=False),
             **fit_arguments(optimizer, len(loader), options),
         )
         return model, history
 
     def error(self, model: nn.Module) -> float:
         """The share of wrong classes in the test data in percent."""
-        found = evaluate(model, _loader(self.test, _BATCH, shuffle=False))
-        return 100 * (1 - found["accuracy"])
+        batches = self._loader(self.test, _evaluated_at_once(model), shuffle=False)
+        return 100 * (1 - evaluate(model, batches)["accuracy"])
+
+    def _loader(self, samples: list[Sample], batch_size: int, *, shuffle: bool) -> DataLoader:
+        """Batches (tokens (N, T), classes (N,)) of texts of similar length."""
+        lengths = [len(numbers) for numbers, _ in samples]
+        return DataLoader(
+            samples,
+            batch_sampler=BucketSampler(lengths, batch_size, shuffle=shuffle),
+            collate_fn=functools.partial(
+                pad_collate, padding_value=self.preparation.padding_idx, with_lengths=False
+            ),
+        )
 
 
-def _loader(samples: list[Sample], batch_size: int, *, shuffle: bool) -> DataLoader:
-    """Batches (tokens (N, T), classes (N,)) of texts of similar length."""
-    lengths = [len(numbers) for numbers, _ in samples]
-    return DataLoader(
-        samples,
-        batch_sampler=BucketSampler(lengths, batch_size, shuffle=shuffle),
-        collate_fn=functools.partial(pad_collate, with_lengths=False),
-    )
+def _evaluated_at_once(model: nn.Module) -> int:
+    return _BATCH_OF_TRANSFORMERS if isinstance(model, models.Bert) else _BATCH
+
+
+def _pooling(folder: str) -> str | None:
+    """The pooling of a model of sentence-transformers; None for that of the checkpoint."""
+    path = os.path.join(folder, "1_Pooling", "config.json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return "mean" if json.load(file).get("pooling_mode_mean_tokens") else "cls"
 
 
 def stratified(labels: Sequence[int], fraction: float) -> tuple[list[int], list[int]]:
@@ -178,6 +258,9 @@ def stratified(labels: Sequence[int], fraction: float) -> tuple[list[int], list[
 
 def labelled_text_task(options: argparse.Namespace) -> LabelledTextTask:
     """The texts of --data, split into training and test texts."""
+    words: Vocabulary | Tokenizer
+    if options.pretrained is not None:
+        words = Tokenizer.from_pretrained(options.pretrained, options.max_length)
     found: RawTexts = read_texts(
         options.data,
         column_of(options.text),
@@ -192,12 +275,14 @@ def labelled_text_task(options: argparse.Namespace) -> LabelledTextTask:
     train, test = stratified(found.labels.tolist(), options.test_fraction)
     if not test:
         raise ValueError(f"{options.data!r} must have a class with two texts or more")
-    words = text_vocabulary(
-        (found.tokens[row][: options.max_length] for row in train),
-        min_count=_MIN_COUNT,
-        max_size=_MAX_WORDS,
-    )
-    preparation = TextPreparation.of_texts(found, words, options.level, options.max_length)
+    limit = options.max_length
+    if options.pretrained is None:
+        words = text_vocabulary(
+            (found.tokens[row][:limit] for row in train),
+            min_count=_MIN_COUNT,
+            max_size=_MAX_WORDS,
+        )
+    preparation = TextPreparation.of_texts(found, words, options.level, limit)
     samples = [
         (preparation.sequence(tokens), label)
         for tokens, label in zip(found.tokens, found.labels, strict=True)

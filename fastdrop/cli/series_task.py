@@ -35,6 +35,7 @@ _ENDINGS = (".csv", ".tsv", ".data", ".jsonl", ".ndjson")
 _ONLY_SERIES = ("horizon", "time", "period", "relative", "zoneout", "recurrent_dropout")
 _FOR_OTHERS = (
     "text",
+    "pretrained",
     "max_length",
     "columns",
     "augment",

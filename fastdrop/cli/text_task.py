@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fastdrop.train.text import TextEpoch
 
-__all__ = ["KIND", "MODELS", "is_text_task", "train_text"]
+__all__ = ["KIND", "MODELS", "heads_of", "is_text_task", "train_text"]
 
 MODELS = ("gpt", "lstm", "gru", "rnn")
 KIND = "text"  # in the information of a model file
@@ -75,11 +75,15 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be between 0 and 1, got {share}")
 
 
+def heads_of(width: int) -> int:
+    """The heads of a transformer's layer."""
+    return max(1, width // _HEAD) if width % _HEAD == 0 else 1
+
+
 def _model(vocabulary: int, rate: float, options: argparse.Namespace) -> Any:
     width, layers = options.hidden[0], len(options.hidden)
     if options.model == "gpt":
-        heads = max(1, width // _HEAD) if width % _HEAD == 0 else 1
-        return models.gpt(vocabulary, options.steps, layers, heads, width, dropout=rate)
+        return models.gpt(vocabulary, options.steps, layers, heads_of(width), width, dropout=rate)
     return models.language_model(
         vocabulary,
         width,

@@ -15,7 +15,8 @@ With --data: a network for your file, saved for 'fastdrop predict'.
             network forecasts the next values of --target from the N lines before, --horizon of
             them. It trains on the beginning and tests on the end.
   FILE.csv  with --text COLUMN: a text and its class (--target) in each line, also with tabs or as
-            .jsonl. --model lstm (default), gru or rnn reads the words and tells the class.
+            .jsonl. --model lstm (default), gru, rnn or transformer reads the words and tells the
+            class; with --pretrained FOLDER a BERT or DistilBERT is fine-tuned.
 
 Test data are never used to choose anything. Early stopping uses a part of the training data.
 Figures named val_ belong to that part; without --validation and --early-stopping they belong to
@@ -65,14 +66,16 @@ def run(options: argparse.Namespace) -> int:
     )
     from fastdrop.cli.series_task import is_series_task, train_series
     from fastdrop.cli.text_task import is_text_task, train_text
-    from fastdrop.cli.training_task import digits_task, file_task
+    from fastdrop.cli.training_task import digits_task, file_task, fill_defaults
 
-    if is_series_task(options):
-        return train_series(options)
-    texts = is_labelled_text_task(options)
+    series = is_series_task(options)
+    texts = not series and is_labelled_text_task(options)
     if texts:
         check_text_options(options)
-    elif is_text_task(options):
+    fill_defaults(options)
+    if series:
+        return train_series(options)
+    if not texts and is_text_task(options):
         return train_text(options)
     images = not texts and is_image_task(options)
     demo = options.data is None and not images

@@ -117,13 +117,22 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
         data,
         "--text",
         "column of texts in a table, name or number: learn to tell the classes of --target from it "
-        "(defaults then: --model lstm, --hidden 128, --epochs 20, --dropout 0.5)",
+        "(defaults then: --model lstm, --hidden 128, --epochs 20, --dropout 0.5; of transformer "
+        "--hidden 128,128, --epochs 10, --dropout 0.3)",
         metavar="COLUMN",
     )
     _option(
         data,
+        "--pretrained",
+        "with --text: fine-tune the BERT or DistilBERT in this folder of Hugging Face's form "
+        "(defaults then: --epochs 3, --dropout 0.1, --batch-size 32, --lr 0.0001)",
+        metavar="FOLDER",
+    )
+    _option(
+        data,
         "--max-length",
-        "tokens that are read of each text of --text (default: 400)",
+        "tokens that are read of each text of --text (default: 400; with --pretrained the model's "
+        "positions)",
         type=int,
         metavar="N",
     )
@@ -152,7 +161,8 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
         "mlp, or a network for images: lenet5, convnet, all_cnn, resnet20 (32, 44, 56, 110; 18, "
         "34, 50 for large images), wide_resnet, convnext_cifar (tiny, small), vit "
         "(_tiny, _small), deit_tiny; gpt for a text; "
-        "lstm, gru, rnn for a text or a time series (default: resnet20 for a folder, else mlp)",
+        "lstm, gru, rnn for a text or a time series; transformer for texts of --text (default: "
+        "resnet20 for a folder, else mlp)",
         metavar="NAME",
     )
     _option(
@@ -238,13 +248,12 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
     )
-    _option(learn, "--batch-size", "samples in a step", type=int, default=64, metavar="N")
+    _option(learn, "--batch-size", "samples in a step (default: 64)", type=int, metavar="N")
     _option(
         learn,
         "--optimizer",
-        "optimiser",
+        "optimiser (default: adam, adamw for transformers of --text)",
         choices=["adam", "adamw", "rmsprop", "sgd"],
-        default="adam",
     )
     _option(
         learn,
@@ -261,7 +270,13 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
         metavar="M",
     )
     _option(learn, "--nesterov", "use Nesterov momentum with sgd", action="store_true")
-    _option(learn, "--weight-decay", "L2 penalty", type=float, default=0.0, metavar="L")
+    _option(
+        learn,
+        "--weight-decay",
+        "L2 penalty (default: 0, 0.01 for transformers of --text)",
+        type=float,
+        metavar="L",
+    )
     _option(
         learn,
         "--schedule",
@@ -273,9 +288,9 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     _option(
         learn,
         "--warmup",
-        "epochs during which the learning rate rises from 0",
+        "epochs during which the learning rate rises from 0 (default: 0, a tenth of the run for "
+        "transformers of --text)",
         type=float,
-        default=0.0,
         metavar="E",
     )
     _option(

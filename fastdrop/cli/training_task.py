@@ -37,6 +37,8 @@ _OPTIMIZERS: dict[str, tuple[Any, float]] = {
     "sgd": (optim.SGD, 0.1),
 }
 
+_DEFAULTS = {"optimizer": "adam", "batch_size": 64, "weight_decay": 0.0, "warmup": 0.0}
+
 
 @dataclass
 class TrainingTask:
@@ -197,8 +199,17 @@ def _column_kinds(items: Sequence[str]) -> dict[int | str, str]:
     return kinds
 
 
-def optimizer_of(model: nn.Module, options: argparse.Namespace) -> Any:
-    """The optimiser that the options name."""
+def fill_defaults(options: argparse.Namespace) -> None:
+    """Fill in the defaults that all kinds of data share."""
+    for name, value in _DEFAULTS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+
+
+def optimizer_of(
+    model: nn.Module, options: argparse.Namespace, layer_decay: float | None = None
+) -> Any:
+    """The optimiser that the options name; with `layer_decay` of `layerwise_groups`."""
     kind, rate = _OPTIMIZERS[options.optimizer]
     keywords = {
         "lr": rate if options.lr is None else options.lr,
@@ -213,6 +224,9 @@ def optimizer_of(model: nn.Module, options: argparse.Namespace) -> Any:
         if options.optimizer != "sgd":
             raise ValueError(f"--nesterov is for sgd, not for {options.optimizer}")
         keywords["nesterov"] = True
+    if layer_decay is not None:
+        rate, decay = keywords["lr"], options.weight_decay
+        return kind(optim.layerwise_groups(model, rate, layer_decay, decay), **keywords)
     return kind(model.parameters(), **keywords)
 
 

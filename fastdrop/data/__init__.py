@@ -34,6 +34,7 @@ from fastdrop.data.series import (
 )
 from fastdrop.data.standardize import Standardizer
 from fastdrop.data.subsets import Subset, TensorDataset, random_split
+from fastdrop.data.tokenizer import Tokenizer
 from fastdrop.data.vocabulary import Vocabulary, split_words
 from fastdrop.data.window_scaler import WindowScaler
 
@@ -56,6 +57,7 @@ __all__ = [
     "Standardizer",
     "Subset",
     "TensorDataset",
+    "Tokenizer",
     "Vocabulary",
     "WeightedRandomSampler",
     "WindowScaler",

@@ -10,9 +10,10 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.data.padding import padded
 from fastdrop.data.preprocessing import Preparation
-from fastdrop.data.readers.labelled_text import LEVELS, place_of, tokens_of
+from fastdrop.data.readers.labelled_text import LEVELS, WHOLE, place_of, tokens_of
 from fastdrop.data.readers.source import RowError, open_source
 from fastdrop.data.readers.text_rows import TextRows
+from fastdrop.data.tokenizer import Tokenizer
 from fastdrop.data.vocabulary import PADDING, Vocabulary
 
 if TYPE_CHECKING:
@@ -35,11 +36,12 @@ class TextPreparation(Preparation):
 
     Parameters
     ----------
-    vocabulary : Vocabulary
-        Its first token is "<pad>".
+    vocabulary : Vocabulary or Tokenizer
+        The first token of a Vocabulary is "<pad>".
     classes : list, optional
         The label of each class number.
-    level : {"word", "char"}
+    level : {"word", "char", "text"}
+        "text" with a Tokenizer.
     max_length : int, optional
         Tokens that are kept of each text.
     columns : dict, optional
@@ -50,14 +52,15 @@ class TextPreparation(Preparation):
 
     def __init__(
         self,
-        vocabulary: Vocabulary,
+        vocabulary: Vocabulary | Tokenizer,
         classes: list[Any] | None = None,
         level: str = "word",
         max_length: int | None = None,
         columns: dict[str, Any] | None = None,
     ) -> None:
         self.vocabulary = vocabulary
-        self.level = check.choice(level, "level", LEVELS)
+        self.level = check.choice(level, "level", (*LEVELS, WHOLE))
+        self.padding_idx = vocabulary.padding_idx if isinstance(vocabulary, Tokenizer) else 0
         self.max_length = max_length
         self.columns = columns or {"text": 0, "target": 1, "width": 1}
         origin = {
@@ -71,7 +74,11 @@ class TextPreparation(Preparation):
 
     @classmethod
     def of_texts(
-        cls, train: RawTexts, vocabulary: Vocabulary, level: str, max_length: int | None
+        cls,
+        train: RawTexts,
+        vocabulary: Vocabulary | Tokenizer,
+        level: str,
+        max_length: int | None,
     ) -> TextPreparation:
         """Derive it from a file of training texts, whose vocabulary is given."""
         text = train.text if train.names is None else train.names[train.text]
@@ -79,7 +86,9 @@ class TextPreparation(Preparation):
         return cls(vocabulary, train.classes, level, max_length, columns)
 
     def sequence(self, tokens: list[str]) -> npt.NDArray[np.int64]:
-        """The numbers of a text's tokens."""
+        """The numbers of a text's tokens, which are those of `tokens_of`."""
+        if isinstance(self.vocabulary, Tokenizer):
+            return self.vocabulary.encode(tokens[0])
         return self.vocabulary.encode(tokens[: self.max_length])
 
     def samples(self, x: Any) -> Float32Array:
@@ -93,7 +102,7 @@ class TextPreparation(Preparation):
         Returns
         -------
         float32 array (N, T)
-            Numbers of tokens, padded with 0 behind the end of each text.
+            Numbers of tokens, padded behind the end of each text.
 
         Raises
         ------
@@ -108,7 +117,7 @@ class TextPreparation(Preparation):
             if not tokens:
                 raise ValueError(f"text {row} (from 0) is empty")
             sequences.append(self.sequence(tokens))
-        return _batch(sequences)
+        return self._batch(sequences)
 
     def _texts(self, x: Any) -> list[Any]:
         """The texts of what `samples` takes."""
@@ -162,14 +171,14 @@ class TextPreparation(Preparation):
                 except RowError as error:
                     failed = error
                 if waiting and (failed or len(waiting) == _BLOCK or rows.lines.may_block):
-                    yield _batch(waiting)
+                    yield self._batch(waiting)
                     waiting = []
                 if failed is not None:
                     if on_error is None:
                         raise failed
                     on_error(failed)
             if waiting:
-                yield _batch(waiting)
+                yield self._batch(waiting)
 
     def _place(self, rows: TextRows, path: str) -> int:
         """The column of the text in a file."""
@@ -188,11 +197,19 @@ class TextPreparation(Preparation):
         without = rows.width == width - 1
         return int(name) - (without and name > self.columns["target"])
 
+    def _batch(self, sequences: list[npt.NDArray[np.int64]]) -> Float32Array:
+        if not sequences:
+            return np.zeros((0, 1), np.float32)
+        return padded(sequences, self.padding_idx).astype(np.float32)
+
     @classmethod
     def of_origin(cls, origin: dict[str, Any], classes: list[Any] | None) -> TextPreparation:
         """Inverse of `to_dict` from the entries "origin" and "classes". Validates its input."""
-        vocabulary = Vocabulary.from_dict(origin["vocabulary"])
-        if vocabulary.tokens[:1] != [PADDING] or len(vocabulary) > _MAX_TOKENS:
+        kind = Tokenizer if origin["level"] == WHOLE else Vocabulary
+        vocabulary = kind.from_dict(origin["vocabulary"])
+        if len(vocabulary) > _MAX_TOKENS:
+            raise ValueError(f"the vocabulary must have at most {_MAX_TOKENS} tokens")
+        if isinstance(vocabulary, Vocabulary) and vocabulary.tokens[:1] != [PADDING]:
             raise ValueError(f"the vocabulary must begin with {PADDING!r}")
         limit = origin["max_length"]
         if limit is not None:
@@ -204,12 +221,6 @@ class TextPreparation(Preparation):
         if not isinstance(columns["text"], str):
             columns["text"] = check.integer(columns["text"], "text", 0, width - 1)
         return cls(vocabulary, classes, origin["level"], limit, columns)
-
-
-def _batch(sequences: list[npt.NDArray[np.int64]]) -> Float32Array:
-    if not sequences:
-        return np.zeros((0, 1), np.float32)
-    return padded(sequences).astype(np.float32)
 
 
 def _column(row: Mapping[Any, Any], name: str | int) -> Any:

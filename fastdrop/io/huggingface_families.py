@@ -169,7 +169,10 @@ def _gpt2(
 ) -> dict[str, Any]:
     for name, value in (("num_classes", num_classes), ("pooling", pooling)):
         if value is not None:
-            raise ValueError(f"{name} must be None for a language model as GPT-2, got {value!r}")
+            raise ValueError(
+                f"{name} must be None for a language model as GPT-2, got {value!r}: the model of "
+                "a classifier is a BERT or DistilBERT"
+            )
     width = _size(config, "n_embd")
     if config.get("n_inner") is not None:
         _only(config, "n_inner", 4 * width)

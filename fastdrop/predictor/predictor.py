@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor"]
 
+# Tokens computed at a time: the hidden layers of BERT-Base take 0.8 GB for them.
+_TOKENS = 1 << 16
+
 
 class Predictor:
     """A trained network that takes raw rows and answers in the units and labels of the target.
@@ -293,7 +296,12 @@ class Predictor:
 
     def _outputs(self, x: Float32Array, batch_size: int, row0: int = 0) -> Float32Array:
         """The outputs (N, outputs) of prepared samples."""
-        return _finite(_flat(predict(self.model, x, batch_size)), row0)
+        return _finite(_flat(predict(self.model, x, self._at_once(x, batch_size))), row0)
+
+    def _at_once(self, x: Float32Array, most: int) -> int:
+        """Rows computed at a time: fewer of long texts. The results do not depend on it."""
+        of_texts = (self.preparation.origin or {}).get("kind") == "texts"
+        return max(1, min(most, _TOKENS // x.shape[1])) if of_texts else most
 
     def _in_units(self, outputs: Float32Array) -> npt.NDArray[Any]:
         """Outputs in the units of the target, in float64, which its units may need."""
@@ -328,6 +336,7 @@ class Predictor:
         from fastdrop.uncertainty.monte_carlo import mc_predict
 
         options = {"output": "raw" if self.classes is None else "softmax"} | options
+        options["batch_size"] = self._at_once(x, options.get("batch_size", 4096))
         if quiet:
             options["progress"] = False
         target = self.preparation.target

@@ -1,9 +1,6 @@
 """``fastdrop train --text`` and ``fastdrop predict`` of a text classifier."""
 
-import csv
-import io
 import json
-import random
 
 import numpy as np
 import pytest
@@ -11,32 +8,17 @@ import pytest
 import fastdrop as fd
 from fastdrop.cli.labelled_text_task import stratified
 from fastdrop.cli.main import main
-
-GOOD, BAD = ["good", "great", "lovely"], ["bad", "awful", "dull"]
-FILL = ["the", "film", "is", "a", "long", "story", ",", "and", "some", "actors", "in", "it"]
-
-
-def review(rng, positive):
-    words = rng.choices(FILL, k=rng.randint(1, 12)) + [rng.choice(GOOD if positive else BAD)]
-    rng.shuffle(words)
-    return " ".join(words)
+from helpers import commands
 
 
 @pytest.fixture
 def reviews(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rng = random.Random(0)
-    rows = [(i, review(rng, i % 2), "pos" if i % 2 else "neg") for i in range(200)]
-    with open("sentences.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("id", "review", "label"), *rows])
+    rows = commands.reviews("sentences.csv")
     with open("lines.txt", "w") as file:
         file.writelines(f"{label}\t{text}\n" for _, text, label in rows)
     base = ["--text", "review", "--target", "label", "--hidden", "12", "--epochs", "12"]
     return ["train", "--data", "sentences.csv", *base, "--lr", "0.02", "--dropout", "0.2"]
-
-
-def answers(text):
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def test_train_and_predict(reviews, capsys):
@@ -48,7 +30,7 @@ def test_train_and_predict(reviews, capsys):
     assert error < 12
 
     assert main(["predict", "sentences.safetensors", "sentences.csv", "--mc", "10"]) == 0
-    found = answers(capsys.readouterr().out)
+    found = commands.read(capsys.readouterr().out)
     assert list(found[0]) == ["prediction", "neg", "pos", "entropy", "mutual_information"]
     right = np.mean([row["prediction"] == ("neg", "pos")[i % 2] for i, row in enumerate(found)])
     assert len(found) == 200 and right > 0.9
@@ -77,8 +59,28 @@ def test_train_and_predict(reviews, capsys):
     )
 
 
-def test_the_masks_of_a_text_follow_from_its_number(reviews, capsys):
-    assert main([*reviews, "--epochs", "1", "--quiet"]) == 0
+def test_a_transformer(reviews, capsys):
+    model = ["--model", "transformer", "--hidden", "16,16", "--lr", "0.01", "--max-length", "12"]
+    assert main([*reviews, *model]) == 0
+    told = capsys.readouterr()
+    assert "transformer 16, 16 for 2 classes" in told.out
+    error = float(told.out.split("test error, 40 samples")[1].split("dropout 0.2")[1].split()[0])
+    assert error < 12
+    network = fd.load("sentences.safetensors").model
+    assert (network.hidden_size, network.num_hidden_layers) == (16, 2)
+    assert network.dropout == network.attention_dropout == 0.2
+    assert network.max_position_embeddings == 12  # longer texts are cut
+    predict = ["predict", "sentences.safetensors", "--text", "good " * 30, "--text", "bad"]
+    assert main([*predict, "--mc", "20"]) == 0
+    rows = commands.read(capsys.readouterr().out)
+    assert [row["prediction"] for row in rows] == ["pos", "neg"]
+    assert all(0 < float(r["mutual_information"]) <= float(r["entropy"]) for r in rows)
+
+
+@pytest.mark.parametrize("model", ["lstm", "transformer"])
+def test_the_masks_of_a_text_follow_from_its_number(reviews, capsys, model):
+    small = ["--model", model, "--hidden", "16"]
+    assert main([*reviews, *small, "--epochs", "1", "--quiet"]) == 0
     texts = [f"good {'film ' * (i % 7)}" for i in range(300)]
     with open("many.txt", "w") as file:
         file.writelines(f"{text}\n" for text in texts)
@@ -102,7 +104,7 @@ def test_lines_with_tabs_and_characters(reviews, capsys):
         with open("plain.txt", "w") as file:
             file.write('good, "really"\nbad\n')
         assert main(["predict", "lines.safetensors", name]) == 0
-        assert len(answers(capsys.readouterr().out)) == rows
+        assert len(commands.read(capsys.readouterr().out)) == rows
 
 
 def test_all_other_options(reviews, capsys, tmp_path):
@@ -131,7 +133,7 @@ def test_bad_rows_are_skipped(reviews, capsys):
     assert "'new.csv', line 3: 1 fields" in capsys.readouterr().err
     assert main(["predict", "sentences.safetensors", "new.csv", "--on-error", "skip"]) == 1
     told = capsys.readouterr()
-    assert [row["prediction"] == "" for row in answers(told.out)] == [False, True, False]
+    assert [row["prediction"] == "" for row in commands.read(told.out)] == [False, True, False]
     assert "row 1 (from 0) skipped" in told.err
 
 
@@ -141,7 +143,7 @@ def test_bad_rows_are_skipped(reviews, capsys):
         (["--text", "text"], "no column 'text' for text"),
         (["--target", "y"], "no column 'y' for target; its columns are id, review, label"),
         (["--target", "review"], "must be different columns"),
-        (["--model", "resnet20"], "--model must be one of lstm, gru, rnn"),
+        (["--model", "resnet20"], "--model must be one of lstm, gru, rnn, transformer"),
         (["--hidden", "8,16"], "--hidden must hold equal widths"),
         (["--dropout", "0.1,0.2"], "--dropout must be one rate"),
         (["--mixup", "0.1"], "--mixup is not for texts"),
@@ -165,6 +167,10 @@ def test_more_errors(reviews, capsys):
         (["train", "--text", "a"], "--text needs --data"),
         (["train", "--data", "sentences.csv", "--max-length", "3"], "--max-length is for texts"),
         (["train", "--data", "lines.txt", "--model", "lstm", "--max-length", "3"], "not for texts"),
+        (
+            ["train", "--data", "sentences.csv", "--model", "transformer"],
+            "--model transformer is for texts with labels: give --text COLUMN",
+        ),
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import random
 import subprocess
 import sys
 
@@ -60,6 +61,22 @@ def table(path, rows=120):
                 [colour, f"{size:.4f}", "yes" if (colour == "red") == (size > 0.5) else "no"]
             )
     return path
+
+
+GOOD, BAD = ["good", "great", "lovely"], ["bad", "awful", "dull"]
+FILL = ["the", "film", "is", "a", "long", "story", ",", "and", "some", "actors", "in", "it"]
+
+
+def reviews(path, rows=200):
+    """Write a table of reviews (id, review, label), every second one with a good word; the rows."""
+    rng, found = random.Random(0), []
+    for i in range(rows):
+        words = rng.choices(FILL, k=rng.randint(1, 12)) + [rng.choice(GOOD if i % 2 else BAD)]
+        rng.shuffle(words)
+        found.append((i, " ".join(words), "pos" if i % 2 else "neg"))
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([("id", "review", "label"), *found])
+    return found
 
 
 def archive(path, task="classification"):

@@ -117,6 +117,42 @@ def weights_of(kind, **more):
     return {name: rng.standard_normal(s).astype(np.float32) * 0.3 for name, s in shapes.items()}
 
 
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+def tokenizer_text(words, padding="[PAD]"):
+    """A tokenizer.json of whole words in lower case, with [CLS] and [SEP] around a text."""
+    specials = [padding, *SPECIALS[1:]]
+    numbers = {word: i for i, word in enumerate([*specials, *words])}
+    around = {name: {"id": name, "ids": [numbers[name]], "tokens": [name]} for name in specials[2:]}
+    ends = [{"SpecialToken": {"id": name, "type_id": 0}} for name in specials[2:]]
+    added = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return json.dumps(
+        {
+            "version": "1.0",
+            "truncation": {
+                "direction": "Right",
+                "max_length": 4,
+                "strategy": "LongestFirst",
+                "stride": 0,
+            },
+            "added_tokens": [
+                {"id": i, "content": name, "special": True, **added}
+                for i, name in enumerate(specials)
+            ],
+            "normalizer": {"type": "Lowercase"},
+            "pre_tokenizer": {"type": "Whitespace"},
+            "post_processor": {
+                "type": "TemplateProcessing",
+                "single": [ends[0], {"Sequence": {"id": "A", "type_id": 0}}, ends[1]],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": around,
+            },
+            "model": {"type": "WordLevel", "vocab": numbers, "unk_token": "[UNK]"},
+        }
+    )
+
+
 def folder_of(path, kind, weights, prefix="", **config):
     """A folder as save_pretrained() makes it; heads have no prefix."""
     text = json.dumps({"model_type": kind, **CONFIGS[kind], **config})

@@ -9,8 +9,9 @@ import pytest
 import fastdrop as fd
 from fastdrop import models, nn
 from fastdrop.cli import main
-from fastdrop.data import Standardizer
+from fastdrop.data import Standardizer, Vocabulary
 from fastdrop.data.preprocessing import Preparation
+from fastdrop.data.text_preprocessing import TextPreparation
 from fastdrop.predictor import Predictor
 
 MEAN, SCALE = 3.0e6, 2.0e5  # of the target
@@ -309,3 +310,26 @@ def test_the_command_line_gives_the_same_answers(tmp_path, monkeypatch):
     assert main(["predict", "m.safetensors", "t.csv", "--mc", "5", "--out", "o.npz"]) == 0
     mc = predictor.mc_predict([[p, q] for p, q in zip(a, b, strict=True)], 5)
     np.testing.assert_allclose(mc.std[:, 0], np.load("o.npz")["std"], rtol=1e-6)
+
+
+def test_few_long_texts_are_computed_at_a_time(monkeypatch):
+    """So that the memory is bounded; the answers, random ones included, do not depend on it."""
+    words = Vocabulary(["<pad>", "<unk>", "good", "bad"])
+    fd.manual_seed(0)
+    model = models.bert(4, 8, 1, 2, type_vocab_size=0, num_classes=2, dropout=0.5, padding_idx=0)
+    predictor = Predictor(model, TextPreparation(words, ["no", "yes"]))
+    texts = ["good", "bad bad bad bad", "bad good", "good", "bad"]
+    sizes, forward = [], type(model).forward
+    monkeypatch.setattr(
+        type(model), "forward", lambda self, x: sizes.append(np.shape(x)) or forward(self, x)
+    )
+    found = []
+    for tokens in (1 << 16, 8):
+        monkeypatch.setattr("fastdrop.predictor.predictor._TOKENS", tokens)
+        mc = predictor.mc_predict(texts, 3)
+        assert (predictor.predict(texts) == predictor.predict(texts, batch_size=1)).all()
+        found.append((predictor.predict_proba(texts), mc.mean, mc.mutual_information))
+        assert max(rows for rows, _ in sizes) == (5 if tokens > 8 else 2)
+        sizes.clear()
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["LabelledText", "RawTexts", "place_of", "read_labelled_text", "read_texts", "tokens_of"]
 
 LEVELS = ("word", "char")
+WHOLE = "text"
 
 
 class LabelledText(NamedTuple):
@@ -127,6 +128,7 @@ def read_labelled_text(
     """
     if max_length is not None:
         max_length = check.integer(max_length, "max_length", 1)
+    check.choice(level, "level", LEVELS)
     found = read_texts(path, text, target, level=level, classes=classes, header=header)
     texts = [tokens[:max_length] for tokens in found.tokens]
     if vocabulary is None:
@@ -174,7 +176,9 @@ class RawTexts(NamedTuple):
 
 
 def tokens_of(text: str, level: str) -> list[str]:
-    """The words or characters of a text."""
+    """The words or characters of a text; for a `Tokenizer` (WHOLE) the text itself."""
+    if level == WHOLE:
+        return [text] if text.strip() else []
     return split_words(text) if level == "word" else list(text)
 
 
@@ -188,7 +192,6 @@ def read_texts(
     header: bool = False,
 ) -> RawTexts:
     """The tokens and labels of a file; the arguments are those of `read_labelled_text`."""
-    check.choice(level, "level", LEVELS)
     path = os.fsdecode(path)
     wanted = [column for column in (text, target) if isinstance(column, str)]
     tokens: list[list[str]] = []
