@@ -23,7 +23,7 @@ _Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
 _Windows: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
 
-# masks
+# masks, random numbers
 
 KEEP_ALL: int
 BITS_PAD: int
@@ -64,9 +64,6 @@ def keep_scale(q: int) -> float: ...
 def keep_bits(out: _UInt32, s: Stream, units: int, q: int) -> None: ...
 def keep_mask(out: _Bytes, s: Stream, q: int) -> None: ...
 def keep_uniforms(out: _UInt32, s: Stream) -> None: ...
-
-# random numbers
-
 def uniform(out: _Float32, s: Stream) -> None: ...
 def normal(out: _Float32, s: Stream) -> None: ...
 
@@ -94,7 +91,7 @@ def map_dropout(
 ) -> None: ...
 def scale(out: _Float32, x: _Float32, s: float) -> None: ...
 
-# activation
+# activation, noise, DropBlock
 
 ACT_NONE: int
 ACT_RELU: int
@@ -128,9 +125,6 @@ def silu_gate(h: _Float32, a: _Float32, b: _Float32) -> None: ...
 def silu_gate_backward(
     da: _Float32, db: _Float32, dh: _Float32, a: _Float32, b: _Float32
 ) -> None: ...
-
-# noise, DropBlock
-
 def noise(out: _Float32, x: _Float32, s: Stream, sigma: float, relative: bool) -> None: ...
 def dropblock(
     out: _Float32,
@@ -308,11 +302,11 @@ def row_norm_backward(
 ) -> None: ...
 def log_sum_exp(
     most: _Float32, log_sum: _Float32, x: _Float32, losses: _Float32 | None = None,
-    labels: npt.NDArray[np.int64] | None = None, weights: _Float32 | None = None,
+    labels: _Int64 | None = None, weights: _Float32 | None = None,
 ) -> None: ...  # fmt: skip
 def scaled_softmax(
     y: _Float32, x: _Float32, most: _Float32, log_sum: _Float32, factor: _Float32,
-    labels: npt.NDArray[np.int64] | None = None,
+    labels: _Int64 | None = None,
 ) -> None: ...  # fmt: skip
 
 # pooling
