@@ -104,9 +104,9 @@ class StepRecorder:
             return self._record(x, y)
         np.copyto(recorded.x, x)
         np.copyto(recorded.y, y)
-        if not self.checked:
-            self._check(recorded)
-        return self.step(x, y) if self.refused else self._replay(recorded)
+        if not self.checked and not self._check(recorded):
+            return self.step(x, y)
+        return self._replay(recorded)
 
     def _record(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
         x, y = x.copy(), y.copy()
@@ -124,8 +124,8 @@ class StepRecorder:
         recorded.recording.replay(draw)
         return recorded.result
 
-    def _check(self, recorded: _Recorded) -> None:
-        """Compare a replay with the step itself. The state is as before afterwards."""
+    def _check(self, recorded: _Recorded) -> bool:
+        """Whether a replay gives the bits of the step itself. The state is as before afterwards."""
         before = self._state()
         self._replay(recorded)
         replayed = self._bits(recorded.result)
@@ -134,6 +134,7 @@ class StepRecorder:
         self.checked = self._bits(result) == replayed
         self.refused = not self.checked
         self._restore(before)
+        return self.checked
 
     # ---- the state of a run that a step changes ----
 
