@@ -15,6 +15,12 @@ from fastdrop.autograd.passes import (
 )
 from fastdrop.autograd.tensor import wrap
 
+
+@pytest.fixture(autouse=True)
+def thinned_networks_of_any_size(monkeypatch):
+    monkeypatch.setattr("fastdrop.uncertainty.monte_carlo.THINNED_FROM", 0)
+
+
 X = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 

@@ -10,6 +10,11 @@ from fastdrop.uncertainty import monte_carlo
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def thinned_networks_of_any_size(monkeypatch):
+    monkeypatch.setattr(monte_carlo, "THINNED_FROM", 0)
+
+
 def floats(*shape):
     return RNG.standard_normal(shape, dtype=np.float32)
 
@@ -99,6 +104,26 @@ def test_dropped_units_are_not_multiplied(monkeypatch):
         and all(150 < count < 250 for count in k)
         and all(110 < count < 190 for count in n)
     )
+
+
+@pytest.mark.parametrize("rows", [31, 33])
+def test_few_samples_of_shared_masks_are_computed_with_zeros(rows, monkeypatch):
+    """Where thinning does not pay; the crossing is between 31 and 33 samples here."""
+    seen, layer = [], _core.thin_layer
+
+    def spy(*args):
+        seen.append(args)
+        return layer(*args)
+
+    monkeypatch.setattr(_core, "thin_layer", spy)
+    model, x = deep(0.5, 0.5).eval(), floats(rows, 12)
+    options = {"samples": 5, "masks": "shared", "keep": True, "output": "raw"}
+    thinned = fd.mc_predict(model, x, **options)
+    del seen[:]
+    monkeypatch.setattr(monte_carlo, "THINNED_FROM", 32 * 40 * 40)
+    found = fd.mc_predict(model, x, **options)
+    assert bool(seen) == (rows == 33)
+    assert np.abs(found.passes - thinned.passes).max() < 1e-5
 
 
 def test_thinned_networks_on_any_number_of_threads():

@@ -10,6 +10,11 @@ from fastdrop import nn
 from helpers.monte_carlo import X, classifier, one_pass, passes_one_at_a_time
 
 
+@pytest.fixture(autouse=True)
+def thinned_networks_of_any_size(monkeypatch):
+    monkeypatch.setattr("fastdrop.uncertainty.monte_carlo.THINNED_FROM", 0)
+
+
 class UserModel(nn.Module):
     """A forward function with a skip connection, normalisation, arithmetic and a parameter."""
 

@@ -9,6 +9,12 @@ from fastdrop import nn
 from fastdrop.uncertainty.monte_carlo import MCWarning
 from fastdrop.uncertainty.prediction import MCPrediction
 
+
+@pytest.fixture(autouse=True)
+def thinned_networks_of_any_size(monkeypatch):
+    monkeypatch.setattr("fastdrop.uncertainty.monte_carlo.THINNED_FROM", 0)
+
+
 X = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 
 

@@ -13,6 +13,11 @@ from helpers import twin
 from helpers.monte_carlo import X, classifier
 
 
+@pytest.fixture(autouse=True)
+def thinned_networks_of_any_size(monkeypatch):
+    monkeypatch.setattr("fastdrop.uncertainty.monte_carlo.THINNED_FROM", 0)
+
+
 def softmax_of_passes(model, samples, seed, shared=False):
     """The probabilities (T, N, C) of each pass, from masks of the NumPy reference."""
     w1, b1, _, _, w2, b2 = (p.data.astype(np.float64) for p in model.parameters())
