@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -11,7 +12,6 @@ from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import Tensor
-from fastdrop.data.dataset import Dataset
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike, Inputs
+    from fastdrop.data.dataset import Dataset
     from fastdrop.predictor.predictor import Predictor
 
 __all__ = ["predict"]
@@ -76,7 +77,7 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
         if isinstance(model, Predictor):
             return model.predict(x, batch_size)
     model = checked_module(model, "model")
-    samples = inputs.floats(x.x if isinstance(x, Dataset) else x, "x")
+    samples = inputs.floats(_samples_of(x), "x")
     rows = inputs.number_of_rows(samples)
     size = check.integer(batch_size, "batch_size", 1)
     # One call into the core for a whole chain of dense layers, where the model is one.
@@ -104,3 +105,9 @@ def predict(model: nn.Module | Predictor, x: Any, batch_size: int = 1024) -> npt
             result[i : i + size] = output.data
     assert result is not None  # the loop runs at least once
     return result
+
+
+def _samples_of(x: Any) -> Any:
+    """The samples of a Dataset, or x itself. Nobody has a Dataset before its module is imported."""
+    module = sys.modules.get("fastdrop.data.dataset")
+    return x.x if module is not None and isinstance(x, module.Dataset) else x
