@@ -15,7 +15,7 @@ import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import data_folder
-from benchmarks.transformers import torch_gpt
+from benchmarks.torch_transformers import torch_gpt
 from fastdrop import nn, optim
 from fastdrop.bench import cases
 
