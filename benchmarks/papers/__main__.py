@@ -12,6 +12,7 @@ import argparse
 from benchmarks.papers import (
     calibration,
     cifar_convnet,
+    cifar_vit,
     co2,
     concrete,
     features,
@@ -24,6 +25,7 @@ from benchmarks.papers import (
     shakespeare,
     sparse,
     stochastic_depth,
+    text_encoder,
     uci_gal,
 )
 
@@ -32,10 +34,12 @@ PAPERS = (
     mnist_cnn,
     cifar_convnet,
     stochastic_depth,
+    cifar_vit,
     sentences,
     sentence_lstm,
     language_model,
     shakespeare,
+    text_encoder,
     concrete,
     sparse,
     features,
