@@ -11,6 +11,7 @@ from benchmarks import (
     convolution,
     convolutional_networks,
     family,
+    generation,
     peers,
     recurrent_networks,
     transformers,
@@ -189,6 +190,10 @@ for _shape in transformers.SHAPES:
         )
 case("transformer layer", transformers.encoder_layer)
 case("transformer gpt", transformers.gpt)
+case("transformer vit drop_path", transformers.vit, 0.0, quick=False)
+case("transformer vit drop_path dropout", transformers.vit, 0.1, quick=False)
+for _name, _shape in generation.SHAPES.items():
+    case(f"transformer generate {_name}", generation.greedy, *_shape, quick=_name == "4x128")
 for _kind, *_arguments in (("LayerNorm", 768), ("GELU",), ("GELU", "tanh")):
     _about = " ".join(str(part) for part in ("transformer", _kind, *_arguments))
     case(_about, transformers.pointwise, _kind, *_arguments)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 import fastdrop as fd
+from benchmarks import torch_transformers
 from benchmarks.convolution import floats, require
-from fastdrop import nn, optim
+from fastdrop import nn
 from fastdrop.bench import cases
 from fastdrop.bench.cases import STEADY, Case
 
@@ -63,126 +64,134 @@ def attention(shape: tuple[int, ...], causal: bool) -> Case:
     return Case(about, candidates, check, least=STEADY)
 
 
-def encoder_layer() -> Case:
+def layer_step(library, p: float, ours=None, shape=(8, 128), widths=(768, 12, 3072)):
+    """Forward and backward of a post-norm layer; PyTorch's has the weights of `ours`, if any."""
+    x, gradient = floats(*shape, widths[0]), floats(*shape, widths[0])
+    layer, arguments = ours, (*widths, p, "gelu")
+    if library is fd:
+        if ours is None:
+            layer = nn.TransformerEncoderLayer(*arguments, batch_first=True)
+        given, wanted = fd.Tensor(x, requires_grad=True), gradient
+    else:
+        layer = torch.nn.TransformerEncoderLayer(*arguments, batch_first=True)
+        if ours is not None:
+            torch_transformers.load(layer, ours, {})
+        given, wanted = torch.tensor(x, requires_grad=True), torch.tensor(gradient)
+
+    def step():
+        layer.zero_grad()
+        given.grad = None
+        y = layer(given)
+        y.backward(wanted)
+        return y.detach().numpy()
+
+    return step
+
+
+def encoder_layer(shape=(8, 128), widths=(768, 12, 3072)) -> Case:
     """Forward and backward of a post-norm layer: 768 units, 12 heads, 8 samples of 128."""
-    x, gradient = floats(8, 128, 768), floats(8, 128, 768)
-    arguments = (768, 12, 3072)
-    candidates, results = {}, {}
+    candidates = {}
     for p in (0.0, RATE):
-        ours = nn.TransformerEncoderLayer(*arguments, p, "gelu", batch_first=True)
-        models = {"fastdrop": (ours, fd.Tensor(x, requires_grad=True), gradient)}
+        ours = nn.TransformerEncoderLayer(*widths, p, "gelu", batch_first=True)
+        candidates[f"fastdrop, p = {p:g}"] = layer_step(fd, p, ours, shape, widths)
         if torch is not None:
-            theirs = torch.nn.TransformerEncoderLayer(*arguments, p, "gelu", batch_first=True)
-            theirs.load_state_dict(
-                {name: torch.from_numpy(a.copy()) for name, a in ours.state_dict().items()}
-            )
-            given = torch.tensor(x, requires_grad=True)
-            models["PyTorch"] = (theirs, given, torch.tensor(gradient))
-        for name, (layer, given, wanted) in models.items():
-
-            def step(layer=layer, given=given, wanted=wanted):
-                layer.zero_grad()
-                given.grad = None
-                y = layer(given)
-                y.backward(wanted)
-                return y.detach().numpy()
-
-            candidates[f"{name}, p = {p:g}"] = step
-            results[name, p] = step
+            candidates[f"PyTorch, p = {p:g}"] = layer_step(torch, p, ours, shape, widths)
 
     def check():
         if torch is not None:
-            one, two = results["fastdrop", 0.0](), results["PyTorch", 0.0]()
+            one, two = candidates["fastdrop, p = 0"](), candidates["PyTorch, p = 0"]()
             require(np.abs(one - two).max() < 1e-4, "encoder layer")
 
-    return Case("encoder layer of 768 units, 8 x 128", candidates, check, least=STEADY)
+    about = f"encoder layer of {widths[0]} units, {shape[0]} x {shape[1]}"
+    return Case(about, candidates, check, least=STEADY)
 
 
-def torch_gpt(
-    vocab: int, block: int, layers: int, heads: int, width: int, p: float, bias: bool = True
-):
-    """The same network as `fastdrop.models.gpt`, of PyTorch's layers."""
-    F = torch.nn.functional
+def adamw_step(library, model, loss_of):
+    """A training step of either library: forward, backward, AdamW; returns the loss."""
+    optimizer = library.optim.AdamW(model.parameters(), lr=1e-3)
 
-    def linear(inputs, outputs):
-        return torch.nn.Linear(inputs, outputs, bias=bias)
+    def step():
+        loss = loss_of(model)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
 
-    def norm():
-        return torch.nn.LayerNorm(width, bias=bias)
-
-    class Layer(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm1, self.norm2 = norm(), norm()
-            self.qkv, self.out = linear(width, 3 * width), linear(width, width)
-            self.up, self.down = linear(width, 4 * width), linear(4 * width, width)
-
-        def forward(self, x):
-            n, t, _ = x.shape
-            parts = self.qkv(self.norm1(x)).split(width, 2)
-            q, k, v = (a.view(n, t, heads, width // heads).transpose(1, 2) for a in parts)
-            rate = p if self.training else 0.0
-            y = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)
-            y = y.transpose(1, 2).reshape(n, t, width)
-            x = x + F.dropout(self.out(y), p, self.training)
-            return x + F.dropout(self.down(F.gelu(self.up(self.norm2(x)))), p, self.training)
-
-    class Model(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.wte = torch.nn.Embedding(vocab, width)
-            self.wpe = torch.nn.Embedding(block, width)
-            self.layers = torch.nn.ModuleList([Layer() for _ in range(layers)])
-            self.norm = norm()
-            for name, weight in self.named_parameters():
-                if weight.ndim > 1:
-                    ends = name.endswith(("out.weight", "down.weight"))
-                    by = 0.02 / (2 * layers) ** 0.5 if ends else 0.02
-                    torch.nn.init.normal_(weight, 0.0, by)
-                elif name.endswith("bias"):
-                    torch.nn.init.zeros_(weight)
-
-        def forward(self, tokens, targets):
-            x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
-            x = F.dropout(x, p, self.training)
-            for layer in self.layers:
-                x = layer(x)
-            scores = self.norm(x) @ self.wte.weight.T
-            return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
-
-    return Model()
+    return step
 
 
-def gpt() -> Case:
+# nanoGPT's network for CPUs: characters, positions, layers, heads, units; and its batch.
+NANO_GPT, NANO_BATCH = (65, 64, 4, 4, 128), 12
+
+
+def gpt_step(library, p: float, ours=None, batch: int = NANO_BATCH, shape=NANO_GPT):
+    """A training step of a GPT; PyTorch's starts from the weights of `ours`, if there are any."""
+    tokens, targets = np.random.default_rng(0).integers(0, shape[0], (2, batch, shape[1]))
+    if library is fd:
+        model = fd.models.gpt(*shape, dropout=p) if ours is None else ours
+    else:
+        model = torch_transformers.torch_gpt(*shape, p)
+        tokens, targets = torch.from_numpy(tokens), torch.from_numpy(targets)
+        if ours is not None:
+            torch_transformers.load(model, ours, torch_transformers.GPT_NAMES)
+    return adamw_step(library, model, lambda model: model(tokens, targets))
+
+
+def gpt(shape=NANO_GPT, batch: int = NANO_BATCH) -> Case:
     """A training step of nanoGPT's network for CPUs: 4 layers, 4 heads, 128 units, 12 x 64."""
-    shape = (65, 64, 4, 4, 128)
-    tokens, targets = np.random.default_rng(0).integers(0, 65, (2, 12, 64))
     candidates = {}
     for p in (0.0, 0.2):
         ours = fd.models.gpt(*shape, dropout=p)
-        models = {"fastdrop": (ours, optim.AdamW(ours.parameters(), lr=1e-3), tokens, targets)}
+        candidates[f"fastdrop, p = {p:g}"] = gpt_step(fd, p, ours, batch, shape)
         if torch is not None:
-            theirs = torch_gpt(*shape, p)
-            optimizer = torch.optim.AdamW(theirs.parameters(), lr=1e-3)
-            models["PyTorch"] = (
-                *(theirs, optimizer, torch.from_numpy(tokens), torch.from_numpy(targets)),
-            )
-        for name, (model, optimizer, x, y) in models.items():
-
-            def step(model=model, optimizer=optimizer, x=x, y=y):
-                loss = model(x, y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                return loss.item()
-
-            candidates[f"{name}, p = {p:g}"] = step
+            candidates[f"PyTorch, p = {p:g}"] = gpt_step(torch, p, ours, batch, shape)
 
     def check():
-        for name, call in candidates.items():
-            require(abs(call() - np.log(65)) < 0.5, name)
+        losses = {name: call() for name, call in candidates.items()}
+        for name, loss in losses.items():
+            require(abs(loss - np.log(shape[0])) < 0.5, name)
+        if torch is not None:
+            require(abs(losses["fastdrop, p = 0"] - losses["PyTorch, p = 0"]) < 1e-4, "GPT")
 
-    return Case("training step of a GPT, 4 x 128 units, 12 x 64", candidates, check, least=STEADY)
+    about = f"training step of a GPT, {shape[2]} x {shape[4]} units, {batch} x {shape[1]}"
+    return Case(about, candidates, check, least=STEADY)
+
+
+# Classes, pixels, pixels of a patch, units, layers, heads: ViT-tiny for images of 32 x 32.
+VIT_TINY = (10, 32, 4, 192, 12, 3)
+
+
+def vit(dropout: float, drop_path: float = 0.1, shape=VIT_TINY, batch: int = 64) -> Case:
+    """A training step of a ViT with stochastic depth, and with dropout as well."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, 3, shape[1], shape[1]), np.float32)
+    y = rng.integers(0, shape[0], batch)
+    ours = fd.models.vit(*shape, dropout=dropout, drop_path_rate=drop_path)
+    models = {"fastdrop": (fd, ours, x, y)}
+    if torch is not None:
+        theirs = torch_transformers.torch_vit(*shape, dropout=dropout, drop_path=drop_path)
+        torch_transformers.load(theirs, ours, torch_transformers.VIT_NAMES)
+        models["PyTorch"] = (torch, theirs, torch.from_numpy(x), torch.from_numpy(y))
+    candidates = {}
+    for name, (library, model, given, wanted) in models.items():
+
+        def loss_of(model, library=library, given=given, wanted=wanted):
+            return library.nn.functional.cross_entropy(model(given), wanted)
+
+        candidates[name] = adamw_step(library, model, loss_of)
+
+    def check():
+        scores = []
+        for library, model, given, _ in models.values():
+            model.eval()
+            with library.no_grad():
+                scores.append(model(given).numpy())
+            model.train()
+        require(np.abs(scores[0] - scores[-1]).max() < 1e-4, "ViT")
+
+    about = f"training step of a ViT, {shape[4]} x {shape[3]} units, batch {batch}"
+    rates = f"drop path {drop_path:g}" + (f", dropout {dropout:g}" if dropout else "")
+    return Case(f"{about}, {rates}", candidates, check, least=STEADY)
 
 
 def pointwise(kind: str, *arguments: Any) -> Case:

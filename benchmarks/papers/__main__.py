@@ -12,6 +12,7 @@ import argparse
 from benchmarks.papers import (
     calibration,
     cifar_convnet,
+    cifar_vit,
     co2,
     concrete,
     features,
@@ -25,6 +26,7 @@ from benchmarks.papers import (
     shakespeare,
     sparse,
     stochastic_depth,
+    text_encoder,
     uci_gal,
 )
 
@@ -33,11 +35,13 @@ PAPERS = (
     mnist_cnn,
     cifar_convnet,
     stochastic_depth,
+    cifar_vit,
     sentences,
     sentence_lstm,
     fine_tuning,
     language_model,
     shakespeare,
+    text_encoder,
     concrete,
     sparse,
     features,

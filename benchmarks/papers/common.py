@@ -1,8 +1,9 @@
-"""Shared by the papers: the data folder, MNIST, Fashion-MNIST, the test error."""
+"""Shared by the papers: the data folder, MNIST, Fashion-MNIST, options, the test error."""
 
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 from pathlib import Path
 
@@ -53,3 +54,29 @@ def test_error(model, x, y) -> float:
         )
     model.train()
     return 100.0 * wrong / len(x)
+
+
+def several(kind):
+    """The type of an option of numbers with commas between; `kind` is int or float."""
+
+    def read(text: str) -> list:
+        return [kind(part) for part in text.split(",")]
+
+    read.__name__ = f"{kind.__name__},{kind.__name__}"  # in messages of argparse
+    return read
+
+
+def groups(parameters, decay: float) -> list[dict]:
+    """Weight decay for matrices only."""
+    parameters = list(parameters)
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def mean_text(values, digits: int = 2) -> str:
+    """The mean of runs, and their standard deviation if there are several."""
+    values = list(values)
+    text = f"{statistics.mean(values):.{digits}f}"
+    return text + (f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else "")

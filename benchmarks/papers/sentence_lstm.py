@@ -9,7 +9,6 @@ the choice of the epoch.
 
 from __future__ import annotations
 
-import functools
 import statistics
 import time
 import warnings
@@ -17,8 +16,7 @@ import warnings
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.sentences import SETS, add_sets, read
-from fastdrop.data import BucketSampler, DataLoader, Vocabulary, pad_collate
+from benchmarks.papers.sentences import SETS, add_sets, encoded, loader, read, splits
 
 PATIENCE = 5
 
@@ -38,15 +36,6 @@ def arguments(parser) -> None:
     parser.add_argument("--embedding-dropout", type=float, default=0.2, help="of word types")
     parser.add_argument("--mc", type=int, default=50, help="Monte Carlo passes; 0 for none")
     parser.add_argument("--seed", type=int, default=0)
-
-
-def loader(samples, batch_size: int, *, shuffle: bool) -> DataLoader:
-    """Batches of sentences of similar length."""
-    return DataLoader(
-        samples,
-        batch_sampler=BucketSampler([len(x) for x, _ in samples], batch_size, shuffle=shuffle),
-        collate_fn=functools.partial(pad_collate, with_lengths=False),
-    )
 
 
 def fit(train, test, classes: int, words: int, options, seed: int, share: float):
@@ -100,30 +89,14 @@ def run(options) -> None:
     warnings.simplefilter("ignore", fd.uncertainty.MCWarning)
     for name in options.sets:
         parts, start = read(name), time.perf_counter()
-        # As in `sentences`, all words have a vector, also those of test sentences alone.
-        known = sorted({word for sentences, _ in parts for s in sentences for word in s})
-        vocabulary = Vocabulary(["<pad>", *known])
-        data = [
-            [(vocabulary.encode(s), int(y)) for s, y in zip(sentences, labels, strict=True) if s]
-            for sentences, labels in parts
-        ]
+        data, words = encoded(parts)
         classes = max(y for part in data for _, y in part) + 1
-        if len(data) == 2:
-            splits = [tuple(data)]
-        else:
-            fold = np.random.default_rng(options.seed).integers(0, 10, len(data[0]))
-            splits = [
-                tuple(
-                    [s for s, f in zip(data[0], fold, strict=True) if (f == k) == test]
-                    for test in (False, True)
-                )
-                for k in range(options.folds)
-            ]
+        tests = splits(data, options.folds, options.seed)
         found = {}
         for title, share in (("no dropout", 0.0), ("variational dropout", 1.0)):
             results = [
-                fit(train, test, classes, len(vocabulary), options, options.seed + k, share)
-                for k, (train, test) in enumerate(splits)
+                fit(train, test, classes, words, options, options.seed + k, share)
+                for k, (train, test) in enumerate(tests)
             ]
             plain, passes, epochs = zip(*results, strict=True)
             found[title] = f"{statistics.mean(plain):.1f} %"
@@ -131,7 +104,7 @@ def run(options) -> None:
                 found[title] += f" (mean of {options.mc} passes {statistics.mean(passes):.1f} %)"
             found[title] += f" in {statistics.mean(epochs):.0f} epochs"
         print(
-            f"  {name}: accuracy over {len(splits)} test sets: "
+            f"  {name}: accuracy over {len(tests)} test sets: "
             + ", ".join(f"{title} {figure}" for title, figure in found.items())
             + f"; CNN-rand {SETS[name][1]} %; {time.perf_counter() - start:.0f} s",
             flush=True,

@@ -9,15 +9,18 @@ split (TREC).
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import statistics
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
 import fastdrop as fd
 from benchmarks.papers.common import data_folder
 from fastdrop import nn, optim
+from fastdrop.data import BucketSampler, DataLoader, Vocabulary, pad_collate
 from fastdrop.nn import functional as F
 
 # Name: (files, published accuracy of CNN-rand in percent).
@@ -41,13 +44,13 @@ def arguments(parser) -> None:
     parser.add_argument("--dropout", type=float, default=0.5)
 
 
-def add_sets(parser, default: str) -> None:
+def add_sets(parser, default: str, known: Iterable[str] = SETS) -> None:
     """Add the option that names data sets."""
 
     def names(text: str) -> list[str]:
-        unknown = [name for name in text.split(",") if name not in SETS]
+        unknown = [name for name in text.split(",") if name not in known]
         if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(SETS)}")
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
         return text.split(",")
 
     parser.add_argument("--sets", type=names, default=default, metavar="NAME,NAME")
@@ -69,6 +72,42 @@ def read(name: str, split=words):
         pairs = [line.split(" ", 1) for line in lines if line.strip()]
         parts.append(([split(pair[1]) for pair in pairs], np.array([int(p[0]) for p in pairs])))
     return parts
+
+
+def encoded(parts):
+    """(samples (numbers of words, label) of each part, size of the vocabulary).
+
+    Number 0 is padding. All words have a number, also those of test sentences alone.
+    """
+    known = sorted({word for sentences, _ in parts for s in sentences for word in s})
+    vocabulary = Vocabulary(["<pad>", *known])
+    return [
+        [(vocabulary.encode(s), int(y)) for s, y in zip(sentences, labels, strict=True) if s]
+        for sentences, labels in parts
+    ], len(vocabulary)
+
+
+def splits(parts, folds: int, seed: int):
+    """(training samples, test samples): the given split, or those of the first of ten folds."""
+    if len(parts) == 2:
+        return [tuple(parts)]
+    fold = np.random.default_rng(seed).integers(0, 10, len(parts[0]))
+    return [
+        tuple(
+            [s for s, f in zip(parts[0], fold, strict=True) if (f == k) == test]
+            for test in (False, True)
+        )
+        for k in range(folds)
+    ]
+
+
+def loader(samples, batch_size: int, *, shuffle: bool) -> DataLoader:
+    """Batches of sentences of similar length."""
+    return DataLoader(
+        samples,
+        batch_sampler=BucketSampler([len(x) for x, _ in samples], batch_size, shuffle=shuffle),
+        collate_fn=functools.partial(pad_collate, with_lengths=False),
+    )
 
 
 class SentenceNetwork(nn.Module):

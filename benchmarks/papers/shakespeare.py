@@ -14,8 +14,8 @@ import time
 import numpy as np
 
 import fastdrop as fd
-from benchmarks.papers.common import data_folder
-from benchmarks.transformers import torch_gpt
+from benchmarks.papers.common import data_folder, groups, mean_text, several
+from benchmarks.torch_transformers import torch_gpt
 from fastdrop import nn, optim
 from fastdrop.bench import cases
 
@@ -27,9 +27,14 @@ def arguments(parser) -> None:
     """Add the options to a parser."""
     parser.add_argument("--library", choices=("fastdrop", "torch"), default="fastdrop")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument(
+        "--dropout", type=several(float), default="0", help="rates to compare, such as 0,0.2"
+    )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--every", type=int, help="also tell the loss after so many steps")
+    parser.add_argument(
+        "--every", type=int, help="also print a table of the losses after so many steps"
+    )
+    parser.add_argument("--characters", type=int, help="read only the beginning of the text")
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -40,15 +45,6 @@ def rate_at(step: int, steps: int) -> float:
     return LEAST + 0.5 * (1 + math.cos(math.pi * min(1.0, part))) * (RATE - LEAST)
 
 
-def groups(parameters) -> list[dict]:
-    """Weight decay for matrices only."""
-    parameters = list(parameters)
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": DECAY},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
 class Ours:
     """The model and its steps in fastdrop."""
 
@@ -57,7 +53,9 @@ class Ours:
         self.model = fd.models.gpt(
             vocabulary, BLOCK, LAYERS, HEADS, WIDTH, dropout=dropout, bias=False
         )
-        self.optimizer = optim.AdamW(groups(self.model.parameters()), lr=RATE, betas=(0.9, 0.99))
+        self.optimizer = optim.AdamW(
+            groups(self.model.parameters(), DECAY), lr=RATE, betas=(0.9, 0.99)
+        )
 
     def step(self, tokens, targets) -> None:
         """One step of training."""
@@ -87,7 +85,7 @@ class Theirs(Ours):
         torch.set_num_threads(fd.get_num_threads())
         self.model = torch_gpt(vocabulary, BLOCK, LAYERS, HEADS, WIDTH, dropout, bias=False)
         self.optimizer = torch.optim.AdamW(
-            groups(self.model.parameters()), lr=RATE, betas=(0.9, 0.99)
+            groups(self.model.parameters(), DECAY), lr=RATE, betas=(0.9, 0.99)
         )
 
     def step(self, tokens, targets) -> None:
@@ -116,33 +114,55 @@ def whole_loss(model: Ours, numbers) -> float:
     return total / count
 
 
+def train(options, texts, vocabulary: int, dropout: float, seed: int):
+    """(validation loss at the end, seconds of the steps, losses after each `every` steps)."""
+    train, held = texts
+    kind = Ours if options.library == "fastdrop" else Theirs
+    model = kind(vocabulary, dropout, seed)
+    windows = fd.data.RandomWindows(train, BATCH, BLOCK, batches=options.steps, seed=seed)
+    seconds, curve = 0.0, []
+    for step, (tokens, targets) in enumerate(windows):
+        rows, wanted = np.ascontiguousarray(tokens.T), np.ascontiguousarray(targets.T)
+        start = time.perf_counter()
+        for group in model.optimizer.param_groups:
+            group["lr"] = rate_at(step, options.steps)
+        model.step(rows, wanted)
+        seconds += time.perf_counter() - start
+        if options.every and (step + 1) % options.every == 0:
+            curve.append(whole_loss(model, held))
+    return whole_loss(model, held), seconds, curve
+
+
 def run(options) -> None:
     """Measure and print."""
     numbers, words = fd.data.read_text(data_folder() / "tinyshakespeare" / "input.txt", "char")
+    numbers = numbers[: options.characters]
     cut = int(0.9 * len(numbers))
-    train, held = numbers[:cut], numbers[cut:]
-    print(
-        f"{options.library}, {options.steps} steps, dropout {options.dropout:g}; {fd.isa()}, "
-        f"{fd.get_num_threads()} threads",
-        flush=True,
-    )
-    found = []
-    for seed in range(options.seeds):
-        kind = Ours if options.library == "fastdrop" else Theirs
-        model = kind(len(words), options.dropout, seed)
-        windows = fd.data.RandomWindows(train, BATCH, BLOCK, batches=options.steps, seed=seed)
-        seconds, curve = 0.0, []
-        for step, (tokens, targets) in enumerate(windows):
-            rows, wanted = np.ascontiguousarray(tokens.T), np.ascontiguousarray(targets.T)
-            start = time.perf_counter()
-            for group in model.optimizer.param_groups:
-                group["lr"] = rate_at(step, options.steps)
-            model.step(rows, wanted)
-            seconds += time.perf_counter() - start
-            if options.every and (step + 1) % options.every == 0:
-                curve.append(f"{whole_loss(model, held):.3f}")
-        found.append(whole_loss(model, held))
-        more = f" ({', '.join(curve)})" if curve else ""
-        print(f"  seed {seed}: validation loss {found[-1]:.4f}, {seconds:.0f} s{more}", flush=True)
-    spread = statistics.stdev(found) if len(found) > 1 else 0.0
-    print(f"  mean {statistics.mean(found):.4f}, standard deviation {spread:.4f}")
+    curves = {}
+    for dropout in options.dropout:
+        print(
+            f"{options.library}, {options.steps} steps, dropout {dropout:g}; {fd.isa()}, "
+            f"{fd.get_num_threads()} threads",
+            flush=True,
+        )
+        found, curves[dropout] = [], []
+        for seed in range(options.seeds):
+            loss, seconds, curve = train(
+                options, (numbers[:cut], numbers[cut:]), len(words), dropout, seed
+            )
+            found.append(loss)
+            curves[dropout].append(curve)
+            print(f"  seed {seed}: validation loss {loss:.4f}, {seconds:.0f} s", flush=True)
+        spread = statistics.stdev(found) if len(found) > 1 else 0.0
+        print(f"  mean {statistics.mean(found):.4f}, standard deviation {spread:.4f}", flush=True)
+    if options.every:
+        print_curves(curves, options.every)
+
+
+def print_curves(curves: dict[float, list[list[float]]], every: int) -> None:
+    """A table: the validation loss after so many steps, for each rate the mean of the seeds."""
+    print("\n| steps | " + " | ".join(f"dropout {rate:g}" for rate in curves) + " |")
+    print("|---" * (1 + len(curves)) + "|")
+    for at, losses in enumerate(zip(*(zip(*runs, strict=True) for runs in curves.values()))):
+        figures = " | ".join(mean_text(of_seeds, 3) for of_seeds in losses)
+        print(f"| {(at + 1) * every} | {figures} |", flush=True)

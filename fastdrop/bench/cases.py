@@ -56,6 +56,8 @@ class Case:
         Arguments for functions that add candidates.
     least : float
         Seconds of calls in a round.
+    tokens : int
+        Tokens that a call generates, or 0.
     """
 
     about: str
@@ -64,6 +66,7 @@ class Case:
     operations: float = 0.0
     inputs: tuple[Any, ...] = field(default=(), repr=False)
     least: float = SHORTEST
+    tokens: int = 0
 
 
 def torch() -> Any:

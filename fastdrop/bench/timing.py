@@ -287,6 +287,7 @@ def measure(
     reference, slowest = next(iter(figures)), max(figure["median"] for figure in figures.values())
     for candidate, figure in figures.items():
         rate = f"{case.operations / figure['median'] / 1e9:6.0f} GFLOP/s" if case.operations else ""
+        rate += f"{case.tokens / figure['median']:6.0f} tokens/s" if case.tokens else ""
         times = (
             f"{figure['ratio']:.2f} times ours ({figure['low']:.2f} to {figure['high']:.2f})"
             if candidate != reference

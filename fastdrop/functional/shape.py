@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -370,7 +371,7 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
 
 
 def _joined(parts: tuple[Tensor, ...], axis: int) -> Tensor:
-    cuts = np.cumsum([t.shape[axis] for t in parts])[:-1]
+    cuts = list(accumulate(t.shape[axis] for t in parts[:-1]))
     return record(
         np.concatenate([t._strided for t in parts], axis),
         parts,

@@ -88,7 +88,7 @@ static void elementwise(void) {
           *dz = malloc(N * sizeof *dz), db[COLS];
     fd_stream s = {{1, 2}, 0, 1, 0, NULL};
     const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
-    for (int kind = 0; kind < FD_GELU; kind++) { /* the forms of GELU fuse multiply-adds */
+    for (int kind = 0; kind < FD_GELU; kind++) { /* for the forms of GELU see `gelus` */
         const float *saved = kind == FD_SILU ? x : y;
         CALL(act, .y = y, .z = x, .n = N, .kind = kind, .alpha = 0.01f);
         line("act", kind, 0, y, N * sizeof *y);
@@ -126,6 +126,38 @@ static void elementwise(void) {
          .eps = 1e-8f, .weight_decay = 0.01f, .momentum = 0.9f);
     line("rmsprop", 0, 0, x, N * sizeof *x);
     free(x), free(dy), free(y), free(dz), free(m), free(v);
+}
+
+/* Both forms of GELU fuse multiply-adds where there are such instructions, so that their last bits
+   differ. Compared with double precision; behind dropout, with dropout of the same numbers. */
+static void gelus(void) {
+    enum { ROWS = 5, COLS = 333, N = ROWS * COLS };
+    float *z = numbers(N, 2), *dy = numbers(N, 3), *y = malloc(N * sizeof *y),
+          *dz = malloc(N * sizeof *dz), *dropped = malloc(N * sizeof *dropped);
+    fd_stream s = {{1, 2}, 0, 1, 0, NULL};
+    const fd_drop drop = {&s, 3006477107u, 1.42857146f}, none = {NULL, FD_KEEP_ALL, 1.0f};
+    for (int kind = FD_GELU; kind <= FD_GELU_TANH; kind++) {
+        CALL(act, .y = y, .z = z, .n = N, .kind = kind);
+        CALL(act_backward, .dz = dz, .dy = dy, .saved = z, .rows = ROWS, .cols = COLS,
+             .samples = ROWS, .drop = none, .kind = kind);
+        double worst = 0.0;
+        for (int i = 0; i < N; i++) {
+            const double x = (double)z[i], cubic = 0.044715 * x * x * x, by = 0.7978845608028654;
+            const double gate = 1.0 / (1.0 + exp(-2.0 * by * (x + cubic)));
+            const double cdf = kind == FD_GELU ? 0.5 * erfc(-x * 0.7071067811865476) : gate;
+            const double slope = kind == FD_GELU ? 0.3989422804014327 * exp(-0.5 * x * x)
+                                                 : 2.0 * by * gate * (1.0 - gate) *
+                                                       (1.0 + 3.0 * 0.044715 * x * x);
+            worst = fmax(worst, fabs((double)y[i] - x * cdf));
+            worst = fmax(worst, fabs((double)dz[i] - (double)dy[i] * (cdf + x * slope)) / 4.0);
+        }
+        printf("gelu %d %s\n", kind - FD_GELU, worst < 2e-6 ? "ok" : "WRONG");
+        CALL(dropout, .y = dropped, .x = y, .rows = ROWS, .units = COLS, .drop = drop);
+        CALL(act_dropout, .y = y, .z = z, .rows = ROWS, .units = COLS, .drop = drop, .kind = kind);
+        printf("gelu_dropout %d %s\n", kind - FD_GELU,
+               hash(y, N * sizeof *y) == hash(dropped, N * sizeof *y) ? "ok" : "WRONG");
+    }
+    free(z), free(dy), free(y), free(dz), free(dropped);
 }
 
 static void products(void) {
@@ -227,6 +259,7 @@ int main(int argc, char **argv) {
     masks();
     family();
     elementwise();
+    gelus();
     products();
     thinned();
     return 0;

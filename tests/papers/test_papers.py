@@ -29,7 +29,7 @@ def test_every_paper_has_a_help_text(capsys):
 
 def test_without_data_the_message_names_the_variable(monkeypatch):
     monkeypatch.delenv("FASTDROP_DATA", raising=False)
-    for name in ("mnist", "uci_gal", "ood"):
+    for name in ("mnist", "uci_gal", "ood", "shakespeare", "text_encoder", "cifar_vit"):
         with pytest.raises(SystemExit, match="FASTDROP_DATA"):
             papers.main([name])
 

@@ -99,7 +99,7 @@ def test_memory_does_not_grow(samples):
         gc.collect()
         used.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert used[3] - used[2] < 10_000, used
+    assert used[3] - used[2] < 5_000, used  # less than a pointer for each step
 
 
 def test_errors():
