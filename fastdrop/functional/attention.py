@@ -14,8 +14,9 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.passes import PassTensor, carries, with_passes
-from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.passes import PassTensor, carries, result_kind, with_passes
+from fastdrop.autograd.recording import noted
+from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.epilogue import Drop
+    from fastdrop.nn.key_value_cache import KeyValueCache
 
     # The views (samples, heads, rows, size) of the queries, keys and values in some arrays.
     Views = Callable[[tuple[Float32Array, ...]], tuple[Float32Array, ...]]
@@ -260,6 +262,51 @@ def attend(
 
     every = inputs if bias is None else (*inputs, bias)
     return record(y, every, backward, (*arrays, bias_array, y)), dropped
+
+
+@carries
+def attend_cached(
+    inputs: tuple[Tensor, ...],
+    views: Views,
+    cache: KeyValueCache,
+    *,
+    p: float = 0.0,
+    causal: bool = False,
+    layer: Any = None,
+) -> Tensor:
+    """Attention to the keys and values of a cache, after those of the inputs were added to it.
+
+    The arguments are those of `attend`. The result is (samples, queries, heads * v_size), without a
+    gradient.
+    """
+    if wants_grad(*inputs):
+        raise RuntimeError("an attention with a cache has no gradient: call it under no_grad()")
+    q, k, v = views(tuple(t._array for t in inputs))
+    _check(q, k, v, False, cache.length)
+    samples, heads, queries, size = q.shape
+    y, log_sums = empty((samples, queries, heads * v.shape[3])), empty((samples, heads, queries))
+    of_heads = y.reshape(samples, queries, heads, -1).swapaxes(1, 2)
+    drop, scale = _drop(p, samples, layer), 1.0 / math.sqrt(max(1, size))
+    noted(_write_cached, of_heads, log_sums, q, k, v, cache, scale, causal, drop)
+    return wrap(y, result_kind(inputs))
+
+
+def _write_cached(
+    y: Float32Array,
+    log_sums: Float32Array,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    cache: KeyValueCache,
+    scale: float,
+    causal: bool,
+    drop: Drop | None,
+) -> None:
+    offset = cache.length
+    keys, values = cache.extend(k, v)
+    if y.size:
+        inner = _core.AttentionLayer(q, keys, values, None, None, scale, causal, offset, drop)
+        _core.attention(inner, y, log_sums)
 
 
 def _whole(a: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:

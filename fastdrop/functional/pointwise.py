@@ -10,6 +10,7 @@ from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.broadcasting import arrays, operands, unbroadcast
 
@@ -42,7 +43,11 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
     x, y = arrays(a, b)
-    total = np.add(x, y, out=empty_like(x) if sa == sb else None)
+    if sa != sb:
+        total = np.add(x, y)
+    else:
+        total = empty_like(x)
+        noted(np.add, x, y, total)
     return record(total, (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(g, sb)))
 
 

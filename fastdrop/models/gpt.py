@@ -12,7 +12,8 @@ from fastdrop import nn
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.passes import carries
-from fastdrop.autograd.tensor import Tensor
+from fastdrop.autograd.recording import record
+from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.models.language_model import generation
 from fastdrop.nn.evaluating import evaluating
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.autograd.recording import Recording
     from fastdrop.schedules import Schedule
 
     Rate = float | Schedule
@@ -243,16 +245,62 @@ class GPT(nn.Module):
         """
         given, count, draw = generation(idx, max_new_tokens, temperature, top_k, seed)
         found = given.tolist()
-        caches: list[nn.KeyValueCache] = []
+        following: _NextToken | None = None
         with evaluating(self), no_grad():
             for _ in range(count):
-                if caches and caches[0].length < self.block_size:
-                    last = [found[-1:]]
+                if following is not None and following.position < self.block_size:
+                    scores = following(found[-1])
                 else:
-                    caches = [nn.KeyValueCache(self.block_size) for _ in range(self.n_layer)]
-                    last = [found[-self.block_size :]]
-                found.append(draw(self(last, caches=caches, last=True).numpy()[0]))
+                    following = _NextToken(self)
+                    scores = following.begin(found[-self.block_size :])
+                found.append(draw(scores))
         return np.array(found, np.int64)
+
+
+class _NextToken:
+    """The scores of the next token, from one token at a time.
+
+    The calls for one token are always the same, so they are recorded once and then replayed
+    (`fastdrop.autograd.recording`): Python needs longer for them than the core does.
+    """
+
+    def __init__(self, model: GPT) -> None:
+        self.model = model
+        self.caches = [nn.KeyValueCache(model.block_size) for _ in range(model.n_layer)]
+        self.x = np.empty((1, 1, model.n_embd), np.float32)
+        self.tokens = 0  # computed alone so far
+        self.recording: Recording | None = None
+        self.scores: Float32Array | None = None
+        self.known = all(  # no code of the user
+            type(module).__module__.startswith("fastdrop.") and "forward" not in vars(module)
+            for module in model.modules()
+        )
+
+    @property
+    def position(self) -> int:
+        """How many tokens are in the caches."""
+        return self.caches[0].length
+
+    def begin(self, tokens: list[int]) -> Float32Array:
+        """The scores (vocab_size,) after tokens that follow those of the caches."""
+        return self.model([tokens], caches=self.caches, last=True)._array[0]
+
+    def __call__(self, token: int) -> Float32Array:
+        """The scores (vocab_size,) after one more token."""
+        self.tokens += 1
+        if self.tokens == 1 or not self.known:  # the first one packs the weights
+            return self.begin([token])
+        words, places = self.model.wte.weight._array, self.model.wpe.weight._array
+        np.add(words[token], places[self.position], out=self.x[0, 0])
+        if self.recording is not None and self.scores is not None:
+            self.recording.replay(0)
+            return self.scores
+        self.scores, self.recording = record(self._from_embedding)
+        return self.scores
+
+    def _from_embedding(self) -> Float32Array:
+        h = self.model.h(wrap(self.x), is_causal=True, caches=self.caches)
+        return F.linear(h, self.model.wte.weight)._array[0, 0]
 
 
 def gpt(vocab_size: int, block_size: int, *args: Any, **kwargs: Any) -> GPT:

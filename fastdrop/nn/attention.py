@@ -9,11 +9,10 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
-from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.attention import attend
+from fastdrop.functional.attention import attend, attend_cached
 from fastdrop.nn import init
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
@@ -221,9 +220,13 @@ class MultiheadAttention(Module):
         queries, keys = q.shape[1], k.shape[1]
         samples = _samples_of(q)
         inputs, views = self._projected(q, k, v)
-        offset = 0
+        p = check.rate(random.rate_now(self.dropout), "dropout")
+        p = p if random.draws(self.training) else 0.0
         if cache is not None:
-            offset, views = cache.length, _with_cache(cache, views, inputs)
+            if not (key_padding_mask is None and attn_mask is None):
+                raise ValueError("key_padding_mask and attn_mask must be None with a cache")
+            y = attend_cached(inputs, views, cache, p=p, causal=is_causal, layer=self)
+            return self._joined(y, head_dropout), None
         extra = (self.bias_k is not None) + self.add_zero_attn
         if check.flag(is_causal, "is_causal") and extra:  # the added keys are seen by all
             is_causal = False
@@ -232,23 +235,25 @@ class MultiheadAttention(Module):
         allowed, bias = _masks(
             *(key_padding_mask, attn_mask, samples, self.num_heads, queries, keys, extra)
         )
-        p = check.rate(random.rate_now(self.dropout), "dropout")
         y, weights = attend(
             inputs,
             views,
-            p=p if random.draws(self.training) else 0.0,
+            p=p,
             allowed=allowed,
             bias=bias,
             causal=is_causal,
-            query_offset=offset,
             rows_first=True,
             weights=need_weights,
             layer=self,
         )
+        return self._joined(y, head_dropout), weights
+
+    def _joined(self, y: Tensor, head_dropout: Module | None) -> Tensor:
+        """out_proj of the heads' results (N, L, E), some of which are dropped."""
         if head_dropout is not None:
-            heads = y.reshape(-1, queries, self.num_heads, self.head_dim)
+            heads = y.reshape(-1, y.shape[1], self.num_heads, self.head_dim)
             y = F.flatten(F.transpose(head_dropout(F.transpose(heads, 1, 2)), 1, 2), 2)
-        return self.out_proj(y), weights
+        return self.out_proj(y)
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
         for t, name, size in (
@@ -305,15 +310,6 @@ class MultiheadAttention(Module):
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}" + (
             ", batch_first=True" if self.batch_first else ""
         )
-
-
-def _with_cache(cache: KeyValueCache, views: Any, inputs: tuple[Tensor, ...]) -> Any:
-    """The views with the keys and values of earlier calls; there is no gradient."""
-    if wants_grad(*inputs):
-        raise RuntimeError("an attention with a cache has no gradient: call it under no_grad()")
-    _, k, v = views(tuple(t.data for t in inputs))
-    both = cache.extend(k, v)
-    return lambda arrays: (views(arrays)[0], *both)
 
 
 def samples_first(x: Tensor, batch_first: bool) -> Tensor:

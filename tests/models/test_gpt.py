@@ -7,6 +7,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn
+from fastdrop.models.gpt import _NextToken
 
 TOKENS = np.random.default_rng(0).integers(0, 11, (3, 12))
 
@@ -95,3 +96,47 @@ def test_windows_are_drawn_from_the_whole_sequence():
     for tokens, targets in epochs[0]:
         assert tokens.shape == (4, 50)
         np.testing.assert_array_equal(tokens + 1, targets)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False, "dropout": 0.5}, {"n_head": 1, "n_layer": 1}]
+)
+def test_recorded_tokens_have_the_scores_of_the_model(options):
+    """From the third token on the calls of the second one are made again."""
+    model = fd.models.gpt(**{"vocab_size": 11, "block_size": 16, "n_layer": 3, "n_head": 2,
+                             "n_embd": 24} | options).eval()  # fmt: skip
+    tokens = np.random.default_rng(0).integers(0, 11, 14).tolist()
+    caches = [nn.KeyValueCache(16) for _ in range(model.n_layer)]
+    following = _NextToken(model)
+    with fd.no_grad():
+        assert np.array_equal(
+            following.begin(tokens[:4]), model([tokens[:4]], caches=caches, last=True).numpy()[0]
+        )
+        for i in range(4, 14):
+            expected = model([tokens[i : i + 1]], caches=caches, last=True).numpy()[0]
+            assert np.array_equal(following(tokens[i]), expected)
+            assert following.position == i + 1
+            assert (following.recording is not None) == (i > 4)
+        whole = model([tokens]).numpy()[0]
+    assert np.abs(following.scores - whole[-1]).max() < 1e-5
+
+
+def test_generation_computes_models_with_code_of_the_user():
+    calls = []
+
+    class Own(nn.Dropout):
+        def forward(self, x):
+            calls.append(1)
+            return super().forward(x)
+
+    model = fd.models.gpt(11, 16, 2, 2, 24).eval()
+    expected = model.generate([1, 2], 10, temperature=0)
+    model.drop = Own(0.0)
+    assert np.array_equal(model.generate([1, 2], 10, temperature=0), expected) and len(calls) == 10
+
+
+def test_masks_are_refused_with_a_cache():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    with fd.no_grad(), pytest.raises(ValueError, match="must be None with a cache"):
+        layer(np.ones((1, 2, 8)), src_key_padding_mask=np.zeros((1, 2), bool),
+              cache=nn.KeyValueCache(4))  # fmt: skip
