@@ -1,13 +1,14 @@
 """Training steps of `fit` by replay: the calls of an earlier step, made again for the next batch.
 
 The step of a `Sequential` of dense layers, activations and dropout is a fixed list of calls. One
-step of each epoch is recorded (`fastdrop.autograd.recording`), and the others are replays of it,
-with the same bits. Everything else is computed as before.
+step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same
+bits. Everything else is computed as before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,10 @@ __all__ = ["StepRecorder"]
 # Whether steps are replayed. Tests and benchmarks turn it off.
 REPLAYED = True
 
+# Attributes of layers that are options, and those that a forward pass changes.
+_PLAIN = (bool, int, float, str, np.generic, tuple, type(None))
+_COUNTED = ("_draw", "_sites", "_descendants")
+
 # Weights times samples from which on a step is its arithmetic, and a recording, which lets no array
 # be used twice in a step, only takes memory.
 LARGEST = 1 << 26
@@ -48,7 +53,8 @@ class StepResult(NamedTuple):
     loss: Tensor
 
 
-class _Recorded(NamedTuple):
+@dataclass
+class _Recorded:
     """A recorded step, the arrays of its batch, and the gradient of each parameter."""
 
     recording: Recording
@@ -56,10 +62,11 @@ class _Recorded(NamedTuple):
     y: npt.NDArray[Any]
     result: StepResult
     gradients: list[tuple[Any, Tensor | None]]
+    checked: bool = False
 
 
 class StepRecorder:
-    """Runs the steps of a training run, by replay from the second step of an epoch on.
+    """Runs the steps of a training run, by replay where a batch of this size was recorded.
 
     Parameters
     ----------
@@ -70,8 +77,9 @@ class StepRecorder:
 
     def __init__(self, run: TrainingRun, step: Callable[[Any, Any], StepResult]) -> None:
         self.run, self.step = run, step
-        self.recorded: _Recorded | None = None
-        self.checked = self.refused = False
+        self.recorded: dict[int, _Recorded] = {}  # by the number of samples
+        self.refused = False
+        self.seen: list[Any] = []
 
     @staticmethod
     def fits(run: TrainingRun) -> bool:
@@ -91,20 +99,38 @@ class StepRecorder:
         )
 
     def new_epoch(self) -> None:
-        """Forget the recording: what ran between two epochs may have changed the model."""
-        self.recorded = None
+        """Forget the recordings if what ran between two epochs has changed what a step does."""
+        seen = self._fixed()
+        if seen != self.seen:
+            self.seen = seen
+            self.recorded.clear()
+
+    def _fixed(self) -> list[Any]:
+        """What a step depends on beside the numbers in arrays and the options of the optimiser."""
+        model, optimizer = self.run.model, self.run.optimizer
+        found: list[Any] = []
+        for layer in model.modules():
+            options = [
+                (name, value)
+                for name, value in vars(layer).items()
+                if name not in _COUNTED and isinstance(value, _PLAIN)
+            ]
+            found.append((id(layer), layer.training, options))
+        found += [(id(p), id(p._data), p.requires_grad) for p in model.parameters()]
+        found += [(id(p), id(state)) for p, state in optimizer.state.items()]
+        found += [(id(group), *map(id, group["params"])) for group in optimizer.param_groups]
+        return found
 
     def __call__(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
         """The step of one batch."""
-        recorded = self.recorded
-        full = len(x) == self.run.batches.batch_size and self.run.model.draw <= check.U32_MAX
-        if self.refused or not full:
+        if self.refused or self.run.model.draw > check.U32_MAX:
             return self.step(x, y)
+        recorded = self.recorded.get(len(x))
         if recorded is None:
             return self._record(x, y)
         np.copyto(recorded.x, x)
         np.copyto(recorded.y, y)
-        if not self.checked and not self._check(recorded):
+        if not recorded.checked and not self._check(recorded):
             return self.step(x, y)
         return self._replay(recorded)
 
@@ -113,7 +139,8 @@ class StepRecorder:
         result, recording = record(lambda: self.step(wrap(x), y))
         if recording is not None:
             gradients = [(p, p.grad) for p in self.run.model.parameters()]
-            self.recorded = _Recorded(recording, x, y, result, gradients)
+            self.recorded[len(x)] = _Recorded(recording, x, y, result, gradients)
+            self.seen = self._fixed()  # the first step made the optimiser's state
         return result
 
     def _replay(self, recorded: _Recorded) -> StepResult:
@@ -131,10 +158,10 @@ class StepRecorder:
         replayed = self._bits(recorded.result)
         self._restore(before)
         result = self.step(wrap(recorded.x.copy()), recorded.y.copy())
-        self.checked = self._bits(result) == replayed
-        self.refused = not self.checked
+        recorded.checked = self._bits(result) == replayed
+        self.refused = not recorded.checked
         self._restore(before)
-        return self.checked
+        return recorded.checked
 
     # ---- the state of a run that a step changes ----
 
