@@ -14,6 +14,7 @@ from benchmarks import (
     generation,
     peers,
     recurrent_networks,
+    small_networks,
     transformers,
     uncertainty,
 )
@@ -197,3 +198,7 @@ for _name, _shape in generation.SHAPES.items():
 for _kind, *_arguments in (("LayerNorm", 768), ("GELU",), ("GELU", "tanh")):
     _about = " ".join(str(part) for part in ("transformer", _kind, *_arguments))
     case(_about, transformers.pointwise, _kind, *_arguments)
+
+for _name, _shape in small_networks.SHAPES.items():
+    case(f"small fit {_name}", small_networks.estimators, *_shape, quick=_name == "4898x11")
+case("small steps of one sample", small_networks.single_samples, quick=False)

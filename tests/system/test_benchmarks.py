@@ -12,6 +12,7 @@ from benchmarks import (  # noqa: E402
     generation,
     memory,
     peers,
+    small_networks,
     torch_transformers,
     transformers,
 )
@@ -25,6 +26,7 @@ BUILDS = {
     "encoder layer": lambda: transformers.encoder_layer((2, 5), (16, 2, 32)),
     "generation from one token": lambda: generation.greedy(GPT, 1, 15),
     "generation": lambda: generation.greedy(GPT, 5, 11),
+    "steps of one sample": lambda: small_networks.single_samples(30),
 }
 
 
@@ -44,6 +46,14 @@ def test_candidates_agree_and_are_timed(name):
     assert all(row["median"] > 0 for row in rows)
     assert name == "encoder layer" or len(rows) < 4 or "p = 0.2" in rows[2]["candidate"]
     assert ("tokens/s" in lines[1]) == name.startswith("generation")
+
+
+def test_estimators_are_compared():
+    case = small_networks.estimators(600, 5, (20,), 50)
+    rows = bench.measure(case, 1, lambda line: None)
+    assert [row["candidate"] for row in rows] == [
+        *("fastdrop", "fastdrop, steps by Python", "scikit-learn")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Cases of training small networks, whose steps are mostly Python elsewhere."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+import fastdrop as fd
+from benchmarks.convolution import require
+from fastdrop.bench import cases
+from fastdrop.bench.cases import Case
+from fastdrop.train import recorded_steps
+
+torch = cases.torch()
+
+# Samples, features, hidden layers, batch size: the sizes of winequality-white and of two others.
+SHAPES = {
+    "4898x11": (4898, 11, (100,), 200),
+    "12000x100": (12000, 100, (256, 256), 200),
+    "20000x30": (20000, 30, (64, 64), 32),
+}
+EPOCHS = 10
+
+
+def _computed(train):
+    """The call with all steps computed by Python."""
+
+    def call():
+        before, recorded_steps.REPLAYED = recorded_steps.REPLAYED, False
+        try:
+            return train()
+        finally:
+            recorded_steps.REPLAYED = before
+
+    return call
+
+
+def estimators(samples: int, features: int, hidden: tuple[int, ...], batch: int) -> Case:
+    """`fit` of the classifiers: ours with dropout 0.5, scikit-learn's without."""
+    from sklearn.neural_network import MLPClassifier
+
+    from fastdrop.sklearn import DropoutClassifier
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((samples, features))
+    y = (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
+    options = {"batch_size": batch, "max_iter": EPOCHS, "random_state": 0}
+    ours = DropoutClassifier(hidden, dropout=0.5, **options)
+    theirs = MLPClassifier(hidden, **options)
+
+    def fit(model):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that ten epochs are few
+            return model.fit(x, y)
+
+    candidates = {
+        "fastdrop": lambda: fit(ours),
+        "fastdrop, steps by Python": _computed(lambda: fit(ours)),
+        "scikit-learn": lambda: fit(theirs),
+    }
+
+    def check():
+        curves = [call().loss_curve_ for call in candidates.values()]
+        require(curves[0] == curves[1] and len(curves[0]) == EPOCHS, "fastdrop")
+        for curve in curves:
+            require(curve[-1] < curve[0], "a loss")
+
+    about = f"{EPOCHS} epochs of {samples} x {features}, hidden {hidden}, batches of {batch}"
+    return Case(about, candidates, check)
+
+
+def single_samples(samples: int = 500) -> Case:
+    """An epoch of 784-16-16-10 with dropout 0.2 in batches of one sample, Adam."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((samples, 784), dtype=np.float32), rng.integers(0, 10, samples)
+    model = fd.models.mlp(784, [16, 16], 10, dropout=0.2)
+    optimizer = fd.optim.Adam(model.parameters())
+
+    def ours():
+        return fd.fit(model, (x, y), optimizer=optimizer, epochs=1, batch_size=1, progress=False)
+
+    candidates = {"fastdrop": ours, "fastdrop, steps by Python": _computed(ours)}
+    if torch is not None:
+        layers = []
+        for inputs, outputs in ((784, 16), (16, 16)):
+            layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU(), torch.nn.Dropout(0.2)]
+        theirs = torch.nn.Sequential(*layers, torch.nn.Linear(16, 10))
+        adam = torch.optim.Adam(theirs.parameters())
+        xt, yt = torch.from_numpy(x), torch.from_numpy(y)
+
+        def loop():
+            for i in torch.randperm(samples).tolist():
+                loss = torch.nn.functional.cross_entropy(theirs(xt[i : i + 1]), yt[i : i + 1])
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+            return loss.item()
+
+        candidates["PyTorch"] = loop
+
+    def check():
+        require(abs(ours()["loss"][0] - np.log(10)) < 0.5, "fastdrop")
+        if torch is not None:
+            require(np.isfinite(loop()), "PyTorch")
+
+    return Case(f"{samples} steps of 784-16-16-10, batch 1, p = 0.2, Adam", candidates, check)
