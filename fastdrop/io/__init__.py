@@ -9,7 +9,7 @@ from fastdrop.io.safetensors import load_file, read_file, save_file
 
 if TYPE_CHECKING:
     from fastdrop.io.huggingface import from_huggingface
-    from fastdrop.io.timm_names import from_timm_names, timm_names
+    from fastdrop.io.timm_weights import from_timm_names, timm_names
 
 __all__ = [
     "from_huggingface",
@@ -29,8 +29,8 @@ __all__ = [
 # Imported on first use: they import all models, which loading a file does not need.
 _LAZY = {
     "from_huggingface": "huggingface",
-    "from_timm_names": "timm_names",
-    "timm_names": "timm_names",
+    "from_timm_names": "timm_weights",
+    "timm_names": "timm_weights",
 }
 
 
