@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.epilogue import Drop
-    from fastdrop.nn.key_value_cache import KeyValueCache
 
     # The views (samples, heads, rows, size) of the queries, keys and values in some arrays.
     Views = Callable[[tuple[Float32Array, ...]], tuple[Float32Array, ...]]
@@ -268,7 +267,7 @@ def attend(
 def attend_cached(
     inputs: tuple[Tensor, ...],
     views: Views,
-    cache: KeyValueCache,
+    cache: Any,
     *,
     p: float = 0.0,
     causal: bool = False,
@@ -276,7 +275,7 @@ def attend_cached(
 ) -> Tensor:
     """Attention to the keys and values of a cache, after those of the inputs were added to it.
 
-    The arguments are those of `attend`. The result is (samples, queries, heads * v_size), without a
+    `cache` is a `fastdrop.nn.KeyValueCache`, the other arguments are those of `attend`. The result is (samples, queries, heads * v_size), without a
     gradient.
     """
     if wants_grad(*inputs):
@@ -297,7 +296,7 @@ def _write_cached(
     q: Float32Array,
     k: Float32Array,
     v: Float32Array,
-    cache: KeyValueCache,
+    cache: Any,
     scale: float,
     causal: bool,
     drop: Drop | None,
