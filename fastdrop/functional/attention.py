@@ -275,7 +275,8 @@ def attend_cached(
 ) -> Tensor:
     """Attention to the keys and values of a cache, after those of the inputs were added to it.
 
-    `cache` is a `fastdrop.nn.KeyValueCache`, the other arguments are those of `attend`. The result is (samples, queries, heads * v_size), without a
+    `cache` is a `fastdrop.nn.KeyValueCache`; the other arguments are those of `attend`. The result
+    is (samples, queries, heads * v_size), without a
     gradient.
     """
     if wants_grad(*inputs):
