@@ -183,7 +183,7 @@ def attend(
     rows_first: bool = False,
     weights: bool = False,
     layer: Any = None,
-) -> tuple[Tensor, Float32Array | None]:
+) -> tuple[Tensor, Tensor | None]:
     """Attention of queries, keys and values that lie in arrays of any layout.
 
     Parameters
@@ -210,8 +210,8 @@ def attend(
     Returns
     -------
     y : Tensor
-    weights : array (samples, heads, queries, keys) or None
-        After dropout; without a graph.
+    weights : Tensor (samples, heads, queries, keys) or None
+        After dropout. Their gradient is computed by NumPy from whole matrices.
     """
     if thread_state.batched_passes and (p > 0.0 or any(type(t) is PassTensor for t in inputs)):
         inputs = tuple(with_passes(t) for t in inputs)
@@ -242,10 +242,6 @@ def attend(
     log_sums = empty(shape[:3])
     if y.size:
         _core.attention(inner, of_heads(y), log_sums)
-    dropped = None
-    if weights:
-        dropped = empty(shape)
-        _core.attention_weights(inner, dropped, log_sums)
 
     @quiet
     def backward(g: Float32Array, *saved: Any) -> tuple[Any, ...]:
@@ -260,7 +256,51 @@ def attend(
         return (*gradients, _summed(d_scores, bias.shape))
 
     every = inputs if bias is None else (*inputs, bias)
-    return record(y, every, backward, (*arrays, bias_array, y)), dropped
+    result = record(y, every, backward, (*arrays, bias_array, y))
+    if not weights:
+        return result, None
+    dropped = empty(shape)
+    _core.attention_weights(inner, dropped, log_sums)
+    seen = np.True_ if allowed is None else allowed
+    if causal:
+        seen = seen & np.tri(shape[2], shape[3], query_offset, dtype=bool)
+
+    @quiet
+    def of_weights(g: Float32Array, *saved: Any) -> tuple[Any, ...]:
+        *arrays, bias, dropped = saved
+        gradients = tuple(np.zeros(a.shape, np.float32) for a in arrays)
+        q, k, _ = views(tuple(arrays))
+        dq, dk, _ = views(gradients)
+        if drop is not None:
+            g = g * np.where(dropped != 0, np.float32(drop[2]), np.float32(0))
+        d = _gradient_of_scores(g, q, k, scale, bias, seen)
+        per_key = heads // k.shape[1]  # heads of queries that share one of keys
+        dq[...] = scale * (d @ np.repeat(k, per_key, axis=1))
+        of_heads = scale * (d.swapaxes(2, 3) @ q)
+        dk[...] = of_heads.reshape(samples, k.shape[1], per_key, *k.shape[2:]).sum(2)
+        return gradients if bias is None else (*gradients, _summed(d, bias.shape))
+
+    return result, record(dropped, every, of_weights, (*arrays, bias_array, dropped))
+
+
+def _gradient_of_scores(
+    g: Float32Array,
+    q: Float32Array,
+    k: Float32Array,
+    scale: float,
+    bias: Float32Array | None,
+    seen: npt.NDArray[np.bool_] | np.bool_,
+) -> Float32Array:
+    """The gradient of q k^T scale + bias from that of its softmax, over the keys that are seen."""
+    scores = scale * (q @ np.repeat(k, q.shape[1] // k.shape[1], axis=1).swapaxes(2, 3))
+    if bias is not None:
+        scores = scores + bias
+    scores = np.where(seen, scores, -np.inf)
+    most = scores.max(-1, initial=-np.inf, keepdims=True)
+    w = np.exp(scores - np.where(np.isfinite(most), most, 0))
+    w /= np.maximum(w.sum(-1, keepdims=True), np.finfo(np.float32).tiny)  # 0 without keys
+    d: Float32Array = w * (g - (w * g).sum(-1, keepdims=True))
+    return d.astype(np.float32)
 
 
 @carries

@@ -43,7 +43,7 @@ class MultiheadAttention(Module):
 
     Differences from ``torch.nn.MultiheadAttention``: a query that sees no key has the attention
     output 0, so its output is the bias of out_proj (PyTorch gives NaN); ``is_causal=True`` needs no
-    `attn_mask`; the returned weights carry no gradient. Rates: 0.1 is usual.
+    `attn_mask`. Rates: 0.1 is usual.
 
     Parameters
     ----------
@@ -175,14 +175,14 @@ class MultiheadAttention(Module):
         y, weights = self.attention(
             *(q, k, v, key_padding_mask, attn_mask, is_causal), need_weights=need_weights
         )
-        result = None
         if weights is not None:
             if average_attn_weights:
-                weights = weights.mean(1)
-            result = as_tensor(weights[0] if alone else weights, "weights")
+                weights = F.mean(weights, 1)
+            if alone:
+                weights = F.squeeze(weights, 0)
         if alone:
-            return F.squeeze(y, 0), result
-        return (y if self.batch_first else F.transpose(y, 0, 1)), result
+            return F.squeeze(y, 0), weights
+        return (y if self.batch_first else F.transpose(y, 0, 1)), weights
 
     @carries
     def attention(
@@ -197,7 +197,7 @@ class MultiheadAttention(Module):
         need_weights: bool = False,
         head_dropout: Module | None = None,
         cache: KeyValueCache | None = None,
-    ) -> tuple[Tensor, Float32Array | None]:
+    ) -> tuple[Tensor, Tensor | None]:
         """The attention of arrays (N, L, E), whatever `batch_first` is.
 
         Parameters
@@ -214,7 +214,7 @@ class MultiheadAttention(Module):
         Returns
         -------
         y : Tensor (N, L, E)
-        weights : array (N, num_heads, L, S) or None
+        weights : Tensor (N, num_heads, L, S) or None
         """
         self._check(q, k, v)
         queries, keys = q.shape[1], k.shape[1]

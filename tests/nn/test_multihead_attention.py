@@ -113,6 +113,61 @@ def test_the_weights_are_those_after_dropout():
     assert 0.4 < (weights.numpy() == 0).mean() < 0.6
 
 
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"is_causal": True}, {"padding": True}, {"bias": True}, {"kdim": 5, "vdim": 3}],
+    ids=lambda options: "".join(options) or "plain",
+)
+def test_the_gradient_of_the_weights(options, average):
+    """A loss of the result and of the weights, against PyTorch."""
+    torch = pytest.importorskip("torch")
+    sizes = {name: options[name] for name in ("kdim", "vdim") if name in options}
+    ours = nn.MultiheadAttention(8, 2, batch_first=True, **sizes)
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True, **sizes)
+    theirs.load_state_dict({k: torch.from_numpy(v) for k, v in ours.state_dict().items()})
+    q, k, v = (
+        floats(2, 6, 8),
+        floats(2, 6, sizes.get("kdim", 8)),
+        floats(2, 6, sizes.get("vdim", 8)),
+    )
+    masks = {}
+    if "padding" in options:
+        masks["key_padding_mask"] = np.arange(6) >= np.array([[4], [6]])
+    if "bias" in options:
+        masks["attn_mask"] = floats(6, 6, seed=3)
+    if "is_causal" in options:
+        masks["attn_mask"] = ~np.tri(6, dtype=bool)
+    a = [fd.tensor(array, requires_grad=True) for array in (q, k, v)]
+    b = [torch.tensor(array, requires_grad=True) for array in (q, k, v)]
+    y, weights = ours(*a, average_attn_weights=average, **masks)
+    masks = {name: torch.from_numpy(mask) for name, mask in masks.items()}
+    wanted, their_weights = theirs(*b, average_attn_weights=average, **masks)
+    g, h = floats(*y.shape, seed=6), floats(*weights.shape, seed=7)
+    ((y * g).sum() + (weights * h).sum()).backward()
+    ((wanted * torch.from_numpy(g)).sum() + (their_weights * torch.from_numpy(h)).sum()).backward()
+    assert_same_gradients(a, b)
+    assert_same_gradients(ours.parameters(), theirs.parameters())
+
+
+def test_the_gradient_of_dropped_weights():
+    """Against differences of the loss with the same masks."""
+    layer = nn.MultiheadAttention(8, 2, dropout=0.4, batch_first=True)
+    x, h = floats(2, 5, 8), floats(2, 2, 5, 5, seed=1)
+
+    def loss(x):
+        with fd.mask_state(draw=3):
+            _, weights = layer(x, x, x, average_attn_weights=False)
+        return (weights * h).sum()
+
+    t = fd.tensor(x, requires_grad=True)
+    loss(t).backward()
+    direction, step = floats(*x.shape, seed=2), np.float32(1e-2)
+    with fd.no_grad():
+        change = (loss(x + step * direction).item() - loss(x - step * direction).item()) / 2e-2
+    assert change == pytest.approx(float((t.grad.numpy() * direction).sum()), rel=2e-3, abs=2e-3)
+
+
 def test_a_sample_without_keys_gives_the_bias():
     layer = nn.MultiheadAttention(8, 2, batch_first=True)
     layer.out_proj.bias.data[:] = np.arange(8)
