@@ -98,6 +98,7 @@ class StepRecorder:
         return (
             REPLAYED
             and isinstance(run.batches, ArraySteps)
+            and type(run.batches.x) is np.ndarray  # one input
             and run.batches.weights is None
             and not run.mixup
             and (loss is LOSSES["mse"] or loss is LOSSES["cross_entropy"])
