@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ __all__ = ["StepRecorder"]
 REPLAYED = True
 
 # Attributes of layers that are options, and those that a forward pass changes.
-_PLAIN = (bool, int, float, str, np.generic, tuple, type(None))
+_PLAIN = (Number, str, np.generic, tuple, list, type(None))
 _COUNTED = ("_draw", "_sites", "_descendants")
 
 # Weights times samples from which on a step is its arithmetic, and a recording, which lets no array
@@ -125,9 +126,13 @@ class StepRecorder:
     def end_epoch(self) -> None:
         """Give the parameters gradients of their own, which later replays do not change."""
         if self.recorded:
-            for parameter in self.run.model.parameters():
+            for parameter in self._updated():
                 if parameter._grad is not None:
                     parameter._grad = wrap(parameter._grad._array.copy())
+
+    def _updated(self) -> list[Tensor]:
+        """The parameters whose gradients a step discards first."""
+        return [p for group in self.run.optimizer.param_groups for p in group["params"]]
 
     def _fixed(self) -> tuple[list[Any], list[Any]]:
         """What a step depends on beside the numbers in arrays and the options of the optimiser.
@@ -141,7 +146,7 @@ class StepRecorder:
             objects.append(layer)
             values.append(
                 [
-                    (name, value)
+                    (name, copy(value))
                     for name, value in vars(layer).items()
                     if name not in _COUNTED and isinstance(value, _PLAIN)
                 ]
@@ -175,7 +180,7 @@ class StepRecorder:
         x, y = x.copy(), y.copy()
         result, recording = record(lambda: self.step(wrap(x), y))
         if recording is not None:
-            gradients = [(p, p.grad) for p in self.run.model.parameters()]
+            gradients = [(p, p.grad) for p in self._updated()]
             self.recorded[len(x)] = _Recorded(recording, x, y, result, gradients)
             self.seen = self._fixed()  # the first step made the optimiser's state
         return result

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -167,6 +168,17 @@ def seed(epoch):
         fd.manual_seed(7)
 
 
+def fraction(epoch):
+    epoch.model[2].p = Fraction(1, epoch.number + 2)
+
+
+def shared_axes(epoch):
+    if epoch.number == 1:
+        epoch.model[2].share = [0]
+    else:
+        epoch.model[2].share[0] = 1
+
+
 def batch_norm(epoch):
     epoch.model[1] = nn.BatchNorm1d(12)
 
@@ -186,6 +198,8 @@ def own_forward(epoch):
     ("change", "computed"),
     [
         (seed, 2 * COMPUTED),
+        (fraction, 4 * 3),  # recorded again in each epoch: 20 samples, their check, 15 samples
+        (shared_axes, 3 + 3 + 4),
         (batch_norm, 3 + 3 * 5),  # all steps are computed from the second epoch on
         (own_rate, 3 + 3 * 5),
         (own_forward, 3 + 3 * 5),
