@@ -2,7 +2,8 @@
 
 The step of a `Sequential` of dense layers, activations and dropout is a fixed list of calls. One
 step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same
-bits. Everything else is computed as before.
+bits. Everything else is computed as before. Code of the user runs between epochs (callbacks,
+metrics), so what a step depends on is compared before each epoch.
 """
 
 from __future__ import annotations
