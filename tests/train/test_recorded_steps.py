@@ -10,6 +10,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim
+from fastdrop.autograd import recording
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
 from fastdrop.train import loop, recorded_steps
@@ -421,3 +422,28 @@ def test_threads_train_at_the_same_time(monkeypatch):
     for thread in threads:
         thread.join()
     assert all(alone == beside for alone, beside in found.values())
+
+
+def test_a_fork_ends_the_recording_of_another_thread():
+    """The child has no such thread: without an end it would hold the lock for ever."""
+    recorded, forked = threading.Event(), threading.Event()
+
+    def hold():
+        def wait():
+            recorded.set()
+            forked.wait()
+
+        recording.record(wait)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    recorded.wait()
+    assert recording.record(int)[1] is None
+    lock = recording._lock
+    recording._after_fork()
+    child = recording.record(int)[1]
+    recording._lock = lock  # the other thread is there, after all
+    forked.set()
+    thread.join()
+    assert child is not None and child.calls == []
+    assert recording.record(int)[1] is not None
