@@ -55,8 +55,18 @@ def converted(x: Any, name: str, one: Callable[[Any, str], Any]) -> Inputs:
         `one` refuses an array, a key of a dict is no string, there is no array, or their lengths
         differ.
     """
-    if type(x) is np.ndarray or not are_several(x):
+    if type(x) is np.ndarray:
         return one(x, name)
+    if not are_several(x):
+        parts = x if isinstance(x, (tuple, list)) else ()
+        try:
+            return one(x, name)
+        except (TypeError, ValueError) as error:
+            if not any(getattr(value, "ndim", 0) > 0 for value in parts):
+                raise
+            raise type(error)(
+                f"{error}; several inputs are a tuple of arrays or a dict of arrays"
+            ) from None
 
     def part(value: Any, label: str) -> Any:
         array = check.as_array(value, label)

@@ -15,6 +15,7 @@ with NumPy is not noticed, so a recording is right only for code that is known t
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -54,10 +55,28 @@ def record(function: Callable[[], Any]) -> tuple[Any, Recording | None]:
             setattr(_core, name, functools.partial(_noting, original))
         return function(), recording
     finally:
-        for name, original in _functions.items():
-            setattr(_core, name, original)
-        _open = None
+        _close()
         _lock.release()
+
+
+def _close() -> None:
+    """Call the functions of the core directly again."""
+    global _open
+    for name, original in _functions.items():
+        setattr(_core, name, original)
+    _open = None
+
+
+def _after_fork() -> None:
+    """In a child process: end the recording of a thread that the child does not have."""
+    global _lock
+    if _open is not None and _open.thread != threading.get_ident():
+        _close()
+        _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Recording:

@@ -140,6 +140,8 @@ class Tokenizer:
         """
         folder = os.fsdecode(folder)
         path = os.path.join(folder, "tokenizer.json")
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"there is no folder {folder!r} with a pretrained model")
         if not os.path.exists(path):
             raise FileNotFoundError(
                 f"the folder {folder!r} must hold tokenizer.json, which it lacks: "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import nn, random
-from fastdrop._utils.inputs import call_model
+from fastdrop._utils.inputs import are_several, call_model, floats
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.evaluating import evaluating
@@ -69,6 +69,8 @@ def called_layers(model: nn.Module, data: Tensor | ArrayLike | Inputs) -> list[L
     """The layers in the order in which one forward pass calls them."""
     calls: list[LayerCall] = []
     layers = _leaves(model)
+    if are_several(data):
+        data = floats(data, "data")
 
     def recording(layer: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -133,6 +133,7 @@ class TrainingRun:
             if state.best_weights is not None:
                 self.model.load_state_dict(state.best_weights)
         finally:
+            self.recorder = None  # it refers to this run, which would hold the data until gc
             self.model.eval()
             self.progress.close()
 
@@ -145,6 +146,8 @@ class TrainingRun:
         if self.recorder is not None:
             self.recorder.new_epoch()
         seconds = self._run_steps()
+        if self.recorder is not None:
+            self.recorder.end_epoch()
         state.epoch, state.step, state.order = state.epoch + 1, 0, None
         figures = self._figures_of_epoch(seconds)
         state.history.add(figures)

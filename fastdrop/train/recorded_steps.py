@@ -2,18 +2,21 @@
 
 The step of a `Sequential` of dense layers, activations and dropout is a fixed list of calls. One
 step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same
-bits. Everything else is computed as before.
+bits. Everything else is computed as before. Code of the user runs between epochs (callbacks,
+metrics), so what a step depends on is compared before each epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastdrop import nn
+from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import Recording, record
 from fastdrop.autograd.tensor import wrap
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.optim import Optimizer
     from fastdrop.train.loop import TrainingRun
 
 __all__ = ["StepRecorder"]
@@ -33,7 +37,7 @@ __all__ = ["StepRecorder"]
 REPLAYED = True
 
 # Attributes of layers that are options, and those that a forward pass changes.
-_PLAIN = (bool, int, float, str, np.generic, tuple, type(None))
+_PLAIN = (Number, str, np.generic, tuple, list, type(None))
 _COUNTED = ("_draw", "_sites", "_descendants")
 
 # Weights times samples from which on a step is its arithmetic, and a recording, which lets no array
@@ -43,7 +47,13 @@ LARGEST = 1 << 26
 _LAYERS = frozenset(
     (nn.Sequential, nn.Identity, nn.Linear, nn.Dropout, nn.AlphaDropout, *ACTIVATIONS)
 )
-_LOSSES = (LOSSES["cross_entropy"], LOSSES["mse"])
+
+
+def _is_known(optimizer: Optimizer) -> bool:
+    """Whether an optimiser has no code of the user: a check makes one step more than once."""
+    return type(optimizer).__module__.startswith("fastdrop.") and not any(
+        callable(value) for value in vars(optimizer).values()
+    )
 
 
 class StepResult(NamedTuple):
@@ -78,52 +88,85 @@ class StepRecorder:
     def __init__(self, run: TrainingRun, step: Callable[[Any, Any], StepResult]) -> None:
         self.run, self.step = run, step
         self.recorded: dict[int, _Recorded] = {}  # by the number of samples
-        self.refused = False
-        self.seen: list[Any] = []
+        self.fitting, self.refused = True, False
+        self.seen: tuple[list[Any], list[Any]] = [], []
 
     @staticmethod
     def fits(run: TrainingRun) -> bool:
         """Whether the steps of a run are fixed lists of calls that recordings know."""
         layers, scheduler = list(run.model.modules()), run.step_scheduler
+        loss, parameters = run.objective.loss, list(run.model.parameters())
+        updated = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
         return (
             REPLAYED
             and isinstance(run.batches, ArraySteps)
+            and type(run.batches.x) is np.ndarray  # one input
             and run.batches.weights is None
             and not run.mixup
-            and run.objective.loss in _LOSSES
+            and (loss is LOSSES["mse"] or loss is LOSSES["cross_entropy"])
+            and not run.objective.distributions
             and (scheduler is None or type(scheduler).__module__.startswith("fastdrop."))
+            and _is_known(run.optimizer)
+            # The gradients of others grow from step to step.
+            and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
             and all(type(layer) in _LAYERS and "forward" not in vars(layer) for layer in layers)
             and not any(callable(getattr(layer, "p", None)) for layer in layers)  # schedules
-            and sum(p.numel() for p in run.model.parameters()) * run.batches.batch_size <= LARGEST
+            and not random.draw_is_fixed(run.model)
+            and sum(p.numel() for p in parameters) * run.batches.batch_size <= LARGEST
         )
 
     def new_epoch(self) -> None:
         """Forget the recordings if what ran between two epochs has changed what a step does."""
+        self.fitting = self.fits(self.run)
         seen = self._fixed()
-        if seen != self.seen:
+        if not self.fitting or not _are_same(seen, self.seen):
             self.seen = seen
             self.recorded.clear()
 
-    def _fixed(self) -> list[Any]:
-        """What a step depends on beside the numbers in arrays and the options of the optimiser."""
+    def end_epoch(self) -> None:
+        """Give the parameters gradients of their own, which later replays do not change."""
+        if self.recorded:
+            for parameter in self._updated():
+                if parameter._grad is not None:
+                    parameter._grad = wrap(parameter._grad._array.copy())
+
+    def _updated(self) -> list[Tensor]:
+        """The parameters whose gradients a step discards first."""
+        return [p for group in self.run.optimizer.param_groups for p in group["params"]]
+
+    def _fixed(self) -> tuple[list[Any], list[Any]]:
+        """What a step depends on beside the numbers in arrays and the options of the optimiser.
+
+        Objects that must be the same ones, and values that must be equal.
+        """
         model, optimizer = self.run.model, self.run.optimizer
-        found: list[Any] = []
+        objects: list[Any] = [random.current_run()]
+        values: list[Any] = [random.get_instance(model)]
         for layer in model.modules():
-            options = [
-                (name, value)
-                for name, value in vars(layer).items()
-                if name not in _COUNTED and isinstance(value, _PLAIN)
-            ]
-            found.append((id(layer), layer.training, options))
-        found += [(id(p), id(p._data), p.requires_grad) for p in model.parameters()]
-        found += [(id(p), id(state)) for p, state in optimizer.state.items()]
-        found += [(id(group), *map(id, group["params"])) for group in optimizer.param_groups]
-        return found
+            objects.append(layer)
+            values.append(
+                [
+                    (name, copy(value))
+                    for name, value in vars(layer).items()
+                    if name not in _COUNTED and isinstance(value, _PLAIN)
+                ]
+            )
+        for group in optimizer.param_groups:
+            objects += [group, *group["params"]]
+        parameters = list(model.parameters())
+        values += [p.requires_grad for p in parameters]
+        arrays = [p._array for p in parameters]
+        for state in optimizer.state.values():
+            objects.append(state)
+            values += [(key, type(value)) for key, value in state.items()]
+            arrays += [value for value in state.values() if isinstance(value, np.ndarray)]
+        values += [(array.shape, array.flags.writeable) for array in arrays]
+        return [*objects, *parameters, *arrays], values
 
     def __call__(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
         """The step of one batch."""
-        if self.refused or self.run.model.draw > check.U32_MAX:
+        if self.refused or not self.fitting or self.run.model.draw > check.U32_MAX:
             return self.step(x, y)
         recorded = self.recorded.get(len(x))
         if recorded is None:
@@ -138,28 +181,40 @@ class StepRecorder:
         x, y = x.copy(), y.copy()
         result, recording = record(lambda: self.step(wrap(x), y))
         if recording is not None:
-            gradients = [(p, p.grad) for p in self.run.model.parameters()]
+            gradients = [(p, p.grad) for p in self._updated()]
             self.recorded[len(x)] = _Recorded(recording, x, y, result, gradients)
             self.seen = self._fixed()  # the first step made the optimiser's state
         return result
 
     def _replay(self, recorded: _Recorded) -> StepResult:
         model = self.run.model
+        before = [parameter._grad for parameter, _ in recorded.gradients]
         for parameter, gradient in recorded.gradients:  # another step may have run since
             parameter._grad = gradient
         draw, model.draw = model.draw, model.draw + 1
-        recorded.recording.replay(draw)
+        try:
+            recorded.recording.replay(draw)
+        except FloatingPointError:  # of the loss: no gradient was computed
+            for (parameter, _), gradient in zip(recorded.gradients, before):
+                parameter._grad = gradient
+            raise
         return recorded.result
 
     def _check(self, recorded: _Recorded) -> bool:
         """Whether a replay gives the bits of the step itself. The state is as before afterwards."""
         before = self._state()
-        self._replay(recorded)
-        replayed = self._bits(recorded.result)
-        self._restore(before)
-        result = self.step(wrap(recorded.x.copy()), recorded.y.copy())
-        recorded.checked = self._bits(result) == replayed
-        self.refused = not recorded.checked
+        try:
+            self._replay(recorded)
+            replayed = self._bits(recorded.result)
+            self._restore(before)
+            result = self.step(wrap(recorded.x.copy()), recorded.y.copy())
+            recorded.checked = self._bits(result) == replayed
+            self.refused = not recorded.checked
+        except FloatingPointError:  # before it has changed a weight; the draw counts
+            raise
+        except BaseException:
+            self._restore(before)
+            raise
         self._restore(before)
         return recorded.checked
 
@@ -170,7 +225,7 @@ class StepRecorder:
         return (
             self.run.model.draw,
             [np.copy(p._array) for p in self.run.model.parameters()],
-            [{key: np.copy(value) for key, value in state.items()} for state in states],
+            [{key: copy(value) for key, value in state.items()} for state in states],
         )
 
     def _restore(self, saved: tuple[int, list[Any], list[dict[str, Any]]]) -> None:
@@ -178,13 +233,22 @@ class StepRecorder:
         for p, array in zip(self.run.model.parameters(), arrays):
             np.copyto(p._to_write("the check of a recorded step"), array)
         for state, before in zip(self.run.optimizer.state.values(), states):
+            for key in [key for key in state if key not in before]:  # a momentum that is new
+                del state[key]
             for key, value in before.items():
                 if isinstance(state[key], np.ndarray):
                     np.copyto(state[key], value)
                 else:
-                    state[key] = value.item()
+                    state[key] = value
 
-    def _bits(self, result: StepResult) -> list[bytes]:
-        _, arrays, states = self._state()
+    def _bits(self, result: StepResult) -> list[Any]:
+        draw, arrays, states = self._state()
         arrays += [value for state in states for value in state.values()]
-        return [array.tobytes() for array in (*arrays, result.output._array, result.loss._array)]
+        arrays += [p._grad._array for p in self.run.model.parameters() if p._grad is not None]
+        arrays += [result.output._array, result.loss._array]
+        return [draw, *(np.asarray(array).tobytes() for array in arrays)]
+
+
+def _are_same(a: tuple[list[Any], list[Any]], b: tuple[list[Any], list[Any]]) -> bool:
+    objects = zip(a[0], b[0])
+    return len(a[0]) == len(b[0]) and all(x is y for x, y in objects) and a[1] == b[1]

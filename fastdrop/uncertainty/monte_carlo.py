@@ -132,7 +132,7 @@ def mc_predict(
         the outputs. `total_variance` contains 1 / tau.
     row0 : int, default 0
         The row number of the first sample. Parts of a larger x, computed with their row numbers,
-        give the result of the whole.
+        give the result of the whole, with shared masks up to rounding.
     progress : bool, default True
         Show progress on a terminal when the prediction takes longer than two seconds.
 

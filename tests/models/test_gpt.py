@@ -135,6 +135,54 @@ def test_generation_computes_models_with_code_of_the_user():
     assert np.array_equal(model.generate([1, 2], 10, temperature=0), expected) and len(calls) == 10
 
 
+class Halved(nn.Linear):
+    def forward(self, x):
+        return fd.tensor(super().forward(x).data * np.float32(0.5))  # NumPy is not recorded
+
+
+Halved.__module__ = "fastdrop.nn.halved"  # as if it were of the library
+
+
+def norm_of_the_embeddings(model):
+    model.drop = nn.LayerNorm(24)
+
+
+def scaled_embeddings(model):
+    model.drop = nn.Dropout(0.5, inverted=False)
+
+
+def activation_with_numpy(model):
+    model.h.layers[0].activation = lambda x: fd.tensor(np.maximum(x.data, 0))
+
+
+def layer_with_numpy(model):
+    model.h.layers[1].linear1 = Halved(24, 96)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [norm_of_the_embeddings, scaled_embeddings, activation_with_numpy, layer_with_numpy],
+)
+def test_generation_computes_models_whose_parts_were_replaced(change):
+    """The scores of each token are those of the model, whatever a recording would give."""
+    fd.manual_seed(2)
+    model = fd.models.gpt(11, 16, 2, 2, 24)
+    for p in model.parameters():
+        p.data = p.data * 10.0
+    change(model)
+    model.eval()
+    tokens = np.random.default_rng(0).integers(0, 11, 12).tolist()
+    caches = [nn.KeyValueCache(16) for _ in range(model.n_layer)]
+    following = _NextToken(model)
+    with fd.no_grad():
+        following.begin(tokens[:2])
+        model([tokens[:2]], caches=caches)
+        for token in tokens[2:]:
+            expected = model([[token]], caches=caches, last=True).numpy()[0]
+            assert np.array_equal(following(token), expected)
+    assert not following.known
+
+
 def test_masks_are_refused_with_a_cache():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
     with fd.no_grad(), pytest.raises(ValueError, match="must be None with a cache"):

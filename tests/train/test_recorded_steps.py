@@ -1,15 +1,19 @@
 """Steps of `fit` by replay: the same bits as the steps themselves, or no replay at all."""
 
+import gc
 import threading
+import weakref
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim
+from fastdrop.autograd import recording
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
-from fastdrop.train import recorded_steps
+from fastdrop.train import loop, recorded_steps
 from helpers.training import bits, digits, figures
 
 X, Y = digits(95)
@@ -160,6 +164,201 @@ def test_changes_between_epochs_are_seen(monkeypatch):
     same(monkeypatch, 3 * 2 + 3 + 1, callbacks=change, epochs=4)
 
 
+def seed(epoch):
+    if epoch.number == 2:
+        fd.manual_seed(7)
+
+
+def fraction(epoch):
+    epoch.model[2].p = Fraction(1, epoch.number + 2)
+
+
+def shared_axes(epoch):
+    if epoch.number == 1:
+        epoch.model[2].share = [0]
+    else:
+        epoch.model[2].share[0] = 1
+
+
+def batch_norm(epoch):
+    epoch.model[1] = nn.BatchNorm1d(12)
+
+
+def own_rate(epoch):
+    epoch.model[2].p = lambda draw: 0.3 if draw < 13 else 0.6
+
+
+def own_forward(epoch):
+    forward, calls = epoch.model[0].forward, iter(range(1, 100))
+    if epoch.number == 1:
+        epoch.model[0].forward = lambda x: forward(x) * (1.0 if next(calls) < 6 else 0.5)
+
+
+# In the first epoch one size of batches (20 samples) is checked, the other one only recorded.
+@pytest.mark.parametrize(
+    ("change", "computed"),
+    [
+        (seed, 2 * COMPUTED),
+        (fraction, 4 * 3),  # recorded again in each epoch: 20 samples, their check, 15 samples
+        (shared_axes, 3 + 3 + 4),
+        (batch_norm, 3 + 3 * 5),  # all steps are computed from the second epoch on
+        (own_rate, 3 + 3 * 5),
+        (own_forward, 3 + 3 * 5),
+    ],
+)
+def test_steps_after_other_changes(change, computed, monkeypatch):
+    same(monkeypatch, computed, epochs=4, callbacks=change)
+
+
+def test_an_option_that_is_set_before_a_check(monkeypatch):
+    """The check of the only batch comes after momentum has been turned on."""
+
+    def change(epoch):
+        epoch.optimizer.param_groups[0]["momentum"] = 0.9
+
+    for optimizer in (lambda p: optim.SGD(p, 0.1), optim.RMSprop):
+        same(monkeypatch, 2 + 2, optimizer=optimizer, batch_size=95, epochs=5, callbacks=change)
+
+
+class Noisy(optim.Optimizer):
+    """Gradient descent with noise of its own generator, and a list in its state."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.01, "weight_decay": 0.0, "max_norm": None})
+        self.rng = np.random.default_rng(0)
+
+    def _update(self, p, g, state, group):
+        state.setdefault("norms", []).append(float((g * g).sum()))
+        p -= group["lr"] * (g + self.rng.standard_normal(p.shape).astype(np.float32))
+
+
+class Shrinking(optim.SGD):
+    """SGD that halves the weights in each seventh step."""
+
+    steps = 0
+
+    def step(self):
+        super().step()
+        self.steps += 1
+        if self.steps % 7 == 0:
+            for p in self.param_groups[0]["params"]:
+                p.data *= 0.5
+
+
+def of_two_parameters(params):
+    return optim.SGD(list(params)[:2], 0.1)
+
+
+@pytest.mark.parametrize("optimizer", [Noisy, Shrinking, of_two_parameters])
+def test_optimisers_that_are_not_known(optimizer, monkeypatch):
+    same(monkeypatch, 0, optimizer=optimizer, clip_norm=0.5)
+
+
+def test_an_optimiser_whose_step_was_replaced(monkeypatch):
+    def optimizer(params):
+        params = list(params)
+        made, shrinking = optim.SGD(params), Shrinking(params)
+        made.step, made.zero_grad = shrinking.step, shrinking.zero_grad
+        return made
+
+    same(monkeypatch, 0, optimizer=optimizer)
+
+
+def test_gradients_that_are_kept_do_not_change(monkeypatch):
+    kept = {False: [], True: []}
+    for replayed, gradients in kept.items():
+
+        def keep(epoch, gradients=gradients):
+            gradients += [p.grad for p in epoch.model.parameters()]
+
+        run(replayed, monkeypatch, callbacks=keep)
+    for expected, found in zip(kept[False], kept[True], strict=True):
+        assert np.array_equal(expected.data, found.data)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (np.zeros((2, 2), np.float32), "must have shape"),
+        (np.zeros((12, 6)), "must be float32"),
+        (np.frombuffer(bytes(4 * 12 * 6), np.float32).reshape(12, 6), "must be writable"),
+    ],
+)
+def test_wrong_states_of_the_optimiser_are_refused(entry, message, monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+
+    def change(epoch):
+        epoch.optimizer.state[epoch.model[0].weight]["exp_avg"] = entry
+
+    with pytest.raises(ValueError if "float32" not in message else TypeError, match=message):
+        fd.fit(relu_dropout(), (X, Y), batch_size=20, epochs=2, callbacks=change, progress=False)
+
+
+def test_weights_that_became_read_only_are_refused(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    model = relu_dropout()
+    with pytest.raises(ValueError, match="params must be writable"):
+        fd.fit(
+            *(model, (X, Y)),
+            callbacks=lambda epoch: model[0].weight.data.setflags(write=False),
+            progress=False,
+        )
+
+
+def test_a_fixed_draw_does_not_advance(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    model = network(nn.ReLU())
+    with fd.mask_state(draw=5):
+        fd.fit(model, (X, Y), batch_size=20, epochs=2, progress=False)
+    assert model.draw == 0
+
+
+def test_nothing_of_a_run_is_left(monkeypatch):
+    """Without garbage collection too: the recordings hold no cycle of references."""
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    runs = []
+
+    made = loop.TrainingRun.__init__
+
+    def make(self, options):
+        runs.append(weakref.ref(self))
+        made(self, options)
+
+    monkeypatch.setattr(loop.TrainingRun, "__init__", make)
+    gc.disable()
+    try:
+        fd.fit(relu_dropout(), (X, Y), batch_size=20, epochs=2, progress=False)
+        assert [run() for run in runs] == [None]
+    finally:
+        gc.enable()
+
+
+def test_an_interrupted_check_leaves_the_state_as_it_was(monkeypatch):
+    """The check makes a step twice: an interruption in it has made none."""
+    monkeypatch.setattr(recorded_steps, "REPLAYED", True)
+    update, calls = optim.Adam._update, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 4 + 4 + 2:  # the recorded step, the replay of the check, in its step
+            raise KeyboardInterrupt
+        update(*args)
+
+    def train(model, epochs):
+        fd.fit(model, (X, Y), batch_size=95, epochs=epochs, progress=False)
+
+    models = []
+    for _ in range(2):
+        fd.manual_seed(1)
+        models.append(relu_dropout())
+    train(models[0], 1)
+    monkeypatch.setattr(optim.Adam, "_update", interrupted)
+    fd.manual_seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        train(models[1], 3)
+    assert bits(models[0]) == bits(models[1]) and models[1].draw == 1
+
+
 def test_a_recording_that_misses_something_is_refused(monkeypatch):
     class Doubled(nn.ReLU):
         def forward(self, x):
@@ -223,3 +422,28 @@ def test_threads_train_at_the_same_time(monkeypatch):
     for thread in threads:
         thread.join()
     assert all(alone == beside for alone, beside in found.values())
+
+
+def test_a_fork_ends_the_recording_of_another_thread():
+    """The child has no such thread: without an end it would hold the lock for ever."""
+    recorded, forked = threading.Event(), threading.Event()
+
+    def hold():
+        def wait():
+            recorded.set()
+            forked.wait()
+
+        recording.record(wait)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    recorded.wait()
+    assert recording.record(int)[1] is None
+    lock = recording._lock
+    recording._after_fork()
+    child = recording.record(int)[1]
+    recording._lock = lock  # the other thread is there, after all
+    forked.set()
+    thread.join()
+    assert child is not None and child.calls == []
+    assert recording.record(int)[1] is not None

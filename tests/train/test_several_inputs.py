@@ -7,7 +7,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn
-from fastdrop.data import DataLoader, Dataset
+from fastdrop.data import DataLoader, Dataset, default_collate
 
 RNG = np.random.default_rng(5)
 LEFT = RNG.standard_normal((60, 4)).astype(np.float32)
@@ -191,6 +191,8 @@ def test_batch_norm_is_asked_before_the_first_step():
         ({}, ValueError, "one row for each sample, got shapes none"),
         ({"left": LEFT * np.nan, "right": RIGHT}, ValueError, r"x\['left'\] must be finite"),
         ((LEFT, np.array(["a"] * 60)), TypeError, r"x\[1\] must hold real numbers"),
+        ((LEFT, None), ValueError, "several inputs are a tuple of arrays or a dict of arrays"),
+        ([LEFT, RIGHT], ValueError, "several inputs are a tuple of arrays or a dict of arrays"),
     ],
 )
 def test_wrong_inputs_are_refused_with_a_sentence(x, error, message):
@@ -201,3 +203,33 @@ def test_wrong_inputs_are_refused_with_a_sentence(x, error, message):
 def test_mixup_is_for_one_input():
     with pytest.raises(ValueError, match="mixup must be 0 for a model with several inputs"):
         fd.fit(Two(), (TUPLE, Y), mixup=0.2, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ((LEFT, RIGHT[:5]), ValueError, "data must hold arrays with one row for each sample"),
+        ({1: LEFT}, TypeError, "data must have names of arguments as its keys, got 1"),
+        ({}, ValueError, "data must hold arrays .* got shapes none"),
+    ],
+)
+def test_diagnose_refuses_wrong_inputs_with_a_sentence(x, error, message):
+    with pytest.raises(error, match=message):
+        fd.diagnose(Two(), x)
+
+
+@pytest.mark.parametrize("x", [(LEFT,), {"input": LEFT}])
+def test_a_sequential_gets_one_input_in_a_tuple_or_a_dict(x):
+    found = []
+    for given in (LEFT, x):
+        fd.manual_seed(3)
+        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
+        fd.fit(model, (given, Y), epochs=2, batch_size=16, progress=False)
+        found.append(weights(model))
+    assert np.array_equal(*found)
+
+
+def test_samples_with_other_keys_are_refused_with_a_sentence():
+    samples = [{"left": LEFT[0]}, {"right": RIGHT[0]}]
+    with pytest.raises(ValueError, match="dataset must give samples with the same keys"):
+        default_collate(samples)
