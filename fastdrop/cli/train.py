@@ -70,6 +70,11 @@ def run(options: argparse.Namespace) -> int:
 
     series = is_series_task(options)
     texts = not series and is_labelled_text_task(options)
+    others = series or texts or is_text_task(options) or is_image_task(options)
+    if others and options.activation is not None:
+        raise ValueError(
+            "--activation is for --model mlp, the others have activations of their own"
+        )
     if texts:
         check_text_options(options)
     fill_defaults(options)

@@ -192,8 +192,7 @@ def _add_network_options(sub: argparse.ArgumentParser) -> None:
     _option(
         net,
         "--activation",
-        "activation after each hidden layer",
-        default="relu",
+        "activation after each hidden layer of mlp (default: relu)",
         choices=["relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"],
     )
 

@@ -37,7 +37,13 @@ _OPTIMIZERS: dict[str, tuple[Any, float]] = {
     "sgd": (optim.SGD, 0.1),
 }
 
-_DEFAULTS = {"optimizer": "adam", "batch_size": 64, "weight_decay": 0.0, "warmup": 0.0}
+_DEFAULTS = {
+    "activation": "relu",
+    "optimizer": "adam",
+    "batch_size": 64,
+    "weight_decay": 0.0,
+    "warmup": 0.0,
+}
 
 
 @dataclass

@@ -147,6 +147,7 @@ def test_bad_rows_are_skipped(reviews, capsys):
         (["--hidden", "8,16"], "--hidden must hold equal widths"),
         (["--dropout", "0.1,0.2"], "--dropout must be one rate"),
         (["--mixup", "0.1"], "--mixup is not for texts"),
+        (["--activation", "tanh"], "--activation is for --model mlp"),
         (["--columns", "a=number"], "--columns is not for texts"),
         (["--size", "8"], "--size is for images"),
         (["--task", "regression"], "--task must be classification"),

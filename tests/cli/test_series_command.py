@@ -216,6 +216,7 @@ def test_a_trend_is_hinted_at(train, tmp_path):
         (["--out", "nowhere/m"], "no folder"),
         (["--test-fraction", 1.5], "--test-fraction must be between"),
         (["--model", "mlp"], "--window is for a series and needs --model lstm"),
+        (["--activation", "tanh"], "--activation is for --model mlp"),
         (["--data", "s.txt"], "--data must end in .csv"),
         (["--resume"], "--resume needs --checkpoint"),
     ],

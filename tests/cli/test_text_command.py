@@ -42,6 +42,7 @@ def test_words_and_other_cells(corpus, capsys, model):
     [
         (["--hidden", "8,16"], "--hidden must hold equal widths"),
         (["--size", "3"], "--size is not for texts"),
+        (["--activation", "tanh"], "--activation is for --model mlp"),
         (["--batch-size", "4000"], "too short"),
         (["--dropout", "0.1,0.2"], "--dropout must be one rate"),
         (["--out", "nowhere/m"], "no folder"),
