@@ -1,8 +1,8 @@
 """Training steps of `fit` by replay: the calls of an earlier step, made again for the next batch.
 
-The step of a `Sequential` of dense layers, activations and dropout is a fixed list of calls. One
-step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same
-bits. Everything else is computed as before. Code of the user runs between epochs (callbacks,
+The step of a `Sequential` of dense layers, norms, activations and dropout is a fixed list of calls.
+One step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the
+same bits. Everything else is computed as before. Code of the user runs between epochs (callbacks,
 metrics), so what a step depends on is compared before each epoch.
 """
 
@@ -45,7 +45,11 @@ _COUNTED = ("_draw", "_sites", "_descendants")
 LARGEST = 1 << 26
 
 _LAYERS = frozenset(
-    (nn.Sequential, nn.Identity, nn.Linear, nn.Dropout, nn.AlphaDropout, *ACTIVATIONS)
+    (
+        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Linear, nn.DropConnectLinear),
+        *(nn.Dropout, nn.AlphaDropout, nn.GaussianDropout, nn.LayerNorm, nn.RMSNorm),
+        *ACTIVATIONS,
+    )
 )
 
 
@@ -110,8 +114,9 @@ class StepRecorder:
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
-            and all(type(layer) in _LAYERS and "forward" not in vars(layer) for layer in layers)
-            and not any(callable(getattr(layer, "p", None)) for layer in layers)  # schedules
+            and all(type(layer) in _LAYERS for layer in layers)
+            # Schedules of rates, and methods that were replaced.
+            and not any(callable(value) for layer in layers for value in vars(layer).values())
             and not random.draw_is_fixed(run.model)
             and sum(p.numel() for p in parameters) * run.batches.batch_size <= LARGEST
         )

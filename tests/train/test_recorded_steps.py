@@ -93,11 +93,22 @@ def test_optimisers(optimizer, monkeypatch):
         lambda: nn.AlphaDropout(0.2),
         lambda: nn.Dropout(0.5, inverted=False),
         lambda: nn.Dropout(0.0),
+        lambda: nn.Dropout(0.4, share=(0,)),
+        lambda: nn.GaussianDropout(0.3),
+        lambda: nn.DropConnectLinear(12, 12, p=0.3),
+        lambda: nn.LayerNorm(12),
+        lambda: nn.RMSNorm(12),
+        nn.Flatten,
     ],
 )
 @pytest.mark.parametrize("before", [nn.Identity, lambda: nn.Dropout(0.2)])
 def test_layers(layer, before, monkeypatch):
     same(monkeypatch, COMPUTED, model=lambda: nn.Sequential(before(), *network(layer())))
+
+
+def test_a_layer_that_computes_with_numpy_is_refused(monkeypatch):
+    layer = {"p": 0.3, "per_sample": False, "mask_bias": True}
+    same(monkeypatch, 15 + 1, model=lambda: network(nn.DropConnectLinear(12, 12, **layer)))
 
 
 @pytest.mark.parametrize(
