@@ -27,7 +27,7 @@ from fastdrop import _core
 if TYPE_CHECKING:
     from fastdrop._core import Stream
 
-__all__ = ["Recording", "noted", "record"]
+__all__ = ["Recording", "noted", "of_library", "record"]
 
 _open: Recording | None = None
 _lock = threading.Lock()  # held while a recording is open
@@ -39,6 +39,11 @@ def noted(function: Callable[..., Any], *args: Any) -> Any:
     if recording is None or recording.thread != threading.get_ident():
         return function(*args)
     return recording.run(function, args, {})
+
+
+def of_library(thing: Any) -> bool:
+    """Whether a function, or the class of an object, is one of this library."""
+    return str(getattr(thing, "__module__", "")).startswith("fastdrop.")
 
 
 def record(function: Callable[[], Any]) -> tuple[Any, Recording | None]:

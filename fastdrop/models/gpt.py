@@ -12,7 +12,7 @@ from fastdrop import nn
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.passes import carries
-from fastdrop.autograd.recording import record
+from fastdrop.autograd.recording import of_library, record
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.models.language_model import generation
 from fastdrop.nn.evaluating import evaluating
@@ -264,14 +264,11 @@ def _is_known(model: GPT) -> bool:
         parts == (nn.Embedding, nn.LearnedPositionalEncoding, nn.Dropout, nn.TransformerEncoder)
         and model.drop.inverted
         and all(
-            type(module).__module__.startswith("fastdrop.") and "forward" not in vars(module)
+            of_library(module)
+            and "forward" not in vars(module)
+            # activations
+            and all(of_library(value) for value in vars(module).values() if callable(value))
             for module in model.modules()
-        )
-        and all(  # activations
-            value.__module__.startswith("fastdrop.")
-            for module in model.modules()
-            for value in vars(module).values()
-            if callable(value)
         )
     )
 

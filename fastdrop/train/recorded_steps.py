@@ -18,7 +18,7 @@ import numpy as np
 
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.recording import Recording, record
+from fastdrop.autograd.recording import Recording, of_library, record
 from fastdrop.autograd.tensor import wrap
 from fastdrop.nn.dense_chain import ACTIVATIONS
 from fastdrop.train.objective import LOSSES
@@ -55,9 +55,7 @@ _LAYERS = frozenset(
 
 def _is_known(optimizer: Optimizer) -> bool:
     """Whether an optimiser has no code of the user: a check makes one step more than once."""
-    return type(optimizer).__module__.startswith("fastdrop.") and not any(
-        callable(value) for value in vars(optimizer).values()
-    )
+    return of_library(optimizer) and not any(map(callable, vars(optimizer).values()))
 
 
 class StepResult(NamedTuple):
@@ -109,7 +107,7 @@ class StepRecorder:
             and not run.mixup
             and (loss is LOSSES["mse"] or loss is LOSSES["cross_entropy"])
             and not run.objective.distributions
-            and (scheduler is None or type(scheduler).__module__.startswith("fastdrop."))
+            and (scheduler is None or of_library(scheduler))
             and _is_known(run.optimizer)
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
