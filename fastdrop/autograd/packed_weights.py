@@ -114,7 +114,14 @@ class PackedTensor(Tensor):
             self._panels = [(_core.isa(),), None, UNPACKED_USES]
 
     def kept_panels(self) -> list[Any] | None:
-        """The cache slot of `panels` (its entry 1 has the array), or None while it has none."""
+        """What `panels` keeps.
+
+        Returns
+        -------
+        list [key, panels, uses] or None
+            The cache slot itself: the same object as long as the panels are valid. None without
+            panels.
+        """
         slot = self._panels
         return None if slot is None or slot[0] != (_core.isa(),) or slot[1] is None else slot
 
