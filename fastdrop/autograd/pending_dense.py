@@ -91,8 +91,9 @@ class PendingDense(PendingProduct):
                 hold(self, packer.x)
         elif type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
-            # packing for any number of rows.
-            panels = weight.panels(1 if packer.repeat > 1 else len(rows))
+            # packing for any number of rows, and for the first product.
+            repeated = packer.repeat > 1
+            panels = weight.panels(1 if repeated else len(rows), at_once=repeated)
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
