@@ -113,6 +113,7 @@ __all__ = [
     "predictor",
     "random",
     "recalibrate_batchnorm",
+    "record",
     "relu",
     "reshape",
     "runtime",
@@ -162,6 +163,7 @@ _LAZY_MODULES = (
 _LAZY_NAMES = {
     "fit": "train.fit",
     "evaluate": "train.evaluate",
+    "record": "train.record",
     "predict": "predictor.predict",
     "tune_rates": "train.tune",
     "diagnose": "inspection.diagnose",

@@ -17,6 +17,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
 from fastdrop.autograd.memory import mark_changed, protect
+from fastdrop.autograd.recording import is_strict, note_read
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class PackedTensor(Tensor):
     @property
     def data(self) -> Float32Array:
         """The float32 array itself (not a copy). Empties the cache, since the caller may write."""
+        note_read("Tensor.data")
         array = self._data  # a reference first, then the slot: see "Thread safety" above
         self._panels = None
         if self._memory:
@@ -66,6 +68,7 @@ class PackedTensor(Tensor):
 
     @data.setter
     def data(self, value: Any) -> None:
+        note_read("an assignment to data")
         _set_data(self, value)
         self._panels = None
 
@@ -91,6 +94,8 @@ class PackedTensor(Tensor):
             the array has numbers that are not finite (a product with panels may skip zeros of x,
             and 0 * inf is not 0).
         """
+        if is_strict():  # they would hold the weights of the recorded step
+            return None
         key = (_core.isa(),)
         slot = self._panels
         if slot is not None and slot[0] == key:
@@ -127,6 +132,8 @@ class PackedTensor(Tensor):
             None where packing again costs as little, where the convolution keeps none, and where
             somebody else holds the array.
         """
+        if is_strict():
+            return None
         key = (_core.isa(), geometry, x.shape[1:], None if scale is None else scale.tobytes())
         slot = self._panels
         if slot is not None and slot[0] == key:

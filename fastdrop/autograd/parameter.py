@@ -10,7 +10,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import note_gradient, noted
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Parameter(PackedTensor):
         TypeError, ValueError
             When `grad` has another shape than the parameter, or is read-only.
         """
+        note_gradient(self)
         shape = self._data.shape
         if self._grad is not None:
             write(check.writable(self._grad.data, "grad", shape), True)

@@ -9,6 +9,7 @@ from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.pending import run_pending
+from fastdrop.autograd.recording import is_strict
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d
@@ -181,7 +182,7 @@ class Sequential(_ModuleSequence):
             None where the fast path does not apply: to these layers, to their modes, or to this
             input.
         """
-        if random.is_busy() or type(self) is not Sequential:
+        if random.is_busy() or type(self) is not Sequential or is_strict():
             return None
         version, chain = self._chain
         if version != structure.structure_version():

@@ -168,7 +168,7 @@ class Optimizer:
                 if set_to_none:
                     p.grad = None
                 else:
-                    p.grad._to_write("zero_grad()")[...] = 0.0
+                    noted(np.copyto, p.grad._to_write("zero_grad()"), np.float32(0.0))
 
     def step(self) -> None:
         """Update every parameter that has a gradient.

@@ -270,10 +270,10 @@ class TrainingRun:
         loss.backward()
         parameters = list(self.model.parameters())
         if self.clip_norm is not None:
-            noted(nn.utils.clip_grad_norm_, parameters, self.clip_norm)
+            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         self.optimizer.step()
         if self.max_norm is not None:
-            noted(nn.utils.max_norm_, parameters, self.max_norm)
+            nn.utils.max_norm_(parameters, self.max_norm)
         return StepResult(output, loss)
 
     def _check_loss(self, loss: Tensor) -> None:
