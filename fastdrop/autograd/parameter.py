@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
@@ -97,6 +98,8 @@ class Parameter(PackedTensor):
         def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:
                 noted(np.add, out, part, out)
+            elif part.flags.c_contiguous and out.flags.c_contiguous and part.dtype == out.dtype:
+                _core.copy(out, part)
             else:
                 noted(np.copyto, out, part)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Recording",
+    "are_same",
     "computed",
     "is_argument",
     "is_open",
@@ -393,8 +394,20 @@ class Recording:
             if passes:
                 object.__setattr__(owner, name, draw + passes)
         with np.errstate(all="ignore"):
-            for call in self.calls:
-                call()
+            _core.replay(self.calls)
+
+
+def are_same(tensors: list[Any], dicts: list[Any]) -> bool:
+    """Whether tensors and dicts are as they were.
+
+    Parameters
+    ----------
+    tensors : list of (Tensor, array, bool)
+        The array of each tensor, which must be writable, and its `requires_grad`.
+    dicts : list of (dict, number of entries, key, value, key, value ...)
+        Some of the values, which must be the same objects.
+    """
+    return _core.same_tensors(tensors) and _core.same_entries(dicts)
 
 
 def _parts(values: Iterable[Any]) -> Iterator[Any]:

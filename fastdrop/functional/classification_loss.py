@@ -308,7 +308,7 @@ def _of_labels(
 
     def cross_entropy_backward(g: Float32Array, rows: Float32Array) -> Any:
         dx, factor = empty(rows.shape), empty(t.shape)
-        noted(_write_factors, factor, sample, g.reshape(-1), total)
+        _core.weighted(factor, sample, g.reshape(-1), total)
         _core.scaled_softmax(dx, rows, most, log_sum, factor, t)
         return (_as_scores(dx, x.shape),)
 
@@ -317,13 +317,6 @@ def _of_labels(
         loss = np.empty((), np.float32)
         noted(write_reduced, loss, values, total)
     return record(loss, (x,), cross_entropy_backward, (rows,))
-
-
-def _write_factors(
-    factor: Float32Array, sample: Float32Array, g: Float32Array, total: Float32Array
-) -> None:
-    """The factors of the gradients: the weights of the samples times g / total."""
-    np.multiply(sample, g / total, factor)
 
 
 def _of_distributions(
@@ -463,20 +456,17 @@ def _read_labels(
                 "with values that are not whole"
             )
         given = whole.astype(np.int64)
-    if given.dtype.kind == "b":
-        left_out.fill(False)
-    else:
-        np.equal(given, ignored, left_out)
-    some = left_out.any()
-    t[...] = np.where(left_out, 0, given) if some else given
-    if t.size and t.view(np.uint64).max() >= classes:  # a negative number is a large one
-        check.labels(np.where(left_out, 0, given), "target", classes)
-    if weight is None:
-        sample.fill(1.0)
-    else:
-        np.take(weight, t, out=sample)
-    sample[left_out] = 0.0
-    total[...] = sample.sum()
+    leaves_out = given.dtype.kind != "b"
+    numbers = np.ascontiguousarray(given, np.int64)
+    if not _core.read_labels(
+        t, sample, left_out, total, numbers, classes, leaves_out, ignored, weight
+    ):
+        check.labels(np.where(left_out, 0, numbers), "target", classes)
+
+
+def count_right(scores: Float32Array, labels: npt.NDArray[np.int64]) -> int:
+    """How many rows of scores (N, C) have their maximum, the first one, at the label (N,)."""
+    return _core.count_right(scores, labels)
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:

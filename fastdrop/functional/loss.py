@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
@@ -62,17 +63,21 @@ def reduced(
         note_array(values, (), gradients)
     if reduction == "none":
         return record(values, inputs, gradients, saved)
-    total = np.float32(1.0 if reduction == "sum" else values.size if total is None else total)
-    loss = np.empty((), np.float32)
+    if total is None or reduction == "sum":
+        total = 1.0 if reduction == "sum" else values.size
+    total, loss = np.asarray(total, np.float32), np.empty((), np.float32)
     noted(write_reduced, loss, values, total)
     return record(
         loss, inputs, lambda g, *saved: gradients(computed(np.divide, g, total), *saved), saved
     )
 
 
-def write_reduced(loss: Float32Array, values: FloatArray, total: Any) -> None:
+def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -> None:
     """The sum of the values divided by a total; NaN for the mean of no values."""
-    loss[...] = np.float32(values.sum(dtype=np.float64)) / total
+    if values.dtype == np.float32 and values.flags.c_contiguous:
+        _core.divided_sum(loss, values, total)
+    else:
+        loss[...] = np.float32(values.sum(dtype=np.float64)) / total
 
 
 # ---- losses ----

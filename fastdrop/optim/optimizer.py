@@ -31,6 +31,7 @@ _Update: TypeAlias = "tuple[Tensor, Float32Array, Float32Array, dict[str, Any], 
 
 _SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
 _NUMBERS = ("eta", "mu")  # entries that are one number
+_LIMITS = ("max_norm", "clip_grad_norm")  # options of a group that are None or a number
 
 
 class Optimizer:
@@ -149,7 +150,7 @@ class Optimizer:
         """Validate the options of a group. Subclasses add their own."""
         check.real(group["lr"], "lr", low=0.0)
         check.real(group["weight_decay"], "weight_decay", low=0.0)
-        for name in ("max_norm", "clip_grad_norm"):
+        for name in _LIMITS:
             if group[name] is not None:
                 check.real(group[name], name, low=0.0, open_low=True)
 
@@ -207,8 +208,12 @@ class Optimizer:
         norm = 0.0
         if any(group["clip_grad_norm"] is not None for *_, group in updates):
             norm = global_norm(g for _, _, g, _, _ in updates)
-        for p, array, g, state, group in updates:
+        for p, *_ in updates:
             p._to_write("the optimiser's step()")
+        limits = [group[key] for group in self.param_groups for key in _LIMITS]
+        if limits.count(None) == len(limits) and self._update_together(updates):
+            return
+        for _, array, g, state, group in updates:
             self._update(array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
             max_norm = group["max_norm"]
             if max_norm is not None and array.ndim == 2:
@@ -251,6 +256,10 @@ class Optimizer:
             for key, value in entries.items():
                 if isinstance(value, np.ndarray):
                     entries[key] = check.owned(value)
+
+    def _update_together(self, updates: list[_Update]) -> bool:
+        """Update all parameters in one call of the core; False: one by one, by `_update`."""
+        return False
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

@@ -11,11 +11,11 @@ import numpy as np
 
 from fastdrop import nn, optim, random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.recording import Recording, is_open, of_library
+from fastdrop.autograd.recording import Recording, are_same, is_open, of_library
 from fastdrop.autograd.recording import record as record_calls
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.train.recorded_steps import is_known
-from fastdrop.train.step_state import Dependencies, StepState, modes
+from fastdrop.train.step_state import StepState, modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,33 +146,36 @@ class _Recorded:
             (p, grad, grad is not None and self.recording.reads(grad._array), p._grad)
             for p, grad in before.values()
         ]
+        self.missing = [grad is None for _, grad, _, _ in self.gradients]
         self.look()
 
     def look(self) -> None:
         """Remember what the step depends on."""
         self.dependencies = self.state.dependencies()
         self.changes = random.modes.changes
+        self.run, self.modes = random.current_run(), modes()
         self.tensors = [(p, p._array, p.requires_grad) for p in self.state.parameters()]
-        self.options = self._options()
-
-    def _options(self) -> Dependencies:
-        """What is compared before each replay, beside `tensors`."""
-        objects: list[Any] = [random.current_run()]
+        self.dicts: list[tuple[Any, ...]] = []
+        self.groups = []
         for optimizer in self.state.optimizers:
-            objects += [optimizer.state, optimizer.param_groups, *optimizer.param_groups]
+            self.groups.append((optimizer, optimizer.param_groups, len(optimizer.param_groups)))
+            for group in optimizer.param_groups:
+                self.dicts.append((group, len(group), "params", group["params"]))
+            self.dicts.append((vars(optimizer), len(vars(optimizer)), "state", optimizer.state))
+            states = [item for pair in optimizer.state.items() for item in pair]
+            self.dicts.append((optimizer.state, len(optimizer.state), *states))
             for state in optimizer.state.values():
-                objects.append(state)
-                objects += [value for value in state.values() if isinstance(value, np.ndarray)]
-        return Dependencies(objects, modes())
+                arrays = [(k, v) for k, v in state.items() if isinstance(v, np.ndarray)]
+                self.dicts.append((state, len(state), *[item for kv in arrays for item in kv]))
 
     def holds(self) -> bool:
         """Whether everything that the step depends on is as it was."""
-        for p, array, requires_grad in self.tensors:
-            if p._data is not array or p.requires_grad is not requires_grad:
+        if not are_same(self.tensors, self.dicts) or modes() != self.modes:
+            return False
+        for optimizer, groups, count in self.groups:
+            if optimizer.param_groups is not groups or len(groups) != count:
                 return False
-            if not array.flags.writeable:
-                return False
-        if not self._options().are(self.options):
+        if random.current_run() is not self.run:
             return False
         if random.modes.changes != self.changes:
             if not self.state.dependencies().are(self.dependencies):
@@ -182,15 +185,14 @@ class _Recorded:
 
     def fits_gradients(self) -> bool:
         """Whether the parameters that have a gradient are those that had one."""
-        return all((p._grad is None) is (before is None) for p, before, _, _ in self.gradients)
+        return [p._grad is None for p, *_ in self.gradients] == self.missing
 
     def new_arguments(self, arrays: list[npt.NDArray[Any]]) -> list[int]:
         """The numbers of the arguments that no check has seen with other contents than at first."""
-        return [
-            i
-            for i, (first, array) in enumerate(zip(self.first, arrays))
-            if first is not None and not np.array_equal(first, array)
-        ]
+        if not self.first:
+            return []
+        pairs = enumerate(zip(self.first, arrays))
+        return [i for i, (a, b) in pairs if a is not None and not np.array_equal(a, b)]
 
     def replay(self, arrays: list[npt.NDArray[Any]]) -> None:
         """The step by replay; its results are in the arrays of `result`."""
@@ -285,7 +287,7 @@ class RecordedStep:
                 break
             if not each.recording.draws_left():
                 break
-            seen = each.new_arguments(arrays) if any(f is not None for f in each.first) else []
+            seen = each.new_arguments(arrays)
             if seen or not each.checked:
                 return self._check(each, arrays, seen, given)
             each.replay(arrays)
@@ -355,6 +357,8 @@ class RecordedStep:
             recorded.checked = True
             for i in seen:
                 recorded.first[i] = None
+            if not any(first is not None for first in recorded.first):
+                recorded.first = []
             recorded.look()
         return result
 
