@@ -376,6 +376,10 @@ class Recording:
         """Whether a noted call has read or written the memory of an array."""
         return id(_owner(array)) in self.known
 
+    def nbytes(self) -> int:
+        """The size of all arrays of the calls."""
+        return sum(array.nbytes for array in self.known.values())
+
     def draws_left(self) -> bool:
         """Whether a replay needs no draw above 2**32 - 1."""
         return all(

@@ -236,7 +236,7 @@ class TrainingRun:
         """Forward, backward and update for one batch: inputs x, y (N,) or (N, k), weight (N,)."""
         mixed = mix_inputs(x, self.mixup) if self.mixup else None
         if self.recorder is not None:
-            output, loss = self.recorder(x, y)
+            output, loss = self.recorder(x, y, weight)
         else:
             output, loss = self._train_on(x, y, weight, mixed)
         value = loss.item()

@@ -1,9 +1,10 @@
 """Training steps of `fit` by replay: the calls of an earlier step, made again for the next batch.
 
-The step of a `Sequential` of layers of this library is a fixed list of calls. One step is recorded
-(`fastdrop.autograd.recording`), and the others are replays of it, with the same bits. Everything
-else is computed as before. Code of the user runs between epochs (callbacks, metrics), so what a
-step depends on is compared before each epoch.
+The step of a `Sequential` of layers that are known here is a fixed list of calls. One step is
+recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same bits.
+Everything else is computed as before. Code of the user runs between epochs (callbacks, metrics)
+and in a DataLoader, so what a step depends on is compared before each epoch, and where a module
+has noticed a change.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from fastdrop.autograd.tensor import wrap
 from fastdrop.nn.dense_chain import ACTIVATIONS
 from fastdrop.train.objective import LOSSES
 from fastdrop.train.step_state import Dependencies, StepState
-from fastdrop.train.steps import ArraySteps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,11 +38,35 @@ REPLAYED = True
 # be used twice in a step, only takes memory.
 LARGEST = 1 << 26
 
+# Bytes of the arrays of a recording from which on it is not kept, for the same reason.
+MOST_BYTES = 1 << 26
+
+# Recordings of one run, for batches of different shapes.
+MOST = 4
+
+# Layers that compute with the core, or with functions that are noted, and leave no choice to
+# Python. tests/train/test_recorded_steps.py compares each with the steps of Python.
 _LAYERS = frozenset(
     (
-        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Linear, nn.DropConnectLinear),
-        *(nn.Dropout, nn.AlphaDropout, nn.GaussianDropout, nn.LayerNorm, nn.RMSNorm),
-        *ACTIVATIONS,
+        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.Linear, *ACTIVATIONS),
+        *(nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.GaussianDropout),
+        *(
+            nn.LockedDropout,
+            nn.GaussianNoise,
+            nn.DropConnectLinear,
+            nn.LayerNorm,
+            nn.RMSNorm,
+            nn.GroupNorm,
+        ),
+        *(nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d),
+        *(nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d, nn.DropPath),
+        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
+        *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+        *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.DropConnectConv2d, nn.VariationalLinear),
+        *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+        *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+        *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d, nn.Upsample),
+        *(nn.Softmax, nn.LogSoftmax, nn.SwiGLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid),
     )
 )
 
@@ -64,8 +88,7 @@ class _Recorded:
     """A recorded step, the arrays of its batch, and the gradient of each parameter."""
 
     recording: Recording
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[Any]
+    batch: list[npt.NDArray[Any]]
     result: StepResult
     gradients: list[tuple[Any, Tensor | None]]
     checked: bool = False
@@ -78,15 +101,17 @@ class StepRecorder:
     ----------
     run : TrainingRun
     step : callable
-        step(x, y) -> StepResult: the whole step of a batch.
+        step(x, y, weight) -> StepResult: the whole step of a batch.
     """
 
-    def __init__(self, run: TrainingRun, step: Callable[[Any, Any], StepResult]) -> None:
+    def __init__(self, run: TrainingRun, step: Callable[..., StepResult]) -> None:
         self.run, self.step = run, step
-        self.state = StepState([run.model], [run.optimizer])
-        self.recorded: dict[int, _Recorded] = {}  # by the number of samples
+        loss = run.objective.loss
+        models = [run.model, loss] if isinstance(loss, nn.Module) else [run.model]
+        self.state = StepState(models, [run.optimizer])
+        self.recorded: dict[Any, _Recorded] = {}  # by the shapes of the batch
         self.fitting, self.refused = True, False
-        self.seen = Dependencies([], [])
+        self.seen, self.changes = Dependencies([], []), -1
 
     @staticmethod
     def fits(run: TrainingRun) -> bool:
@@ -96,27 +121,22 @@ class StepRecorder:
         updated = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
         return (
             REPLAYED
-            and isinstance(run.batches, ArraySteps)
-            and type(run.batches.x) is np.ndarray  # one input
-            and run.batches.weights is None
             and not run.mixup
-            and (loss is LOSSES["mse"] or loss is LOSSES["cross_entropy"])
-            and not run.objective.distributions
+            and (loss in LOSSES.values() or (of_library(type(loss)) and _has_no_functions(loss)))
             and (scheduler is None or of_library(scheduler))
             and is_known(run.optimizer)
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
-            and all(type(layer) in _LAYERS for layer in layers)
             # Schedules of rates, and methods that were replaced.
-            and not any(callable(value) for layer in layers for value in vars(layer).values())
+            and all(type(layer) in _LAYERS and _has_no_functions(layer) for layer in layers)
             and not random.draw_is_fixed(run.model)
-            and sum(p.numel() for p in parameters) * run.batches.batch_size <= LARGEST
+            and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1) <= LARGEST
         )
 
     def new_epoch(self) -> None:
         """Forget the recordings if what ran between two epochs has changed what a step does."""
-        self.fitting = self.fits(self.run)
+        self.fitting, self.changes = self.fits(self.run), random.modes.changes
         seen = self.state.dependencies()
         if not self.fitting or not seen.are(self.seen):
             self.seen = seen
@@ -129,29 +149,42 @@ class StepRecorder:
                 if parameter._grad is not None:
                     parameter._grad = wrap(parameter._grad._array.copy())
 
-    def __call__(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
+    def __call__(
+        self, x: Any, y: npt.NDArray[Any], weight: npt.NDArray[np.float32] | None = None
+    ) -> StepResult:
         """The step of one batch."""
-        if self.refused or not self.fitting:
-            return self.step(x, y)
-        recorded = self.recorded.get(len(x))
-        if recorded is None:
-            return self._record(x, y)
-        if not recorded.recording.draws_left():
-            return self.step(x, y)
-        np.copyto(recorded.x, x)
-        np.copyto(recorded.y, y)
+        if random.modes.changes != self.changes:  # by the code of a DataLoader
+            self.new_epoch()
+        if self.refused or not self.fitting or not _is_plain(x):
+            return self.step(x, y, weight)
+        batch = [x, y] if weight is None else [x, y, weight]
+        key = tuple([(array.shape, array.dtype) for array in batch])
+        recorded = self.recorded.get(key)
+        if recorded is None and len(self.recorded) < MOST:
+            return self._record(key, batch)
+        if recorded is None or not recorded.recording.draws_left():
+            return self.step(x, y, weight)
+        for to, array in zip(recorded.batch, batch):
+            np.copyto(to, array)
         if not recorded.checked and not self._check(recorded):
-            return self.step(x, y)
+            return self.step(x, y, weight)
         return self._replay(recorded)
 
-    def _record(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
-        x, y = x.copy(), y.copy()
-        result, recording = record(lambda: self.step(wrap(x), y), [x, y])
+    def _run(self, batch: list[npt.NDArray[Any]]) -> StepResult:
+        x, y, *weight = batch
+        return self.step(wrap(x), y, *weight)
+
+    def _record(self, key: Any, given: list[npt.NDArray[Any]]) -> StepResult:
+        batch = [array.copy() for array in given]
+        result, recording = record(lambda: self._run(batch), batch)
         if recording is not None:
-            self.refused = recording.refused is not None
+            self.refused = recording.refused is not None or recording.nbytes() > MOST_BYTES
             gradients = [(p, p.grad) for p in self.state.updated()]
-            self.recorded[len(x)] = _Recorded(recording, x, y, result, gradients)
-            self.seen = self.state.dependencies()  # the first step made the optimiser's state
+            self.recorded[key] = _Recorded(recording, batch, result, gradients)
+            # The first step made the optimiser's state.
+            self.seen, self.changes = self.state.dependencies(), random.modes.changes
+        if self.refused:
+            self.recorded.clear()
         return result
 
     def _replay(self, recorded: _Recorded) -> StepResult:
@@ -173,7 +206,7 @@ class StepRecorder:
             self._replay(recorded)
             replayed = state.bits(result._array for result in recorded.result)
             state.restore(before)
-            results = self.step(wrap(recorded.x.copy()), recorded.y.copy())
+            results = self._run([array.copy() for array in recorded.batch])
             recorded.checked = state.bits(result._array for result in results) == replayed
             self.refused = not recorded.checked
         except FloatingPointError:  # before it has changed a weight; the draw counts
@@ -183,3 +216,13 @@ class StepRecorder:
             raise
         state.restore(before)
         return recorded.checked
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether a batch has one input, and the layout of a recording."""
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous
+
+
+def _has_no_functions(thing: Any) -> bool:
+    """Whether no attribute is callable."""
+    return not any(map(callable, vars(thing).values()))
