@@ -169,6 +169,7 @@ def conv_dw(
 # recurrent networks
 
 class AttentionLayer:
+    kept: tuple[Any, ...]
     def __init__(
         self,
         q: _Float32,
@@ -196,6 +197,7 @@ def attention_backward(
 def attention_weights(layer: AttentionLayer, weights: _Float32, log_sums: _Float32) -> None: ...
 
 class RecurrentLayer:
+    kept: tuple[Any, ...]
     def __init__(
         self,
         cell: int,

@@ -415,10 +415,12 @@ def are_same(tensors: list[Any], dicts: list[Any]) -> bool:
 
 
 def _parts(values: Iterable[Any]) -> Iterator[Any]:
-    """The values, and those in tuples and lists among them."""
+    """The values, and those in tuples, lists and layers of the core among them."""
     for value in values:
         if isinstance(value, (tuple, list)):
             yield from _parts(value)
+        elif isinstance(value, (_core.AttentionLayer, _core.RecurrentLayer)):
+            yield from _parts(value.kept)
         else:
             yield value
 

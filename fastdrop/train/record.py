@@ -326,7 +326,9 @@ class RecordedStep:
         template = _mapped(result, lambda t: wrap(t._array))
         first: list[Any] = [np.copy(array) for array in arguments]
         recorded = _Recorded(recording, state, arguments, first, template, kept)
-        self._recorded.setdefault(key, []).append(recorded)
+        # One that was never checked is that of a first step, which had no gradients before it.
+        checked = [each for each in self._recorded.get(key, []) if each.checked]
+        self._recorded[key] = [*checked, recorded]
         return _mapped(result, _copied)
 
     def _check(self, recorded: _Recorded, arrays: list[Any], seen: list[int], given: Any) -> Any:
