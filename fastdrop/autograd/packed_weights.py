@@ -17,7 +17,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
 from fastdrop.autograd.memory import mark_changed, protect
-from fastdrop.autograd.recording import is_strict, note_read
+from fastdrop.autograd.recording import note_panels, note_read
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class PackedTensor(Tensor):
             the array has numbers that are not finite (a product with panels may skip zeros of x,
             and 0 * inf is not 0).
         """
-        if is_strict():  # they would hold the weights of the recorded step
+        if not note_panels(self):
             return None
         key = (_core.isa(),)
         slot = self._panels
@@ -132,7 +132,7 @@ class PackedTensor(Tensor):
             None where packing again costs as little, where the convolution keeps none, and where
             somebody else holds the array.
         """
-        if is_strict():
+        if not note_panels(self):
             return None
         key = (_core.isa(), geometry, x.shape[1:], None if scale is None else scale.tobytes())
         slot = self._panels

@@ -18,7 +18,7 @@ from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import pending_tensor
 from fastdrop.autograd.pending_convolution import PendingConvolution
 from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments, rows_of
-from fastdrop.autograd.recording import computed, noted
+from fastdrop.autograd.recording import computed, note_constants, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 
@@ -100,10 +100,10 @@ def batch_norm(
         _check_updatable(running_var, var_, "running_var")
     eps = check.real(eps, "eps", low=0.0)
     if not training and mean_ is not None and var_ is not None:
-        inverse = computed(_inverse, var_._array, np.float32(eps))
-        folded = _folded(x, mean_._array, inverse, w, b)
+        folded = _folded(x, mean_._array, var_._array, eps, w, b)
         if folded is not None:
             return folded
+        inverse = computed(_inverse, var_._array, np.float32(eps))
         mean = computed(np.positive, mean_._array.reshape(1, -1))
         fixed = Normalization(1, mean, inverse.reshape(1, -1), channels, True)
         return _pending(x, w, b, fixed)
@@ -365,7 +365,8 @@ def _by_moments(
 def _folded(
     x: Tensor,
     mean: Float32Array,
-    inverse: Float32Array,
+    variance: Float32Array,
+    eps: float,
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor | None:
@@ -378,6 +379,11 @@ def _folded(
         *(t for t in (x, weight, bias) if t is not None)
     ):
         return None
+    bias_before = recipe.epilogue.bias
+    others = [t._array for t in (weight, bias, bias_before) if t is not None]
+    if not note_constants(mean, variance, *others):
+        return None
+    inverse = _inverse(variance, np.float32(eps))
     scale = inverse if weight is None else inverse * weight._array
     shift = -mean * scale if bias is None else bias._array - mean * scale
     extended = recipe.scaled(scale, shift)

@@ -11,11 +11,11 @@ import numpy as np
 
 from fastdrop import nn, optim, random
 from fastdrop._utils import validation as check
-from fastdrop.autograd.recording import Recording, are_same, is_open, of_library
+from fastdrop.autograd.recording import Recording, are_same, is_open, modes, of_library
 from fastdrop.autograd.recording import record as record_calls
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.train.recorded_steps import is_known
-from fastdrop.train.step_state import StepState, modes
+from fastdrop.train.step_state import StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

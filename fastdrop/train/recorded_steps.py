@@ -18,7 +18,7 @@ import numpy as np
 from fastdrop import nn, random
 from fastdrop.autograd.recording import Recording, of_library, record
 from fastdrop.autograd.tensor import wrap
-from fastdrop.nn.dense_chain import ACTIVATIONS
+from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions
 from fastdrop.train.objective import LOSSES
 from fastdrop.train.step_state import Dependencies, StepState
 
@@ -44,31 +44,7 @@ MOST_BYTES = 1 << 26
 # Recordings of one run, for batches of different shapes.
 MOST = 4
 
-# Layers that compute with the core, or with functions that are noted, and leave no choice to
-# Python. tests/train/test_recorded_steps.py compares each with the steps of Python.
-_LAYERS = frozenset(
-    (
-        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.Linear, *ACTIVATIONS),
-        *(nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.GaussianDropout),
-        *(
-            nn.LockedDropout,
-            nn.GaussianNoise,
-            nn.DropConnectLinear,
-            nn.LayerNorm,
-            nn.RMSNorm,
-            nn.GroupNorm,
-        ),
-        *(nn.SpatialDropout1d, nn.SpatialDropout2d, nn.SpatialDropout3d),
-        *(nn.DropBlock1d, nn.DropBlock2d, nn.DropBlock3d, nn.DropPath),
-        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
-        *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
-        *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.DropConnectConv2d, nn.VariationalLinear),
-        *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-        *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-        *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d, nn.Upsample),
-        *(nn.Softmax, nn.LogSoftmax, nn.SwiGLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid),
-    )
-)
+_LAYERS = FIXED_LAYERS
 
 
 def is_known(optimizer: Optimizer) -> bool:
@@ -122,14 +98,14 @@ class StepRecorder:
         return (
             REPLAYED
             and not run.mixup
-            and (loss in LOSSES.values() or (of_library(type(loss)) and _has_no_functions(loss)))
+            and (loss in LOSSES.values() or (of_library(type(loss)) and has_no_functions(loss)))
             and (scheduler is None or of_library(scheduler))
             and is_known(run.optimizer)
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
             # Schedules of rates, and methods that were replaced.
-            and all(type(layer) in _LAYERS and _has_no_functions(layer) for layer in layers)
+            and all(type(layer) in _LAYERS and has_no_functions(layer) for layer in layers)
             and not random.draw_is_fixed(run.model)
             and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1) <= LARGEST
         )
@@ -221,8 +197,3 @@ class StepRecorder:
 def _is_plain(x: Any) -> bool:
     """Whether a batch has one input, and the layout of a recording."""
     return type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous
-
-
-def _has_no_functions(thing: Any) -> bool:
-    """Whether no attribute is callable."""
-    return not any(map(callable, vars(thing).values()))

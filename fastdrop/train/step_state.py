@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastdrop import random, runtime
+from fastdrop import random
+from fastdrop.autograd.recording import modes
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.optim import Optimizer
 from fastdrop.optim.lr_scheduler import LRScheduler
@@ -20,18 +21,9 @@ if TYPE_CHECKING:
 
     from fastdrop.nn import Module
 
-# Modes of the process that choose what a step computes: a recording holds for their values only.
-# A new mode of this kind belongs here.
-MODES = (runtime.isa, runtime.get_conv_algorithm)
-
 # Attributes of layers that are options, and those that a forward pass changes.
 _PLAIN = (Number, str, np.generic, tuple, list, type(None))
-_COUNTED = ("_draw", "_sites", "_descendants", "_chain", "_plan")
-
-
-def modes() -> list[Any]:
-    """The values of MODES."""
-    return [mode() for mode in MODES]
+_COUNTED = ("_draw", "_sites", "_descendants", "_chain", "_plan", "_recorded")
 
 
 class Dependencies(NamedTuple):
