@@ -117,6 +117,7 @@ class Recording:
         if owner is not None and not any(owner is each for each in self.owners):
             self.owners.append(owner)
         for part in _parts((*args, *kwargs.values())):
+            part = getattr(part, "_data", part)  # of a tensor
             if isinstance(part, np.ndarray):
                 array = owner_of(part)
                 self.known[id(array)] = array

@@ -59,7 +59,8 @@ def record(step: Callable[..., Any]) -> RecordedStep:
     stepped inside or outside of `step`, and gradients may be accumulated or clipped.
 
     What `step` must not do, as a replay does not run its Python code: count its calls, print, draw
-    from a generator of NumPy, or decide by something that changes from call to call.
+    from a generator of NumPy, decide by something that changes from call to call, or read arrays
+    that are no arguments (but arrays that are always the same ones).
 
     Parameters
     ----------
@@ -316,7 +317,8 @@ class RecordedStep:
             return result
 
         result, recording = record_calls(run, arguments)
-        if recording is None:
+        if recording is None:  # another thread is recording
+            self._in_vain -= 1
             return result
         state = StepState([each.module for each in recording.passes], recording.owners)
         reason = recording.refused or _reason(recording, state, result)
@@ -335,7 +337,8 @@ class RecordedStep:
         """The step by Python, compared with a replay. The state is that of one step afterwards."""
         state, before = recorded.state, recorded.state.dependencies()
         gradients = [(p, p._grad) for p in state.parameters()]
-        saved = state.save(grad._array for _, grad in gradients if grad is not None)
+        touched = [array for array in recorded.recording.known.values() if array.flags.writeable]
+        saved = state.save(touched)
         try:
             recorded.replay(arrays)
             replayed = state.bits(_leaves(recorded.result))
@@ -457,6 +460,9 @@ def _reason(recording: Recording, state: StepState, result: Any) -> str | None:
             problem = f"the step returns {check.describe(value)}: only tensors are computed anew"
 
     look(result)
+    known = {id(p) for p in state.parameters()}
+    if recording.gradients.keys() - known:
+        problem = "the step gives a gradient to a tensor that is no parameter of its modules"
     for optimizer in state.optimizers:
         if not is_known(optimizer):
             problem = f"{type(optimizer).__name__} is no optimiser of fastdrop.optim"

@@ -46,7 +46,7 @@ class Saved(NamedTuple):
 
     draws: list[tuple[Any, str, int]]
     arrays: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]  # with a copy of each
-    states: list[tuple[dict[Any, Any], dict[Any, Any]]]  # with a copy of each
+    states: list[tuple[dict[Any, Any], set[Any], dict[Any, Any]]]  # keys, and copies of numbers
 
 
 class StepState:
@@ -142,7 +142,7 @@ class StepState:
         return Saved(
             self._draws(),
             [(array, array.copy("K")) for array in arrays],
-            [(state, {k: copy(v) for k, v in state.items()}) for state in self._states()],
+            [(state, set(state), _numbers(state)) for state in self._states()],
         )
 
     def restore(self, saved: Saved) -> None:
@@ -153,8 +153,8 @@ class StepState:
             p._to_write("the check of a recorded step")
         for array, before in saved.arrays:
             np.copyto(array, before)
-        for state, values in saved.states:
-            for key in [key for key in state if key not in values]:  # a momentum that is new
+        for state, keys, values in saved.states:
+            for key in state.keys() - keys:  # a momentum that is new
                 del state[key]
             for key, value in values.items():
                 if isinstance(state.get(key), np.ndarray):
@@ -168,13 +168,17 @@ class StepState:
         arrays += [p._grad._array for p in self.parameters() if p._grad is not None]
         numbers: list[Any] = [draw for *_, draw in self._draws()]
         for state in self._states():
-            for value in state.values():
-                if isinstance(value, np.ndarray):
-                    arrays.append(value)
-                elif isinstance(value, (Number, list)) and not _are_tensors(value):
-                    numbers.append(copy(value))
+            for value in _numbers(state).values():
+                (arrays if isinstance(value, np.ndarray) else numbers).append(value)
         return [numbers, *(np.asarray(array).tobytes() for array in [*arrays, *results])]
 
 
-def _are_tensors(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(each, Tensor) for each in value)
+def _numbers(state: dict[Any, Any]) -> dict[Any, Any]:
+    """Copies of the numbers, the lists of numbers and the arrays of a dict."""
+    return {key: copy(value) for key, value in state.items() if _is_numeric(value)}
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(each, Number) for each in value)
+    return isinstance(value, (Number, np.ndarray))

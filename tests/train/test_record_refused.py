@@ -1,6 +1,7 @@
 """`fd.record`: what cannot be replayed runs as before; errors, blocks and threads."""
 
 import gc
+import sys
 import threading
 import weakref
 
@@ -11,7 +12,7 @@ import fastdrop as fd
 from fastdrop import nn, optim
 from fastdrop.nn import functional as F
 from fastdrop.train import record as record_function
-from helpers.recorded import USUAL, Trained, batches, of, refused
+from helpers.recorded import USUAL, Trained, batches, of, refused, run
 from helpers.training import bits
 
 # ---- what cannot be recorded ----
@@ -74,6 +75,15 @@ def counting(self, x, y):
     return Trained.step(self, x, y)
 
 
+def of_the_input(self, x, y):
+    self.optimizer.zero_grad()
+    x = fd.tensor(x, requires_grad=True)
+    loss = F.cross_entropy(self.model(x), y)
+    loss.backward()
+    self.optimizer.step()
+    return loss
+
+
 def of_the_deviation(self, x, y):
     self.optimizer.zero_grad()
     output = self.model(x)
@@ -96,6 +106,7 @@ def of_the_deviation(self, x, y):
         (fixed_masks, "mask_state"),
         (scaled, "bits of the step"),
         (counting, "changes options of layers"),
+        (of_the_input, "no parameter of its modules"),
         (of_the_deviation, "std computes with NumPy"),
     ],
 )
@@ -169,6 +180,27 @@ def test_the_name_and_the_text_of_the_step():
         and step.__doc__ == "About it."
         and isinstance(step, fd.train.RecordedStep)
     )
+
+
+def test_what_changes_in_each_call_is_given_up():
+    def between(i, trained):
+        trained.model[2].p = 0.01 * (i + 1)
+
+    expected, _ = run(False, data=batches(30), between=between)
+    found, step = run(True, data=batches(30), between=between)
+    assert found == expected and "changes from call to call" in step.refused
+
+
+def test_many_kinds_of_arguments_run_as_before():
+    data = [batches(1, rows=rows)[0] for rows in [*range(2, 20), *range(2, 20)]]
+    expected, _ = run(False, data=data)
+    found, step = run(True, data=data)
+    assert found == expected and step.refused is None
+    assert f"Recordings: {record_module().MOST}" in step.explain()
+
+
+def record_module():
+    return sys.modules["fastdrop.train.record"]
 
 
 # ---- errors, blocks, threads ----
