@@ -1,8 +1,12 @@
-"""Layers whose calls are a fixed list, which recordings may replay."""
+"""Layers whose calls are a fixed list, which recordings may replay, and their options."""
 
 from __future__ import annotations
 
+from copy import copy
+from numbers import Number
 from typing import Any
+
+import numpy as np
 
 from fastdrop.nn import (
     activation,
@@ -25,7 +29,11 @@ from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.variational import VariationalLinear
 
-__all__ = ["FIXED_LAYERS", "has_no_functions"]
+__all__ = ["FIXED_LAYERS", "has_no_functions", "options_of"]
+
+# Types of the attributes of layers that are options, and attributes that a forward pass changes.
+_PLAIN = (Number, str, np.generic, tuple, list, type(None))
+_COUNTED = ("_draw", "_sites", "_descendants", "_chain", "_plan", "_recorded")
 
 # Layers that compute with the core, or with functions that are noted, and leave no choice to
 # Python. tests/train/test_recorded_layers.py compares each with the steps of Python.
@@ -55,3 +63,12 @@ FIXED_LAYERS: frozenset[type] = frozenset(
 def has_no_functions(thing: Any) -> bool:
     """Whether no attribute is callable: no schedule of a rate, and no method that was replaced."""
     return not any(map(callable, vars(thing).values()))
+
+
+def options_of(layer: Any) -> list[tuple[str, Any]]:
+    """The names and copies of the values of a layer's options."""
+    return [
+        (name, copy(value))
+        for name, value in vars(layer).items()
+        if name not in _COUNTED and isinstance(value, _PLAIN)
+    ]

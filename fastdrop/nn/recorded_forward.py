@@ -17,7 +17,7 @@ from fastdrop import random
 from fastdrop.autograd.grad_mode import no_grad
 from fastdrop.autograd.recording import Recording, modes, record
 from fastdrop.autograd.tensor import wrap
-from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions
+from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions, options_of
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 ROWS = 16  # with more rows the arithmetic takes longer than Python
 SHAPES = 2  # recordings of one model
 CALLS = 3  # predictions of a shape before it is recorded
+PAUSE = 20  # more of them, after the model has changed
 MOST_BYTES = 1 << 22  # of a recording, without the weights
 
 
-@dataclass
+@dataclass(eq=False)
 class _Recorded:
     """A recorded prediction of the input x, which gives y, and what it depends on."""
 
@@ -39,11 +40,16 @@ class _Recorded:
     arrays: list[tuple[Any, Any]]  # of parameters and buffers
     changes: int
     modes: list[Any]
+    options: list[Any]
     checked: bool = False
 
-    def holds(self) -> bool:
+    def holds(self, model: Module) -> bool:
         """Whether the model is as it was."""
-        if self.changes != random.modes.changes or self.modes != modes():
+        if self.changes != random.modes.changes:  # of some module
+            if self.options != _options(model):
+                return False
+            self.changes = random.modes.changes
+        if self.modes != modes():
             return False
         for tensor, array in self.arrays:
             if tensor._data is not array:
@@ -87,8 +93,11 @@ class RecordedForward:
 
     def _output(self, model: Module, x: Float32Array) -> Float32Array | None:
         recorded = self.recorded.get(x.shape)
-        if recorded is None or not recorded.holds():
-            self.recorded.pop(x.shape, None)
+        if recorded is not None and not recorded.holds(model):
+            del self.recorded[x.shape]
+            self.seen[x.shape] = -PAUSE
+            recorded = None
+        if recorded is None:
             return self._record(model, x)
         np.copyto(recorded.x, x)
         recorded.recording.replay()
@@ -122,6 +131,11 @@ class RecordedForward:
         if self.known and size - sum(p.nbytes for p in recording.panels()) <= MOST_BYTES:
             recording.passes.clear()  # the model is not to refer to itself
             self.recorded[x.shape] = _Recorded(
-                recording, given, y, arrays, random.modes.changes, modes()
+                recording, given, y, arrays, random.modes.changes, modes(), _options(model)
             )
         return y.copy()
+
+
+def _options(model: Module) -> list[Any]:
+    """The options of all layers."""
+    return [options_of(layer) for layer in model.modules()]

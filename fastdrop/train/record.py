@@ -115,7 +115,7 @@ def record(step: Callable[..., Any]) -> RecordedStep:
     return RecordedStep(step)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Recorded:
     """A recorded step.
 
@@ -129,6 +129,8 @@ class _Recorded:
         Each parameter, its gradient before the step, whether the step reads it, and the one after.
     kept : list
         Objects whose id() is a part of the key.
+    missing : list of bool
+        Which parameters had no gradient before the step.
     """
 
     recording: Recording
@@ -280,28 +282,21 @@ class RecordedStep:
 
     def _run(self, key: Any, arrays: list[Any], kept: list[Any], given: Any) -> Any:
         candidates = self._recorded.get(key, [])
-        for each in candidates:
-            if not each.fits_gradients():
-                continue
-            if not each.holds():
-                candidates.remove(each)
-                break
-            if not each.recording.draws_left():
-                break
-            seen = each.new_arguments(arrays)
-            if seen or not each.checked:
-                return self._check(each, arrays, seen, given)
-            each.replay(arrays)
-            self.replays += 1
-            self._in_vain = 0
-            return _mapped(each.result, _copied)
-        else:
-            if sum(map(len, self._recorded.values())) < MOST:
-                return self._record(key, arrays, kept, given)
-            return self.step(*given[0], **given[1])
-        if each.recording.draws_left():
+        found = next((each for each in candidates if each.fits_gradients()), None)
+        if found is not None and not found.holds():
+            candidates.remove(found)
+            found = None
+        if found is None and sum(map(len, self._recorded.values())) < MOST:
             return self._record(key, arrays, kept, given)
-        return self.step(*given[0], **given[1])
+        if found is None or not found.recording.draws_left():
+            return self.step(*given[0], **given[1])
+        new = found.new_arguments(arrays)
+        if new or not found.checked:
+            return self._check(found, arrays, new, given)
+        found.replay(arrays)
+        self.replays += 1
+        self._in_vain = 0
+        return _mapped(found.result, _copied)
 
     def _record(self, key: Any, arrays: list[Any], kept: list[Any], given: Any) -> Any:
         """The step by Python; its calls are noted."""
@@ -333,7 +328,7 @@ class RecordedStep:
         self._recorded[key] = [*checked, recorded]
         return _mapped(result, _copied)
 
-    def _check(self, recorded: _Recorded, arrays: list[Any], seen: list[int], given: Any) -> Any:
+    def _check(self, recorded: _Recorded, arrays: list[Any], new: list[int], given: Any) -> Any:
         """The step by Python, compared with a replay. The state is that of one step afterwards."""
         state, before = recorded.state, recorded.state.dependencies()
         gradients = [(p, p._grad) for p in state.parameters()]
@@ -360,7 +355,7 @@ class RecordedStep:
             )
         else:
             recorded.checked = True
-            for i in seen:
+            for i in new:
                 recorded.first[i] = None
             if not any(first is not None for first in recorded.first):
                 recorded.first = []

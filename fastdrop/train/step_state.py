@@ -11,6 +11,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop.autograd.recording import modes
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.fixed_layers import options_of
 from fastdrop.optim import Optimizer
 from fastdrop.optim.lr_scheduler import LRScheduler
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop.nn import Module
-
-# Attributes of layers that are options, and those that a forward pass changes.
-_PLAIN = (Number, str, np.generic, tuple, list, type(None))
-_COUNTED = ("_draw", "_sites", "_descendants", "_chain", "_plan", "_recorded")
 
 
 class Dependencies(NamedTuple):
@@ -103,9 +100,8 @@ class StepState:
         values: list[Any] = modes()
         for layer in self.layers():
             objects.append(layer)
-            options = [(k, v) for k, v in vars(layer).items() if k not in _COUNTED]
-            values.append([(k, copy(v)) for k, v in options if isinstance(v, _PLAIN)])
-            objects += [v for _, v in options if callable(v)]
+            values.append(options_of(layer))
+            objects += [value for value in vars(layer).values() if callable(value)]
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 objects += [group, *group["params"]]

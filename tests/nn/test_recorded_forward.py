@@ -135,6 +135,24 @@ def test_changes_between_predictions(change, make, x):
         fd.set_conv_algorithm("auto")
 
 
+def test_changes_of_other_models_do_not_matter():
+    model, other = trained(), nn.Dropout(0.5)
+    expected = [by_layers(model, X[i : i + 1]) for i in range(5)]
+    recorded = next(iter(warm(model, X)._recorded[1].recorded.values()))
+    for i in range(5):
+        other.p = 0.1 * i
+        assert fd.predict(model, X[i : i + 1]).tobytes() == expected[i].tobytes()
+    assert next(iter(model._recorded[1].recorded.values())) is recorded
+
+
+def test_a_changed_model_is_recorded_again():
+    model = warm(trained(), X)
+    model[1].eps = 0.5
+    for i in range(recorded_forward.PAUSE + CALLS + 2):
+        fd.predict(model, X[i : i + 1])
+    assert replays(model) == 1
+
+
 def test_results_are_arrays_of_their_own():
     model = warm(trained(), X)
     first = fd.predict(model, X[:1])
