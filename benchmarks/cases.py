@@ -208,3 +208,4 @@ for _kind, *_arguments in (("LayerNorm", 768), ("GELU",), ("GELU", "tanh")):
 for _name, _shape in small_networks.SHAPES.items():
     case(f"small fit {_name}", small_networks.estimators, *_shape, quick=_name == "4898x11")
 case("small steps of one sample", small_networks.single_samples, quick=False)
+case("small steps in a loop of one's own", small_networks.own_loop, quick=False)

@@ -82,26 +82,69 @@ def single_samples(samples: int = 500) -> Case:
 
     candidates = {"fastdrop": ours, "fastdrop, steps by Python": _computed(ours)}
     if torch is not None:
-        layers = []
-        for inputs, outputs in ((784, 16), (16, 16)):
-            layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU(), torch.nn.Dropout(0.2)]
-        theirs = torch.nn.Sequential(*layers, torch.nn.Linear(16, 10))
-        adam = torch.optim.Adam(theirs.parameters())
-        xt, yt = torch.from_numpy(x), torch.from_numpy(y)
-
-        def loop():
-            for i in torch.randperm(samples).tolist():
-                loss = torch.nn.functional.cross_entropy(theirs(xt[i : i + 1]), yt[i : i + 1])
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
-            return loss.item()
-
-        candidates["PyTorch"] = loop
+        candidates["PyTorch"] = _torch_loop(x, y, torch.optim.Adam)
 
     def check():
         require(abs(ours()["loss"][0] - np.log(10)) < 0.5, "fastdrop")
         if torch is not None:
-            require(np.isfinite(loop()), "PyTorch")
+            require(np.isfinite(candidates["PyTorch"]()), "PyTorch")
 
     return Case(f"{samples} steps of 784-16-16-10, batch 1, p = 0.2, Adam", candidates, check)
+
+
+def _torch_loop(x, y, make_optimizer, **options):
+    """An epoch of PyTorch's 784-16-16-10 with dropout 0.2 in batches of one sample."""
+    layers = []
+    for inputs, outputs in ((784, 16), (16, 16)):
+        layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU(), torch.nn.Dropout(0.2)]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(16, 10))
+    optimizer = make_optimizer(model.parameters(), **options)
+    xt, yt = torch.from_numpy(x), torch.from_numpy(y)
+
+    def loop():
+        for i in torch.randperm(len(x)).tolist():
+            loss = torch.nn.functional.cross_entropy(model(xt[i : i + 1]), yt[i : i + 1])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return loop
+
+
+def own_loop(samples: int = 500) -> Case:
+    """The same epoch in a loop of one's own, whose step `fd.record` makes one call; SGD."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((samples, 784), dtype=np.float32), rng.integers(0, 10, samples)
+    options = {"lr": 0.01, "momentum": 0.9}
+    model = fd.models.mlp(784, [16, 16], 10, dropout=0.2)
+    optimizer = fd.optim.SGD(model.parameters(), **options)
+
+    def step(xb, yb):
+        optimizer.zero_grad()
+        loss = fd.nn.functional.cross_entropy(model(xb), yb)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    recorded = fd.record(step)
+
+    def loop(call):
+        for i in rng.permutation(samples):
+            loss = call(x[i : i + 1], y[i : i + 1])
+        return loss.item()
+
+    candidates = {
+        "fastdrop": lambda: loop(recorded),
+        "fastdrop, steps by Python": lambda: loop(step),
+    }
+    if torch is not None:
+        candidates["PyTorch"] = _torch_loop(x, y, torch.optim.SGD, **options)
+
+    def check():
+        for name, call in candidates.items():
+            require(np.isfinite(call()), name)
+        require(recorded.refused is None and recorded.replays > 0, "fd.record")
+
+    about = f"{samples} steps of 784-16-16-10, batch 1, p = 0.2, SGD, a loop of one's own"
+    return Case(about, candidates, check)

@@ -112,6 +112,7 @@ __all__ = [
     "predictor",
     "random",
     "recalibrate_batchnorm",
+    "record",
     "relu",
     "reshape",
     "runtime",
@@ -161,6 +162,7 @@ _LAZY_MODULES = (
 _LAZY_NAMES = {
     "fit": "train.fit",
     "evaluate": "train.evaluate",
+    "record": "train.record",
     "predict": "predictor.predict",
     "tune_rates": "train.tune",
     "diagnose": "inspection.diagnose",

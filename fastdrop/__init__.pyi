@@ -89,6 +89,7 @@ from fastdrop.runtime import set_num_threads as set_num_threads
 from fastdrop.runtime import show_config as show_config
 from fastdrop.train.evaluate import evaluate as evaluate
 from fastdrop.train.fit import fit as fit
+from fastdrop.train.record import record as record
 from fastdrop.train.tune import tune_rates as tune_rates
 from fastdrop.uncertainty.calibration import calibration as calibration
 from fastdrop.uncertainty.monte_carlo import mc_predict as mc_predict

@@ -26,7 +26,7 @@ cdef class AttentionLayer:
     """
 
     cdef fd_attention_layer c
-    cdef object kept
+    cdef readonly tuple kept  # what the pointers point into
 
     def __init__(self, cnp.ndarray q, cnp.ndarray k, cnp.ndarray v, cnp.ndarray allowed,
                  cnp.ndarray bias, double scale, bint causal, Py_ssize_t query_offset,

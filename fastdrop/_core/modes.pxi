@@ -1,5 +1,9 @@
 """What the library reads of the calling context: `modes`, and the attribute `training`."""
 
+# How often something was changed that a step depends on, as far as modules notice it.
+cdef long n_changes = 0
+
+
 @cython.final
 cdef class CallingContext:
     """The modes of the calling context; `modes` is the only object.
@@ -28,6 +32,25 @@ cdef class CallingContext:
     @property
     def run(self):
         return state_now().run
+
+    @property
+    def is_plain(self):
+        """Whether nothing but the run differs from the state outside of all blocks."""
+        cdef _ContextState state = state_now()
+        return (
+            state.grad_enabled and state.forward_pass is None and not state.overrides
+            and state.batched_passes == 0 and state.mode_scope is None
+        )
+
+    @property
+    def changes(self):
+        """How often an option or the structure of some module was changed, in all threads."""
+        return n_changes
+
+    def options_changed(self):
+        """An attribute of a module was set."""
+        global n_changes
+        n_changes += 1
 
     @property
     def forward_pass(self):
@@ -59,6 +82,8 @@ cdef class CallingContext:
 
     def structure_changed(self):
         """Modules were added or removed: the scopes of this context ask for their members again."""
+        global n_changes
+        n_changes += 1
         cdef _ContextState place = state_now()
         while place.mode_scope is not None:
             place.mode_scope.members = None
@@ -105,4 +130,7 @@ cdef class TrainingMode:
                 scope.set_inside[<Py_ssize_t><void *>module] = (module, value)
                 return
             place = place.outer
+        global n_changes
+        if PyObject_GenericGetAttr(module, "_training") is not value:
+            n_changes += 1
         PyObject_GenericSetAttr(module, "_training", value)

@@ -16,12 +16,8 @@ def is_one_piece(Py_ssize_t k):
     return bool(fd_is_one_piece(k))
 
 
-def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, float dampening,
-        float weight_decay, bint nesterov, bint first):
-    """A step of SGD; buf None: no momentum.
-
-    g: an array, or a tuple (a, b, b_drop): the product a^T b, which is not stored.
-    """
+cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum,
+                  float dampening, float weight_decay, bint nesterov, bint first) except -1:
     cdef int status
     cdef fd_product product
     cdef fd_sgd_args args
@@ -43,15 +39,40 @@ def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, floa
     args.weight_decay, args.nesterov, args.first = weight_decay, nesterov, first
     with nogil:
         status = fd_sgd(&args)
-    done(status)
+    return done(status)
 
 
-def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, double beta1,
-         double beta2, float eps, double weight_decay, bint decoupled, long long step):
-    """A step of Adam, or of AdamW if decoupled; step counts from 1.
+def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, float dampening,
+        float weight_decay, bint nesterov, bint first):
+    """A step of SGD; buf None: no momentum.
 
-    Bias correction: lr / (1 - beta1^step) and sqrt(v) / sqrt(1 - beta2^step).
+    g: an array, or a tuple (a, b, b_drop): the product a^T b, which is not stored.
     """
+    sgd_step(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
+
+
+def sgd_all(list updates):
+    """A step of SGD for each (tensor, p, g, state, group).
+
+    Returns False, and has changed nothing, where a state lacks its "momentum_buffer".
+    """
+    cdef tuple update
+    cdef dict state, group
+    for update in updates:
+        state, group = update[3], update[4]
+        if group["momentum"] and state.get("momentum_buffer") is None:
+            return False
+    for update in updates:
+        state, group = update[3], update[4]
+        sgd_step(update[1], update[2], state["momentum_buffer"] if group["momentum"] else None,
+                 group["lr"], group["momentum"], group["dampening"], group["weight_decay"],
+                 group["nesterov"], False)
+    return True
+
+
+cdef int adam_step(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr,
+                   double beta1, double beta2, float eps, double weight_decay, bint decoupled,
+                   long long step) except -1:
     cdef int status
     cdef fd_adam_args args
     args.p, args.m, args.v, args.g, args.n = data(p), data(m), data(v), data(g), cnp.PyArray_SIZE(p)
@@ -62,7 +83,35 @@ def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, 
     args.shrink = lr * weight_decay if decoupled else 0.0
     with nogil:
         status = fd_adam(&args)
-    done(status)
+    return done(status)
+
+
+def adam(cnp.ndarray p, cnp.ndarray g, cnp.ndarray m, cnp.ndarray v, double lr, double beta1,
+         double beta2, float eps, double weight_decay, bint decoupled, long long step):
+    """A step of Adam, or of AdamW if decoupled; step counts from 1.
+
+    Bias correction: lr / (1 - beta1^step) and sqrt(v) / sqrt(1 - beta2^step).
+    """
+    adam_step(p, g, m, v, lr, beta1, beta2, eps, weight_decay, decoupled, step)
+
+
+def adam_all(list updates, bint decoupled):
+    """A step of Adam for each (tensor, p, g, state, group).
+
+    Returns False, and has changed nothing, where a state is empty.
+    """
+    cdef tuple update
+    cdef dict state, group
+    for update in updates:
+        if not update[3]:
+            return False
+    for update in updates:
+        state, group = update[3], update[4]
+        step = state["step"] = state["step"] + 1
+        beta1, beta2 = group["betas"]
+        adam_step(update[1], update[2], state["exp_avg"], state["exp_avg_sq"], group["lr"], beta1,
+                  beta2, group["eps"], group["weight_decay"], decoupled, step)
+    return True
 
 
 def rmsprop(cnp.ndarray p, cnp.ndarray g, cnp.ndarray v, cnp.ndarray buf, float lr, double alpha,

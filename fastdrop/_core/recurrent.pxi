@@ -25,7 +25,7 @@ cdef class RecurrentLayer:
     """
 
     cdef fd_recurrent_layer c
-    cdef object kept
+    cdef readonly tuple kept  # what the pointers point into
 
     def __init__(self, int cell, cnp.ndarray rows, cnp.ndarray w_ih, cnp.ndarray w_hh,
                  cnp.ndarray w_hr=None, bint reverse=False, tuple input=None,

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fastdrop.autograd.recording import is_strict, note_array, noted
 from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
@@ -109,12 +112,14 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
         for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
             if part is None or not tensor.requires_grad:
                 continue
+            if is_strict():
+                note_array(part, (grad, *node.saved), getattr(node, "function", node))
             source = tensor._node
             if source is None:
                 tensor._accumulate(part)
             else:
                 before = waiting.get(source)
-                waiting[source] = part if before is None else before + part
+                waiting[source] = part if before is None else _sum(before, part)
         if not retain_graph:
             node.free()
 
@@ -123,6 +128,13 @@ def leaves_used_once(root: Node) -> Iterator[Tensor]:
     """The leaves that are an input of a single node below root, and once."""
     uses = Counter(t for node in _inputs_first(root) for t in node.inputs if t._node is None)
     return (leaf for leaf, count in uses.items() if count == 1)
+
+
+def _sum(a: Float32Array, b: Float32Array) -> Float32Array:
+    """a + b in fresh memory."""
+    total = np.empty_like(a, subok=False)
+    noted(np.add, a, b, total)
+    return total
 
 
 def _inputs_first(root: Node) -> list[Node]:

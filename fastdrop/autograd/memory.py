@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils.memory_format import empty_like
+from fastdrop.autograd.recording import noted
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -125,7 +126,7 @@ def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
             if a is not None and _owner(a) is owner:
                 if id(a) not in copies:
                     copy = empty_like(a)
-                    np.copyto(copy, a)
+                    noted(np.copyto, copy, a)
                     copies[id(a)] = a, copy  # a as well: its id must not be used again
                 saved[i] = copies[id(a)][1]
     return bool(copies)

@@ -12,6 +12,7 @@ from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import FunctionNode
 from fastdrop.autograd.memory import hold, memory_of
 from fastdrop.autograd.passes import result_kind
+from fastdrop.autograd.recording import is_strict, note_array, note_conversion
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -41,9 +42,15 @@ def record(
     """
     channels_last = False
     if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
+        given = array
         array = np.asarray(array, np.float32)
         channels_last = is_channels_last(array)
         array = array if channels_last else np.asarray(array, order="C")
+        if is_strict():
+            note_array(given, (x._data for x in inputs), backward)
+            note_conversion(array, given)
+    if is_strict():
+        note_array(array, (x._data for x in inputs), backward)
     t = wrap(array, result_kind(inputs))
     base = array.base
     for x in inputs:  # a result may be its input, or a view of it

@@ -19,6 +19,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import on_large_pages
 from fastdrop.autograd.memory import mark_changed, protect
+from fastdrop.autograd.recording import note_panels, note_read
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class PackedTensor(Tensor):
     @property
     def data(self) -> Float32Array:
         """The float32 array itself (not a copy). Empties the cache, since the caller may write."""
+        note_read("Tensor.data")
         array = self._data  # a reference first, then the slot: see "Thread safety" above
         self._panels = None
         if self._memory:
@@ -70,6 +72,7 @@ class PackedTensor(Tensor):
 
     @data.setter
     def data(self, value: Any) -> None:
+        note_read("an assignment to data")
         _set_data(self, value)
         self._panels = None
 
@@ -97,6 +100,8 @@ class PackedTensor(Tensor):
             holds the array, and where the array has numbers that are not finite (a product with
             panels may skip zeros of x, and 0 * inf is not 0).
         """
+        if not note_panels(self):
+            return None
 
         def pack(array: Float32Array) -> Float32Array | None:
             if array.ndim != 2 or not math.isfinite(_core.sumsq(array)):
@@ -144,6 +149,8 @@ class PackedTensor(Tensor):
             None where packing again costs as little, for the first convolutions, where they keep
             none, and where somebody else holds the array.
         """
+        if not note_panels(self):
+            return None
         key = (_core.isa(), geometry, x.shape[1:], None if scale is None else scale.tobytes())
 
         def pack(array: Float32Array) -> Float32Array | None:

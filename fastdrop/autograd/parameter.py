@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import idle
 from fastdrop.autograd.packed_weights import PackedTensor
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import note_gradient, noted
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Parameter(PackedTensor):
         TypeError, ValueError
             When `grad` has another shape than the parameter, or is read-only.
         """
+        note_gradient(self)
         shape = self._data.shape
         if self._grad is not None:
             write(check.writable(self._grad.data, "grad", shape), True)
@@ -101,6 +103,8 @@ class Parameter(PackedTensor):
         def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:
                 noted(np.add, out, part, out)
+            elif part.flags.c_contiguous and out.flags.c_contiguous and part.dtype == out.dtype:
+                _core.copy(out, part)
             else:
                 noted(np.copyto, out, part)
 

@@ -12,6 +12,7 @@ from fastdrop._utils.memory_format import as_map, in_memory, is_channels_last
 from fastdrop.autograd.epilogue import NONE, Epilogue
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.reorder import ordered
 
 if TYPE_CHECKING:
@@ -56,14 +57,24 @@ def batch_moments(rows: Float32Array, groups: int) -> tuple[Float32Array, Float3
     _core.moments(mean, variance, rows)
     if groups == channels:
         return mean, variance
-    of_channel = mean.reshape(sets, groups, channels // groups)
-    of_group = of_channel.mean(2, keepdims=True)
-    inside = variance.reshape(sets, groups, channels // groups) + np.square(of_channel - of_group)
-    each = channels // groups
     return (
-        np.repeat(of_group[:, :, 0], each, axis=1),
-        np.repeat(inside.mean(2), each, axis=1),
+        computed(_mean_of_groups, mean, groups),
+        computed(_variance_of_groups, mean, variance, groups),
     )
+
+
+def _mean_of_groups(mean: Float32Array, groups: int) -> Float32Array:
+    sets, channels = mean.shape
+    means = mean.reshape(sets, groups, channels // groups).mean(2)
+    return np.repeat(means, channels // groups, axis=1)
+
+
+def _variance_of_groups(mean: Float32Array, variance: Float32Array, groups: int) -> Float32Array:
+    sets, channels = mean.shape
+    of_channel = mean.reshape(sets, groups, channels // groups)
+    apart = np.square(of_channel - of_channel.mean(2, keepdims=True))
+    inside = variance.reshape(of_channel.shape) + apart
+    return np.repeat(inside.mean(2), channels // groups, axis=1)
 
 
 class PendingNorm(Pending):
@@ -123,10 +134,10 @@ class PendingNorm(Pending):
         norm = self.norm
         scale, shape = norm.inverse, norm.mean.shape
         if self.weight is not None:
-            scale = scale * self.weight._array
+            scale = computed(np.multiply, scale, self.weight._array)
         bias = np.zeros(shape, np.float32)
         if self.bias is not None:
-            bias += self.bias._array
+            bias = computed(np.add, bias, self.bias._array)
         return norm.mean, scale, bias
 
     def run(self) -> Float32Array:
@@ -153,22 +164,30 @@ class PendingNorm(Pending):
         dy = rows_of(grad, norm.sets)
         sums, sums_x = empty(norm.mean.shape), empty(norm.mean.shape)
         _core.normalize_sums(sums, sums_x, dy, x, *self.factors, relu)
-        sums_x *= norm.inverse  # of the gradient times the normalised x
+        noted(np.multiply, sums_x, norm.inverse, sums_x)  # of the gradient times the normalised x
         grads: list[Any] = [None]
         if self.x.requires_grad:
             scale = self.factors[1]
             of_x = shift = np.zeros(scale.shape, np.float32)
             if not norm.fixed:
-                of_x = -norm.inverse * self._group_mean(sums_x * scale, x.shape[1])
-                shift = -self._group_mean(sums * scale, x.shape[1])
+                of_x = computed(self._shift_of_x, sums_x, scale, norm.inverse, x.shape[1])
+                shift = computed(self._shift, sums, scale, x.shape[1])
             dx = empty(x.shape)
             _core.normalize_dx(dx, dy, x, *self.factors, scale, of_x, shift, relu)
             grads[0] = self._as_result(dx)
         if self.weight is not None:
-            grads.append(sums_x.sum(0))
+            grads.append(computed(np.add.reduce, sums_x, axis=0))
         if self.bias is not None:
-            grads.append(sums.sum(0))
+            grads.append(computed(np.add.reduce, sums, axis=0))
         return grads
+
+    def _shift_of_x(
+        self, sums_x: Float32Array, scale: Float32Array, inverse: Float32Array, rows: int
+    ) -> Float32Array:
+        return -inverse * self._group_mean(sums_x * scale, rows)
+
+    def _shift(self, sums: Float32Array, scale: Float32Array, rows: int) -> Float32Array:
+        return -self._group_mean(sums * scale, rows)
 
     def _group_mean(self, sums: Float32Array, rows: int) -> Float32Array:
         """The mean over the rows and the channels of a group, (sets, channels)."""

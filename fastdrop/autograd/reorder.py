@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.memory_format import as_map, empty_map, in_memory, is_dense
+from fastdrop.autograd.recording import note_conversion
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,9 +22,10 @@ def ordered(array: npt.NDArray[Any], channels_last: bool) -> Float32Array:
     if (memory if channels_last else array).flags.c_contiguous and array.dtype == np.float32:
         return array
     if not is_dense(array) or array.dtype != np.float32:
-        if channels_last:
-            return as_map(np.asarray(memory, np.float32, order="C"))
-        return np.asarray(array, np.float32, order="C")
+        source = memory if channels_last else array
+        copy = np.asarray(source, np.float32, order="C")
+        note_conversion(copy, source)
+        return as_map(copy) if channels_last else copy
     result = empty_map(array.shape, channels_last)
     n, c = array.shape[:2]
     if channels_last:

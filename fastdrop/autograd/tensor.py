@@ -17,10 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop._utils.memory_format import empty_like, is_channels_last
+from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.attached_methods import AttachedMethods
 from fastdrop.autograd.graph import Node, run_backward
 from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
+from fastdrop.autograd.recording import (
+    is_argument,
+    note_conversion,
+    note_gradient,
+    note_read,
+    noted,
+)
 from fastdrop.autograd.reorder import ordered
 from fastdrop.random.thread_state import thread_state
 
@@ -84,6 +91,7 @@ class Tensor(AttachedMethods):
         else:
             self._data = check.floats(data, "data", any_format=True)
             self._memory = self._memory_of_callers(data)
+            note_conversion(self._data, data)
         self._pending = self._node = self._grad = None
         self.requires_grad = check.flag(requires_grad, "requires_grad")
 
@@ -100,6 +108,7 @@ class Tensor(AttachedMethods):
         The memory of an array (N, C, ...) may be in channels-last format: a view of an array
         (N, ..., C), as convolutions compute it. Its shape and its elements are the same.
         """
+        note_read("Tensor.data")
         array = self._strided
         if self._memory:
             protect(self._memory, array)
@@ -107,6 +116,7 @@ class Tensor(AttachedMethods):
 
     @data.setter
     def data(self, value: Any) -> None:
+        note_read("an assignment to data")
         array = check.owned(check.floats(value, "data", any_format=True))
         shape = self.shape
         if array.shape != shape and thread_state.forward_pass is not None:
@@ -148,6 +158,8 @@ class Tensor(AttachedMethods):
         """The memory for `_data`, which was made of what the caller gave."""
         if not self._copies_arrays_of_callers:
             return Memory()
+        if is_argument(self._data):
+            return None
         return CallersMemory() if self._data is given or self._data.base is not None else None
 
     @property
@@ -157,6 +169,7 @@ class Tensor(AttachedMethods):
 
     @grad.setter
     def grad(self, value: Any) -> None:
+        note_gradient(self)
         if value is not None:
             value = value if isinstance(value, Tensor) else Tensor(value)
             if value.shape != self.shape:
@@ -193,6 +206,7 @@ class Tensor(AttachedMethods):
         float32 array
             The tensor's own memory: writing to it changes the tensor.
         """
+        note_read("numpy()")
         return self.data
 
     def item(self) -> float:
@@ -207,6 +221,7 @@ class Tensor(AttachedMethods):
         ValueError
             When the tensor does not have exactly one element.
         """
+        note_read("item()")
         if self._array.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         return float(self._array.reshape(())[()])
@@ -219,6 +234,7 @@ class Tensor(AttachedMethods):
         list, or float
             Nested as deeply as the tensor has axes; a float if it has none.
         """
+        note_read("tolist()")
         return self._array.tolist()
 
     def detach(self) -> Tensor:
@@ -274,17 +290,21 @@ class Tensor(AttachedMethods):
         return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        note_read("as a NumPy array")
         if copy is None:
             return np.asarray(self.data, dtype=dtype)
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
+        note_read("float()")
         return self.item()
 
     def __int__(self) -> int:
+        note_read("int()")
         return int(self.item())
 
     def __bool__(self) -> bool:
+        note_read("as a truth value")
         return bool(self.item())
 
     def __len__(self) -> int:
@@ -299,11 +319,13 @@ class Tensor(AttachedMethods):
         return id(self)
 
     def __repr__(self) -> str:
+        note_read("as text")
         values = np.array2string(self._array, separator=", ", prefix="tensor(")
         return f"tensor({values}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __format__(self, spec: str) -> str:
         """The number of a tensor with one element by a format such as ``.3f``, or its repr."""
+        note_read("as text")
         return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> Any:
@@ -376,11 +398,12 @@ class Tensor(AttachedMethods):
         """Add a gradient to `grad`."""
         self._check_gradient(part.shape)
         # A gradient has the memory format of its tensor.
+        note_gradient(self)
+        grad = empty_like(self._data)
         if self._grad is None:
-            grad = empty_like(self._data)
-            np.copyto(grad, part)
+            noted(np.copyto, grad, part)
         else:
-            grad = ordered(self._grad.data + part, is_channels_last(self._data))
+            noted(np.add, self._grad.data, part, grad)
         self._grad = wrap(grad)
 
     def _check_gradient(self, shape: tuple[int, ...]) -> None:
@@ -435,8 +458,9 @@ def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     if isinstance(x, Tensor):
         return x
     array = check.floats(x, name, from_table=from_table, any_format=True)
+    note_conversion(array, x)
     t = wrap(array)
-    if array is x or array.base is not None:
+    if (array is x or array.base is not None) and not is_argument(array):
         t._memory = CallersMemory()
     return t
 
@@ -467,5 +491,6 @@ def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
     [4.0, 6.0]
     """
     t = wrap(check.floats(data, "data", any_format=True).copy("K"))
+    note_conversion(t._data, data)
     t.requires_grad = check.flag(requires_grad, "requires_grad")
     return t

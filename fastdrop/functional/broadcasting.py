@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.passes import align_passes
+from fastdrop.autograd.recording import computed, note_conversion
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
@@ -30,7 +31,11 @@ def arrays(a: Tensor, b: Tensor) -> tuple[Float32Array, Float32Array]:
 
 def _number(x: Any) -> Any:
     """x, with truth values as 0 and 1: the masks that comparisons give can be multiplied."""
-    return x.astype(np.float32) if type(x) is np.ndarray and x.dtype == np.bool_ else x
+    if type(x) is np.ndarray and x.dtype == np.bool_:
+        number = x.astype(np.float32)
+        note_conversion(number, x)
+        return number
+    return x
 
 
 def unbroadcast(grad: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
@@ -38,10 +43,9 @@ def unbroadcast(grad: npt.NDArray[Any], shape: Shape) -> npt.NDArray[Any]:
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)
-    grad = grad.sum(
-        axis=(
-            *range(extra),
-            *(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1),
-        )
+    axes = (
+        *range(extra),
+        *(i + extra for i, n in enumerate(shape) if n == 1 and grad.shape[i + extra] != 1),
     )
-    return grad.reshape(shape)
+    total: npt.NDArray[Any] = computed(np.add.reduce, grad, axis=axes)
+    return total.reshape(shape)

@@ -18,6 +18,7 @@ from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.pending import pending_tensor
 from fastdrop.autograd.pending_convolution import PendingConvolution
 from fastdrop.autograd.pending_norm import Normalization, PendingNorm, batch_moments, rows_of
+from fastdrop.autograd.recording import computed, note_constants, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
 
@@ -99,11 +100,11 @@ def batch_norm(
         _check_updatable(running_var, var_, "running_var")
     eps = check.real(eps, "eps", low=0.0)
     if not training and mean_ is not None and var_ is not None:
-        inverse = 1.0 / np.sqrt(var_._array + np.float32(eps))
-        folded = _folded(x, mean_._array, inverse, w, b)
+        folded = _folded(x, mean_._array, var_._array, eps, w, b)
         if folded is not None:
             return folded
-        mean = mean_._array.reshape(1, -1).copy()
+        inverse = computed(_inverse, var_._array, np.float32(eps))
+        mean = computed(np.positive, mean_._array.reshape(1, -1))
         fixed = Normalization(1, mean, inverse.reshape(1, -1), channels, True)
         return _pending(x, w, b, fixed)
     if type(x) is PassTensor:
@@ -116,10 +117,10 @@ def batch_norm(
     norm, variance, rows = _by_moments(x, 1, channels, eps)
     if training and mean_ is not None and var_ is not None:
         rate = np.float32(0.1 if momentum is None else momentum)
-        unbiased = variance.reshape(-1) * np.float32(count / (count - 1))
+        factor = np.float32(count / (count - 1))
+        unbiased = computed(np.multiply, variance.reshape(-1), factor)
         for t, new in ((mean_, norm.mean.reshape(-1)), (var_, unbiased)):
-            running = t._to_write("batch normalisation")
-            running += rate * (new - running)
+            noted(_move, t, new, rate)
     return _pending(x, w, b, norm, rows)
 
 
@@ -257,10 +258,10 @@ def instance_norm(
         if type(x) is PassTensor:
             raise CannotCarry("running statistics of the samples")
         rate = np.float32(momentum)
-        unbiased = variance.mean(0) * np.float32(positions / (positions - 1))
-        for t, new in ((mean_, norm.mean.mean(0)), (var_, unbiased)):
-            running = t._to_write("instance normalisation")
-            running += rate * (new - running)
+        factor = np.float32(positions / (positions - 1))
+        unbiased = computed(lambda variance: variance.mean(0) * factor, variance)
+        for t, new in ((mean_, computed(np.mean, norm.mean, axis=0)), (var_, unbiased)):
+            noted(_move, t, new, rate)
     return _pending(x, w, b, norm, rows)
 
 
@@ -340,20 +341,32 @@ def _of_channels(channels: int, **arguments: Any) -> list[Tensor | None]:
     return tensors
 
 
+def _inverse(variance: Float32Array, eps: np.float32) -> Float32Array:
+    result: Float32Array = 1.0 / np.sqrt(variance + eps)
+    return result
+
+
+def _move(running: Tensor, new: Float32Array, rate: np.float32) -> None:
+    """Move a running statistic towards a new one."""
+    array = running._to_write("normalisation in training")
+    array += rate * (new - array)
+
+
 def _by_moments(
     x: Tensor, sets: int, groups: int, eps: float
 ) -> tuple[Normalization, Float32Array, Float32Array]:
     """The normalisation by the statistics of x, its biased variance, and the rows of x."""
     rows = rows_of(x._strided, sets)
     mean, variance = batch_moments(rows, groups)
-    inverse = 1.0 / np.sqrt(variance + np.float32(eps))
+    inverse = computed(_inverse, variance, np.float32(eps))
     return Normalization(sets, mean, inverse, groups, False), variance, rows
 
 
 def _folded(
     x: Tensor,
     mean: Float32Array,
-    inverse: Float32Array,
+    variance: Float32Array,
+    eps: float,
     weight: Tensor | None,
     bias: Tensor | None,
 ) -> Tensor | None:
@@ -366,6 +379,11 @@ def _folded(
         *(t for t in (x, weight, bias) if t is not None)
     ):
         return None
+    bias_before = recipe.epilogue.bias
+    others = [t._array for t in (weight, bias, bias_before) if t is not None]
+    if not note_constants(mean, variance, *others):
+        return None
+    inverse = _inverse(variance, np.float32(eps))
     scale = inverse if weight is None else inverse * weight._array
     shift = -mean * scale if bias is None else bias._array - mean * scale
     extended = recipe.scaled(scale, shift)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,16 +12,17 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import as_map, in_memory
 from fastdrop.autograd.grad_mode import is_grad_enabled
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import computed, note_conversion, noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape
+from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape, write_reduced
 from fastdrop.functional.softmax import log_softmax_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, IntArray, Shape
+    from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, Shape
 
 
 @quiet
@@ -77,9 +78,21 @@ def binary_cross_entropy_with_logits(
     one = np.float32(1.0)
     w = one if weight is None else _constant(weight, "weight")
     positive = one if pos_weight is None else _constant(pos_weight, "pos_weight")
-    softplus = np.logaddexp(np.float32(0.0), -z)  # -log s
-    try:
+    softplus = computed(lambda z: np.logaddexp(np.float32(0.0), -z), z)  # -log s
+
+    def losses(z: Any, y: Any, softplus: Any, w: Any, positive: Any) -> Any:
         values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
+        if not np.isfinite(z).all():
+            # At an infinite logit one of -log s and -log(1 - s) is 0 and the other infinite. The
+            # infinite one does not count where its factor is 0.
+            other = np.logaddexp(np.float32(0.0), z)  # -log(1 - s)
+            first, second = positive * y, one - y
+            values = w * np.where(first == 0, 0, first * softplus)
+            values = values + w * np.where(second == 0, 0, second * other)
+        return values
+
+    try:
+        values = computed(losses, z, y, softplus, w, positive)
     except ValueError as error:
         raise ValueError(
             f"weight and pos_weight must broadcast to input's shape {x.shape}: {error}"
@@ -89,19 +102,19 @@ def binary_cross_entropy_with_logits(
             f"weight and pos_weight must broadcast to input's shape {x.shape}, "
             f"got a result of shape {values.shape}"
         )
-    if not np.isfinite(z).all():
-        # At an infinite logit one of -log s and -log(1 - s) is 0 and the other infinite. The
-        # infinite one does not count where its factor is 0.
-        other = np.logaddexp(np.float32(0.0), z)  # -log(1 - s)
-        first, second = positive * y, one - y
-        values = w * np.where(first == 0, 0, first * softplus)
-        values = values + w * np.where(second == 0, 0, second * other)
+
+    def of_input(f: Any, y: Any, softplus: Any, w: Any, positive: Any) -> Any:
+        s = np.exp(-softplus)
+        return w * ((one - y) * s - positive * y * (one - s)) * f
+
+    def of_target(f: Any, z: Any, softplus: Any, w: Any, positive: Any) -> Any:
+        return w * (positive * softplus - z - softplus) * f
 
     def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
-        s = np.exp(-softplus)
-        dz = w * ((one - y) * s - positive * y * (one - s)) * f
-        dt = w * (positive * softplus - z - softplus) * f if t.requires_grad else None
-        return dz, dt
+        dz = computed(of_input, f, y, softplus, w, positive)
+        if not t.requires_grad:
+            return dz, None
+        return dz, computed(of_target, f, z, softplus, w, positive)
 
     return reduced(values, (x, t), gradients, reduction, saved=(z, y))
 
@@ -152,17 +165,23 @@ def nll_loss(
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
     w = _class_weights(weight, x.shape[1])
-    t, sample, _ = labels_of(target, _positions(x), x.shape[1], w, ignore_index)
+    t, sample, _, total = labels_of(target, _positions(x), x.shape[1], w, ignore_index)
     rows, places = _rows(x), np.arange(t.size)
 
-    def gradients(f: Float32Array) -> Any:
+    def put(f: Float32Array, t: Any, sample: Float32Array) -> Float32Array:
         dx = np.zeros(rows.shape, np.float32)
         dx[places, t] = -(sample * f if f.ndim == 0 else sample * f.reshape(-1))
-        return (_as_scores(dx, x.shape),)
+        return dx
 
-    chosen = np.where(sample == 0, 0, rows[places, t])  # weight 0 leaves out an infinite value
-    values = (-sample * chosen).reshape(_positions(x))
-    return reduced(values, (x,), gradients, reduction, sample.sum())
+    def losses(rows: Float32Array, t: Any, sample: Float32Array) -> Any:
+        # Weight 0 leaves out an infinite value.
+        return -sample * np.where(sample == 0, 0, rows[places, t])
+
+    def gradients(f: Float32Array) -> Any:
+        return (_as_scores(computed(put, f, t, sample), x.shape),)
+
+    values = computed(losses, rows, t, sample).reshape(_positions(x))
+    return reduced(values, (x,), gradients, reduction, total)
 
 
 @quiet
@@ -231,16 +250,11 @@ def cross_entropy(
     if given.dtype.kind in "iu" or (
         given.ndim == x.ndim - 1 and (isinstance(target, Tensor) or given.dtype.kind == "b")
     ):
-        t, sample, left_out = labels_of(target, _positions(x), classes, w, ignore_index)
-        total = sample.sum()
+        labels = labels_of(target, _positions(x), classes, w, ignore_index)
         if smooth == 0.0:
-            return _of_labels(x, rows, t, sample, reduction, total)
-        share = np.zeros(rows.shape, np.float32)
-        share[np.arange(t.size), t] = 1.0
-        share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
-        if w is not None:
-            share = share * w
-        share[left_out] = 0.0
+            return _of_labels(x, rows, labels, reduction)
+        t, _, left_out, total = labels
+        share = computed(_smoothed, t, left_out, classes, smooth, w)
         return _of_distributions(x, rows, share, None, reduction, total)
     share = check.floats(given, "target", ndim=x.ndim)
     if share.shape != x.shape:
@@ -248,38 +262,61 @@ def cross_entropy(
             f"target must have input's shape {x.shape} to hold class probabilities, "
             f"got {share.shape}"
         )
-    share = _to_rows(share).copy()  # backward reads it
+    note_conversion(share, given)
+    share = computed(np.positive, _to_rows(share))  # a copy: backward reads it
     factor = np.float32(1.0) - smooth
     if smooth:
-        share = share * factor + smooth / np.float32(classes)
+        share = computed(lambda share: share * factor + smooth / np.float32(classes), share)
     if w is not None:
-        share = share * w
+        share = computed(np.multiply, share, w)
     # Class probabilities that require a gradient.
     given_t = target if isinstance(target, Tensor) and target.requires_grad else None
     of_t = None if given_t is None else (given_t, -factor if w is None else -factor * w)
     return _of_distributions(x, rows, share, of_t, reduction, None)
 
 
+def _smoothed(
+    t: npt.NDArray[np.int64],
+    left_out: BoolArray,
+    classes: int,
+    smooth: np.float32,
+    w: Float32Array | None,
+) -> Float32Array:
+    """The distributions of labels."""
+    share = np.zeros((t.size, classes), np.float32)
+    share[np.arange(t.size), t] = 1.0
+    share = share * (np.float32(1.0) - smooth) + smooth / np.float32(classes)
+    if w is not None:
+        share = share * w
+    share[left_out] = 0.0
+    return share
+
+
 def _of_labels(
     x: Tensor,
     rows: Float32Array,
-    t: npt.NDArray[np.int64],
-    sample: Float32Array,
+    labels: Labels,
     reduction: str,
-    total: Any,
 ) -> Tensor:
     """-sample log softmax(x)[t]: no array of distributions is made; backward reads x again."""
+    t, sample, _, total = labels
+    if reduction != "mean":
+        total = np.ones((), np.float32)
     most, log_sum, values = empty(t.shape), empty(t.shape), empty(t.shape)
     if rows.size:
         _core.log_sum_exp(most, log_sum, rows, values, t, sample)
 
-    def gradients(f: Float32Array, rows: Float32Array) -> Any:
+    def cross_entropy_backward(g: Float32Array, rows: Float32Array) -> Any:
         dx, factor = empty(rows.shape), empty(t.shape)
-        noted(np.multiply, sample, f if f.ndim == 0 else f.reshape(-1), factor)
+        _core.weighted(factor, sample, g.reshape(-1), total)
         _core.scaled_softmax(dx, rows, most, log_sum, factor, t)
         return (_as_scores(dx, x.shape),)
 
-    return reduced(values.reshape(_positions(x)), (x,), gradients, reduction, total, saved=(rows,))
+    loss = values.reshape(_positions(x))
+    if reduction != "none":
+        loss = np.empty((), np.float32)
+        noted(write_reduced, loss, values, total)
+    return record(loss, (x,), cross_entropy_backward, (rows,))
 
 
 def _of_distributions(
@@ -291,21 +328,30 @@ def _of_distributions(
     total: Any,
 ) -> Tensor:
     """-sum share log softmax(x). of_t: target and the factor of log softmax(x) in its gradient."""
-    logp = log_softmax_of(rows, 1)
+    logp = computed(log_softmax_of, rows, 1)
 
     def gradients(f: Float32Array) -> Any:
         f = f if f.ndim == 0 else f.reshape(-1, 1)
-        dx = (np.exp(logp) * share.sum(1, keepdims=True) - share) * f
+        dx = computed(_of_scores, logp, share, f)
         if of_t is None:
             return (_as_scores(dx, x.shape),)
-        return _as_scores(dx, x.shape), _as_scores(logp * (of_t[1] * f), x.shape)
+        dt = computed(np.multiply, logp, computed(np.multiply, of_t[1], f))
+        return _as_scores(dx, x.shape), _as_scores(dt, x.shape)
 
+    inputs = (x,) if of_t is None else (x, of_t[0])
+    values = computed(_of_shares, logp, share).reshape(_positions(x))
+    return reduced(values, inputs, gradients, reduction, total)
+
+
+def _of_scores(logp: Float32Array, share: Float32Array, f: Float32Array) -> Float32Array:
+    return (np.exp(logp) * share.sum(1, keepdims=True) - share) * f
+
+
+def _of_shares(logp: Float32Array, share: Float32Array) -> Float32Array:
     terms = share * logp
     if not np.isfinite(logp).all():  # 0 times -infinity is 0: the class does not count
         terms = np.where(share == 0, 0, terms)
-    inputs = (x,) if of_t is None else (x, of_t[0])
-    values = -terms.sum(1).reshape(_positions(x))
-    return reduced(values, inputs, gradients, reduction, total)
+    return -terms.sum(1)
 
 
 def _scores(input: Tensor | ArrayLike) -> Tensor:
@@ -339,29 +385,38 @@ def _as_scores(rows: Float32Array, shape: Shape) -> Float32Array:
     return as_map(rows.reshape(shape[0], *shape[2:], shape[1]))
 
 
+class Labels(NamedTuple):
+    """Class numbers of all positions as a loss reads them.
+
+    Attributes
+    ----------
+    t : int64 array (positions,)
+        0 where a position is left out.
+    sample : float32 array (positions,)
+        The weights of the positions; 0 where one is left out.
+    left_out : bool array (positions,)
+    total : float32 array ()
+        The sum of the weights.
+    """
+
+    t: npt.NDArray[np.int64]
+    sample: Float32Array
+    left_out: BoolArray
+    total: Float32Array
+
+
 def labels_of(
     target: Tensor | ArrayLike,
     expected: Shape,
     classes: int,
     weight: Float32Array | None,
     ignore_index: int,
-) -> tuple[npt.NDArray[np.int64], Float32Array, BoolArray]:
-    """Class numbers and weights of all positions, and which are left out, (positions,) each.
-
-    Those of ignore_index get the class 0 and the weight 0. `expected` is the shape of the target.
-    """
-    labels: Any = target
+) -> Labels:
+    """Class numbers and weights of all positions. `expected` is the shape of the target."""
     ignored = check.integer(ignore_index, "ignore_index", -(2**31))
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
-        _constant(target, "target")
-        whole = np.rint(target._array)
-        if not (np.array_equal(whole, target._array) and np.isfinite(whole).all()):
-            raise TypeError(
-                f"target must hold whole class numbers, got {check.describe(target._array)} "
-                "with values that are not whole"
-            )
-        labels = whole.astype(np.int64)
-    labels = check.as_array(labels, "target")
+        _must_be_constant(target, "target")
+    labels = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
     if labels.ndim == len(expected) == 1 and len(labels) != expected[0]:
         raise ValueError(
             f"target must have one label for each of the {expected[0]} samples, got {len(labels)}"
@@ -369,23 +424,49 @@ def labels_of(
     if labels.shape != expected and len(expected) > 1:
         raise ValueError(f"target must have shape {expected}, got {labels.shape}")
     flat = labels.reshape(-1) if labels.ndim > 1 and len(expected) > 1 else labels
-    left_out = flat == ignored if flat.dtype.kind in "iu" else np.zeros(flat.shape, np.bool_)
-    if left_out.any():
-        flat = np.where(left_out, 0, flat)
-    flat = check.labels(flat, "target")
-    t = np.empty(flat.shape, np.int64)
-    noted(_copy_labels, t, flat, classes)  # backward reads it
-    sample = np.ones(t.size, np.float32) if weight is None else weight[t]
-    if left_out.any():
-        sample = np.where(left_out, np.float32(0.0), sample)
-    return t, sample, left_out
+    if not isinstance(target, Tensor) and (flat.dtype.kind not in "iub" or flat.ndim != 1):
+        flat = check.labels(flat, "target")
+    positions = flat.shape
+    found = Labels(
+        np.empty(positions, np.int64),
+        np.empty(positions, np.float32),
+        np.empty(positions, np.bool_),
+        np.empty((), np.float32),
+    )
+    noted(_read_labels, *found, flat, classes, weight, ignored)
+    return found
 
 
-def _copy_labels(t: npt.NDArray[np.int64], labels: IntArray, classes: int) -> None:
-    """Copy labels, which must be in [0, classes)."""
-    t[...] = labels
-    if t.size and t.view(np.uint64).max() >= classes:  # a negative number is a large one
-        check.labels(labels, "target", classes)
+def _read_labels(
+    t: npt.NDArray[np.int64],
+    sample: Float32Array,
+    left_out: BoolArray,
+    total: Float32Array,
+    given: npt.NDArray[Any],
+    classes: int,
+    weight: Float32Array | None,
+    ignored: int,
+) -> None:
+    """Write the fields of `Labels`. The labels that are given must be in [0, classes)."""
+    if given.dtype.kind == "f":
+        whole = np.rint(given)
+        if not (np.array_equal(whole, given) and np.isfinite(whole).all()):
+            raise TypeError(
+                f"target must hold whole class numbers, got {check.describe(given)} "
+                "with values that are not whole"
+            )
+        given = whole.astype(np.int64)
+    leaves_out = given.dtype.kind != "b"
+    numbers = np.ascontiguousarray(given, np.int64)
+    if not _core.read_labels(
+        t, sample, left_out, total, numbers, classes, leaves_out, ignored, weight
+    ):
+        check.labels(np.where(left_out, 0, numbers), "target", classes)
+
+
+def count_right(scores: Float32Array, labels: npt.NDArray[np.int64]) -> int:
+    """How many rows of scores (N, C) have their maximum, the first one, at the label (N,)."""
+    return _core.count_right(scores, labels)
 
 
 def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:
@@ -399,11 +480,18 @@ def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Ar
 
 
 def _constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
-    """The array of an argument that gets no gradient. RuntimeError where it requires one."""
+    """A copy of the array of an argument that gets no gradient, which backward reads."""
     t = as_tensor(value, name)
+    _must_be_constant(t, name)
+    copy = t._array.copy()
+    noted(np.copyto, copy, t._array)
+    return copy
+
+
+def _must_be_constant(t: Tensor, name: str) -> None:
+    """RuntimeError where a tensor requires a gradient that a loss does not give it."""
     if t.requires_grad and is_grad_enabled():
         raise RuntimeError(
             f"{name} must not require a gradient, because the loss has none with respect to it: "
             f"pass {name}.detach()"
         )
-    return t._array.copy()  # backward reads it

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.kernels.embedding import samples_of, token_factors, whole_tokens
 
@@ -79,7 +80,8 @@ def embedding(
     if w.ndim != 2:
         raise ValueError(f"weight must have shape (num_embeddings, embedding_dim), got {w.shape}")
     words, width = w.shape
-    tokens = whole_tokens(input._array if isinstance(input, Tensor) else input, words)
+    given = input._array if isinstance(input, Tensor) else check.as_array(input, "input")
+    tokens = computed(whole_tokens, given, words)
     if padding_idx is not None:
         padding_idx = check.integer(padding_idx, "padding_idx", -words, words - 1) % words
     factor: Float32Array | None = None
@@ -92,12 +94,17 @@ def embedding(
         rows = g.reshape(-1, width) if g.size else g.reshape(tokens.size, width)
         if factor is not None:
             rows = rows * factor.reshape(-1, 1)
-        return (sum_by_token(tokens.reshape(-1), rows, words, padding_idx),)
+        return (computed(sum_by_token, tokens.reshape(-1), rows, words, padding_idx),)
 
-    y = w._array[tokens]
+    y = computed(_look_up, w._array, tokens)
     if factor is not None:
         y = np.where(factor[..., None] != 0, y * factor[..., None], np.float32(0))
     return record(y, (w,), backward)
+
+
+def _look_up(weight: Float32Array, tokens: IntArray) -> Float32Array:
+    rows: Float32Array = weight[tokens]
+    return rows
 
 
 def sum_by_token(

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
@@ -40,8 +41,12 @@ def relu6(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     [0.0, 2.0, 6.0]
     """
     x = as_tensor(input, "input")
-    y = np.clip(x._strided, np.float32(0.0), _SIX)
-    return record(y, (x,), lambda g, y: (g * ((y > 0) & (y < _SIX)),), (y,))
+    y = computed(np.clip, x._strided, np.float32(0.0), _SIX)
+    return record(y, (x,), lambda g, y: (computed(_of_relu6, g, y),), (y,))
+
+
+def _of_relu6(g: Float32Array, y: Float32Array) -> Any:
+    return g * ((y > 0) & (y < _SIX))
 
 
 @carries
@@ -67,8 +72,16 @@ def hardsigmoid(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     [0.0, 0.5, 1.0]
     """
     x = as_tensor(input, "input")
-    y = np.clip(x._strided + _THREE, np.float32(0.0), _SIX) / _SIX
-    return record(y, (x,), lambda g, y: (g * ((y > 0) & (y < 1)) / _SIX,), (y,))
+    y = computed(_hardsigmoid, x._strided)
+    return record(y, (x,), lambda g, y: (computed(_of_hardsigmoid, g, y),), (y,))
+
+
+def _hardsigmoid(x: Float32Array) -> Any:
+    return np.clip(x + _THREE, np.float32(0.0), _SIX) / _SIX
+
+
+def _of_hardsigmoid(g: Float32Array, y: Float32Array) -> Any:
+    return g * ((y > 0) & (y < 1)) / _SIX
 
 
 @carries
@@ -99,13 +112,17 @@ def hardswish(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     """
     t = as_tensor(input, "input")
     x = t._strided
+    y = computed(_hardswish, x)
+    return record(y, (t,), lambda g, x: (computed(_of_hardswish, g, x),), (x,))
 
-    def backward(g: Float32Array, x: Float32Array) -> Any:
-        inner = np.where(x < -_THREE, np.float32(0.0), x / _THREE + np.float32(0.5))
-        return (g * np.where(x > _THREE, np.float32(1.0), inner),)
 
-    y = x * np.clip(x + _THREE, np.float32(0.0), _SIX) / _SIX
-    return record(y, (t,), backward, (x,))
+def _hardswish(x: Float32Array) -> Any:
+    return x * np.clip(x + _THREE, np.float32(0.0), _SIX) / _SIX
+
+
+def _of_hardswish(g: Float32Array, x: Float32Array) -> Any:
+    inner = np.where(x < -_THREE, np.float32(0.0), x / _THREE + np.float32(0.5))
+    return g * np.where(x > _THREE, np.float32(1.0), inner)
 
 
 @carries

@@ -185,7 +185,7 @@ def linear_cross_entropy(
     check.linear_shapes(
         x.shape, w.shape, None if b is None else b.shape, ("input", "linear_weight", "linear_bias")
     )
-    t, sample, _ = labels_of(target, x.shape[:-1], w.shape[0], None, ignored)
+    t, sample, _, _ = labels_of(target, x.shape[:-1], w.shape[0], None, ignored)
     inputs = (x, w) if b is None else (x, w, b)
     head = _head_of(inputs, t, sample, smoothing)
     if reduction == "none":

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import computed, is_strict, note_array, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.pointwise import div
 
@@ -58,17 +59,25 @@ def reduced(
     saved : tuple of array
         The arrays of the inputs that gradients(f, *saved) reads.
     """
+    if is_strict():
+        note_array(values, (), gradients)
     if reduction == "none":
         return record(values, inputs, gradients, saved)
-    total = np.float32(1.0 if reduction == "sum" else values.size if total is None else total)
-    loss = np.empty((), np.float32)
-    noted(_write_reduced, loss, values, total)
-    return record(loss, inputs, lambda g, *saved: gradients(g / total, *saved), saved)
+    if total is None or reduction == "sum":
+        total = 1.0 if reduction == "sum" else values.size
+    total, loss = np.asarray(total, np.float32), np.empty((), np.float32)
+    noted(write_reduced, loss, values, total)
+    return record(
+        loss, inputs, lambda g, *saved: gradients(computed(np.divide, g, total), *saved), saved
+    )
 
 
-def _write_reduced(loss: Float32Array, values: FloatArray, total: np.float32) -> None:
+def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -> None:
     """The sum of the values divided by a total; NaN for the mean of no values."""
-    loss[...] = np.float32(values.sum(dtype=np.float64)) / total
+    if values.dtype == np.float32 and values.flags.c_contiguous:
+        _core.divided_sum(loss, values, total)
+    else:
+        loss[...] = np.float32(values.sum(dtype=np.float64)) / total
 
 
 # ---- losses ----
@@ -115,8 +124,8 @@ def mse_loss(
 
     def gradients(f: Float32Array) -> Any:
         g = empty(x.shape)
-        noted(np.multiply, d, f + f, g)
-        return g, -g if t.requires_grad else None
+        noted(np.multiply, d, computed(np.add, f, f), g)
+        return g, computed(np.negative, g) if t.requires_grad else None
 
     return reduced(values, (x, t), gradients, reduction)
 
@@ -156,13 +165,13 @@ def l1_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x, t = same_shape(input, target)
-    d = x._array - t._array
+    d = computed(np.subtract, x._array, t._array)
 
     def gradients(f: Float32Array) -> Any:
-        g = np.sign(d) * f
-        return g, -g
+        g = computed(np.multiply, computed(np.sign, d), f)
+        return g, computed(np.negative, g) if t.requires_grad else None
 
-    return reduced(np.abs(d), (x, t), gradients, reduction)
+    return reduced(computed(np.abs, d), (x, t), gradients, reduction)
 
 
 @quiet
@@ -213,17 +222,19 @@ def huber_loss(
     check.choice(reduction, "reduction", REDUCTIONS)
     delta = check.real(delta, "delta", low=0.0, open_low=True)
     x, t = same_shape(input, target)
-    d = x._array - t._array
-    size = np.abs(d)
-    values = np.where(
-        size <= delta, np.float32(0.5) * d * d, np.float32(delta) * (size - np.float32(0.5 * delta))
-    )
+    limit = np.float32(delta)
+    d = computed(np.subtract, x._array, t._array)
+
+    def losses(d: Float32Array) -> Any:
+        size = np.abs(d)
+        outside = limit * (size - np.float32(0.5 * delta))
+        return np.where(size <= delta, np.float32(0.5) * d * d, outside)
 
     def gradients(f: Float32Array) -> Any:
-        g = np.clip(d, -np.float32(delta), np.float32(delta)) * f
-        return g, -g
+        g = computed(lambda d, f: np.clip(d, -limit, limit) * f, d, f)
+        return g, computed(np.negative, g) if t.requires_grad else None
 
-    return reduced(values, (x, t), gradients, reduction)
+    return reduced(computed(losses, d), (x, t), gradients, reduction)
 
 
 def smooth_l1_loss(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.pointwise import add, div, mul, pow, sub
@@ -108,6 +109,7 @@ def _needs_gradient(value: Any) -> Tensor | None:
 def _arrays(value: Any) -> Any:
     """The arguments with arrays in place of tensors."""
     if isinstance(value, Tensor):
+        note_read("a function of NumPy", 0)
         return value.data
     if type(value) in (list, tuple):
         return type(value)(map(_arrays, value))

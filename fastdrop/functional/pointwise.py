@@ -10,7 +10,7 @@ from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.broadcasting import arrays, operands, unbroadcast
 
@@ -44,7 +44,7 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     sa, sb = a.shape, b.shape
     x, y = arrays(a, b)
     if sa != sb:
-        total = np.add(x, y)
+        total = computed(np.add, x, y)
     else:
         total = empty_like(x)
         noted(np.add, x, y, total)
@@ -73,9 +73,12 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
-    return record(
-        np.subtract(*arrays(a, b)), (a, b), lambda g: (unbroadcast(g, sa), unbroadcast(-g, sb))
-    )
+
+    def backward(g: Float32Array) -> Any:
+        db = unbroadcast(computed(np.negative, g), sb) if b.requires_grad else None
+        return unbroadcast(g, sa), db
+
+    return record(computed(np.subtract, *arrays(a, b)), (a, b), backward)
 
 
 @carries
@@ -104,11 +107,11 @@ def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
     def backward(g: Float32Array, x: Float32Array | None, y: Float32Array | None) -> Any:
         return (
-            None if y is None else unbroadcast(g * y, x_shape),
-            None if x is None else unbroadcast(g * x, y_shape),
+            None if y is None else unbroadcast(computed(np.multiply, g, y), x_shape),
+            None if x is None else unbroadcast(computed(np.multiply, g, x), y_shape),
         )
 
-    return record(x * y, (a, b), backward, _needed(a, x, b, y))
+    return record(computed(np.multiply, x, y), (a, b), backward, _needed(a, x, b, y))
 
 
 @carries
@@ -133,16 +136,15 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     x, y = arrays(a, b)
-    quotient = x / y
+    quotient = computed(np.divide, x, y)
 
     x_shape = x.shape
 
     def backward(g: Float32Array, y: Float32Array, quotient: Float32Array | None) -> Any:
-        dx = g / y
-        return (
-            unbroadcast(dx, x_shape) if a.requires_grad else None,
-            None if quotient is None else unbroadcast(-dx * quotient, y.shape),
-        )
+        dx, dy = computed(np.divide, g, y), None
+        if quotient is not None:
+            dy = unbroadcast(computed(np.multiply, computed(np.negative, dx), quotient), y.shape)
+        return unbroadcast(dx, x_shape) if a.requires_grad else None, dy
 
     return record(quotient, (a, b), backward, (y, quotient if b.requires_grad else None))
 
@@ -178,19 +180,29 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     """
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = arrays(a, b)
-    y = x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
+    y = computed(_power, x, n)
 
     def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
         dx = dn = None
         if a.requires_grad:  # x ** 0 is constant, at x = 0 too
-            dx = unbroadcast(g * np.where(n == 0, np.float32(0), n * x ** (n - 1)), x.shape)
+            dx = unbroadcast(computed(_slope_of_power, g, x, n), x.shape)
         if b.requires_grad:
-            dn = unbroadcast(
-                g * np.where((x == 0) & (n >= 0), np.float32(0), y * np.log(x)), n.shape
-            )
+            dn = unbroadcast(computed(_slope_of_exponent, g, x, n, y), n.shape)
         return dx, dn
 
     return record(y, (a, b), backward, (x, n, y))
+
+
+def _power(x: Float32Array, n: Float32Array) -> Any:
+    return x * x if n.ndim == 0 and n == 2 else x**n  # np.power takes ten times as long
+
+
+def _slope_of_power(g: Float32Array, x: Float32Array, n: Float32Array) -> Any:
+    return g * np.where(n == 0, np.float32(0), n * x ** (n - 1))
+
+
+def _slope_of_exponent(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
+    return g * np.where((x == 0) & (n >= 0), np.float32(0), y * np.log(x))
 
 
 @quiet
@@ -216,10 +228,20 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     x, y = arrays(a, b)
 
     def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
-        first = (x > y) + np.float32(0.5) * (x == y)
-        return unbroadcast(g * first, x.shape), unbroadcast(g * (1 - first), y.shape)
+        return (
+            unbroadcast(computed(_of_first, g, x, y), x.shape),
+            unbroadcast(computed(_of_second, g, x, y), y.shape),
+        )
 
-    return record(np.maximum(x, y), (a, b), backward, (x, y))
+    return record(computed(np.maximum, x, y), (a, b), backward, (x, y))
+
+
+def _of_first(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
+    return g * ((x > y) + np.float32(0.5) * (x == y))
+
+
+def _of_second(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
+    return g * (1 - ((x > y) + np.float32(0.5) * (x == y)))
 
 
 # ---- one tensor ----
@@ -246,7 +268,7 @@ def neg(input: Tensor | ArrayLike) -> Tensor:
     [-1.0, 2.0]
     """
     a = as_tensor(input, "input")
-    return record(-a._strided, (a,), lambda g: (-g,))
+    return record(computed(np.negative, a._strided), (a,), lambda g: (computed(np.negative, g),))
 
 
 @carries
@@ -270,8 +292,8 @@ def exp(input: Tensor | ArrayLike) -> Tensor:
     [1.0]
     """
     a = as_tensor(input, "input")
-    y = np.exp(a._strided)
-    return record(y, (a,), lambda g, y: (g * y,), (y,))
+    y = computed(np.exp, a._strided)
+    return record(y, (a,), lambda g, y: (computed(np.multiply, g, y),), (y,))
 
 
 @carries
@@ -296,8 +318,8 @@ def log(input: Tensor | ArrayLike) -> Tensor:
     """
     a = as_tensor(input, "input")
     x = a._strided
-    y = np.log(x)
-    return record(y, (a,), lambda g, x: (g / x,), (x,))
+    y = computed(np.log, x)
+    return record(y, (a,), lambda g, x: (computed(np.divide, g, x),), (x,))
 
 
 @carries
@@ -321,8 +343,8 @@ def sqrt(input: Tensor | ArrayLike) -> Tensor:
     [2.0, 3.0]
     """
     a = as_tensor(input, "input")
-    y = np.sqrt(a._strided)
-    return record(y, (a,), lambda g, y: (g / (y + y),), (y,))
+    y = computed(np.sqrt, a._strided)
+    return record(y, (a,), lambda g, y: (computed(lambda g, y: g / (y + y), g, y),), (y,))
 
 
 @carries
@@ -347,7 +369,9 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
     """
     a = as_tensor(input, "input")
     x = a._strided
-    return record(np.abs(x), (a,), lambda g, x: (g * np.sign(x),), (x,))
+    return record(
+        computed(np.abs, x), (a,), lambda g, x: (computed(lambda g, x: g * np.sign(x), g, x),), (x,)
+    )
 
 
 @quiet
@@ -382,12 +406,14 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
     low = -np.inf if min is None else float(min)
     high = np.inf if max is None else float(max)
     x = a._strided
-    return record(
-        np.minimum(np.maximum(x, np.float32(low)), np.float32(high)),
-        (a,),
-        lambda g, x: (g * ((x >= low) & (x <= high)),),
-        (x,),
-    )
+
+    def limited(x: Float32Array) -> Any:
+        return np.minimum(np.maximum(x, np.float32(low)), np.float32(high))
+
+    def inside(g: Float32Array, x: Float32Array) -> Any:
+        return g * ((x >= low) & (x <= high))
+
+    return record(computed(limited, x), (a,), lambda g, x: (computed(inside, g, x),), (x,))
 
 
 def clone(input: Tensor | ArrayLike) -> Tensor:
@@ -402,4 +428,4 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     Tensor of input's shape
     """
     a = as_tensor(input, "input")
-    return record(a._strided.copy("K"), (a,), lambda g: (g,))
+    return record(computed(np.positive, a._strided), (a,), lambda g: (g,))

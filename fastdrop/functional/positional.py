@@ -13,6 +13,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random.forward_pass import CannotCarry
 
@@ -94,7 +95,8 @@ def add_positions(
     values = table._array if isinstance(table, Tensor) else table
     one, along = x.ndim == 2, 0 if batch_first else 1
     rows = values[places] if one else np.expand_dims(values[places], along)
-    y = np.add(x._array, rows, out=empty(x.shape))
+    y = empty(x.shape)
+    noted(np.add, x._array, rows, y)
     if not isinstance(table, Tensor):
         return record(y, (x,), lambda g: (g,))
     shape = table.shape
@@ -102,11 +104,11 @@ def add_positions(
     def backward(g: Float32Array) -> Any:
         dw = np.zeros(shape, np.float32)
         if one:
-            dw[places] = g
+            noted(np.copyto, dw[places], g)
         elif batch_first and g.size:
             _core.col_sum(dw[places].reshape(-1), g.reshape(g.shape[0], -1))
         else:
-            np.sum(g, along, out=dw[places])
+            noted(np.sum, g, along, None, dw[places])
         return g, dw
 
     return record(y, (x, table), backward)

@@ -14,6 +14,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, reading_passes
+from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.functional.pointwise import div, mul, sub
@@ -73,7 +74,7 @@ def sum(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     return record(
-        _rows_of(a, axes).sum(axis=axes, keepdims=keepdim),
+        computed(np.add.reduce, _rows_of(a, axes), axis=axes, keepdims=keepdim),
         (a,),
         lambda g: (np.broadcast_to(_restored(g, axes, keepdim), shape),),
     )
@@ -127,8 +128,13 @@ def mean(
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     count = np.float32(np.prod([shape[i] for i in axes], dtype=np.int64))
-    y = _rows_of(a, axes).sum(axis=axes, keepdims=keepdim) / count
-    return record(y, (a,), lambda g: (np.broadcast_to(_restored(g / count, axes, keepdim), shape),))
+    total = computed(np.add.reduce, _rows_of(a, axes), axis=axes, keepdims=keepdim)
+
+    def backward(g: Float32Array) -> Any:
+        each = computed(np.divide, g, count)
+        return (np.broadcast_to(_restored(each, axes, keepdim), shape),)
+
+    return record(computed(np.divide, total, count), (a,), backward)
 
 
 @quiet
@@ -419,6 +425,7 @@ def argmax(
 def _position(
     input: Tensor | ArrayLike, dim: int | None, keepdim: bool, find: Callable[..., Any]
 ) -> npt.NDArray[np.intp]:
+    note_read("a position of the extreme value", 0)
     x = as_tensor(input, "input")._array
     if dim is not None:
         ndim = x.ndim or 1

@@ -13,6 +13,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
+from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
@@ -314,14 +315,20 @@ def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
     )
 
     def backward(g: Float32Array) -> Any:
+        return (computed(put, g),)
+
+    def put(g: Float32Array) -> Float32Array:
         dx = np.zeros(shape, np.float32)
         if basic:
             dx[index] = g
         else:  # an element may be chosen several times
             np.add.at(dx, index, g)
-        return (dx,)
+        return dx
 
-    return record(np.array(a._array[index], order="C"), (a,), backward)
+    array = a._array
+    if not basic:
+        refuse("the step indexes a tensor by arrays, which are not read anew")
+    return record(computed(lambda: np.array(array[index], order="C")), (a,), backward)
 
 
 def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:

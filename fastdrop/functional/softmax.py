@@ -10,6 +10,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.random.forward_pass import CannotCarry
@@ -49,13 +50,17 @@ def softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
     """
     a = as_tensor(input, "input")
     _check_dim(a, dim)
-    y = softmax_of(a._array, dim)
+    y = computed(softmax_of, a._array, dim)
 
     def backward(g: Float32Array, y: Float32Array) -> Any:
-        gy = g * y
-        return (gy - y * gy.sum(dim, keepdims=True),)
+        return (computed(_of_softmax, g, y, dim),)
 
     return record(y, (a,), backward, (y,))
+
+
+def _of_softmax(g: Float32Array, y: Float32Array, dim: int) -> Any:
+    gy = g * y
+    return gy - y * gy.sum(dim, keepdims=True)
 
 
 @carries
@@ -85,8 +90,12 @@ def log_softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
     """
     a = as_tensor(input, "input")
     _check_dim(a, dim)
-    y = log_softmax_of(a._array, dim)
-    return record(y, (a,), lambda g, y: (g - np.exp(y) * g.sum(dim, keepdims=True),), (y,))
+    y = computed(log_softmax_of, a._array, dim)
+    return record(y, (a,), lambda g, y: (computed(_of_log_softmax, g, y, dim),), (y,))
+
+
+def _of_log_softmax(g: Float32Array, y: Float32Array, dim: int) -> Any:
+    return g - np.exp(y) * g.sum(dim, keepdims=True)
 
 
 def _check_dim(a: Tensor, dim: int) -> None:

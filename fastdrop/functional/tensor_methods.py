@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
@@ -101,9 +102,12 @@ def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     """A comparison operator, which gives a bool array."""
-    return lambda self, other: ufunc(
-        self._array, other._array if isinstance(other, Tensor) else other
-    )
+
+    def compare(self: Tensor, other: Any) -> Any:
+        note_read("a comparison", 0)
+        return ufunc(self._array, other._array if isinstance(other, Tensor) else other)
+
+    return compare
 
 
 def _attach() -> None:

@@ -309,7 +309,7 @@ class _NextToken:
         words, places = self.model.wte.weight._array, self.model.wpe.weight._array
         np.add(words[token], places[self.position], out=self.x[0, 0])
         if self.recording is not None and self.scores is not None:
-            self.recording.replay(0)
+            self.recording.replay()
             return self.scores if self.checked else self._check(token, self.scores)
         self.scores, self.recording = record(self._from_embedding)
         return self.scores

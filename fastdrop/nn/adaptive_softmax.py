@@ -157,7 +157,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         if single:
             x = F.unsqueeze(x, 0)
         self._check_input(x)
-        t, counts, _ = labels_of(numbers, x.shape[:1], self.n_classes, None, -100)
+        t, counts, _, _ = labels_of(numbers, x.shape[:1], self.n_classes, None, -100)
         if not counts.all():
             raise ValueError(f"target must be in [0, {self.n_classes - 1}], got -100")
         clusters = np.searchsorted(self.cutoffs, t, side="right")

@@ -9,6 +9,7 @@ from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.pending import run_pending
+from fastdrop.autograd.recording import is_open
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.nn import module as structure
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop.nn.recorded_forward import RecordedForward
 
 
 class _ModuleSequence(Module):
@@ -138,6 +140,8 @@ class Sequential(_ModuleSequence):
 
     # Structure version, and the fast path of prediction at that version (None: there is none).
     _chain: tuple[int, DenseChain | None] = (-1, None)
+    # Structure version, and the recorded predictions at that version.
+    _recorded: tuple[int, RecordedForward | None] = (-1, None)
     # Structure version, and the modules with what `_pending_may_pass` says of them.
     _plan: tuple[int, list[tuple[Any, bool | None]]] = (-1, [])
 
@@ -181,13 +185,24 @@ class Sequential(_ModuleSequence):
             None where the fast path does not apply: to these layers, to their modes, or to this
             input.
         """
-        if random.is_busy() or type(self) is not Sequential:
+        if random.is_busy() or type(self) is not Sequential or is_open():
             return None
         version, chain = self._chain
         if version != structure.structure_version():
             chain = None if "forward" in self.__dict__ else DenseChain.of(self._flat())
             object.__setattr__(self, "_chain", (structure.structure_version(), chain))
-        return None if chain is None else chain(x)
+        if chain is not None:
+            return chain(x)
+        return self._replayed(x)
+
+    def _replayed(self, x: Float32Array) -> Float32Array | None:
+        version, recorded = self._recorded
+        if version != structure.structure_version():
+            from fastdrop.nn.recorded_forward import RecordedForward  # it knows the layers
+
+            recorded = RecordedForward(self)
+            object.__setattr__(self, "_recorded", (structure.structure_version(), recorded))
+        return None if recorded is None else recorded(self, x)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
@@ -262,7 +277,7 @@ _PENDING_LAYERS = frozenset(
 )
 
 
-_CACHES = ("_chain", "_plan")
+_CACHES = ("_chain", "_plan", "_recorded")
 
 
 def _pending_may_pass(module: Any) -> bool | None:

@@ -11,6 +11,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recording import is_open, note_pass
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.named_entries import NamedEntries
 from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
@@ -167,7 +168,10 @@ class Module(NamedEntries):
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites, self) as ps:
             result = self.forward(*args, **kwargs)
-        if counts and (training or ps.instance >= 0):
+        counts = counts and (training or ps.instance >= 0)
+        if is_open():
+            note_pass(self, ps.draw, ps.instance, counts)
+        if counts:
             object.__setattr__(self, "_draw", self._draw + 1)
         return result
 
@@ -215,11 +219,13 @@ class Module(NamedEntries):
                 _structure_changed()
             elif name in self._buffers:
                 self._buffers[name] = as_buffer(value, name)
+                random.modes.options_changed()
             else:
                 kind = "Module" if name in tables else "Parameter"
                 raise TypeError(f"{name} must be a {kind} or None, got {check.describe(value)}")
         else:
             object.__setattr__(self, name, value)
+            random.modes.options_changed()
             if name == "forward":
                 _structure_changed()
 

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recording import noted, refuse
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.module import Module
 
@@ -201,6 +202,7 @@ class BatchNorm(Module):
         momentum = self.momentum
         if batches is not None and momentum is None:
             momentum = 1.0 / (float(batches) + 1.0)
+            refuse("the momentum of a batch norm without one depends on the number of batches")
         y = F.batch_norm(
             input,
             self.running_mean,
@@ -212,7 +214,7 @@ class BatchNorm(Module):
             self.eps,
         )
         if batches is not None:
-            batches[...] += 1
+            noted(np.add, batches, 1, batches)
         return y
 
     def _check(self, input: Tensor) -> None:

@@ -104,6 +104,10 @@ class Adam(Optimizer):
             check.real(beta, f"betas[{i}]", low=0.0, high=1.0, open_high=True)
         check.real(group["eps"], "eps", low=0.0)
 
+    def _update_together(self, updates: list[Any]) -> bool:
+        own = type(self)._update is _UPDATE and type(self)._after_update is _AFTER_UPDATE
+        return own and _core.adam_all(updates, self.decoupled)
+
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
@@ -125,6 +129,10 @@ class Adam(Optimizer):
             self.decoupled,
             state["step"],
         )
+
+
+# Methods that a subclass may have replaced.
+_UPDATE, _AFTER_UPDATE = Adam._update, Adam._after_update
 
 
 class AdamW(Adam):

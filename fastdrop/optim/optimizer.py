@@ -12,10 +12,10 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.gradients import clip_factor, global_norm
-from fastdrop.autograd.graph import leaves_used_once
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.recording import noted, of_library
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.optim.updated_in_backward import updated_in_backward
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +34,7 @@ _Update: TypeAlias = "tuple[Tensor, Float32Array, Float32Array, dict[str, Any], 
 
 _SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
 _NUMBERS = ("eta", "mu")  # entries that are one number
+_LIMITS = ("max_norm", "clip_grad_norm")  # options of a group that are None or a number
 
 
 class Optimizer:
@@ -153,7 +154,7 @@ class Optimizer:
         """Validate the options of a group. Subclasses add their own."""
         check.real(group["lr"], "lr", low=0.0)
         check.real(group["weight_decay"], "weight_decay", low=0.0)
-        for name in ("max_norm", "clip_grad_norm"):
+        for name in _LIMITS:
             if group[name] is not None:
                 check.real(group[name], name, low=0.0, open_low=True)
 
@@ -172,7 +173,7 @@ class Optimizer:
                 if set_to_none:
                     p.grad = None
                 else:
-                    p.grad._to_write("zero_grad()")[...] = 0.0
+                    noted(np.copyto, p.grad._to_write("zero_grad()"), np.float32(0.0))
 
     def step(self) -> None:
         """Update every parameter that has a gradient.
@@ -220,7 +221,7 @@ class Optimizer:
         True
         """
         self.zero_grad()
-        taking = self._parameters_that_take_products(loss)
+        taking = updated_in_backward(self, loss)
         try:
             for p, group in taking:
                 p._update_by = partial(self._update_by_product, p, group)
@@ -229,23 +230,6 @@ class Optimizer:
             for p, _ in taking:
                 p._update_by = None
         self.step()
-
-    def _parameters_that_take_products(
-        self, loss: Tensor
-    ) -> list[tuple[Parameter, dict[str, Any]]]:
-        """The parameters that `minimize` may update in backward, each with its group."""
-        if (
-            loss._node is None
-            or not (self._takes_products and of_library(self))
-            or any(group["clip_grad_norm"] is not None for group in self.param_groups)
-        ):
-            return []
-        groups = {p: group for group in self.param_groups for p in group["params"]}
-        return [
-            (p, groups[p])
-            for p in leaves_used_once(loss._node)
-            if p in groups and type(p) is Parameter and p._array.ndim == 2
-        ]
 
     def _update_by_product(
         self, p: Parameter, group: dict[str, Any], gradient: tuple[Any, ...]
@@ -282,6 +266,12 @@ class Optimizer:
         norm = 0.0
         if any(group["clip_grad_norm"] is not None for *_, group in updates):
             norm = global_norm(g for _, _, g, _, _ in updates)
+        limits = [group[key] for group in self.param_groups for key in _LIMITS]
+        if limits.count(None) == len(limits):
+            for p, *_ in updates:
+                p._to_write("the optimiser's step()")
+            if self._update_together(updates):
+                return
         for p, array, g, state, group in updates:
             self._apply_update(p, array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
 
@@ -332,6 +322,10 @@ class Optimizer:
             for key, value in entries.items():
                 if isinstance(value, np.ndarray):
                     entries[key] = check.owned(value)
+
+    def _update_together(self, updates: list[_Update]) -> bool:
+        """Update all parameters in one call of the core; False: one by one, by `_update`."""
+        return False
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

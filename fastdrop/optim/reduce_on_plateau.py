@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.recording import refuse
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.scheduler_state import checked_entry
 
@@ -110,6 +111,7 @@ class ReduceLROnPlateau:
             The metric, for example the validation loss.
         """
         metric = float(metrics)
+        refuse("the step gives a number to ReduceLROnPlateau: call it outside of the step")
         self.last_epoch += 1
         if self._better(metric):
             self.best, self.num_bad_epochs = metric, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.recording import noted
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.scheduler_state import checked_entry
 
@@ -97,6 +98,9 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go to the next step and set its learning rates."""
+        noted(self._advance)
+
+    def _advance(self) -> None:
         self._follow_changes()
         self.last_epoch += 1
         self._set()

@@ -118,6 +118,10 @@ class SGD(Optimizer):
                 f"got momentum={group['momentum']} and dampening={group['dampening']}"
             )
 
+    def _update_together(self, updates: list[Any]) -> bool:
+        own = type(self)._update is _UPDATE and type(self)._after_update is _AFTER_UPDATE
+        return own and _core.sgd_all(updates)
+
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
@@ -138,3 +142,7 @@ class SGD(Optimizer):
             group["nesterov"],
             first,
         )
+
+
+# Methods that a subclass may have replaced.
+_UPDATE, _AFTER_UPDATE = SGD._update, SGD._after_update

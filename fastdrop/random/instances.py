@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from fastdrop._core import modes
 from fastdrop._utils import validation as check
 from fastdrop.random.seeding import Run, current_run
 
@@ -108,6 +109,7 @@ def set_instances(instances: Mapping[Any, int | None]) -> None:
         if instance is not None
     }
     run, taken = current_run(), set(given.values())
+    modes.options_changed()
     for module, number in run.instances.items():
         if module in instances or number in taken:
             run.instances.pop(module)

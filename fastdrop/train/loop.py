@@ -236,7 +236,7 @@ class TrainingRun:
         """Forward, backward and update for one batch: inputs x, y (N,) or (N, k), weight (N,)."""
         mixed = mix_inputs(x, self.mixup) if self.mixup else None
         if self.recorder is not None:
-            output, loss = self.recorder(x, y)
+            output, loss = self.recorder(x, y, weight)
         else:
             output, loss = self._train_on(x, y, weight, mixed)
         value = loss.item()
@@ -271,12 +271,12 @@ class TrainingRun:
             self.optimizer.zero_grad()
             loss.backward()
             if self.clip_norm is not None:
-                noted(nn.utils.clip_grad_norm_, parameters, self.clip_norm)
+                nn.utils.clip_grad_norm_(parameters, self.clip_norm)
             self.optimizer.step()
         else:
             self.optimizer.minimize(loss)
         if self.max_norm is not None:
-            noted(nn.utils.max_norm_, parameters, self.max_norm)
+            nn.utils.max_norm_(parameters, self.max_norm)
         return StepResult(output, loss)
 
     def _gradients_are_read(self) -> bool:

@@ -12,6 +12,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.loader import DataLoader
+from fastdrop.functional.classification_loss import count_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,10 +145,11 @@ class Objective:
         if self.class_numbers or self.distributions:
             if out.ndim != 2:
                 return 0.0, 0
-            values: npt.NDArray[Any] = out.argmax(1) == (
-                # A transform such as MixUp makes distributions of class numbers.
-                target if target.ndim == 1 else target.argmax(1)
-            )
+            # A transform such as MixUp makes distributions of class numbers.
+            labels = target if target.ndim == 1 else target.argmax(1)
+            if weight is None and labels.dtype == np.int64 and labels.flags.c_contiguous:
+                return float(count_right(out, labels)), len(labels)
+            values: npt.NDArray[Any] = out.argmax(1) == labels
         elif out.shape != target.shape:
             return 0.0, 0
         elif self.binary:

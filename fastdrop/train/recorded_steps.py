@@ -1,28 +1,26 @@
 """Training steps of `fit` by replay: the calls of an earlier step, made again for the next batch.
 
-The step of a `Sequential` of dense layers, norms, activations and dropout is a fixed list of calls.
-One step is recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the
-same bits. Everything else is computed as before. Code of the user runs between epochs (callbacks,
-metrics), so what a step depends on is compared before each epoch.
+The step of a `Sequential` of layers that are known here is a fixed list of calls. One step is
+recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same bits.
+Everything else is computed as before. Code of the user runs between epochs (callbacks, metrics)
+and in a DataLoader, so what a step depends on is compared before each epoch, and where a module
+has noticed a change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
-from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastdrop import nn, random
-from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import Recording, of_library, record
 from fastdrop.autograd.tensor import wrap
-from fastdrop.nn.dense_chain import ACTIVATIONS
+from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions
 from fastdrop.train.objective import LOSSES
-from fastdrop.train.steps import ArraySteps
+from fastdrop.train.step_state import Dependencies, StepState
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,24 +34,20 @@ __all__ = ["StepRecorder"]
 # Whether steps are replayed. Tests and benchmarks turn it off.
 REPLAYED = True
 
-# Attributes of layers that are options, and those that a forward pass changes.
-_PLAIN = (Number, str, np.generic, tuple, list, type(None))
-_COUNTED = ("_draw", "_sites", "_descendants")
-
 # Weights times samples from which on a step is its arithmetic, and a recording, which lets no array
 # be used twice in a step, only takes memory.
 LARGEST = 1 << 26
 
-_LAYERS = frozenset(
-    (
-        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Linear, nn.DropConnectLinear),
-        *(nn.Dropout, nn.AlphaDropout, nn.GaussianDropout, nn.LayerNorm, nn.RMSNorm),
-        *ACTIVATIONS,
-    )
-)
+# Bytes of the arrays of a recording from which on it is not kept, for the same reason.
+MOST_BYTES = 1 << 26
+
+# Recordings of one run, for batches of different shapes.
+MOST = 4
+
+_LAYERS = FIXED_LAYERS
 
 
-def _is_known(optimizer: Optimizer) -> bool:
+def is_known(optimizer: Optimizer) -> bool:
     """Whether an optimiser has no code of the user: a check makes one step more than once."""
     return of_library(optimizer) and not any(map(callable, vars(optimizer).values()))
 
@@ -70,8 +64,7 @@ class _Recorded:
     """A recorded step, the arrays of its batch, and the gradient of each parameter."""
 
     recording: Recording
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[Any]
+    batch: list[npt.NDArray[Any]]
     result: StepResult
     gradients: list[tuple[Any, Tensor | None]]
     checked: bool = False
@@ -84,14 +77,17 @@ class StepRecorder:
     ----------
     run : TrainingRun
     step : callable
-        step(x, y) -> StepResult: the whole step of a batch.
+        step(x, y, weight) -> StepResult: the whole step of a batch.
     """
 
-    def __init__(self, run: TrainingRun, step: Callable[[Any, Any], StepResult]) -> None:
+    def __init__(self, run: TrainingRun, step: Callable[..., StepResult]) -> None:
         self.run, self.step = run, step
-        self.recorded: dict[int, _Recorded] = {}  # by the number of samples
+        loss = run.objective.loss
+        models = [run.model, loss] if isinstance(loss, nn.Module) else [run.model]
+        self.state = StepState(models, [run.optimizer])
+        self.recorded: dict[Any, _Recorded] = {}  # by the shapes of the batch
         self.fitting, self.refused = True, False
-        self.seen: tuple[list[Any], list[Any]] = [], []
+        self.seen, self.changes = Dependencies([], []), -1
 
     @staticmethod
     def fits(run: TrainingRun) -> bool:
@@ -101,102 +97,78 @@ class StepRecorder:
         updated = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
         return (
             REPLAYED
-            and isinstance(run.batches, ArraySteps)
-            and type(run.batches.x) is np.ndarray  # one input
-            and run.batches.weights is None
             and not run.mixup
-            and (loss is LOSSES["mse"] or loss is LOSSES["cross_entropy"])
-            and not run.objective.distributions
+            and (loss in LOSSES.values() or (of_library(type(loss)) and has_no_functions(loss)))
             and (scheduler is None or of_library(scheduler))
-            and _is_known(run.optimizer)
+            and is_known(run.optimizer)
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
-            and all(type(layer) in _LAYERS for layer in layers)
             # Schedules of rates, and methods that were replaced.
-            and not any(callable(value) for layer in layers for value in vars(layer).values())
+            and all(type(layer) in _LAYERS and has_no_functions(layer) for layer in layers)
             and not random.draw_is_fixed(run.model)
-            and sum(p.numel() for p in parameters) * run.batches.batch_size <= LARGEST
+            and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1) <= LARGEST
         )
 
     def new_epoch(self) -> None:
         """Forget the recordings if what ran between two epochs has changed what a step does."""
-        self.fitting = self.fits(self.run)
-        seen = self._fixed()
-        if not self.fitting or not _are_same(seen, self.seen):
+        self.fitting, self.changes = self.fits(self.run), random.modes.changes
+        seen = self.state.dependencies()
+        if not self.fitting or not seen.are(self.seen):
             self.seen = seen
             self.recorded.clear()
 
     def end_epoch(self) -> None:
         """Give the parameters gradients of their own, which later replays do not change."""
         if self.recorded:
-            for parameter in self._updated():
+            for parameter in self.state.updated():
                 if parameter._grad is not None:
                     parameter._grad = wrap(parameter._grad._array.copy())
 
-    def _updated(self) -> list[Tensor]:
-        """The parameters whose gradients a step discards first."""
-        return [p for group in self.run.optimizer.param_groups for p in group["params"]]
-
-    def _fixed(self) -> tuple[list[Any], list[Any]]:
-        """What a step depends on beside the numbers in arrays and the options of the optimiser.
-
-        Objects that must be the same ones, and values that must be equal.
-        """
-        model, optimizer = self.run.model, self.run.optimizer
-        objects: list[Any] = [random.current_run()]
-        values: list[Any] = [random.get_instance(model)]
-        for layer in model.modules():
-            objects.append(layer)
-            values.append(
-                [
-                    (name, copy(value))
-                    for name, value in vars(layer).items()
-                    if name not in _COUNTED and isinstance(value, _PLAIN)
-                ]
-            )
-        for group in optimizer.param_groups:
-            objects += [group, *group["params"]]
-        parameters = list(model.parameters())
-        values += [p.requires_grad for p in parameters]
-        arrays = [p._array for p in parameters]
-        for state in optimizer.state.values():
-            objects.append(state)
-            values += [(key, type(value)) for key, value in state.items()]
-            arrays += [value for value in state.values() if isinstance(value, np.ndarray)]
-        values += [(array.shape, array.flags.writeable) for array in arrays]
-        return [*objects, *parameters, *arrays], values
-
-    def __call__(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
+    def __call__(
+        self, x: Any, y: npt.NDArray[Any], weight: npt.NDArray[np.float32] | None = None
+    ) -> StepResult:
         """The step of one batch."""
-        if self.refused or not self.fitting or self.run.model.draw > check.U32_MAX:
-            return self.step(x, y)
-        recorded = self.recorded.get(len(x))
-        if recorded is None:
-            return self._record(x, y)
-        np.copyto(recorded.x, x)
-        np.copyto(recorded.y, y)
+        if random.modes.changes != self.changes:  # by the code of a DataLoader
+            self.new_epoch()
+        if self.refused or not self.fitting or not _is_plain(x):
+            return self.step(x, y, weight)
+        batch = [x, y] if weight is None else [x, y, weight]
+        key = tuple([(array.shape, array.dtype) for array in batch])
+        recorded = self.recorded.get(key)
+        if recorded is None and len(self.recorded) < MOST:
+            return self._record(key, batch)
+        if recorded is None or not recorded.recording.draws_left():
+            return self.step(x, y, weight)
+        for to, array in zip(recorded.batch, batch):
+            np.copyto(to, array)
         if not recorded.checked and not self._check(recorded):
-            return self.step(x, y)
+            return self.step(x, y, weight)
         return self._replay(recorded)
 
-    def _record(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> StepResult:
-        x, y = x.copy(), y.copy()
-        result, recording = record(lambda: self.step(wrap(x), y))
+    def _run(self, batch: list[npt.NDArray[Any]]) -> StepResult:
+        x, y, *weight = batch
+        return self.step(wrap(x), y, *weight)
+
+    def _record(self, key: Any, given: list[npt.NDArray[Any]]) -> StepResult:
+        batch = [array.copy() for array in given]
+        result, recording = record(lambda: self._run(batch), batch)
         if recording is not None:
-            gradients = [(p, p.grad) for p in self._updated()]
-            self.recorded[len(x)] = _Recorded(recording, x, y, result, gradients)
-            self.seen = self._fixed()  # the first step made the optimiser's state
+            self.refused = recording.refused is not None or recording.nbytes() > MOST_BYTES
+            gradients = [(p, p.grad) for p in self.state.updated()]
+            self.recorded[key] = _Recorded(recording, batch, result, gradients)
+            # The first step made the optimiser's state.
+            self.seen, self.changes = self.state.dependencies(), random.modes.changes
+        if self.refused:
+            self.recorded.clear()
         return result
 
     def _replay(self, recorded: _Recorded) -> StepResult:
-        model = self.run.model
         before = [parameter._grad for parameter, _ in recorded.gradients]
         for parameter, gradient in recorded.gradients:  # another step may have run since
             parameter._grad = gradient
-        draw, model.draw = model.draw, model.draw + 1
         try:
-            recorded.recording.replay(draw)
+            recorded.recording.replay()
         except FloatingPointError:  # of the loss: no gradient was computed
             for (parameter, _), gradient in zip(recorded.gradients, before):
                 parameter._grad = gradient
@@ -205,53 +177,23 @@ class StepRecorder:
 
     def _check(self, recorded: _Recorded) -> bool:
         """Whether a replay gives the bits of the step itself. The state is as before afterwards."""
-        before = self._state()
+        before, state = self.state.save(), self.state
         try:
             self._replay(recorded)
-            replayed = self._bits(recorded.result)
-            self._restore(before)
-            result = self.step(wrap(recorded.x.copy()), recorded.y.copy())
-            recorded.checked = self._bits(result) == replayed
+            replayed = state.bits(result._array for result in recorded.result)
+            state.restore(before)
+            results = self._run([array.copy() for array in recorded.batch])
+            recorded.checked = state.bits(result._array for result in results) == replayed
             self.refused = not recorded.checked
         except FloatingPointError:  # before it has changed a weight; the draw counts
             raise
         except BaseException:
-            self._restore(before)
+            state.restore(before)
             raise
-        self._restore(before)
+        state.restore(before)
         return recorded.checked
 
-    # ---- the state of a run that a step changes ----
 
-    def _state(self) -> tuple[int, list[Any], list[dict[str, Any]]]:
-        states = self.run.optimizer.state.values()
-        return (
-            self.run.model.draw,
-            [np.copy(p._array) for p in self.run.model.parameters()],
-            [{key: copy(value) for key, value in state.items()} for state in states],
-        )
-
-    def _restore(self, saved: tuple[int, list[Any], list[dict[str, Any]]]) -> None:
-        self.run.model.draw, arrays, states = saved
-        for p, array in zip(self.run.model.parameters(), arrays):
-            np.copyto(p._to_write("the check of a recorded step"), array)
-        for state, before in zip(self.run.optimizer.state.values(), states):
-            for key in [key for key in state if key not in before]:  # a momentum that is new
-                del state[key]
-            for key, value in before.items():
-                if isinstance(state[key], np.ndarray):
-                    np.copyto(state[key], value)
-                else:
-                    state[key] = value
-
-    def _bits(self, result: StepResult) -> list[Any]:
-        draw, arrays, states = self._state()
-        arrays += [value for state in states for value in state.values()]
-        arrays += [p._grad._array for p in self.run.model.parameters() if p._grad is not None]
-        arrays += [result.output._array, result.loss._array]
-        return [draw, *(np.asarray(array).tobytes() for array in arrays)]
-
-
-def _are_same(a: tuple[list[Any], list[Any]], b: tuple[list[Any], list[Any]]) -> bool:
-    objects = zip(a[0], b[0])
-    return len(a[0]) == len(b[0]) and all(x is y for x, y in objects) and a[1] == b[1]
+def _is_plain(x: Any) -> bool:
+    """Whether a batch has one input, and the layout of a recording."""
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous

@@ -29,6 +29,7 @@ BUILDS = {
     "generation from one token": lambda: generation.greedy(GPT, 1, 15),
     "generation": lambda: generation.greedy(GPT, 5, 11),
     "steps of one sample": lambda: small_networks.single_samples(30),
+    "steps of one's own": lambda: small_networks.own_loop(30),
 }
 
 

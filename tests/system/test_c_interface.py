@@ -211,10 +211,10 @@ def parameters_of(node):
 
 
 def test_the_types_of_the_binding():
-    """binding.pyi has every public name of the binding, and no other, with its parameters."""
-    tree = ast.parse((SOURCE / "binding.pyi").read_text())
+    """The stubs have every public name of the binding, and no other, with its parameters."""
+    trees = [ast.parse((SOURCE / name).read_text()) for name in ("binding.pyi", "scopes.pyi")]
     typed = {}
-    for node in tree.body:
+    for node in [node for tree in trees for node in tree.body]:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             typed[node.name] = node
         elif isinstance(node, ast.AnnAssign):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import flat
 from fastdrop.autograd.gradients import clip_factor, global_norm, max_norm_rows_, scale_
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.module import Module
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "max_norm_"]
 
@@ -89,6 +96,11 @@ def clip_grad_norm_(
     ]
     for g in grads:
         check.readable(g, "grad")
+    norm: float = noted(_clip_norm, grads, max_norm, error_if_nonfinite)
+    return norm
+
+
+def _clip_norm(grads: list[Float32Array], max_norm: float, error_if_nonfinite: bool) -> float:
     norm = global_norm(grads)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm of the gradients must be finite, got {norm}")
@@ -127,7 +139,7 @@ def clip_grad_value_(parameters: Tensor | Module | Iterable[Tensor], clip_value:
         check.writable(flat(grad._array), "grad")
     for grad in grads:
         g = grad._to_write("clip_grad_value_()")
-        g.clip(-clip_value, clip_value, out=g)
+        noted(np.clip, g, -clip_value, clip_value, g)
 
 
 def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
@@ -161,4 +173,8 @@ def max_norm_(parameters: Tensor | Module | Iterable[Tensor], c: float) -> None:
     for weight in weights:
         check.writable(weight._array, "parameters")
     for weight in weights:
-        max_norm_rows_(weight._to_write("max_norm_()"), c)
+        noted(_limit_rows, weight, c)
+
+
+def _limit_rows(weight: Tensor, c: float) -> None:
+    max_norm_rows_(weight._to_write("max_norm_()"), c)

@@ -1,0 +1,74 @@
+"""Layers whose calls are a fixed list, which recordings may replay, and their options."""
+
+from __future__ import annotations
+
+from copy import copy
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from fastdrop.nn import (
+    activation,
+    channel_norm,
+    conv,
+    dropblock,
+    dropconnect,
+    dropout,
+    noise,
+    normalization,
+    pool,
+    resize,
+    shape,
+)
+from fastdrop.nn.container import Sequential
+from fastdrop.nn.dense_chain import ACTIVATIONS
+from fastdrop.nn.droppath import DropPath
+from fastdrop.nn.gated import SwiGLU
+from fastdrop.nn.linear import Linear
+from fastdrop.nn.locked_dropout import LockedDropout
+from fastdrop.nn.variational import VariationalLinear
+
+__all__ = ["FIXED_LAYERS", "has_no_functions", "options_of"]
+
+# Types of the attributes of layers that are options, and attributes that a forward pass changes.
+_PLAIN = (Number, str, np.generic, tuple, list, type(None))
+_COUNTED = ("_draw", "_sites", "_descendants", "_chain", "_plan", "_recorded")
+
+# Layers that compute with the core, or with functions that are noted, and leave no choice to
+# Python. tests/train/test_recorded_layers.py compares each with the steps of Python.
+FIXED_LAYERS: frozenset[type] = frozenset(
+    (
+        *(Sequential, Linear, SwiGLU, *ACTIVATIONS),
+        *(shape.Identity, shape.Flatten, shape.Unflatten),
+        *(activation.Softmax, activation.LogSoftmax, activation.ReLU6),
+        *(activation.Hardswish, activation.Hardsigmoid),
+        *(dropout.Dropout, dropout.AlphaDropout, dropout.FeatureAlphaDropout),
+        *(dropout.SpatialDropout1d, dropout.SpatialDropout2d, dropout.SpatialDropout3d),
+        *(dropblock.DropBlock1d, dropblock.DropBlock2d, dropblock.DropBlock3d),
+        *(dropconnect.DropConnectLinear, dropconnect.DropConnectConv2d, VariationalLinear),
+        *(noise.GaussianDropout, noise.GaussianNoise, LockedDropout, DropPath),
+        *(normalization.LayerNorm, normalization.RMSNorm, channel_norm.GroupNorm),
+        *(normalization.BatchNorm1d, normalization.BatchNorm2d, normalization.BatchNorm3d),
+        *(channel_norm.InstanceNorm1d, channel_norm.InstanceNorm2d, channel_norm.InstanceNorm3d),
+        *(conv.Conv1d, conv.Conv2d, conv.Conv3d, resize.Upsample),
+        *(pool.MaxPool1d, pool.MaxPool2d, pool.MaxPool3d),
+        *(pool.AvgPool1d, pool.AvgPool2d, pool.AvgPool3d),
+        *(pool.AdaptiveAvgPool1d, pool.AdaptiveAvgPool2d, pool.AdaptiveAvgPool3d),
+        *(pool.AdaptiveMaxPool1d, pool.AdaptiveMaxPool2d, pool.AdaptiveMaxPool3d),
+    )
+)
+
+
+def has_no_functions(thing: Any) -> bool:
+    """Whether no attribute is callable: no schedule of a rate, and no method that was replaced."""
+    return not any(map(callable, vars(thing).values()))
+
+
+def options_of(layer: Any) -> list[tuple[str, Any]]:
+    """The names and copies of the values of a layer's options."""
+    return [
+        (name, copy(value))
+        for name, value in vars(layer).items()
+        if name not in _COUNTED and isinstance(value, _PLAIN)
+    ]
