@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 6 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 7 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
@@ -257,6 +257,11 @@ typedef struct {
     int accumulate; /* c += A B; then bias, act and drop must be absent */
     int act;        /* enum fd_activation */
     float alpha;    /* the slope of FD_LEAKY_RELU */
+    const int32_t *k_units; /* NULL, or k numbers in ascending order: column i of A and row i of B
+                               are number k_units[i] of k_whole, and the others are left out. C has
+                               the bits that it would have with zeros in A for them, and finite
+                               numbers in B. Without panels, a_drop and b_drop */
+    ptrdiff_t k_whole;
 } fd_product;
 int fd_gemm(const fd_product *args);
 
@@ -309,6 +314,34 @@ typedef struct {
     ptrdiff_t passes, samples, ins, words, ldx, step;
 } fd_thin_rows_args;
 int fd_thin_rows(const fd_thin_rows_args *args);
+
+/* The kept rows and columns of a matrix, times `scale`: what a thinned network reads of it. */
+typedef struct {
+    float *y;             /* n x k, dense */
+    const float *x;       /* rows of `units` numbers, leading dimension ldx */
+    const int32_t *rows;  /* n: which rows of x; or NULL: the first n */
+    const uint32_t *bits; /* packed keep bits, `units` of which k are set: which columns, with
+                             FD_BITS_PAD more readable words; or NULL: all, k = units */
+    ptrdiff_t n, k, units, ldx;
+    float scale;
+} fd_thin_take_args;
+int fd_thin_take(const fd_thin_take_args *args);
+
+/* The way back: y is the sum of `parts` matrices, each 0 in the rows and columns that its network
+   does not keep. */
+typedef struct {
+    const float *x;       /* n x k, dense */
+    const int32_t *rows;  /* n: which rows of y, in ascending order; or NULL: all */
+    const uint32_t *bits; /* as in fd_thin_take_args */
+    ptrdiff_t n, k;
+} fd_thin_part;
+typedef struct {
+    float *y; /* m x units, leading dimension ldy */
+    const fd_thin_part *parts;
+    ptrdiff_t m, units, ldy, count; /* count: of parts, at least 1 */
+    int accumulate;                 /* the sum is added to y */
+} fd_thin_put_args;
+int fd_thin_put(const fd_thin_put_args *args);
 
 /* ---- DropConnect (Wan et al., 2013) with one mask for each sample ---- */
 

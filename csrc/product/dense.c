@@ -2,6 +2,7 @@
    in gemm.c. */
 #include "product/dense.h"
 #include "runtime/cpu.h"
+#include "runtime/tuning.h"
 
 static fd_a_packer a_packer(const fd_product *p, const fd_operand *a, ptrdiff_t tile_m) {
     if (p->ta) return fd_a_columns(a);
@@ -38,6 +39,33 @@ static void simplify(fd_drop *d) {
     if (d->q >= FD_KEEP_ALL) d->stream = NULL;
 }
 
+/* The product with the columns k_units of k_whole: a product for each piece that k_whole is cut
+   into, with what is there of it. A column that is left out would add nothing to its piece's chain
+   of multiply-adds, so the bits are those of the whole product. */
+static int run_pieces(const fd_product *p) {
+    const ptrdiff_t piece = fd_piece_of_k(p->k_whole);
+    int status = FD_OK;
+    for (ptrdiff_t begin = 0, end = 0, limit = piece; begin < p->k && status == FD_OK;
+         begin = end, limit += piece) {
+        while (end < p->k && p->k_units[end] < limit) end++;
+        if (end == begin) continue;
+        fd_product part = *p;
+        part.k = end - begin;
+        part.a += p->ta ? begin * p->lda : begin;
+        part.b += p->tb ? begin : begin * p->ldb;
+        part.accumulate = p->accumulate || begin > 0;
+        if (end < p->k) {
+            part.bias = NULL;
+            part.act = FD_NONE;
+            part.drop.stream = NULL;
+        }
+        fd_dense d;
+        fd_dense_start(&d, &part);
+        status = fd_nest_run(&d.nest);
+    }
+    return status;
+}
+
 int fd_gemm(const fd_product *given) {
     fd_product p = *given;
     p.repeat = fd_max(1, p.repeat);
@@ -51,6 +79,10 @@ int fd_gemm(const fd_product *given) {
     simplify(&p.drop);
     simplify(&p.a_drop);
     simplify(&p.b_drop);
+    if (p.k_units && p.k > 0) {
+        assert(!p.panels && !p.a_drop.stream && !p.b_drop.stream && p.repeat == 1);
+        return run_pieces(&p);
+    }
     fd_dense d;
     fd_dense_start(&d, &p);
     return fd_nest_run(&d.nest);

@@ -103,7 +103,9 @@ from fastdrop._core.binding import (  # noqa: E402
     sparse_linear,
     sumsq,
     thin_layer,
+    thin_put,
     thin_rows,
+    thin_take,
     transpose,
     uniform,
 )
@@ -203,7 +205,9 @@ __all__ = [
     "sparse_linear",
     "sumsq",
     "thin_layer",
+    "thin_put",
     "thin_rows",
+    "thin_take",
     "transpose",
     "uniform",
 ]

@@ -336,6 +336,8 @@ def gemm(
     accumulate: bool = False,
     repeat: int = 1,
     panels: _Float32 | None = None,
+    k_units: _Int32 | None = None,
+    k_whole: int = 0,
 ) -> None: ...
 def panels_length(n: int, k: int) -> int: ...
 def pack(panels: _Float32, w: _Float32) -> None: ...
@@ -367,6 +369,18 @@ def thin_rows(
     x_at: _Int64,
     k: _Int64,
     bits: _UInt32,
+) -> None: ...
+def thin_take(
+    out: _Float32,
+    x: _Float32,
+    rows: _Int32 | None,
+    bits: _UInt32 | None,
+    scale: float = 1.0,
+) -> None: ...
+def thin_put(
+    out: _Float32,
+    parts: list[tuple[_Float32, _Int32 | None, _UInt32 | None]],
+    accumulate: bool = False,
 ) -> None: ...
 
 # DropConnect, sparse weights, concrete dropout

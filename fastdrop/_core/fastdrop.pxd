@@ -226,6 +226,8 @@ cdef extern from "fastdrop.h" nogil:
         int accumulate
         int act
         float alpha
+        const int32_t *k_units
+        ptrdiff_t k_whole
     int fd_gemm(const fd_product *args)
     ctypedef struct fd_pack_args:
         float *panels
@@ -263,6 +265,25 @@ cdef extern from "fastdrop.h" nogil:
         const int64_t *k
         ptrdiff_t passes, samples, ins, words, ldx, step
     int fd_thin_rows(const fd_thin_rows_args *args)
+    ctypedef struct fd_thin_take_args:
+        float *y
+        const float *x
+        const int32_t *rows
+        const uint32_t *bits
+        ptrdiff_t n, k, units, ldx
+        float scale
+    int fd_thin_take(const fd_thin_take_args *args)
+    ctypedef struct fd_thin_part:
+        const float *x
+        const int32_t *rows
+        const uint32_t *bits
+        ptrdiff_t n, k
+    ctypedef struct fd_thin_put_args:
+        float *y
+        const fd_thin_part *parts
+        ptrdiff_t m, units, ldy, count
+        int accumulate
+    int fd_thin_put(const fd_thin_put_args *args)
     ctypedef struct fd_dropconnect_args:
         float *y
         const float *x

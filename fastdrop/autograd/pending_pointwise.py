@@ -14,11 +14,13 @@ from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
 from fastdrop.autograd.reorder import ordered
+from fastdrop.autograd.thinned_training import drop_rows
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
 
 class PendingPointwise(Pending):
@@ -36,10 +38,10 @@ class PendingPointwise(Pending):
     __slots__ = ("repeat", "z")
 
     def __init__(
-        self, z: Tensor, epilogue: Epilogue, repeat: int = 1, thinned_passes: int = 0
+        self, z: Tensor, epilogue: Epilogue, repeat: int = 1, networks: Networks | None = None
     ) -> None:
         self.z, self.epilogue, self.repeat = z, epilogue, repeat
-        self.thinned_passes = thinned_passes
+        self.networks = networks
         self.inputs = (z,)
         shape = z.shape
         self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
@@ -48,13 +50,13 @@ class PendingPointwise(Pending):
         self.channels_last = is_channels_last(z._strided)
 
     def with_dropout(
-        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+        self, drop: Drop, networks: Networks | None, by_channel: bool = False
     ) -> PendingPointwise | None:
         e = self.epilogue
         if e.drop is not None or by_channel:
             return None
         return PendingPointwise(
-            self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes
+            self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, networks
         )
 
     def free(self) -> None:
@@ -66,6 +68,10 @@ class PendingPointwise(Pending):
         if e.kind != NONE or e.drop is None:
             return None
         return InputPacker(self.z, e.drop, self.repeat)
+
+    def _is_complementary(self) -> bool:
+        """Whether the mask is that of two complementary networks; there is no activation then."""
+        return self.networks is not None and self.networks.are_complementary
 
     def run(self) -> Float32Array:
         if self.out is None:
@@ -81,6 +87,8 @@ class PendingPointwise(Pending):
                     hold(self, self.z)
             if e.drop is None:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
+            elif self._is_complementary():
+                drop_rows(out, z, e.drop, self.networks)
             elif e.kind == NONE:
                 drop_map(out, z, e.drop)
             elif self.channels_last:
@@ -95,7 +103,10 @@ class PendingPointwise(Pending):
         dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
             assert e.drop is not None
-            drop_map(dz, grad, e.drop)
+            if self._is_complementary():
+                drop_rows(dz, grad, e.drop, self.networks)
+            else:
+                drop_map(dz, grad, e.drop)
             return (dz,)
         drop = e.drop or KEEP_EVERYTHING
         if self.channels_last and e.drop is not None:  # the core knows masks in C order alone

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
 
 class PendingProduct(Pending):
@@ -29,7 +30,7 @@ class PendingProduct(Pending):
 
     weight: Tensor
 
-    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> Self:
+    def followed_by(self, epilogue: Epilogue, networks: Networks | None) -> Self:
         """The same product with another epilogue."""
         raise NotImplementedError
 
@@ -41,17 +42,17 @@ class PendingProduct(Pending):
             or (kind in NEEDS_INPUT and wants_grad(*self.inputs))
         ):
             return None
-        return self.followed_by(Epilogue(e.bias, kind, alpha), self.thinned_passes)
+        return self.followed_by(Epilogue(e.bias, kind, alpha), self.networks)
 
     def with_dropout(
-        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+        self, drop: Drop, networks: Networks | None, by_channel: bool = False
     ) -> Self | None:
         e = self.epilogue
         if e.drop is not None or not self.rows_are_samples(by_channel):
             return None
         return self.followed_by(
             Epilogue(e.bias, e.kind, e.alpha, drop, by_channel),
-            self.thinned_passes or thinned_passes,
+            self.networks or networks,
         )
 
     def rows_are_samples(self, by_channel: bool) -> bool:

@@ -70,7 +70,8 @@ class TrainingRun:
                 set_start(content, options.checkpoint)
             self.start = random.get_state()
             self.batches = self._make_steps()
-            fits = StepRecorder.fits(self)
+            # A thinned step has other sizes each time.
+            fits = options.thinned is None and StepRecorder.fits(self)
             self.recorder = StepRecorder(self, self._train_on) if fits else None
             self.state = RunState(
                 first_epoch=0 if isinstance(options.data, Dataset) else options.data.epoch
@@ -261,7 +262,8 @@ class TrainingRun:
         mixed: MixedBatch | None = None,
     ) -> StepResult:
         """Forward, backward and update for one batch."""
-        output = call_model(self.model, x if mixed is None else mixed.x)
+        with random.training_networks(self.options.thinned):
+            output = call_model(self.model, x if mixed is None else mixed.x)
         if mixed is not None:
             y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
         loss = self.objective(output, y, weight)

@@ -1,0 +1,327 @@
+"""Training with thinned networks: dense layers between dropouts, in forward and backward.
+
+The samples of a step share one mask, or two that are complements. Each network is then a smaller
+dense network. Its weights are gathered from the kept rows and columns, its activations have the
+kept units only, and its gradients go back among zeros. Results and gradients have the bits of the
+whole layers with the same masks: what a dropped unit would add to a sum is 0, and the sums are cut
+into pieces where those of all units are (`fd_product.k_units`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastdrop import _core
+from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import flat
+from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.thinned import KeptUnits
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastdrop._utils.typing import Float32Array
+    from fastdrop.autograd.epilogue import Drop
+    from fastdrop.autograd.pending_dense import PendingDense
+    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks, Rows
+
+
+def drop_rows(out: Float32Array, x: Float32Array, drop: Drop, networks: Networks) -> None:
+    """out = dropout(x), both (N, units); each row has the mask of its network."""
+    kept = KeptUnits(drop, x.shape[1], networks)
+    for t, rows in enumerate(networks.rows):
+        _put_rows(out, rows, _kept_columns(x[rows], kept, t, kept.scale), kept, t)
+
+
+def _kept_columns(x: Float32Array, kept: KeptUnits, t: int, scale: float = 1.0) -> Float32Array:
+    """The units that network t keeps of each row of x."""
+    part = empty((x.shape[0], int(kept.counts[t])))
+    _core.thin_take(part, x, None, kept.bits[t], scale)
+    return part
+
+
+def _put_rows(out: Float32Array, rows: Rows, part: Float32Array, kept: KeptUnits, t: int) -> None:
+    """Write the kept units of network t into its rows of out, and zeros beside them."""
+    to = _rows_to_write(out, rows)
+    _core.thin_put(to, [(part, None, kept.bits[t])])
+    _written(out, rows, to)
+
+
+def _rows_to_write(out: Float32Array, rows: Rows) -> Float32Array:
+    """Memory for these rows of out: the rows themselves, or an array for `_written`."""
+    return out[rows] if isinstance(rows, slice) else empty((len(rows), out.shape[1]))
+
+
+def _written(out: Float32Array, rows: Rows, part: Float32Array) -> None:
+    if not isinstance(rows, slice):
+        out[rows] = part
+
+
+def _row_numbers(rows: Rows, count: int) -> npt.NDArray[np.int32]:
+    return np.arange(count, dtype=np.int32)[rows]
+
+
+class _Layer:
+    """dropout(act(dropout(x) w^T + b)) of each network, with the arrays that backward needs.
+
+    Attributes
+    ----------
+    weight : Tensor
+    epilogue : Epilogue
+    shape : (int, int)
+        The outputs and the inputs of the whole layer.
+    recorded : bool
+        Whether backward will need anything.
+    before, after : KeptUnits or None
+        What the dropouts on its input and on its result keep; None where there is none.
+    inputs, weights, results : list of float32 array
+        For each network: its input, its weights, and what backward reads of its result (the result,
+        or for some activations their input). The results of a last layer without dropout stand in
+        one array for all rows, which the node of the chain has.
+    """
+
+    def __init__(self, recipe: PendingDense, before: KeptUnits | None, networks: Networks) -> None:
+        self.weight, self.epilogue, self.recorded = recipe.weight, recipe.epilogue, recipe.recorded
+        self.shape = recipe.shape[1], recipe.packer.x.shape[1]
+        drop = recipe.epilogue.drop
+        self.before = before
+        self.after = None if drop is None else KeptUnits(drop, self.shape[0], networks)
+        self.inputs: list[Float32Array] = []
+        self.weights: list[Float32Array] = []
+        self.results: list[Float32Array] = []
+
+    def kept_weights(self, w: Float32Array, t: int) -> Float32Array:
+        before, after = self.before, self.after
+        if before is None and after is None:
+            return w
+        part = empty(
+            (
+                w.shape[0] if after is None else int(after.counts[t]),
+                w.shape[1] if before is None else int(before.counts[t]),
+            )
+        )
+        _core.thin_take(
+            part,
+            w,
+            None if after is None else after.of(t),
+            None if before is None else before.bits[t],
+        )
+        return part
+
+    def forward(
+        self, out: Float32Array, x: Float32Array, w: Float32Array, b: Float32Array | None, t: int
+    ) -> Float32Array | None:
+        """Network t: writes act(x w^T + b) to out. The input of the activation, if it is needed."""
+        e, before, after = self.epilogue, self.before, self.after
+        by_input = self.recorded and e.kind in NEEDS_INPUT
+        z = empty(out.shape) if by_input else out
+        _core.gemm(
+            z,
+            x,
+            False,
+            w,
+            True,
+            b if b is None or after is None else b[after.of(t)],
+            NONE if by_input else e.kind,
+            e.alpha,
+            k_units=None if before is None else before.of(t),
+            k_whole=self.shape[1],
+        )
+        if by_input:
+            np.copyto(out, z)
+            for row in out if not out.flags.c_contiguous else (flat(out),):
+                _core.act(row, row, e.kind, e.alpha)
+        if after is not None and after.scale != 1.0:
+            _core.scale(out, out, after.scale)
+        return z if by_input else None
+
+
+class ThinnedChain:
+    """Dense layers, each behind a dropout, computed by the networks of a training step.
+
+    Parameters
+    ----------
+    recipes : list of PendingDense
+        The layers in the order of their calls: each but the first has as its input the result of
+        the one before it, which ends with a dropout.
+    networks : Networks
+    """
+
+    def __init__(self, recipes: list[PendingDense], networks: Networks) -> None:
+        packer = recipes[0].packer
+        self.networks, self.x = networks, packer.x
+        kept = None
+        if packer.drop is not None:
+            kept = KeptUnits(packer.drop, packer.x.shape[1], networks)
+        self.layers: list[_Layer] = []
+        for recipe in recipes:
+            self.layers.append(_Layer(recipe, kept, networks))
+            kept = self.layers[-1].after
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors that have a gradient: x, then weight and bias of each layer."""
+        found = [self.x]
+        for layer in self.layers:
+            found.append(layer.weight)
+            if layer.epilogue.bias is not None:
+                found.append(layer.epilogue.bias)
+        return tuple(found)
+
+    def forward(
+        self, out: Float32Array, weights: list[tuple[Float32Array, Float32Array | None]]
+    ) -> list[Float32Array | None]:
+        """Writes the result to out; `weights` are the arrays of weight and bias of each layer.
+
+        Returns the arrays that backward reads and others may change: x, and what is read of the
+        result; None where backward does not need them.
+        """
+        x, last = self.x._array, self.layers[-1]
+        result: Float32Array | None = None if last.epilogue.kind == NONE else out
+        for t, rows in enumerate(self.networks.rows):
+            h, first = x[rows], self.layers[0].before
+            if first is not None:
+                h = _kept_columns(h, first, t, first.scale)
+            for layer, (w, b) in zip(self.layers, weights):
+                w, before = layer.kept_weights(w, t), h
+                direct = layer.after is None
+                if layer.after is not None:
+                    h = empty((len(before), int(layer.after.counts[t])))
+                else:
+                    h = _rows_to_write(out, rows)
+                z = layer.forward(h, before, w, b, t)
+                if direct:
+                    _written(out, rows, h)
+                    if z is not None:
+                        result = empty(out.shape) if t == 0 else result
+                        assert result is not None
+                        result[rows] = z
+                if layer.recorded:
+                    layer.inputs.append(before)
+                    layer.weights.append(w)
+                    if not direct:
+                        layer.results.append(h if z is None else z)
+            if last.after is not None:
+                _put_rows(out, rows, h, last.after, t)
+        if self.layers[0].before is None:
+            self.layers[0].inputs = []  # rows of x, which may be replaced by a copy
+        needs_x = self.layers[0].weight.requires_grad and self.layers[0].before is None
+        return [x if needs_x else None, None if last.after is not None else result]
+
+    # ---- backward ----
+
+    def backward(
+        self, grad: Float32Array, x: Float32Array | None, result: Float32Array | None
+    ) -> list[Float32Array | None]:
+        """The gradients of `inputs`; `x` and `result` are what `forward` returned."""
+        gradients: list[Float32Array | None] = []
+        dz, db = self._of_sums(grad, result)
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[i]
+            dw = self._of_weight(layer, dz, x)
+            gradients[:0] = [dw] if layer.epilogue.bias is None else [dw, db]
+            if i == 0 and not self.x.requires_grad:
+                return [None, *gradients]
+            dx = [self._of_input(layer, dz[t], t) for t in range(self.networks.count)]
+            if i == 0:
+                break
+            dz, db = self._through(self.layers[i - 1], dx)
+        return [self._of_x(dx, len(grad)), *gradients]
+
+    def _of_sums(
+        self, grad: Float32Array, result: Float32Array | None
+    ) -> tuple[list[Float32Array], Float32Array | None]:
+        """For each network the gradient of the last layer's sums, and the gradient of its bias."""
+        last, rows = self.layers[-1], self.networks.rows
+        if last.after is None:
+            dz, db = last.epilogue.gradients(grad, result)
+            return [dz[r] for r in rows], db
+        kept = last.after
+        return self._through(last, [_kept_columns(grad[r], kept, t) for t, r in enumerate(rows)])
+
+    @staticmethod
+    def _through(
+        layer: _Layer, parts: list[Float32Array]
+    ) -> tuple[list[Float32Array], Float32Array | None]:
+        """The same from the gradients of what the dropout of a layer keeps, in their memory."""
+        e, after = layer.epilogue, layer.after
+        assert after is not None
+        db = None
+        if e.bias is not None and e.bias.requires_grad:
+            db = np.zeros(e.bias.shape, np.float32)
+        for t, dz in enumerate(parts):
+            sums = None if db is None else empty(dz.shape[1:])
+            stream, q, _ = KEEP_EVERYTHING
+            _core.act_backward(
+                dz, dz, layer.results[t], e.kind, e.alpha, sums, stream, q, after.scale
+            )
+            if db is not None:
+                db[after.of(t)] += sums
+        return parts, db
+
+    def _of_weight(
+        self, layer: _Layer, dz: list[Float32Array], x: Float32Array | None
+    ) -> Float32Array | None:
+        """The gradient of a layer's weight; None once it was written to the parameter."""
+        w = layer.weight
+        if not w.requires_grad:
+            return None
+        before, after, parts = layer.before, layer.after, []
+        rows, total = self.networks.rows, sum(map(len, dz))
+        for t, part in enumerate(dz):
+            if layer.inputs:
+                h = layer.inputs[t]
+            else:
+                assert x is not None
+                h = x[rows[t]]
+            dw = empty((part.shape[1], h.shape[1]))
+            numbers = None if len(rows) == 1 else _row_numbers(rows[t], total)
+            _core.gemm(dw, part, True, h, False, k_units=numbers, k_whole=total)
+            parts.append(
+                (
+                    dw,
+                    None if after is None else after.of(t),
+                    None if before is None else before.bits[t],
+                )
+            )
+
+        def write(to: Float32Array, accumulate: bool) -> None:
+            _core.thin_put(to, parts, accumulate)
+
+        shape = layer.shape
+        if isinstance(w, Parameter) and w._node is None and w.shape == shape:
+            w.gradient_into(write)
+            return None
+        whole = empty(shape)
+        write(whole, False)
+        return whole
+
+    def _of_input(self, layer: _Layer, dz: Float32Array, t: int) -> Float32Array:
+        """The gradient of what a network reads as the input of a layer."""
+        w, after = layer.weights[t], layer.after
+        dx = empty((len(dz), w.shape[1]))
+        _core.gemm(
+            dx,
+            dz,
+            False,
+            w,
+            False,
+            k_units=None if after is None else after.of(t),
+            k_whole=layer.shape[0],
+        )
+        return dx
+
+    def _of_x(self, parts: list[Float32Array], count: int) -> Float32Array:
+        """The gradient of x from the gradients of what the networks read of it."""
+        kept, dx = self.layers[0].before, empty((count, self.layers[0].shape[1]))
+        for t, (rows, part) in enumerate(zip(self.networks.rows, parts)):
+            if kept is None:
+                dx[rows] = part
+            else:
+                _core.scale(part, part, kept.scale)
+                _put_rows(dx, rows, part, kept, t)
+        return dx
