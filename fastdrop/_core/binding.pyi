@@ -379,7 +379,7 @@ def thin_take(
 ) -> None: ...
 def thin_put(
     out: _Float32,
-    parts: list[tuple[_Float32, _Int32 | None, _UInt32 | None]],
+    parts: tuple[tuple[_Float32, _Int32 | None, _UInt32 | None], ...],
     accumulate: bool = False,
 ) -> None: ...
 

@@ -57,7 +57,7 @@ def thin_take(cnp.ndarray out, cnp.ndarray x, cnp.ndarray rows, cnp.ndarray bits
     done(status)
 
 
-def thin_put(cnp.ndarray out, list parts, bint accumulate=False):
+def thin_put(cnp.ndarray out, tuple parts, bint accumulate=False):
     """The way back: out is the sum of parts (x, rows, bits), each 0 in other rows and columns.
 
     There are one or two parts. The rows of out may have any distance.
@@ -68,7 +68,9 @@ def thin_put(cnp.ndarray out, list parts, bint accumulate=False):
     cdef cnp.ndarray x, rows, bits
     t.y, t.m, t.units, t.ldy = data(out), rows_of(out), cnp.PyArray_DIM(out, 1), ld_of(out)
     t.parts, t.count, t.accumulate = given, 0, accumulate
-    for x, rows, bits in parts[:2]:
+    if len(parts) > 2:
+        raise AssertionError("at most two parts")
+    for x, rows, bits in parts:
         given[t.count].x, given[t.count].n = data(x), rows_of(x)
         given[t.count].k = cnp.PyArray_DIM(x, 1)
         given[t.count].rows, given[t.count].bits = ints_or_null(rows), words_or_null(bits)

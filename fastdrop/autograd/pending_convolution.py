@@ -81,7 +81,7 @@ class PendingConvolution(PendingProduct):
         if e.kind != NONE or e.drop is not None or wants_grad(*self.inputs):
             return None
         bias = shift if e.bias is None else e.bias._array * scale + shift
-        folded = self.followed_by(Epilogue(wrap(bias)), 0)
+        folded = self.followed_by(Epilogue(wrap(bias)), None)
         folded.scale = scale if self.scale is None else scale * self.scale
         return folded
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.epilogue import NONE, as_rows
+from fastdrop.autograd.epilogue import NEEDS_INPUT, NONE, as_rows
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
 from fastdrop.autograd.thinned_training import ThinnedChain
+from fastdrop.random.forward_pass import thinned_training
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -39,6 +40,7 @@ class PendingDense(PendingProduct):
     __slots__ = ("chain", "packer")
 
     packer: InputPacker
+    chain: ThinnedChain | None
 
     def __init__(
         self,
@@ -60,6 +62,10 @@ class PendingDense(PendingProduct):
     def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
         return None if self.chain is not None else super().with_activation(kind, alpha)
 
+    def keeps_sums(self) -> bool:
+        # A thinned product has them for the kept units only.
+        return self.out is None and thinned_training() is not None
+
     def rows_are_samples(self, by_channel: bool) -> bool:
         return len(self.shape) == 2 and not by_channel and self.chain is None
 
@@ -79,6 +85,8 @@ class PendingDense(PendingProduct):
             return out
         x, rows = as_rows(packer.x._array), as_rows(out)
         w = panels = None
+        by_input = self.recorded and e.kind in NEEDS_INPUT
+        z = empty(self.shape) if by_input else out
         self.check_shapes(weight._array, b, (self.shape[-1], x.shape[1]))
         if len(x) * packer.repeat != len(rows):
             raise RuntimeError(
@@ -89,7 +97,7 @@ class PendingDense(PendingProduct):
             self.saved = [
                 x if weight.requires_grad else None,
                 w if packer.x.requires_grad else None,
-                None if e.kind == NONE else out,
+                None if e.kind == NONE else z,
             ]
             if packer.x.requires_grad:
                 hold(self, packer.x, weight)
@@ -102,19 +110,21 @@ class PendingDense(PendingProduct):
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
-            rows,
+            as_rows(z),
             x,
             False,
             w,
             True,
             b,
-            e.kind,
+            NONE if by_input else e.kind,
             e.alpha,
             e.drop,
             packer.drop,
             repeat=packer.repeat,
             panels=panels,
         )
+        if by_input:
+            _core.act(out, z, e.kind, e.alpha)
         self.out = out
         return out
 

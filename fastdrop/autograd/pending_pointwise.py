@@ -69,9 +69,14 @@ class PendingPointwise(Pending):
             return None
         return InputPacker(self.z, e.drop, self.repeat)
 
-    def _is_complementary(self) -> bool:
-        """Whether the mask is that of two complementary networks; there is no activation then."""
-        return self.networks is not None and self.networks.are_complementary
+    def _drop(self, out: Float32Array, x: Float32Array) -> None:
+        """The dropout alone, which has a mask for each sample, one for all, or those of a pair."""
+        drop, networks = self.epilogue.drop, self.networks
+        assert drop is not None
+        if networks is not None and networks.are_complementary:
+            drop_rows(out, x, drop, networks)
+        else:
+            drop_map(out, x, drop)
 
     def run(self) -> Float32Array:
         if self.out is None:
@@ -87,10 +92,8 @@ class PendingPointwise(Pending):
                     hold(self, self.z)
             if e.drop is None:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
-            elif self._is_complementary():
-                drop_rows(out, z, e.drop, self.networks)
             elif e.kind == NONE:
-                drop_map(out, z, e.drop)
+                self._drop(out, z)
             elif self.channels_last:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
                 drop_map(out, out, e.drop)
@@ -102,11 +105,7 @@ class PendingPointwise(Pending):
     def backward(self, grad: Float32Array) -> tuple[Float32Array]:
         dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
-            assert e.drop is not None
-            if self._is_complementary():
-                drop_rows(dz, grad, e.drop, self.networks)
-            else:
-                drop_map(dz, grad, e.drop)
+            self._drop(dz, grad)
             return (dz,)
         drop = e.drop or KEEP_EVERYTHING
         if self.channels_last and e.drop is not None:  # the core knows masks in C order alone

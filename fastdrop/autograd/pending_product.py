@@ -39,7 +39,7 @@ class PendingProduct(Pending):
         if (
             e.kind != NONE
             or e.drop is not None
-            or (kind in NEEDS_INPUT and wants_grad(*self.inputs))
+            or (kind in NEEDS_INPUT and wants_grad(*self.inputs) and not self.keeps_sums())
         ):
             return None
         return self.followed_by(Epilogue(e.bias, kind, alpha), self.networks)
@@ -54,6 +54,10 @@ class PendingProduct(Pending):
             Epilogue(e.bias, e.kind, e.alpha, drop, by_channel),
             self.networks or networks,
         )
+
+    def keeps_sums(self) -> bool:
+        """Whether a recorded product with an activation may keep the input of the activation."""
+        return False
 
     def rows_are_samples(self, by_channel: bool) -> bool:
         """Whether a dropout may follow: axis 0 of the result is the sample of its mask.
