@@ -1,6 +1,6 @@
-/* Between a matrix and its part that a thinned network keeps: chosen rows, and chosen columns closed
-   up. For training, where the weights of one network are read by several products, and its gradients
-   go back among zeros. */
+/* Between a matrix and its part that a thinned network keeps: chosen rows, and chosen columns
+   closed up. For training, where the weights of one network are read by several products, and its
+   gradients go back among zeros. */
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"

@@ -21,6 +21,7 @@ _Axes: TypeAlias = tuple[int, ...]
 _Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
 # kernel, stride, dilation, positions before the input
 _Windows: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes]
+_Kept: TypeAlias = tuple[_Float32, _Int32 | None, _UInt32 | None]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
 
 # masks, random numbers
@@ -252,12 +253,7 @@ def recurrent_backward(
 def transpose(y: _Float32, x: _Float32) -> None: ...
 def moments(mean: _Float32, variance: _Float32, x: _Float32) -> None: ...
 def normalize(
-    y: _Float32,
-    x: _Float32,
-    mean: _Float32,
-    scale: _Float32,
-    bias: _Float32,
-    relu: bool = False,
+    y: _Float32, x: _Float32, mean: _Float32, scale: _Float32, bias: _Float32, relu: bool = False
 ) -> None: ...
 def normalize_sums(
     sum: _Float32,
@@ -371,17 +367,9 @@ def thin_rows(
     bits: _UInt32,
 ) -> None: ...
 def thin_take(
-    out: _Float32,
-    x: _Float32,
-    rows: _Int32 | None,
-    bits: _UInt32 | None,
-    scale: float = 1.0,
+    out: _Float32, x: _Float32, rows: _Int32 | None, bits: _UInt32 | None, scale: float = 1.0
 ) -> None: ...
-def thin_put(
-    out: _Float32,
-    parts: tuple[tuple[_Float32, _Int32 | None, _UInt32 | None], ...],
-    accumulate: bool = False,
-) -> None: ...
+def thin_put(out: _Float32, parts: tuple[_Kept, ...], accumulate: bool = False) -> None: ...
 
 # DropConnect, sparse weights, concrete dropout
 

@@ -6,6 +6,7 @@ import pytest
 import fastdrop as fd
 from fastdrop import nn, optim, random
 from fastdrop.nn import functional as F
+from fastdrop.sklearn import DropoutClassifier
 from helpers import mask_reference as reference
 from helpers.core_calls import Calls
 from helpers.training import Stop, bits, digits, figures, interrupted_at
@@ -403,3 +404,13 @@ def test_predictions_inside_a_step_are_not_thinned():
     with random.training_networks("batch"):
         found = fd.mc_predict(model, X[:4], samples=3, seed=1).mean
     assert np.array_equal(expected, found)
+
+
+def test_estimators_share_masks():
+    """The default rate of the classifier is 0.5."""
+    found = {}
+    for thinned in (None, "batch", "pair"):
+        net = DropoutClassifier((16,), max_iter=20, batch_size=20, random_state=0, thinned=thinned)
+        found[thinned] = net.fit(X, Y).loss_curve_
+        assert net.score(X, Y) > 0.6
+    assert len({tuple(curve) for curve in found.values()}) == 3
