@@ -282,23 +282,32 @@ def test_parity_of_the_pair_is_that_of_row_numbers():
 
 
 @pytest.mark.parametrize("thinned", ["batch", "pair"])
-def test_gradient_of_the_input_and_of_frozen_weights(thinned):
+@pytest.mark.parametrize(
+    "frozen", [(), (2,), (0,), (0, 1), (0, 1, 2, 3), (4, 5), range(6)], ids=str
+)
+def test_gradient_of_the_input_and_of_frozen_weights(thinned, frozen):
     for rates in ((0.0, 0.5, 0.5), (0.5, 0.5, 0.5)):
-        model = nn.Sequential(*layers(*rates))
-        frozen = list(model.parameters())[2]
-        frozen.requires_grad = False
-        results = []
-        for m, kind in ((WrittenOut(model, thinned), None), (model, thinned)):
-            m.train()
-            x = fd.Tensor(X[:9], requires_grad=True)
-            fd.manual_seed(SEED)
-            with fd.mask_state(draw=0), random.training_networks(kind):
-                out = m(x)
-            (out * out).sum().backward()
-            results.append((out.numpy(), x.grad.numpy()))
-            assert frozen.grad is None
-        for a, b in zip(*results):
-            assert np.array_equal(a, b)
+        for wanted in (True, False):
+            if not wanted and len(frozen) == 6:
+                continue
+            model = nn.Sequential(*layers(*rates))
+            parameters = list(model.parameters())
+            for i in frozen:
+                parameters[i].requires_grad = False
+            results = []
+            for m, kind in ((WrittenOut(model, thinned), None), (model, thinned)):
+                m.train()
+                m.zero_grad()
+                x = fd.Tensor(X[:9], requires_grad=wanted)
+                fd.manual_seed(SEED)
+                with fd.mask_state(draw=0), random.training_networks(kind):
+                    out = m(x)
+                (out * out).sum().backward()
+                found = [None if t.grad is None else t.grad.tolist() for t in (x, *parameters)]
+                assert [g is None for g in found[1:]] == [i in frozen for i in range(6)]
+                assert (found[0] is None) == (not wanted)
+                results.append((out.tolist(), found))
+            assert results[0] == results[1]
 
 
 def test_gradients_accumulate_and_shared_weights_add():
