@@ -5,6 +5,8 @@
 
 #include "base/stream.h"
 
+enum fd_b_place { FD_B_PANEL, FD_B_ROWS, FD_B_COLUMNS };
+
 /* One register tile of C, mr x n with mr <= tile_m and n <= tile_n: C = A B, or C += A B if add.
    Then, in this order and where given: + bias, ReLU, dropout by packed bits. */
 typedef struct {
@@ -20,6 +22,11 @@ typedef struct {
        i], and b is b[b_runs[r] + p*ldb + j]; whole vectors of it are read. */
     ptrdiff_t runs, ldb;
     const ptrdiff_t *a_runs, *b_runs;
+    /* Where b lies, with a_rows and without index and runs. FD_B_ROWS: b[p*ldb + j], n = tile_n,
+       and the panel is stored at `to` unless that is NULL. FD_B_COLUMNS: b[j*ldb + p].
+     */
+    int b_place;
+    float *to;
     float *c;
     ptrdiff_t ldc;
     int add, relu;

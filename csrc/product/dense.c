@@ -1,6 +1,7 @@
 /* fd_gemm: the product of two stored arrays. Chooses the packers and the epilogue; the loop nest is
-   in gemm.c. */
+   in gemm.c, or turned for few rows. */
 #include "product/dense.h"
+#include "product/turned.h"
 #include "runtime/cpu.h"
 #include "runtime/tuning.h"
 
@@ -9,6 +10,13 @@ static fd_a_packer a_packer(const fd_product *p, const fd_operand *a, ptrdiff_t 
     if (p->repeat == 1) return fd_a_rows(a);
     /* Only kept panels are known to be finite, see fd_product. */
     return fd_a_repeated(a, p->panels && p->repeat >= tile_m);
+}
+
+static fd_b_packer b_packer(const fd_product *p, const fd_operand *b) {
+    if (p->panels) return fd_b_kept(p->panels);
+    const int rows = !p->ta && p->repeat == 1 && !b->drop.stream;
+    if (!p->tb) return rows ? fd_b_rows_in_place(b) : fd_b_rows(b);
+    return rows && p->m <= fd_few_rows() ? fd_b_columns_in_place(b) : fd_b_columns(b);
 }
 
 void fd_dense_start(fd_dense *d, const fd_product *p) {
@@ -26,9 +34,7 @@ void fd_dense_start(fd_dense *d, const fd_product *p) {
                         .ldc = p->ldc,
                         .accumulate = p->accumulate,
                         .a = a_packer(p, &d->a, kernels->tile_m),
-                        .b = p->panels ? fd_b_kept(p->panels)
-                             : p->tb   ? fd_b_columns(&d->b)
-                                       : fd_b_rows(&d->b),
+                        .b = b_packer(p, &d->b),
                         .out = fd_epilogue_of(&d->end)};
 }
 
@@ -85,5 +91,5 @@ int fd_gemm(const fd_product *given) {
     }
     fd_dense d;
     fd_dense_start(&d, &p);
-    return fd_nest_run(&d.nest);
+    return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);
 }

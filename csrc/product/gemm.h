@@ -78,6 +78,11 @@ typedef struct {
      */
     const float *(*pack)(const fd_nest *nest, const fd_scratch *s, ptrdiff_t pc, ptrdiff_t kc,
                          ptrdiff_t jc, ptrdiff_t nc);
+    /* NULL, or: B is not packed where A has few rows (FD_READ_TILES tiles at most). Points t->b and
+       t->ldb at B[pc .., j ..] in the caller's memory, as t->b_place says: FD_B_ROWS or
+       FD_B_COLUMNS (then m <= tile_m). For packers of A that give rows and do not cut. */
+    void (*read)(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j);
+    int place; /* of b.read: enum fd_b_place */
     const void *context;
     double cost; /* of one element, in multiply-adds: 8 if it is packed, 1 if it is only read.
                     Decides how threads share out C; changes no bit. */
