@@ -13,6 +13,7 @@ from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.thinned_training import drop_rows
 
@@ -74,7 +75,7 @@ class PendingPointwise(Pending):
         drop, networks = self.epilogue.drop, self.networks
         assert drop is not None
         if networks is not None and networks.are_complementary:
-            drop_rows(out, x, drop, networks)
+            noted(drop_rows, out, x, drop, networks)
         else:
             drop_map(out, x, drop)
 

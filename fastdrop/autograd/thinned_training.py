@@ -5,11 +5,14 @@ dense network. Its weights are gathered from the kept rows and columns, its acti
 kept units only, and its gradients go back among zeros. Results and gradients have the bits of the
 whole layers with the same masks: what a dropped unit would add to a sum is 0, and the sums are cut
 into pieces where those of all units are (`fd_product.k_units`).
+
+The kept units differ from step to step. So a recording (`recording.py`) notes the two passes
+through all layers as two calls, which read the masks anew.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +21,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import flat
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.thinned import KeptUnits
 
 if TYPE_CHECKING:
@@ -94,18 +98,14 @@ class _Layer:
         one array for all rows, which the node of the chain has.
     """
 
-    def __init__(
-        self,
-        recipe: PendingDense,
-        before: KeptUnits | None,
-        networks: Networks,
-        recorded: bool,
-    ) -> None:
+    def __init__(self, recipe: PendingDense, recorded: bool) -> None:
         self.weight, self.epilogue, self.recorded = recipe.weight, recipe.epilogue, recorded
         self.shape = recipe.shape[1], recipe.packer.x.shape[1]
-        drop = recipe.epilogue.drop
-        self.before = before
-        self.after = None if drop is None else KeptUnits(drop, self.shape[0], networks)
+        self.begin(None, None)
+
+    def begin(self, before: KeptUnits | None, after: KeptUnits | None) -> None:
+        """Begin a step, which keeps these units."""
+        self.before, self.after = before, after
         self.inputs: list[Float32Array] = []
         self.weights: list[Float32Array] = []
         self.results: list[Float32Array] = []
@@ -167,14 +167,8 @@ class ThinnedChain:
 
     def __init__(self, recipes: list[PendingDense], networks: Networks) -> None:
         packer = recipes[0].packer
-        self.networks, self.x = networks, packer.x
-        kept = None
-        if packer.drop is not None:
-            kept = KeptUnits(packer.drop, packer.x.shape[1], networks)
-        self.layers: list[_Layer] = []
-        for recipe in recipes:
-            self.layers.append(_Layer(recipe, kept, networks, recipes[-1].recorded))
-            kept = self.layers[-1].after
+        self.networks, self.x, self.drop = networks, packer.x, packer.drop
+        self.layers = [_Layer(recipe, recipes[-1].recorded) for recipe in recipes]
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -194,60 +188,105 @@ class ThinnedChain:
         Returns the arrays that backward reads and others may change: x, and what is read of the
         result; None where backward does not need them.
         """
-        x, last = self.x._array, self.layers[-1]
-        result: Float32Array | None = None if last.epilogue.kind == NONE else out
-        for t, rows in enumerate(self.networks.rows):
+        x, first, last = self.x._array, self.layers[0], self.layers[-1]
+        result: Float32Array | None = None
+        if last.epilogue.drop is None and last.epilogue.kind != NONE:
+            by_input = last.recorded and last.epilogue.kind in NEEDS_INPUT
+            result = empty(out.shape) if by_input else out
+        drops = [self.drop, *(layer.epilogue.drop for layer in self.layers)]
+        noted(self._forward, out, result, x, weights, *drops)
+        return [x if first.weight.requires_grad and self.drop is None else None, result]
+
+    def _forward(
+        self,
+        out: Float32Array,
+        result: Float32Array | None,
+        x: Float32Array,
+        weights: list[tuple[Float32Array, Float32Array | None]],
+        *drops: Drop | None,
+    ) -> None:
+        """The forward pass with the masks that the keys of `drops` have now."""
+        kept, networks = None, self.networks
+        if drops[0] is not None:
+            kept = KeptUnits(drops[0], x.shape[1], networks)
+        for layer, drop in zip(self.layers, drops[1:]):
+            after = None if drop is None else KeptUnits(drop, layer.shape[0], networks)
+            layer.begin(kept, after)
+            kept = after
+        last = self.layers[-1]
+        for t, rows in enumerate(networks.rows):
             h, first = x[rows], self.layers[0].before
             if first is not None:
                 h = _kept_columns(h, first, t, first.scale)
             for layer, (w, b) in zip(self.layers, weights):
                 w, before = layer.kept_weights(w, t), h
-                direct = layer.after is None
                 if layer.after is not None:
                     h = _room(len(before), int(layer.after.counts[t]))
                 else:
                     h = _rows_to_write(out, rows)
                 z = layer.forward(h, before, w, b, t)
-                if direct:
+                if layer.after is None:
                     _written(out, rows, h)
                     if z is not None:
-                        result = empty(out.shape) if t == 0 else result
                         assert result is not None
                         result[rows] = z
                 if layer.recorded:
                     layer.inputs.append(before)
                     layer.weights.append(w)
-                    if not direct:
+                    if layer.after is not None:
                         layer.results.append(h if z is None else z)
             if last.after is not None:
                 _put_rows(out, rows, h, last.after, t)
-        if self.layers[0].before is None:
+        if self.drop is None:
             self.layers[0].inputs = []  # rows of x, which may be replaced by a copy
-        needs_x = self.layers[0].weight.requires_grad and self.layers[0].before is None
-        return [x if needs_x else None, None if last.after is not None else result]
 
     # ---- backward ----
 
     def backward(
         self, grad: Float32Array, x: Float32Array | None, result: Float32Array | None
     ) -> list[Float32Array | None]:
-        """The gradients of `inputs`; `x` and `result` are what `forward` returned."""
+        """The gradients of `inputs`; `x` and `result` are what `forward` returned.
+
+        None for an input without gradient, and for a parameter that has got it.
+        """
         gradients: list[Float32Array | None] = []
-        inputs, dx = self.inputs, None
-        dz, db = self._of_sums(grad, result)
-        for i in range(len(self.layers) - 1, -1, -1):
-            layer = self.layers[i]
-            dw = self._of_weight(layer, dz, x)
-            gradients[:0] = [dw] if layer.epilogue.bias is None else [dw, db]
-            below = inputs[: len(inputs) - len(gradients)]
-            if not any(t.requires_grad for t in below):
-                return [*[None] * len(below), *gradients]
-            parts = [self._of_input(layer, part, t) for t, part in enumerate(dz)]
-            if i == 0:
-                dx = self._of_x(parts, len(grad))
-            else:
-                dz, db = self._through(self.layers[i - 1], parts)
+        targets: list[tuple[Any, Any]] = []
+        for layer in reversed(self.layers):
+            dw, to = _weight_target(layer)
+            bias, db = layer.epilogue.bias, None
+            if bias is not None and bias.requires_grad:
+                db = np.empty(bias.shape, np.float32)
+            targets.append((to, db))
+            gradients[:0] = [dw] if bias is None else [dw, db]
+        dx = empty((len(grad), self.layers[0].shape[1])) if self.x.requires_grad else None
+        noted(self._backward, grad, x, result, dx, targets)
         return [dx, *gradients]
+
+    def _backward(
+        self,
+        grad: Float32Array,
+        x: Float32Array | None,
+        result: Float32Array | None,
+        dx: Float32Array | None,
+        targets: list[tuple[Any, Any]],
+    ) -> None:
+        """Writes the gradients: of x to dx; of each layer, the last one first, to its targets."""
+        wanted = [to is not None or db is not None for to, db in targets]
+        dz, sums = self._of_sums(grad, result)
+        for i, (to, db) in enumerate(targets):
+            layer = self.layers[-1 - i]
+            if db is not None and sums is not None:
+                np.copyto(db, sums)
+            if to is not None:
+                self._of_weight(layer, dz, x, *to)
+            if dx is None and not any(wanted[i + 1 :]):
+                return
+            parts = [self._of_input(layer, part, t) for t, part in enumerate(dz)]
+            if i + 1 == len(targets):
+                assert dx is not None
+                self._of_x(dx, parts)
+            else:
+                dz, sums = self._through(self.layers[-2 - i], parts)
 
     def _of_sums(
         self, grad: Float32Array, result: Float32Array | None
@@ -281,12 +320,14 @@ class ThinnedChain:
         return parts, db
 
     def _of_weight(
-        self, layer: _Layer, dz: list[Float32Array], x: Float32Array | None
-    ) -> Float32Array | None:
-        """The gradient of a layer's weight; None once it was written to the parameter."""
-        w = layer.weight
-        if not w.requires_grad:
-            return None
+        self,
+        layer: _Layer,
+        dz: list[Float32Array],
+        x: Float32Array | None,
+        to: Float32Array,
+        accumulate: bool,
+    ) -> None:
+        """Write the gradient of a layer's weight, or add it."""
         before, after, parts = layer.before, layer.after, []
         rows, total = self.networks.rows, sum(map(len, dz))
         for t, part in enumerate(dz):
@@ -305,17 +346,7 @@ class ThinnedChain:
                     None if before is None else before.bits[t],
                 )
             )
-
-        def write(to: Float32Array, accumulate: bool) -> None:
-            _core.thin_put(to, tuple(parts), accumulate)
-
-        shape = layer.shape
-        if isinstance(w, Parameter) and w._node is None and w.shape == shape:
-            w.gradient_into(write)
-            return None
-        whole = empty(shape)
-        write(whole, False)
-        return whole
+        _core.thin_put(to, tuple(parts), accumulate)
 
     def _of_input(self, layer: _Layer, dz: Float32Array, t: int) -> Float32Array:
         """The gradient of what a network reads as the input of a layer."""
@@ -332,13 +363,30 @@ class ThinnedChain:
         )
         return dx
 
-    def _of_x(self, parts: list[Float32Array], count: int) -> Float32Array:
-        """The gradient of x from the gradients of what the networks read of it."""
-        kept, dx = self.layers[0].before, empty((count, self.layers[0].shape[1]))
+    def _of_x(self, dx: Float32Array, parts: list[Float32Array]) -> None:
+        """Write the gradient of x from the gradients of what the networks read of it."""
+        kept = self.layers[0].before
         for t, (rows, part) in enumerate(zip(self.networks.rows, parts)):
             if kept is None:
                 dx[rows] = part
             else:
                 _core.scale(part, part, kept.scale)
                 _put_rows(dx, rows, part, kept, t)
-        return dx
+
+
+def _weight_target(
+    layer: _Layer,
+) -> tuple[Float32Array | None, tuple[Float32Array, bool] | None]:
+    """An array for the gradient of a weight, None where it is the parameter's own memory.
+
+    And that array and whether to add to it; None where no gradient is wanted.
+    """
+    w = layer.weight
+    if not w.requires_grad:
+        return None, None
+    if not (isinstance(w, Parameter) and w._node is None and w.shape == layer.shape):
+        whole = empty(layer.shape)
+        return whole, (whole, False)
+    targets: list[tuple[Float32Array, bool]] = []
+    w.gradient_into(lambda to, accumulate: targets.append((to, accumulate)))
+    return None, targets[0]

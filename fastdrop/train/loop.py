@@ -70,8 +70,7 @@ class TrainingRun:
                 set_start(content, options.checkpoint)
             self.start = random.get_state()
             self.batches = self._make_steps()
-            # A thinned step has other sizes each time.
-            fits = options.thinned is None and StepRecorder.fits(self)
+            fits = StepRecorder.fits(self)
             self.recorder = StepRecorder(self, self._train_on) if fits else None
             self.state = RunState(
                 first_epoch=0 if isinstance(options.data, Dataset) else options.data.epoch

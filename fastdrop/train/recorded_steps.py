@@ -116,7 +116,9 @@ class StepRecorder:
             # Schedules of rates, and methods that were replaced.
             and not any(callable(value) for layer in layers for value in vars(layer).values())
             and not random.draw_is_fixed(run.model)
-            and sum(p.numel() for p in parameters) * run.batches.batch_size <= LARGEST
+            and sum(p.numel() for p in parameters) * run.batches.batch_size
+            # A thinned step has a quarter of the arithmetic, and keeps few arrays.
+            <= (LARGEST if run.options.thinned is None else 4 * LARGEST)
         )
 
     def new_epoch(self) -> None:

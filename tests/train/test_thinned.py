@@ -7,6 +7,8 @@ import fastdrop as fd
 from fastdrop import nn, optim, random
 from fastdrop.nn import functional as F
 from fastdrop.sklearn import DropoutClassifier
+from fastdrop.train import recorded_steps
+from fastdrop.train.loop import TrainingRun
 from helpers import mask_reference as reference
 from helpers.core_calls import Calls
 from helpers.training import Stop, bits, digits, figures, interrupted_at
@@ -185,6 +187,7 @@ def test_shared_masks_of_the_dropout_layer_are_those_of_one_network():
 
 
 def test_kept_units_alone_are_computed(monkeypatch):
+    monkeypatch.setattr(recorded_steps, "REPLAYED", False)
     calls = Calls(monkeypatch)
     shapes, gemm = [], fd._core.gemm
 
@@ -423,3 +426,26 @@ def test_estimators_share_masks():
         found[thinned] = net.fit(X, Y).loss_curve_
         assert net.score(X, Y) > 0.6
     assert len({tuple(curve) for curve in found.values()}) == 3
+
+
+@pytest.mark.parametrize("thinned", ["batch", "pair"])
+@pytest.mark.parametrize(
+    "build",
+    [lambda: layers(0.5, 0.5, 0.5), lambda: [*layers(0.0, 0.5, 0.5), nn.ReLU(), nn.Dropout(0.5)]]
+    + [lambda: [nn.Linear(6, 20), nn.LayerNorm(20), *layers(0.5, 0.5, sizes=(20, 20, 3))]],
+    ids=["input", "last", "after a norm"],
+)
+def test_replayed_steps_have_the_same_bits(thinned, build, monkeypatch):
+    """A full batch and the last one of each epoch are recorded, and checked once."""
+    found, computed = {}, []
+    train_on = TrainingRun._train_on
+    monkeypatch.setattr(
+        TrainingRun, "_train_on", lambda *args: computed.append(1) or train_on(*args)
+    )
+    for replayed in (False, True):
+        monkeypatch.setattr(recorded_steps, "REPLAYED", replayed)
+        computed.clear()
+        found[replayed] = run(build, thinned, optimizer=OPTIMISERS["momentum"])
+        assert len(computed) == (4 if replayed else 15)
+    assert all(np.array_equal(a, b) for a, b in zip(found[False][0], found[True][0], strict=True))
+    assert found[False][1] == found[True][1]
