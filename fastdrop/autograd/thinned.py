@@ -91,41 +91,45 @@ class KeptUnits:
         stream, q, self.scale = drop
         words = 4 * -(-units // 128)
         passes = networks.count
-        mask = np.full((passes, units), q > 0)
         self.bits = np.full(passes * words + _core.BITS_PAD, 0xFFFFFFFF if q else 0, np.uint32)[
             : passes * words
         ].reshape(passes, words)
         if 0 < q < _core.KEEP_ALL and units:
-            assert stream is not None and stream.rows is not None
-            # Rows are n * T + t: the first T are the passes of sample 0, whose masks all samples
-            # have. The networks of a training step have one mask.
-            of_first_sample = Stream(
-                stream.seed,
-                stream.site,
-                stream.call,
-                stream.draw,
-                0,
-                stream.sub,
-                stream.domain,
-                stream.rows[:passes].copy(),
-                stream.by_sub,
-                None if stream.draws is None else stream.draws[:passes].copy(),
-                stream.instance,
-            )
-            masks = 1 if networks.training else passes
-            _core.keep_mask(mask[:masks], of_first_sample, q)
-            _core.keep_bits(self.bits[:masks], of_first_sample, units, q)
+            assert stream is not None
+            if networks.training:  # all rows have one mask
+                _core.keep_bits(self.bits[:1], stream, units, q)
+            else:
+                _core.keep_bits(self.bits, _of_first_sample(stream, passes), units, q)
             if networks.are_complementary:
-                np.logical_not(mask[0], out=mask[1])
                 self.bits[1] = ~self.bits[0] & _first_bits(units, words)
+        mask = np.unpackbits(self.bits.view(np.uint8), 1, units, "little").view(bool)
         self.counts: Sizes = mask.sum(1, dtype=np.int64)
         self.starts: Sizes = np.cumsum(self.counts) - self.counts
-        self.units = np.nonzero(mask)[1].astype(np.int32)
+        self.units = (np.flatnonzero(mask) % max(1, units)).astype(np.int32)
 
     def of(self, network: int) -> npt.NDArray[np.int32]:
         """The numbers of the units that a network keeps, in ascending order."""
         start = self.starts[network]
         return self.units[start : start + self.counts[network]]
+
+
+def _of_first_sample(stream: Stream, passes: int) -> Stream:
+    """The key of the masks of sample 0, which all samples have. Row n * T + t is pass t of n."""
+    assert stream.rows is not None
+    assert stream.draws is not None
+    return Stream(
+        stream.seed,
+        stream.site,
+        stream.call,
+        stream.draw,
+        0,
+        stream.sub,
+        stream.domain,
+        stream.rows[:passes].copy(),
+        stream.by_sub,
+        stream.draws[:passes].copy(),
+        stream.instance,
+    )
 
 
 def _first_bits(units: int, words: int) -> npt.NDArray[np.uint32]:

@@ -134,8 +134,8 @@ def fit(
         (`nn.Dropout`, `F.dropout`) of inputs (N, units). In a `Sequential` the dense layers, with
         their activations, before and after it compute with the kept units only, forward, backward
         and gradient: at p = 0.5 a step of wide layers takes about half the time or less. Dropped
-        weights get zeros as gradients. All other random layers draw as always. Thinned training needs a lower
-        learning rate than masks for each sample ("pair" less so).
+        weights get zeros as gradients. All other random layers draw as always. "batch" needs a
+        lower learning rate than masks for each sample.
 
     Returns
     -------
