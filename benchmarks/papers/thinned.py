@@ -25,7 +25,7 @@ def arguments(parser) -> None:
     parser.add_argument("--seeds", type=several(int), default=[0, 1])
     parser.add_argument("--samples", type=int, default=2000, help="of the training set")
     parser.add_argument("--epochs", type=int, default=120)
-    parser.add_argument("--lr", type=several(float), default=[0.02, 0.05])
+    parser.add_argument("--lr", type=several(float), default=[0.02, 0.05, 0.1])
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=128)
 
@@ -80,7 +80,7 @@ def run(options) -> None:
                 for error, _ in runs
             ]
             print(
-                f"  lr {lr:g}, {kind}: {', '.join(shown)} errors of {len(data[3])}, "
+                f"  lr {lr:g}, {kind}: {', '.join(shown)} (errors of {len(data[3])}), "
                 f"{statistics.median(ms for _, ms in runs):.2f} ms a step",
                 flush=True,
             )

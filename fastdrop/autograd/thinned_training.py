@@ -232,7 +232,8 @@ class ThinnedChain:
                         result[rows] = z
                 if layer.recorded:
                     layer.inputs.append(before)
-                    layer.weights.append(w)
+                    if layer is not self.layers[0] or self.x.requires_grad:
+                        layer.weights.append(w)
                     if layer.after is not None:
                         layer.results.append(h if z is None else z)
             if last.after is not None:
