@@ -133,8 +133,14 @@ for _build in (
 for _batch in (1, 32, 128):
     case(f"family sparse batch={_batch}", family.sparse, _batch, quick=False)
 
-for _batch in (1, 32):
-    case(f"monte carlo batch={_batch}", cases.monte_carlo, _batch)
+for _batch in (1, 32, 256):
+    case(
+        f"monte carlo batch={_batch}",
+        cases.monte_carlo,
+        _batch,
+        quick=_batch < 256,
+        more=uncertainty.onnx_monte_carlo,
+    )
 for _batch in (32, 256):
     case(f"monte carlo shared batch={_batch}", uncertainty.shared, _batch)
 case("latency", uncertainty.latency)

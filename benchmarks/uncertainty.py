@@ -77,9 +77,41 @@ def latency() -> Case:
     return Case(f"one sample through 784-{HIDDEN}-{HIDDEN}-10", candidates, check, least=STEADY)
 
 
-def _onnx(weights):
+def onnx_monte_carlo(model, x) -> dict:
+    """The passes of `fastdrop.bench.cases.monte_carlo` by ONNX Runtime, which keeps the dropout.
+
+    {} if it is not installed.
+    """
+    weights = [p.data.copy() for p in model.parameters()]
+    if (session := _onnx(weights, 0.5)) is None:
+        return {}
+
+    def softmax(z):
+        e = np.exp(z - z.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    def loop():
+        passes = softmax(np.stack([session.run(None, {"x": x})[0] for _ in range(SAMPLES)]))
+        return passes.mean(0), passes.var(0)
+
+    def repeated():
+        z = session.run(None, {"x": np.repeat(x, SAMPLES, 0)})[0]
+        passes = softmax(z.reshape(len(x), SAMPLES, 10))
+        return passes.mean(1), passes.var(1)
+
+    ours = fd.mc_predict(model, x, SAMPLES, seed=1)
+    for candidate in (loop, repeated):  # other masks: the same up to the error of 50 passes
+        mean, variance = candidate()
+        error = np.sqrt((variance + ours.variance) / SAMPLES)
+        _require((np.abs(mean - ours.mean) < 6 * error + 1e-6).all(), "ONNX Runtime")
+        _require(0.5 < variance.sum() / ours.variance.sum() < 2, "dropout in ONNX Runtime")
+    return {"ONNX Runtime, a loop": loop, "ONNX Runtime, one repeated batch": repeated}
+
+
+def _onnx(weights, p: float = 0.0):
     """A session of ONNX Runtime with the same weights and number of threads.
 
+    With p > 0 the hidden layers have dropout in training mode, which its optimiser would remove.
     None if it is not installed.
     """
     try:
@@ -96,19 +128,27 @@ def _onnx(weights):
         if i < 2:
             nodes.append(helper.make_node("Relu", [last], [f"h{i}"]))
             last = f"h{i}"
+            if p:
+                nodes.append(helper.make_node("Dropout", [last, "p", "training"], [f"d{i}"]))
+                last = f"d{i}"
+    constants = {"p": np.float32(p), "training": np.bool_(True)} if p else {}
+    constants |= {f"p{i}": array for i, array in enumerate(weights)}
     graph = helper.make_graph(
         nodes,
         "mlp",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 784])],
         [helper.make_tensor_value_info(last, TensorProto.FLOAT, [None, 10])],
-        [numpy_helper.from_array(array, f"p{i}") for i, array in enumerate(weights)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = fd.get_num_threads(), 1
     return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["EliminateDropout"] if p else [],
     )
 
 

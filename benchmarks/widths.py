@@ -10,6 +10,7 @@ counts and the ratio of their processor times.
 from __future__ import annotations
 
 import argparse
+import random
 import time
 
 import numpy as np
@@ -18,6 +19,7 @@ import fastdrop as fd
 from fastdrop import optim
 from fastdrop.nn import functional as F
 
+ROUNDS = 15
 WIDTHS = (8, 16, 24, 32, 45, 46, 64, 96, 128, 192, 256)
 
 
@@ -38,17 +40,26 @@ def stepper(width: int, batch: int):
     return step
 
 
-def times(step, seconds: float) -> tuple[float, float]:
-    """(median of a step, processor time of a step) in microseconds."""
-    walls, calls = [], 0
-    for _ in range(20):
-        step()
-    end, cpu = time.perf_counter() + seconds, time.process_time()
-    while (start := time.perf_counter()) < end:
-        step()
-        walls.append(time.perf_counter() - start)
-        calls += 1
-    return float(np.median(walls)) * 1e6, (time.process_time() - cpu) / calls * 1e6
+def times(width: int, batch: int, counts: tuple[int, ...], seconds: float) -> list[list[float]]:
+    """For each number of threads the medians of a step's time and processor time (microseconds).
+
+    The numbers of threads take turns in random order, so that a change of the machine's speed
+    meets all of them.
+    """
+    step = stepper(width, batch)
+    order = [threads for threads in counts for _ in range(ROUNDS)]
+    random.Random(width).shuffle(order)
+    found: dict[int, list[tuple[float, float]]] = {threads: [] for threads in counts}
+    for threads in order:
+        fd.set_num_threads(threads)
+        for _ in range(20):
+            step()
+        calls, cpu, begin = 0, time.process_time(), time.perf_counter()
+        while (wall := time.perf_counter() - begin) < seconds / ROUNDS:
+            step()
+            calls += 1
+        found[threads].append((wall / calls * 1e6, (time.process_time() - cpu) / calls * 1e6))
+    return [np.median(found[threads], 0).tolist() for threads in counts]
 
 
 def main(arguments=None) -> None:
@@ -62,11 +73,9 @@ def main(arguments=None) -> None:
     before = fd.get_num_threads()
     try:
         for width in WIDTHS:
-            found = []
-            for threads in (1, options.threads):
-                fd.set_num_threads(threads)
-                found.append(times(stepper(width, options.batch), options.seconds))
-            (one, cpu_one), (more, cpu_more) = found
+            (one, cpu_one), (more, cpu_more) = times(
+                width, options.batch, (1, options.threads), options.seconds
+            )
             print(f"{width:5d}  {one:8.0f}  {more:9.0f}  {cpu_more / cpu_one:10.2f}", flush=True)
     finally:
         fd.set_num_threads(before)

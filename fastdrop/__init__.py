@@ -4,11 +4,9 @@ Dropout masks are reproducible on any machine and with any number of threads. On
 their functions are imported at once; all other names are imported on first use.
 """
 
-import contextlib
 import importlib
 import os
 import sys
-import threading
 
 
 def _is_command() -> bool:
@@ -31,6 +29,7 @@ except ImportError as error:  # the core is missing, or an environment variable 
     print(f"fastdrop: error: {error}", file=sys.stderr)
     raise SystemExit(2) from None
 
+from fastdrop._utils.lazy_import import importing as _importing  # noqa: E402
 from fastdrop.autograd.grad_mode import (  # noqa: E402
     enable_grad,
     is_grad_enabled,
@@ -175,24 +174,6 @@ _LAZY_NAMES = {
     "calibration": "uncertainty.calibration",
     "temperature_scaling": "uncertainty.temperature",
 }
-
-
-# Held during these imports and during a fork. A child that is forked while another thread imports
-# a module would wait for ever for that thread, which it does not have.
-_importing = threading.RLock()
-
-
-def _release_after_fork() -> None:
-    with contextlib.suppress(RuntimeError):  # it was not acquired in time
-        _importing.release()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=lambda: _importing.acquire(timeout=10),
-        after_in_parent=_release_after_fork,
-        after_in_child=_release_after_fork,
-    )
 
 
 def __getattr__(name: str) -> object:

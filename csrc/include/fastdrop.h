@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 7 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 8 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
@@ -265,6 +265,9 @@ typedef struct {
 } fd_product;
 int fd_gemm(const fd_product *args);
 
+/* Whether a product of length k is one chain of additions, which a weight update needs. */
+int fd_is_one_piece(ptrdiff_t k);
+
 /* Packs n rows and k columns of w as the second operand of products x w^T, for fd_product.panels.
    Valid for the instruction set in use. */
 typedef struct {
@@ -397,8 +400,13 @@ typedef struct {
     ptrdiff_t n;
     float lr, momentum, dampening, weight_decay;
     int nesterov;
-    int first; /* the first step: buf is written and not read */
+    int first;                 /* the first step: buf is written and not read */
+    const fd_product *product; /* not NULL: the gradient, which is then not stored; see below */
 } fd_sgd_args;
+
+/* With `product` the gradient is its A B (p is m x n), and g, c, bias, act and drop are ignored.
+   Its k must be one piece (fd_is_one_piece). The same bits as fd_gemm and then the update. After
+   FD_INTERRUPTED a part of p is updated. */
 int fd_sgd(const fd_sgd_args *args);
 
 /* d = g + l2 * p; p = p * (1 - shrink)

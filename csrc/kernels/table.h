@@ -29,6 +29,10 @@ typedef struct {
     float *to;
     float *c;
     ptrdiff_t ldc;
+    /* NULL, or memory of the shape of C that is used next: fetched while the sums are computed
+       (else C is). Row i of array q is at fetch[q] + i*fetch_ld; fetch[1] may be NULL. */
+    const float *fetch[2];
+    ptrdiff_t fetch_ld;
     int add, relu;
     const float *bias;    /* n numbers, or NULL */
     const uint32_t *bits; /* row i: bits + i*bits_ld, column j at bit bit0 + j; or NULL */

@@ -72,19 +72,26 @@ static int run_pieces(const fd_product *p) {
     return status;
 }
 
-int fd_gemm(const fd_product *given) {
+/* Leaves out what changes nothing: masks that keep all, operands of zeros. */
+static fd_product simplified(const fd_product *given) {
     fd_product p = *given;
     p.repeat = fd_max(1, p.repeat);
-    if (p.m == 0 || p.n == 0) return FD_OK;
-    if (drops_all(&p.drop)) { /* zeros whatever the product is */
-        for (ptrdiff_t i = 0; i < p.m; i++) memset(p.c + i * p.ldc, 0, (size_t)p.n * sizeof(float));
-        return FD_OK;
-    }
-    if (drops_all(&p.a_drop) || drops_all(&p.b_drop)) p.k = 0; /* an operand of zeros */
+    if (drops_all(&p.a_drop) || drops_all(&p.b_drop)) p.k = 0;
     if (p.k == 0) p.a_drop.stream = p.b_drop.stream = NULL;
     simplify(&p.drop);
     simplify(&p.a_drop);
     simplify(&p.b_drop);
+    return p;
+}
+
+int fd_gemm(const fd_product *given) {
+    if (given->m == 0 || given->n == 0) return FD_OK;
+    if (drops_all(&given->drop)) { /* zeros whatever the product is */
+        for (ptrdiff_t i = 0; i < given->m; i++)
+            memset(given->c + i * given->ldc, 0, (size_t)given->n * sizeof(float));
+        return FD_OK;
+    }
+    const fd_product p = simplified(given);
     if (p.k_units && p.k > 0) {
         assert(!p.panels && !p.a_drop.stream && !p.b_drop.stream && p.repeat == 1);
         return run_pieces(&p);
@@ -93,3 +100,14 @@ int fd_gemm(const fd_product *given) {
     fd_dense_start(&d, &p);
     return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);
 }
+
+int fd_gemm_into(const fd_product *given, fd_epilogue use) {
+    const fd_product p = simplified(given);
+    fd_dense d;
+    fd_dense_start(&d, &p);
+    d.nest.c = NULL;
+    d.nest.out = use;
+    return fd_nest_run(&d.nest);
+}
+
+int fd_is_one_piece(ptrdiff_t k) { return fd_piece_of_k(k) >= k; }

@@ -25,6 +25,7 @@ static size_t carve(fd_scratch *to, char *from, const nest_work *w) {
     PIECE(stage, float, fd_max(FD_STAGE * fd_max(nc, FD_RUN * mr), nr * kc) + FD_TILE_N_MOST)
     PIECE(index, int32_t, kc)
     PIECE(bits, uint32_t, mr *(nc / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD)
+    PIECE(tile, float, w->nest->c ? 0 : mr * nr)
 #undef PIECE
     return at * sizeof(float);
 }
@@ -64,17 +65,21 @@ static void strip(const fd_nest *nest, const fd_scratch *s, const strip_source *
     t->bits = NULL;
     t->relu = 0;
     t->bit0 = 0;
+    t->fetch[0] = t->fetch[1] = NULL;
     if (last && nest->out.start) nest->out.start(nest, t, s, i, jc, nc);
-    t->c = nest->c + i * nest->ldc + jc;
+    t->c = nest->c ? nest->c + i * nest->ldc + jc : s->tile;
     for (ptrdiff_t j = 0; j < nc; j += width) {
         t->n = fd_min(width, nc - j);
         find_b(nest, s, b, t, jc + j, j * t->k);
         nest->kernels->gemm_tile(t);
-        t->c += width;
+        if (nest->c) t->c += width;
+        else nest->out.finish(nest, t, s, i, jc + j, t->n);
         t->bit0 += width;
         if (t->bias) t->bias += width;
+        if (t->fetch[0]) t->fetch[0] += width;
+        if (t->fetch[1]) t->fetch[1] += width;
     }
-    if (last && nest->out.finish) nest->out.finish(nest, t, s, i, jc, nc);
+    if (last && nest->c && nest->out.finish) nest->out.finish(nest, t, s, i, jc, nc);
 }
 
 /* Rows [i, end): as few tiles as possible, of equal height; the first ones are a row higher where
@@ -111,7 +116,7 @@ static void nest_task(const fd_region *region, int thread, void *context) {
                     n1 = w->n0 + fd_cut(w->n1 - w->n0, w->grid_n, tn + 1, width);
     if (m0 >= m1 || n0 >= n1) return;
     const ptrdiff_t nc = fd_round_up(fd_ceil_div(n1 - n0, fd_ceil_div(n1 - n0, w->nc)), width);
-    fd_tile t = {.ldc = nest->ldc};
+    fd_tile t = {.ldc = nest->c ? nest->ldc : width};
     const int reads = nest->b.read && m1 - m0 <= FD_READ_TILES * nest->kernels->tile_m;
 
     for (ptrdiff_t jc = n0; jc < n1; jc += nc) {
@@ -156,6 +161,7 @@ static void choose_grid(nest_work *w, int threads) {
 static nest_work whole(const fd_nest *nest) {
     const fd_table *kernels = nest->kernels;
     assert(kernels->tile_m <= FD_TILE_M_MOST && kernels->tile_n <= FD_TILE_N_MOST);
+    assert(nest->c || fd_piece_of_k(nest->k) >= nest->k);
     assert(1 <= nest->a.run && nest->a.run <= FD_RUN && (nest->a.run == 1 || !nest->a.cut));
     return (nest_work){.nest = nest,
                        .m1 = nest->m,

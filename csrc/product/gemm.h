@@ -50,6 +50,7 @@ typedef struct {
                       kc floats, whichever is most */
     int32_t *index; /* a.cut: kc numbers */
     uint32_t *bits; /* out.start: packed keep bits of a strip, with every group that it touches */
+    float *tile;    /* a tile of C where the nest has no c: t->mr rows, t->ldc apart */
 } fd_scratch;
 
 /* Copies blocks of A into the form that the register tile reads. */
@@ -93,7 +94,8 @@ typedef struct {
     /* Before the strip C[i .. i + t->mr, jc .. jc + nc): sets what the register tile does while the
        sums are in registers: t->bias (of column jc), t->relu, and t->bits (row r at bits +
        r*bits_ld), t->bits_ld, t->bit0 (the bit of column jc) and t->scale. bias, relu and bits are
-       cleared before; the nest advances bias and bit0 from tile to tile. Writes s->bits. */
+       cleared before; the nest advances bias and bit0 from tile to tile. Writes s->bits. May set
+       t->fetch and t->fetch_ld: what `finish` uses, which the tiles fetch. */
     void (*start)(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i, ptrdiff_t jc,
                   ptrdiff_t nc);
     /* After the strip was written: may read and change these elements of C, and memory that belongs
@@ -109,7 +111,8 @@ typedef struct {
 struct fd_nest {
     const fd_table *kernels; /* one table for the whole call: fd_kernels() */
     ptrdiff_t m, n, k;
-    float *c;
+    float
+        *c; /* NULL: C is not stored: out.finish uses up each tile (s->tile). k is one piece then */
     ptrdiff_t ldc;
     int accumulate; /* C += A B, else what C held does not matter */
     fd_a_packer a;

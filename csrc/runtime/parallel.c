@@ -3,6 +3,7 @@
 #include "runtime/parallel.h"
 #include "fastdrop.h"
 #include "runtime/probe.h"
+#include "runtime/tuning.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -28,9 +29,13 @@ static atomic_int possible_threads = INT_MAX;
 /* The threads that the OpenMP library holds for this thread, itself included. A larger region
    creates more. A smaller one ends those above its number. */
 static _Thread_local int team_threads = 1;
+static atomic_int forget_recent; /* 1: the number of threads was set */
 /* After a fork the child has none of libgomp's threads, and a parallel region would wait for them
    for ever: the child computes with one thread. */
 static int pool_lost;
+/* Seconds of recent time, and of regions that could be divided in it; see second_thread_pays. The
+   three belong to the owner of the pool. */
+static double recent_time, recent_work, last_end;
 static char *kept; /* the workspace; only the owner of the pool touches it */
 static size_t kept_bytes;
 static int (*interrupt_hook)(void);
@@ -69,6 +74,7 @@ void fd_set_threads(int n) {
     n = n < 1 || !fd_has_openmp() ? 1 : n > FD_MAX_THREADS ? FD_MAX_THREADS : n;
     atomic_store(&wanted_threads, n);
     atomic_store(&possible_threads, INT_MAX); /* try again */
+    atomic_store(&forget_recent, 1);
 }
 
 static int threads_wanted(void) {
@@ -93,6 +99,40 @@ static int creatable(int n) {
     const int found = team_threads + fd_probe_threads(n - team_threads);
     if (found < n) atomic_store(&possible_threads, found);
     return found;
+}
+
+/* Whether a region of so little work should have more than one thread.
+
+   Between regions the other threads spin, about 1 ms, because to wake a sleeping thread takes 60 us
+   (a spinning one: 1 us). In a training step of a small network, most of which is Python, they
+   would double the processor time and save nothing: a step of 10-256-256-10 with 64 rows took 590
+   us on one thread, and on two 600 us and 2.0 times the processor time. So small regions are
+   divided where they fill most of the time that the threads would be awake. A program of nothing
+   but regions is such a case (one row through 784-1024-1024-10, again and again: 63 us instead of
+   95), and so is the first region after fd_set_threads. */
+static int second_thread_pays(void) {
+    if (atomic_exchange(&forget_recent, 0)) recent_time = recent_work = 0.0;
+    return recent_work >= FD_SHARE_OF_REGIONS * recent_time;
+}
+
+static double seconds_now(void) {
+#ifdef _OPENMP
+    return omp_get_wtime();
+#else
+    return 0.0;
+#endif
+}
+
+/* Counts a region that could be divided. Times are those of one thread, as far as is known: n
+   threads are taken to be (n + 1) / 2 times as fast as one. */
+static void note_region(const fd_region *region) {
+    const double now = seconds_now(), took = (now - region->began) * (region->threads + 1) / 2,
+                 gap = region->began - last_end,
+                 time = took + (gap < FD_SPIN_SECONDS ? gap : FD_SPIN_SECONDS),
+                 fade = FD_SPIN_SECONDS / (FD_SPIN_SECONDS + time);
+    recent_time = fade * recent_time + time;
+    recent_work = fade * recent_work + took;
+    last_end = now;
 }
 
 void fd_set_interrupt_hook(int (*hook)(void)) {
@@ -123,9 +163,13 @@ int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes) {
 #endif
     int free_now = 0;
     region->owns_pool = atomic_compare_exchange_strong(&pool_taken, &free_now, 1);
-    region->threads = region->owns_pool && !pool_lost
-                          ? creatable((int)fd_min(wanted, threads_wanted()))
-                          : 1;
+    region->threads = 1;
+    region->began = 0.0;
+    if (region->owns_pool && !pool_lost && wanted > 1 && threads_wanted() > 1) {
+        region->began = seconds_now();
+        if (wanted >= FD_GRAINS_TO_WAKE || second_thread_pays())
+            region->threads = creatable((int)fd_min(wanted, threads_wanted()));
+    }
     region->stride = (workspace_bytes + FD_CACHE_LINE - 1) / FD_CACHE_LINE * FD_CACHE_LINE;
     region->workspace = NULL;
     const size_t bytes = region->stride * (size_t)region->threads;
@@ -146,6 +190,7 @@ int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes) {
 }
 
 void fd_end(fd_region *region) {
+    if (region->began > 0.0) note_region(region);
     if (region->owns_pool) atomic_store(&pool_taken, 0);
     else free(region->workspace);
 }

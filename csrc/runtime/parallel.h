@@ -22,11 +22,13 @@ typedef struct {
     int owns_pool;
     char *workspace; /* threads * stride bytes, at a cache line; the pool keeps it between calls */
     size_t stride;   /* bytes a thread: thread t has workspace + t * stride */
+    double began;    /* seconds on a clock; 0 where it could not be divided */
 } fd_region;
 
 typedef void (*fd_task)(const fd_region *region, int thread, void *context);
 
-/* There are fewer threads than wanted if the system cannot create them.
+/* There are fewer threads than wanted if the system cannot create them, and one where little work
+   is wanted rarely (parallel.c, second_thread_pays).
    workspace_bytes: of each thread. FD_OK or FD_NO_MEMORY; call fd_end only after FD_OK. */
 int fd_begin(fd_region *region, ptrdiff_t wanted, size_t workspace_bytes);
 /* Calls task(region, t, context) for every t < region->threads. flush: subnormals count as zero

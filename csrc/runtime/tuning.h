@@ -90,6 +90,7 @@ enum {
     FD_GRAIN = 16384,              /* elements of elementwise work: about 2 us of copying */
     FD_CONNECT_GRAIN = 1 << 17,    /* weights x samples of DropConnect: about 5 us */
     FD_SPARSE_GRAIN = 1 << 15,     /* multiply-adds with sparse weights */
+    FD_GRAINS_TO_WAKE = 24,        /* grains that are worth waking a thread, always */
 
     /* Work between two looks for an interrupt (Ctrl-C). */
     FD_PACK_CHUNK = 1 << 24,    /* elements packed */
@@ -99,6 +100,9 @@ enum {
 };
 #define FD_DEPTHWISE_CHUNK 5e9 /* multiply-adds of a depthwise convolution: 0.1 s */
 #define FD_PRODUCT_CHUNK 2e10  /* multiply-adds with a tile 32 columns wide: 0.1 s */
+
+#define FD_SPIN_SECONDS 1e-3    /* 30000 rounds of libgomp's spinning (fastdrop/_core/loader.py) */
+#define FD_SHARE_OF_REGIONS 0.6 /* of recent time, from which on smaller regions are divided */
 
 /* Rows of x up to which x w^T is computed by tiles that transpose w in registers. A turned product
    takes as long for one row as for a whole vector of rows. */

@@ -132,10 +132,12 @@ FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
 
 FD_INLINE vw vw_set1(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+FD_INLINE void vw_store(uint64_t *p, vw a) { _mm256_storeu_si256((__m256i *)p, a); }
 FD_INLINE vw vw_iota(void) { return _mm256_setr_epi64x(0, 1, 2, 3); }
 FD_INLINE vw vw_add(vw a, vw b) { return _mm256_add_epi64(a, b); }
 FD_INLINE vw vw_mul(vw a, vw b) { return _mm256_mul_epu32(a, b); }
 FD_INLINE vw vw_hi(vw a) { return _mm256_srli_epi64(a, 32); }
+FD_INLINE vw vw_xor(vw a, vw b) { return _mm256_xor_si256(a, b); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
@@ -167,6 +169,10 @@ FD_INLINE vb vb_andnot(vb x, vb y) {
 FD_INLINE int vb_any(vb x) {
     __m256i o = vu_or(x.a, x.b);
     return !_mm256_testz_si256(o, o);
+}
+FD_INLINE vb vb_load(const uint32_t *p) {
+    vb v = {vu_load(p), vu_load(p + 8)};
+    return v;
 }
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     _mm256_storeu_si256((__m256i *)p, v.a);

@@ -123,10 +123,12 @@ FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
 
 FD_INLINE vw vw_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+FD_INLINE void vw_store(uint64_t *p, vw a) { _mm512_storeu_si512(p, a); }
 FD_INLINE vw vw_iota(void) { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
 FD_INLINE vw vw_add(vw a, vw b) { return _mm512_add_epi64(a, b); }
 FD_INLINE vw vw_mul(vw a, vw b) { return _mm512_mul_epu32(a, b); }
 FD_INLINE vw vw_hi(vw a) { return _mm512_srli_epi64(a, 32); }
+FD_INLINE vw vw_xor(vw a, vw b) { return _mm512_xor_si512(a, b); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
@@ -158,6 +160,10 @@ FD_INLINE vb vb_andnot(vb x, vb y) {
 FD_INLINE int vb_any(vb x) {
     __m512i o = vu_or(x.a, x.b);
     return _mm512_test_epi32_mask(o, o) != 0;
+}
+FD_INLINE vb vb_load(const uint32_t *p) {
+    vb v = {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 16)};
+    return v;
 }
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     _mm512_storeu_si512(p, v.a);

@@ -113,10 +113,12 @@ FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
 
 FD_INLINE vw vw_set1(uint64_t x) { return vdupq_n_u64(x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return vld1q_u64(p); }
+FD_INLINE void vw_store(uint64_t *p, vw a) { vst1q_u64(p, a); }
 FD_INLINE vw vw_iota(void) { return vcombine_u64(vcreate_u64(0), vcreate_u64(1)); }
 FD_INLINE vw vw_add(vw a, vw b) { return vaddq_u64(a, b); }
 FD_INLINE vw vw_mul(vw a, vw b) { return vmull_u32(vmovn_u64(a), vmovn_u64(b)); }
 FD_INLINE vw vw_hi(vw a) { return vshrq_n_u64(a, 32); }
+FD_INLINE vw vw_xor(vw a, vw b) { return veorq_u64(a, b); }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return veorq_u64(veorq_u64(a, b), c); }
 
 FD_INLINE vb vb_pack(vw c0, vw c1, vw c2, vw c3) {
@@ -144,6 +146,10 @@ FD_INLINE vb vb_andnot(vb x, vb y) {
     return v;
 }
 FD_INLINE int vb_any(vb x) { return vmaxvq_u32(vorrq_u32(x.a, x.b)) != 0; }
+FD_INLINE vb vb_load(const uint32_t *p) {
+    vb v = {vld1q_u32(p), vld1q_u32(p + 4)};
+    return v;
+}
 FD_INLINE void vb_store(uint32_t *p, vb v) {
     vst1q_u32(p, v.a);
     vst1q_u32(p + 4, v.b);

@@ -119,11 +119,13 @@ FD_INLINE void vf_store_pairs(float *p, vf a, vf b) {
 /* Philox lanes */
 FD_INLINE vw vw_set1(uint64_t x) { return x; }
 FD_INLINE vw vw_load(const uint64_t *p) { return *p; }
+FD_INLINE void vw_store(uint64_t *p, vw a) { *p = a; }
 FD_INLINE vw vw_iota(void) { return 0; } /* 0, 1, 2, .. */
 FD_INLINE vw vw_add(vw a, vw b) { return a + b; }
 /* the 64-bit product of the low halves */
 FD_INLINE vw vw_mul(vw a, vw b) { return (uint64_t)(uint32_t)a * (uint32_t)b; }
 FD_INLINE vw vw_hi(vw a) { return a >> 32; }
+FD_INLINE vw vw_xor(vw a, vw b) { return a ^ b; }
 FD_INLINE vw vw_xor3(vw a, vw b, vw c) { return a ^ b ^ c; }
 
 /* blocks whose words 0..3 are the low halves of c0..c3 */
@@ -148,6 +150,11 @@ FD_INLINE vb vb_andnot(vb x, vb y) { /* ~x & y */
     return v;
 }
 FD_INLINE int vb_any(vb x) { return (x.a | x.b) != 0; }
+FD_INLINE vb vb_load(const uint32_t *p) {
+    vb v;
+    memcpy(&v, p, 16);
+    return v;
+}
 FD_INLINE void vb_store(uint32_t *p, vb v) { memcpy(p, &v, 16); }
 
 #endif

@@ -21,7 +21,6 @@ _Axes: TypeAlias = tuple[int, ...]
 _Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
 # kernel, stride, dilation, positions before the input
 _Windows: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes]
-_Kept: TypeAlias = tuple[_Float32, _Int32 | None, _UInt32 | None]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
 
 # masks, random numbers
@@ -369,7 +368,7 @@ def thin_rows(
 def thin_take(
     out: _Float32, x: _Float32, rows: _Int32 | None, bits: _UInt32 | None, scale: float = 1.0
 ) -> None: ...
-def thin_put(out: _Float32, parts: tuple[_Kept, ...], accumulate: bool = False) -> None: ...
+def thin_put(out: _Float32, parts: tuple[Any, ...], accumulate: bool = False) -> None: ...
 
 # DropConnect, sparse weights, concrete dropout
 
@@ -407,9 +406,10 @@ def concrete_backward(
 def col_sum(out: _Float32, x: _Float32) -> None: ...
 def sumsq(x: _Float32) -> float: ...
 def max_norm_rows(w: _Float32, c: float) -> None: ...
+def is_one_piece(k: int) -> bool: ...
 def sgd(
     p: _Float32,
-    g: _Float32,
+    g: _Float32 | tuple[_Float32, _Float32, _Drop],
     buf: _Float32 | None,
     lr: float,
     momentum: float,

@@ -3,7 +3,9 @@
 The product reads a weight matrix in panels: blocks of columns in the order in which the kernel
 needs them. For few rows packing costs more than the product itself, so the panels are kept: a
 product of one row with a weight of 1024 by 1024 takes 170 us with packing, and 50 us with kept
-panels.
+panels. To make panels that are kept takes about as long as eight such products, since their memory
+is new. So the first products with a weight make none: a program that loads a model for one
+prediction has its answer in 0.5 ms instead of 2.4. The bits are the same.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ if TYPE_CHECKING:
 
 FEW_POSITIONS = 8192  # the same for the positions of the maps that a convolution reads
 FEW_ROWS = 128  # products with more rows gain little: packing costs little beside them
+UNPACKED_USES = 8  # of weights that nobody could write to in between, before they are packed
 
 
 class PackedTensor(Tensor):
     """A tensor that keeps its array packed while nobody can write to the array.
 
-    The cache is one slot, `_panels`: None, or a list [key, panels or None]. The key has
-    everything that the panels depend on but the array.
+    The cache is one slot, `_panels`: None, or a list [key, panels or None, uses]. The key has
+    everything that the panels depend on but the array. The uses are the products without panels
+    that were computed under this key: after UNPACKED_USES of them the next one makes panels.
 
     A cached copy must never be older than the array. Two rules ensure it. Everybody who asks for
     `data` may write to the array later, so asking empties the slot. And panels are made only while
@@ -76,28 +80,23 @@ class PackedTensor(Tensor):
             mark_changed(self._memory, array, operation)
         return array
 
-    def panels(self, rows: int) -> Float32Array | None:
+    def panels(self, rows: int, at_once: bool = False) -> Float32Array | None:
         """The panels of the array (out, in) for a product x w^T.
 
         Parameters
         ----------
         rows : int
             The rows of x. With more than FEW_ROWS, panels are used but not made.
+        at_once : bool
+            Make them for the first product already.
 
         Returns
         -------
         float32 array or None
-            None where packing again costs as little, where somebody else holds the array, and where
-            the array has numbers that are not finite (a product with panels may skip zeros of x,
-            and 0 * inf is not 0).
+            None where packing again costs as little, for the first products, where somebody else
+            holds the array, and where the array has numbers that are not finite (a product with
+            panels may skip zeros of x, and 0 * inf is not 0).
         """
-        key = (_core.isa(),)
-        slot = self._panels
-        if slot is not None and slot[0] == key:
-            panels: Float32Array | None = slot[1]
-            return panels
-        if rows > FEW_ROWS:
-            return None
 
         def pack(array: Float32Array) -> Float32Array | None:
             if array.ndim != 2 or not math.isfinite(_core.sumsq(array)):
@@ -106,7 +105,25 @@ class PackedTensor(Tensor):
             _core.pack(panels, array)
             return panels
 
-        return self._packed(key, pack)
+        return self._panels_for((_core.isa(),), rows <= FEW_ROWS, at_once, pack)
+
+    def pack_next(self) -> None:
+        """Make panels for the next product already, because many will follow."""
+        slot = self._panels
+        if slot is None or slot[1] is None:
+            self._panels = [(_core.isa(),), None, UNPACKED_USES]
+
+    def kept_panels(self) -> list[Any] | None:
+        """What `panels` keeps.
+
+        Returns
+        -------
+        list [key, panels, uses] or None
+            The cache slot itself: the same object as long as the panels are valid. None without
+            panels.
+        """
+        slot = self._panels
+        return None if slot is None or slot[0] != (_core.isa(),) or slot[1] is None else slot
 
     def conv_panels(
         self, x: Float32Array, geometry: tuple[Any, ...], scale: Float32Array | None
@@ -124,16 +141,10 @@ class PackedTensor(Tensor):
         Returns
         -------
         float32 array or None
-            None where packing again costs as little, where the convolution keeps none, and where
-            somebody else holds the array.
+            None where packing again costs as little, for the first convolutions, where they keep
+            none, and where somebody else holds the array.
         """
         key = (_core.isa(), geometry, x.shape[1:], None if scale is None else scale.tobytes())
-        slot = self._panels
-        if slot is not None and slot[0] == key:
-            panels: Float32Array | None = slot[1]
-            return panels
-        if math.prod(x.shape[:-1]) > FEW_POSITIONS:
-            return None
 
         def pack(array: Float32Array) -> Float32Array | None:
             length = _core.conv_panels_length(x, array, geometry)
@@ -145,13 +156,38 @@ class PackedTensor(Tensor):
             _core.conv_pack(panels, x, array, geometry)
             return panels
 
+        return self._panels_for(key, math.prod(x.shape[:-1]) <= FEW_POSITIONS, False, pack)
+
+    def _panels_for(
+        self,
+        key: tuple[Any, ...],
+        few: bool,
+        at_once: bool,
+        pack: Callable[[Float32Array], Float32Array | None],
+    ) -> Float32Array | None:
+        """What is kept under the key; otherwise pack(array), where it is time for that."""
+        slot = self._panels
+        if slot is None or slot[0] != key:
+            slot = [key, None, 0]
+            if few and not at_once:
+                self._panels = slot
+        elif slot[1] is not None:
+            panels: Float32Array | None = slot[1]
+            return panels
+        if not few:
+            return None
+        if not at_once and slot[2] < UNPACKED_USES:
+            slot[2] += 1
+            return None
         return self._packed(key, pack)
 
     def _packed(
         self, key: Any, pack: Callable[[Float32Array], Float32Array | None]
     ) -> Float32Array | None:
         """pack(array), kept under the key; None where somebody else holds the array."""
-        self._panels = slot = [key, None]  # published before the array is looked at
+        # Published before the array is looked at. Other threads do not pack as well: whatever they
+        # add to -inf, it is less than UNPACKED_USES.
+        self._panels = slot = [key, None, -math.inf]
         array = self._data
         if array.base is not None or getrefcount(array) > _ALONE:
             self._panels = None

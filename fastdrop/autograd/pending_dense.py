@@ -105,8 +105,9 @@ class PendingDense(PendingProduct):
                 hold(self, packer.x)
         elif type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
-            # packing for any number of rows.
-            panels = weight.panels(1 if packer.repeat > 1 else len(rows))
+            # packing for any number of rows, and for the first product.
+            repeated = packer.repeat > 1
+            panels = weight.panels(1 if repeated else len(rows), at_once=repeated)
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
@@ -226,19 +227,27 @@ class PendingDense(PendingProduct):
         dz, db = self.epilogue.gradients(grad, out)
         rows, x = as_rows(dz), packer.x
         dw = dx = None
-        if w.requires_grad:
-            w_shape = self.shape[-1], x_read.shape[1]
-
-            def write(to: Float32Array, accumulate: bool) -> None:
-                _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
-
-            if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
-                w.gradient_into(write)
-            else:
-                dw = empty(w_shape)
-                write(dw, False)
-        if x.requires_grad:
+        if x.requires_grad:  # before w is updated
             dx = empty((*self.shape[:-1], w_read.shape[1]))
             _core.gemm(as_rows(dx), rows, False, w_read, False)
             packer.drop_gradient(dx)
+        if w.requires_grad:
+            dw = self._weight_gradient(rows, x_read)
         return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)
+
+    def _weight_gradient(self, rows: Float32Array, x: Float32Array) -> Float32Array | None:
+        """The gradient rows^T x of the weight; None where the weight has taken it."""
+        w, drop, shape = self.weight, self.packer.drop, (self.shape[-1], x.shape[1])
+
+        def write(to: Float32Array, accumulate: bool) -> None:
+            _core.gemm(to, rows, True, x, False, b_drop=drop, accumulate=accumulate)
+
+        if isinstance(w, Parameter) and w._node is None and w.shape == shape:
+            if w._update_by is not None and _core.is_one_piece(len(rows)):
+                w._update_by((rows, x, drop))
+            else:
+                w.gradient_into(write)
+            return None
+        dw = empty(shape)
+        write(dw, False)
+        return dw

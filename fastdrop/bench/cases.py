@@ -333,5 +333,6 @@ def monte_carlo(batch: int) -> Case:
         f"{SAMPLES} Monte Carlo passes, 784-{HIDDEN}-{HIDDEN}-10, batch {batch}, p = 0.5",
         candidates,
         check,
+        inputs=(model, x),
         least=STEADY,
     )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.packed_weights import FEW_ROWS
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.tensor import Tensor
 
@@ -44,19 +43,16 @@ class PackedSteps:
         self.columns: int = layers[0][1]
 
     @classmethod
-    def of(cls, rows: int, steps: list[DenseStep]) -> PackedSteps | None:
-        """Pack the steps for inputs of so many rows; None where a weight cannot be packed."""
-        if rows > FEW_ROWS:
-            return None
+    def of(cls, steps: list[DenseStep]) -> PackedSteps | None:
+        """The steps from what their weights keep packed; None where one keeps nothing."""
         layers, sources = [], []
         for weight, bias, activation, alpha in steps:
-            packed = weight.panels(rows)
-            place = weight._panels
-            if packed is None or place is None or place[1] is not packed:
+            place = weight.kept_panels()
+            if place is None:
                 return None
             outs, ins = weight.shape
             array = None if bias is None else bias._array
-            layers.append((packed, ins, outs, array, activation, alpha))
+            layers.append((place[1], ins, outs, array, activation, alpha))
             sources.append((weight, place, bias, array))
         return cls(tuple(layers), tuple(sources), _core.isa())
 

@@ -8,146 +8,158 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
-from fastdrop import models, nn, schedules
+from fastdrop import nn, schedules
 from fastdrop._utils import validation as check
-from fastdrop.models.mlp import ACTIVATIONS
+from fastdrop._utils.lazy_import import LazyClasses
 
-CONTAINERS: dict[str, type[nn.Module]] = {
-    "Sequential": nn.Sequential,
-    "ModuleList": nn.ModuleList,
-}
+_NN, _MODELS = "fastdrop.nn", "fastdrop.models"
+
+# Tables of classes, each of which is imported when a file names it: see `LazyClasses`.
+CONTAINERS: Mapping[str, type[nn.Module]] = LazyClasses({"Sequential": _NN, "ModuleList": _NN})
 
 # The layers that a file may name.
-LAYERS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind
-    for kind in (
-        *ACTIVATIONS.values(),
-        nn.AlphaDropout,
-        nn.ZeroPad1d,
-        nn.ZeroPad2d,
-        nn.ZeroPad3d,
-        nn.ConstantPad1d,
-        nn.ConstantPad2d,
-        nn.ConstantPad3d,
-        nn.ReflectionPad1d,
-        nn.ReflectionPad2d,
-        nn.ReflectionPad3d,
-        nn.ReplicationPad1d,
-        nn.ReplicationPad2d,
-        nn.ReplicationPad3d,
-        nn.CircularPad1d,
-        nn.CircularPad2d,
-        nn.CircularPad3d,
-        nn.GroupNorm,
-        nn.GRU,
-        nn.LSTM,
-        nn.LockedDropout,
-        nn.RNN,
-        nn.InstanceNorm1d,
-        nn.InstanceNorm2d,
-        nn.InstanceNorm3d,
-        nn.LocalResponseNorm,
-        nn.Hardsigmoid,
-        nn.Hardswish,
-        nn.PReLU,
-        nn.ReLU6,
-        nn.RMSNorm,
-        nn.Unflatten,
-        nn.BatchNorm1d,
-        nn.BatchNorm2d,
-        nn.BatchNorm3d,
-        nn.AdaptiveAvgPool1d,
-        nn.AdaptiveAvgPool2d,
-        nn.AdaptiveAvgPool3d,
-        nn.AdaptiveMaxPool1d,
-        nn.AdaptiveMaxPool2d,
-        nn.AdaptiveMaxPool3d,
-        nn.PixelShuffle,
-        nn.PixelUnshuffle,
-        nn.Upsample,
-        nn.AvgPool1d,
-        nn.AvgPool2d,
-        nn.AvgPool3d,
-        nn.MaxPool1d,
-        nn.MaxPool2d,
-        nn.MaxPool3d,
-        nn.ConcreteDropout,
-        nn.Conv1d,
-        nn.Conv2d,
-        nn.Conv3d,
-        nn.ConvTranspose1d,
-        nn.ConvTranspose2d,
-        nn.DropBlock1d,
-        nn.DropBlock2d,
-        nn.DropBlock3d,
-        nn.DropConnectConv2d,
-        nn.DropConnectLinear,
-        nn.DropPath,
-        nn.Dropout,
-        nn.Embedding,
-        nn.FeatureAlphaDropout,
-        nn.Flatten,
-        nn.GaussianDropout,
-        nn.GaussianNoise,
-        nn.HeadDropout,
-        nn.Identity,
-        nn.LayerNorm,
-        nn.LearnedPositionalEncoding,
-        nn.Linear,
-        nn.LogSoftmax,
-        nn.MultiheadAttention,
-        nn.PatchDropout,
-        nn.Residual,
-        nn.RotaryEmbedding,
-        nn.SinusoidalPositionalEncoding,
-        nn.Softmax,
-        nn.SparseConv2d,
-        nn.SparseLinear,
-        nn.SpatialDropout1d,
-        nn.SpatialDropout2d,
-        nn.SpatialDropout3d,
-        nn.SwiGLU,
-        nn.TargetedConv2d,
-        nn.TargetedLinear,
-        nn.TokenDropout,
-        nn.Transformer,
-        nn.TransformerDecoder,
-        nn.TransformerDecoderLayer,
-        nn.TransformerEncoder,
-        nn.TransformerEncoderLayer,
-        nn.VariationalConv2d,
-        nn.VariationalLinear,
-        nn.WeightDrop,
+LAYERS: Mapping[str, type[nn.Module]] = LazyClasses(
+    dict.fromkeys(
+        (
+            "AdaptiveAvgPool1d",
+            "AdaptiveAvgPool2d",
+            "AdaptiveAvgPool3d",
+            "AdaptiveMaxPool1d",
+            "AdaptiveMaxPool2d",
+            "AdaptiveMaxPool3d",
+            "AlphaDropout",
+            "AvgPool1d",
+            "AvgPool2d",
+            "AvgPool3d",
+            "BatchNorm1d",
+            "BatchNorm2d",
+            "BatchNorm3d",
+            "CircularPad1d",
+            "CircularPad2d",
+            "CircularPad3d",
+            "ConcreteDropout",
+            "ConstantPad1d",
+            "ConstantPad2d",
+            "ConstantPad3d",
+            "Conv1d",
+            "Conv2d",
+            "Conv3d",
+            "ConvTranspose1d",
+            "ConvTranspose2d",
+            "DropBlock1d",
+            "DropBlock2d",
+            "DropBlock3d",
+            "DropConnectConv2d",
+            "DropConnectLinear",
+            "DropPath",
+            "Dropout",
+            "Embedding",
+            "FeatureAlphaDropout",
+            "Flatten",
+            "GELU",
+            "GRU",
+            "GaussianDropout",
+            "GaussianNoise",
+            "GroupNorm",
+            "Hardsigmoid",
+            "Hardswish",
+            "HeadDropout",
+            "Identity",
+            "InstanceNorm1d",
+            "InstanceNorm2d",
+            "InstanceNorm3d",
+            "LSTM",
+            "LayerNorm",
+            "LeakyReLU",
+            "LearnedPositionalEncoding",
+            "Linear",
+            "LocalResponseNorm",
+            "LockedDropout",
+            "LogSoftmax",
+            "MaxPool1d",
+            "MaxPool2d",
+            "MaxPool3d",
+            "MultiheadAttention",
+            "PReLU",
+            "PatchDropout",
+            "PixelShuffle",
+            "PixelUnshuffle",
+            "RMSNorm",
+            "RNN",
+            "ReLU",
+            "ReLU6",
+            "ReflectionPad1d",
+            "ReflectionPad2d",
+            "ReflectionPad3d",
+            "ReplicationPad1d",
+            "ReplicationPad2d",
+            "ReplicationPad3d",
+            "Residual",
+            "RotaryEmbedding",
+            "SELU",
+            "SiLU",
+            "Sigmoid",
+            "SinusoidalPositionalEncoding",
+            "Softmax",
+            "SparseConv2d",
+            "SparseLinear",
+            "SpatialDropout1d",
+            "SpatialDropout2d",
+            "SpatialDropout3d",
+            "SwiGLU",
+            "Tanh",
+            "TargetedConv2d",
+            "TargetedLinear",
+            "TokenDropout",
+            "Transformer",
+            "TransformerDecoder",
+            "TransformerDecoderLayer",
+            "TransformerEncoder",
+            "TransformerEncoderLayer",
+            "Unflatten",
+            "Upsample",
+            "VariationalConv2d",
+            "VariationalLinear",
+            "WeightDrop",
+            "ZeroPad1d",
+            "ZeroPad2d",
+            "ZeroPad3d",
+        ),
+        _NN,
     )
-}
+)
 
 # Whole models that a file may name: their layers follow from the arguments.
-MODELS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind
-    for kind in (
-        models.Bert,
-        models.ConvNeXt,
-        models.GPT,
-        models.LanguageModel,
-        models.ResNet,
-        models.SequenceModel,
-        models.VisionTransformer,
-        models.WideResNet,
+MODELS: Mapping[str, type[nn.Module]] = LazyClasses(
+    dict.fromkeys(
+        (
+            "Bert",
+            "ConvNeXt",
+            "GPT",
+            "LanguageModel",
+            "ResNet",
+            "SequenceModel",
+            "VisionTransformer",
+            "WideResNet",
+        ),
+        _MODELS,
     )
-}
+)
 
 # Layers and models that make their own layers from the arguments.
-WHOLE: dict[str, type[nn.Module]] = {
-    **MODELS,
-    "MultiheadAttention": nn.MultiheadAttention,
-    "SwiGLU": nn.SwiGLU,
-    "TransformerDecoderLayer": nn.TransformerDecoderLayer,
-    "TransformerEncoderLayer": nn.TransformerEncoderLayer,
-}
+WHOLE: Mapping[str, type[nn.Module]] = LazyClasses(
+    {
+        **dict.fromkeys(MODELS, _MODELS),
+        "MultiheadAttention": _NN,
+        "SwiGLU": _NN,
+        "TransformerDecoderLayer": _NN,
+        "TransformerEncoderLayer": _NN,
+    }
+)
 
 _MAX_DEPTH = 100  # modules within modules
 # A shared module appears under each of its names. So many names more than modules are allowed:
@@ -216,12 +228,13 @@ def _measure(module: nn.Module, known: dict[int, _Extent]) -> _Extent:
     return known[id(module)]
 
 
-@dataclass(frozen=True)
 class _Extent:
     """How far a module reaches: the modules below it one within the other, and all its names."""
 
-    height: int
-    names: int
+    __slots__ = ("height", "names")
+
+    def __init__(self, height: int, names: int) -> None:
+        self.height, self.names = height, names
 
     @classmethod
     def of(cls, below: list[_Extent], modules: int, where: str) -> _Extent:

@@ -301,7 +301,10 @@ class _NextToken:
     def __call__(self, token: int) -> Float32Array:
         """The scores (vocab_size,) after one more token."""
         self.tokens += 1
-        if self.tokens == 1 or not self.known:  # the first one packs the weights
+        if self.tokens == 1:  # packs the weights, which the recording of the second one needs
+            for parameter in self.model.parameters():
+                parameter.pack_next()
+        if self.tokens == 1 or not self.known:
             return self.begin([token])
         words, places = self.model.wte.weight._array, self.model.wpe.weight._array
         np.add(words[token], places[self.position], out=self.x[0, 0])

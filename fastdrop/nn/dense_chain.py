@@ -110,8 +110,9 @@ class DenseChain:
         steps = self._steps(x.shape[1])
         if steps is None:
             return None
-        self.packed = None if self.has_slopes else PackedSteps.of(x.shape[0], steps)
-        return run_steps(x, steps)
+        y = run_steps(x, steps)
+        self.packed = None if self.has_slopes else PackedSteps.of(steps)
+        return y
 
     def _steps(self, columns: int) -> list[DenseStep] | None:
         """The steps for an input with so many columns; None where shapes do not fit together."""

@@ -21,8 +21,6 @@ ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 # The entries of a Preparation's dict. Other information of the user is no preparation.
 _ENTRIES = {"features", "origin", "classes", "inputs", "target"}
-# Their input (L, E) is one sample of L positions, which must not be L rows.
-_OF_SEQUENCES = (nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
 
 
 @overload
@@ -140,7 +138,8 @@ def _preparation(info: Any, model: nn.Module, path: str) -> Preparation:
     from fastdrop.data.preprocessing import Preparation
 
     if info is None:
-        kinds = (nn.Linear, *_OF_SEQUENCES)
+        # The input (L, E) of the others is one sample of L positions, which must not be L rows.
+        kinds = (nn.Linear, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
         first = next((module for module in model.modules() if isinstance(module, kinds)), None)
         if not isinstance(first, nn.Linear):
             begins = "does not begin with a dense layer"

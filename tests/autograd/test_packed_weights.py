@@ -9,6 +9,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import _core, nn
+from fastdrop.autograd import packed_weights
 
 RNG = np.random.default_rng(0)
 
@@ -17,6 +18,55 @@ def floats(*shape):
     return RNG.standard_normal(shape, dtype=np.float32)
 
 
+@pytest.fixture
+def at_once(monkeypatch):
+    """Panels for the first product already."""
+    monkeypatch.setattr(packed_weights, "UNPACKED_USES", 0)
+
+
+def packed(weight):
+    return weight._panels is not None and weight._panels[1] is not None
+
+
+@pytest.mark.parametrize("rows", [1, 128])
+@pytest.mark.parametrize("form", ["layer", "chain", "convolution"])
+def test_panels_are_made_after_some_uses_of_the_same_weights(form, rows, each_isa):
+    """The bits are the same before and after. A look at `data` begins the count again."""
+    layer = nn.Conv2d(8, 16, 3) if form == "convolution" else nn.Linear(100, 50)
+    model = nn.Sequential(layer, nn.ReLU()).eval() if form == "chain" else layer.eval()
+    weight, x = layer.weight, floats(rows, 8, 4, 4) if form == "convolution" else floats(rows, 100)
+    with fd.no_grad():
+        for _ in each_isa():
+            weight.data  # noqa: B018
+            expected = model(x).numpy()
+            for i in range(1, 20):
+                assert packed(weight) == (i > packed_weights.UNPACKED_USES)
+                assert np.array_equal(model(x).numpy(), expected)
+    weight.data[...] = 0
+    assert weight._panels is None
+    with fd.no_grad():
+        assert np.array_equal(
+            model(x).numpy(),
+            np.broadcast_to(layer.bias._data.reshape(-1, *[1] * (x.ndim - 2)), expected.shape)
+            if form != "chain"
+            else np.broadcast_to(np.maximum(layer.bias._data, 0), expected.shape),
+        )
+        assert not packed(weight)
+        weight.pack_next()
+        model(x)
+        assert packed(weight) == (form != "convolution")
+
+
+def test_repeated_rows_make_panels_at_once():
+    """Monte Carlo passes of one sample leave out its zeros, for which they need finite weights."""
+    model = nn.Sequential(nn.Linear(30, 20), nn.ReLU(), nn.Dropout(0.5), nn.Linear(20, 3)).eval()
+    x = floats(1, 30)
+    first = fd.mc_predict(model, x, 50, seed=1, output="raw").mean
+    assert packed(model[3].weight) and not packed(model[0].weight)
+    assert np.array_equal(fd.mc_predict(model, x, 50, seed=1, output="raw").mean, first)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_panels_are_dropped_when_somebody_can_write_to_the_array():
     layer, x = nn.Linear(40, 30).eval(), floats(2, 40)
     weight = layer.weight
@@ -69,6 +119,7 @@ def test_panels_are_dropped_when_somebody_can_write_to_the_array():
     assert np.array_equal(predict(), other(x).data)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_panels_are_packed_again_for_another_instruction_set(each_isa):
     layer, x = nn.Linear(100, 50), floats(1, 100)
     with fd.no_grad():
@@ -79,6 +130,7 @@ def test_panels_are_packed_again_for_another_instruction_set(each_isa):
             )
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_panels_are_not_kept_when_another_thread_reads_the_array_meanwhile(when, monkeypatch):
     """The other thread writes while the panels are packed, and lets go of the array early."""
@@ -100,6 +152,7 @@ def test_panels_are_not_kept_when_another_thread_reads_the_array_meanwhile(when,
             )
 
 
+@pytest.mark.usefixtures("at_once")
 def test_panels_are_not_kept_while_the_array_is_being_replaced():
     layer, x = nn.Linear(40, 30).eval(), floats(2, 40)
 
@@ -114,6 +167,7 @@ def test_panels_are_not_kept_while_the_array_is_being_replaced():
         assert np.abs(layer(x).data - (2 * x.sum(1, keepdims=True) + layer.bias.data)).max() < 1e-4
 
 
+@pytest.mark.usefixtures("at_once")
 def test_several_threads_predict_with_one_model():
     """Another thread changes the weights: no call fails, and no kept panels are stale later."""
     model, x, failures, stop = (
@@ -152,6 +206,7 @@ def test_several_threads_predict_with_one_model():
     assert not failures
 
 
+@pytest.mark.usefixtures("at_once")
 def test_tape_free_prediction_notices_changes_of_the_model():
     model, x = nn.Sequential(nn.Linear(8, 3), nn.Sequential(nn.ReLU())).eval(), floats(2, 8)
     layer, b = model[0], model[0].bias._data
@@ -181,6 +236,7 @@ def test_tape_free_prediction_notices_changes_of_the_model():
         )
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_no_panels_of_weights_that_are_not_finite(bad):
     """0 * inf is NaN, so zeros must not be skipped."""

@@ -191,6 +191,32 @@ def test_packed_bits(units, isa):
     assert ones[:, :units].all() and not ones[:, units:].any()
 
 
+# Thresholds with 7 to 13, and with 32 planes that matter.
+PLANES = (*(2.0**-j for j in range(7, 14)), 1 / 3)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 5, 12, 23, 40, 77, 127, 128, 129, 300])
+def test_lists_of_groups_of_any_length(groups, isa):
+    """The undecided groups of up to 128 are moved together after 8 and after 10 planes."""
+    uniforms = reference.keep_uniform32([9], 128 * groups, seed=3, site=1)
+    for p in PLANES:
+        packed = np.packbits(uniforms < reference.keep_threshold(p), axis=1, bitorder="little")
+        assert np.array_equal(
+            K.keep_bits(1, 128 * groups, p, seed=3, site=1, row0=9), packed.view("<u4")
+        ), p
+
+
+@pytest.mark.parametrize("rows", [1, 6, 50, 200])
+def test_lists_of_groups_of_several_rows(rows, isa):
+    uniforms = reference.keep_uniform32(np.arange(rows), 300, seed=4)
+    for p in PLANES:
+        mask = uniforms < reference.keep_threshold(p)
+        assert np.array_equal(K.keep_mask(rows, 300, p, seed=4), mask), p
+        assert np.array_equal(
+            K.dropout(np.ones((rows, 300), np.float32), p, seed=4, inverted=False), mask
+        ), p
+
+
 @pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
 def test_packed_bits_on_several_threads(p, isa, each_thread_count):
     mask = slow(70, 3001, p, row0=3, seed=2, draw=1)

@@ -83,6 +83,41 @@ def test_stub_imports_the_objects_that_the_package_gives():
         assert getattr(fd, name) is expected, name
 
 
+def test_stub_of_the_layers_imports_the_objects_that_the_package_gives():
+    stub = {}
+    for node in ast.parse((PACKAGE / "nn" / "__init__.pyi").read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            stub |= {alias.name: node.module for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            assert set(ast.literal_eval(node.value)) == set(fd.nn.__all__)
+    assert set(stub) == set(fd.nn.__all__) and set(stub) <= set(dir(fd.nn)) and len(stub) > 120
+    for name, module in stub.items():
+        found = importlib.import_module(module)
+        assert getattr(fd.nn, name) is getattr(found, name), name
+    for path in (PACKAGE / "nn").glob("[a-z]*.py"):  # modules are attributes as well
+        assert getattr(fd.nn, path.stem).__file__ == str(path)
+
+
+def test_prediction_with_a_dense_network_imports_no_other_layers(tmp_path):
+    fd.save(fd.models.mlp(3, [4], 2, dropout=0.5), tmp_path / "model.safetensors")
+    code = (
+        "import sys, fastdrop as fd, numpy as np\n"
+        f"model = fd.load({str(tmp_path / 'model.safetensors')!r})\n"
+        "fd.predict(model, np.ones((1, 3)))\n"
+        "print(*(name for name in sys.modules if name.startswith(('fastdrop.nn', 'fastdrop.m'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {name.removeprefix("fastdrop.") for name in done.stdout.split()}
+    assert found >= {"nn", "nn.linear", "nn.dropout"}
+    assert not found & {"nn.attention", "nn.rnn", "nn.pool", "nn.transformer", "models"}
+
+
 def test_every_stub_is_package_data():
     written = {PACKAGE / "py.typed", *PACKAGE.rglob("*.pyi")}
     assert {path.name for path in written} >= {"py.typed", "__init__.pyi", "binding.pyi"}
