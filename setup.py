@@ -95,6 +95,7 @@ HEADERS = {
     "fastdrop.h": "csrc/include/fastdrop.h",
     "fastdrop_maps.h": "csrc/include/fastdrop_maps.h",
     "fastdrop_sequences.h": "csrc/include/fastdrop_sequences.h",
+    "fastdrop_thinned.h": "csrc/include/fastdrop_thinned.h",
     "base/types.h": "csrc/base/types.h",
 }
 

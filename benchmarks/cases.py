@@ -15,6 +15,7 @@ from benchmarks import (
     peers,
     recurrent_networks,
     small_networks,
+    thinned,
     transformers,
     uncertainty,
 )
@@ -209,3 +210,6 @@ for _name, _shape in small_networks.SHAPES.items():
     case(f"small fit {_name}", small_networks.estimators, *_shape, quick=_name == "4898x11")
 case("small steps of one sample", small_networks.single_samples, quick=False)
 case("small steps in a loop of one's own", small_networks.own_loop, quick=False)
+
+for _batch in (128, 1024):
+    case(f"thinned step batch={_batch}", thinned.steps, 1024, _batch)

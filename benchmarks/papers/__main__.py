@@ -27,12 +27,14 @@ from benchmarks.papers import (
     sparse,
     stochastic_depth,
     text_encoder,
+    thinned,
     uci_gal,
 )
 
 PAPERS = (
     mnist,
     mnist_cnn,
+    thinned,
     cifar_convnet,
     stochastic_depth,
     cifar_vit,

@@ -30,6 +30,12 @@
      {1, 2, 0, 0}, {0, 1, 2, 0}, {3, 0, 0, 0}, {0, 3, 0, 0}, {1, 3, 0, 0}, {0, 1, 3, 0},           \
      {2, 3, 0, 0}, {0, 2, 3, 0}, {1, 2, 3, 0}, {0, 1, 2, 3}}
 
+/* The way back: for each lane, how many bits below it are set. */
+#define FD_SPREAD_LANES                                                                            \
+    {{0, 0, 0, 0}, {0, 1, 1, 1}, {0, 0, 1, 1}, {0, 1, 2, 2}, {0, 0, 0, 1}, {0, 1, 1, 2},           \
+     {0, 0, 1, 2}, {0, 1, 2, 3}, {0, 0, 0, 0}, {0, 1, 1, 1}, {0, 0, 1, 1}, {0, 1, 2, 2},           \
+     {0, 0, 0, 1}, {0, 1, 1, 2}, {0, 0, 1, 2}, {0, 1, 2, 3}}
+
 FD_INLINE ptrdiff_t fd_min(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 FD_INLINE ptrdiff_t fd_max(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 FD_INLINE ptrdiff_t fd_ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }

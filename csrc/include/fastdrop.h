@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 7 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 8 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
@@ -254,9 +254,14 @@ typedef struct {
     fd_drop drop;           /* of c after act; rows of c are the samples; shift and fill are 0 */
     fd_drop a_drop, b_drop; /* of A and b: the samples are stored rows, or rows of A with repeat */
     int ta, tb;
-    int accumulate; /* c += A B; then bias, act and drop must be absent */
-    int act;        /* enum fd_activation */
-    float alpha;    /* the slope of FD_LEAKY_RELU */
+    int accumulate;         /* c += A B; then bias, act and drop must be absent */
+    int act;                /* enum fd_activation */
+    float alpha;            /* the slope of FD_LEAKY_RELU */
+    const int32_t *k_units; /* NULL, or k numbers in ascending order: column i of A and row i of B
+                               are number k_units[i] of k_whole, and the others are left out. C has
+                               the bits that it would have with zeros in A for them, and finite
+                               numbers in B. Without panels, a_drop and b_drop */
+    ptrdiff_t k_whole;
 } fd_product;
 int fd_gemm(const fd_product *args);
 
@@ -277,41 +282,6 @@ typedef struct {
 int fd_pack(const fd_pack_args *args);
 /* The floats of packed panels of n rows and k columns. */
 ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k);
-
-/* A dense layer of thinned networks. Each of `passes` Monte Carlo passes has one mask for all its
-   samples, and computes with the kept units only: y = act(scale * x w^T + bias), where x holds the
-   kept inputs, and w and bias are thinned to the kept inputs and the wanted outputs of the pass.
-   k, n and the offsets (.._at, in elements) are arrays of `passes` numbers. The outputs of two
-   passes must not overlap. */
-typedef struct {
-    float *y;             /* pass t: samples x n[t] at y + y_at[t], leading dimension ldy */
-    const float *x;       /* pass t: samples x k[t], dense, at x + x_at[t] */
-    const float *w;       /* outs x ins */
-    const float *bias;    /* outs, or NULL */
-    const uint32_t *bits; /* pass t: keep bits at bits + t * words, `ins` of which k[t] are set;
-                             FD_BITS_PAD more readable words at the end. NULL: all, k[t] = ins */
-    const int32_t *rows;  /* pass t: which n[t] rows of w and bias, at rows + rows_at[t]; or NULL:
-                             all, n[t] = outs */
-    const int64_t *x_at, *k, *y_at, *n;
-    const int64_t *rows_at; /* NULL without rows */
-    ptrdiff_t passes, samples, outs, ins;
-    ptrdiff_t words; /* 32 * words >= ins */
-    ptrdiff_t ldy;   /* 0: n[t] */
-    int act;         /* enum fd_activation */
-    float scale;     /* 1 without bits */
-    float alpha;     /* the slope of FD_LEAKY_RELU */
-} fd_thin_layer_args;
-int fd_thin_layer(const fd_thin_layer_args *args);
-
-/* The kept units of each pass, side by side and not scaled: the x of fd_thin_layer. */
-typedef struct {
-    float *y;             /* pass t: samples x k[t], dense, at y + y_at[t] */
-    const float *x;       /* sample i of pass t: `ins` numbers at x + t * step + i * ldx */
-    const uint32_t *bits; /* as in fd_thin_layer_args; not NULL */
-    const int64_t *y_at, *k;
-    ptrdiff_t passes, samples, ins, words, ldx, step;
-} fd_thin_rows_args;
-int fd_thin_rows(const fd_thin_rows_args *args);
 
 /* ---- DropConnect (Wan et al., 2013) with one mask for each sample ---- */
 
@@ -490,6 +460,7 @@ void fd_set_interrupt_hook(int (*hook)(void));
 
 #include "fastdrop_maps.h"
 #include "fastdrop_sequences.h"
+#include "fastdrop_thinned.h"
 
 #ifdef __cplusplus
 }

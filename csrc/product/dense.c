@@ -45,6 +45,33 @@ static void simplify(fd_drop *d) {
     if (d->q >= FD_KEEP_ALL) d->stream = NULL;
 }
 
+/* The product with the columns k_units of k_whole: a product for each piece that k_whole is cut
+   into, with what is there of it. A column that is left out would add nothing to its piece's chain
+   of multiply-adds, so the bits are those of the whole product. */
+static int run_pieces(const fd_product *p) {
+    const ptrdiff_t piece = fd_piece_of_k(p->k_whole);
+    int status = FD_OK;
+    for (ptrdiff_t begin = 0, end = 0, limit = piece; begin < p->k && status == FD_OK;
+         begin = end, limit += piece) {
+        while (end < p->k && p->k_units[end] < limit) end++;
+        if (end == begin) continue;
+        fd_product part = *p;
+        part.k = end - begin;
+        part.a += p->ta ? begin * p->lda : begin;
+        part.b += p->tb ? begin : begin * p->ldb;
+        part.accumulate = p->accumulate || begin > 0;
+        if (end < p->k) {
+            part.bias = NULL;
+            part.act = FD_NONE;
+            part.drop.stream = NULL;
+        }
+        fd_dense d;
+        fd_dense_start(&d, &part);
+        status = fd_nest_run(&d.nest);
+    }
+    return status;
+}
+
 /* Leaves out what changes nothing: masks that keep all, operands of zeros. */
 static fd_product simplified(const fd_product *given) {
     fd_product p = *given;
@@ -65,6 +92,10 @@ int fd_gemm(const fd_product *given) {
         return FD_OK;
     }
     const fd_product p = simplified(given);
+    if (p.k_units && p.k > 0) {
+        assert(!p.panels && !p.a_drop.stream && !p.b_drop.stream && p.repeat == 1);
+        return run_pieces(&p);
+    }
     fd_dense d;
     fd_dense_start(&d, &p);
     return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);

@@ -122,6 +122,14 @@ FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     return first + __builtin_popcount(w >> 4);
 }
 
+FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
+    static const int32_t lanes[16][4] = FD_SPREAD_LANES;
+    const __m128i lo = _mm_loadu_si128((const __m128i *)lanes[w & 15]),
+                  hi = _mm_loadu_si128((const __m128i *)lanes[w >> 4]);
+    const __m128 first = _mm_loadu_ps(p), second = _mm_loadu_ps(p + __builtin_popcount(w & 15));
+    return _mm256_set_m128(_mm_permutevar_ps(second, hi), _mm_permutevar_ps(first, lo));
+}
+
 FD_INLINE vw vw_set1(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 FD_INLINE void vw_store(uint64_t *p, vw a) { _mm256_storeu_si256((__m256i *)p, a); }

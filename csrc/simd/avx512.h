@@ -117,6 +117,10 @@ FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     return __builtin_popcount(w);
 }
 
+FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
+    return _mm512_maskz_expand_ps((__mmask16)w, _mm512_loadu_ps(p));
+}
+
 FD_INLINE vw vw_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 FD_INLINE void vw_store(uint64_t *p, vw a) { _mm512_storeu_si512(p, a); }

@@ -104,6 +104,13 @@ FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     return __builtin_popcount(w);
 }
 
+FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
+    static const uint32_t lanes[16][4] = FD_SPREAD_LANES;
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), vld1q_u32(lanes[w]), 0x04040404);
+    return vreinterpretq_f32_u8(
+        vqtbl1q_u8(vreinterpretq_u8_f32(vld1q_f32(p)), vreinterpretq_u8_u32(bytes)));
+}
+
 FD_INLINE vw vw_set1(uint64_t x) { return vdupq_n_u64(x); }
 FD_INLINE vw vw_load(const uint64_t *p) { return vld1q_u64(p); }
 FD_INLINE void vw_store(uint64_t *p, vw a) { vst1q_u64(p, a); }

@@ -99,6 +99,13 @@ FD_INLINE ptrdiff_t vf_store_kept(float *p, vf v, uint32_t w) {
     return (ptrdiff_t)w;
 }
 
+/* The way back: the lanes whose bit of w is set get p[0], p[1], .. in order, the others any number.
+   Reads FD_VL floats. */
+FD_INLINE vf vf_load_spread(const float *p, uint32_t w) {
+    (void)w;
+    return *p;
+}
+
 /* de-interleaving load of 2*FD_VL floats: a = elements 0, 2, 4, .., b = elements 1, 3, 5, .. */
 FD_INLINE void vf_load_pairs(const float *p, vf *a, vf *b) {
     *a = p[0];

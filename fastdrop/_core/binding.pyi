@@ -262,12 +262,7 @@ def recurrent_backward(
 def transpose(y: _Float32, x: _Float32) -> None: ...
 def moments(mean: _Float32, variance: _Float32, x: _Float32) -> None: ...
 def normalize(
-    y: _Float32,
-    x: _Float32,
-    mean: _Float32,
-    scale: _Float32,
-    bias: _Float32,
-    relu: bool = False,
+    y: _Float32, x: _Float32, mean: _Float32, scale: _Float32, bias: _Float32, relu: bool = False
 ) -> None: ...
 def normalize_sums(
     sum: _Float32,
@@ -346,6 +341,8 @@ def gemm(
     accumulate: bool = False,
     repeat: int = 1,
     panels: _Float32 | None = None,
+    k_units: _Int32 | None = None,
+    k_whole: int = 0,
 ) -> None: ...
 def panels_length(n: int, k: int) -> int: ...
 def pack(panels: _Float32, w: _Float32) -> None: ...
@@ -378,6 +375,10 @@ def thin_rows(
     k: _Int64,
     bits: _UInt32,
 ) -> None: ...
+def thin_take(
+    out: _Float32, x: _Float32, rows: _Int32 | None, bits: _UInt32 | None, scale: float = 1.0
+) -> None: ...
+def thin_put(out: _Float32, parts: tuple[Any, ...], accumulate: bool = False) -> None: ...
 
 # DropConnect, sparse weights, concrete dropout
 

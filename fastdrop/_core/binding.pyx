@@ -16,6 +16,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from fastdrop._core.fastdrop cimport *
 from fastdrop._core.fastdrop_maps cimport *
 from fastdrop._core.fastdrop_sequences cimport *
+from fastdrop._core.fastdrop_thinned cimport *
 
 cnp.import_array()
 

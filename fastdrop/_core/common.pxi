@@ -61,6 +61,14 @@ cdef inline const int64_t *longs(cnp.ndarray a) noexcept:
     return <const int64_t *> cnp.PyArray_DATA(a)
 
 
+cdef inline int32_t *ints_or_null(cnp.ndarray a) noexcept:
+    return NULL if a is None else <int32_t *> cnp.PyArray_DATA(a)
+
+
+cdef inline uint32_t *words_or_null(cnp.ndarray a) noexcept:
+    return NULL if a is None else <uint32_t *> cnp.PyArray_DATA(a)
+
+
 cdef inline Py_ssize_t rows_of(cnp.ndarray a) noexcept:
     """Length of the first axis."""
     return cnp.PyArray_DIM(a, 0)

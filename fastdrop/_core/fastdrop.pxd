@@ -226,8 +226,10 @@ cdef extern from "fastdrop.h" nogil:
         int accumulate
         int act
         float alpha
+        const int32_t *k_units
+        ptrdiff_t k_whole
     int fd_gemm(const fd_product *args)
-    int fd_is_one_piece(Py_ssize_t k)
+    int fd_is_one_piece(ptrdiff_t k)
     ctypedef struct fd_pack_args:
         float *panels
         const float *w
@@ -237,33 +239,6 @@ cdef extern from "fastdrop.h" nogil:
         float scale
     int fd_pack(const fd_pack_args *args)
     ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k)
-    ctypedef struct fd_thin_layer_args:
-        float *y
-        const float *x
-        const float *w
-        const float *bias
-        const uint32_t *bits
-        const int32_t *rows
-        const int64_t *x_at
-        const int64_t *k
-        const int64_t *y_at
-        const int64_t *n
-        const int64_t *rows_at
-        ptrdiff_t passes, samples, outs, ins
-        ptrdiff_t words
-        ptrdiff_t ldy
-        int act
-        float scale
-        float alpha
-    int fd_thin_layer(const fd_thin_layer_args *args)
-    ctypedef struct fd_thin_rows_args:
-        float *y
-        const float *x
-        const uint32_t *bits
-        const int64_t *y_at
-        const int64_t *k
-        ptrdiff_t passes, samples, ins, words, ldx, step
-    int fd_thin_rows(const fd_thin_rows_args *args)
     ctypedef struct fd_dropconnect_args:
         float *y
         const float *x

@@ -3,15 +3,17 @@
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None,
          int act=0, float alpha=0.0, tuple drop=None, tuple a_drop=None, tuple b_drop=None,
-         bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None):
+         bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None,
+         cnp.ndarray k_units=None, Py_ssize_t k_whole=0):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)); op transposes if the flag ta or tb is set.
 
-    The rows of c and a may have any distance. Each `drop` is a tuple (stream, q, scale) or None.
+    The rows of c, a and b may have any distance. Each `drop` is a tuple (stream, q, scale) or None.
 
     accumulate: add the product to c; there is no epilogue then.
     repeat: each row of a stands for so many rows, which the masks of a_drop tell apart.
     panels: packed by `pack` and read instead of b, which may be None; only with tb. The panels must
     be finite if there is a repeat.
+    k_units: numbers among k_whole of the columns of op(a), where others are left out (int32).
     """
     cdef int status
     cdef fd_product p
@@ -22,10 +24,11 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     p.lda = ld_of(a)
     p.b, p.ldb = NULL, 0
     if panels is None:
-        p.b, p.ldb = data(b), cnp.PyArray_DIM(b, 1)
+        p.b, p.ldb = data(b), ld_of(b)
     p.ta, p.tb, p.accumulate, p.repeat = ta, tb, accumulate, repeat
     p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
     p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
+    p.k_units, p.k_whole = ints_or_null(k_units), k_whole
     with nogil:
         status = fd_gemm(&p)
     done(status)

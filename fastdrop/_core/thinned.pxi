@@ -39,3 +39,42 @@ def thin_rows(cnp.ndarray out, cnp.ndarray source, Py_ssize_t ld, Py_ssize_t ste
     with nogil:
         status = fd_thin_rows(&t)
     done(status)
+
+
+def thin_take(cnp.ndarray out, cnp.ndarray x, cnp.ndarray rows, cnp.ndarray bits,
+              float scale=1.0):
+    """out (n, k): rows `rows` of x, and of each the columns of `bits`, times scale.
+
+    rows is int32 (n,) or None; bits are packed or None: all. The rows of x may have any distance.
+    """
+    cdef int status
+    cdef fd_thin_take_args t
+    t.y, t.n, t.k = data(out), rows_of(out), cnp.PyArray_DIM(out, 1)
+    t.x, t.units, t.ldx = data(x), cnp.PyArray_DIM(x, 1), ld_of(x)
+    t.rows, t.bits, t.scale = ints_or_null(rows), words_or_null(bits), scale
+    with nogil:
+        status = fd_thin_take(&t)
+    done(status)
+
+
+def thin_put(cnp.ndarray out, tuple parts, bint accumulate=False):
+    """The way back: out is the sum of parts (x, rows, bits), each 0 in other rows and columns.
+
+    There are one or two parts. The rows of out may have any distance.
+    """
+    cdef int status
+    cdef fd_thin_part[2] given
+    cdef fd_thin_put_args t
+    cdef cnp.ndarray x, rows, bits
+    t.y, t.m, t.units, t.ldy = data(out), rows_of(out), cnp.PyArray_DIM(out, 1), ld_of(out)
+    t.parts, t.count, t.accumulate = given, 0, accumulate
+    if len(parts) > 2:
+        raise AssertionError("at most two parts")
+    for x, rows, bits in parts:
+        given[t.count].x, given[t.count].n = data(x), rows_of(x)
+        given[t.count].k = cnp.PyArray_DIM(x, 1)
+        given[t.count].rows, given[t.count].bits = ints_or_null(rows), words_or_null(bits)
+        t.count += 1
+    with nogil:
+        status = fd_thin_put(&t)
+    done(status)

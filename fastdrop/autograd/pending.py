@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop, Epilogue
     from fastdrop.autograd.packer import InputPacker
+    from fastdrop.autograd.thinned import Networks
 
 
 class Pending(Node):
@@ -53,10 +54,9 @@ class Pending(Node):
     shape : tuple of int
         Of the result.
     epilogue : Epilogue
-    thinned_passes : int
-        The number of Monte Carlo passes, where the mask of the dropout in the epilogue (or before
-        the input) is the same for all samples of a pass, so that a product may leave out dropped
-        units (`thinned.py`); else 0.
+    networks : Networks or None
+        Which samples share the mask of the dropout in the epilogue (or before the input), so that a
+        product may leave out dropped units (`thinned.py`); None where each has its own.
     recorded : bool
         Whether the graph has a node for the result.
     saved : list
@@ -65,11 +65,11 @@ class Pending(Node):
         The result, once it was computed.
     """
 
-    __slots__ = ("epilogue", "out", "recorded", "shape", "thinned_passes")
+    __slots__ = ("epilogue", "networks", "out", "recorded", "shape")
 
     shape: tuple[int, ...]
     epilogue: Epilogue
-    thinned_passes: int
+    networks: Networks | None
     recorded: bool
     out: Float32Array | None
 
@@ -107,7 +107,7 @@ class Pending(Node):
         return None
 
     def with_dropout(
-        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+        self, drop: Drop, networks: Networks | None, by_channel: bool = False
     ) -> Pending | None:
         """The recipe followed by a dropout; None where it cannot be extended by one."""
         return None

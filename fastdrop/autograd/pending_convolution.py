@@ -20,6 +20,7 @@ from fastdrop.autograd.tensor import wrap
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
     # Stride, dilation, zeros before and after each axis, groups, algorithm.
     Axes = tuple[int, ...]
@@ -60,11 +61,11 @@ class PendingConvolution(PendingProduct):
     ) -> None:
         self.x, self.weight, self.geometry = x, weight, geometry
         self.given, self.scale = (x.shape, weight.shape), None
-        self.epilogue, self.inputs, self.shape, self.thinned_passes = epilogue, inputs, shape, 0
+        self.epilogue, self.inputs, self.shape, self.networks = epilogue, inputs, shape, None
         self.out = self.changed = None
         self.saved, self.freed, self.channels_last = [], False, True
 
-    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingConvolution:
+    def followed_by(self, epilogue: Epilogue, networks: Networks | None) -> PendingConvolution:
         followed = PendingConvolution(
             self.x, self.weight, self.geometry, epilogue, self.inputs, self.shape
         )
@@ -80,7 +81,7 @@ class PendingConvolution(PendingProduct):
         if e.kind != NONE or e.drop is not None or wants_grad(*self.inputs):
             return None
         bias = shift if e.bias is None else e.bias._array * scale + shift
-        folded = self.followed_by(Epilogue(wrap(bias)), 0)
+        folded = self.followed_by(Epilogue(wrap(bias)), None)
         folded.scale = scale if self.scale is None else scale * self.scale
         return folded
 

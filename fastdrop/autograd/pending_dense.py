@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.epilogue import NONE, as_rows
+from fastdrop.autograd.epilogue import NEEDS_INPUT, NONE, as_rows
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.pending_product import PendingProduct
 from fastdrop.autograd.thinned import KeptUnits, ThinnedRows
+from fastdrop.autograd.thinned_training import ThinnedChain
+from fastdrop.random.forward_pass import thinned_training
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Epilogue
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
 
 class PendingDense(PendingProduct):
@@ -26,14 +29,18 @@ class PendingDense(PendingProduct):
     ----------
     packer : InputPacker or None
         None after a thinned product has run (`_run_thinned`).
+    chain : ThinnedChain or None
+        The layers of a thinned step, once they have run: the node has their inputs, and computes
+        the gradients of all of them.
     saved : list
         x, w and the result, each as `run` read or wrote it and None where backward does not need
         it; only where the product is recorded.
     """
 
-    __slots__ = ("packer",)
+    __slots__ = ("chain", "packer")
 
     packer: InputPacker
+    chain: ThinnedChain | None
 
     def __init__(
         self,
@@ -42,24 +49,29 @@ class PendingDense(PendingProduct):
         epilogue: Epilogue,
         inputs: tuple[Tensor, ...],
         shape: tuple[int, ...],
-        thinned_passes: int = 0,
+        networks: Networks | None = None,
     ) -> None:
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
-        self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
-        self.out = self.changed = None
+        self.inputs, self.shape, self.networks = inputs, shape, networks
+        self.out = self.changed = self.chain = None
         self.saved, self.freed, self.channels_last = [], False, False
 
-    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingDense:
-        return PendingDense(
-            self.packer, self.weight, epilogue, self.inputs, self.shape, thinned_passes
-        )
+    def followed_by(self, epilogue: Epilogue, networks: Networks | None) -> PendingDense:
+        return PendingDense(self.packer, self.weight, epilogue, self.inputs, self.shape, networks)
+
+    def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
+        return None if self.chain is not None else super().with_activation(kind, alpha)
+
+    def keeps_sums(self) -> bool:
+        # A thinned product has them for the kept units only.
+        return self.out is None and thinned_training() is not None
 
     def rows_are_samples(self, by_channel: bool) -> bool:
-        return len(self.shape) == 2 and not by_channel
+        return len(self.shape) == 2 and not by_channel and self.chain is None
 
     def free(self) -> None:
         super().free()
-        self.packer = self.weight = self.out = None  # type: ignore[assignment]
+        self.packer = self.weight = self.out = self.chain = None  # type: ignore[assignment]
 
     # ---- forward ----
 
@@ -69,10 +81,12 @@ class PendingDense(PendingProduct):
         e, packer, weight = self.epilogue, self.packer, self.weight
         b = None if e.bias is None else e.bias._array
         out = empty(self.shape)
-        if self.thinned_passes and self._run_thinned(b, out):
+        if self.networks is not None and self._run_thinned(out):
             return out
         x, rows = as_rows(packer.x._array), as_rows(out)
         w = panels = None
+        by_input = self.recorded and e.kind in NEEDS_INPUT
+        z = empty(self.shape) if by_input else out
         self.check_shapes(weight._array, b, (self.shape[-1], x.shape[1]))
         if len(x) * packer.repeat != len(rows):
             raise RuntimeError(
@@ -83,7 +97,7 @@ class PendingDense(PendingProduct):
             self.saved = [
                 x if weight.requires_grad else None,
                 w if packer.x.requires_grad else None,
-                None if e.kind == NONE else out,
+                None if e.kind == NONE else z,
             ]
             if packer.x.requires_grad:
                 hold(self, packer.x, weight)
@@ -97,86 +111,118 @@ class PendingDense(PendingProduct):
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
-            rows,
+            as_rows(z),
             x,
             False,
             w,
             True,
             b,
-            e.kind,
+            NONE if by_input else e.kind,
             e.alpha,
             e.drop,
             packer.drop,
             repeat=packer.repeat,
             panels=panels,
         )
+        if by_input:
+            _core.act(out, z, e.kind, e.alpha)
         self.out = out
         return out
 
     # ---- forward in a thinned network ----
 
-    def _run_thinned(self, b: Any, out: Float32Array) -> bool:
+    def _run_thinned(self, out: Float32Array) -> bool:
         """Compute `out` from the kept units of x alone; False where x is not thinned."""
-        x = self._thinned_input()
-        if x is None:
+        assert self.networks is not None
+        chain = self._thinned_layers()
+        ends_thinned = self.networks.training and self.epilogue.drop is not None
+        if len(chain) == 1 and self.packer.drop is None and not ends_thinned:
             return False
-        e = self.epilogue
-        x.all_outputs(self._weight_to_read(b), b, e.kind, e.alpha, out)
-        if e.drop is not None:
-            _core.dropout(out, out, *e.drop)
+        if self.networks.training:
+            self._run_networks(chain, out)
+        else:
+            e = self.epilogue
+            w, b = self._arrays_to_read()
+            self._thinned_input(chain).all_outputs(w, b, e.kind, e.alpha, out)
+            if e.drop is not None:
+                _core.dropout(out, out, *e.drop)
+            self.inputs = ()
         self.out = out
         # Nobody needs all of x any more: let go of the recipes before this one.
-        self.packer, self.inputs = None, ()  # type: ignore[assignment]
+        self.packer = None  # type: ignore[assignment]
         return True
 
-    def _thinned_input(self) -> ThinnedRows | None:
-        """The units of x that each pass keeps; None where no mask of whole passes precedes.
+    def _run_networks(self, recipes: list[PendingDense], out: Float32Array) -> None:
+        """Compute `out` by the networks of a training step, and become the node of all layers."""
+        assert self.networks is not None
+        chain = ThinnedChain(recipes, self.networks)
+        saved = chain.forward(out, [recipe._arrays_to_read() for recipe in recipes])
+        if self.recorded:
+            x, result = saved
+            self.chain, self.inputs, self.saved = chain, chain.inputs, [x, None, result]
+            if x is not None:
+                hold(self, chain.x)
+        else:
+            self.inputs = ()
 
-        Goes down to the product whose input has all its units, then up again through the products
-        between, which compute only the outputs that are kept. A loop, since networks may be deeper
-        than Python's recursion limit.
+    def _thinned_layers(self) -> list[PendingDense]:
+        """This layer and those before it whose dropped outputs nobody needs, the first one first.
+
+        A loop, since networks may be deeper than Python's recursion limit.
         """
         chain: list[PendingDense] = [self]
-        while (last := chain[-1]).packer.drop is None:
-            p = last.packer.x._pending
+        while (first := chain[0]).packer.drop is None:
+            p = first.packer.x._pending
             if not (
                 type(p) is PendingDense
-                and p.thinned_passes
+                and p.networks is not None
                 and p.epilogue.drop is not None
                 and p.out is None
             ):
                 break
-            chain.append(p)
-        x, passes = last.packer.x, last.thinned_passes
-        if last.packer.drop is not None:
-            kept = KeptUnits(last.packer.drop, x.shape[1], passes)
-            rows = ThinnedRows.of(x._array, kept, passes, last.packer.repeat > 1)
-        elif last is self:
-            return None
+            chain.insert(0, p)
+        return chain
+
+    def _thinned_input(self, chain: list[PendingDense]) -> ThinnedRows:
+        """The units of x that each pass keeps, x the input of the last of these layers.
+
+        The layers before it compute only the outputs that are kept.
+        """
+        first = chain[0]
+        assert first.networks is not None
+        packer, networks = first.packer, first.networks
+        x = packer.x
+        if packer.drop is not None:
+            kept = KeptUnits(packer.drop, x.shape[1], networks)
+            rows = ThinnedRows.of(x._array, kept, networks.count, packer.repeat > 1)
         else:
-            rows = ThinnedRows.whole(x._array, passes)
-        for recipe in reversed(chain[1:]):
+            rows = ThinnedRows.whole(x._array, networks.count)
+        for recipe in chain[:-1]:
             rows = recipe._kept_outputs(rows)
         return rows
 
     def _kept_outputs(self, x: ThinnedRows) -> ThinnedRows:
         """The outputs that the dropout of the epilogue keeps in each pass."""
         e = self.epilogue
-        b = None if e.bias is None else e.bias._array
         assert e.drop is not None
-        kept = KeptUnits(e.drop, self.shape[1], self.thinned_passes)
-        return x.kept_outputs(self._weight_to_read(b), b, e.kind, e.alpha, kept)
+        assert self.networks is not None
+        w, b = self._arrays_to_read()
+        kept = KeptUnits(e.drop, self.shape[1], self.networks)
+        return x.kept_outputs(w, b, e.kind, e.alpha, kept)
 
-    def _weight_to_read(self, b: Float32Array | None) -> Float32Array:
-        """The array of the weight, which has the shape that it had when the layer was called."""
-        w = self.weight._array
+    def _arrays_to_read(self) -> tuple[Float32Array, Float32Array | None]:
+        """Weight and bias, which have the shapes that they had when the layer was called."""
+        w, bias = self.weight._array, self.epilogue.bias
+        b = None if bias is None else bias._array
         self.check_shapes(w, b, (self.shape[-1], self.packer.x.shape[-1]))
-        return w
+        return w, b
 
     # ---- backward ----
 
     def backward(self, grad: Float32Array) -> Any:
         x_read, w_read, out = self.saved
+        if self.chain is not None:
+            return self.chain.backward(grad, x_read, out)
         packer, w = self.packer, self.weight
         dz, db = self.epilogue.gradients(grad, out)
         rows, x = as_rows(dz), packer.x

@@ -108,7 +108,7 @@ class PendingNorm(Pending):
         self.x, self.weight, self.bias, self.norm, self.rows = x, weight, bias, norm, rows
         self.inputs = tuple(t for t in (x, weight, bias) if t is not None)
         self.epilogue = epilogue or Epilogue(None, NONE, 0.0)
-        self.shape, self.thinned_passes = x.shape, 0
+        self.shape, self.networks = x.shape, None
         self.out = self.changed = None
         self.saved, self.freed = [], False
         self.channels_last = is_channels_last(x._strided)

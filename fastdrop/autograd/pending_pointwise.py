@@ -13,12 +13,15 @@ from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
 from fastdrop.autograd.pending import Pending
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.reorder import ordered
+from fastdrop.autograd.thinned_training import drop_rows
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
 
 class PendingPointwise(Pending):
@@ -36,10 +39,10 @@ class PendingPointwise(Pending):
     __slots__ = ("repeat", "z")
 
     def __init__(
-        self, z: Tensor, epilogue: Epilogue, repeat: int = 1, thinned_passes: int = 0
+        self, z: Tensor, epilogue: Epilogue, repeat: int = 1, networks: Networks | None = None
     ) -> None:
         self.z, self.epilogue, self.repeat = z, epilogue, repeat
-        self.thinned_passes = thinned_passes
+        self.networks = networks
         self.inputs = (z,)
         shape = z.shape
         self.shape = shape if repeat == 1 else (shape[0] * repeat, *shape[1:])
@@ -48,13 +51,13 @@ class PendingPointwise(Pending):
         self.channels_last = is_channels_last(z._strided)
 
     def with_dropout(
-        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+        self, drop: Drop, networks: Networks | None, by_channel: bool = False
     ) -> PendingPointwise | None:
         e = self.epilogue
         if e.drop is not None or by_channel:
             return None
         return PendingPointwise(
-            self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, thinned_passes
+            self.z, Epilogue(None, e.kind, e.alpha, drop), self.repeat, networks
         )
 
     def free(self) -> None:
@@ -66,6 +69,15 @@ class PendingPointwise(Pending):
         if e.kind != NONE or e.drop is None:
             return None
         return InputPacker(self.z, e.drop, self.repeat)
+
+    def _drop(self, out: Float32Array, x: Float32Array) -> None:
+        """The dropout alone, which has a mask for each sample, one for all, or those of a pair."""
+        drop, networks = self.epilogue.drop, self.networks
+        assert drop is not None
+        if networks is not None and networks.are_complementary:
+            noted(drop_rows, out, x, drop, networks)
+        else:
+            drop_map(out, x, drop)
 
     def run(self) -> Float32Array:
         if self.out is None:
@@ -82,7 +94,7 @@ class PendingPointwise(Pending):
             if e.drop is None:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
             elif e.kind == NONE:
-                drop_map(out, z, e.drop)
+                self._drop(out, z)
             elif self.channels_last:
                 _core.act(flat(out), flat(z), e.kind, e.alpha)
                 drop_map(out, out, e.drop)
@@ -94,8 +106,7 @@ class PendingPointwise(Pending):
     def backward(self, grad: Float32Array) -> tuple[Float32Array]:
         dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
-            assert e.drop is not None
-            drop_map(dz, grad, e.drop)
+            self._drop(dz, grad)
             return (dz,)
         drop = e.drop or KEEP_EVERYTHING
         if self.channels_last and e.drop is not None:  # the core knows masks in C order alone

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.thinned import Networks
 
 
 class PendingProduct(Pending):
@@ -29,7 +30,7 @@ class PendingProduct(Pending):
 
     weight: Tensor
 
-    def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> Self:
+    def followed_by(self, epilogue: Epilogue, networks: Networks | None) -> Self:
         """The same product with another epilogue."""
         raise NotImplementedError
 
@@ -38,21 +39,25 @@ class PendingProduct(Pending):
         if (
             e.kind != NONE
             or e.drop is not None
-            or (kind in NEEDS_INPUT and wants_grad(*self.inputs))
+            or (kind in NEEDS_INPUT and wants_grad(*self.inputs) and not self.keeps_sums())
         ):
             return None
-        return self.followed_by(Epilogue(e.bias, kind, alpha), self.thinned_passes)
+        return self.followed_by(Epilogue(e.bias, kind, alpha), self.networks)
 
     def with_dropout(
-        self, drop: Drop, thinned_passes: int, by_channel: bool = False
+        self, drop: Drop, networks: Networks | None, by_channel: bool = False
     ) -> Self | None:
         e = self.epilogue
         if e.drop is not None or not self.rows_are_samples(by_channel):
             return None
         return self.followed_by(
             Epilogue(e.bias, e.kind, e.alpha, drop, by_channel),
-            self.thinned_passes or thinned_passes,
+            self.networks or networks,
         )
+
+    def keeps_sums(self) -> bool:
+        """Whether a recorded product with an activation may keep the input of the activation."""
+        return False
 
     def rows_are_samples(self, by_channel: bool) -> bool:
         """Whether a dropout may follow: axis 0 of the result is the sample of its mask.

@@ -37,6 +37,7 @@ _FOR_OTHERS = (
     "size",
     "task",
     "max_norm",
+    "thinned",
     "drop_path",
     "channel_dropout",
     "drop_block",

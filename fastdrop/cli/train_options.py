@@ -304,6 +304,13 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     )
     _option(
         learn,
+        "--thinned",
+        "share the masks of dense layers in each step: one thinned network for the batch, or a "
+        "complementary pair (rates of 0.5); faster, and it needs a lower learning rate",
+        choices=["batch", "pair"],
+    )
+    _option(
+        learn,
         "--augment",
         "change training images at random: crop, flip, resized_crop, color, cutout, erase, mixup, "
         "cutmix, with commas between them; a number may follow, such as crop=4 (pixels)",

@@ -246,6 +246,7 @@ def fit_arguments(optimizer: Any, steps: int, options: argparse.Namespace) -> di
         "early_stopping": options.early_stopping,
         "clip_norm": options.clip_norm,
         "max_norm": options.max_norm,
+        "thinned": options.thinned,
         "checkpoint": options.checkpoint,
         "checkpoint_every": options.checkpoint_every or "epoch",
         "resume": options.resume,

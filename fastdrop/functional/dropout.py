@@ -14,8 +14,10 @@ from fastdrop.autograd.map_dropout import drop_shared
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries, check_samples, with_passes
 from fastdrop.autograd.pending import computed, may_extend, of_result, pending_tensor
+from fastdrop.autograd.pending_dense import PendingDense
 from fastdrop.autograd.pending_pointwise import PendingPointwise
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.thinned import Networks
 from fastdrop.functional.axes import MAP_LAYOUTS
 from fastdrop.kernels.elementwise import shared_axes
 from fastdrop.random.thread_state import thread_state
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.autograd.epilogue import Drop
+
+_HALF = _core.KEEP_ALL // 2  # the keep threshold of p = 0.5
 
 
 @carries
@@ -97,36 +101,65 @@ def dropout(
     if begins_passes:
         check_samples(x)
         repeat = passes
-    stream = random.stream_for(layer, samples * repeat, shared=whole_batch, carries=True)
+    networks = None
+    if x.ndim == 2 and not (whole_batch or flags):
+        networks = _networks(passes, q, p)
+    stream = random.stream_for(
+        layer,
+        samples * repeat,
+        shared=whole_batch or (networks is not None and networks.training),
+        carries=True,
+    )
     scale = _core.keep_scale(q) if inverted else 1.0
     drop = (stream, q, scale)
     if whole_batch or flags:
         by_channel = flags is not None and not flags[0] and all(flags[1:]) and len(flags) > 1
         if by_channel and not (whole_batch or begins_passes):
-            y = _joined(x, drop, 0, True)
+            y = _joined(x, drop, None, True)
             if y is not None:
                 return y
         return masked(with_passes(x), stream, q, scale, share=flags)
-    thinned_passes = passes if x.ndim == 2 and random.is_thinned() else 0
     if begins_passes:
         x = computed(x)
     else:
-        y = _joined(x, drop, thinned_passes, False)
+        y = _joined(x, drop, networks, False)
         if y is not None:
             return y
     x._strided  # noqa: B018 (runs it: recipes never pile up)
-    return pending_tensor(
-        PendingPointwise(x, Epilogue(drop=drop), repeat, thinned_passes), passes > 0
-    )
+    return pending_tensor(PendingPointwise(x, Epilogue(drop=drop), repeat, networks), passes > 0)
 
 
-def _joined(x: Tensor, drop: Drop, thinned_passes: int, by_channel: bool) -> Tensor | None:
+def _networks(passes: int, q: int, p: float) -> Networks | None:
+    """The thinned networks that share the masks of a dropout; None where they share none.
+
+    passes: the batched Monte Carlo passes, or 0.
+    """
+    if passes:
+        return Networks(passes) if random.is_thinned() else None
+    kind = random.thinned_training()
+    if kind is None:
+        return None
+    if kind == "batch":
+        return Networks.of_batch()
+    if q != _HALF:
+        raise ValueError(
+            "p must be 0.5 (or 0) in each Dropout of a training with thinned='pair', whose two "
+            f"networks are complements, got {p:g}"
+        )
+    ps = random.current()
+    assert ps is not None
+    return Networks.of_pair(ps.rows, ps.row0)
+
+
+def _joined(x: Tensor, drop: Drop, networks: Networks | None, by_channel: bool) -> Tensor | None:
     """The dropout as a part of what makes x; None where it cannot be one."""
     recipe = x._pending
+    if networks is not None and networks.are_complementary and type(recipe) is not PendingDense:
+        return None  # others draw a mask for each sample, or one for all
     if recipe is None:
-        return of_result(x, lambda r: r.with_dropout(drop, thinned_passes, by_channel))
+        return of_result(x, lambda r: r.with_dropout(drop, networks, by_channel))
     if may_extend(x, recipe):
-        extended = recipe.with_dropout(drop, thinned_passes, by_channel)
+        extended = recipe.with_dropout(drop, networks, by_channel)
         if extended is not None:
             return pending_tensor(extended, type(x) is PassTensor)
     return None

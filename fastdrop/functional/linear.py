@@ -58,14 +58,14 @@ def linear(
     b = None if bias is None else as_tensor(bias, "bias")
     shape, w_shape = x.shape, w.shape
     check.linear_shapes(shape, w_shape, None if b is None else b.shape, _NAMES)
-    p, packer, thinned_passes, batched = x._pending, None, 0, type(x) is PassTensor
+    p, packer, networks, batched = x._pending, None, None, type(x) is PassTensor
     if p is not None and len(shape) == 2 and may_extend(x, p):
         packer = p.as_packer()  # a dropout, drawn where the product packs its input
     if packer is not None:
         assert p is not None
-        x, thinned_passes = packer.x, p.thinned_passes
-    if type(p) is PendingDense and p.thinned_passes and p.epilogue.drop is not None:
-        thinned_passes = p.thinned_passes  # only what its masks keep will be computed
+        x, networks = packer.x, p.networks
+    if type(p) is PendingDense and p.networks is not None and p.epilogue.drop is not None:
+        networks = p.networks  # only what its masks keep will be computed
     else:
         x = computed(x)  # recipes never pile up
     if packer is None:
@@ -79,7 +79,7 @@ def linear(
             Epilogue(b),
             (x, w) if b is None else (x, w, b),
             (*shape[:-1], w_shape[0]),
-            thinned_passes,
+            networks,
         ),
         batched,
     )

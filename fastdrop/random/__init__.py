@@ -14,6 +14,7 @@ from fastdrop.random.forward_pass import (
     only_rows,
     rate_now,
     stream_for,
+    thinned_training,
     used_up,
 )
 from fastdrop.random.instances import get_instance, set_instances
@@ -24,6 +25,7 @@ from fastdrop.random.overrides import (
     mask_state,
     monte_carlo,
     outside_passes,
+    training_networks,
     without_init,
 )
 from fastdrop.random.seeding import (
@@ -69,6 +71,8 @@ __all__ = [
     "set_instances",
     "set_state",
     "stream_for",
+    "thinned_training",
+    "training_networks",
     "used_up",
     "without_init",
 ]

@@ -71,6 +71,8 @@ class ForwardPass:
         The kind of masks in a Monte Carlo pass; None in other passes.
     thinned : bool
         Whether products may leave out units that a shared mask drops.
+    networks : {"batch", "pair"} or None
+        The kind of thinned networks of a training step (`training_networks`).
     row0, rows : int, array of uint32 or None
         The number of the first row, or the number of each row.
     lazy : bool
@@ -89,6 +91,7 @@ class ForwardPass:
         "masks",
         "module",
         "n_sites",
+        "networks",
         "numbers",
         "row0",
         "rows",
@@ -109,6 +112,7 @@ class ForwardPass:
         self.instance = -1
         self.masks: str | None = overrides.get("masks")
         self.thinned: bool = overrides.get("thinned", False)
+        self.networks: str | None = overrides.get("networks")
         caches = overrides.get("caches")
         self.cache: list[Float32Array] | None = caches.pop() if caches else None
         self.cache_position = 0
@@ -342,6 +346,12 @@ def is_thinned() -> bool:
     """Whether products may leave out the units that a mask of a whole Monte Carlo pass drops."""
     ps = thread_state.forward_pass
     return ps is not None and ps.thinned
+
+
+def thinned_training() -> str | None:
+    """What `training_networks` sets for the open pass: "batch", "pair" or None."""
+    ps = thread_state.forward_pass
+    return None if ps is None else ps.networks
 
 
 def is_monte_carlo() -> bool:

@@ -180,6 +180,18 @@ class monte_carlo(Scope):  # noqa: N801 (a context manager)
         )
 
 
+def training_networks(kind: str | None) -> Scope:
+    """Context manager: the forward passes inside train thinned networks (`fastdrop.fit`).
+
+    Parameters
+    ----------
+    kind : {"batch", "pair"} or None
+        Dropout of an input (N, units) has one mask for the whole batch, or one mask for the rows of
+        even number and its complement for the others. None: nothing changes.
+    """
+    return Scope({"added": {} if kind is None else {"networks": kind}})
+
+
 def outside_passes() -> Scope:
     """Context manager: the block is no part of a forward pass or a prediction that surrounds it.
 

@@ -93,6 +93,7 @@ class BaseDropoutEstimator(BaseEstimator):
         n_iter_no_change: int = 10,
         standardize: bool = True,
         mc_samples: int = 50,
+        thinned: str | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -115,6 +116,7 @@ class BaseDropoutEstimator(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.standardize = standardize
         self.mc_samples = mc_samples
+        self.thinned = thinned
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -254,6 +256,7 @@ class BaseDropoutEstimator(BaseEstimator):
                 epochs=1 if partial else check.integer(self.max_iter, "max_iter", 1),
                 shuffle=_flag(self, "shuffle"),
                 max_norm=self.max_norm,
+                thinned=self.thinned,
                 progress=bool(self.verbose),
                 **options,
             )

@@ -93,6 +93,10 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
         already.
     mc_samples : int, default=50
         Number of passes in `predict_uncertainty`.
+    thinned : {"batch", "pair"} or None, default=None
+        Share the masks of a step, which then computes with the kept units only: one network for the
+        batch, or a complementary pair (rates of 0.5). Faster; needs a lower learning rate
+        (`fastdrop.fit`).
     class_weight : dict, "balanced" or None, default=None
         Factors of the sample weights: a dict gives the weight of each class by its label, 1 for
         those that it does not name. "balanced" gives a class the weight
@@ -174,6 +178,7 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
         n_iter_no_change: int = 10,
         standardize: bool = True,
         mc_samples: int = 50,
+        thinned: str | None = None,
         class_weight: Mapping[Any, float] | str | None = None,
     ) -> None:
         super().__init__(
@@ -198,6 +203,7 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
             n_iter_no_change=n_iter_no_change,
             standardize=standardize,
             mc_samples=mc_samples,
+            thinned=thinned,
         )
         self.class_weight = class_weight
 

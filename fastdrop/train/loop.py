@@ -261,7 +261,8 @@ class TrainingRun:
         mixed: MixedBatch | None = None,
     ) -> StepResult:
         """Forward, backward and update for one batch."""
-        output = call_model(self.model, x if mixed is None else mixed.x)
+        with random.training_networks(self.options.thinned):
+            output = call_model(self.model, x if mixed is None else mixed.x)
         if mixed is not None:
             y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
         loss = self.objective(output, y, weight)

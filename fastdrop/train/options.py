@@ -10,6 +10,7 @@ from typing import Any
 from fastdrop import nn, optim
 from fastdrop._utils import validation as check
 from fastdrop._utils.inputs import are_several
+from fastdrop.autograd.recording import of_library
 from fastdrop.data.dataset import Dataset, as_dataset
 from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -82,6 +83,7 @@ class FitOptions:
     resume: bool
     progress: bool
     callbacks: list[Callable[[Epoch], Any]]
+    thinned: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, optim.Optimizer):
@@ -113,6 +115,8 @@ class FitOptions:
             check.choice(self.checkpoint_every, "checkpoint_every", ("epoch",))
         else:
             self.checkpoint_every = check.integer(self.checkpoint_every, "checkpoint_every", 1)
+        if self.thinned is not None:
+            self._check_thinned()
         if not all(map(callable, self.callbacks)):
             raise TypeError(f"callbacks must be functions, got {check.describe(self.callbacks)}")
 
@@ -132,6 +136,16 @@ class FitOptions:
             raise ValueError(
                 "validation must be data for a DataLoader, not a fraction: set a part aside with "
                 f"fastdrop.data.random_split, got {self.validation}"
+            )
+
+    def _check_thinned(self) -> None:
+        """A model that can be looked into must have a dropout whose masks are shared."""
+        check.choice(self.thinned, "thinned", ("batch", "pair"))
+        layers = list(self.model.modules())
+        if all(map(of_library, layers)) and not any(isinstance(m, nn.Dropout) for m in layers):
+            raise ValueError(
+                "thinned must be None for a model without nn.Dropout, whose masks it shares, "
+                f"got {self.thinned!r}"
             )
 
     def _check_scheduler(self) -> None:

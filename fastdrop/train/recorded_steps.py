@@ -107,7 +107,9 @@ class StepRecorder:
             # Schedules of rates, and methods that were replaced.
             and all(type(layer) in _LAYERS and has_no_functions(layer) for layer in layers)
             and not random.draw_is_fixed(run.model)
-            and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1) <= LARGEST
+            and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1)
+            # A thinned step has a quarter of the arithmetic, and keeps few arrays.
+            <= (LARGEST if run.options.thinned is None else 4 * LARGEST)
         )
 
     def new_epoch(self) -> None:

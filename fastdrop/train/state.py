@@ -186,6 +186,7 @@ def run_identity(options: FitOptions, batches: Steps) -> dict[str, Any]:
         "drop_last": batches.drop_last,
         "optimizer": type(options.optimizer).__name__,
         "scheduler": None if scheduler is None else type(scheduler).__name__,
+        "thinned": options.thinned,
     }
 
 
@@ -240,7 +241,7 @@ def resume_run(content: dict[str, Any], options: FitOptions, batches: Steps) -> 
     ValueError
         The checkpoint does not fit this run. Everything is as it was before the call then.
     """
-    saved, path = content["extra"]["fit"], options.checkpoint
+    saved, path = {"thinned": None, **content["extra"]["fit"]}, options.checkpoint
     assert path is not None
     for name, value in run_identity(options, batches).items():
         if name not in saved or type(saved[name]) is not type(value) or saved[name] != value:

@@ -247,6 +247,8 @@ def test_options_reach_the_training(tmp_path):
         "1.5",
         "--clip-norm",
         "3",
+        "--thinned",
+        "batch",
         "--label-smoothing",
         "0.1",
         "--epochs",
@@ -270,6 +272,7 @@ def test_options_reach_the_training(tmp_path):
         if hasattr(layer, "weight"):
             assert np.sqrt(np.square(layer.weight.data).sum(1)).max() <= 0.5 * (1 + 1e-6)
     tree = fd.io.checkpoint.read_checkpoint(tmp_path / "c")
+    assert tree["extra"]["fit"]["thinned"] == "batch"
     group = tree["optimizer"]["param_groups"][0]
     assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.8, True, 1e-4)
     assert group["lr"] == pytest.approx(0.5 * 0.01)  # after both steps

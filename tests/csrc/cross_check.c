@@ -199,12 +199,13 @@ static void products(void) {
 }
 
 /* Thinned networks: the units that three passes keep of five samples, which must be the same
-   everywhere, and the layer that reads them. */
+   everywhere, there and back, and the layer that reads them. */
 static void thinned(void) {
     enum { PASSES = 3, SAMPLES = 5, INS = 333, OUTS = 70, WORDS = 12 };
     float *x = numbers(SAMPLES * INS, 8), *w = numbers(OUTS * INS, 9),
           *kept = malloc(PASSES * SAMPLES * INS * sizeof *kept);
-    float *y = malloc(PASSES * SAMPLES * OUTS * sizeof *y);
+    float *y = malloc(PASSES * SAMPLES * OUTS * sizeof *y),
+          *back = malloc(SAMPLES * INS * sizeof *back);
     uint32_t *bits = malloc((PASSES * WORDS + 2) * sizeof *bits);
     static const uint64_t rates[] = {429496730u, 2147483648u, 4252017623u};
     for (size_t p = 0; p < sizeof rates / sizeof *rates; p++) {
@@ -234,6 +235,12 @@ static void thinned(void) {
              .samples = SAMPLES, .ins = INS, .words = WORDS, .ldx = INS);
         line("thinned", (long)p, (long)at, kept, (size_t)at * sizeof *kept);
         fd_thin_layer(&thin);
+        CALL(thin_take, .y = kept, .x = x, .bits = bits, .n = SAMPLES, .k = k[0], .units = INS,
+             .ldx = INS, .scale = 3.0f);
+        const fd_thin_part part = {.x = kept, .bits = bits, .n = SAMPLES, .k = k[0]};
+        CALL(thin_put, .y = back, .m = SAMPLES, .units = INS, .ldy = INS, .parts = &part,
+             .count = 1);
+        line("thinned and back", (long)p, SAMPLES, back, SAMPLES * INS * sizeof *back);
         double worst = 0.0;
         for (int t = 0; t < PASSES; t++)
             for (int r = 0; r < SAMPLES; r++)
@@ -250,7 +257,7 @@ static void thinned(void) {
                 }
         printf("thinned layer %ld %s\n", (long)p, worst < 1e-6 ? "ok" : "WRONG");
     }
-    free(x), free(w), free(kept), free(y), free(bits);
+    free(x), free(w), free(kept), free(y), free(back), free(bits);
 }
 
 int main(int argc, char **argv) {

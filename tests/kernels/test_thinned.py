@@ -96,3 +96,101 @@ def test_thinned_layers(shape, share, each_isa):
             _core.thin_layer(**inputs, act=0, y=apart.reshape(-1, outs), **every)
             error = np.abs(apart - x.astype(np.float64) @ w.T)
             assert (error <= 1e-6 * (np.abs(x).astype(np.float64) @ np.abs(w).T)).all()
+
+
+PARTS = [(1, 1), (5, 16), (40, 33), (7, 0), (0, 9), (64, 300), (300, 129)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+def test_parts_of_matrices_and_back(shape, share, each_isa):
+    rows, units = shape
+    wide = floats(2 * rows, units + 3)
+    x = wide[::2, :units]  # rows of any distance
+    kept, chosen = RNG.random(units) < share, RNG.random(rows) < share
+    bits, numbers = packed_bits(kept[None])[0], np.flatnonzero(chosen).astype(np.int32)
+    for _ in each_isa():
+        for some in (None, numbers):
+            for columns in (None, bits):
+                source = x if columns is not None else np.ascontiguousarray(x)
+                expected = source if some is None else source[some]
+                expected = expected if columns is None else expected[:, kept]
+                room = np.full(expected.size + 20, np.float32(77))
+                part = room[10:-10].reshape(expected.shape)
+                _core.thin_take(part, source, some, columns, 3.0)
+                assert np.array_equal(part, expected * np.float32(3))
+                assert (room[:10] == 77).all() and (room[-10:] == 77).all()
+
+                back = np.full((2 * rows, units + 3), np.float32(77))
+                where = np.ones(rows, bool) if some is None else chosen
+                inside = where[:, None] & (np.ones(units, bool) if columns is None else kept)
+                _core.thin_put(back[::2, :units], ((part, some, columns),))
+                assert np.array_equal(back[::2, :units], np.where(inside, 3 * x, 0))
+                _core.thin_put(back[::2, :units], ((part, some, columns),), True)
+                assert np.array_equal(back[::2, :units], np.where(inside, 6 * x, 0))
+                assert (back[1::2] == 77).all() and (back[:, units:] == 77).all()
+
+
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+def test_two_parts_add_up(shape, each_isa, each_thread_count):
+    rows, units = shape
+    x, kept, chosen = floats(rows, units), RNG.random(units) < 0.5, RNG.random(rows) < 0.5
+    for _ in each_isa():
+        for _ in each_thread_count():
+            parts = []
+            for here, there in ((chosen, kept), (~chosen, ~kept)):
+                part = np.ascontiguousarray(x[here][:, there])
+                numbers = np.flatnonzero(here).astype(np.int32)
+                parts.append((part, numbers, packed_bits(there[None])[0]))
+            out = np.full((rows, units), np.float32(77))
+            _core.thin_put(out, tuple(parts))
+            assert np.array_equal(out, np.where(chosen[:, None] == kept, x, 0))
+
+
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+@pytest.mark.parametrize("size", [(3, 5, 40), (20, 70, 1000), (1, 33, 384), (40, 9, 2000)], ids=str)
+def test_products_without_the_terms_that_are_zero(size, ta, tb, each_isa):
+    """k_units: the bits of the whole product, whose other columns of A are 0."""
+    m, n, k = size
+    a, b, bias = floats(m, k), floats(k, n), floats(n)
+    for share in (0.0, 0.02, 0.5, 1.0):
+        kept = RNG.random(k) < share
+        kept[k // 3 : 2 * k // 3] &= share != 0.02  # a piece without any
+        units = np.flatnonzero(kept).astype(np.int32)
+        whole_a, part_a = np.where(kept, a, 0), np.ascontiguousarray(a[:, kept])
+        part_b = np.ascontiguousarray(b[kept])
+
+        def stored(x, turned):
+            return np.ascontiguousarray(x.T) if turned else x
+
+        for _ in each_isa():
+            for act in (0, 1, 4):
+                expected, found = floats(m, n), floats(m, n)
+                _core.gemm(expected, stored(whole_a, ta), ta, stored(b, tb), tb, bias, act)
+                _core.gemm(
+                    found,
+                    stored(part_a, ta),
+                    ta,
+                    stored(part_b, tb),
+                    tb,
+                    bias,
+                    act,
+                    k_units=units,
+                    k_whole=k,
+                )
+                assert np.array_equal(found, expected)
+            start = floats(m, n)
+            expected, found = start.copy(), start.copy()
+            _core.gemm(expected, stored(whole_a, ta), ta, stored(b, tb), tb, accumulate=True)
+            _core.gemm(
+                found,
+                stored(part_a, ta),
+                ta,
+                stored(part_b, tb),
+                tb,
+                accumulate=True,
+                k_units=units,
+                k_whole=k,
+            )
+            assert np.array_equal(found, expected)

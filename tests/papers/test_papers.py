@@ -10,7 +10,7 @@ import pytest
 from fastdrop import optim
 
 papers = pytest.importorskip("benchmarks.papers.__main__", reason="no benchmarks beside the tests")
-from benchmarks.papers import common, ood, uci_gal  # noqa: E402
+from benchmarks.papers import common, ood, thinned, uci_gal  # noqa: E402
 
 DATA = os.environ.get("FASTDROP_DATA")
 RNG = np.random.default_rng(0)
@@ -93,6 +93,19 @@ def test_scores_of_two_data_sets(monkeypatch, tmp_path, capsys):
     assert max(figures["test error"]["passes"]) < 5
     assert picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size < 150_000
     assert "mutual information" in capsys.readouterr().out
+
+
+def test_thinned_training_is_compared(monkeypatch, capsys):
+    x = RNG.random((200, 784), np.float32)
+    y = np.arange(200) % 10
+    monkeypatch.setattr(thinned, "mnist_arrays", lambda: (x[:150], y[:150], x[150:], y[150:]))
+    papers.main(
+        ["thinned", *("--samples", "150", "--hidden", "16", "--epochs", "2", "--lr", "0.01,1e30")]
+    )
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split()[2] for line in lines] == [f"{kind}:" for kind in thinned.KINDS] * 2
+    assert all("diverged, diverged" in line for line in lines[4:])
+    assert not any("diverged" in line for line in lines[:4])
 
 
 # ---- regression ----

@@ -75,6 +75,8 @@ def test_many_rows_are_predicted_in_blocks(regressor):
         ({"early_stopping": True, "validation_fraction": 1.0}, "validation_fraction"),
         ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
         ({"standardize": None}, "standardize"),
+        ({"thinned": "half"}, "thinned must be one of 'batch', 'pair'"),
+        ({"thinned": "pair", "dropout": 0.2}, "p must be 0.5"),
         ({"tau": 0}, "tau"),
         ({"length_scale": -1}, "length_scale"),
         ({"length_scale": 1, "tau": 1}, "length_scale"),

@@ -15,6 +15,7 @@ from benchmarks import (  # noqa: E402
     memory,
     peers,
     small_networks,
+    thinned,
     torch_transformers,
     transformers,
 )
@@ -49,6 +50,13 @@ def test_candidates_agree_and_are_timed(name):
     assert all(row["median"] > 0 for row in rows)
     assert name == "encoder layer" or len(rows) < 4 or "p = 0.2" in rows[2]["candidate"]
     assert ("tokens/s" in lines[1]) == name.startswith("generation")
+
+
+def test_thinned_steps_are_compared():
+    case = thinned.steps(32, 9)
+    rows = bench.measure(case, 1, lambda line: None)
+    assert [row["candidate"] for row in rows] == list(case.candidates)
+    assert all(row["median"] > 0 for row in rows)
 
 
 def test_estimators_are_compared():

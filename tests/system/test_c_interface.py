@@ -17,7 +17,10 @@ from fastdrop import kernels as K
 from fastdrop._core import binding
 
 INCLUDE = pathlib.Path(fd.get_include())
-HEADERS = ("base/types.h", "fastdrop_maps.h", "fastdrop_sequences.h", "fastdrop.h")
+HEADERS = (
+    *("base/types.h", "fastdrop_maps.h", "fastdrop_sequences.h", "fastdrop_thinned.h"),
+    "fastdrop.h",
+)
 SOURCE = pathlib.Path(_core.__file__).parent
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 in_clone = pytest.mark.skipif(
@@ -47,6 +50,7 @@ def test_the_header_and_what_it_includes():
         '"base/types.h"',
         '"fastdrop_maps.h"',
         '"fastdrop_sequences.h"',
+        '"fastdrop_thinned.h"',
         "<stddef.h>",
         "<stdint.h>",
     }
@@ -163,6 +167,7 @@ def of_pxd(name):
         ("fastdrop.pxd", ("base/types.h", "fastdrop.h")),
         ("fastdrop_maps.pxd", ("fastdrop_maps.h",)),
         ("fastdrop_sequences.pxd", ("fastdrop_sequences.h",)),
+        ("fastdrop_thinned.pxd", ("fastdrop_thinned.h",)),
     ],
 )
 def test_the_declarations_for_cython_are_those_of_the_header(pxd, headers):
