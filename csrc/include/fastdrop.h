@@ -42,7 +42,7 @@
 extern "C" {
 #endif
 
-enum { FD_ABI = 6 };        /* version of the structs and functions of this header */
+enum { FD_ABI = 7 };        /* version of the structs and functions of this header */
 enum { FD_MOST_AXES = 64 }; /* axes of an array, as in NumPy */
 enum { FD_OK = 0, FD_NO_MEMORY = -1, FD_INTERRUPTED = -2, FD_UNKNOWN_ISA = -3 };
 
@@ -257,6 +257,8 @@ typedef struct {
     int accumulate; /* c += A B; then bias, act and drop must be absent */
     int act;        /* enum fd_activation */
     float alpha;    /* the slope of FD_LEAKY_RELU */
+    int bf16;       /* A and B are rounded to bf16, and the sums are float32, if there is a
+                       fd_bf16_isa(); panels must be packed with the same flag */
 } fd_product;
 int fd_gemm(const fd_product *args);
 
@@ -270,10 +272,12 @@ typedef struct {
                              FD_BITS_PAD more readable words; or NULL: all, k = units */
     ptrdiff_t n, k, units;
     float scale; /* the columns are multiplied by it; 1 without bits */
+    int bf16;    /* for products with bf16: only if there is a fd_bf16_isa() */
 } fd_pack_args;
 int fd_pack(const fd_pack_args *args);
 /* The floats of packed panels of n rows and k columns. */
 ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k);
+ptrdiff_t fd_bf16_panels_length(ptrdiff_t n, ptrdiff_t k);
 
 /* A dense layer of thinned networks. Each of `passes` Monte Carlo passes has one mask for all its
    samples, and computes with the kept units only: y = act(scale * x w^T + bias), where x holds the
@@ -476,6 +480,11 @@ const char *fd_isa_name(int i, int *available);
 /* FD_OK, or FD_UNKNOWN_ISA if this build or machine does not have it. Not while other calls run.
    fd_panels_length and packed panels depend on the instruction set. */
 int fd_set_isa(const char *name);
+/* The kernels of products with bf16 ("amx_bf16", "avx512_bf16", "emulated"), or NULL: such products
+   are in float32. Panels depend on them. The other function chooses others of the machine that go
+   with the instruction set in use, NULL the best; for tests. FD_OK or FD_UNKNOWN_ISA. */
+const char *fd_bf16_isa(void);
+int fd_set_bf16_isa(const char *name);
 /* hook is called on the calling thread between chunks of long calls (about every 0.2 s); a nonzero
    result ends the call with FD_INTERRUPTED. NULL: no hook. */
 void fd_set_interrupt_hook(int (*hook)(void));

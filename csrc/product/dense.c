@@ -1,6 +1,8 @@
 /* fd_gemm: the product of two stored arrays. Chooses the packers and the epilogue; the loop nest is
    in gemm.c. */
 #include "product/dense.h"
+#include "product/bf16.h"
+#include "runtime/bf16.h"
 #include "runtime/cpu.h"
 
 static fd_a_packer a_packer(const fd_product *p, const fd_operand *a, ptrdiff_t tile_m) {
@@ -51,6 +53,9 @@ int fd_gemm(const fd_product *given) {
     simplify(&p.drop);
     simplify(&p.a_drop);
     simplify(&p.b_drop);
+    const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
+    if (pairs) return fd_bf16_gemm(&p, pairs);
+    assert(!p.bf16 || !p.panels);
     fd_dense d;
     fd_dense_start(&d, &p);
     return fd_nest_run(&d.nest);

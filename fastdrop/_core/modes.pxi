@@ -1,5 +1,8 @@
 """What the library reads of the calling context: `modes`, and the attribute `training`."""
 
+cdef object process_precision = "highest"
+
+
 @cython.final
 cdef class CallingContext:
     """The modes of the calling context; `modes` is the only object.
@@ -23,6 +26,11 @@ cdef class CallingContext:
         Whether a function that carries batched passes is running.
     skips_init : bool
         Whether new layers draw no random weights.
+    matmul_precision : str
+        "highest", "high" or "medium". Assigned: the precision of the process, for contexts that
+        have none of their own.
+    bf16_products : bool
+        Whether products round their operands to bf16: "medium", where the kernels exist.
     """
 
     @property
@@ -56,6 +64,20 @@ cdef class CallingContext:
     @property
     def skips_init(self):
         return state_now().skips_init
+
+    @property
+    def matmul_precision(self):
+        own = state_now().matmul_precision
+        return process_precision if own is None else own
+
+    @matmul_precision.setter
+    def matmul_precision(self, str precision):
+        global process_precision
+        process_precision = precision
+
+    @property
+    def bf16_products(self):
+        return self.matmul_precision == "medium" and fd_bf16_isa() != NULL
 
     def structure_changed(self):
         """Modules were added or removed: the scopes of this context ask for their members again."""
