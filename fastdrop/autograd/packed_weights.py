@@ -76,13 +76,15 @@ class PackedTensor(Tensor):
             mark_changed(self._memory, array, operation)
         return array
 
-    def panels(self, rows: int) -> Float32Array | None:
+    def panels(self, rows: int, bf16: bool = False) -> Float32Array | None:
         """The panels of the array (out, in) for a product x w^T.
 
         Parameters
         ----------
         rows : int
             The rows of x. With more than FEW_ROWS, panels are used but not made.
+        bf16 : bool
+            Whether the product rounds to bf16.
 
         Returns
         -------
@@ -91,7 +93,7 @@ class PackedTensor(Tensor):
             the array has numbers that are not finite (a product with panels may skip zeros of x,
             and 0 * inf is not 0).
         """
-        key = (_core.isa(),)
+        key = (_core.panels_kind(bf16),)
         slot = self._panels
         if slot is not None and slot[0] == key:
             panels: Float32Array | None = slot[1]
@@ -102,8 +104,8 @@ class PackedTensor(Tensor):
         def pack(array: Float32Array) -> Float32Array | None:
             if array.ndim != 2 or not math.isfinite(_core.sumsq(array)):
                 return None
-            panels = on_large_pages(_core.panels_length(*array.shape))
-            _core.pack(panels, array)
+            panels = on_large_pages(_core.panels_length(len(array), array.shape[1], bf16))
+            _core.pack(panels, array, bf16)
             return panels
 
         return self._packed(key, pack)

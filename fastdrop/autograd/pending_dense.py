@@ -29,9 +29,12 @@ class PendingDense(PendingProduct):
     saved : list
         x, w and the result, each as `run` read or wrote it and None where backward does not need
         it; only where the product is recorded.
+    bf16 : bool
+        Whether the product and its gradients round their operands to bf16: the mode where the layer
+        was called.
     """
 
-    __slots__ = ("packer",)
+    __slots__ = ("bf16", "packer")
 
     packer: InputPacker
 
@@ -43,7 +46,9 @@ class PendingDense(PendingProduct):
         inputs: tuple[Tensor, ...],
         shape: tuple[int, ...],
         thinned_passes: int = 0,
+        bf16: bool = False,
     ) -> None:
+        self.bf16 = bf16
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
         self.inputs, self.shape, self.thinned_passes = inputs, shape, thinned_passes
         self.out = self.changed = None
@@ -51,7 +56,7 @@ class PendingDense(PendingProduct):
 
     def followed_by(self, epilogue: Epilogue, thinned_passes: int) -> PendingDense:
         return PendingDense(
-            self.packer, self.weight, epilogue, self.inputs, self.shape, thinned_passes
+            self.packer, self.weight, epilogue, self.inputs, self.shape, thinned_passes, self.bf16
         )
 
     def rows_are_samples(self, by_channel: bool) -> bool:
@@ -92,7 +97,7 @@ class PendingDense(PendingProduct):
         elif type(weight) is Parameter:
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
             # packing for any number of rows.
-            panels = weight.panels(1 if packer.repeat > 1 else len(rows))
+            panels = weight.panels(1 if packer.repeat > 1 else len(rows), self.bf16)
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
@@ -108,6 +113,7 @@ class PendingDense(PendingProduct):
             packer.drop,
             repeat=packer.repeat,
             panels=panels,
+            bf16=self.bf16,
         )
         self.out = out
         return out
@@ -184,7 +190,16 @@ class PendingDense(PendingProduct):
             w_shape = self.shape[-1], x_read.shape[1]
 
             def write(to: Float32Array, accumulate: bool) -> None:
-                _core.gemm(to, rows, True, x_read, False, b_drop=packer.drop, accumulate=accumulate)
+                _core.gemm(
+                    to,
+                    rows,
+                    True,
+                    x_read,
+                    False,
+                    b_drop=packer.drop,
+                    accumulate=accumulate,
+                    bf16=self.bf16,
+                )
 
             if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
                 w.gradient_into(write)
@@ -193,6 +208,6 @@ class PendingDense(PendingProduct):
                 write(dw, False)
         if x.requires_grad:
             dx = empty((*self.shape[:-1], w_read.shape[1]))
-            _core.gemm(as_rows(dx), rows, False, w_read, False)
+            _core.gemm(as_rows(dx), rows, False, w_read, False, bf16=self.bf16)
             packer.drop_gradient(dx)
         return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)

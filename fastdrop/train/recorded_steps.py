@@ -145,7 +145,7 @@ class StepRecorder:
         """
         model, optimizer = self.run.model, self.run.optimizer
         objects: list[Any] = [random.current_run()]
-        values: list[Any] = [random.get_instance(model)]
+        values: list[Any] = [random.get_instance(model), random.modes.bf16_products]
         for layer in model.modules():
             objects.append(layer)
             values.append(
