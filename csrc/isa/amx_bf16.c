@@ -16,15 +16,19 @@ typedef struct {
     uint8_t rows[16];
 } amx_shape;
 
+/* The intrinsics of gcc do not say what they read: this stores it first. */
+#define AMX_READS(p) __asm__ volatile("" ::"r"(p) : "memory")
+
 /* Tile registers 0 to 3 hold the sums of 16 columns each, 4 the rows of A, 5 to 7 are panels of B.
    The shape is loaded in every tile, and released: other code of the thread may use the tiles, and
    a thread that holds tiles costs the system more at each switch. */
 FD_INLINE void amx_begin(ptrdiff_t rows) {
-    amx_shape shape = {.palette = 1};
+    _Alignas(64) amx_shape shape = {.palette = 1};
     for (int r = 0; r < 8; r++) {
         shape.row_bytes[r] = 64;
         shape.rows[r] = (uint8_t)(r < 5 ? rows : FD_AMX_PAIRS);
     }
+    AMX_READS(&shape);
     _tile_loadconfig(&shape);
 }
 
@@ -53,6 +57,8 @@ FD_INLINE void amx_rest(const fd_tile *t, ptrdiff_t p) {
         for (ptrdiff_t j = 0; j < FD_BF16_NR; j += FD_VL)
             vf_store(b + i * FD_BF16_NR + j,
                      i < rest ? vf_load(t->b + (p + i) * FD_BF16_NR + j) : vf_set1(0.0f));
+    AMX_READS(a);
+    AMX_READS(b);
     AMX_STEP(a, FD_AMX_PAIRS * 4, b);
 }
 

@@ -31,7 +31,7 @@ extern const fd_bf16_table fd_bf16_table_avx512;
 static int has_avx512_bf16(void) { return (features(1, 0) >> 5 & 1) != 0; }
 #endif
 
-#if defined(FD_AMX_BF16) && defined(__linux__)
+#if defined(FD_AMX_BF16) && defined(FD_AVX512_BF16) && defined(__linux__)
 #define FD_HAS_AMX
 #include <sys/syscall.h>
 #include <unistd.h>

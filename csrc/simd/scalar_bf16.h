@@ -14,7 +14,7 @@
 
 #define FD_BF16_NAME "emulated"
 #if defined(__GNUC__)
-#define FD_CALLED __attribute__((noinline)) /* or the tiles take 300 KiB instead of 40 */
+#define FD_CALLED __attribute__((noinline, unused)) /* or the tiles take 300 KiB instead of 40 */
 #else
 #define FD_CALLED
 #endif
