@@ -272,7 +272,7 @@ typedef struct {
                              FD_BITS_PAD more readable words; or NULL: all, k = units */
     ptrdiff_t n, k, units;
     float scale; /* the columns are multiplied by it; 1 without bits */
-    int bf16;    /* for products with bf16: only if there is a fd_bf16_isa() */
+    int bf16;    /* for products with bf16 */
 } fd_pack_args;
 int fd_pack(const fd_pack_args *args);
 /* The floats of packed panels of n rows and k columns. */

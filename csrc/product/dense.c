@@ -55,7 +55,6 @@ int fd_gemm(const fd_product *given) {
     simplify(&p.b_drop);
     const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
     if (pairs) return fd_bf16_gemm(&p, pairs);
-    assert(!p.bf16 || !p.panels);
     fd_dense d;
     fd_dense_start(&d, &p);
     return fd_nest_run(&d.nest);

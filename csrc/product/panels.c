@@ -70,7 +70,8 @@ ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k) {
 
 ptrdiff_t fd_bf16_panels_length(ptrdiff_t n, ptrdiff_t k) {
     const fd_bf16_table *pairs = fd_bf16_kernels();
-    return pairs ? fd_round_up(n, pairs->tile_n) * fd_pairs(k) + FD_PANELS_PAD : 0;
+    if (!pairs) return fd_panels_length(n, k);
+    return fd_round_up(n, pairs->tile_n) * fd_pairs(k) + FD_PANELS_PAD;
 }
 
 size_t fd_pack_room(const fd_pack_args *p) {

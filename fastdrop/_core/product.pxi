@@ -12,7 +12,7 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     repeat: each row of a stands for so many rows, which the masks of a_drop tell apart.
     panels: packed by `pack` and read instead of b, which may be None; only with tb. The panels must
     be finite if there is a repeat.
-    bf16: round the operands to bf16 where there is a `bf16_isa`; panels must be packed with it, too.
+    bf16: round the operands to bf16 where there is a `bf16_isa`; panels are packed with it, too.
     """
     cdef int status
     cdef fd_product p
@@ -38,7 +38,7 @@ def panels_length(Py_ssize_t n, Py_ssize_t k, bint bf16=False):
 
 
 def pack(cnp.ndarray panels, cnp.ndarray w, bint bf16=False):
-    """Panels of w (out, in) for products x @ w^T; bf16: for those with bf16, by a `bf16_isa`."""
+    """Panels of w (out, in) for products x @ w^T; bf16: for those with bf16."""
     cdef int status
     cdef fd_pack_args p
     p.panels = data(panels)

@@ -61,7 +61,7 @@ def set_bf16_isa(name):
 
 def panels_kind(bint bf16):
     """The kernels that kept panels belong to."""
-    return bf16_isa() if bf16 else isa()
+    return (bf16_isa() or isa()) if bf16 else isa()
 
 
 cdef extern from *:

@@ -217,6 +217,26 @@ def test_kept_panels_give_the_bits_of_the_recorded_product(rows):
         assert np.array_equal(model[0](x).numpy(), product(x, w, tb=True, bias=b))
 
 
+def test_a_product_that_is_computed_after_the_kernels_have_gone():
+    """Called in bf16, computed with an instruction set that has none: float32."""
+    x, w, before = fd.tensor(floats(5, 33), requires_grad=True), floats(40, 33, seed=1), fd.isa()
+    exact = x.numpy().astype(np.float64) @ w.T
+    for name in fd.available_isas():
+        _core.set_isa(name)
+        _core.set_bf16_isa("emulated")
+        with medium:
+            y = F.linear(x, w)
+        assert y._pending is not None
+        _core.set_bf16_isa(None)
+        assert np.allclose(y.numpy(), exact, atol=0.3 if fd.bf16_isa() else 1e-4), name
+        panels = np.empty(_core.panels_length(40, 33, True), np.float32)
+        _core.pack(panels, w, True)
+        out = np.empty((5, 40), np.float32)
+        _core.gemm(out, x.numpy(), False, None, True, panels=panels, bf16=True)
+        assert np.array_equal(out, y.numpy())
+    _core.set_isa(before)
+
+
 def test_repeated_rows_of_monte_carlo_passes():
     model = nn.Sequential(nn.Dropout(0.3), nn.Linear(20, 10)).train()
     x = floats(6, 20)
