@@ -100,7 +100,6 @@ static void gemm_tile(const fd_tile *t) {
 }
 
 const fd_bf16_table fd_bf16_table_amx = {
-    FD_BF16_NAME, FD_AMX_ROWS, FD_BF16_NR,  1,
-    gemm_tile,    pair_rows,   pair_rows_t, pair_panels,
-    pair_panels_t,
+    FD_BF16_NAME, FD_AMX_ROWS, FD_BF16_NR,    1, gemm_tile, pair_rows,
+    pair_rows_t,  pair_panels, pair_panels_t,
 };

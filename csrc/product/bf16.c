@@ -126,9 +126,7 @@ int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs) {
     kernels.tile_m = pairs->tile_m;
     kernels.tile_n = pairs->tile_n;
     kernels.gemm_tile = pairs->gemm_tile;
-    const side a = {{.x = p->a, .ld = p->lda, .repeat = p->repeat, .drop = p->a_drop},
-                    pairs,
-                    p->k},
+    const side a = {{.x = p->a, .ld = p->lda, .repeat = p->repeat, .drop = p->a_drop}, pairs, p->k},
                b = {{.x = p->b, .ld = p->ldb, .repeat = 1, .drop = p->b_drop}, pairs, p->k};
     const fd_layer_end end = {.bias = p->bias, .act = p->act, .alpha = p->alpha, .drop = p->drop};
     const int by_columns = p->ta && !pairs->rows_only;

@@ -17,6 +17,10 @@ typedef struct {
 /* Floats between staged rows: a vector may be written behind each row. */
 static ptrdiff_t stage_ld(ptrdiff_t k) { return fd_round_up(k, FD_ROW_PAD) + FD_ROW_PAD; }
 
+static pack_work work_of(const fd_pack_args *p) {
+    return (pack_work){.k = fd_kernels(), .p = p, .pairs = p->bf16 ? fd_bf16_kernels() : NULL};
+}
+
 static ptrdiff_t width_of(const pack_work *work) {
     return work->pairs ? work->pairs->tile_n : work->k->tile_n;
 }
@@ -76,17 +80,17 @@ ptrdiff_t fd_bf16_panels_length(ptrdiff_t n, ptrdiff_t k) {
 
 size_t fd_pack_room(const fd_pack_args *p) {
     if (!p->rows && !p->bits) return 0;
-    const fd_bf16_table *pairs = p->bf16 ? fd_bf16_kernels() : NULL;
-    return (size_t)((pairs ? pairs->tile_n : fd_kernels()->tile_n) * stage_ld(p->k)) * sizeof(float);
+    const pack_work work = work_of(p);
+    return (size_t)(width_of(&work) * stage_ld(p->k)) * sizeof(float);
 }
 
 void fd_pack_alone(const fd_pack_args *p, char *room) {
-    const pack_work work = {.k = fd_kernels(), .p = p};
-    if (p->k > 0) pack_some(&work, 0, fd_ceil_div(p->n, work.k->tile_n), (float *)(void *)room);
+    const pack_work work = work_of(p);
+    if (p->k > 0) pack_some(&work, 0, fd_ceil_div(p->n, width_of(&work)), (float *)(void *)room);
 }
 
 int fd_pack(const fd_pack_args *p) {
-    pack_work work = {.k = fd_kernels(), .p = p, .pairs = p->bf16 ? fd_bf16_kernels() : NULL};
+    pack_work work = work_of(p);
     if (p->n == 0 || p->k == 0) return FD_OK;
     const ptrdiff_t width = width_of(&work), total = fd_ceil_div(p->n, width),
                     chunk = fd_max(8, FD_PACK_CHUNK / (width * p->units));

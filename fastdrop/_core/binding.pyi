@@ -3,7 +3,7 @@
 Arrays are C-contiguous. `drop` is a tuple (stream, keep threshold, scale), or None for no dropout.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -477,28 +477,16 @@ class ModeScope(Scope):
     def __init__(self, model: Any, training: bool) -> None: ...
 
 class CallingContext:
-    @property
-    def run(self) -> Any: ...
-    @property
-    def forward_pass(self) -> Any: ...
-    @property
-    def overrides(self) -> dict[str, Any]: ...
-    @property
-    def batched_passes(self) -> int: ...
-    @property
-    def batched_samples(self) -> int: ...
-    @property
-    def grad_enabled(self) -> bool: ...
-    @property
-    def reads_passes(self) -> bool: ...
-    @property
-    def skips_init(self) -> bool: ...
-    @property
-    def matmul_precision(self) -> str: ...
-    @matmul_precision.setter
-    def matmul_precision(self, precision: str) -> None: ...
-    @property
-    def bf16_products(self) -> bool: ...
+    run: Final[Any]
+    forward_pass: Final[Any]
+    overrides: Final[dict[str, Any]]
+    batched_passes: Final[int]
+    batched_samples: Final[int]
+    grad_enabled: Final[bool]
+    reads_passes: Final[bool]
+    skips_init: Final[bool]
+    bf16_products: Final[bool]
+    matmul_precision: str
     def structure_changed(self) -> None: ...
 
 modes: CallingContext

@@ -65,7 +65,8 @@ static float next(void) { /* in [-4, 4) */
 }
 static float rounded(float x) { return bf16_flushed(bf16_of(x) << 16); }
 
-/* C = dropout(max(0, C + A B + bias)) of m x n with k numbers; A stored m x k, or k x m if ta, B likewise. */
+/* C = dropout(max(0, C + A B + bias)) of m x n with k numbers; A stored m x k, or k x m if ta, B
+ * likewise. */
 static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) {
     const fd_bf16_table *table = &fd_bf16_table_amx;
     const ptrdiff_t pairs = (k + 1) / 2, lda = pairs + 16, width = table->tile_n;
@@ -85,9 +86,22 @@ static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) 
     else table->pair_rows(rows, lda, a, k, m, k);
     if (tb) table->pair_panels_t(panel, pairs * width, b, k, k, n);
     else table->pair_panels(panel, width, pairs * width, b, n, k, n);
-    const fd_tile tile = {.mr = m, .n = n, .k = pairs, .a = rows, .lda = lda, .a_rows = 1,
-                          .b = panel, .c = c[0], .ldc = 64, .add = 1, .relu = 1, .bias = bias,
-                          .bits = ta ? bits : NULL, .bits_ld = 3, .bit0 = 5, .scale = 2.0f};
+    const fd_tile tile = {.mr = m,
+                          .n = n,
+                          .k = pairs,
+                          .a = rows,
+                          .lda = lda,
+                          .a_rows = 1,
+                          .b = panel,
+                          .c = c[0],
+                          .ldc = 64,
+                          .add = 1,
+                          .relu = 1,
+                          .bias = bias,
+                          .bits = ta ? bits : NULL,
+                          .bits_ld = 3,
+                          .bit0 = 5,
+                          .scale = 2.0f};
     table->gemm_tile(&tile);
     int right = shape.palette == 0;
     for (ptrdiff_t i = 0; i < 16; i++)
