@@ -5,6 +5,8 @@
 
 #include "base/stream.h"
 
+enum fd_b_place { FD_B_PANEL, FD_B_ROWS, FD_B_COLUMNS };
+
 /* One register tile of C, mr x n with mr <= tile_m and n <= tile_n: C = A B, or C += A B if add.
    Then, in this order and where given: + bias, ReLU, dropout by packed bits. */
 typedef struct {
@@ -20,8 +22,17 @@ typedef struct {
        i], and b is b[b_runs[r] + p*ldb + j]; whole vectors of it are read. */
     ptrdiff_t runs, ldb;
     const ptrdiff_t *a_runs, *b_runs;
+    /* Where b lies, with a_rows and without index and runs. FD_B_ROWS: b[p*ldb + j], n = tile_n,
+       and the panel is stored at `to` unless that is NULL. FD_B_COLUMNS: b[j*ldb + p].
+     */
+    int b_place;
+    float *to;
     float *c;
     ptrdiff_t ldc;
+    /* NULL, or memory of the shape of C that is used next: fetched while the sums are computed
+       (else C is). Row i of array q is at fetch[q] + i*fetch_ld; fetch[1] may be NULL. */
+    const float *fetch[2];
+    ptrdiff_t fetch_ld;
     int add, relu;
     const float *bias;    /* n numbers, or NULL */
     const uint32_t *bits; /* row i: bits + i*bits_ld, column j at bit bit0 + j; or NULL */

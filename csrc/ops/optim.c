@@ -1,5 +1,6 @@
 /* Steps of the optimisers, and the limit on the norm of rows. */
 #include "fastdrop.h"
+#include "product/dense.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
 #include "runtime/tuning.h"
@@ -47,11 +48,34 @@ static void sgd_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
     const fd_sgd_args *a = w->args;
     MY_PART(a->n)
-    w->k->sgd(a->p + at, a->g + at, a->buf ? a->buf + at : NULL, n, a->lr, a->momentum,
+    w->k->sgd(a->p + at, a->g + at, a->buf ? a->buf + at : NULL, 1, 0, 0, n, a->lr, a->momentum,
               a->dampening, a->weight_decay, a->nesterov, a->first);
 }
 
-int fd_sgd(const fd_sgd_args *args) { return over_threads(sgd_task, args, args->n, args->n); }
+/* The update as the epilogue of the product that is the gradient. The tiles fetch what it reads. */
+static void sgd_start(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
+                      ptrdiff_t jc, ptrdiff_t nc) {
+    const fd_sgd_args *a = nest->out.context;
+    const ptrdiff_t at = i * nest->n + jc;
+    (void)s, (void)nc;
+    t->fetch[0] = a->p + at;
+    t->fetch[1] = a->buf ? a->buf + at : NULL;
+    t->fetch_ld = nest->n;
+}
+
+static void sgd_finish(const fd_nest *nest, const fd_tile *t, const fd_scratch *s, ptrdiff_t i,
+                       ptrdiff_t jc, ptrdiff_t nc) {
+    const fd_sgd_args *a = nest->out.context;
+    const ptrdiff_t at = i * nest->n + jc;
+    nest->kernels->sgd(a->p + at, s->tile, a->buf ? a->buf + at : NULL, t->mr, nest->n, t->ldc, nc,
+                       a->lr, a->momentum, a->dampening, a->weight_decay, a->nesterov, a->first);
+}
+
+int fd_sgd(const fd_sgd_args *args) {
+    if (args->product)
+        return fd_gemm_into(args->product, (fd_epilogue){sgd_start, sgd_finish, args});
+    return over_threads(sgd_task, args, args->n, args->n);
+}
 
 static void adam_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;

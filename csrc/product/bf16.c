@@ -118,7 +118,7 @@ static const float *b_columns(const fd_nest *nest, const fd_scratch *s, ptrdiff_
     return s->panels;
 }
 
-int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs) {
+int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs, const fd_epilogue *use) {
     assert(p->repeat >= 1 && (p->repeat == 1 || !p->ta));
     assert(!p->panels || (p->tb && !p->b_drop.stream));
     /* the kernels of the nest, with another tile */
@@ -135,7 +135,7 @@ int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs) {
         .m = p->m,
         .n = p->n,
         .k = fd_pairs(p->k),
-        .c = p->c,
+        .c = use ? NULL : p->c,
         .ldc = p->ldc,
         .accumulate = p->accumulate,
         .a = {.pack = p->ta ? a_columns : a_rows, .context = &a, .run = by_columns ? FD_RUN : 1},
@@ -143,6 +143,6 @@ int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs) {
                        : (fd_b_packer){.pack = p->tb ? b_columns : b_rows,
                                        .context = &b,
                                        .cost = FD_PACKING_COST},
-        .out = fd_epilogue_of(&end)};
+        .out = use ? *use : fd_epilogue_of(&end)};
     return fd_nest_run(&nest);
 }

@@ -5,10 +5,11 @@
 
 #include "fastdrop.h"
 #include "kernels/bf16.h"
+#include "product/gemm.h"
 
-/* fd_gemm with these kernels. Every fd_drop of p either has no stream or 0 < q < FD_KEEP_ALL;
-   repeat >= 1. */
-int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs);
+/* fd_gemm with these kernels, or fd_gemm_into where `use` is not NULL. Every fd_drop of p either
+   has no stream or 0 < q < FD_KEEP_ALL; repeat >= 1. */
+int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs, const fd_epilogue *use);
 
 /* The pairs of k numbers. */
 FD_INLINE ptrdiff_t fd_pairs(ptrdiff_t k) { return (k + 1) / 2; }

@@ -1,15 +1,24 @@
 /* fd_gemm: the product of two stored arrays. Chooses the packers and the epilogue; the loop nest is
-   in gemm.c. */
+   in gemm.c, or turned for few rows. */
 #include "product/dense.h"
 #include "product/bf16.h"
+#include "product/turned.h"
 #include "runtime/bf16.h"
 #include "runtime/cpu.h"
+#include "runtime/tuning.h"
 
 static fd_a_packer a_packer(const fd_product *p, const fd_operand *a, ptrdiff_t tile_m) {
     if (p->ta) return fd_a_columns(a);
     if (p->repeat == 1) return fd_a_rows(a);
     /* Only kept panels are known to be finite, see fd_product. */
     return fd_a_repeated(a, p->panels && p->repeat >= tile_m);
+}
+
+static fd_b_packer b_packer(const fd_product *p, const fd_operand *b) {
+    if (p->panels) return fd_b_kept(p->panels);
+    const int rows = !p->ta && p->repeat == 1 && !b->drop.stream;
+    if (!p->tb) return rows ? fd_b_rows_in_place(b) : fd_b_rows(b);
+    return rows && p->m <= fd_few_rows() ? fd_b_columns_in_place(b) : fd_b_columns(b);
 }
 
 void fd_dense_start(fd_dense *d, const fd_product *p) {
@@ -27,9 +36,7 @@ void fd_dense_start(fd_dense *d, const fd_product *p) {
                         .ldc = p->ldc,
                         .accumulate = p->accumulate,
                         .a = a_packer(p, &d->a, kernels->tile_m),
-                        .b = p->panels ? fd_b_kept(p->panels)
-                             : p->tb   ? fd_b_columns(&d->b)
-                                       : fd_b_rows(&d->b),
+                        .b = b_packer(p, &d->b),
                         .out = fd_epilogue_of(&d->end)};
 }
 
@@ -40,22 +47,42 @@ static void simplify(fd_drop *d) {
     if (d->q >= FD_KEEP_ALL) d->stream = NULL;
 }
 
-int fd_gemm(const fd_product *given) {
+/* Leaves out what changes nothing: masks that keep all, operands of zeros. */
+static fd_product simplified(const fd_product *given) {
     fd_product p = *given;
     p.repeat = fd_max(1, p.repeat);
-    if (p.m == 0 || p.n == 0) return FD_OK;
-    if (drops_all(&p.drop)) { /* zeros whatever the product is */
-        for (ptrdiff_t i = 0; i < p.m; i++) memset(p.c + i * p.ldc, 0, (size_t)p.n * sizeof(float));
-        return FD_OK;
-    }
-    if (drops_all(&p.a_drop) || drops_all(&p.b_drop)) p.k = 0; /* an operand of zeros */
+    if (drops_all(&p.a_drop) || drops_all(&p.b_drop)) p.k = 0;
     if (p.k == 0) p.a_drop.stream = p.b_drop.stream = NULL;
     simplify(&p.drop);
     simplify(&p.a_drop);
     simplify(&p.b_drop);
+    return p;
+}
+
+int fd_gemm(const fd_product *given) {
+    if (given->m == 0 || given->n == 0) return FD_OK;
+    if (drops_all(&given->drop)) { /* zeros whatever the product is */
+        for (ptrdiff_t i = 0; i < given->m; i++)
+            memset(given->c + i * given->ldc, 0, (size_t)given->n * sizeof(float));
+        return FD_OK;
+    }
+    const fd_product p = simplified(given);
     const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
-    if (pairs) return fd_bf16_gemm(&p, pairs);
+    if (pairs) return fd_bf16_gemm(&p, pairs, NULL);
     fd_dense d;
     fd_dense_start(&d, &p);
+    return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);
+}
+
+int fd_gemm_into(const fd_product *given, fd_epilogue use) {
+    const fd_product p = simplified(given);
+    const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
+    if (pairs) return fd_bf16_gemm(&p, pairs, &use);
+    fd_dense d;
+    fd_dense_start(&d, &p);
+    d.nest.c = NULL;
+    d.nest.out = use;
     return fd_nest_run(&d.nest);
 }
+
+int fd_is_one_piece(ptrdiff_t k) { return fd_piece_of_k(k) >= k; }

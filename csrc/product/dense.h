@@ -18,4 +18,8 @@ typedef struct {
    FD_KEEP_ALL; repeat >= 1. */
 void fd_dense_start(fd_dense *d, const fd_product *p);
 
+/* fd_gemm without a result: `use.finish` uses up each tile of C, which is not stored. k is one
+   piece, and p has no epilogue. */
+int fd_gemm_into(const fd_product *p, fd_epilogue use);
+
 #endif

@@ -25,45 +25,79 @@ static size_t carve(fd_scratch *to, char *from, const nest_work *w) {
     PIECE(stage, float, fd_max(FD_STAGE * fd_max(nc, FD_RUN * mr), nr * kc) + FD_TILE_N_MOST)
     PIECE(index, int32_t, kc)
     PIECE(bits, uint32_t, mr *(nc / FD_GROUP + 2) * FD_GROUP_WORDS + FD_BITS_PAD)
+    PIECE(tile, float, w->nest->c ? 0 : mr * nr)
 #undef PIECE
     return at * sizeof(float);
 }
 
+/* Where strips find B[pc .., jc ..]: packed, or in the caller's memory. */
+typedef struct {
+    const float *panels; /* NULL: not packed */
+    ptrdiff_t pc;
+    int stores; /* the strip that reads B where it lies leaves its panels for the others */
+} strip_source;
+
+/* Points the tile at columns [j, j + t->n) of B. `at` is their panel among those of the block. */
+static void find_b(const fd_nest *nest, const fd_scratch *s, const strip_source *b, fd_tile *t,
+                   ptrdiff_t j, ptrdiff_t at) {
+    t->b_place = FD_B_PANEL;
+    t->to = NULL;
+    if (b->panels) {
+        t->b = b->panels + at;
+        return;
+    }
+    if (nest->b.place == FD_B_ROWS && t->n < nest->kernels->tile_n) { /* not whole vectors */
+        fd_scratch last = *s;
+        last.panels = s->panels + at;
+        t->b = nest->b.pack(nest, &last, b->pc, t->k, j, t->n);
+        return;
+    }
+    nest->b.read(nest, t, b->pc, j);
+    t->b_place = nest->b.place;
+    if (b->stores) t->to = s->panels + at;
+}
+
 /* C[i .. i + t->mr, jc .. jc + nc) for one piece of k. */
-static void strip(const fd_nest *nest, const fd_scratch *s, const float *panels, fd_tile *t,
+static void strip(const fd_nest *nest, const fd_scratch *s, const strip_source *b, fd_tile *t,
                   ptrdiff_t i, ptrdiff_t jc, ptrdiff_t nc, int last) {
     const ptrdiff_t width = nest->kernels->tile_n;
     t->bias = NULL;
     t->bits = NULL;
     t->relu = 0;
     t->bit0 = 0;
+    t->fetch[0] = t->fetch[1] = NULL;
     if (last && nest->out.start) nest->out.start(nest, t, s, i, jc, nc);
-    t->c = nest->c + i * nest->ldc + jc;
+    t->c = nest->c ? nest->c + i * nest->ldc + jc : s->tile;
     for (ptrdiff_t j = 0; j < nc; j += width) {
         t->n = fd_min(width, nc - j);
-        t->b = panels + j * t->k;
+        find_b(nest, s, b, t, jc + j, j * t->k);
         nest->kernels->gemm_tile(t);
-        t->c += width;
+        if (nest->c) t->c += width;
+        else nest->out.finish(nest, t, s, i, jc + j, t->n);
         t->bit0 += width;
         if (t->bias) t->bias += width;
+        if (t->fetch[0]) t->fetch[0] += width;
+        if (t->fetch[1]) t->fetch[1] += width;
     }
-    if (last && nest->out.finish) nest->out.finish(nest, t, s, i, jc, nc);
+    if (last && nest->c && nest->out.finish) nest->out.finish(nest, t, s, i, jc, nc);
 }
 
 /* Rows [i, end): as few tiles as possible, of equal height; the first ones are a row higher where
    the rows do not divide evenly. */
-static void row_tiles(const fd_nest *nest, const fd_scratch *s, const float *panels, fd_tile *t,
-                      ptrdiff_t i, ptrdiff_t end, ptrdiff_t pc, ptrdiff_t jc, ptrdiff_t nc,
-                      int last) {
+static void row_tiles(const fd_nest *nest, const fd_scratch *s, strip_source *b, fd_tile *t,
+                      ptrdiff_t i, ptrdiff_t end, ptrdiff_t jc, ptrdiff_t nc, int last) {
     const ptrdiff_t count = fd_ceil_div(end - i, nest->kernels->tile_m), low = (end - i) / count,
                     high = (end - i) % count;
+    b->stores = count > 1;
     for (ptrdiff_t tile = 0; tile < count;) {
         t->mr = low + (tile < high);
         const ptrdiff_t alike = (tile < high ? high : count) - tile,
                         run = fd_min(nest->a.run, alike);
-        nest->a.pack(nest, t, s, i, run, pc);
-        for (ptrdiff_t r = 0; r < run; r++, i += t->mr, t->a += t->k * t->mr)
-            strip(nest, s, panels, t, i, jc, nc, last);
+        nest->a.pack(nest, t, s, i, run, b->pc);
+        for (ptrdiff_t r = 0; r < run; r++, i += t->mr, t->a += t->k * t->mr) {
+            strip(nest, s, b, t, i, jc, nc, last);
+            b->panels = b->panels ? b->panels : s->panels;
+        }
         tile += run;
     }
 }
@@ -82,7 +116,8 @@ static void nest_task(const fd_region *region, int thread, void *context) {
                     n1 = w->n0 + fd_cut(w->n1 - w->n0, w->grid_n, tn + 1, width);
     if (m0 >= m1 || n0 >= n1) return;
     const ptrdiff_t nc = fd_round_up(fd_ceil_div(n1 - n0, fd_ceil_div(n1 - n0, w->nc)), width);
-    fd_tile t = {.ldc = nest->ldc};
+    fd_tile t = {.ldc = nest->c ? nest->ldc : width};
+    const int reads = nest->b.read && m1 - m0 <= FD_READ_TILES * nest->kernels->tile_m;
 
     for (ptrdiff_t jc = n0; jc < n1; jc += nc) {
         const ptrdiff_t nj = fd_min(nc, n1 - jc);
@@ -91,10 +126,11 @@ static void nest_task(const fd_region *region, int thread, void *context) {
             t.k = fd_min(w->kc, nest->k - pc);
             t.add = nest->accumulate || pc > 0;
             const int last = pc + t.k >= nest->k;
-            const float *panels = nest->b.pack(nest, &s, pc, t.k, jc, nj);
+            strip_source b = {.pc = pc};
+            if (!reads) b.panels = nest->b.pack(nest, &s, pc, t.k, jc, nj);
             for (ptrdiff_t i = m0, end = m1; i < m1; i = end) {
                 if (nest->a.cut) end = nest->a.cut(nest, &t, &s, i, m1, pc);
-                row_tiles(nest, &s, panels, &t, i, end, pc, jc, nj, last);
+                row_tiles(nest, &s, &b, &t, i, end, jc, nj, last);
             }
             pc += t.k;
         } while (pc < nest->k);
@@ -125,6 +161,7 @@ static void choose_grid(nest_work *w, int threads) {
 static nest_work whole(const fd_nest *nest) {
     const fd_table *kernels = nest->kernels;
     assert(kernels->tile_m <= FD_TILE_M_MOST && kernels->tile_n <= FD_TILE_N_MOST);
+    assert(nest->c || fd_piece_of_k(nest->k) >= nest->k);
     assert(1 <= nest->a.run && nest->a.run <= FD_RUN && (nest->a.run == 1 || !nest->a.cut));
     return (nest_work){.nest = nest,
                        .m1 = nest->m,

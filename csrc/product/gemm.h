@@ -50,6 +50,7 @@ typedef struct {
                       kc floats, whichever is most */
     int32_t *index; /* a.cut: kc numbers */
     uint32_t *bits; /* out.start: packed keep bits of a strip, with every group that it touches */
+    float *tile;    /* a tile of C where the nest has no c: t->mr rows, t->ldc apart */
 } fd_scratch;
 
 /* Copies blocks of A into the form that the register tile reads. */
@@ -78,6 +79,11 @@ typedef struct {
      */
     const float *(*pack)(const fd_nest *nest, const fd_scratch *s, ptrdiff_t pc, ptrdiff_t kc,
                          ptrdiff_t jc, ptrdiff_t nc);
+    /* NULL, or: B is not packed where A has few rows (FD_READ_TILES tiles at most). Points t->b and
+       t->ldb at B[pc .., j ..] in the caller's memory, as t->b_place says: FD_B_ROWS or
+       FD_B_COLUMNS (then m <= tile_m). For packers of A that give rows and do not cut. */
+    void (*read)(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j);
+    int place; /* of b.read: enum fd_b_place */
     const void *context;
     double cost; /* of one element, in multiply-adds: 8 if it is packed, 1 if it is only read.
                     Decides how threads share out C; changes no bit. */
@@ -88,7 +94,8 @@ typedef struct {
     /* Before the strip C[i .. i + t->mr, jc .. jc + nc): sets what the register tile does while the
        sums are in registers: t->bias (of column jc), t->relu, and t->bits (row r at bits +
        r*bits_ld), t->bits_ld, t->bit0 (the bit of column jc) and t->scale. bias, relu and bits are
-       cleared before; the nest advances bias and bit0 from tile to tile. Writes s->bits. */
+       cleared before; the nest advances bias and bit0 from tile to tile. Writes s->bits. May set
+       t->fetch and t->fetch_ld: what `finish` uses, which the tiles fetch. */
     void (*start)(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i, ptrdiff_t jc,
                   ptrdiff_t nc);
     /* After the strip was written: may read and change these elements of C, and memory that belongs
@@ -104,7 +111,8 @@ typedef struct {
 struct fd_nest {
     const fd_table *kernels; /* one table for the whole call: fd_kernels() */
     ptrdiff_t m, n, k;
-    float *c;
+    float
+        *c; /* NULL: C is not stored: out.finish uses up each tile (s->tile). k is one piece then */
     ptrdiff_t ldc;
     int accumulate; /* C += A B, else what C held does not matter */
     fd_a_packer a;

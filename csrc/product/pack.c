@@ -23,6 +23,15 @@ static void a_rows(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff
     nest->kernels->pack_rows(s->rows, t->lda, a->x + i * a->ld + pc, a->ld, tiles * t->mr, t->k);
 }
 
+static void a_in_place(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
+                       ptrdiff_t tiles, ptrdiff_t pc) {
+    const fd_operand *a = nest->a.context;
+    (void)s, (void)tiles;
+    t->a_rows = 1;
+    t->lda = a->ld;
+    t->a = a->x + i * a->ld + pc;
+}
+
 static void a_rows_masked(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
                           ptrdiff_t tiles, ptrdiff_t pc) {
     const fd_operand *a = nest->a.context;
@@ -95,6 +104,11 @@ fd_a_packer fd_a_rows(const fd_operand *a) {
     return (fd_a_packer){.pack = a->drop.stream ? a_rows_masked : a_rows, .context = a, .run = 1};
 }
 
+fd_a_packer fd_a_in_place(const fd_operand *a) {
+    assert(!a->drop.stream);
+    return (fd_a_packer){.pack = a_in_place, .context = a, .run = 1};
+}
+
 fd_a_packer fd_a_columns(const fd_operand *a) {
     return (fd_a_packer){
         .pack = a->drop.stream ? a_columns_masked : a_columns, .context = a, .run = FD_RUN};
@@ -162,6 +176,18 @@ static const float *b_kept(const fd_nest *nest, const fd_scratch *s, ptrdiff_t p
 
 enum { PACKED = FD_PACKING_COST, READ = 1 }; /* fd_b_packer.cost */
 
+static void read_rows(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j) {
+    const fd_operand *b = nest->b.context;
+    t->ldb = b->ld;
+    t->b = b->x + pc * b->ld + j;
+}
+
+static void read_columns(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j) {
+    const fd_operand *b = nest->b.context;
+    t->ldb = b->ld;
+    t->b = b->x + j * b->ld + pc;
+}
+
 fd_b_packer fd_b_rows(const fd_operand *b) {
     return (fd_b_packer){
         .pack = b->drop.stream ? b_rows_masked : b_rows, .context = b, .cost = PACKED};
@@ -170,6 +196,18 @@ fd_b_packer fd_b_rows(const fd_operand *b) {
 fd_b_packer fd_b_columns(const fd_operand *b) {
     return (fd_b_packer){
         .pack = b->drop.stream ? b_columns_masked : b_columns, .context = b, .cost = PACKED};
+}
+
+fd_b_packer fd_b_rows_in_place(const fd_operand *b) {
+    assert(!b->drop.stream);
+    return (fd_b_packer){
+        .pack = b_rows, .read = read_rows, .place = FD_B_ROWS, .context = b, .cost = PACKED};
+}
+
+fd_b_packer fd_b_columns_in_place(const fd_operand *b) {
+    assert(!b->drop.stream);
+    return (fd_b_packer){
+        .pack = b_columns, .read = read_columns, .place = FD_B_COLUMNS, .context = b, .cost = READ};
 }
 
 fd_b_packer fd_b_kept(const float *panels) {

@@ -19,6 +19,9 @@ typedef struct {
 /* A is stored m x k. */
 fd_a_packer fd_a_rows(const fd_operand *a);
 
+/* The same without a copy: the tiles read the stored rows, which have no dropout. */
+fd_a_packer fd_a_in_place(const fd_operand *a);
+
 /* A is stored k x m. */
 fd_a_packer fd_a_columns(const fd_operand *a);
 
@@ -34,6 +37,13 @@ fd_b_packer fd_b_rows(const fd_operand *b);
 
 /* B is stored n x k: a layer's weights. */
 fd_b_packer fd_b_columns(const fd_operand *b);
+
+/* The same for a B without dropout that is read where it lies, as fd_b_packer.read says: by the
+   first tile of few rows, .. */
+fd_b_packer fd_b_rows_in_place(const fd_operand *b);
+
+/* .. and by the only tile of rows, which transposes B in registers. */
+fd_b_packer fd_b_columns_in_place(const fd_operand *b);
 
 /* All panels of B, packed before by fd_pack with the same instruction set (product/panels.h). */
 fd_b_packer fd_b_kept(const float *panels);

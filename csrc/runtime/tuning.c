@@ -1,4 +1,4 @@
-/* The tuning decisions that look at the machine's caches. See tuning.h. */
+/* The tuning decisions that look at the machine. See tuning.h. */
 #include "runtime/tuning.h"
 #include "runtime/cpu.h"
 
@@ -8,6 +8,8 @@ ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n) {
     const ptrdiff_t fit = fd_cache_bytes(2) / 16 * 9 / (ptrdiff_t)(FD_PIECE_OF_K * sizeof(float));
     return fd_round_up(fd_min(fd_max(fit, FD_COLUMNS_LEAST), columns), tile_n);
 }
+
+ptrdiff_t fd_few_rows(void) { return fd_max(1, fd_kernels()->lanes / 2); }
 
 /* Transforms take half of the second cache. Weights that do not fit there come from the third cache
    once a group, so it is longer then: 42 tiles take 10 % less time than 14 with 256 channels, and

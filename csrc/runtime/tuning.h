@@ -63,9 +63,14 @@ enum {
     FD_RUN = 8,             /* tiles of a transposed A packed at a time: reads whole cache lines */
     FD_STAGE = 16,          /* rows of a masked operand made at a time on their way to the packer */
     FD_TILE_M_MOST = 16,    /* no instruction set has a taller register tile */
-    FD_TILE_N_MOST = 64, /* nor a wider one; also the floats that a vector may read past a panel */
-    FD_ROW_PAD = 16,     /* floats between rows of a packed operand, so that rows whose length is a
-                            power of two do not share cache sets */
+    FD_TILE_N_MOST = 64,  /* nor a wider one; also the floats that a vector may read past a panel */
+    FD_ROW_PAD = 16,      /* floats between rows of a packed operand, so that rows whose length is a
+                             power of two do not share cache sets */
+    FD_READ_TILES = 16,   /* tiles of rows of A up to which B is read where it lies */
+    FD_TURNED_MOST = 128, /* rows of x up to which x w^T is computed turned (product/turned.c) .. */
+    FD_TURNED_X = 1 << 18,    /* .. if x^T in panels has at most so many floats: 1 MiB */
+    FD_TURNED_COLUMNS = 48,   /* columns of C that are turned at a time */
+    FD_TURNED_ROWS = 8,       /* rows of w in a tile: as many lines as a cache set has places */
     FD_CONV_PANELS = 1 << 17, /* floats of a convolution's packed weights: 1/4 of it */
     FD_UNPACKED_UNIT =
         16, /* the gradient dy of a convolution of so many outputs, or a multiple, .. */
@@ -94,6 +99,10 @@ enum {
 };
 #define FD_DEPTHWISE_CHUNK 5e9 /* multiply-adds of a depthwise convolution: 0.1 s */
 #define FD_PRODUCT_CHUNK 2e10  /* multiply-adds with a tile 32 columns wide: 0.1 s */
+
+/* Rows of x up to which x w^T is computed by tiles that transpose w in registers. A turned product
+   takes as long for one row as for a whole vector of rows. */
+ptrdiff_t fd_few_rows(void);
 
 /* How many columns of B (of `columns` in all) are packed at a time: a multiple of tile_n whose
    panels fit the second cache. */

@@ -228,6 +228,7 @@ cdef extern from "fastdrop.h" nogil:
         float alpha
         int bf16
     int fd_gemm(const fd_product *args)
+    int fd_is_one_piece(Py_ssize_t k)
     ctypedef struct fd_pack_args:
         float *panels
         const float *w
@@ -336,6 +337,7 @@ cdef extern from "fastdrop.h" nogil:
         float lr, momentum, dampening, weight_decay
         int nesterov
         int first
+        const fd_product *product
     int fd_sgd(const fd_sgd_args *args)
     ctypedef struct fd_adam_args:
         float *p

@@ -11,12 +11,34 @@ def max_norm_rows(cnp.ndarray w, float c):
     done(status)
 
 
-def sgd(cnp.ndarray p, cnp.ndarray g, cnp.ndarray buf, float lr, float momentum, float dampening,
+def is_one_piece(Py_ssize_t k):
+    """Whether a gradient that is a product of length k may be given to an optimiser as such."""
+    return bool(fd_is_one_piece(k))
+
+
+def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, float dampening,
         float weight_decay, bint nesterov, bint first):
-    """A step of SGD; buf None: no momentum."""
+    """A step of SGD; buf None: no momentum.
+
+    g: an array, or a tuple (a, b, b_drop, bf16): the product a^T b, which is not stored.
+    """
     cdef int status
+    cdef fd_product product
     cdef fd_sgd_args args
-    args.p, args.buf, args.g, args.n = data(p), data_or_null(buf), data(g), cnp.PyArray_SIZE(p)
+    cdef cnp.ndarray a, b
+    if isinstance(g, tuple):
+        a, b, drop, product_bf16 = g
+        memset(&product, 0, sizeof(product))
+        product.a, product.ta, product.b = data(a), 1, data(b)
+        product.m = product.lda = cnp.PyArray_DIM(a, 1)
+        product.n = product.ldb = cnp.PyArray_DIM(b, 1)
+        product.k, product.repeat = rows_of(a), 1
+        product.drop = product.a_drop = drop_of(None, FD_KEEP_ALL, 1.0)
+        product.b_drop, product.bf16 = drop_tuple(drop), product_bf16
+        args.g, args.product = NULL, &product
+    else:
+        args.g, args.product = data(g), NULL
+    args.p, args.buf, args.n = data(p), data_or_null(buf), cnp.PyArray_SIZE(p)
     args.lr, args.momentum, args.dampening = lr, momentum, dampening
     args.weight_decay, args.nesterov, args.first = weight_decay, nesterov, first
     with nogil:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.autograd.reorder import ordered
@@ -116,6 +117,12 @@ def run_backward(root: Node, gradient: Float32Array, retain_graph: bool) -> None
                 waiting[source] = part if before is None else before + part
         if not retain_graph:
             node.free()
+
+
+def leaves_used_once(root: Node) -> Iterator[Tensor]:
+    """The leaves that are an input of a single node below root, and once."""
+    uses = Counter(t for node in _inputs_first(root) for t in node.inputs if t._node is None)
+    return (leaf for leaf, count in uses.items() if count == 1)
 
 
 def _inputs_first(root: Node) -> list[Node]:

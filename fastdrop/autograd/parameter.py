@@ -41,14 +41,19 @@ class Parameter(PackedTensor):
     [[2.0, 4.0]]
     """
 
-    __slots__ = ("_spare",)
+    __slots__ = ("_spare", "_update_by")
 
     _spare: list[Float32Array]  # the memory of the last gradient, or nothing
+
+    # While `Optimizer.minimize` runs: _update_by(gradient) updates the parameter in backward. The
+    # gradient is a product that is not stored, see `_core.sgd`.
+    _update_by: Callable[[tuple[Any, ...]], None] | None
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
         self._data = check.owned(self._data)
         self._spare = []
+        self._update_by = None
 
     @property
     def grad(self) -> Tensor | None:

@@ -186,28 +186,29 @@ class PendingDense(PendingProduct):
         dz, db = self.epilogue.gradients(grad, out)
         rows, x = as_rows(dz), packer.x
         dw = dx = None
-        if w.requires_grad:
-            w_shape = self.shape[-1], x_read.shape[1]
-
-            def write(to: Float32Array, accumulate: bool) -> None:
-                _core.gemm(
-                    to,
-                    rows,
-                    True,
-                    x_read,
-                    False,
-                    b_drop=packer.drop,
-                    accumulate=accumulate,
-                    bf16=self.bf16,
-                )
-
-            if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
-                w.gradient_into(write)
-            else:
-                dw = empty(w_shape)
-                write(dw, False)
-        if x.requires_grad:
+        if x.requires_grad:  # before w is updated
             dx = empty((*self.shape[:-1], w_read.shape[1]))
             _core.gemm(as_rows(dx), rows, False, w_read, False, bf16=self.bf16)
             packer.drop_gradient(dx)
+        if w.requires_grad:
+            dw = self._weight_gradient(rows, x_read)
         return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)
+
+    def _weight_gradient(self, rows: Float32Array, x: Float32Array) -> Float32Array | None:
+        """The gradient rows^T x of the weight; None where the weight has taken it."""
+        w, drop, shape = self.weight, self.packer.drop, (self.shape[-1], x.shape[1])
+
+        def write(to: Float32Array, accumulate: bool) -> None:
+            _core.gemm(
+                to, rows, True, x, False, b_drop=drop, accumulate=accumulate, bf16=self.bf16
+            )
+
+        if isinstance(w, Parameter) and w._node is None and w.shape == shape:
+            if w._update_by is not None and _core.is_one_piece(len(rows)):
+                w._update_by((rows, x, drop, self.bf16))
+            else:
+                w.gradient_into(write)
+            return None
+        dw = empty(shape)
+        write(dw, False)
+        return dw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,7 +12,9 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.gradients import clip_factor, global_norm
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.graph import leaves_used_once
+from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recording import noted, of_library
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ class Optimizer:
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
     _array_keys: frozenset[str] = frozenset()
+    _takes_products = False  # whether `_update` takes gradients that are products (`minimize`)
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {"clip_grad_norm": None, **defaults}
@@ -184,6 +188,77 @@ class Optimizer:
         """
         noted(self._apply, self._updates())
 
+    def minimize(self, loss: Tensor) -> None:
+        """A whole step: ``zero_grad()``, ``loss.backward()`` and ``step()``, with the same bits.
+
+        `SGD` without "clip_grad_norm" updates a weight inside backward where it can: in the product
+        that computes the gradient, which is then never stored, and stays None. That saves a pass
+        over memory (3 to 6 % of a step's time). It applies to weights of dense layers that the loss
+        depends on through one layer, and batches of at most 384 samples. All other parameters have
+        their gradients, as after ``step()``. Use the three calls to read or change gradients.
+
+        Parameters
+        ----------
+        loss : Tensor
+            With a single element.
+
+        Raises
+        ------
+        RuntimeError, TypeError, ValueError
+            As by ``loss.backward()`` and ``step()``. Some parameters may have changed if the state
+            of another one is not valid.
+
+        Examples
+        --------
+        >>> import fastdrop as fd
+        >>> layer = fd.nn.Linear(2, 1)
+        >>> optimizer = fd.optim.SGD(layer.parameters(), lr=0.1)
+        >>> x, y = fd.tensor([[1.0, 2.0]]), fd.tensor([[3.0]])
+        >>> before = fd.nn.functional.mse_loss(layer(x), y)
+        >>> optimizer.minimize(before)
+        >>> fd.nn.functional.mse_loss(layer(x), y).item() < before.item()
+        True
+        """
+        self.zero_grad()
+        taking = self._parameters_that_take_products(loss)
+        try:
+            for p, group in taking:
+                p._update_by = partial(self._update_by_product, p, group)
+            loss.backward()
+        finally:
+            for p, _ in taking:
+                p._update_by = None
+        self.step()
+
+    def _parameters_that_take_products(
+        self, loss: Tensor
+    ) -> list[tuple[Parameter, dict[str, Any]]]:
+        """The parameters that `minimize` may update in backward, each with its group."""
+        if (
+            loss._node is None
+            or not (self._takes_products and of_library(self))
+            or any(group["clip_grad_norm"] is not None for group in self.param_groups)
+        ):
+            return []
+        groups = {p: group for group in self.param_groups for p in group["params"]}
+        return [
+            (p, groups[p])
+            for p in leaves_used_once(loss._node)
+            if p in groups and type(p) is Parameter and p._array.ndim == 2
+        ]
+
+    def _update_by_product(
+        self, p: Parameter, group: dict[str, Any], gradient: tuple[Any, ...]
+    ) -> None:
+        """Update a parameter in backward by its gradient, a product (see `_core.sgd`)."""
+        noted(self._apply_product, p, group, *gradient)
+
+    def _apply_product(self, p: Parameter, group: dict[str, Any], *gradient: Any) -> None:
+        array, state = check.writable(p._array, "params"), self.state.setdefault(p, {})
+        if state:
+            self._check_state(state, array.shape)
+        self._apply_update(p, array, gradient, state, group)
+
     def _updates(self) -> list[_Update]:
         """What `step` updates: every parameter that has a gradient, checked."""
         updates = []
@@ -208,12 +283,18 @@ class Optimizer:
         if any(group["clip_grad_norm"] is not None for *_, group in updates):
             norm = global_norm(g for _, _, g, _, _ in updates)
         for p, array, g, state, group in updates:
-            p._to_write("the optimiser's step()")
-            self._update(array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
-            max_norm = group["max_norm"]
-            if max_norm is not None and array.ndim == 2:
-                _core.max_norm_rows(array, max_norm)
-            self._after_update(array, state, group)
+            self._apply_update(p, array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
+
+    def _apply_update(
+        self, p: Tensor, array: Float32Array, g: Any, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Update one parameter by its gradient and all that follows."""
+        p._to_write("the optimiser's step()")
+        self._update(array, g, state, group)
+        max_norm = group["max_norm"]
+        if max_norm is not None and array.ndim == 2:
+            _core.max_norm_rows(array, max_norm)
+        self._after_update(array, state, group)
 
     def _check_state(self, state: dict[str, Any], shape: Shape) -> None:
         """Check the entries of a parameter's state before the core writes to them.

@@ -79,6 +79,7 @@ class SGD(Optimizer):
     """
 
     optional_keys = ("momentum_buffer",)
+    _takes_products = True
 
     def __init__(
         self,

@@ -266,15 +266,29 @@ class TrainingRun:
             y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
         loss = self.objective(output, y, weight)
         noted(self._check_loss, loss)
-        self.optimizer.zero_grad()
-        loss.backward()
         parameters = list(self.model.parameters())
-        if self.clip_norm is not None:
-            noted(nn.utils.clip_grad_norm_, parameters, self.clip_norm)
-        self.optimizer.step()
+        if self._gradients_are_read():
+            self.optimizer.zero_grad()
+            loss.backward()
+            if self.clip_norm is not None:
+                noted(nn.utils.clip_grad_norm_, parameters, self.clip_norm)
+            self.optimizer.step()
+        else:
+            self.optimizer.minimize(loss)
         if self.max_norm is not None:
             noted(nn.utils.max_norm_, parameters, self.max_norm)
         return StepResult(output, loss)
+
+    def _gradients_are_read(self) -> bool:
+        """Whether the gradients of a step must be there: for clipping, a recording, or callbacks.
+
+        Those of an epoch's last step are there for what runs between epochs.
+        """
+        return (
+            self.clip_norm is not None
+            or self.recorder is not None
+            or self.state.step + 1 == len(self.batches)
+        )
 
     def _check_loss(self, loss: Tensor) -> None:
         value = loss.item()

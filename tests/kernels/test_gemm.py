@@ -289,3 +289,33 @@ def test_zeros_of_a_repeated_row_change_no_bit(samples, repeat, zeros, each_isa,
         for _ in each_thread_count():
             _core.gemm(found, x, False, None, True, panels=panels, **options)
             assert np.array_equal(expected, found, equal_nan=True)
+
+
+@pytest.mark.parametrize("tb", [False, True], ids=["w", "w^T"])
+@pytest.mark.parametrize("shape", [(70, 400), (151, 37), (333, 777)], ids=str)
+def test_few_rows_give_the_bits_of_many(shape, tb, each_isa, each_thread_count):
+    """However many rows: read in place, transposed in registers, turned, or packed."""
+    n, k = shape
+    a, b = operands(300, n, k, False, tb)
+    b[0, 0] = np.float32(1e-42)
+    bias = np.random.default_rng(1).standard_normal(n).astype(np.float32)
+    for _ in each_isa():
+        whole = [
+            product(a, False, b, tb),
+            product(a, False, b, tb, bias=bias, act=1, drop=drop(0.4), a_drop=drop(0.3, site=2)),
+            product(a, False, b, tb, act=7, drop=drop(0.1)),
+        ]
+        for _ in each_thread_count():
+            for m in (*range(1, 19), 24, 31, 33, 48, 64, 65, 127, 128, 129, 224, 225):
+                few = a[:m]
+                found = [
+                    product(few, False, b, tb),
+                    product(
+                        few,
+                        *(False, b, tb),
+                        **dict(bias=bias, act=1, drop=drop(0.4), a_drop=drop(0.3, site=2)),
+                    ),
+                    product(few, False, b, tb, act=7, drop=drop(0.1)),
+                ]
+                for one, all_rows in zip(found, whole, strict=True):
+                    assert np.array_equal(one, all_rows[:m])
