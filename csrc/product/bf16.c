@@ -5,6 +5,7 @@
 #include "product/gemm.h"
 #include "product/pack.h"
 #include "product/panels.h"
+#include "product/turned.h"
 #include "runtime/cpu.h"
 #include "runtime/tuning.h"
 
@@ -118,6 +119,16 @@ static const float *b_columns(const fd_nest *nest, const fd_scratch *s, ptrdiff_
     return s->panels;
 }
 
+/* Pairs of rows of the weights of a turned product. */
+static void turned_rows(const fd_nest *nest, fd_tile *t, float *room, ptrdiff_t j, ptrdiff_t pc) {
+    const side *b = nest->b.context;
+    const fd_operand *x = &b->operand;
+    t->lda = t->k + FD_ROW_PAD;
+    t->a = room;
+    b->pairs->pair_rows(room, t->lda, x->x + j * x->ld + 2 * pc, x->ld, t->mr,
+                        numbers(b, pc, t->k));
+}
+
 int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs, const fd_epilogue *use) {
     assert(p->repeat >= 1 && (p->repeat == 1 || !p->ta));
     assert(!p->panels || (p->tb && !p->b_drop.stream));
@@ -126,6 +137,7 @@ int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs, const fd_epilo
     kernels.tile_m = pairs->tile_m;
     kernels.tile_n = pairs->tile_n;
     kernels.gemm_tile = pairs->gemm_tile;
+    kernels.lanes = fd_min(kernels.lanes, pairs->tile_n);
     const side a = {{.x = p->a, .ld = p->lda, .repeat = p->repeat, .drop = p->a_drop}, pairs, p->k},
                b = {{.x = p->b, .ld = p->ldb, .repeat = 1, .drop = p->b_drop}, pairs, p->k};
     const fd_layer_end end = {.bias = p->bias, .act = p->act, .alpha = p->alpha, .drop = p->drop};
@@ -144,5 +156,8 @@ int fd_bf16_gemm(const fd_product *p, const fd_bf16_table *pairs, const fd_epilo
                                        .context = &b,
                                        .cost = FD_PACKING_COST},
         .out = use ? *use : fd_epilogue_of(&end)};
-    return fd_nest_run(&nest);
+    /* 1024 x 1024, 8 rows: 0.46 ms, turned 0.49; 32 rows: 0.66, turned 0.60 */
+    if (use || p->m <= kernels.lanes || !fd_worth_turning(p, &nest)) return fd_nest_run(&nest);
+    const fd_b_packer x = {.pack = b_columns, .context = &a};
+    return fd_turned_run(&(fd_turned){&nest, x, turned_rows, FD_TURNED_ROWS});
 }

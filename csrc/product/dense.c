@@ -59,6 +59,14 @@ static fd_product simplified(const fd_product *given) {
     return p;
 }
 
+/* Rows of the weights of a turned product, where they lie. */
+static void stored_rows(const fd_nest *nest, fd_tile *t, float *room, ptrdiff_t j, ptrdiff_t pc) {
+    const fd_operand *w = nest->b.context;
+    (void)room;
+    t->a = w->x + j * w->ld + pc;
+    t->lda = w->ld;
+}
+
 int fd_gemm(const fd_product *given) {
     if (given->m == 0 || given->n == 0) return FD_OK;
     if (drops_all(&given->drop)) { /* zeros whatever the product is */
@@ -71,7 +79,8 @@ int fd_gemm(const fd_product *given) {
     if (pairs) return fd_bf16_gemm(&p, pairs, NULL);
     fd_dense d;
     fd_dense_start(&d, &p);
-    return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);
+    if (p.m <= fd_few_rows() || !fd_worth_turning(&p, &d.nest)) return fd_nest_run(&d.nest);
+    return fd_turned_run(&(fd_turned){&d.nest, fd_b_columns(&d.a), stored_rows, FD_TURNED_ROWS});
 }
 
 int fd_gemm_into(const fd_product *given, fd_epilogue use) {
