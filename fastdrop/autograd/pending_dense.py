@@ -199,9 +199,7 @@ class PendingDense(PendingProduct):
         w, drop, shape = self.weight, self.packer.drop, (self.shape[-1], x.shape[1])
 
         def write(to: Float32Array, accumulate: bool) -> None:
-            _core.gemm(
-                to, rows, True, x, False, b_drop=drop, accumulate=accumulate, bf16=self.bf16
-            )
+            _core.gemm(to, rows, True, x, False, b_drop=drop, accumulate=accumulate, bf16=self.bf16)
 
         if isinstance(w, Parameter) and w._node is None and w.shape == shape:
             if w._update_by is not None and _core.is_one_piece(len(rows)):

@@ -229,6 +229,27 @@ def test_without_kernels_products_and_panels_are_in_float32(isa):
     assert (error < 1e-4) == (fd.bf16_isa() is None)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_updates_inside_of_the_product_have_the_same_bits(momentum):
+    """`minimize` updates a weight in the product that is its gradient."""
+    x, y, found = floats(40, 33), floats(40, 5, seed=1), []
+    for inside in (False, True):
+        fd.manual_seed(0)
+        model = nn.Sequential(nn.Dropout(0.2), nn.Linear(33, 20), nn.ReLU(), nn.Linear(20, 5))
+        optimizer = fd.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+        for _ in range(3):
+            with medium:
+                loss = F.mse_loss(model(x), y)
+            if inside:
+                optimizer.minimize(loss)
+            else:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        found.append([p.numpy() for p in model.parameters()])
+    assert all(map(np.array_equal, *found))
+
+
 def test_repeated_rows_of_monte_carlo_passes():
     model = nn.Sequential(nn.Dropout(0.3), nn.Linear(20, 10)).train()
     x = floats(6, 20)
