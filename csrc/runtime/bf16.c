@@ -12,9 +12,10 @@ extern const fd_bf16_table fd_bf16_table_scalar;
 extern const fd_table fd_table_scalar;
 static int always(void) { return 1; }
 
-#if defined(FD_X86)
+#if defined(FD_AVX512_BF16)
 #include <cpuid.h>
 extern const fd_table fd_table_avx512;
+extern const fd_bf16_table fd_bf16_table_avx512;
 
 /* Leaf 7 of cpuid: a register (0 is eax, 3 is edx) of a subleaf, 0 where there is none. */
 static unsigned features(unsigned subleaf, int which) {
@@ -23,10 +24,6 @@ static unsigned features(unsigned subleaf, int which) {
     if (subleaf) __get_cpuid_count(7, subleaf, &r[0], &r[1], &r[2], &r[3]);
     return r[which];
 }
-#endif
-
-#if defined(FD_AVX512_BF16)
-extern const fd_bf16_table fd_bf16_table_avx512;
 
 static int has_avx512_bf16(void) { return (features(1, 0) >> 5 & 1) != 0; }
 #endif
