@@ -55,7 +55,9 @@ if sys.platform == "darwin" and sysconfig.get_platform().endswith("universal2"):
     # A universal Python compiles each file for two machines, which instruction-set flags forbid.
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 MACHINE = target_machine()
-ISA_FLAGS = {"scalar": []}
+ISA_FLAGS = {"scalar": [], "scalar_bf16": []}
+# Tables that a compiler may be too old for: a program that tells, and the macro if it compiles.
+OPTIONAL_ISAS = {}
 if MACHINE == "x86_64":
     ISA_FLAGS["avx2"] = ["-mavx2", "-mfma"]
     ISA_FLAGS["avx512"] = [
@@ -65,6 +67,17 @@ if MACHINE == "x86_64":
         "-mavx512dq",
         "-mavx512vl",
     ]
+    ISA_FLAGS["avx512_bf16"] = [*ISA_FLAGS["avx512"], "-mavx512bf16"]
+    ISA_FLAGS["amx_bf16"] = [*ISA_FLAGS["avx512_bf16"], "-mamx-tile", "-mamx-bf16"]
+    OPTIONAL_ISAS["avx512_bf16"] = (
+        "FD_AVX512_BF16",
+        "__m512 sum(__m512 c, __m512i a) "
+        "{ return _mm512_dpbf16_ps(c, (__m512bh)a, _mm512_cvtne2ps_pbh(c, c)); }",
+    )
+    OPTIONAL_ISAS["amx_bf16"] = (
+        "FD_AMX_BF16",
+        "void sum(void *p) { _tile_loadconfig(p); _tile_dpbf16ps(0, 1, 2); _tile_release(); }",
+    )
 elif MACHINE == "arm64":
     ISA_FLAGS["neon"] = []
 MACHINE_MACROS = {"x86_64": [("FD_X86", None)], "arm64": [("FD_ARM64", None)]}.get(MACHINE, [])
@@ -130,6 +143,13 @@ class BuildCore(build_ext):
         if not os.environ.get("FASTDROP_NO_OPENMP"):
             self.add_openmp(ext)
         for isa, flags in ISA_FLAGS.items():
+            if isa in OPTIONAL_ISAS:
+                macro, source = OPTIONAL_ISAS[isa]
+                error = self.refusal(f"#include <immintrin.h>\n{source}\n", flags)
+                if error:
+                    print(f"fastdrop: no kernels for {isa} here ({error})", file=sys.stderr)
+                    continue
+                ext.define_macros.append((macro, None))
             ext.extra_objects += self.compiler.compile(
                 [f"csrc/isa/{isa}.c"],
                 output_dir=self.build_temp,
@@ -139,27 +159,34 @@ class BuildCore(build_ext):
             )
         super().build_extension(ext)
 
-    def add_openmp(self, ext):
-        """OpenMP where a program with it compiles, links; one thread otherwise."""
-        compile_flags, link_flags = OPENMP.get(sys.platform, (["-fopenmp"], ["-fopenmp"]))
+    def refusal(self, program, compile_flags, link_flags=None):
+        """Why a program does not compile, or link if there are link_flags; None if it does."""
         folder = tempfile.mkdtemp()
         try:
             source = os.path.join(folder, "probe.c")
             with open(source, "w") as file:
-                file.write(
-                    "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
-                )
+                file.write(program)
             objects = self.compiler.compile(
                 [source], output_dir=folder, extra_postargs=compile_flags
             )
-            self.compiler.link_executable(
-                objects, os.path.join(folder, "probe"), extra_postargs=link_flags
-            )
+            if link_flags is not None:
+                self.compiler.link_executable(
+                    objects, os.path.join(folder, "probe"), extra_postargs=link_flags
+                )
         except Exception as error:  # distutils raises many kinds
-            print(f"fastdrop: no OpenMP here ({error}); building for one thread", file=sys.stderr)
-            return
+            return error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+    def add_openmp(self, ext):
+        """OpenMP where a program with it compiles, links; one thread otherwise."""
+        compile_flags, link_flags = OPENMP.get(sys.platform, (["-fopenmp"], ["-fopenmp"]))
+        program = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+        error = self.refusal(program, compile_flags, link_flags)
+        if error:
+            print(f"fastdrop: no OpenMP here ({error}); building for one thread", file=sys.stderr)
+            return
         ext.extra_compile_args += compile_flags
         ext.extra_link_args += link_flags
 

@@ -80,11 +80,15 @@ from fastdrop.random import initial_seed as initial_seed
 from fastdrop.random import manual_seed as manual_seed
 from fastdrop.random import mask_state as mask_state
 from fastdrop.runtime import available_isas as available_isas
+from fastdrop.runtime import bf16_isa as bf16_isa
+from fastdrop.runtime import float32_matmul_precision as float32_matmul_precision
 from fastdrop.runtime import get_conv_algorithm as get_conv_algorithm
+from fastdrop.runtime import get_float32_matmul_precision as get_float32_matmul_precision
 from fastdrop.runtime import get_include as get_include
 from fastdrop.runtime import get_num_threads as get_num_threads
 from fastdrop.runtime import isa as isa
 from fastdrop.runtime import set_conv_algorithm as set_conv_algorithm
+from fastdrop.runtime import set_float32_matmul_precision as set_float32_matmul_precision
 from fastdrop.runtime import set_num_threads as set_num_threads
 from fastdrop.runtime import show_config as show_config
 from fastdrop.train.evaluate import evaluate as evaluate

@@ -1,4 +1,4 @@
-"""Threads, instruction set, algorithm of convolutions, and a description of the installation.
+"""Threads, instruction set, precision of products, algorithm of convolutions, the installation.
 
 The environment variables FASTDROP_NUM_THREADS and FASTDROP_ISA set the first two when fastdrop
 is imported.
@@ -14,6 +14,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop._utils.decorator import BlockDecorator
 from fastdrop._utils.settings import CONV_ALGORITHMS, settings
 
 if TYPE_CHECKING:
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "available_isas",
+    "bf16_isa",
     "config",
+    "float32_matmul_precision",
     "get_conv_algorithm",
+    "get_float32_matmul_precision",
     "get_include",
     "get_num_threads",
     "isa",
     "set_conv_algorithm",
+    "set_float32_matmul_precision",
     "set_num_threads",
     "show_config",
 ]
 
 MAX_THREADS = 1024
+PRECISIONS = ("highest", "high", "medium")
 
 
 def set_num_threads(n: int) -> None:
@@ -129,6 +135,120 @@ def get_conv_algorithm() -> str:
     return settings.conv_algorithm
 
 
+def set_float32_matmul_precision(precision: str) -> None:
+    r"""Choose how products of float32 matrices are computed, in the whole process.
+
+    "highest", the default, and "high": in float32. "medium": both operands are rounded to bf16 (8
+    significant bits) as the product reads them, and the sums are float32,
+
+    .. math:: c_{ij} = \sum_k \mathrm{bf16}(a_{ik})\, \mathrm{bf16}(b_{kj}), \qquad
+        |\mathrm{error}_{ij}| \le 2.01 \cdot 2^{-8} \sum_k |a_{ik}| |b_{kj}|,
+
+    where the processor has instructions for it (`bf16_isa`); elsewhere in float32. It holds for
+    dense layers and their gradients, `matmul` of two matrices, `linear_cross_entropy` and
+    DropConnect with one mask a pass. Weights, gradients, the optimiser's state, masks and
+    elementwise functions stay float32, and so do convolutions, recurrent layers, attention's scores
+    and sums, DropConnect with a mask a sample, and thinned networks.
+
+    Parameters
+    ----------
+    precision : {"highest", "high", "medium"}
+        The precision of all threads outside of a `float32_matmul_precision` block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `precision` is no string or none of these.
+
+    See Also
+    --------
+    float32_matmul_precision : The same for a block of one thread.
+
+    Notes
+    -----
+    Results depend on the instruction set, but neither on the threads nor on the other rows of a
+    batch. Unlike float32, sums and rounded operands below 2^-126 count as zero, and operands above
+    3.39e38 are infinite.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.set_float32_matmul_precision("medium")
+    >>> fd.get_float32_matmul_precision()
+    'medium'
+    >>> fd.set_float32_matmul_precision("highest")
+    """
+    _core.modes.matmul_precision = check.choice(precision, "precision", PRECISIONS)
+
+
+def get_float32_matmul_precision() -> str:
+    """The precision of products that the calling thread or asyncio task starts.
+
+    Returns
+    -------
+    str
+        "highest", "high" or "medium": that of the innermost `float32_matmul_precision` block, else
+        what `set_float32_matmul_precision` chose.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.get_float32_matmul_precision()
+    'highest'
+    """
+    return _core.modes.matmul_precision
+
+
+class float32_matmul_precision(_core.Scope, BlockDecorator):  # noqa: N801 (as no_grad)
+    """Context manager and decorator: the precision of products that are called inside.
+
+    It belongs to the calling thread or asyncio task, and comes before
+    `set_float32_matmul_precision`. The gradients of a layer have the precision of its call, also
+    where ``backward`` is called outside of the block.
+
+    Parameters
+    ----------
+    precision : {"highest", "high", "medium"}
+        As in `set_float32_matmul_precision`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `precision` is no string or none of these.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> with fd.float32_matmul_precision("medium"):
+    ...     fd.get_float32_matmul_precision()
+    'medium'
+    >>> fd.get_float32_matmul_precision()
+    'highest'
+    """
+
+    def __init__(self, precision: str) -> None:
+        super().__init__({"matmul_precision": check.choice(precision, "precision", PRECISIONS)})
+
+
+def bf16_isa() -> str | None:
+    """The instructions that compute products in bf16 (`set_float32_matmul_precision`).
+
+    Returns
+    -------
+    str or None
+        "amx_bf16" or "avx512_bf16", which belong to the instruction set "avx512", or "emulated",
+        which belongs to "scalar" and is for tests: the same numbers, slowly. None: these products
+        are computed in float32.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.bf16_isa() in ("amx_bf16", "avx512_bf16", "emulated", None)
+    True
+    """
+    return _core.bf16_isa()
+
+
 def isa() -> str:
     """The instruction set that the kernels use.
 
@@ -202,6 +322,7 @@ def config() -> dict[str, Any]:
             name if here else f"{name} (not on this machine)"
             for name, here in _core.compiled_isas()
         ),
+        "bf16 products": bf16_isa() or "none (float32)",
         "OpenMP": "yes" if _core.has_openmp() else "no (one thread)",
         "threads": get_num_threads(),
         "core": _core.binding.__file__,

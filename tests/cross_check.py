@@ -16,29 +16,35 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CORE = ROOT / "csrc"
-PROGRAMS = ["cross_check", "product_hooks"]
+PROGRAMS = ["cross_check", "product_hooks", "amx_tile"]
 DRIVERS = sorted(path for path in CORE.rglob("*.c") if path.parent.name != "isa")
 AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+BF16 = {"scalar_bf16": [], "avx512_bf16": [*AVX512, "-mavx512bf16"]}
 TARGETS = {
-    "x86_64": (["gcc"], "FD_X86", {"scalar": [], "avx2": AVX2, "avx512": AVX512}, []),
+    "x86_64": (
+        ["gcc"],
+        ["FD_X86", "FD_AVX512_BF16"],
+        {"scalar": [], "avx2": AVX2, "avx512": AVX512, **BF16},
+        [],
+    ),
     "aarch64": (
         ["aarch64-linux-gnu-gcc"],
-        "FD_ARM64",
-        {"scalar": [], "neon": []},
+        ["FD_ARM64"],
+        {"scalar": [], "neon": [], "scalar_bf16": []},
         ["qemu-aarch64", "-cpu", "cortex-a53", "-L", "/usr/aarch64-linux-gnu"],
     ),
 }
 
 
-def build(compiler, macro, isas, folder):
+def build(compiler, macros, isas, folder):
     """Compile the core once, and link each program with it; returns the programs' paths."""
     flags = [
         "-std=c11",
         "-O2",
         "-ffp-contract=off",
         "-fopenmp",
-        f"-D{macro}",
+        *(f"-D{macro}" for macro in macros),
         f"-I{CORE}",
         f"-I{CORE / 'include'}",
     ]
@@ -69,14 +75,14 @@ def answers_of(programs, runner, isa):
 
 def main():
     answers = {}
-    for target, (compiler, macro, isas, runner) in TARGETS.items():
+    for target, (compiler, macros, isas, runner) in TARGETS.items():
         missing = [tool for tool in [*compiler, *runner[:1]] if not shutil.which(tool)]
         if missing:
             print(f"{target}: {missing[0]} is missing, skipped")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            programs = build(compiler, macro, isas, pathlib.Path(folder))
-            for isa in isas:
+            programs = build(compiler, macros, isas, pathlib.Path(folder))
+            for isa in [isa for isa in isas if isa not in BF16]:
                 lines = answers_of(programs, runner, isa)
                 if lines is None:
                     print(f"{target} {isa}: not on this machine, skipped")

@@ -29,6 +29,7 @@ def arguments(parser) -> None:
     parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--max-norm", type=float, default=2.0)
+    parser.add_argument("--precision", default="highest", help="of products; medium: bf16")
     parser.add_argument("--skip-plain", action="store_true", help="only with dropout")
 
 
@@ -92,11 +93,13 @@ def torch_epoch(rates, options, data) -> float:
 def run(options) -> None:
     """Measure and print."""
     data = mnist_arrays()
+    fd.set_float32_matmul_precision(options.precision)
     print(f"published: {PUBLISHED}")
     print(
         f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} "
         f"(cosine to 0), momentum {options.momentum}, max-norm {options.max_norm}; "
-        f"{fd.isa()}, {fd.get_num_threads()} threads"
+        f"{fd.isa()}, {fd.get_num_threads()} threads, precision {options.precision} "
+        f"(bf16: {fd.bf16_isa()})"
     )
     results = {}
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():

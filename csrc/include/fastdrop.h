@@ -257,6 +257,7 @@ typedef struct {
     int accumulate;         /* c += A B; then bias, act and drop must be absent */
     int act;                /* enum fd_activation */
     float alpha;            /* the slope of FD_LEAKY_RELU */
+    int bf16;               /* A, B and panels are in bf16 where there is a fd_bf16_isa() */
     const int32_t *k_units; /* NULL, or k numbers in ascending order: column i of A and row i of B
                                are number k_units[i] of k_whole, and the others are left out. C has
                                the bits that it would have with zeros in A for them, and finite
@@ -267,9 +268,7 @@ int fd_gemm(const fd_product *args);
 
 /* Whether a product of length k is one chain of additions, which a weight update needs. */
 int fd_is_one_piece(ptrdiff_t k);
-
-/* Packs n rows and k columns of w as the second operand of products x w^T, for fd_product.panels.
-   Valid for the instruction set in use. */
+/* Packs n rows and k columns of w for fd_product.panels, with the instruction set in use. */
 typedef struct {
     float *panels;        /* fd_panels_length(n, k) */
     const float *w;       /* rows of `units` numbers */
@@ -278,10 +277,11 @@ typedef struct {
                              FD_BITS_PAD more readable words; or NULL: all, k = units */
     ptrdiff_t n, k, units;
     float scale; /* the columns are multiplied by it; 1 without bits */
+    int bf16;    /* for products with bf16 */
 } fd_pack_args;
 int fd_pack(const fd_pack_args *args);
-/* The floats of packed panels of n rows and k columns. */
-ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k);
+ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k); /* floats of the panels of n rows */
+ptrdiff_t fd_bf16_panels_length(ptrdiff_t n, ptrdiff_t k);
 
 /* ---- DropConnect (Wan et al., 2013) with one mask for each sample ---- */
 
@@ -403,7 +403,6 @@ typedef struct {
     int first;                 /* the first step: buf is written and not read */
     const fd_product *product; /* not NULL: the gradient, which is then not stored; see below */
 } fd_sgd_args;
-
 /* With `product` the gradient is its A B (p is m x n), and g, c, bias, act and drop are ignored.
    Its k must be one piece (fd_is_one_piece). The same bits as fd_gemm and then the update. After
    FD_INTERRUPTED a part of p is updated. */
@@ -448,12 +447,15 @@ void fd_set_threads(int n); /* from 1 to FD_MAX_THREADS; a number outside counts
    or none was needed yet. fd_set_threads makes the next call try again. */
 int fd_missing_threads(void);
 const char *fd_isa(void); /* the instruction set in use */
-/* Name i of the instruction sets in this build, best first, or NULL after the last. available: 1 if
-   this machine has it, else 0. */
+/* Instruction set i of this build, best first; NULL after the last. available: 1 here, else 0. */
 const char *fd_isa_name(int i, int *available);
 /* FD_OK, or FD_UNKNOWN_ISA if this build or machine does not have it. Not while other calls run.
    fd_panels_length and packed panels depend on the instruction set. */
 int fd_set_isa(const char *name);
+/* The kernels of products with bf16, or NULL: these are in float32. Panels depend on them. The
+   other function chooses kernels by name (NULL: the best), for tests; FD_OK or FD_UNKNOWN_ISA. */
+const char *fd_bf16_isa(void);
+int fd_set_bf16_isa(const char *name);
 /* hook is called on the calling thread between chunks of long calls (about every 0.2 s); a nonzero
    result ends the call with FD_INTERRUPTED. NULL: no hook. */
 void fd_set_interrupt_hook(int (*hook)(void));

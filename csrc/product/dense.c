@@ -1,7 +1,9 @@
 /* fd_gemm: the product of two stored arrays. Chooses the packers and the epilogue; the loop nest is
    in gemm.c, or turned for few rows. */
 #include "product/dense.h"
+#include "product/bf16.h"
 #include "product/turned.h"
+#include "runtime/bf16.h"
 #include "runtime/cpu.h"
 #include "runtime/tuning.h"
 
@@ -84,6 +86,14 @@ static fd_product simplified(const fd_product *given) {
     return p;
 }
 
+/* Rows of the weights of a turned product, where they lie. */
+static void stored_rows(const fd_nest *nest, fd_tile *t, float *room, ptrdiff_t j, ptrdiff_t pc) {
+    const fd_operand *w = nest->b.context;
+    (void)room;
+    t->a = w->x + j * w->ld + pc;
+    t->lda = w->ld;
+}
+
 int fd_gemm(const fd_product *given) {
     if (given->m == 0 || given->n == 0) return FD_OK;
     if (drops_all(&given->drop)) { /* zeros whatever the product is */
@@ -96,13 +106,18 @@ int fd_gemm(const fd_product *given) {
         assert(!p.panels && !p.a_drop.stream && !p.b_drop.stream && p.repeat == 1);
         return run_pieces(&p);
     }
+    const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
+    if (pairs) return fd_bf16_gemm(&p, pairs, NULL);
     fd_dense d;
     fd_dense_start(&d, &p);
-    return fd_worth_turning(&p) ? fd_turned_run(&d) : fd_nest_run(&d.nest);
+    if (p.m <= fd_few_rows() || !fd_worth_turning(&p, &d.nest)) return fd_nest_run(&d.nest);
+    return fd_turned_run(&(fd_turned){&d.nest, fd_b_columns(&d.a), stored_rows, FD_TURNED_ROWS});
 }
 
 int fd_gemm_into(const fd_product *given, fd_epilogue use) {
     const fd_product p = simplified(given);
+    const fd_bf16_table *pairs = p.bf16 ? fd_bf16_kernels() : NULL;
+    if (pairs) return fd_bf16_gemm(&p, pairs, &use);
     fd_dense d;
     fd_dense_start(&d, &p);
     d.nest.c = NULL;

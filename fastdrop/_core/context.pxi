@@ -48,6 +48,7 @@ cdef class _ContextState:
     cdef bint grad_enabled
     cdef bint reads_passes
     cdef bint skips_init
+    cdef object matmul_precision    # str, or None: that of the process
     cdef ModeScope mode_scope       # the innermost one, or None
     cdef _Entry entry                # of the scope that made this state; None for the first state
     cdef _ContextState outer
@@ -82,6 +83,7 @@ cdef _ContextState state_inside(_ContextState outer, _Entry entry):
     state.grad_enabled = outer.grad_enabled
     state.reads_passes = outer.reads_passes
     state.skips_init = outer.skips_init
+    state.matmul_precision = outer.matmul_precision
     state.mode_scope = outer.mode_scope
     state.entry = entry
     state.outer = outer
@@ -173,6 +175,8 @@ cdef class Scope:
                 state.reads_passes = value
             elif name == "skips_init":
                 state.skips_init = value
+            elif name == "matmul_precision":
+                state.matmul_precision = value
             elif name == "outside_passes":
                 leave_passes(state)
             else:

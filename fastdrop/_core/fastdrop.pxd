@@ -226,6 +226,7 @@ cdef extern from "fastdrop.h" nogil:
         int accumulate
         int act
         float alpha
+        int bf16
         const int32_t *k_units
         ptrdiff_t k_whole
     int fd_gemm(const fd_product *args)
@@ -237,8 +238,10 @@ cdef extern from "fastdrop.h" nogil:
         const uint32_t *bits
         ptrdiff_t n, k, units
         float scale
+        int bf16
     int fd_pack(const fd_pack_args *args)
     ptrdiff_t fd_panels_length(ptrdiff_t n, ptrdiff_t k)
+    ptrdiff_t fd_bf16_panels_length(ptrdiff_t n, ptrdiff_t k)
     ctypedef struct fd_dropconnect_args:
         float *y
         const float *x
@@ -337,4 +340,6 @@ cdef extern from "fastdrop.h" nogil:
     const char *fd_isa()
     const char *fd_isa_name(int i, int *available)
     int fd_set_isa(const char *name)
+    const char *fd_bf16_isa()
+    int fd_set_bf16_isa(const char *name)
     void fd_set_interrupt_hook(int (*hook)() noexcept)

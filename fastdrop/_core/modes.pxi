@@ -2,6 +2,7 @@
 
 # How often something was changed that a step depends on, as far as modules notice it.
 cdef long n_changes = 0
+cdef object process_precision = "highest"
 
 
 @cython.final
@@ -27,6 +28,11 @@ cdef class CallingContext:
         Whether a function that carries batched passes is running.
     skips_init : bool
         Whether new layers draw no random weights.
+    matmul_precision : str
+        "highest", "high" or "medium". Assigned: the precision of the process, for contexts that
+        have none of their own.
+    bf16_products : bool
+        Whether products round their operands to bf16: "medium", where the kernels exist.
     """
 
     @property
@@ -40,6 +46,7 @@ cdef class CallingContext:
         return (
             state.grad_enabled and state.forward_pass is None and not state.overrides
             and state.batched_passes == 0 and state.mode_scope is None
+            and state.matmul_precision is None
         )
 
     @property
@@ -79,6 +86,21 @@ cdef class CallingContext:
     @property
     def skips_init(self):
         return state_now().skips_init
+
+    @property
+    def matmul_precision(self):
+        own = state_now().matmul_precision
+        return process_precision if own is None else own
+
+    @matmul_precision.setter
+    def matmul_precision(self, str precision):
+        global process_precision, n_changes
+        process_precision = precision
+        n_changes += 1
+
+    @property
+    def bf16_products(self):
+        return self.matmul_precision == "medium" and fd_bf16_isa() != NULL
 
     def structure_changed(self):
         """Modules were added or removed: the scopes of this context ask for their members again."""

@@ -23,14 +23,14 @@ cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float mome
     cdef fd_sgd_args args
     cdef cnp.ndarray a, b
     if isinstance(g, tuple):
-        a, b, drop = g
+        a, b, drop, product_bf16 = g
         memset(&product, 0, sizeof(product))
         product.a, product.ta, product.b = data(a), 1, data(b)
         product.m = product.lda = cnp.PyArray_DIM(a, 1)
         product.n = product.ldb = cnp.PyArray_DIM(b, 1)
         product.k, product.repeat = rows_of(a), 1
         product.drop = product.a_drop = drop_of(None, FD_KEEP_ALL, 1.0)
-        product.b_drop = drop_tuple(drop)
+        product.b_drop, product.bf16 = drop_tuple(drop), product_bf16
         args.g, args.product = NULL, &product
     else:
         args.g, args.product = data(g), NULL
@@ -46,7 +46,7 @@ def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, floa
         float weight_decay, bint nesterov, bint first):
     """A step of SGD; buf None: no momentum.
 
-    g: an array, or a tuple (a, b, b_drop): the product a^T b, which is not stored.
+    g: an array, or a tuple (a, b, b_drop, bf16): the product a^T b, which is not stored.
     """
     sgd_step(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
 

@@ -3,7 +3,7 @@
 
 def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndarray bias=None,
          int act=0, float alpha=0.0, tuple drop=None, tuple a_drop=None, tuple b_drop=None,
-         bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None,
+         bint accumulate=False, Py_ssize_t repeat=1, cnp.ndarray panels=None, bint bf16=False,
          cnp.ndarray k_units=None, Py_ssize_t k_whole=0):
     """c (M, N) = dropout(act(op(a) @ op(b) + bias)); op transposes if the flag ta or tb is set.
 
@@ -13,6 +13,7 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     repeat: each row of a stands for so many rows, which the masks of a_drop tell apart.
     panels: packed by `pack` and read instead of b, which may be None; only with tb. The panels must
     be finite if there is a repeat.
+    bf16: round the operands to bf16 where there is a `bf16_isa`; panels are packed with it, too.
     k_units: numbers among k_whole of the columns of op(a), where others are left out (int32).
     """
     cdef int status
@@ -25,7 +26,7 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     p.b, p.ldb = NULL, 0
     if panels is None:
         p.b, p.ldb = data(b), ld_of(b)
-    p.ta, p.tb, p.accumulate, p.repeat = ta, tb, accumulate, repeat
+    p.ta, p.tb, p.accumulate, p.repeat, p.bf16 = ta, tb, accumulate, repeat, bf16
     p.bias, p.act, p.alpha = data_or_null(bias), act, alpha
     p.drop, p.a_drop, p.b_drop = drop_tuple(drop), drop_tuple(a_drop), drop_tuple(b_drop)
     p.k_units, p.k_whole = ints_or_null(k_units), k_whole
@@ -34,34 +35,34 @@ def gemm(cnp.ndarray c, cnp.ndarray a, bint ta, cnp.ndarray b, bint tb, cnp.ndar
     done(status)
 
 
-def panels_length(Py_ssize_t n, Py_ssize_t k):
+def panels_length(Py_ssize_t n, Py_ssize_t k, bint bf16=False):
     """Floats that `pack` writes for a matrix (n, k) with the instruction set in use."""
-    return fd_panels_length(n, k)
+    return fd_bf16_panels_length(n, k) if bf16 else fd_panels_length(n, k)
 
 
-def pack(cnp.ndarray panels, cnp.ndarray w):
-    """Panels of w (out, in) for products x @ w^T."""
+def pack(cnp.ndarray panels, cnp.ndarray w, bint bf16=False):
+    """Panels of w (out, in) for products x @ w^T; bf16: for those with bf16."""
     cdef int status
     cdef fd_pack_args p
     p.panels = data(panels)
     p.w, p.n, p.k, p.units = data(w), rows_of(w), cnp.PyArray_DIM(w, 1), cnp.PyArray_DIM(w, 1)
-    p.rows, p.bits, p.scale = NULL, NULL, 1.0
+    p.rows, p.bits, p.scale, p.bf16 = NULL, NULL, 1.0, bf16
     with nogil:
         status = fd_pack(&p)
     done(status)
 
 
-def chain(cnp.ndarray x, tuple layers):
+def chain(cnp.ndarray x, tuple layers, bint bf16=False):
     """Dense layers in sequence, act(x @ w^T + bias).
 
-    Each layer is a tuple (panels, inputs, outputs, bias or None, act, alpha).
+    Each layer is a tuple (panels, inputs, outputs, bias or None, act, alpha). bf16: as in `gemm`.
     """
     cdef int status = FD_OK
     cdef fd_product p
     cdef cnp.ndarray y = x, panels, bias
     cdef cnp.npy_intp shape[2]
     memset(&p, 0, sizeof(p))
-    p.m, p.tb, p.repeat = rows_of(x), 1, 1
+    p.m, p.tb, p.repeat, p.bf16 = rows_of(x), 1, 1, bf16
     shape[0] = p.m
     p.drop = p.a_drop = p.b_drop = drop_of(None, FD_KEEP_ALL, 1.0)
     for panels, ins, outs, bias, act, alpha in layers:

@@ -45,6 +45,25 @@ def set_isa(str name):
         raise ValueError(f"instruction set must be one of {names} here, got {name!r}")
 
 
+def bf16_isa():
+    """The name of the kernels of products in bf16, or None: such products are in float32."""
+    cdef const char *name = fd_bf16_isa()
+    return None if name == NULL else name.decode()
+
+
+def set_bf16_isa(name):
+    """Use these kernels with the instruction set that they belong to; None: the best. For tests."""
+    cdef bytes encoded = b"" if name is None else name.encode()
+    cdef const char *wanted = encoded
+    if fd_set_bf16_isa(NULL if name is None else wanted) != FD_OK:
+        raise ValueError(f"this build or machine has no products in bf16 by {name!r}")
+
+
+def panels_kind(bint bf16):
+    """The kernels that kept panels belong to."""
+    return (bf16_isa() or isa()) if bf16 else isa()
+
+
 cdef extern from *:
     """
     #if defined(__clang__)

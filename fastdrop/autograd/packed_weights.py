@@ -83,13 +83,15 @@ class PackedTensor(Tensor):
             mark_changed(self._memory, array, operation)
         return array
 
-    def panels(self, rows: int, at_once: bool = False) -> Float32Array | None:
+    def panels(self, rows: int, bf16: bool = False, at_once: bool = False) -> Float32Array | None:
         """The panels of the array (out, in) for a product x w^T.
 
         Parameters
         ----------
         rows : int
             The rows of x. With more than FEW_ROWS, panels are used but not made.
+        bf16 : bool
+            Whether the product rounds to bf16.
         at_once : bool
             Make them for the first product already.
 
@@ -106,20 +108,21 @@ class PackedTensor(Tensor):
         def pack(array: Float32Array) -> Float32Array | None:
             if array.ndim != 2 or not math.isfinite(_core.sumsq(array)):
                 return None
-            panels = on_large_pages(_core.panels_length(*array.shape))
-            _core.pack(panels, array)
+            panels = on_large_pages(_core.panels_length(len(array), array.shape[1], bf16))
+            _core.pack(panels, array, bf16)
             return panels
 
-        return self._panels_for((_core.isa(),), rows <= FEW_ROWS, at_once, pack)
+        return self._panels_for((_core.panels_kind(bf16),), rows <= FEW_ROWS, at_once, pack)
 
     def pack_next(self) -> None:
         """Make panels for the next product already, because many will follow."""
         slot = self._panels
         if slot is None or slot[1] is None:
-            self._panels = [(_core.isa(),), None, UNPACKED_USES]
+            kind = _core.panels_kind(_core.modes.bf16_products)
+            self._panels = [(kind,), None, UNPACKED_USES]
 
-    def kept_panels(self) -> list[Any] | None:
-        """What `panels` keeps.
+    def kept_panels(self, bf16: bool) -> list[Any] | None:
+        """What `panels` keeps for products that round to bf16, or for others.
 
         Returns
         -------
@@ -128,7 +131,9 @@ class PackedTensor(Tensor):
             panels.
         """
         slot = self._panels
-        return None if slot is None or slot[0] != (_core.isa(),) or slot[1] is None else slot
+        if slot is None or slot[0] != (_core.panels_kind(bf16),) or slot[1] is None:
+            return None
+        return slot
 
     def conv_panels(
         self, x: Float32Array, geometry: tuple[Any, ...], scale: Float32Array | None

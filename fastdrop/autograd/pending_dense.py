@@ -35,9 +35,12 @@ class PendingDense(PendingProduct):
     saved : list
         x, w and the result, each as `run` read or wrote it and None where backward does not need
         it; only where the product is recorded.
+    bf16 : bool
+        Whether the product and its gradients round their operands to bf16: the mode where the layer
+        was called.
     """
 
-    __slots__ = ("chain", "packer")
+    __slots__ = ("bf16", "chain", "packer")
 
     packer: InputPacker
     chain: ThinnedChain | None
@@ -50,14 +53,18 @@ class PendingDense(PendingProduct):
         inputs: tuple[Tensor, ...],
         shape: tuple[int, ...],
         networks: Networks | None = None,
+        bf16: bool = False,
     ) -> None:
+        self.bf16 = bf16
         self.packer, self.weight, self.epilogue = packer, weight, epilogue
         self.inputs, self.shape, self.networks = inputs, shape, networks
         self.out = self.changed = self.chain = None
         self.saved, self.freed, self.channels_last = [], False, False
 
     def followed_by(self, epilogue: Epilogue, networks: Networks | None) -> PendingDense:
-        return PendingDense(self.packer, self.weight, epilogue, self.inputs, self.shape, networks)
+        return PendingDense(
+            self.packer, self.weight, epilogue, self.inputs, self.shape, networks, self.bf16
+        )
 
     def with_activation(self, kind: int, alpha: float) -> PendingDense | None:
         return None if self.chain is not None else super().with_activation(kind, alpha)
@@ -107,7 +114,7 @@ class PendingDense(PendingProduct):
             # A repeated row leaves out what its zeros would be multiplied with. That pays for
             # packing for any number of rows, and for the first product.
             repeated = packer.repeat > 1
-            panels = weight.panels(1 if repeated else len(rows), at_once=repeated)
+            panels = weight.panels(1 if repeated else len(rows), self.bf16, repeated)
         if w is None and panels is None:
             w = weight._array
         _core.gemm(
@@ -123,6 +130,7 @@ class PendingDense(PendingProduct):
             packer.drop,
             repeat=packer.repeat,
             panels=panels,
+            bf16=self.bf16,
         )
         if by_input:
             _core.act(out, z, e.kind, e.alpha)
@@ -229,7 +237,7 @@ class PendingDense(PendingProduct):
         dw = dx = None
         if x.requires_grad:  # before w is updated
             dx = empty((*self.shape[:-1], w_read.shape[1]))
-            _core.gemm(as_rows(dx), rows, False, w_read, False)
+            _core.gemm(as_rows(dx), rows, False, w_read, False, bf16=self.bf16)
             packer.drop_gradient(dx)
         if w.requires_grad:
             dw = self._weight_gradient(rows, x_read)
@@ -240,11 +248,11 @@ class PendingDense(PendingProduct):
         w, drop, shape = self.weight, self.packer.drop, (self.shape[-1], x.shape[1])
 
         def write(to: Float32Array, accumulate: bool) -> None:
-            _core.gemm(to, rows, True, x, False, b_drop=drop, accumulate=accumulate)
+            _core.gemm(to, rows, True, x, False, b_drop=drop, accumulate=accumulate, bf16=self.bf16)
 
         if isinstance(w, Parameter) and w._node is None and w.shape == shape:
             if w._update_by is not None and _core.is_one_piece(len(rows)):
-                w._update_by((rows, x, drop))
+                w._update_by((rows, x, drop, self.bf16))
             else:
                 w.gradient_into(write)
             return None

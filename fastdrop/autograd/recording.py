@@ -60,7 +60,11 @@ _lock = threading.Lock()  # held while a recording is open
 
 # Modes of the process that choose what a call computes: a recording holds for their values only.
 # A new mode of this kind belongs here.
-MODES: tuple[Callable[[], Any], ...] = (_core.isa, lambda: settings.conv_algorithm)
+MODES: tuple[Callable[[], Any], ...] = (
+    _core.isa,
+    lambda: settings.conv_algorithm,
+    lambda: _core.modes.bf16_products,
+)
 
 # Functions of the core whose result Python reads, to choose samples or tokens by it.
 _READ_BY_PYTHON = ("keep_mask", "keep_uniforms", "uniform")

@@ -136,17 +136,17 @@ def _mask_per_pass(
     b_array = None if b is None else b._array
     if b_array is not None and mask_bias:
         b_array = masked_bias(b_array, *drop, w_array.shape[1])
-    y = empty((x.shape[0], w.shape[0]))
-    _core.gemm(y, x_array, False, w_array, True, b_array, b_drop=drop)
+    y, bf16 = empty((x.shape[0], w.shape[0])), _core.modes.bf16_products
+    _core.gemm(y, x_array, False, w_array, True, b_array, b_drop=drop, bf16=bf16)
 
     def backward(g: Float32Array, x_array: Float32Array, w_array: Float32Array) -> Any:
         dx = dw = db = None
         if x.requires_grad:
             dx = empty(x_array.shape)
-            _core.gemm(dx, g, False, w_array, False, b_drop=drop)
+            _core.gemm(dx, g, False, w_array, False, b_drop=drop, bf16=bf16)
         if w.requires_grad:
             dw = empty(w_array.shape)
-            _core.gemm(dw, g, True, x_array, False)
+            _core.gemm(dw, g, True, x_array, False, bf16=bf16)
             _core.dropout(dw, dw, *drop)
         if b is None:
             return dx, dw
@@ -317,7 +317,8 @@ def _normal_units(
     mean = linear(x, w, b)._array
     keep = _core.keep_threshold(p) * 2.0**-32
     variance = empty(mean.shape)
-    _core.gemm(variance, x._array * x._array, False, w._array * w._array, True)
+    squares, bf16 = (x._array * x._array, w._array * w._array), _core.modes.bf16_products
+    _core.gemm(variance, squares[0], False, squares[1], True, bf16=bf16)
     if b is not None and mask_bias:
         variance += b._array * b._array
     return mean, np.sqrt(variance * np.float32((1.0 - keep) / keep))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastdrop._core import modes
 from fastdrop._utils import validation as check
 from fastdrop.autograd.epilogue import Epilogue
 from fastdrop.autograd.packer import InputPacker
@@ -80,6 +81,7 @@ def linear(
             (x, w) if b is None else (x, w, b),
             (*shape[:-1], w_shape[0]),
             networks,
+            modes.bf16_products,
         ),
         batched,
     )

@@ -26,7 +26,10 @@ _LEAST_ROWS = 32
 
 
 class _Head(NamedTuple):
-    """A dense layer and the labels of its rows; `sample` is 0 for rows that are left out."""
+    """A dense layer and the labels of its rows; `sample` is 0 for rows that are left out.
+
+    bf16: whether its products round their operands to bf16.
+    """
 
     x: Float32Array
     w: Float32Array
@@ -34,6 +37,7 @@ class _Head(NamedTuple):
     t: IntArray
     sample: Float32Array
     smoothing: float
+    bf16: bool
 
     def scores(self) -> Iterator[tuple[slice, Float32Array, Float32Array, Float32Array]]:
         """(rows, scores, and of each row the largest score and the log of the sum behind it)."""
@@ -42,12 +46,12 @@ class _Head(NamedTuple):
         chunks = -(-rows // most)
         panels = None
         if chunks > 1:
-            panels = empty((_core.panels_length(classes, self.x.shape[1]),))
-            _core.pack(panels, self.w)
+            panels = empty((_core.panels_length(classes, self.x.shape[1], self.bf16),))
+            _core.pack(panels, self.w, self.bf16)
         for a, b in pairwise(rows * i // max(1, chunks) for i in range(chunks + 1)):
             part = slice(a, b)
             z, largest, log_sum = empty((b - a, classes)), empty((b - a,)), empty((b - a,))
-            _core.gemm(z, self.x[part], False, self.w, True, self.b, panels=panels)
+            _core.gemm(z, self.x[part], False, self.w, True, self.b, panels=panels, bf16=self.bf16)
             _core.log_sum_exp(largest, log_sum, z)
             yield part, z, largest, log_sum
 
@@ -100,11 +104,11 @@ class _Gradients:
         self.db = np.zeros(len(head.w), np.float32) if len(wanted) > 2 and wanted[2] else None
 
     def add(self, part: slice, dz: Float32Array) -> None:
-        x, w = self.head.x, self.head.w
+        x, w, bf16 = self.head.x, self.head.w, self.head.bf16
         if self.dx is not None:
-            _core.gemm(self.dx[part], dz, False, w, False)
+            _core.gemm(self.dx[part], dz, False, w, False, bf16=bf16)
         if self.dw is not None:
-            _core.gemm(self.dw, dz, True, x[part], False, accumulate=self.started)
+            _core.gemm(self.dw, dz, True, x[part], False, accumulate=self.started, bf16=bf16)
         if self.db is not None:
             sums = empty(self.db.shape)
             _core.col_sum(sums, dz)
@@ -233,7 +237,8 @@ def _head_of(
 ) -> _Head:
     x, w = inputs[0]._array, inputs[1]._array
     b = inputs[2]._array if len(inputs) > 2 else None
-    return _Head(x.reshape(-1, x.shape[-1]), w, b, t, sample, smoothing)
+    bf16 = _core.modes.bf16_products
+    return _Head(x.reshape(-1, x.shape[-1]), w, b, t, sample, smoothing, bf16)
 
 
 def _gradients_for(inputs: tuple[Tensor, ...], head: _Head) -> _Gradients | None:

@@ -78,13 +78,13 @@ def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
             f"other must have {x.shape[1]} rows to match input's columns, got shape {y.shape}"
         )
 
-    x_shape, y_shape = x.shape, y.shape
+    x_shape, y_shape, bf16 = x.shape, y.shape, _core.modes.bf16_products
 
     def product(
         left: Float32Array, left_t: bool, right: Float32Array, right_t: bool, shape: Shape
     ) -> Float32Array:
         out = empty(shape)
-        _core.gemm(out, left, left_t, right, right_t)
+        _core.gemm(out, left, left_t, right, right_t, bf16=bf16)
         return out
 
     return record(

@@ -120,7 +120,8 @@ def dropconnect_linear(
         stream = key.weight_stream()
         if b is not None and mask_bias:
             b = masked_bias(b, stream, q, scale, x.shape[1])
-        _core.gemm(y, x, False, w, True, bias=b, b_drop=(stream, q, scale))
+        bf16 = _core.modes.bf16_products
+        _core.gemm(y, x, False, w, True, bias=b, b_drop=(stream, q, scale), bf16=bf16)
     if y is not target:
         target[...] = y
     return target

@@ -139,6 +139,7 @@ def linear(
         alpha=slope,
         drop=drop,
         a_drop=input_drop,
+        bf16=_core.modes.bf16_products,
     )
     if y is not target:
         target[...] = y

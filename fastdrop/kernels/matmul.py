@@ -37,7 +37,8 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Float32Array | None = None) -> Fl
     .. math:: c_{ij} = \sum_k a_{ik} b_{kj}
 
     The result has the same bits for every number of threads. Each row of c depends only on its
-    own row of a, bit for bit.
+    own row of a, bit for bit. With `fastdrop.set_float32_matmul_precision` "medium" the operands
+    are rounded to bf16 first.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Float32Array | None = None) -> Fl
         raise ValueError(f"b must have {k} rows to match a's columns, got shape {(k_b, n)}")
     target = check.output(out, (m, n), a, b, left, right, may_alias=False)
     c = check.core_buffer(target)
-    _core.gemm(c, left, left_transposed, right, right_transposed)
+    bf16 = _core.modes.bf16_products
+    _core.gemm(c, left, left_transposed, right, right_transposed, bf16=bf16)
     if c is not target:
         target[...] = c
     return target

@@ -198,6 +198,38 @@ static void products(void) {
             }
 }
 
+/* Products in bf16 with dropout of both operands. The emulation gives the bits of AVX512-BF16. */
+static void bf16_products(void) {
+    static const ptrdiff_t sizes[][3] = {{1, 1, 1}, {7, 33, 5}, {40, 70, 1601}, {129, 50, 31}};
+    if (fd_set_bf16_isa("avx512_bf16") != FD_OK || !fd_bf16_isa()) fd_set_bf16_isa("emulated");
+    fd_stream s[2] = {{{1, 2}, 0, 1, 0, NULL}, {{3, 4}, 0, 1, 0, NULL}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int form = 0; form < 8; form++) {
+            const ptrdiff_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+            const int ta = form & 1, tb = form >> 1 & 1, drops = form >> 2;
+            float *a = numbers(m * k, 6), *b = numbers(k * n, 7),
+                  *c = malloc((size_t)(m * n) * sizeof *c);
+            fd_product p = {.c = c,
+                            .a = a,
+                            .b = b,
+                            .m = m,
+                            .n = n,
+                            .k = k,
+                            .ldc = n,
+                            .lda = ta ? m : k,
+                            .ldb = tb ? k : n,
+                            .ta = ta,
+                            .tb = tb,
+                            .bf16 = 1};
+            if (drops) p.a_drop = (fd_drop){&s[0], 3006477107u, 1.42857146f};
+            if (drops) p.b_drop = (fd_drop){&s[1], 2147483648u, 2.0f};
+            fd_gemm(&p);
+            line("bf16", (long)i, form, c, (size_t)(m * n) * sizeof *c);
+            free(a), free(b), free(c);
+        }
+    fd_set_bf16_isa(NULL);
+}
+
 /* Thinned networks: the units that three passes keep of five samples, which must be the same
    everywhere, there and back, and the layer that reads them. */
 static void thinned(void) {
@@ -268,6 +300,7 @@ int main(int argc, char **argv) {
     elementwise();
     gelus();
     products();
+    bf16_products();
     thinned();
     return 0;
 }

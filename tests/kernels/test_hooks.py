@@ -1,4 +1,4 @@
-"""The product's loop nest called from C with packers and epilogues of another driver."""
+"""Programs in C: the loop nest with packers and epilogues of another driver; AMX by hand."""
 
 import os
 import shutil
@@ -17,18 +17,23 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
     not COMPILER or not CORE.is_dir() or sys.platform == "win32",
     reason="needs a C compiler and the C sources",
 )
-def test_a_driver_may_bring_its_own_packers_and_epilogues(tmp_path):
-    """The scalar kernels; cross_check.py runs the same program with every instruction set."""
-    sources = [path for path in CORE.rglob("*.c") if path.parent.name != "isa"]
-    program = tmp_path / "product_hooks"
+@pytest.mark.parametrize(("name", "count"), [("product_hooks", 9), ("amx_tile", 16)])
+def test_programs_in_c(name, count, tmp_path):
+    """The scalar kernels; cross_check.py runs the same programs with every instruction set.
+
+    product_hooks: a driver may bring its own packers and epilogues. amx_tile: the kernels for AMX,
+    with its instructions in plain C.
+    """
+    core = [path for path in CORE.rglob("*.c") if path.parent.name != "isa"]
+    core += [CORE / "isa" / "scalar.c", CORE / "isa" / "scalar_bf16.c"]
+    program = tmp_path / name
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     subprocess.run(
         [
             COMPILER,
             *("-std=c11", "-O2", "-ffp-contract=off", f"-I{CORE}", f"-I{CORE / 'include'}"),
-            TESTS / "csrc" / "product_hooks.c",
-            CORE / "isa" / "scalar.c",
-            *sources,
+            TESTS / "csrc" / f"{name}.c",
+            *(core if name == "product_hooks" else ()),  # the other has what it calls
             *("-lm", "-lpthread", "-o", program),
         ],
         check=True,
@@ -37,5 +42,5 @@ def test_a_driver_may_bring_its_own_packers_and_epilogues(tmp_path):
     lines = subprocess.run(
         [program], capture_output=True, text=True, check=True, timeout=300, env=environment
     ).stdout.splitlines()
-    assert len(lines) == 9
+    assert len(lines) == count
     assert [line for line in lines if not line.endswith(" ok")] == []

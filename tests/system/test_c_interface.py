@@ -192,6 +192,7 @@ def test_every_array_call_takes_one_struct():
     assert several == {
         "fd_stream_key",
         "fd_panels_length",
+        "fd_bf16_panels_length",
         "fd_isa_name",
         "fd_recurrent_workspace",
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop import nn, optim
+from fastdrop import _core, nn, optim
 from fastdrop.autograd import recording
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
@@ -146,6 +146,26 @@ def own_forward(epoch):
 )
 def test_steps_after_other_changes(change, computed, monkeypatch):
     same(monkeypatch, computed, epochs=4, callbacks=change)
+
+
+def test_a_change_of_the_precision_of_products(monkeypatch):
+    def change(epoch):
+        fd.set_float32_matmul_precision("medium" if epoch.number == 2 else "highest")
+
+    if fd.bf16_isa() is None:
+        _core.set_bf16_isa("emulated")
+    try:
+        same(monkeypatch, COMPUTED + 3, epochs=3, callbacks=change)
+        with fd.float32_matmul_precision("medium"):
+            same(monkeypatch, COMPUTED)
+            assert run(True, monkeypatch)[0] != bits_in_float32(monkeypatch)
+    finally:
+        _core.set_bf16_isa(None)
+
+
+def bits_in_float32(monkeypatch):
+    with fd.float32_matmul_precision("highest"):
+        return run(True, monkeypatch)[0]
 
 
 def test_an_option_that_is_set_before_a_check(monkeypatch):
