@@ -136,10 +136,10 @@ def test_panels_are_not_kept_when_another_thread_reads_the_array_meanwhile(when,
     """The other thread writes while the panels are packed, and lets go of the array early."""
     layer, x, pack = nn.Linear(40, 30).eval(), floats(2, 40), _core.pack
 
-    def packs(panels, array):
+    def packs(panels, array, bf16):
         if when == "before":
             layer.weight.data[...] = 2
-        pack(panels, array)
+        pack(panels, array, bf16)
         layer.weight.data[...] = 3
 
     for model in (nn.Sequential(layer), layer):
