@@ -229,7 +229,7 @@ cdef extern from "fastdrop.h" nogil:
         const int32_t *k_units
         ptrdiff_t k_whole
     int fd_gemm(const fd_product *args)
-    int fd_is_one_piece(Py_ssize_t k)
+    int fd_is_one_piece(ptrdiff_t k)
     ctypedef struct fd_pack_args:
         float *panels
         const float *w
