@@ -13,6 +13,7 @@ from benchmarks import (
     family,
     generation,
     peers,
+    precision,
     recurrent_networks,
     small_networks,
     thinned,
@@ -80,6 +81,14 @@ for _batch in (32, 128, 1024):
             quick=False,
             more=peers.matmul,
         )
+for _rows in (1, 8, 16, 32, 64, 128):
+    for _width in (784, 1024, 2048):
+        for _about, _shape in {
+            "x w^T": (_rows, _width, _width, False, True),
+            "dy w": (_rows, _width, _width),
+            "dy^T x": (_width, _width, _rows, True),
+        }.items():
+            case(f"few rows {_about} {_rows} of {_width}", cases.matmul, *_shape, quick=False)
 case(
     "matmul x w^T 128x2048x2048",
     cases.matmul,
@@ -213,3 +222,5 @@ case("small steps in a loop of one's own", small_networks.own_loop, quick=False)
 
 for _batch in (128, 1024):
     case(f"thinned step batch={_batch}", thinned.steps, 1024, _batch)
+for _batch in (32, 128, 1024):
+    case(f"bf16 step batch={_batch}", precision.steps, 1024, _batch)
