@@ -341,9 +341,9 @@ def gemm(
     accumulate: bool = False,
     repeat: int = 1,
     panels: _Float32 | None = None,
+    bf16: bool = False,
     k_units: _Int32 | None = None,
     k_whole: int = 0,
-    bf16: bool = False,
 ) -> None: ...
 def panels_length(n: int, k: int, bf16: bool = False) -> int: ...
 def pack(panels: _Float32, w: _Float32, bf16: bool = False) -> None: ...

@@ -122,7 +122,12 @@ class PackedTensor(Tensor):
             self._panels = [(kind,), None, UNPACKED_USES]
 
     def kept_panels(self, bf16: bool) -> list[Any] | None:
-        """What `panels` keeps for products that round to bf16, or for others.
+        """What `panels` keeps.
+
+        Parameters
+        ----------
+        bf16 : bool
+            Whether the product rounds to bf16.
 
         Returns
         -------

@@ -35,6 +35,8 @@ def trained(make=dense, x=X):
     fd.manual_seed(0)
     model = make()
     fd.fit(model, (x, np.arange(40) % 3), epochs=1, batch_size=20, progress=False)
+    for parameter in model.parameters():
+        parameter.pack_next()  # weights that are packed later would end a recording
     return model
 
 
