@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.optim.optimizer import Optimizer
 
+# Elements of a weight up to which its update in the product pays: those of a larger one come from
+# memory, and the product waits for them (784-h-h-10, batch 32: 0.94 of the time at h = 1024, 1.16
+# at h = 2048).
+LARGEST = 1 << 21
+
 
 def updated_in_backward(
     optimizer: Optimizer, loss: Tensor
@@ -34,5 +39,5 @@ def updated_in_backward(
     return [
         (p, groups[p])
         for p in leaves_used_once(loss._node)
-        if p in groups and type(p) is Parameter and p._array.ndim == 2
+        if p in groups and type(p) is Parameter and p._array.ndim == 2 and p._array.size <= LARGEST
     ]
