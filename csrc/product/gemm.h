@@ -111,8 +111,7 @@ typedef struct {
 struct fd_nest {
     const fd_table *kernels; /* one table for the whole call: fd_kernels() */
     ptrdiff_t m, n, k;
-    float
-        *c; /* NULL: C is not stored: out.finish uses up each tile (s->tile). k is one piece then */
+    float *c; /* NULL: C is not stored, out.finish uses up s->tile after tile; k is one piece */
     ptrdiff_t ldc;
     int accumulate; /* C += A B, else what C held does not matter */
     fd_a_packer a;

@@ -23,15 +23,6 @@ static void a_rows(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff
     nest->kernels->pack_rows(s->rows, t->lda, a->x + i * a->ld + pc, a->ld, tiles * t->mr, t->k);
 }
 
-static void a_in_place(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
-                       ptrdiff_t tiles, ptrdiff_t pc) {
-    const fd_operand *a = nest->a.context;
-    (void)s, (void)tiles;
-    t->a_rows = 1;
-    t->lda = a->ld;
-    t->a = a->x + i * a->ld + pc;
-}
-
 static void a_rows_masked(const fd_nest *nest, fd_tile *t, const fd_scratch *s, ptrdiff_t i,
                           ptrdiff_t tiles, ptrdiff_t pc) {
     const fd_operand *a = nest->a.context;
@@ -102,11 +93,6 @@ static void a_columns_masked(const fd_nest *nest, fd_tile *t, const fd_scratch *
 
 fd_a_packer fd_a_rows(const fd_operand *a) {
     return (fd_a_packer){.pack = a->drop.stream ? a_rows_masked : a_rows, .context = a, .run = 1};
-}
-
-fd_a_packer fd_a_in_place(const fd_operand *a) {
-    assert(!a->drop.stream);
-    return (fd_a_packer){.pack = a_in_place, .context = a, .run = 1};
 }
 
 fd_a_packer fd_a_columns(const fd_operand *a) {

@@ -19,9 +19,6 @@ typedef struct {
 /* A is stored m x k. */
 fd_a_packer fd_a_rows(const fd_operand *a);
 
-/* The same without a copy: the tiles read the stored rows, which have no dropout. */
-fd_a_packer fd_a_in_place(const fd_operand *a);
-
 /* A is stored k x m. */
 fd_a_packer fd_a_columns(const fd_operand *a);
 

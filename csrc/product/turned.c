@@ -115,7 +115,8 @@ int fd_turned_run(const fd_turned *turned) {
     w.ld = w.columns + FD_ROW_PAD;
     const double lines = FD_PRODUCT_CHUNK / ((double)w.columns * (double)nest->k);
     const ptrdiff_t unit = FD_TURNED_COLUMNS * nest->kernels->tile_n,
-                    chunk = fd_round_up((ptrdiff_t)fd_min(lines, (double)nest->n) + 1, unit);
+                    most = lines < (double)nest->n ? (ptrdiff_t)lines : nest->n,
+                    chunk = fd_round_up(most + 1, unit);
     for (; w.begin < nest->n; w.begin = w.end) {
         w.end = fd_min(nest->n, w.begin + chunk);
         const double work = (double)nest->m * (double)(w.end - w.begin) * (double)nest->k;

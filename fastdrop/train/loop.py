@@ -235,10 +235,11 @@ class TrainingRun:
     ) -> None:
         """Forward, backward and update for one batch: inputs x, y (N,) or (N, k), weight (N,)."""
         mixed = mix_inputs(x, self.mixup) if self.mixup else None
-        if self.recorder is not None:
-            output, loss = self.recorder(x, y, weight)
-        else:
-            output, loss = self._train_on(x, y, weight, mixed)
+        with random.training_networks(self.options.thinned):
+            if self.recorder is not None:
+                output, loss = self.recorder(x, y, weight)
+            else:
+                output, loss = self._train_on(x, y, weight, mixed)
         value = loss.item()
         if self.step_scheduler is not None:
             self.step_scheduler.step()
@@ -261,8 +262,7 @@ class TrainingRun:
         mixed: MixedBatch | None = None,
     ) -> StepResult:
         """Forward, backward and update for one batch."""
-        with random.training_networks(self.options.thinned):
-            output = call_model(self.model, x if mixed is None else mixed.x)
+        output = call_model(self.model, x if mixed is None else mixed.x)
         if mixed is not None:
             y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
         loss = self.objective(output, y, weight)

@@ -44,8 +44,6 @@ MOST_BYTES = 1 << 26
 # Recordings of one run, for batches of different shapes.
 MOST = 4
 
-_LAYERS = FIXED_LAYERS
-
 
 def is_known(optimizer: Optimizer) -> bool:
     """Whether an optimiser has no code of the user: a check makes one step more than once."""
@@ -105,7 +103,7 @@ class StepRecorder:
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)
             # Schedules of rates, and methods that were replaced.
-            and all(type(layer) in _LAYERS and has_no_functions(layer) for layer in layers)
+            and all(type(layer) in FIXED_LAYERS and has_no_functions(layer) for layer in layers)
             and not random.draw_is_fixed(run.model)
             and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1)
             # A thinned step has a quarter of the arithmetic, and keeps few arrays.
