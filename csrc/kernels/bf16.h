@@ -12,6 +12,9 @@ typedef struct {
     ptrdiff_t tile_m, tile_n;
     int rows_only; /* the tile reads A by rows only (fd_tile.a_rows) */
 
+    /* Around a thread's tiles; NULL where nothing is to do. */
+    void (*begin)(void), (*end)(void);
+
     /* The tile of fd_table: k, a, lda and b count pairs. */
     void (*gemm_tile)(const fd_tile *t);
 

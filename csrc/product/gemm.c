@@ -118,6 +118,7 @@ static void nest_task(const fd_region *region, int thread, void *context) {
     const ptrdiff_t nc = fd_round_up(fd_ceil_div(n1 - n0, fd_ceil_div(n1 - n0, w->nc)), width);
     fd_tile t = {.ldc = nest->c ? nest->ldc : width};
     const int reads = nest->b.read && m1 - m0 <= FD_READ_TILES * nest->kernels->tile_m;
+    if (nest->begin) nest->begin();
 
     for (ptrdiff_t jc = n0; jc < n1; jc += nc) {
         const ptrdiff_t nj = fd_min(nc, n1 - jc);
@@ -135,6 +136,7 @@ static void nest_task(const fd_region *region, int thread, void *context) {
             pc += t.k;
         } while (pc < nest->k);
     }
+    if (nest->end) nest->end();
 }
 
 /* The grid with the least work for the busiest thread: its tiles, and its share of packing. */

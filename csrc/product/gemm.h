@@ -113,7 +113,8 @@ struct fd_nest {
     ptrdiff_t m, n, k;
     float *c; /* NULL: C is not stored, out.finish uses up s->tile after tile; k is one piece */
     ptrdiff_t ldc;
-    int accumulate; /* C += A B, else what C held does not matter */
+    int accumulate;                    /* C += A B, else what C held does not matter */
+    void (*begin)(void), (*end)(void); /* around a thread's tiles; NULL where nothing is to do */
     fd_a_packer a;
     fd_b_packer b;
     fd_epilogue out;

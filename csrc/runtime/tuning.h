@@ -62,7 +62,7 @@ enum {
     FD_COLUMNS_LEAST = 192, /* columns of B packed at a time, at least */
     FD_RUN = 8,             /* tiles of a transposed A packed at a time: reads whole cache lines */
     FD_STAGE = 16,          /* rows of a masked operand made at a time on their way to the packer */
-    FD_TILE_M_MOST = 16,    /* no instruction set has a taller register tile */
+    FD_TILE_M_MOST = 32,    /* no instruction set has a taller register tile */
     FD_TILE_N_MOST = 64,  /* nor a wider one; also the floats that a vector may read past a panel */
     FD_ROW_PAD = 16,      /* floats between rows of a packed operand, so that rows whose length is a
                              power of two do not share cache sets */

@@ -65,22 +65,23 @@ static float next(void) { /* in [-4, 4) */
 }
 static float rounded(float x) { return bf16_flushed(bf16_of(x) << 16); }
 
-/* C = dropout(max(0, C + A B + bias)) of m x n with k numbers; A stored m x k, or k x m if ta, B
- * likewise. */
-static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) {
+/* C = dropout(max(0, C + A B + bias)) of m x n with k numbers, or C = A B if plain; A stored m x k,
+   or k x m if ta, B likewise. */
+static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb, int plain) {
     const fd_bf16_table *table = &fd_bf16_table_amx;
     const ptrdiff_t pairs = (k + 1) / 2, lda = pairs + 16, width = table->tile_n;
+    enum { M = 32, N = 32 }; /* the largest tile */
     float *a = malloc((size_t)(m * k + 64) * 4), *b = malloc((size_t)(n * k + 64) * 4),
-          *rows = malloc((size_t)(m * lda + 64) * 4), bias[64], c[16][64], old[16][64];
+          *rows = malloc((size_t)(M * lda + 64) * 4), bias[N], c[M][N], old[M][N];
     float *panel = malloc((size_t)(pairs * width + 64) * 4);
     for (ptrdiff_t i = 0; i < m * k; i++) a[i] = next();
     for (ptrdiff_t i = 0; i < n * k; i++) b[i] = next();
-    for (ptrdiff_t i = 0; i < m * lda + 64; i++) rows[i] = NAN; /* behind what is packed */
+    for (ptrdiff_t i = 0; i < M * lda + 64; i++) rows[i] = NAN; /* behind what is packed */
     for (ptrdiff_t i = 0; i < pairs * width + 64; i++) panel[i] = NAN;
-    for (ptrdiff_t j = 0; j < 64; j++) bias[j] = next();
-    for (ptrdiff_t i = 0; i < 16; i++)
-        for (ptrdiff_t j = 0; j < 64; j++) c[i][j] = old[i][j] = next();
-    uint32_t bits[16 * 3 + FD_BITS_PAD]; /* dropout of half the elements, in two of four cases */
+    for (ptrdiff_t j = 0; j < N; j++) bias[j] = next();
+    for (ptrdiff_t i = 0; i < M; i++)
+        for (ptrdiff_t j = 0; j < N; j++) c[i][j] = old[i][j] = next();
+    uint32_t bits[M * 3 + FD_BITS_PAD]; /* dropout of half the elements, in two of six cases */
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) bits[i] = vu_of_bits(next());
     if (ta) table->pair_rows_t(rows, lda, a, m, k, m);
     else table->pair_rows(rows, lda, a, k, m, k);
@@ -94,18 +95,20 @@ static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) 
                           .a_rows = 1,
                           .b = panel,
                           .c = c[0],
-                          .ldc = 64,
-                          .add = 1,
-                          .relu = 1,
-                          .bias = bias,
-                          .bits = ta ? bits : NULL,
+                          .ldc = N,
+                          .add = !plain,
+                          .relu = !plain,
+                          .bias = plain ? NULL : bias,
+                          .bits = ta && !plain ? bits : NULL,
                           .bits_ld = 3,
                           .bit0 = 5,
                           .scale = 2.0f};
+    table->begin();
     table->gemm_tile(&tile);
+    table->end();
     int right = shape.palette == 0;
-    for (ptrdiff_t i = 0; i < 16; i++)
-        for (ptrdiff_t j = 0; j < 64; j++) {
+    for (ptrdiff_t i = 0; i < M; i++)
+        for (ptrdiff_t j = 0; j < N; j++) {
             double sum = 0.0, bound = 1e-30;
             if (i >= m || j >= n) { /* not of this tile */
                 right &= c[i][j] == old[i][j];
@@ -117,8 +120,9 @@ static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) 
                 sum += term;
                 bound += fabs(term);
             }
-            sum = fmax(0.0, sum + (double)old[i][j] + (double)bias[j]);
-            if (ta) sum *= 2.0 * (double)(bits[i * 3 + (j + 5) / 32] >> (j + 5) % 32 & 1u);
+            if (!plain) sum = fmax(0.0, sum + (double)old[i][j] + (double)bias[j]);
+            if (ta && !plain)
+                sum *= 2.0 * (double)(bits[i * 3 + (j + 5) / 32] >> (j + 5) % 32 & 1u);
             right &= fabs(sum - (double)c[i][j]) <= 4e-6 * (bound + 8.0);
         }
     free(a), free(b), free(rows), free(panel);
@@ -126,14 +130,15 @@ static int tile_is_right(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int ta, int tb) 
 }
 
 int main(void) {
-    static const ptrdiff_t heights[] = {1, 2, 15, 16}, widths[] = {1, 15, 16, 17, 40, 63, 64},
+    static const ptrdiff_t heights[] = {1, 15, 16, 17, 31, 32}, widths[] = {1, 15, 16, 17, 31, 32},
                            lengths[] = {0, 1, 2, 31, 32, 33, 64, 95, 130};
-    for (int t = 0; t < 4; t++)
-        for (int h = 0; h < 4; h++) {
+    for (int t = 0; t < 8; t++)
+        for (int h = 0; h < 6; h++) {
             int right = 1;
-            for (int w = 0; w < 7; w++)
+            for (int w = 0; w < 6; w++)
                 for (int l = 0; l < 9; l++)
-                    right &= tile_is_right(heights[h], widths[w], lengths[l], t & 1, t >> 1);
+                    right &= tile_is_right(heights[h], widths[w], lengths[l], t & 1, t >> 1 & 1,
+                                           t >> 2);
             printf("amx tile %d %ld %s\n", t, (long)heights[h], right ? "ok" : "WRONG");
         }
     return 0;

@@ -70,6 +70,7 @@ def test_all_types_of_idx(tmp_path, code, dtype):
         (b"\0\0\x08\x02\xff\xff\xff\xff\xff\xff\xff\xff", "is truncated"),
         (gzip.compress(idx(np.zeros((4, 5), np.uint8)))[:-9], "cannot be decompressed"),
     ],
+    ids=["empty", "type", "png", "header", "truncated", "long", "huge", "gzip"],  # gzip has a time
 )
 def test_damaged_idx_files(tmp_path, content, message):
     (tmp_path / "broken").write_bytes(content)

@@ -59,6 +59,11 @@ def test_thinned_steps_are_compared():
     assert all(row["median"] > 0 for row in rows)
 
 
+@pytest.mark.parametrize("name", [name for name in cases.CASES if name.startswith("family ")])
+def test_members_of_the_family_are_checked(name):
+    cases.CASES[name]().check()
+
+
 def test_estimators_are_compared():
     case = small_networks.estimators(600, 5, (20,), 50)
     rows = bench.measure(case, 1, lambda line: None)
