@@ -12,8 +12,6 @@ import fastdrop as fd
 from benchmarks.papers.common import mnist_arrays, test_error
 from fastdrop import nn, optim
 from fastdrop.bench import cases
-from fastdrop.data import batches
-from fastdrop.nn import functional as F
 
 PUBLISHED = (
     "Srivastava et al. (2014), table 2, three layers of 1024: "
@@ -30,6 +28,7 @@ def arguments(parser) -> None:
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--max-norm", type=float, default=2.0)
     parser.add_argument("--precision", default="highest", help="of products; medium: bf16")
+    parser.add_argument("--thinned", choices=("batch", "pair"), help="masks of whole batches")
     parser.add_argument("--skip-plain", action="store_true", help="only with dropout")
 
 
@@ -42,26 +41,21 @@ def train_mnist(seed, rates, options, data):
     optimizer = optim.SGD(
         model.parameters(), lr=options.lr, momentum=options.momentum, max_norm=max_norm
     )
-    epochs = batches(x, y, options.batch_size, drop_last=True, reuse=True)
-    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * len(epochs))
-    seconds = []
-    for epoch in range(options.epochs):
-        start = time.perf_counter()
-        for xb, yb in epochs:
-            loss = F.cross_entropy(model(xb), yb)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        seconds.append(time.perf_counter() - start)
-        if (epoch + 1) % 10 == 0:
-            print(
-                f"    seed {seed}, epoch {epoch + 1}: "
-                f"test error {test_error(model, x_test, y_test):.2f} %, "
-                f"{statistics.median(seconds):.2f} s an epoch",
-                flush=True,
-            )
-    return test_error(model, x_test, y_test), statistics.median(seconds)
+    steps = options.epochs * -(-len(x) // options.batch_size)
+    history = fd.fit(
+        model,
+        (x, y),
+        optimizer=optimizer,
+        scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        scheduler_every="step",
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        thinned=options.thinned if any(rates) else None,
+        progress=False,
+    )
+    error = test_error(model, x_test, y_test)
+    print(f"    seed {seed}: test error {error:.2f} %", flush=True)
+    return error, statistics.median(history["time"])
 
 
 def torch_epoch(rates, options, data) -> float:
@@ -99,7 +93,7 @@ def run(options) -> None:
         f"here: {options.epochs} epochs of batches of {options.batch_size}, SGD lr {options.lr} "
         f"(cosine to 0), momentum {options.momentum}, max-norm {options.max_norm}; "
         f"{fd.isa()}, {fd.get_num_threads()} threads, precision {options.precision} "
-        f"(bf16: {fd.bf16_isa()})"
+        f"(bf16: {fd.bf16_isa()}), thinned {options.thinned}"
     )
     results = {}
     for name, rates in {"dropout": (0.2, 0.5, 0.5), "no dropout": (0, 0, 0)}.items():
