@@ -459,7 +459,9 @@ def _reason(recording: Recording, state: StepState, result: Any) -> str | None:
     if recording.gradients.keys() - known:
         problem = "the step gives a gradient to a tensor that is no parameter of its modules"
     for optimizer in state.optimizers:
-        if not is_known(optimizer):
+        if optimizer._has_hooks():
+            problem = f"{type(optimizer).__name__} has hooks"
+        elif not is_known(optimizer):
             problem = f"{type(optimizer).__name__} is no optimiser of fastdrop.optim"
     for layer in state.layers():
         if of_library(type(layer)) and not all(map(_is_fixed, vars(layer).values())):

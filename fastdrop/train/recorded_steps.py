@@ -47,7 +47,11 @@ MOST = 4
 
 def is_known(optimizer: Optimizer) -> bool:
     """Whether an optimiser has no code of the user: a check makes one step more than once."""
-    return of_library(optimizer) and not any(map(callable, vars(optimizer).values()))
+    return (
+        of_library(optimizer)
+        and not optimizer._has_hooks()
+        and not any(map(callable, vars(optimizer).values()))
+    )
 
 
 class StepResult(NamedTuple):
