@@ -36,6 +36,13 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     last_epoch : int, at least -1, default -1
         The last step of an earlier run that goes on, as in `LRScheduler`.
 
+    Attributes
+    ----------
+    T_cur : float
+        Steps since the last restart.
+    T_i : int
+        Length of the present period.
+
     Raises
     ------
     TypeError, ValueError
@@ -103,16 +110,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.position = float(step)
         super()._jump(step, bases)
 
-    @property
-    def T_cur(self) -> float:
-        """Steps since the last restart."""
-        return self._period()[0]
-
-    @property
-    def T_i(self) -> int:
-        """Length of the present period, in steps."""
-        return self._period()[1]
-
     def _period(self) -> tuple[float, int]:
         current, length = self.position, self.T_0
         if self.T_mult == 1:
@@ -122,11 +119,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             length *= self.T_mult
         return current, length
 
-    def lr_at(self, step: int, base: float) -> float:
-        current, length = self._period()
-        return (
-            self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * current / length)) / 2
-        )
+    def get_lr(self) -> list[float]:
+        self.T_cur, self.T_i = self._period()
+        part = (1.0 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * part for base in self.base_lrs]
 
 
 class _Cycle(LRScheduler):
@@ -225,9 +221,9 @@ class OneCycleLR(_Cycle):
     ...     print(round(optimizer.param_groups[0]["lr"], 4))
     ...     scheduler.step()
     0.04
-    0.8952
-    0.7715
-    0.2582
+    0.9505
+    0.6113
+    0.1883
     """
 
     def __init__(
@@ -284,13 +280,9 @@ class OneCycleLR(_Cycle):
             ends += [(2.0 * rise - 2.0, 1, 0), (self.total_steps - 1.0, 0, 2)]
         else:
             ends += [(self.total_steps - 1.0, 1, 2)]
-        start = 0.0
-        for end, leaves, reaches in ends[:-1]:
-            if self.last_epoch <= end:
-                break
-            start = end
-        else:
-            end, leaves, reaches = ends[-1]
+        before = [end for end, _, _ in ends[:-1] if self.last_epoch > end]
+        start = before[-1] if before else 0.0
+        end, leaves, reaches = ends[len(before)]
         length = end - start
         # A cycle of one step, or one that begins at its end, is at the end of its phase.
         return leaves, reaches, (self.last_epoch - start) / length if length else 1.0
@@ -316,7 +308,8 @@ class OneCycleLR(_Cycle):
     def _momentum(self, group: int) -> float:
         leaves, reaches, part = self._phase()
         low, high = self.base_momentums[group], self.max_momentums[group]
-        return self._between(*(low if each == 1 else high for each in (leaves, reaches)), part)
+        left, reached = (low if each == 1 else high for each in (leaves, reaches))
+        return self._between(left, reached, part)
 
 
 class CyclicLR(_Cycle):

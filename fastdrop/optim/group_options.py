@@ -33,7 +33,8 @@ LIMITS = ("max_norm", "clip_grad_norm")  # options of a group that are None or a
 def check_common(group: dict[str, Any]) -> None:
     """Validate the options that every group has."""
     check.real(group["lr"], "lr", low=0.0)
-    check.real(group["weight_decay"], "weight_decay", low=0.0)
+    if "weight_decay" in group:
+        check.real(group["weight_decay"], "weight_decay", low=0.0)
     check.flag(group["maximize"], "maximize")
     for name in LIMITS:
         if group[name] is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -44,8 +44,8 @@ class Optimizer(Hooks):
         The parameters to update. A dict is a group: "params" and options that differ from
         `defaults`.
     defaults : dict
-        Options of the groups that do not set them; "lr", "weight_decay" and "max_norm" are
-        required. "clip_grad_norm" is None and "maximize" is False if not given.
+        Options of the groups that do not set them; "lr" and "max_norm" are required.
+        "clip_grad_norm" is None and "maximize" is False if not given.
 
     Attributes
     ----------
@@ -80,6 +80,7 @@ class Optimizer(Hooks):
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
     _array_keys: frozenset[str] = frozenset()
+    _newer: ClassVar[dict[str, Any]] = {"maximize": False}  # options that older versions lack
     _takes_products = False  # whether `_update` takes gradients that are products (`minimize`)
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -331,7 +332,7 @@ class Optimizer(Hooks):
         """Restore a pickled optimiser. Arrays that joblib mapped read-only are copied."""
         self.__dict__.update({"_hooks": {}, **state})
         for group in self.param_groups:  # of an older version
-            group.setdefault("maximize", False)
+            group.update({key: value for key, value in self._newer.items() if key not in group})
         for entries in self.state.values():
             for key, value in entries.items():
                 if isinstance(value, np.ndarray):
