@@ -4,7 +4,7 @@ One call of the C core updates a parameter with SGD, Adam, AdamW, RMSprop and AS
 the parameter, its gradient and its state. The others compute with NumPy, piece by piece.
 """
 
-from fastdrop.optim import lr_scheduler
+from fastdrop.optim import lr_scheduler, swa_utils
 from fastdrop.optim.adadelta import Adadelta
 from fastdrop.optim.adafactor import Adafactor
 from fastdrop.optim.adagrad import Adagrad
@@ -40,4 +40,5 @@ __all__ = [
     "Rprop",
     "layerwise_groups",
     "lr_scheduler",
+    "swa_utils",
 ]

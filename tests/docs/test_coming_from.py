@@ -27,6 +27,7 @@ TWINS = {
     "torch.nn.Module": "fastdrop.nn.Module",
     "torch.optim": "fastdrop.optim",
     "torch.optim.lr_scheduler": "fastdrop.optim.lr_scheduler",
+    "torch.optim.swa_utils": "fastdrop.optim.swa_utils",
     "torch.Tensor": "fastdrop.Tensor",
     "torch.utils.data": "fastdrop.data",
 }
