@@ -12,6 +12,7 @@ from fastdrop.optim.adam import Adam, AdamW
 from fastdrop.optim.adamax import Adamax
 from fastdrop.optim.asgd import ASGD, NTASGD
 from fastdrop.optim.layerwise import layerwise_groups
+from fastdrop.optim.lbfgs import LBFGS
 from fastdrop.optim.lion import Lion
 from fastdrop.optim.muon import Muon
 from fastdrop.optim.nadam import NAdam
@@ -23,6 +24,7 @@ from fastdrop.optim.sgd import SGD
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "NTASGD",
     "SGD",
     "Adadelta",

@@ -79,6 +79,7 @@ class Optimizer(Hooks):
     param_groups: list[dict[str, Any]]
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
+    needs_closure = False  # whether `step` must be given a closure
     _array_keys: frozenset[str] = frozenset()
     _newer: ClassVar[dict[str, Any]] = {"maximize": False}  # options that older versions lack
     _takes_products = False  # whether `_update` takes gradients that are products (`minimize`)
@@ -149,6 +150,10 @@ class Optimizer(Hooks):
     def _check(self, group: dict[str, Any]) -> None:
         """Validate the options of a group. Subclasses add their own."""
         check_common(group)
+
+    def _checked_state(self, entries: Any, shape: Shape, whose: str) -> dict[str, Any]:
+        """A validated copy of the state of a parameter of this shape, which is loaded."""
+        return checked_state(self, entries, shape, whose)
 
     def _state_shape(self, key: str, shape: Shape) -> Shape:
         """The shape of an entry of the state of a parameter of this shape."""
@@ -419,7 +424,7 @@ class Optimizer(Hooks):
             if isinstance(number, str):  # JSON has no other keys
                 number = int(number)
             p = params[check.integer(number, "state_dict['state'] number", 0, len(params) - 1)]
-            new_state[p] = checked_state(self, entries, p.shape, f"of parameter {number}")
+            new_state[p] = self._checked_state(entries, p.shape, f"of parameter {number}")
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
         self.state = new_state
