@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop.optim.blocks import blocks
+from fastdrop.optim.blocks import blocks, sign_
 from fastdrop.optim.group_options import check_betas
 from fastdrop.optim.optimizer import Optimizer
 
@@ -110,7 +110,7 @@ class Lion(Optimizer):
             np.subtract(m, g, out=a)
             a *= beta1
             a += g
-            np.sign(a, out=a)
+            sign_(a)
             a *= lr
             p -= a
             m -= g

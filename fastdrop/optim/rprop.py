@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.optim.blocks import blocks
+from fastdrop.optim.blocks import blocks, sign_
 from fastdrop.optim.group_options import check_ignored, check_pair
 from fastdrop.optim.optimizer import Optimizer
 
@@ -127,6 +127,7 @@ class Rprop(Optimizer):
             np.clip(size, least, most, out=size)
             before[...] = g
             before[turned] = 0
-            np.sign(before, out=a)
+            np.copyto(a, before)
+            sign_(a)
             a *= size
             p -= a

@@ -57,7 +57,7 @@ OPTIONS = {
 }
 CASES = [(name, i) for name, options in OPTIONS.items() for i in range(len(options))]
 NEW = [name for name in OPTIONS if name not in ("SGD", "ASGD", "Adam", "AdamW", "RMSprop")]
-SHAPES = [(13, 7), (5, 40), (33,), (), (2, 3, 4), (20000,)]
+SHAPES = [(13, 7), (5, 40), (33,), (), (2, 3, 4), (70000,)]
 MATRICES = [(13, 7), (5, 40), (1, 6), (30, 600)]
 STEPS = 25
 LRS = (0.02, 0.003)  # of the groups

@@ -88,7 +88,7 @@ def test_a_state_goes_on():
 
 
 def test_a_large_parameter_in_pieces():
-    p = np.random.default_rng(0).standard_normal(50001).astype(np.float32)
+    p = np.random.default_rng(0).standard_normal(70001).astype(np.float32)
     mean, value = fd.tensor(p), fd.tensor(p[::-1].copy())
     swa_utils.get_ema_multi_avg_fn(0.9)([mean], [value], 1)
     np.testing.assert_allclose(mean.data, 0.9 * p + 0.1 * p[::-1], rtol=1e-5, atol=1e-7)
