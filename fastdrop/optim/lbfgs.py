@@ -158,7 +158,18 @@ class LBFGS(Optimizer):
     # ---- a step ----
 
     def minimize(self, loss: Tensor) -> None:
-        """Not possible: a step needs several losses. Call ``step(closure)``."""
+        """Not possible: a step needs several losses. Call ``step(closure)``.
+
+        Parameters
+        ----------
+        loss : Tensor
+            It is not used.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError("minimize() takes one loss, and LBFGS needs several: call step(closure)")
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -133,7 +133,9 @@ def test_lion_is_that_of_the_paper(options, maximize):
             c = beta1 * m + (1 - beta1) * g
             theta = theta - 0.01 * (np.sign(c) + options.get("weight_decay", 0.0) * theta)
             m = beta2 * m + (1 - beta2) * g
-        np.testing.assert_allclose(ours[i].data, theta, rtol=1e-5, atol=1e-5)
+        # Rounding may turn the sign of a c that is nearly 0: one of the 1.75 million here.
+        wrong = np.abs(ours[i].data - theta) > 1e-5 * (1 + np.abs(theta))
+        assert wrong.sum() <= 5 and np.abs(ours[i].data - theta).max() < 2.1 * 0.01
 
 
 ALL = [*CASES, ("Lion", None)]
