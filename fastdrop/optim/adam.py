@@ -47,6 +47,8 @@ class Adam(Optimizer):
         Whether the denominator has the largest v so far in place of v (Reddi et al.).
     foreach, capturable, differentiable, fused : bool, optional
         Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    decoupled_weight_decay : bool, default False
+        Whether weight decay bypasses the averages: this is `AdamW`.
     maximize : bool, default False
         Whether the gradients are followed upwards.
     max_norm : float above 0, optional
@@ -80,9 +82,12 @@ class Adam(Optimizer):
     array([0.9, 1.9], dtype=float32)
     """
 
-    decoupled = False  # whether weight decay bypasses the averages
     state_keys, optional_keys = ("step", "exp_avg", "exp_avg_sq"), ("max_exp_avg_sq",)
-    _newer: ClassVar[dict[str, Any]] = {"maximize": False, "amsgrad": False}
+    _newer: ClassVar[dict[str, Any]] = {
+        "maximize": False,
+        "amsgrad": False,
+        "decoupled_weight_decay": False,
+    }
 
     def __init__(
         self,
@@ -98,6 +103,7 @@ class Adam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
@@ -112,6 +118,7 @@ class Adam(Optimizer):
                 eps=eps,
                 weight_decay=weight_decay,
                 amsgrad=amsgrad,
+                decoupled_weight_decay=decoupled_weight_decay,
                 maximize=maximize,
                 max_norm=max_norm,
                 clip_grad_norm=clip_grad_norm,
@@ -121,12 +128,15 @@ class Adam(Optimizer):
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
         check_betas(group)
-        check.flag(group["amsgrad"], "amsgrad")
+        for name in ("amsgrad", "decoupled_weight_decay"):
+            check.flag(group[name], name)
 
     def _update_together(self, updates: list[Any]) -> bool:
         own = type(self)._update is _UPDATE and type(self)._after_update is _AFTER_UPDATE
-        own = own and not any(group["amsgrad"] for group in self.param_groups)
-        return own and _core.adam_all(updates, self.decoupled)
+        if not own or any(group["amsgrad"] for group in self.param_groups):
+            return False
+        decoupled = {group["decoupled_weight_decay"] for group in self.param_groups}
+        return len(decoupled) == 1 and _core.adam_all(updates, decoupled.pop())
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
@@ -149,7 +159,7 @@ class Adam(Optimizer):
             beta2,
             group["eps"],
             group["weight_decay"],
-            self.decoupled,
+            group["decoupled_weight_decay"],
             state["step"],
         )
 
@@ -164,7 +174,7 @@ class Adam(Optimizer):
         averages = state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"]
         pieces = blocks(2, p, g, *averages)
         for p, g, m, v, most, a, b in pieces:
-            if self.decoupled:
+            if group["decoupled_weight_decay"]:
                 p *= 1.0 - group["lr"] * group["weight_decay"]
             elif group["weight_decay"]:
                 np.multiply(p, group["weight_decay"], out=a)
@@ -243,7 +253,7 @@ class AdamW(Adam):
     array([0.899, 1.898], dtype=float32)
     """
 
-    decoupled = True
+    _newer: ClassVar[dict[str, Any]] = {**Adam._newer, "decoupled_weight_decay": True}
 
     def __init__(
         self,
@@ -274,6 +284,12 @@ class AdamW(Adam):
             capturable=capturable,
             differentiable=differentiable,
             fused=fused,
+            decoupled_weight_decay=True,
             max_norm=max_norm,
             clip_grad_norm=clip_grad_norm,
         )
+
+    def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
+        if not group["decoupled_weight_decay"]:
+            raise ValueError("decoupled_weight_decay must be True for AdamW, got False")

@@ -85,20 +85,12 @@ def known_options(
     An option that it does not have may be left out only where it changes no update: because it is
     off, or because it chooses an implementation.
     """
-    kind, decoupled = type(optimizer).__name__, getattr(optimizer, "decoupled", False)
     known = {key: value for key, value in given.items() if key in mine or key == "initial_lr"}
     for key, value in given.items():
         if key in known or key in WITHOUT_EFFECT or value is None or value is False:
             continue
-        if key == "decoupled_weight_decay" and value is decoupled:
-            continue
         raise ValueError(
-            f"state_dict's groups may set {', '.join(mine)}; {kind} does not "
+            f"state_dict's groups may set {', '.join(mine)}; {type(optimizer).__name__} does not "
             f"support {key} = {check.describe(value)}"
-        )
-    if given.get("decoupled_weight_decay") is False and decoupled:
-        raise ValueError(
-            f"state_dict must be of an optimiser whose weight decay is decoupled to be loaded "
-            f"into {kind}, got decoupled_weight_decay = False"
         )
     return known

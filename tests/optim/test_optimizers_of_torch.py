@@ -19,6 +19,8 @@ OPTIONS = {
         {"amsgrad": True},
         {"amsgrad": True, "weight_decay": 0.1, "maximize": True, "betas": (0.7, 0.8)},
         {"maximize": True, "foreach": True},
+        {"decoupled_weight_decay": True, "weight_decay": 0.2},
+        {"decoupled_weight_decay": True, "weight_decay": 0.2, "amsgrad": True},
     ],
     "AdamW": [{"amsgrad": True, "weight_decay": 0.2}, {"maximize": True, "fused": False}],
     "RMSprop": [
