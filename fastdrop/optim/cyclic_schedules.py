@@ -292,6 +292,15 @@ class OneCycleLR(_Cycle):
             return (reached - left) * part + left
         return reached + (left - reached) / 2.0 * (math.cos(math.pi * part) + 1.0)
 
+    def _checked_state(self, state_dict: Any) -> dict[str, Any]:
+        values = super()._checked_state(state_dict)
+        if values["last_epoch"] > self.total_steps:
+            raise ValueError(
+                f"state_dict['last_epoch'] must be at most total_steps = {self.total_steps}, "
+                f"got {values['last_epoch']}"
+            )
+        return values
+
     def get_lr(self) -> list[float]:
         if self.last_epoch > self.total_steps:
             raise ValueError(

@@ -409,3 +409,12 @@ def test_more_steps_than_a_cycle_has():
         scheduler.step()
     with pytest.raises(ValueError, match="total_steps = 3"):
         scheduler.step()
+
+
+def test_a_state_of_a_longer_cycle_is_refused():
+    optimizer = optimizer_of(fd)
+    scheduler = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=3)
+    before = figures(optimizer), scheduler.state_dict()
+    with pytest.raises(ValueError, match="total_steps = 3"):
+        scheduler.load_state_dict({**scheduler.state_dict(), "last_epoch": 7})
+    assert (figures(optimizer), scheduler.state_dict()) == before
