@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fastdrop import _core
 from fastdrop._utils import validation as check
 
@@ -17,6 +19,19 @@ if TYPE_CHECKING:
 def global_norm(arrays: Iterable[Float32Array]) -> float:
     """The L2 norm of all elements of all arrays together, summed in float64."""
     return math.sqrt(sum(_core.sumsq(array) for array in arrays))
+
+
+def total_norm(arrays: Iterable[Float32Array], order: float) -> float:
+    """The p-norm of all elements of all arrays together, for p above 0 or infinity."""
+    if order == 2.0:
+        return global_norm(arrays)
+    if math.isinf(order):
+        norms = [float(np.abs(array).max(initial=0.0)) for array in arrays]
+        return math.nan if any(map(math.isnan, norms)) else max(norms, default=0.0)
+    total: float = sum(
+        float((np.abs(array) ** np.float32(order)).sum(dtype=np.float64)) for array in arrays
+    )
+    return total ** (1.0 / order)
 
 
 def clip_factor(norm: float, limit: float) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.optim.blocks import blocks
+from fastdrop.optim.group_options import check_betas, check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -40,6 +43,14 @@ class Adam(Optimizer):
         Added to the denominator.
     weight_decay : float, at least 0, default 0
         weight_decay * p is added to the gradient (L2 penalty).
+    amsgrad : bool, default False
+        Whether the denominator has the largest v so far in place of v (Reddi et al.).
+    foreach, capturable, differentiable, fused : bool, optional
+        Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    decoupled_weight_decay : bool, default False
+        Whether weight decay bypasses the averages: this is `AdamW`.
+    maximize : bool, default False
+        Whether the gradients are followed upwards.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
     clip_grad_norm : float above 0, optional
@@ -57,6 +68,9 @@ class Adam(Optimizer):
     D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015,
     arXiv:1412.6980.
 
+    S. J. Reddi, S. Kale, S. Kumar, "On the convergence of Adam and beyond", ICLR 2018,
+    arXiv:1904.09237 (amsgrad).
+
     Examples
     --------
     >>> import fastdrop as fd
@@ -68,8 +82,12 @@ class Adam(Optimizer):
     array([0.9, 1.9], dtype=float32)
     """
 
-    decoupled = False  # whether weight decay bypasses the averages
-    state_keys = ("step", "exp_avg", "exp_avg_sq")
+    state_keys, optional_keys = ("step", "exp_avg", "exp_avg_sq"), ("max_exp_avg_sq",)
+    _newer: ClassVar[dict[str, Any]] = {
+        "maximize": False,
+        "amsgrad": False,
+        "decoupled_weight_decay": False,
+    }
 
     def __init__(
         self,
@@ -78,10 +96,20 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
+        check_ignored(
+            foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused
+        )
         super().__init__(
             params,
             dict(
@@ -89,6 +117,9 @@ class Adam(Optimizer):
                 betas=betas,
                 eps=eps,
                 weight_decay=weight_decay,
+                amsgrad=amsgrad,
+                decoupled_weight_decay=decoupled_weight_decay,
+                maximize=maximize,
                 max_norm=max_norm,
                 clip_grad_norm=clip_grad_norm,
             ),
@@ -96,17 +127,16 @@ class Adam(Optimizer):
 
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
-        if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-            raise TypeError(
-                f"betas must be a pair of numbers, got {check.describe(group['betas'])}"
-            )
-        for i, beta in enumerate(group["betas"]):
-            check.real(beta, f"betas[{i}]", low=0.0, high=1.0, open_high=True)
-        check.real(group["eps"], "eps", low=0.0)
+        check_betas(group)
+        for name in ("amsgrad", "decoupled_weight_decay"):
+            check.flag(group[name], name)
 
     def _update_together(self, updates: list[Any]) -> bool:
         own = type(self)._update is _UPDATE and type(self)._after_update is _AFTER_UPDATE
-        return own and _core.adam_all(updates, self.decoupled)
+        if not own or any(group["amsgrad"] for group in self.param_groups):
+            return False
+        decoupled = {group["decoupled_weight_decay"] for group in self.param_groups}
+        return len(decoupled) == 1 and _core.adam_all(updates, decoupled.pop())
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
@@ -116,6 +146,9 @@ class Adam(Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = np.zeros_like(p), np.zeros_like(p)
         state["step"] += 1
         beta1, beta2 = group["betas"]
+        if group["amsgrad"]:
+            self._update_amsgrad(p, g, state, group)
+            return
         _core.adam(
             p,
             g,
@@ -126,9 +159,40 @@ class Adam(Optimizer):
             beta2,
             group["eps"],
             group["weight_decay"],
-            self.decoupled,
+            group["decoupled_weight_decay"],
             state["step"],
         )
+
+    def _update_amsgrad(
+        self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        if state.get("max_exp_avg_sq") is None:
+            state["max_exp_avg_sq"] = np.zeros_like(p)
+        (beta1, beta2), step = group["betas"], state["step"]
+        rate = group["lr"] / (1.0 - beta1**step)
+        correction = math.sqrt(1.0 - beta2**step)
+        averages = state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"]
+        pieces = blocks(2, p, g, *averages)
+        for p, g, m, v, most, a, b in pieces:
+            if group["decoupled_weight_decay"]:
+                p *= 1.0 - group["lr"] * group["weight_decay"]
+            elif group["weight_decay"]:
+                np.multiply(p, group["weight_decay"], out=a)
+                g = np.add(a, g, out=a)
+            np.subtract(g, m, out=b)
+            b *= 1.0 - beta1
+            m += b
+            v *= beta2
+            np.multiply(g, g, out=b)
+            b *= 1.0 - beta2
+            v += b
+            np.maximum(most, v, out=most)
+            np.sqrt(most, out=b)
+            b /= correction
+            b += group["eps"]
+            np.divide(m, b, out=b)
+            b *= rate
+            p -= b
 
 
 # Methods that a subclass may have replaced.
@@ -155,6 +219,12 @@ class AdamW(Adam):
         Added to the denominator.
     weight_decay : float, at least 0, default 1e-2
         Decay of the parameters, multiplied by the learning rate.
+    amsgrad : bool, default False
+        Whether the denominator has the largest v so far in place of v (Reddi et al.).
+    foreach, capturable, differentiable, fused : bool, optional
+        Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    maximize : bool, default False
+        Whether the gradients are followed upwards.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
     clip_grad_norm : float above 0, optional
@@ -183,7 +253,7 @@ class AdamW(Adam):
     array([0.899, 1.898], dtype=float32)
     """
 
-    decoupled = True
+    _newer: ClassVar[dict[str, Any]] = {**Adam._newer, "decoupled_weight_decay": True}
 
     def __init__(
         self,
@@ -192,7 +262,13 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
         *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
@@ -202,6 +278,18 @@ class AdamW(Adam):
             betas,
             eps,
             weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
             max_norm=max_norm,
             clip_grad_norm=clip_grad_norm,
         )
+
+    def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
+        if not group["decoupled_weight_decay"]:
+            raise ValueError("decoupled_weight_decay must be True for AdamW, got False")

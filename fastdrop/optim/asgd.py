@@ -12,6 +12,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ class ASGD(Optimizer):
 
     The average `ax` is in the state of each parameter; `averaged_parameters` evaluates with it.
 
-    Differences from ``torch.optim.ASGD``: no ``foreach``, ``maximize``, ``differentiable`` and
-    ``capturable``.
-
     Parameters
     ----------
     params : iterable of Parameter, of (name, Parameter) pairs, or of dicts
@@ -56,6 +54,10 @@ class ASGD(Optimizer):
         The step from which the average is taken; until then it is the parameter itself.
     weight_decay : float, at least 0, default 0
         weight_decay * p is added to the gradient (L2 penalty).
+    foreach, differentiable, capturable : bool, optional
+        Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    maximize : bool, default False
+        Whether the gradients are followed upwards.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
         The average is taken after that.
@@ -98,10 +100,15 @@ class ASGD(Optimizer):
         alpha: float = 0.75,
         t0: float = 1e6,
         weight_decay: float = 0.0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
         *,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
+        check_ignored(foreach=foreach, differentiable=differentiable, capturable=capturable)
         super().__init__(
             params,
             dict(
@@ -110,6 +117,7 @@ class ASGD(Optimizer):
                 alpha=alpha,
                 t0=t0,
                 weight_decay=weight_decay,
+                maximize=maximize,
                 max_norm=max_norm,
                 clip_grad_norm=clip_grad_norm,
             ),

@@ -6,74 +6,42 @@ bitwise the same learning rates. (`ReduceLROnPlateau` depends on the metric inst
 
 A learning rate that something else has changed since the last step (another scheduler of the same
 optimiser, or an assignment to "lr") is kept: the schedule goes on from it, as if the initial
-learning rate had been changed by the same factor.
+learning rate had been changed by the same factor. `OneCycleLR`, `CyclicLR` and
+`CosineAnnealingWarmRestarts` replace it, as in PyTorch.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from fastdrop._utils import validation as check
+from fastdrop.optim.cyclic_schedules import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
+from fastdrop.optim.lambda_schedules import LambdaLR, MultiplicativeLR
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.reduce_on_plateau import ReduceLROnPlateau
 from fastdrop.optim.scheduler import LRScheduler
+from fastdrop.optim.several_schedules import ChainedScheduler, SequentialLR
 
 __all__ = [
+    "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
 ]
-
-
-class LambdaLR(LRScheduler):
-    r"""A factor from a function of the step.
-
-    .. math:: \mathrm{lr}_t = \mathrm{lr}_0 \cdot f(t)
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        The optimiser whose learning rates are set.
-    lr_lambda : callable
-        f: takes the step number, an int from 0 on, and returns the factor.
-
-    Raises
-    ------
-    TypeError
-        `lr_lambda` cannot be called.
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
-    >>> scheduler = fd.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t))
-    >>> for _ in range(3):
-    ...     print(round(optimizer.param_groups[0]["lr"], 4))
-    ...     scheduler.step()
-    0.8
-    0.4
-    0.2667
-    """
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
-        if not callable(lr_lambda):
-            raise TypeError(
-                f"lr_lambda must be a function of the step, got {check.describe(lr_lambda)}"
-            )
-        self.lr_lambda = lr_lambda
-        super().__init__(optimizer)
-
-    def factor(self, step: int) -> float:
-        return float(self.lr_lambda(step))
 
 
 class StepLR(LRScheduler):
@@ -89,6 +57,9 @@ class StepLR(LRScheduler):
         Number of steps between two decays.
     gamma : float, at least 0, default 0.1
         Factor of a decay.
+
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
 
     Raises
     ------
@@ -108,13 +79,17 @@ class StepLR(LRScheduler):
     0.4
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.step_size = check.integer(step_size, "step_size", 1)
         self.gamma = check.real(gamma, "gamma", low=0.0)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def factor(self, step: int) -> float:
         return self.gamma ** (step // self.step_size)
+
+    _resume = LRScheduler._resume_before
 
 
 class MultiStepLR(LRScheduler):
@@ -130,6 +105,9 @@ class MultiStepLR(LRScheduler):
         Steps m at which the learning rate decays.
     gamma : float, at least 0, default 0.1
         Factor of a decay.
+
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
 
     Raises
     ------
@@ -149,13 +127,21 @@ class MultiStepLR(LRScheduler):
     0.2
     """
 
-    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Iterable[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ) -> None:
         self.milestones = sorted(check.integer(m, "milestones") for m in milestones)
         self.gamma = check.real(gamma, "gamma", low=0.0)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def factor(self, step: int) -> float:
         return self.gamma ** bisect.bisect_right(self.milestones, step)
+
+    _resume = LRScheduler._resume_before
 
 
 class ExponentialLR(LRScheduler):
@@ -169,6 +155,9 @@ class ExponentialLR(LRScheduler):
         The optimiser whose learning rates are set.
     gamma : float, at least 0
         Factor of a decay.
+
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
 
     Raises
     ------
@@ -188,9 +177,9 @@ class ExponentialLR(LRScheduler):
     0.2
     """
 
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = check.real(gamma, "gamma", low=0.0)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def factor(self, step: int) -> float:
         return self.gamma**step
@@ -211,6 +200,9 @@ class CosineAnnealingLR(LRScheduler):
         Steps until eta_min is reached.
     eta_min : float, at least 0, default 0
         The lowest learning rate.
+
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
 
     Raises
     ------
@@ -235,10 +227,12 @@ class CosineAnnealingLR(LRScheduler):
     0.0
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
         self.T_max = check.integer(T_max, "T_max", 1)
         self.eta_min = check.real(eta_min, "eta_min", low=0.0)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def _base_of(self, lr: float, i: int) -> float:
         above = self._last_lrs[i] - self.eta_min
@@ -270,6 +264,9 @@ class LinearLR(LRScheduler):
     total_iters : int, at least 1, default 5
         n, the number of steps of the change.
 
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
+
     Raises
     ------
     TypeError, ValueError
@@ -294,13 +291,14 @@ class LinearLR(LRScheduler):
         start_factor: float = 1.0 / 3.0,
         end_factor: float = 1.0,
         total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
         self.start_factor = check.real(
             start_factor, "start_factor", low=0.0, high=1.0, open_low=True
         )
         self.end_factor = check.real(end_factor, "end_factor", low=0.0, high=1.0)
         self.total_iters = check.integer(total_iters, "total_iters", 1)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def factor(self, step: int) -> float:
         return (
@@ -309,68 +307,104 @@ class LinearLR(LRScheduler):
         )
 
 
-class SequentialLR(LRScheduler):
-    """Several schedulers, one after the other.
+class ConstantLR(LRScheduler):
+    r"""A constant factor for the first steps, then 1.
 
-    ``schedulers[i]`` is used from step ``milestones[i - 1]`` on; its step 0 is that step.
+    .. math::
+        \mathrm{lr}_t = \mathrm{lr}_0 \cdot
+        \begin{cases} f & t < n \\ 1 & t \ge n \end{cases}
 
     Parameters
     ----------
     optimizer : Optimizer
         The optimiser whose learning rates are set.
-    schedulers : iterable of LRScheduler
-        Schedulers of the same optimiser.
-    milestones : iterable of int, increasing
-        The step at which each scheduler after the first one begins.
+    factor : float in [0, 1], default 1/3
+        f, the factor before step `total_iters`.
+    total_iters : int, at least 0, default 5
+        n, the number of steps with the factor.
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
 
     Raises
     ------
     TypeError, ValueError
-        The numbers of schedulers and milestones do not fit, milestones do not increase, or a
-        scheduler belongs to another optimiser.
+        An argument has the wrong type or is out of range.
 
     Examples
     --------
     >>> import fastdrop as fd
-    >>> from fastdrop.optim import lr_scheduler
     >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
-    >>> warmup = lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2)
-    >>> decay = lr_scheduler.ExponentialLR(optimizer, 0.5)
-    >>> scheduler = lr_scheduler.SequentialLR(optimizer, [warmup, decay], [2])
-    >>> for _ in range(4):
+    >>> scheduler = fd.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for _ in range(3):
     ...     print(round(optimizer.param_groups[0]["lr"], 4))
     ...     scheduler.step()
     0.4
-    0.6
+    0.4
     0.8
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 1.0 / 3,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        self.start_factor = check.real(factor, "factor", low=0.0, high=1.0)
+        self.total_iters = check.integer(total_iters, "total_iters")
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, step: int) -> float:
+        return self.start_factor if step < self.total_iters else 1.0
+
+    _resume = LRScheduler._resume_before
+
+
+class PolynomialLR(LRScheduler):
+    r"""A decay to 0 by a power of the remaining steps.
+
+    .. math::
+        \mathrm{lr}_t = \mathrm{lr}_0 \left(1 - \frac{\min(t, n)}{n}\right)^p
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimiser whose learning rates are set.
+    total_iters : int, at least 1, default 5
+        n, the number of steps until the learning rate is 0.
+    power : float, at least 0, default 1
+        p, the power; 1 is a linear decay.
+    last_epoch : int, at least -1, default -1
+        The last step of an earlier run that goes on, as in `LRScheduler`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> optimizer = fd.optim.SGD([fd.Parameter([1.0])], lr=0.8)
+    >>> scheduler = fd.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4, power=1.0)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 4))
+    ...     scheduler.step()
+    0.8
+    0.6
     0.4
     """
 
     def __init__(
         self,
         optimizer: Optimizer,
-        schedulers: Iterable[LRScheduler],
-        milestones: Iterable[int],
+        total_iters: int = 5,
+        power: float = 1.0,
+        last_epoch: int = -1,
     ) -> None:
-        self.schedulers = list(schedulers)
-        self.milestones = [check.integer(m, "milestones", 1) for m in milestones]
-        if len(self.milestones) != len(self.schedulers) - 1 or not self.schedulers:
-            raise ValueError(
-                "milestones must be one fewer than schedulers, "
-                f"got {len(self.milestones)} and {len(self.schedulers)}"
-            )
-        if self.milestones != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must increase, got {self.milestones}")
-        candidates: list[Any] = self.schedulers
-        for s in candidates:
-            if not isinstance(s, LRScheduler) or s.optimizer is not optimizer:
-                raise ValueError("schedulers must be made for the same optimizer")
-        # Creating the schedulers has already scaled the learning rates. The first one has kept
-        # the initial ones.
-        for group, base in zip(optimizer.param_groups, self.schedulers[0].base_lrs, strict=True):
-            group["lr"] = base
-        super().__init__(optimizer)
+        self.total_iters = check.integer(total_iters, "total_iters", 1)
+        self.power = check.real(power, "power", low=0.0)
+        super().__init__(optimizer, last_epoch)
 
-    def lr_at(self, step: int, base: float) -> float:
-        i = bisect.bisect_right(self.milestones, step)
-        return self.schedulers[i].lr_at(step - (self.milestones[i - 1] if i else 0), base)
+    def factor(self, step: int) -> float:
+        return (1.0 - min(step, self.total_iters) / self.total_iters) ** self.power

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
+from fastdrop.autograd.grad_mode import enable_grad
 from fastdrop.autograd.gradients import clip_factor, global_norm
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.recording import noted
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.optim.group_options import LIMITS, WITHOUT_EFFECT, check_common, known_options
+from fastdrop.optim.hooks import Hooks
+from fastdrop.optim.parameter_state import check_state, checked_state
 from fastdrop.optim.updated_in_backward import updated_in_backward
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from fastdrop._utils.typing import Float32Array, Shape
-
-# Options of PyTorch's groups that choose an implementation or belong to a scheduler.
-_WITHOUT_EFFECT = frozenset(
-    {"capturable", "differentiable", "foreach", "fused", "initial_lr", "param_names", "swap_params"}
-)
 
 Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]"
 
 # Parameter, its array, its gradient, its state, and its group.
 _Update: TypeAlias = "tuple[Tensor, Float32Array, Float32Array, dict[str, Any], dict[str, Any]]"
 
-_SQUARES = ("exp_avg_sq", "square_avg", "max_exp_avg_sq")  # entries that are at least 0
-_NUMBERS = ("eta", "mu")  # entries that are one number
-_LIMITS = ("max_norm", "clip_grad_norm")  # options of a group that are None or a number
 
-
-class Optimizer:
+class Optimizer(Hooks):
     """Base class of optimisers.
 
     A subclass passes its options as `defaults` and updates one parameter in `_update`. It lists
@@ -51,8 +44,8 @@ class Optimizer:
         The parameters to update. A dict is a group: "params" and options that differ from
         `defaults`.
     defaults : dict
-        Options of the groups that do not set them; "lr", "weight_decay" and "max_norm" are
-        required, "clip_grad_norm" is None if not given.
+        Options of the groups that do not set them; "lr" and "max_norm" are required.
+        "clip_grad_norm" is None and "maximize" is False if not given.
 
     Attributes
     ----------
@@ -86,11 +79,14 @@ class Optimizer:
     param_groups: list[dict[str, Any]]
     state_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
+    needs_closure = False  # whether `step` must be given a closure
     _array_keys: frozenset[str] = frozenset()
+    _newer: ClassVar[dict[str, Any]] = {"maximize": False}  # options that older versions lack
     _takes_products = False  # whether `_update` takes gradients that are products (`minimize`)
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self.defaults = {"clip_grad_norm": None, **defaults}
+        self.defaults = {"clip_grad_norm": None, "maximize": False, **defaults}
+        self._hooks = {}
         self.state = {}
         self.param_groups = []
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
@@ -123,7 +119,8 @@ class Optimizer:
             raise TypeError(
                 f"param_group must be a dict with 'params', got {check.describe(param_group)}"
             )
-        unknown = [key for key in param_group if key != "params" and key not in self.defaults]
+        known = {"params", "initial_lr", *self.defaults, *WITHOUT_EFFECT}
+        unknown = [key for key in param_group if key not in known]
         if unknown:
             raise ValueError(
                 f"param_group may set {', '.join(self.defaults)}; got {', '.join(unknown)}"
@@ -152,11 +149,15 @@ class Optimizer:
 
     def _check(self, group: dict[str, Any]) -> None:
         """Validate the options of a group. Subclasses add their own."""
-        check.real(group["lr"], "lr", low=0.0)
-        check.real(group["weight_decay"], "weight_decay", low=0.0)
-        for name in _LIMITS:
-            if group[name] is not None:
-                check.real(group[name], name, low=0.0, open_low=True)
+        check_common(group)
+
+    def _checked_state(self, entries: Any, shape: Shape, whose: str) -> dict[str, Any]:
+        """A validated copy of the state of a parameter of this shape, which is loaded."""
+        return checked_state(self, entries, shape, whose)
+
+    def _state_shape(self, key: str, shape: Shape) -> Shape:
+        """The shape of an entry of the state of a parameter of this shape."""
+        return shape
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Discard the gradients of all parameters.
@@ -175,11 +176,21 @@ class Optimizer:
                 else:
                     noted(np.copyto, p.grad._to_write("zero_grad()"), np.float32(0.0))
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
         The gradients are only read. A group with "clip_grad_norm" is updated by scaled copies of
         them where the norm of the gradients of all groups together exceeds it.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss, calls ``loss.backward()`` and returns the loss. It is called first.
+
+        Returns
+        -------
+        Tensor or None
+            What `closure` returned.
 
         Raises
         ------
@@ -187,7 +198,33 @@ class Optimizer:
             A parameter, a gradient or an entry of the state is not a float32 array of the
             parameter's shape, or it must be written and is read-only. Nothing is changed then.
         """
+        if not self._has_hooks():
+            return self._step(closure)
+        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        kwargs: dict[str, Any] = {}
+        for hook in self._hooks_of("step_pre"):
+            changed = hook(self, args, kwargs)
+            if changed is None:
+                continue
+            if not isinstance(changed, tuple) or len(changed) != 2:
+                raise RuntimeError(
+                    "a step_pre_hook must return None or a pair (args, kwargs), "
+                    f"got {check.describe(changed)}"
+                )
+            args, kwargs = changed
+        result = self._step(*args[1:], **kwargs)
+        for hook in self._hooks_of("step_post"):
+            hook(self, args, kwargs)
+        return result
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """`step` without hooks."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         noted(self._apply, self._updates())
+        return loss
 
     def minimize(self, loss: Tensor) -> None:
         """A whole step: ``zero_grad()``, ``loss.backward()`` and ``step()``, with the same bits.
@@ -241,7 +278,7 @@ class Optimizer:
     def _apply_product(self, p: Parameter, group: dict[str, Any], *gradient: Any) -> None:
         array, state = check.writable(p._array, "params"), self.state.setdefault(p, {})
         if state:
-            self._check_state(state, array.shape)
+            check_state(self, state, array.shape)
         self._apply_update(p, array, gradient, state, group)
 
     def _updates(self) -> list[_Update]:
@@ -258,7 +295,7 @@ class Optimizer:
                 if state is None:
                     state = self.state[p] = {}
                 elif state:
-                    self._check_state(state, array.shape)
+                    check_state(self, state, array.shape)
                 updates.append((p, array, g, state, group))
         return updates
 
@@ -267,14 +304,14 @@ class Optimizer:
         norm = 0.0
         if any(group["clip_grad_norm"] is not None for *_, group in updates):
             norm = global_norm(g for _, _, g, _, _ in updates)
-        limits = [group[key] for group in self.param_groups for key in _LIMITS]
-        if limits.count(None) == len(limits):
+        limited = any(group[key] is not None for group in self.param_groups for key in LIMITS)
+        if not limited and not any(group["maximize"] for group in self.param_groups):
             for p, *_ in updates:
                 p._to_write("the optimiser's step()")
             if self._update_together(updates):
                 return
         for p, array, g, state, group in updates:
-            self._apply_update(p, array, _clipped(g, norm, group["clip_grad_norm"]), state, group)
+            self._apply_update(p, array, _changed(g, norm, group), state, group)
 
     def _apply_update(
         self, p: Tensor, array: Float32Array, g: Any, state: dict[str, Any], group: dict[str, Any]
@@ -287,38 +324,20 @@ class Optimizer:
             _core.max_norm_rows(array, max_norm)
         self._after_update(array, state, group)
 
-    def _check_state(self, state: dict[str, Any], shape: Shape) -> None:
-        """Check the entries of a parameter's state before the core writes to them.
-
-        Arrays in another order (a transposed one) are replaced by copies in C order.
-        """
-        for key, value in state.items():
-            if key in _NUMBERS:
-                check.real(value, f"the state's {key}", low=0.0)
-            elif key in self._array_keys:
-                if value is None and key in self.optional_keys:
-                    continue
-                if isinstance(value, np.ndarray) and _is_in_other_order(value):
-                    value = state[key] = np.ascontiguousarray(value)
-                check.writable(value, f"the state's {key}", shape)
-            elif key == "step":
-                check.integer(value, "the state's step", 0, 2**62)
-            elif isinstance(value, np.ndarray) and value.shape != shape:
-                raise ValueError(
-                    f"the state's {key} must have its parameter's shape {shape}, got {value.shape}"
-                )
-        for key in self.state_keys:
-            if key not in state:
-                raise ValueError(f"a parameter's state must hold {key}, got {', '.join(state)}")
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         keys = (*cls.state_keys, *cls.optional_keys)
         cls._array_keys = frozenset(key for key in keys if key != "step")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the hooks, as in PyTorch."""
+        return {**self.__dict__, "_hooks": {}}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled optimiser. Arrays that joblib mapped read-only are copied."""
-        self.__dict__.update(state)
+        self.__dict__.update({"_hooks": {}, **state})
+        for group in self.param_groups:  # of an older version
+            group.update({key: value for key, value in self._newer.items() if key not in group})
         for entries in self.state.values():
             for key, value in entries.items():
                 if isinstance(value, np.ndarray):
@@ -346,16 +365,22 @@ class Optimizer:
             "state": for each parameter's number its state. "param_groups": the groups, with
             numbers in place of parameters. Parameters are numbered in order, as in PyTorch.
         """
+        for hook in self._hooks_of("state_dict_pre"):
+            hook(self)
         number = {
             p: i for i, p in enumerate(p for group in self.param_groups for p in group["params"])
         }
-        return {
+        result: dict[str, Any] = {
             "state": {number[p]: dict(state) for p, state in self.state.items()},
             "param_groups": [
                 {**group, "params": [number[p] for p in group["params"]]}
                 for group in self.param_groups
             ],
         }
+        for hook in self._hooks_of("state_dict_post"):
+            changed = hook(self, result)
+            result = result if changed is None else changed
+        return result
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` of the same class returned. Arrays are copied.
@@ -368,9 +393,13 @@ class Optimizer:
         Raises
         ------
         KeyError, TypeError, ValueError
-            `state_dict` does not fit this optimiser, or sets an option that it does not support
-            (PyTorch's amsgrad, maximize). Nothing is changed in that case.
+            `state_dict` does not fit this optimiser, or sets an option that it does not support.
+            Nothing is changed in that case.
         """
+        for hook in self._hooks_of("load_pre"):
+            state_dict = dict(state_dict)
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         groups, state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in groups] != sizes:
@@ -385,7 +414,7 @@ class Optimizer:
                 f"state_dict must number its parameters from 0 on, got {check.describe(numbers)}"
             )
         new_groups = [
-            {**mine, **self._known_options(mine, given), "params": mine["params"]}
+            {**mine, **known_options(self, mine, given), "params": mine["params"]}
             for mine, given in zip(self.param_groups, groups, strict=True)
         ]
         for group in new_groups:
@@ -399,60 +428,8 @@ class Optimizer:
         for mine, given in zip(self.param_groups, new_groups, strict=True):
             mine.update(given)
         self.state = new_state
-
-    def _known_options(self, mine: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of a loaded group that this class has.
-
-        An option that it does not have may be left out only where it changes no update: because
-        it is off, or because it chooses an implementation.
-        """
-        known = {key: value for key, value in given.items() if key in mine}
-        for key, value in given.items():
-            if key in mine or key in _WITHOUT_EFFECT or value is None or value is False:
-                continue
-            if key == "decoupled_weight_decay" and value is getattr(self, "decoupled", False):
-                continue
-            raise ValueError(
-                f"state_dict's groups may set {', '.join(mine)}; {type(self).__name__} does not "
-                f"support {key} = {check.describe(value)}"
-            )
-        if given.get("decoupled_weight_decay") is False and getattr(self, "decoupled", False):
-            raise ValueError(
-                f"state_dict must be of an optimiser whose weight decay is decoupled to be loaded "
-                f"into {type(self).__name__}, got decoupled_weight_decay = False"
-            )
-        return known
-
-    def _checked_state(self, entries: Any, shape: Shape, whose: str) -> dict[str, Any]:
-        """A validated copy of one parameter's state: empty, or with the entries of this class."""
-        if not isinstance(entries, Mapping):
-            raise TypeError(
-                f"state_dict's state {whose} must be a dict, got {check.describe(entries)}"
-            )
-        if entries and not set(self.state_keys) <= entries.keys() <= {
-            *self.state_keys,
-            *self.optional_keys,
-        }:
-            raise ValueError(
-                f"state_dict's state {whose} must hold {', '.join(self.state_keys) or 'nothing'}"
-                f"{' and may hold ' if self.optional_keys else ''}{', '.join(self.optional_keys)}, "
-                f"got {', '.join(map(str, entries))}"
-            )
-        copied: dict[str, Any] = {}
-        for key, value in entries.items():
-            name = f"state_dict's {key} {whose}"
-            if key == "step":
-                copied[key] = _checked_step(value, name)
-                continue
-            if key in _NUMBERS:
-                copied[key] = _checked_number(value, name)
-                continue
-            copied[key] = np.array(check.floats(value, name))
-            if copied[key].shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {copied[key].shape}")
-            if key in _SQUARES and (copied[key] < 0).any():
-                raise ValueError(f"{name} must hold means of squares, got negative numbers")
-        return copied
+        for hook in self._hooks_of("load_post"):
+            hook(self)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -464,30 +441,15 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _clipped(g: Float32Array, norm: float, limit: float | None) -> Float32Array:
-    """The gradient g, or a scaled copy of it if the norm of all gradients exceeds the limit."""
+def _changed(g: Float32Array, norm: float, group: dict[str, Any]) -> Float32Array:
+    """The gradient g, or a copy of it: scaled if the norm of all gradients exceeds the limit, and
+    negative if the loss is maximized."""
+    limit = group["clip_grad_norm"]
     factor = 1.0 if limit is None else clip_factor(norm, limit)
+    if group["maximize"]:
+        factor = -factor
     if factor == 1.0:
         return g
     scaled = empty(g.shape)
     _core.scale(scaled, g, factor)
     return scaled
-
-
-def _checked_step(value: Any, name: str) -> int:
-    """A number of steps. PyTorch stores it as a 0-d tensor of a float."""
-    if getattr(value, "ndim", None) == 0 and isinstance(value.item(), float):
-        number = value.item()
-        value = int(number) if number.is_integer() else number
-    return check.integer(value, name, 0, 2**62)
-
-
-def _checked_number(value: Any, name: str) -> float:
-    """A number that PyTorch stores as a 0-d tensor."""
-    return check.real(value.item() if getattr(value, "ndim", None) == 0 else value, name, low=0.0)
-
-
-def _is_in_other_order(array: npt.NDArray[Any]) -> bool:
-    """Whether a copy in C order may take the place of this array: it is no broadcast array."""
-    flags = array.flags
-    return not flags.c_contiguous and flags.writeable and not check.folds(array)

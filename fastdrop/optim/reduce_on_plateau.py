@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import refuse
 from fastdrop.optim.optimizer import Optimizer
+from fastdrop.optim.scheduler import checked_optimizer, per_group
 from fastdrop.optim.scheduler_state import checked_entry
 
 __all__ = ["ReduceLROnPlateau"]
@@ -35,8 +36,8 @@ class ReduceLROnPlateau:
         Whether `threshold` is relative to the magnitude of the best metric, or absolute.
     cooldown : int, at least 0, default 0
         Calls after a decay in which calls without improvement are not counted.
-    min_lr : float, at least 0, default 0
-        Lower limit of the learning rate.
+    min_lr : float, at least 0, or list of float, default 0
+        Lower limit of the learning rate, of all groups or of each.
     eps : float, at least 0, default 1e-8
         A decay that changes the learning rate by at most this much is not made.
 
@@ -78,19 +79,18 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: Literal["rel", "abs"] = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: list[float] | float = 0.0,
         eps: float = 1e-8,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer, got {check.describe(optimizer)}")
-        self.optimizer = optimizer
+        self.optimizer = checked_optimizer(optimizer)
         self.mode = check.choice(mode, "mode", ("min", "max"))
         self.factor = check.real(factor, "factor", low=0.0, high=1.0, open_high=True)
         self.patience = check.integer(patience, "patience")
         self.threshold = check.real(threshold, "threshold", low=0.0)
         self.threshold_mode = check.choice(threshold_mode, "threshold_mode", ("rel", "abs"))
         self.cooldown = check.integer(cooldown, "cooldown")
-        self.min_lr = check.real(min_lr, "min_lr", low=0.0)
+        self.min_lr = min_lr
+        self.min_lrs = per_group(min_lr, "min_lr", optimizer)
         self.eps = check.real(eps, "eps", low=0.0)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
@@ -102,17 +102,19 @@ class ReduceLROnPlateau:
         margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
         return metric < self.best - margin if self.mode == "min" else metric > self.best + margin
 
-    def step(self, metrics: float) -> None:
+    def step(self, metrics: float, epoch: int | None = None) -> None:
         """Take the metric of an epoch, and decay the learning rates if it is time.
 
         Parameters
         ----------
         metrics : float
             The metric, for example the validation loss.
+        epoch : int, optional
+            The new `last_epoch`, if it is not the next one.
         """
         metric = float(metrics)
         refuse("the step gives a number to ReduceLROnPlateau: call it outside of the step")
-        self.last_epoch += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else check.integer(epoch, "epoch")
         if self._better(metric):
             self.best, self.num_bad_epochs = metric, 0
         else:
@@ -121,8 +123,11 @@ class ReduceLROnPlateau:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            for group in self.optimizer.param_groups:
-                new = max(group["lr"] * self.factor, self.min_lr)
+            groups = self.optimizer.param_groups
+            if len(groups) != len(self.min_lrs):  # groups added since
+                self.min_lrs = per_group(self.min_lr, "min_lr", self.optimizer)
+            for group, lowest in zip(groups, self.min_lrs, strict=True):
+                new = max(group["lr"] * self.factor, lowest)
                 if group["lr"] - new > self.eps:
                     group["lr"] = new
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0

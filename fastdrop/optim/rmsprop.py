@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.optim.blocks import blocks
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ class RMSprop(Optimizer):
         b &\leftarrow \mu b + g / (\sqrt{v} + \epsilon) \\
         p &\leftarrow p - \mathrm{lr}\; b
 
+    With ``centered=True``, v is replaced in the denominator by :math:`v - \bar g^2`, an estimate of
+    the variance, with the average :math:`\bar g \leftarrow \alpha \bar g + (1 - \alpha)\, g`.
+
     Parameters
     ----------
     params : iterable of Parameter, of (name, Parameter) pairs, or of dicts
@@ -41,6 +46,12 @@ class RMSprop(Optimizer):
         weight_decay * p is added to the gradient (L2 penalty).
     momentum : float, at least 0, default 0
         Decay rate of the sum of steps; 0: no momentum.
+    centered : bool, default False
+        Whether gradients are divided by their standard deviation.
+    capturable, foreach, differentiable : bool, optional
+        Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    maximize : bool, default False
+        Whether the gradients are followed upwards.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
     clip_grad_norm : float above 0, optional
@@ -69,7 +80,9 @@ class RMSprop(Optimizer):
     array([0., 1.], dtype=float32)
     """
 
-    state_keys, optional_keys = ("square_avg",), ("momentum_buffer",)
+    # PyTorch also counts the steps.
+    state_keys, optional_keys = ("square_avg",), ("momentum_buffer", "grad_avg", "step")
+    _newer: ClassVar[dict[str, Any]] = {"maximize": False, "centered": False}
 
     def __init__(
         self,
@@ -79,10 +92,16 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
         *,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
+        check_ignored(capturable=capturable, foreach=foreach, differentiable=differentiable)
         super().__init__(
             params,
             dict(
@@ -91,6 +110,8 @@ class RMSprop(Optimizer):
                 eps=eps,
                 weight_decay=weight_decay,
                 momentum=momentum,
+                centered=centered,
+                maximize=maximize,
                 max_norm=max_norm,
                 clip_grad_norm=clip_grad_norm,
             ),
@@ -101,6 +122,7 @@ class RMSprop(Optimizer):
         check.real(group["alpha"], "alpha", low=0.0, high=1.0)
         check.real(group["eps"], "eps", low=0.0)
         check.real(group["momentum"], "momentum", low=0.0)
+        check.flag(group["centered"], "centered")
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]
@@ -112,6 +134,9 @@ class RMSprop(Optimizer):
             buf = state.get("momentum_buffer")
             if buf is None:
                 buf = state["momentum_buffer"] = np.zeros_like(p)
+        if group["centered"]:
+            self._update_centered(p, g, buf, state, group)
+            return
         _core.rmsprop(
             p,
             g,
@@ -123,3 +148,39 @@ class RMSprop(Optimizer):
             group["weight_decay"],
             group["momentum"],
         )
+
+    def _update_centered(
+        self,
+        p: Float32Array,
+        g: Float32Array,
+        buf: Float32Array | None,
+        state: dict[str, Any],
+        group: dict[str, Any],
+    ) -> None:
+        if state.get("grad_avg") is None:
+            state["grad_avg"] = np.zeros_like(p)
+        alpha = group["alpha"]
+        arrays = p, g, state["square_avg"], state["grad_avg"]
+        pieces = blocks(2, *arrays, p if buf is None else buf)
+        for p, g, v, average, b, a, c in pieces:
+            if group["weight_decay"]:
+                np.multiply(p, group["weight_decay"], out=a)
+                g = np.add(a, g, out=a)
+            v *= alpha
+            np.multiply(g, g, out=c)
+            c *= 1.0 - alpha
+            v += c
+            np.subtract(g, average, out=c)
+            c *= 1.0 - alpha
+            average += c
+            np.multiply(average, average, out=c)
+            np.subtract(v, c, out=c)
+            np.sqrt(c, out=c)
+            c += group["eps"]
+            np.divide(g, c, out=c)
+            if buf is not None:
+                b *= group["momentum"]
+                b += c
+                np.copyto(c, b)
+            c *= group["lr"]
+            p -= c

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils import validation as check
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class SGD(Optimizer):
         weight_decay * p is added to the gradient (L2 penalty).
     nesterov : bool, default False
         Nesterov momentum. Needs a positive momentum and no dampening.
+    foreach, differentiable, fused : bool, optional
+        Without effect: they choose an implementation in PyTorch. `differentiable` must be False.
+    maximize : bool, default False
+        Whether the gradients are followed upwards.
     max_norm : float above 0, optional
         After each step, each row of the 2-d parameters is scaled down to at most this L2 norm.
     clip_grad_norm : float above 0, optional
@@ -90,9 +95,14 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
         max_norm: float | None = None,
         clip_grad_norm: float | None = None,
     ) -> None:
+        check_ignored(foreach=foreach, differentiable=differentiable, fused=fused)
         super().__init__(
             params,
             dict(
@@ -101,6 +111,7 @@ class SGD(Optimizer):
                 dampening=dampening,
                 weight_decay=weight_decay,
                 nesterov=nesterov,
+                maximize=maximize,
                 max_norm=max_norm,
                 clip_grad_norm=clip_grad_norm,
             ),

@@ -32,7 +32,11 @@ def updated_in_backward(
     if (
         loss._node is None
         or not (optimizer._takes_products and of_library(optimizer))
-        or any(group["clip_grad_norm"] is not None for group in optimizer.param_groups)
+        or optimizer._has_hooks()  # which may read gradients
+        or any(
+            group["clip_grad_norm"] is not None or group["maximize"]
+            for group in optimizer.param_groups
+        )
     ):
         return []
     groups = {p: group for group in optimizer.param_groups for p in group["params"]}

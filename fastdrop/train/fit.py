@@ -75,7 +75,8 @@ def fit(
         "huber", "bce_with_logits"; or any function, such as
         ``nn.CrossEntropyLoss(label_smoothing=0.1)``.
     optimizer : Optimizer, optional
-        Default ``optim.Adam(model.parameters())``.
+        Default ``optim.Adam(model.parameters())``. With `fastdrop.optim.LBFGS`, all evaluations of
+        a step have the same masks.
     epochs : int, default 10
         Number of passes over the data, at least 0.
     batch_size : int, optional

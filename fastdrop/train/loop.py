@@ -262,10 +262,9 @@ class TrainingRun:
         mixed: MixedBatch | None = None,
     ) -> StepResult:
         """Forward, backward and update for one batch."""
-        output = call_model(self.model, x if mixed is None else mixed.x)
-        if mixed is not None:
-            y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
-        loss = self.objective(output, y, weight)
+        if self.optimizer.needs_closure:
+            return self._train_by_closure(x, y, weight, mixed)
+        output, loss = self._forward(x, y, weight, mixed)
         noted(self._check_loss, loss)
         parameters = list(self.model.parameters())
         if self._gradients_are_read():
@@ -279,6 +278,44 @@ class TrainingRun:
         if self.max_norm is not None:
             nn.utils.max_norm_(parameters, self.max_norm)
         return StepResult(output, loss)
+
+    def _forward(
+        self,
+        x: Any,
+        y: npt.NDArray[Any],
+        weight: npt.NDArray[np.float32] | None,
+        mixed: MixedBatch | None,
+    ) -> StepResult:
+        """The output of the model for one batch, and the loss."""
+        output = call_model(self.model, x if mixed is None else mixed.x)
+        if mixed is not None:
+            y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
+        return StepResult(output, self.objective(output, y, weight))
+
+    def _train_by_closure(self, *batch: Any) -> StepResult:
+        """The same with an optimiser that computes the loss of a batch several times.
+
+        All evaluations have the masks of one pass. The result is that of the first one.
+        """
+        parameters, draw = list(self.model.parameters()), self.model.draw
+        first: list[StepResult] = []
+
+        def closure() -> Tensor:
+            self.model.draw = draw
+            result = self._forward(*batch)
+            if not first:
+                self._check_loss(result.loss)
+                first.append(result)
+            self.optimizer.zero_grad()
+            result.loss.backward()
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+            return result.loss
+
+        self.optimizer.step(closure)
+        if self.max_norm is not None:
+            nn.utils.max_norm_(parameters, self.max_norm)
+        return first[0]
 
     def _gradients_are_read(self) -> bool:
         """Whether the gradients of a step must be there: for clipping, a recording, or callbacks.

@@ -50,7 +50,7 @@ def record(step: Callable[..., Any]) -> RecordedStep:
     A step that cannot be recorded runs as before; `RecordedStep.explain` says why. These are
     steps that read the numbers of a tensor (``loss.item()``: return ``loss`` instead), with
     functions or layers that compute with NumPy or choose samples in Python, with schedules of
-    rates, and with optimisers of your own.
+    rates, and with optimisers of your own, with hooks of optimisers, and with LBFGS.
 
     What may change between two calls: the numbers in arguments, parameters, buffers and
     optimiser states, learning rates and the other options of an optimiser, and the mode and
@@ -459,7 +459,9 @@ def _reason(recording: Recording, state: StepState, result: Any) -> str | None:
     if recording.gradients.keys() - known:
         problem = "the step gives a gradient to a tensor that is no parameter of its modules"
     for optimizer in state.optimizers:
-        if not is_known(optimizer):
+        if optimizer._has_hooks():
+            problem = f"{type(optimizer).__name__} has hooks"
+        elif not is_known(optimizer):
             problem = f"{type(optimizer).__name__} is no optimiser of fastdrop.optim"
     for layer in state.layers():
         if of_library(type(layer)) and not all(map(_is_fixed, vars(layer).values())):

@@ -47,7 +47,11 @@ MOST = 4
 
 def is_known(optimizer: Optimizer) -> bool:
     """Whether an optimiser has no code of the user: a check makes one step more than once."""
-    return of_library(optimizer) and not any(map(callable, vars(optimizer).values()))
+    return (
+        of_library(optimizer)
+        and not optimizer._has_hooks()
+        and not any(map(callable, vars(optimizer).values()))
+    )
 
 
 class StepResult(NamedTuple):
@@ -99,6 +103,7 @@ class StepRecorder:
             and (loss in LOSSES.values() or (of_library(type(loss)) and has_no_functions(loss)))
             and (scheduler is None or of_library(scheduler))
             and is_known(run.optimizer)
+            and not run.optimizer.needs_closure
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
             and isinstance(run.model, nn.Sequential)

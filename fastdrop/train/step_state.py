@@ -61,7 +61,8 @@ class StepState:
         owners = list(owners)
         self.models = list(models)
         self.optimizers = [owner for owner in owners if isinstance(owner, Optimizer)]
-        self.schedulers = [owner for owner in owners if isinstance(owner, LRScheduler)]
+        schedulers = [owner for owner in owners if isinstance(owner, LRScheduler)]
+        self.schedulers = [part for owner in schedulers for part in owner.parts()]
 
     def layers(self) -> Iterator[Module]:
         """All modules, each once."""
@@ -170,11 +171,11 @@ class StepState:
 
 
 def _numbers(state: dict[Any, Any]) -> dict[Any, Any]:
-    """Copies of the numbers, the lists of numbers and the arrays of a dict."""
+    """Copies of the numbers, the lists and tuples of numbers and the arrays of a dict."""
     return {key: copy(value) for key, value in state.items() if _is_numeric(value)}
 
 
 def _is_numeric(value: Any) -> bool:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return all(isinstance(each, Number) for each in value)
     return isinstance(value, (Number, np.ndarray))

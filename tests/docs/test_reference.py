@@ -22,6 +22,7 @@ MODULES = {
     "fastdrop.nn.utils.rnn",
     "fastdrop.optim",
     "fastdrop.optim.lr_scheduler",
+    "fastdrop.optim.swa_utils",
     "fastdrop.kernels",
     "fastdrop.data",
     "fastdrop.data.transforms",

@@ -139,3 +139,81 @@ def test_errors(name, value, error):
         getattr(optim, name)([fd.Parameter([1.0])], clip_grad_norm=value)
     with pytest.raises(error, match="clip_grad_norm"):
         optim.NTASGD([fd.Parameter([1.0])], 0.1, clip_grad_norm=value)
+
+
+# ---- functions ----
+
+
+@pytest.mark.parametrize("order", [2.0, 1.0, 3.5, 0.5, float("inf")])
+@pytest.mark.parametrize("limit", [0.5, 1e9])
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_norms_of_other_orders_are_those_of_torch(order, limit, scale):
+    torch = pytest.importorskip("torch")
+    ours, theirs = parameters(), [torch.nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
+    give_gradients(ours, 0, scale)
+    for p, q in zip(ours, theirs, strict=True):
+        q.grad = torch.from_numpy(p.grad.data.copy())
+    utils, expected = torch.nn.utils, torch.nn.utils.get_total_norm
+    total = nn.utils.get_total_norm([p.grad for p in ours], order, foreach=False)
+    assert total == pytest.approx(expected([q.grad for q in theirs], order).item(), rel=2e-5)
+    twins = parameters()
+    give_gradients(twins, 0, scale)
+    norm = nn.utils.clip_grad_norm_(ours, limit, order, foreach=True)
+    assert norm == total
+    utils.clip_grad_norm_(theirs, limit, order)
+    nn.utils.clip_grads_with_norm_(twins, limit, total)
+    for p, q, r in zip(ours, theirs, twins, strict=True):
+        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=5e-5)
+        assert np.array_equal(p.grad.data, r.grad.data)
+
+
+def test_no_gradients_and_norms_that_are_not_finite():
+    p = fd.Parameter([1.0, 2.0])
+    assert nn.utils.clip_grad_norm_(p, 1.0) == 0.0
+    assert nn.utils.get_total_norm([]) == nn.utils.get_total_norm([], float("inf")) == 0.0
+    p.grad = np.array([1.0, np.nan])
+    for order in (1.0, 2.0, float("inf")):
+        assert np.isnan(nn.utils.get_total_norm(p.grad, order))
+        with pytest.raises(RuntimeError, match="norm"):
+            nn.utils.get_total_norm([p.grad], order, error_if_nonfinite=True)
+        with pytest.raises(RuntimeError, match="norm"):
+            nn.utils.clip_grad_norm_(p, 1.0, order, error_if_nonfinite=True)
+    p.grad = np.array([3.0, 4.0])
+    nn.utils.clip_grads_with_norm_(p, 1.0, fd.tensor(10.0))
+    np.testing.assert_allclose(p.grad.data, [0.3, 0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "word"),
+    [
+        (lambda p: nn.utils.clip_grad_norm_(p, 1.0, 0.0), ValueError, "norm_type"),
+        (lambda p: nn.utils.clip_grad_norm_(p, 1.0, "two"), TypeError, "norm_type"),
+        (lambda p: nn.utils.clip_grad_norm_(p, 1.0, foreach=3), TypeError, "foreach"),
+        (lambda p: nn.utils.clip_grad_value_(p, 1.0, foreach=3), TypeError, "foreach"),
+        (lambda p: nn.utils.get_total_norm([1.0]), TypeError, "tensors"),
+        (lambda p: nn.utils.clip_grads_with_norm_(p, -1.0, 1.0), ValueError, "max_norm"),
+        (lambda p: nn.utils.clip_grads_with_norm_(p, 1.0, "1"), TypeError, "total_norm"),
+    ],
+)
+def test_wrong_arguments(call, error, word):
+    with pytest.raises(error, match=word):
+        call(fd.Parameter([1.0]))
+
+
+def test_a_recorded_step_does_not_read_a_norm():
+    model = nn.Linear(6, 3)
+    optimizer = optim.SGD(model.parameters())
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        norm = nn.utils.get_total_norm([p.grad for p in model.parameters()])
+        nn.utils.clip_grads_with_norm_(model.parameters(), 0.1, norm)
+        optimizer.step()
+        return loss.detach()
+
+    recorded = fd.record(step)
+    for scale in (1.0, 2.0, 3.0, 4.0):
+        recorded(np.full((5, 6), scale, np.float32))
+    assert recorded.replays == 0 and "get_total_norm" in recorded.explain()

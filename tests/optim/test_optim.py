@@ -293,7 +293,8 @@ ADAM = {"step": 2, "exp_avg": ZEROS, "exp_avg_sq": ZEROS}
     ("name", "entries", "error", "word"),
     [
         ("Adam", {"step": 2, "exp_avg": ZEROS}, ValueError, "exp_avg_sq"),
-        ("Adam", {**ADAM, "max_exp_avg_sq": ZEROS}, ValueError, "max_exp_avg_sq"),
+        ("Adam", {**ADAM, "max_exp_avg_sq": ZEROS[:1]}, ValueError, "max_exp_avg_sq"),
+        ("Adam", {**ADAM, "square_avg": ZEROS}, ValueError, "square_avg"),
         ("Adam", {**ADAM, "step": -1}, ValueError, "step"),
         ("Adam", {**ADAM, "step": 1.5}, TypeError, "step"),
         ("Adam", {**ADAM, "step": True}, TypeError, "step"),

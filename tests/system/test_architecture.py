@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "data": {"_utils", "random", "kernels"},
     "autograd": {*LOWEST, "random", "kernels"},
     "functional": {*LOWEST, "random", "kernels", "autograd"},
-    "optim": {*LOWEST, "autograd"},
+    "optim": {*LOWEST, "autograd", "nn"},
     "nn": {*TENSORS} - {"_core", "runtime"},
     "models": {*TENSORS, "nn"} - {"_core", "runtime"},
     "io": {*TENSORS, "nn", "models"} - {"_core", "runtime"},
