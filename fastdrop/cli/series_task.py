@@ -11,7 +11,8 @@ from fastdrop import io, models
 from fastdrop._utils import atomic_write as files
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop.cli.training_task import column_of, fit_arguments, optimizer_of
+from fastdrop.cli.train_options import column_of
+from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import chronological_split, read_series
 from fastdrop.predictor.forecaster import HALF_WIDTH, LEVEL, PASSES, Forecaster
 from fastdrop.random import manual_seed

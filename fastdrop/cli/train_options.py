@@ -21,6 +21,14 @@ def number_list(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return convert
 
 
+def column_of(text: str) -> int | str:
+    """A column's number if the text is one, otherwise its name."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     _add_data_options(sub)
@@ -94,6 +102,12 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     )
     _option(
         data,
+        "--test",
+        "file with the rows for the test, of the kind and the columns of --data",
+        metavar="FILE",
+    )
+    _option(
+        data,
         "--test-fraction",
         "share of the data set aside for the test if the file has no test data",
         type=float,
@@ -106,6 +120,13 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
         "share of the training data set aside for early stopping",
         type=float,
         metavar="F",
+    )
+    _option(
+        data,
+        "--group",
+        "column of a table whose rows of equal value stay together in test, validation and folds; "
+        "it is no input",
+        metavar="COLUMN",
     )
     _option(
         data,
@@ -335,6 +356,27 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
     )
+    _option(
+        learn,
+        "--class-weight",
+        "balanced: each class of a table has the same weight in the loss, however rare it is",
+        choices=["balanced"],
+    )
+    _option(
+        learn,
+        "--metric",
+        "score by which early stopping chooses, first in the report: error, balanced_accuracy, auc "
+        "or log_loss for classes, r2, rmse or mae for numbers (default: the loss)",
+        choices=["error", "balanced_accuracy", "auc", "log_loss", "r2", "rmse", "mae"],
+    )
+    _option(
+        learn,
+        "--folds",
+        "cross-validation of a table in K parts: the scores are those of networks that were "
+        "trained without the part; the model is trained on all rows",
+        type=int,
+        metavar="K",
+    )
     _option(learn, "--seed", "seed of everything random", type=int, default=0, metavar="N")
 
 
@@ -357,6 +399,13 @@ def _add_output_options(sub: argparse.ArgumentParser) -> None:
         "--plot-uncertain",
         "picture of the test images of which the network is least certain",
         metavar="FILE",
+    )
+    _option(
+        out,
+        "--report",
+        "HTML file about the network of a table: curves, confusion matrix, calibration, "
+        "uncertainty, importance of the columns",
+        metavar="FILE.html",
     )
     _option(out, "--compare", "also train without dropout", action="store_true")
     _option(
