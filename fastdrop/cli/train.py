@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "check_metric", "run"]
 
 RUNS_OF_THE_DEMO = 3
 _IMAGE_RATES = (
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             folds, task = list(data.folds(options.folds)), data.whole()
     if isinstance(task, TrainingTask):
-        _check_metric(options, task)
+        check_metric(options, task)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
@@ -220,7 +220,7 @@ def _refuse_options_of_tables(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} is for {what}")
 
 
-def _check_metric(options: argparse.Namespace, task: TrainingTask) -> None:
+def check_metric(options: argparse.Namespace, task: TrainingTask) -> None:
     """Check the options that fit one kind of target only."""
     from fastdrop.cli.scores import CLASS_SCORES, NUMBER_SCORES
 

@@ -38,6 +38,47 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     _add_output_options(sub)
 
 
+# Those of ``fastdrop train`` that ``fastdrop tune`` has, too.
+TUNING_FLAGS = (
+    *("--data", "--target", "--header", "--ignore", "--columns", "--task", "--test"),
+    *("--test-fraction", "--validation", "--group", "--standardize", "--hidden", "--activation"),
+    *("--epochs", "--batch-size", "--optimizer", "--lr", "--momentum", "--nesterov"),
+    *("--weight-decay", "--schedule", "--warmup", "--max-norm", "--clip-norm", "--mixup"),
+    *("--label-smoothing", "--early-stopping", "--class-weight", "--metric", "--seed", "--out"),
+    "--quiet",
+)
+
+
+def add_tuning_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add the options of ``fastdrop tune`` that are those of ``fastdrop train``."""
+    chosen: Any = _Chosen(sub)
+    for add in (_add_data_options, _add_network_options, _add_series_options):
+        add(chosen)
+    _add_training_options(chosen)
+    _add_output_options(chosen)
+
+
+class _Chosen:
+    """A parser that gets the options of `TUNING_FLAGS`; all others have their defaults there."""
+
+    def __init__(self, sub: argparse.ArgumentParser, group: Any = None) -> None:
+        self._sub, self._group = sub, group
+
+    def add_argument_group(self, title: str) -> _Chosen:
+        """A group, which the parser gets with its first option."""
+        return _Chosen(self._sub, title)
+
+    def add_argument(self, flag: str, **keywords: Any) -> None:
+        """Add an option, or its default."""
+        if flag not in TUNING_FLAGS:
+            default = keywords.get("default", False if "action" in keywords else None)
+            self._sub.set_defaults(**{flag.removeprefix("--").replace("-", "_"): default})
+            return
+        if isinstance(self._group, str):
+            self._group = self._sub.add_argument_group(self._group)
+        self._group.add_argument(flag, **keywords)
+
+
 def _option(group: Any, flag: str, about: str, **keywords: Any) -> None:
     """Add an option whose help text ends with its default."""
     default = keywords.get("default")

@@ -238,13 +238,18 @@ def fill_defaults(options: argparse.Namespace) -> None:
             setattr(options, name, value)
 
 
+def learning_rate(options: argparse.Namespace) -> float:
+    """The learning rate of --lr, or the default of the optimiser."""
+    return float(_OPTIMIZERS[options.optimizer][1] if options.lr is None else options.lr)
+
+
 def optimizer_of(
     model: nn.Module, options: argparse.Namespace, layer_decay: float | None = None
 ) -> Any:
     """The optimiser that the options name; with `layer_decay` of `layerwise_groups`."""
-    kind, rate = _OPTIMIZERS[options.optimizer]
+    kind = _OPTIMIZERS[options.optimizer][0]
     keywords = {
-        "lr": rate if options.lr is None else options.lr,
+        "lr": learning_rate(options),
         "weight_decay": options.weight_decay,
     }
     if options.optimizer in ("sgd", "rmsprop"):
