@@ -50,8 +50,10 @@ class Answers:
         The standard deviation of a target of numbers, the noise included.
     rows : int array (N,)
         The number of each row in its file, from 0.
-    columns : list of str
-    cells : list of list of str
+    samples : float64 array (N, features)
+        As they were read.
+    origin : dict or None
+        What the columns of the samples are.
     """
 
     y: npt.NDArray[Any]
@@ -61,13 +63,22 @@ class Answers:
     disagreement: Float64Array | None
     total_std: Float64Array | None
     rows: npt.NDArray[np.int64]
-    columns: list[str]
-    cells: npt.NDArray[Any]
+    samples: npt.NDArray[Any]
+    origin: dict[str, Any] | None
 
     @property
     def is_classification(self) -> bool:
         """Whether the answers are probabilities."""
         return self.prediction.ndim == 2
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns of the file that are inputs."""
+        return [name for name, _ in column_places(self.origin, self.samples.shape[1])]
+
+    def cells(self, chosen: npt.NDArray[np.int64]) -> list[list[str]]:
+        """The cells of chosen rows."""
+        return decoded_rows(self.origin, self.samples[chosen])
 
     @property
     def wrong(self) -> Float64Array:
@@ -87,10 +98,11 @@ def answers_of(parts: list[tuple[TrainingTask, Module]], seed: int) -> Answers:
             return None
         return np.concatenate([getattr(each, name) for each in found])
 
-    names = ("y", "prediction", "mean", "uncertainty", "disagreement", "total_std", "rows")
-    return Answers(
-        **{name: joined(name) for name in names}, columns=first.columns, cells=joined("cells")
+    names = (
+        *("y", "prediction", "mean", "uncertainty", "disagreement", "total_std", "rows"),
+        "samples",
     )
+    return Answers(**{name: joined(name) for name in names}, origin=first.origin)
 
 
 def _answers(task: TrainingTask, model: Module, seed: int) -> Answers:
@@ -108,7 +120,6 @@ def _answers(task: TrainingTask, model: Module, seed: int) -> Answers:
             total = np.sqrt(np.square(uncertainty) + _noise(task, model, seed))
     elif classes:
         uncertainty = entropy_of(prediction)
-    origin = task.preparation.origin
     return Answers(
         task.test_targets,
         prediction,
@@ -117,8 +128,8 @@ def _answers(task: TrainingTask, model: Module, seed: int) -> Answers:
         disagreement,
         total,
         task.rows,
-        [name for name, _ in column_places(origin, task.raw_test.x.shape[1])],
-        np.array(decoded_rows(origin, task.raw_test.x), dtype=object),
+        task.raw_test.x,
+        task.preparation.origin,
     )
 
 

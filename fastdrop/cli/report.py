@@ -19,12 +19,12 @@ from fastdrop.cli.evidence import (
     answers_of,
     permutation_importances,
 )
+from fastdrop.cli.folds import mean_baseline
 from fastdrop.cli.scores import (
     CLASS_SCORES,
     HIGHER_IS_BETTER,
     NUMBER_SCORES,
     format_score,
-    mean_scores,
     number_scores,
     plain,
 )
@@ -114,10 +114,7 @@ def _scores(task: TrainingTask, parts: list[tuple[TrainingTask, Module]], answer
     """The scores of the pass without dropout, of the mean of the passes, and of a baseline."""
     titles = CLASS_SCORES if answers.is_classification else NUMBER_SCORES
     rows: list[tuple[str, dict[str, float]]] = []
-    baselines = [part.baseline() for part, _ in parts]
-    names = {name for name, _ in baselines}
-    label = names.pop() if len(names) == 1 else "always the same"
-    rows.append((label, mean_scores([scores for _, scores in baselines])))
+    rows.append(mean_baseline([part for part, _ in parts]))
     rows.append(("without dropout", task.scores_of(answers.prediction, answers.y)))
     if answers.mean is not answers.prediction and _has_passes(answers):
         rows.append((f"mean of {PASSES} passes", task.scores_of(answers.mean, answers.y)))
@@ -277,9 +274,10 @@ def _uncertain_rows(answers: Answers, labels: list[str] | None) -> str:
         return ""
     chosen = np.argsort(-answers.uncertainty, kind="stable")[:_UNCERTAIN]
     names = answers.columns[:_MOST_CELLS]
+    cells = answers.cells(chosen)
     rows: list[list[Any]] = []
     looks: list[list[str | None]] = []
-    for n in chosen.tolist():
+    for place, n in enumerate(chosen.tolist()):
         if labels is None:
             told = [plain(float(answers.prediction[n])), f"{answers.y[n]:.6g}"]
             spread = [plain(float(answers.uncertainty[n]))]
@@ -292,7 +290,7 @@ def _uncertain_rows(answers: Answers, labels: list[str] | None) -> str:
             if answers.disagreement is not None:
                 spread.append(f"{answers.disagreement[n]:.4f}")
             is_wrong = best != answers.y[n]
-        row = [int(answers.rows[n]), *told, *spread, *answers.cells[n][:_MOST_CELLS]]
+        row = [int(answers.rows[n]), *told, *spread, *cells[place][:_MOST_CELLS]]
         rows.append(row)
         colour = "color:var(--fd-orange)" if is_wrong else None
         looks.append([None, colour, *[None] * (len(row) - 2)])

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -185,6 +185,7 @@ def table_data(options: argparse.Namespace) -> TableData:
             columns=_column_kinds(options.columns),
         )
         if options.group is not None:
+            _check_group(train.origin, report, options.group)
             cells = read_cells(path, column_of(options.group), header)
             groups = np.unique(cells, return_inverse=True)[1].astype(np.int64)
     else:
@@ -208,6 +209,14 @@ def table_data(options: argparse.Namespace) -> TableData:
             raise ValueError(f"--test must be left out: {path!r} holds test data")
         test = _read_test(options.test, train, options)
     return TableData(stem, train, test, _CHOICE[options.standardize], report, groups)
+
+
+def _check_group(origin: dict[str, Any] | None, report: TableReport, group: str) -> None:
+    """The column of groups must not be the target."""
+    assert origin is not None
+    target, column = origin["target"], column_of(group)
+    if column in (target, target - origin["width"], report.columns[target].name):
+        raise ValueError(f"--group must be another column than the target, got {group!r}")
 
 
 def _read_test(path: str, train: Dataset, options: argparse.Namespace) -> Dataset:

@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
     from fastdrop.cli import train_output as output
+    from fastdrop.cli.folds import cross_validate
     from fastdrop.cli.image_task import ImageTask, image_task, is_image_task
     from fastdrop.cli.labelled_text_task import (
         check_text_options,
@@ -119,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     if task.test is not None:
         samples += f", {len(task.test)} test samples"
     print(f"{task.name}: {samples}, {task.describe(options)}", flush=True)
-    run_folds = _Folds(folds, variants, options)
+    validated = cross_validate(folds, variants, options) if folds else None
     scores: dict[str, list[dict[str, float]]] = {name: [] for name, _ in variants}
     histories: dict[str, History] = {}
     for number in range(count):
@@ -138,10 +139,9 @@ def run(options: argparse.Namespace) -> int:
                     f"{name}: stopped after epoch {history.epochs}, "
                     f"restored epoch {history.best_epoch}"
                 )
-    if folds:
-        output.print_scores(
-            run_folds.scores, task, run_folds.baseline(), options.metric, options.folds
-        )
+    if validated is not None:
+        baseline = validated.baseline()
+        output.print_scores(validated.scores, task, baseline, options.metric, options.folds)
     if task.test is not None:
         output.print_scores(scores, task, output.task_baseline(task), options.metric)
     io.save(kept, out, info=task.preparation.to_dict())
@@ -153,7 +153,7 @@ def run(options: argparse.Namespace) -> int:
         from fastdrop.cli.report import write_report
 
         assert isinstance(task, TrainingTask)
-        parts = run_folds.parts() or [(task, kept)]
+        parts = [(task, kept)] if validated is None else validated.parts
         write_report(options.report, task, parts, histories, options)
         print(f"report: {options.report}")
     if options.plot_uncertain is not None and isinstance(task, ImageTask):
@@ -165,41 +165,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         output.print_next_steps(out, demo, with_dropout, images)
     return 0
-
-
-class _Folds:
-    """The networks of a cross-validation, trained here, and their scores."""
-
-    def __init__(
-        self,
-        tasks: list[TrainingTask],
-        variants: list[tuple[str, Any]],
-        options: argparse.Namespace,
-    ) -> None:
-        self.tasks = tasks
-        self.scores: dict[str, list[dict[str, float]]] = {name: [] for name, _ in variants}
-        self.models: list[Any] = []  # of the last variant
-        for number, task in enumerate(tasks):
-            for name, dropout in variants:
-                if not options.quiet:
-                    print(f"{name}, fold {number + 1} of {len(tasks)}", file=sys.stderr, flush=True)
-                model, _ = task.learn(dropout, options.seed, options)
-                self.scores[name].append(task.scores(model))
-                if name == variants[-1][0]:
-                    self.models.append(model)
-
-    def baseline(self) -> tuple[str, dict[str, float]]:
-        """The baseline's name and its mean scores over the folds."""
-        from fastdrop.cli.scores import mean_scores
-
-        found = [task.baseline() for task in self.tasks]
-        names = {name for name, _ in found}
-        kind = "always the mean" if self.tasks[0].scale is not None else "always the majority"
-        return names.pop() if len(names) == 1 else kind, mean_scores([each for _, each in found])
-
-    def parts(self) -> list[tuple[TrainingTask, Any]]:
-        """Each fold with its network."""
-        return list(zip(self.tasks, self.models, strict=True))
 
 
 def _rates(options: argparse.Namespace) -> Any:

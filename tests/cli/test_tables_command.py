@@ -284,6 +284,8 @@ def test_early_stopping_by_a_metric(tmp_path, monkeypatch):
         (["--folds", "200"], "--folds must be at most the 60 rows"),
         (["--folds", "3", "--checkpoint", "c"], "--checkpoint is for a single run"),
         (["--group", "smell"], "got 'smell'"),
+        (["--group", "label"], "--group must be another column than the target, got 'label'"),
+        (["--group", "2"], "--group must be another column than the target, got '2'"),
         (["--report", "r.pdf"], "--report must end in .html, got 'r.pdf'"),
         (["--report", "no/r.html"], "no folder 'no'"),
         (["--class-weight", "balanced", "--mixup", "0.2"], "mixup must be 0 together with"),
