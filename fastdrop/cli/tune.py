@@ -79,12 +79,13 @@ def run(options: argparse.Namespace) -> int:
     folder = os.path.dirname(out) or "."
     if not os.path.isdir(folder):
         raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(out)!r} to")
-    print(f"{task.report}\n" if task.report is not None else "", end="", flush=True)
+    if task.report is not None:
+        print(f"{task.report}\n", flush=True)
     search = Search(task, options)
     task.network(0.2, options)  # a wrong option is reported before the first trial
     assert task.test is not None
     print(
-        f"\n{task.name}: {len(search.train)} training, {len(search.held_out)} validation and "
+        f"{task.name}: {len(search.train)} training, {len(search.held_out)} validation and "
         f"{len(task.test)} test samples, {task.describe(options)}",
         flush=True,
     )

@@ -130,3 +130,19 @@ def test_cells_of_all_kinds(folder):
         ("0", slice(0, 1)),
         ("1", slice(1, 2)),
     ]
+
+
+def test_pictures_have_their_names(folder, predict):
+    import fastdrop as fd
+    from fastdrop.data import Dataset
+    from fastdrop.data.image_preprocessing import ImagePreparation
+
+    images = np.random.default_rng(0).integers(0, 255, (6, 1, 16, 16), np.uint8)
+    made = ImagePreparation.of_images(Dataset(images, [0, 1] * 3, ["a", "b"]))
+    fd.save(fd.models.lenet5(2, in_channels=1, size=16), "images", info=made.to_dict())
+    np.save("i.npy", images)
+    out, _ = predict("images", "i.npy", "--html", "p.html")
+    head, *lines = page_of(folder / "p.html").tables["rows"]
+    assert head == ["row", "file", "prediction", "probability"]
+    expected = [(answer["file"], answer["prediction"]) for answer in read(out)]
+    assert [tuple(line[1:3]) for line in lines] == expected and expected[0][0].startswith("i.npy")
