@@ -1,4 +1,4 @@
-"""A progress bar for long work, on a terminal only."""
+"""A progress bar for long work, on a terminal or in a notebook only."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import sys
 import time
 from typing import Any
 
+from fastdrop._utils.notebook import NotebookBar, in_notebook
+
 _PATIENCE = 2.0  # seconds until anything is shown
 
 
 class Meter:
     """A progress bar (with tqdm) or a percentage (without) on stderr, as a context manager.
 
-    Nothing is shown if stderr is no terminal, and during the first 2 seconds. `total` is the
-    amount of work, counted in `unit`.
+    In a notebook the bar is HTML. Elsewhere nothing is shown if stderr is no terminal. Nothing is
+    shown during the first 2 seconds. `total` is the amount of work, counted in `unit`.
     """
 
     def __init__(self, total: int, unit: str, enabled: bool = True) -> None:
         self.total, self.unit, self.done = total, unit, 0
         self.bar: Any = None
-        self.enabled = enabled and sys.stderr is not None and sys.stderr.isatty()
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.enabled = enabled and (terminal or in_notebook())
         self.start = self.shown = time.monotonic()
 
     def advance(self, count: int) -> None:
@@ -57,7 +60,9 @@ class _Percent:
 
 
 def _bar(total: int, unit: str) -> Any:
-    """A tqdm bar, or a `_Percent` where tqdm is not installed."""
+    """A bar in a notebook, a tqdm bar, or a `_Percent` where tqdm is not installed."""
+    if in_notebook():
+        return NotebookBar(total, unit)
     try:
         from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
     except ImportError:

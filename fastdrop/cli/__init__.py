@@ -1,4 +1,4 @@
-"""The command line: fastdrop train | predict | bench | info."""
+"""The command line: fastdrop train | tune | predict | generate | bench | info | completion."""
 
 from fastdrop.cli.main import main, parser
 

@@ -11,8 +11,9 @@ _OPTIONAL = (
     ("pandas", "fast reading of training tables"),
     ("pillow", "pictures"),
     ("tokenizers", "pretrained models of texts"),
+    ("optuna", "fastdrop tune --sampler optuna"),
 )
-_EXTRAS = {"pillow": "images", "tokenizers": "text"}  # of the others: train
+_EXTRAS = {"pillow": "images", "tokenizers": "text", "optuna": "tune"}  # of the others: train
 
 
 def run(options: argparse.Namespace) -> int:

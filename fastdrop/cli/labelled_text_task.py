@@ -12,7 +12,8 @@ import numpy as np
 
 from fastdrop import io, models, nn, random
 from fastdrop.cli.text_task import heads_of
-from fastdrop.cli.training_task import column_of, fit_arguments, optimizer_of
+from fastdrop.cli.train_options import column_of
+from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import BucketSampler, DataLoader, Tokenizer, pad_collate
 from fastdrop.data.readers.labelled_text import WHOLE, RawTexts, read_texts, text_vocabulary
 from fastdrop.data.text_preprocessing import TextPreparation

@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         Its namespace has the function ``run`` of the command.
     """
     # Imported here, so that `fastdrop --version` does not wait for them.
-    from fastdrop.cli import bench, generate, info, predict, train
+    from fastdrop.cli import bench, completion, generate, info, predict, train, tune
 
     top = _Parser(
         prog="fastdrop",
@@ -80,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     predict.add_arguments(
         command("predict", "apply a trained network to a file", predict.run, predict.__doc__)
     )
+    tune.add_arguments(
+        command("tune", "search the dropout rates for a table", tune.run, tune.__doc__)
+    )
     generate.add_arguments(
         command("generate", "continue a text with a language model", generate.run, generate.__doc__)
     )
@@ -91,6 +94,15 @@ def parser() -> argparse.ArgumentParser:
         "show version, compiler, instruction sets, threads and optional packages",
         info.run,
         threads=False,
+    )
+    completion.add_arguments(
+        command(
+            "completion",
+            "print a script that completes commands and options in a shell",
+            completion.run,
+            completion.__doc__,
+            threads=False,
+        )
     )
     return top
 

@@ -71,6 +71,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "after an error the file is not written",
     )
     sub.add_argument(
+        "--html",
+        metavar="FILE",
+        help="also write a page about the answers: how they are spread, the most uncertain rows, "
+        "the first rows; it is one file that loads nothing from elsewhere",
+    )
+    sub.add_argument(
         "--format", choices=["csv", "jsonl"], help="format of standard output (default: csv)"
     )
     sub.add_argument(
@@ -105,6 +111,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
+    from fastdrop.cli.predict_page import PredictionPage
     from fastdrop.cli.series_forecasts import is_series_model, predict_series
     from fastdrop.data.image_preprocessing import ImagePreparation
     from fastdrop.data.text_preprocessing import TextPreparation
@@ -113,6 +120,8 @@ def run(options: argparse.Namespace) -> int:
 
     kind = _output_format(options)
     if is_series_model(options.model):
+        if options.html is not None:
+            raise ValueError("--html is not for a model of a time series")
         return predict_series(options, kind)
     if options.all:
         raise ValueError("--all is for a model of a time series")
@@ -139,6 +148,7 @@ def run(options: argparse.Namespace) -> int:
         """A block with the names of the pictures before it."""
         return block if names is None else {"file": np.array(names, name_type), **block}
 
+    page = None if options.html is None else PredictionPage(preparation)
     blocks: Iterator[tuple[list[str] | None, Float32Array]]
     name_type = "U1"
     if isinstance(preparation, ImagePreparation):
@@ -171,6 +181,8 @@ def run(options: argparse.Namespace) -> int:
                         write(names and names[row : row + 1], x[row : row + 1])
                 return
             writer.write(text_labels(block) if on_error and kind == "npz" else block)
+            if page is not None:
+                page.add(done, x, block)
             done += len(x)
 
         if options.text:
@@ -183,6 +195,8 @@ def run(options: argparse.Namespace) -> int:
             write(names, x)
         if not done:  # an empty block has the names of the columns
             writer.write({name: rows[:0] for name, rows in columns.items()})
+    if page is not None:
+        page.write(options.html, skipped, options)
     return min(skipped, _MAX_SKIPPED)
 
 
@@ -190,12 +204,16 @@ def _output_format(options: argparse.Namespace) -> str:
     """The format of the output, after a check of the options."""
     from fastdrop._utils import atomic_write as files
     from fastdrop._utils import validation as check
+    from fastdrop.cli.predict_page import check_page
 
     if bool(options.input) == bool(options.text):
         raise ValueError("give either INPUT or --text TEXT")
-    files.apart({"--out": options.out, "the model": options.model})
+    written = {"--out": options.out, "--html": options.html}
+    files.apart(written | {"the model": options.model})
     for path in options.input:
-        files.apart({"--out": options.out, "the input": None if path == "-" else path})
+        files.apart(written | {"the input": None if path == "-" else path})
+    if options.html is not None:
+        check_page(options.html)
     if options.mc is None:
         for name in ("seed", "masks"):
             if getattr(options, name) is not None:

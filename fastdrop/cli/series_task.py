@@ -11,7 +11,9 @@ from fastdrop import io, models
 from fastdrop._utils import atomic_write as files
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
-from fastdrop.cli.training_task import column_of, fit_arguments, optimizer_of
+from fastdrop.cli.scores import plain
+from fastdrop.cli.train_options import column_of
+from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import chronological_split, read_series
 from fastdrop.predictor.forecaster import HALF_WIDTH, LEVEL, PASSES, Forecaster
 from fastdrop.random import manual_seed
@@ -271,11 +273,12 @@ def _print_test(
         error = (forecast - y)[known]
         few = "" if known.all() else f"   ({int(known.sum())} of {known.size} values)"
         errors.append(float(np.sqrt(np.mean(error**2))))
-        print(f"  {text:<{width}}  {errors[-1]:>10.4g}  {np.mean(np.abs(error)):>10.4g}{few}")
+        mae = float(np.mean(np.abs(error)))
+        print(f"  {text:<{width}}  {plain(errors[-1]):>10}  {plain(mae):>10}{few}")
     inside = np.abs(y - mean) <= HALF_WIDTH * std
     print(
         f"  {100 * LEVEL:.0f} % intervals: {100 * inside.mean():.1f} % of the values are inside, "
-        f"mean width {2 * HALF_WIDTH * std.mean():.4g}"
+        f"mean width {plain(2 * HALF_WIDTH * float(std.mean()))}"
     )
     naive = errors[1 + forecaster.has_dropout]
     if errors[0] > naive and not options.relative:

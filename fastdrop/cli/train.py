@@ -29,7 +29,6 @@ import argparse
 import os
 import sys
 from contextlib import suppress
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import add_arguments
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "check_metric", "run"]
 
 RUNS_OF_THE_DEMO = 3
 _IMAGE_RATES = (
@@ -57,6 +56,8 @@ _IMAGE_RATES = (
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
+    from fastdrop.cli import train_output as output
+    from fastdrop.cli.folds import cross_validate
     from fastdrop.cli.image_task import ImageTask, image_task, is_image_task
     from fastdrop.cli.labelled_text_task import (
         check_text_options,
@@ -65,16 +66,15 @@ def run(options: argparse.Namespace) -> int:
         print_next_steps,
     )
     from fastdrop.cli.series_task import is_series_task, train_series
+    from fastdrop.cli.table_data import digits_task, table_data
     from fastdrop.cli.text_task import is_text_task, train_text
-    from fastdrop.cli.training_task import digits_task, file_task, fill_defaults
+    from fastdrop.cli.training_task import TrainingTask, fill_defaults
 
     series = is_series_task(options)
     texts = not series and is_labelled_text_task(options)
     others = series or texts or is_text_task(options) or is_image_task(options)
-    if others and options.activation is not None:
-        raise ValueError(
-            "--activation is for --model mlp, the others have activations of their own"
-        )
+    if others:
+        _refuse_options_of_tables(options)
     if texts:
         check_text_options(options)
     fill_defaults(options)
@@ -86,15 +86,24 @@ def run(options: argparse.Namespace) -> int:
     demo = options.data is None and not images
     options.compare |= demo
     _check_options(options, images, texts)
-    rates: Any = options.dropout
-    if rates is not None and len(rates) == 1:
-        rates = rates[0]
+    rates = _rates(options)
     manual_seed(options.seed)
     task: TrainingTask | ImageTask | LabelledTextTask
+    folds: list[TrainingTask] = []
     if texts:
         task = labelled_text_task(options)
+    elif images:
+        task = image_task(options)
+    elif demo:
+        task = digits_task()
     else:
-        task = image_task(options) if images else digits_task() if demo else file_task(options)
+        data = table_data(options)
+        if options.folds is None:
+            task = data.split(options.test_fraction)
+        else:
+            folds, task = list(data.folds(options.folds)), data.whole()
+    if isinstance(task, TrainingTask):
+        check_metric(options, task)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
@@ -107,19 +116,21 @@ def run(options: argparse.Namespace) -> int:
     # Build each network once, so that a wrong option is reported before the first run.
     for _, dropout in variants:
         task.network(dropout, options)
-    print(
-        f"{task.name}: {len(task.train)} training samples, {len(task.test)} test samples, "
-        f"{task.describe(options)}",
-        flush=True,
-    )
-    errors: dict[str, list[float]] = {name: [] for name, _ in variants}
+    samples = f"{len(task.train)} training samples"
+    if task.test is not None:
+        samples += f", {len(task.test)} test samples"
+    print(f"{task.name}: {samples}, {task.describe(options)}", flush=True)
+    validated = cross_validate(folds, variants, options) if folds else None
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name, _ in variants}
     histories: dict[str, History] = {}
     for number in range(count):
         for name, dropout in variants:
-            if not options.quiet and len(variants) * count > 1:
-                print(f"{name}, run {number + 1} of {count}", file=sys.stderr, flush=True)
+            if not options.quiet and len(variants) * count + len(folds) > 1:
+                what = "all rows" if folds else f"run {number + 1} of {count}"
+                print(f"{name}, {what}", file=sys.stderr, flush=True)
             model, history = task.learn(dropout, options.seed + number, options)
-            errors[name].append(task.error(model))
+            if task.test is not None:
+                scores[name].append(output.task_scores(task, model))
             histories.setdefault(name, history)
             if number == 0:
                 kept = model  # in the end that of the last variant, with dropout
@@ -128,11 +139,23 @@ def run(options: argparse.Namespace) -> int:
                     f"{name}: stopped after epoch {history.epochs}, "
                     f"restored epoch {history.best_epoch}"
                 )
-    _print_errors(errors, task)
+    if validated is not None:
+        baseline = validated.baseline()
+        output.print_scores(validated.scores, task, baseline, options.metric, options.folds)
+    if task.test is not None:
+        output.print_scores(scores, task, output.task_baseline(task), options.metric)
     io.save(kept, out, info=task.preparation.to_dict())
     print(f"\nmodel ({variants[-1][0]}): {out}")
     if plot is not None:
-        _show_curves(histories, plot, "test" if options.validation is None else "validation")
+        held_out = "test" if options.validation is None else "validation"
+        output.show_curves(histories, plot, held_out)
+    if options.report is not None:
+        from fastdrop.cli.report import write_report
+
+        assert isinstance(task, TrainingTask)
+        parts = [(task, kept)] if validated is None else validated.parts
+        write_report(options.report, task, parts, histories, options)
+        print(f"report: {options.report}")
     if options.plot_uncertain is not None and isinstance(task, ImageTask):
         task.draw_uncertain(kept, options.plot_uncertain)
         print(f"most uncertain test images: {options.plot_uncertain}")
@@ -140,8 +163,39 @@ def run(options: argparse.Namespace) -> int:
     if texts:
         print_next_steps(out, with_dropout)
     else:
-        _print_next_steps(out, demo, with_dropout, images)
+        output.print_next_steps(out, demo, with_dropout, images)
     return 0
+
+
+def _rates(options: argparse.Namespace) -> Any:
+    """The rates of --dropout: one, several, or None."""
+    rates = options.dropout
+    return rates[0] if rates is not None and len(rates) == 1 else rates
+
+
+_OF_TABLES = ("activation", "test", "group", "class_weight", "metric", "folds", "report")
+
+
+def _refuse_options_of_tables(options: argparse.Namespace) -> None:
+    """ValueError for an option that images, texts and time series do not have."""
+    for name in _OF_TABLES:
+        if getattr(options, name) is not None:
+            what = "--model mlp, the others have activations of their own"
+            what = what if name == "activation" else "tables, not for images, texts or series"
+            raise ValueError(f"--{name.replace('_', '-')} is for {what}")
+
+
+def check_metric(options: argparse.Namespace, task: TrainingTask) -> None:
+    """Check the options that fit one kind of target only."""
+    from fastdrop.cli.scores import CLASS_SCORES, NUMBER_SCORES
+
+    classes = task.preparation.classes is not None
+    names = CLASS_SCORES if classes else NUMBER_SCORES
+    if options.metric is not None and options.metric not in names:
+        kind = "classes" if classes else "a target of numbers"
+        raise ValueError(f"--metric must be {', '.join(names)} for {kind}, got {options.metric}")
+    if options.class_weight is not None and not classes:
+        raise ValueError("--class-weight is for classes, the target is a number")
 
 
 def _variant(options: argparse.Namespace) -> str:
@@ -179,6 +233,17 @@ def _check_options(options: argparse.Namespace, images: bool, texts: bool) -> No
         raise ValueError(
             f"the checkpoint {options.checkpoint!r} exists: continue it with --resume, or remove it"
         )
+    if options.folds is not None:
+        if options.data is None:
+            raise ValueError("--folds is for --data FILE")
+        if options.folds < 2:
+            raise ValueError(f"--folds must be at least 2, got {options.folds}")
+        if options.checkpoint:
+            raise ValueError("--checkpoint is for a single run: leave out --folds")
+    if options.data is None:
+        for name in ("test", "group"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} is for --data FILE")
     if options.early_stopping is not None and options.validation is None:
         options.validation = 0.1
     if options.validation is not None and not 0 < options.validation < 1:
@@ -197,6 +262,8 @@ def _check_paths(options: argparse.Namespace, out: str, plot: str | None) -> Non
             "--plot": plot,
             "--plot-uncertain": options.plot_uncertain,
             "--checkpoint": options.checkpoint,
+            "--test": options.test,
+            "--report": options.report,
         }
     )
     if plot is not None:
@@ -204,65 +271,12 @@ def _check_paths(options: argparse.Namespace, out: str, plot: str | None) -> Non
             plotting.check_ending(plot, "--plot")
     if options.plot_uncertain is not None:
         plotting.check_ending(options.plot_uncertain, "--plot-uncertain")
-    for path in filter(None, (out, plot, options.plot_uncertain, options.checkpoint)):
+    if options.report is not None and not options.report.endswith((".html", ".htm")):
+        raise ValueError(f"--report must end in .html, got {options.report!r}")
+    written = (out, plot, options.plot_uncertain, options.checkpoint, options.report)
+    for path in filter(None, written):
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
             raise ValueError(
                 f"there is no folder {folder!r} to write {os.path.basename(path)!r} to"
             )
-
-
-# ---- output ----
-
-
-def _print_errors(
-    errors: dict[str, list[float]], task: TrainingTask | ImageTask | LabelledTextTask
-) -> None:
-    classes = task.preparation.classes is not None
-    runs = len(next(iter(errors.values())))
-    title = "test error" if classes else "test error (root mean square)"
-    print(f"\n{title}, {len(task.test)} samples" + (f", mean of {runs} runs" if runs > 1 else ""))
-    width = max(map(len, errors))
-    for name, values in errors.items():
-        each = f"   ({', '.join(f'{value:.2f}' for value in values)})" if runs > 1 else ""
-        figure = f"{mean(values):.2f} %" if classes else f"{mean(values):.4g}"
-        print(f"  {name:<{width}}  {figure}{each}")
-
-
-def _show_curves(histories: dict[str, History], path: str, held_out: str) -> None:
-    """Draw the training curves. Without matplotlib print a few epochs of them."""
-    from fastdrop.train.history import format_figures, plot_curves
-
-    if not any(history.epochs for history in histories.values()):
-        return
-    try:
-        plot_curves(histories, path, held_out)
-        print(f"training curves: {path}")
-    except ImportError as error:
-        print(f"no picture ({error}); the curves as text:")
-        for name, history in histories.items():
-            print(f"  {name}")
-            for i in sorted({round(k * (history.epochs - 1) / 5) for k in range(6)}):
-                figures = {
-                    key: values[i] for key, values in history.items() if key not in ("lr", "time")
-                }
-                print(f"    epoch {i + 1}  {format_figures(figures)}")
-
-
-def _print_next_steps(out: str, demo: bool, with_dropout: bool, images: bool) -> None:
-    if images:
-        print("\nNext steps")
-        print(f"  fastdrop predict {out} IMAGE.png      # several, a folder, or a .npy array")
-        if with_dropout:
-            print(f"  fastdrop predict {out} IMAGE.png --mc 50      # with its uncertainty")
-        return
-    rows = "rows of 64 gray values from 0 to 16" if demo else "rows like those of the training data"
-    print("\nNext steps")
-    print(f"  fastdrop predict {out} FILE.csv      # {rows}; also .jsonl, .npy, .npz or -")
-    if with_dropout:
-        print(f"  fastdrop predict {out} FILE.csv --mc 50      # with its uncertainty")
-    if demo:
-        print(
-            "  fastdrop train --data FILE.npz --hidden 1024,1024 --dropout 0.2,0.5,0.5 --max-norm 2"
-        )
-    print("  fastdrop train --help")

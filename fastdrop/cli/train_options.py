@@ -21,6 +21,14 @@ def number_list(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return convert
 
 
+def column_of(text: str) -> int | str:
+    """A column's number if the text is one, otherwise its name."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     _add_data_options(sub)
@@ -28,6 +36,47 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     _add_series_options(sub)
     _add_training_options(sub)
     _add_output_options(sub)
+
+
+# Those of ``fastdrop train`` that ``fastdrop tune`` has, too.
+TUNING_FLAGS = (
+    *("--data", "--target", "--header", "--ignore", "--columns", "--task", "--test"),
+    *("--test-fraction", "--validation", "--group", "--standardize", "--hidden", "--activation"),
+    *("--epochs", "--batch-size", "--optimizer", "--lr", "--momentum", "--nesterov"),
+    *("--weight-decay", "--schedule", "--warmup", "--max-norm", "--clip-norm", "--mixup"),
+    *("--label-smoothing", "--early-stopping", "--class-weight", "--metric", "--seed", "--out"),
+    "--quiet",
+)
+
+
+def add_tuning_arguments(sub: argparse.ArgumentParser) -> None:
+    """Add the options of ``fastdrop tune`` that are those of ``fastdrop train``."""
+    chosen: Any = _Chosen(sub)
+    for add in (_add_data_options, _add_network_options, _add_series_options):
+        add(chosen)
+    _add_training_options(chosen)
+    _add_output_options(chosen)
+
+
+class _Chosen:
+    """A parser that gets the options of `TUNING_FLAGS`; all others have their defaults there."""
+
+    def __init__(self, sub: argparse.ArgumentParser, group: Any = None) -> None:
+        self._sub, self._group = sub, group
+
+    def add_argument_group(self, title: str) -> _Chosen:
+        """A group, which the parser gets with its first option."""
+        return _Chosen(self._sub, title)
+
+    def add_argument(self, flag: str, **keywords: Any) -> None:
+        """Add an option, or its default."""
+        if flag not in TUNING_FLAGS:
+            default = keywords.get("default", False if "action" in keywords else None)
+            self._sub.set_defaults(**{flag.removeprefix("--").replace("-", "_"): default})
+            return
+        if isinstance(self._group, str):
+            self._group = self._sub.add_argument_group(self._group)
+        self._group.add_argument(flag, **keywords)
 
 
 def _option(group: Any, flag: str, about: str, **keywords: Any) -> None:
@@ -94,6 +143,12 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     )
     _option(
         data,
+        "--test",
+        "file with the rows for the test, of the kind and the columns of --data",
+        metavar="FILE",
+    )
+    _option(
+        data,
         "--test-fraction",
         "share of the data set aside for the test if the file has no test data",
         type=float,
@@ -106,6 +161,13 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
         "share of the training data set aside for early stopping",
         type=float,
         metavar="F",
+    )
+    _option(
+        data,
+        "--group",
+        "column of a table whose rows of equal value stay together in test, validation and folds; "
+        "it is no input",
+        metavar="COLUMN",
     )
     _option(
         data,
@@ -335,6 +397,27 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
     )
+    _option(
+        learn,
+        "--class-weight",
+        "balanced: each class of a table has the same weight in the loss, however rare it is",
+        choices=["balanced"],
+    )
+    _option(
+        learn,
+        "--metric",
+        "score by which early stopping chooses, first in the report: error, balanced_accuracy, auc "
+        "or log_loss for classes, r2, rmse or mae for numbers (default: the loss)",
+        choices=["error", "balanced_accuracy", "auc", "log_loss", "r2", "rmse", "mae"],
+    )
+    _option(
+        learn,
+        "--folds",
+        "cross-validation of a table in K parts: the scores are those of networks that were "
+        "trained without the part; the model is trained on all rows",
+        type=int,
+        metavar="K",
+    )
     _option(learn, "--seed", "seed of everything random", type=int, default=0, metavar="N")
 
 
@@ -357,6 +440,13 @@ def _add_output_options(sub: argparse.ArgumentParser) -> None:
         "--plot-uncertain",
         "picture of the test images of which the network is least certain",
         metavar="FILE",
+    )
+    _option(
+        out,
+        "--report",
+        "HTML file about the network of a table: curves, confusion matrix, calibration, "
+        "uncertainty, importance of the columns",
+        metavar="FILE.html",
     )
     _option(out, "--compare", "also train without dropout", action="store_true")
     _option(

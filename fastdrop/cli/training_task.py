@@ -1,34 +1,40 @@
-"""Data, network and training of ``fastdrop train``, built from the command's options."""
+"""Network and training of ``fastdrop train`` on rows, built from the command's options."""
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop import models, nn, optim
-from fastdrop._utils.optional import install_hint
-from fastdrop.data import Dataset, Standardizer, load_npz, split
-from fastdrop.data.preprocessing import Preparation
-from fastdrop.data.readers.columns import fill_from_training
-from fastdrop.data.readers.csv import read_table
-from fastdrop.data.readers.infer import KINDS
+from fastdrop import models, nn, optim, random
+from fastdrop.cli.scores import (
+    HIGHER_IS_BETTER,
+    balanced_weights,
+    baseline_scores,
+    class_scores,
+    metric_function,
+    number_scores,
+    plain,
+    probabilities_of,
+)
 from fastdrop.optim import lr_scheduler
+from fastdrop.predictor.predict import predict
 from fastdrop.random import manual_seed
-from fastdrop.train.evaluate import evaluate
+from fastdrop.train.callbacks import EarlyStopping
 from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
+    from fastdrop.data import Dataset
+    from fastdrop.data.preprocessing import Preparation
     from fastdrop.data.readers.report import TableReport
     from fastdrop.train import History
 
-_CHOICE = {"auto": None, "yes": True, "no": False}
 # The optimiser of each option and its default learning rate.
 _OPTIMIZERS: dict[str, tuple[Any, float]] = {
     "adam": (optim.Adam, 1e-3),
@@ -50,19 +56,41 @@ _DEFAULTS = {
 class TrainingTask:
     """Prepared training and test data, with a name; trains and tests networks on them.
 
-    `report` tells what the columns of a table hold.
+    Attributes
+    ----------
+    name : str
+    train, test : Dataset
+        As the network takes them. `test` is None where all rows are for the training.
+    preparation : Preparation
+    report : TableReport or None
+        What the columns of a table hold.
+    raw_test : Dataset or None
+        The test data as they were read: columns in their units, targets in theirs.
+    rows : int array or None
+        The number of each test sample in its file, from 0.
+    groups : int array or None
+        The group of each training sample; groups stay together.
     """
 
     name: str
     train: Dataset
-    test: Dataset
+    test: Dataset | None
     preparation: Preparation
     report: TableReport | None = None
+    raw_test: Dataset | None = None
+    rows: npt.NDArray[np.int64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     @property
     def outputs(self) -> int:
         """Number of the network's outputs."""
         return 1 if self.preparation.classes is None else len(self.preparation.classes)
+
+    @property
+    def scale(self) -> float | None:
+        """The scale of the standardised targets of a regression; None for classes."""
+        target = self.preparation.target
+        return None if target is None else float(target.scale)
 
     def describe(self, options: argparse.Namespace) -> str:
         """The widths of the network's layers."""
@@ -85,124 +113,122 @@ class TrainingTask:
         self, dropout: float | Sequence[float], seed: int, options: argparse.Namespace
     ) -> tuple[nn.Sequential, History]:
         """Train a network from this seed."""
+        train, held_out = self.parts(options)
+        rows = len(train)
+        if isinstance(held_out, float):
+            rows -= round(held_out * rows)
         manual_seed(seed)
         model = self.network(dropout, options)
         optimizer = optimizer_of(model, options)
-        rows = len(self.train) - round((options.validation or 0) * len(self.train))
         steps = -(-rows // max(options.batch_size, 1))
-        loss = None
-        if options.label_smoothing:
-            if self.preparation.classes is None:
-                raise ValueError("--label-smoothing is for classification, the target is a number")
-            loss = nn.CrossEntropyLoss(label_smoothing=options.label_smoothing)
         history = fit(
             model,
-            self.train,
-            loss=loss,
+            train,
+            loss=self._loss(options),
             batch_size=options.batch_size,
-            validation=self.test if options.validation is None else options.validation,
+            validation=held_out,
             mixup=options.mixup,
-            **fit_arguments(optimizer, steps, options),
+            **fit_arguments(optimizer, steps, options) | self._monitoring(options),
         )
         return model, history
 
-    def error(self, model: nn.Module) -> float:
-        """The error on the test data.
+    def parts(self, options: argparse.Namespace) -> tuple[Dataset, Dataset | float | None]:
+        """The training data, and what `fit` takes as validation data."""
+        train, test = self.train, self.test
+        if options.class_weight == "balanced":
+            assert train.y is not None
+            weights = balanced_weights(train.y, self.outputs)
+            train = train.weighted(weights[train.y])
+            if test is not None and test.y is not None:
+                test = test.weighted(weights[test.y])
+        if options.validation is None:
+            return train, test
+        if self.groups is None:
+            return train, float(options.validation)
+        rows, held = split_groups(self.groups, options.validation)
+        return train.take(rows), train.take(held)
 
-        The share of wrong classes in percent, or the root mean squared error in the target's units.
-        """
-        figures = evaluate(model, self.test)
-        if self.preparation.target is None:
-            return 100 * (1 - figures["accuracy"])
-        return figures["rmse"] * float(self.preparation.target.scale)
+    def _loss(self, options: argparse.Namespace) -> nn.CrossEntropyLoss | None:
+        if not options.label_smoothing:
+            return None
+        if self.preparation.classes is None:
+            raise ValueError("--label-smoothing is for classification, the target is a number")
+        reduction = "mean" if options.class_weight is None else "none"
+        return nn.CrossEntropyLoss(label_smoothing=options.label_smoothing, reduction=reduction)
 
+    def _monitoring(self, options: argparse.Namespace) -> dict[str, Any]:
+        """Early stopping by --metric, which is computed after each epoch."""
+        name = options.metric
+        if name is None:
+            return {}
+        # `fit` computes accuracy and RMSE itself.
+        figure = {"error": "accuracy", "rmse": "rmse"}.get(name, name)
+        found: dict[str, Any] = {}
+        if figure == name != "rmse":
+            found["metrics"] = {name: metric_function(name, self.scale)}
+        if options.early_stopping is not None:
+            mode = "max" if name == "error" or name in HIGHER_IS_BETTER else "min"
+            found["early_stopping"] = EarlyStopping(
+                options.early_stopping, f"val_{figure}", mode=mode
+            )
+        return found
 
-def digits_task() -> TrainingTask:
-    """scikit-learn's 8x8 images of digits, 30 % of them for the test."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        hint = install_hint("scikit-learn", "train")
-        raise ImportError(
-            f"training without --data needs scikit-learn for its handwritten digits ({hint}); "
-            "or give --data FILE"
-        ) from None
-    x, y = load_digits(return_X_y=True)
-    train, test = Dataset(x, y, range(10)).split(0.3)
-    scaling = Standardizer(np.zeros(64), np.full(64, 16.0))  # pixels from 0 to 16, to [0, 1]
-    preparation = Preparation(64, None, scaling, train.classes)
-    return TrainingTask(
-        "digits", preparation.dataset(train), preparation.dataset(test), preparation
-    )
+    def predictions(self, model: nn.Module, x: Any) -> npt.NDArray[np.float64]:
+        """Probabilities (N, classes), or numbers (N,) in the target's units, without dropout."""
+        outputs = predict(model, x)
+        target = self.preparation.target
+        if target is None:
+            return probabilities_of(outputs)
+        return np.asarray(outputs[:, 0] * target.scale + target.mean, np.float64)
 
+    def scores_of(self, predictions: npt.NDArray[Any], y: npt.NDArray[Any]) -> dict[str, float]:
+        """The scores of predictions, with y in the target's units or as class numbers."""
+        score = class_scores if self.scale is None else number_scores
+        return score(predictions, y)
 
-def file_task(options: argparse.Namespace) -> TrainingTask:
-    """The data of --data, read and prepared as the options of that group say."""
-    path = options.data
-    stem, _, ending = os.path.basename(path).removesuffix(".gz").rpartition(".")
-    test = report = None
-    if ending == "npz":
-        train, test = load_npz(path, flatten=True, task=options.task)
-    elif ending in ("csv", "tsv", "txt", "data", "jsonl", "ndjson"):
-        train, report = read_table(
-            path,
-            target=column_of(options.target),
-            task=options.task,
-            ignore=map(column_of, options.ignore),
-            header=_CHOICE[options.header],
-            columns=_column_kinds(options.columns),
+    @property
+    def test_targets(self) -> npt.NDArray[Any]:
+        """Class numbers, or numbers in the target's units, of the test samples."""
+        data = self.test if self.raw_test is None else self.raw_test
+        assert data is not None and data.y is not None
+        return data.y
+
+    def scores(self, model: nn.Module) -> dict[str, float]:
+        """The scores on the test data; in the target's units for a regression."""
+        assert self.test is not None
+        return self.scores_of(self.predictions(model, self.test.x), self.test_targets)
+
+    def baseline(self) -> tuple[str, dict[str, float]]:
+        """The most frequent class of the training data, or their mean, and its scores."""
+        y, classes = self.train.y, self.preparation.classes
+        assert y is not None
+        if classes is not None:
+            answer, scores = baseline_scores(y, self.test_targets, len(classes))
+            return f"always {classes[int(answer)]}", scores
+        target = self.preparation.target
+        assert target is not None
+        mean = baseline_scores(
+            y * float(target.scale) + float(target.mean), self.test_targets, None
         )
-    else:
-        raise ValueError(
-            f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}"
-        )
-    if train.x.ndim != 2 or not train.x.shape[1]:
-        raise ValueError(
-            f"{path!r} must hold samples of at least one number, got shape {train.x.shape}"
-        )
-    if test is None:
-        train, test = split(train, options.test_fraction)
-        if report is not None and train.origin is not None:
-            fill_from_training(train.origin, train.x, test.x)
-    if train.classes is not None and len(train.classes) < 2:
-        raise ValueError(
-            f"{path!r} must have at least two classes to tell apart, got {train.classes}"
-        )
-    if train.y is not None and not train.is_classification and train.y.ndim != 1:
-        raise ValueError(
-            f"{path!r} must have one target for each sample, got y of shape {train.y.shape}"
-        )
-    preparation = Preparation.fit(train, _CHOICE[options.standardize])
-    return TrainingTask(
-        stem, preparation.dataset(train), preparation.dataset(test), preparation, report
-    )
+        return f"always the mean, {plain(mean[0])}", mean[1]
 
 
-def column_of(text: str) -> int | str:
-    """A column's number if the text is one, otherwise its name."""
-    try:
-        return int(text)
-    except ValueError:
-        return text
+def split_groups(
+    groups: npt.NDArray[np.int64], fraction: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The rows of two parts; the second has whole groups with about this share of the rows.
 
-
-def _column_kinds(items: Sequence[str]) -> dict[int | str, str]:
-    """The kinds of --columns: from the column's name or number to its kind.
-
-    An item is NAME=KIND, or several with commas between them. A name may contain both characters.
+    Groups are taken in an order from the run's generator "split".
     """
-    kinds: dict[int | str, str] = {}
-    for item in items:
-        rest = item
-        while rest:
-            found = re.match(rf"(.+?)=({'|'.join(KINDS)})(?:,|$)", rest)
-            if found is None:
-                raise ValueError(
-                    f"--columns must be NAME=KIND with a kind of {', '.join(KINDS)}, got {rest!r}"
-                )
-            kinds[column_of(found[1])] = found[2]
-            rest = rest[found.end() :]
-    return kinds
+    order = random.generator("split").permutation(int(groups.max()) + 1)
+    if len(order) < 2:
+        raise ValueError("--group must name a column with at least two different values, got one")
+    sizes = np.bincount(groups)[order]
+    taken = min(
+        max(int(np.argmin(np.abs(sizes.cumsum() - fraction * len(groups)))) + 1, 1), len(order) - 1
+    )
+    second = np.isin(groups, order[:taken])
+    return np.flatnonzero(~second), np.flatnonzero(second)
 
 
 def fill_defaults(options: argparse.Namespace) -> None:
@@ -212,13 +238,18 @@ def fill_defaults(options: argparse.Namespace) -> None:
             setattr(options, name, value)
 
 
+def learning_rate(options: argparse.Namespace) -> float:
+    """The learning rate of --lr, or the default of the optimiser."""
+    return float(_OPTIMIZERS[options.optimizer][1] if options.lr is None else options.lr)
+
+
 def optimizer_of(
     model: nn.Module, options: argparse.Namespace, layer_decay: float | None = None
 ) -> Any:
     """The optimiser that the options name; with `layer_decay` of `layerwise_groups`."""
-    kind, rate = _OPTIMIZERS[options.optimizer]
+    kind = _OPTIMIZERS[options.optimizer][0]
     keywords = {
-        "lr": rate if options.lr is None else options.lr,
+        "lr": learning_rate(options),
         "weight_decay": options.weight_decay,
     }
     if options.optimizer in ("sgd", "rmsprop"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastdrop.nn.html import module_html
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
@@ -21,6 +23,7 @@ class NamedEntries:
     _modules: dict[str, Module | None]
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
+    training: bool
 
     if TYPE_CHECKING:
 
@@ -156,6 +159,10 @@ class NamedEntries:
             return f"{type(self).__name__}({extra})"
         lines = "\n".join(([extra] if extra else []) + children)
         return f"{type(self).__name__}(\n  " + lines.replace("\n", "\n  ") + "\n)"
+
+    def _repr_html_(self) -> str:
+        """The tree of submodules, folded, with the number of parameters of each; for notebooks."""
+        return module_html(self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set whether the parameters get gradients; returns self.

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastdrop import io, nn
 from fastdrop._utils import validation as check
+from fastdrop._utils.html import fragment, table
 from fastdrop.data.preprocessing import Preparation
 from fastdrop.functional.softmax import softmax_of
 from fastdrop.nn.module import checked_module
@@ -273,6 +274,17 @@ class Predictor:
         return self.model, self.preparation.to_dict()
 
     def __repr__(self) -> str:
+        takes, gives = self._described()
+        inner = repr(self.model).replace("\n", "\n  ")
+        return f"Predictor(\n  takes: {takes}\n  answers: {gives}\n  model: {inner}\n)"
+
+    def _repr_html_(self) -> str:
+        """What it takes and answers, and the network, folded, for notebooks."""
+        lines = zip(("takes", "answers"), self._described(), strict=True)
+        return fragment(table(("Predictor", ""), list(lines))) + self.model._repr_html_()
+
+    def _described(self) -> tuple[str, str]:
+        """What the model takes, and what it answers, in words."""
         names = self.feature_names
         takes = f"{self.preparation.features} numbers" if names is None else ", ".join(names)
         shape = self.preparation.example_shape
@@ -286,8 +298,7 @@ class Predictor:
             gives = f"one of the classes {', '.join(map(str, self.classes))}"
         elif self.preparation.target is not None:
             gives = "numbers in the units of the target"
-        inner = repr(self.model).replace("\n", "\n  ")
-        return f"Predictor(\n  takes: {takes}\n  answers: {gives}\n  model: {inner}\n)"
+        return takes, gives
 
     @property
     def _has_one_target(self) -> bool:

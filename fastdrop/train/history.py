@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastdrop._utils import plotting
+from fastdrop._utils.html import details, escape, fragment, table
+from fastdrop.train.curves import curve_charts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,9 +77,34 @@ class History(dict[str, list[float]]):
         """
         plot_curves({"": self}, path)
 
+    def _repr_html_(self) -> str:
+        """Curves, and a table of all epochs, for notebooks."""
+        names = [name for name, values in self.items() if values]
+        longest = max((len(self[name]) for name in names), default=0)
+        rows = [
+            [number + 1, *(_cell(name, self[name], number) for name in names)]
+            for number in range(longest)
+        ]
+        if not rows:
+            return fragment(escape(repr(self)))
+        told = [f"{self.epochs} epochs"] + ["stopped early"] * self.stopped
+        if self.best_epoch is not None:
+            told.append(f"the best is epoch {self.best_epoch}")
+        numbers = table(("epoch", *names), rows, numeric=range(len(names) + 1))
+        return fragment(
+            f"<div>{escape(', '.join(told))}</div>",
+            *curve_charts({"": self}),
+            details("All epochs", numbers),
+        )
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.6g}" for name, values in self.items() if values)
         return f"History({self.epochs} epochs; last: {last})" if last else "History(no epochs)"
+
+
+def _cell(name: str, values: list[float], number: int) -> str:
+    """A figure of one epoch; nothing where it was not measured."""
+    return format_figures({name: values[number]}, bare=True) if number < len(values) else ""
 
 
 # The label of the vertical axis of each panel, with the unit.
@@ -137,14 +164,18 @@ def plot_curves(
     plotting.save(picture, path)
 
 
-def format_figures(figures: Mapping[str, float]) -> str:
-    """The figures of one epoch as text: ``loss 0.5  val_accuracy 91.20 %  0.31 s``."""
+def format_figures(figures: Mapping[str, float], *, bare: bool = False) -> str:
+    """The figures of one epoch as text: ``loss 0.5  val_accuracy 91.20 %  0.31 s``.
+
+    With `bare` without their names.
+    """
     parts = []
     for name, value in figures.items():
         if name.endswith("accuracy"):
-            parts.append(f"{name} {100 * value:.2f} %")
+            text = f"{100 * value:.2f} %"
         elif name == "time":
-            parts.append(f"{value:.2f} s")
+            text = f"{value:.2f} s"
         else:
-            parts.append(f"{name} {value:.4g}")
+            text = f"{value:.4g}"
+        parts.append(text if bare or name == "time" else f"{name} {text}")
     return "  ".join(parts)

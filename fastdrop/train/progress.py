@@ -1,4 +1,4 @@
-"""Progress of a training run on stderr."""
+"""Progress of a training run, on stderr or in a notebook."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sys
 import time
 from typing import Any
 
+from fastdrop._utils.notebook import NotebookBar, in_notebook
 from fastdrop.train.history import format_figures
 
 
 class Progress:
-    """A tqdm bar where tqdm is installed and stderr is a terminal, otherwise lines of text.
+    """A bar: HTML in a notebook, tqdm's where stderr is a terminal; otherwise lines of text.
 
     Lines of text are at most one a second. `done` is the number of steps that were made before.
     """
@@ -19,7 +20,9 @@ class Progress:
         self.epochs, self.enabled = epochs, enabled
         self.bar: Any = None
         self.shown = time.monotonic()
-        if enabled and sys.stderr is not None and sys.stderr.isatty():
+        if enabled and in_notebook():
+            self.bar = NotebookBar(epochs * steps, "steps", done, keep=True)
+        elif enabled and sys.stderr is not None and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ImportError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastdrop._utils.html import fragment, table
+
 if TYPE_CHECKING:
     from fastdrop import nn
 
@@ -104,6 +106,14 @@ class Tuning:
     def __str__(self) -> str:
         return self.table()
 
+    def _repr_html_(self) -> str:
+        """The trials as a table, the best one marked, for notebooks."""
+        head, *rows = self._cells()
+        looks: list[list[str | None]] = [
+            ["font-weight:600" if trial is self.best else None] * len(head) for trial in self.trials
+        ]
+        return fragment(table(head, rows, numeric=range(4), styles=looks))
+
     def table(self) -> str:
         """The trials as a table.
 
@@ -112,6 +122,15 @@ class Tuning:
         str
             One line for each trial. A star marks the best rate.
         """
+        rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = (zip(row, widths, strict=True) for row in rows)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in lines
+        )
+
+    def _cells(self) -> list[list[str]]:
+        """The head of the table, and a row for each trial."""
         measure = self.measure
         rows = [
             [
@@ -134,8 +153,4 @@ class Tuning:
                     trial.decision,
                 ]
             )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = (zip(row, widths, strict=True) for row in rows)
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in lines
-        )
+        return rows

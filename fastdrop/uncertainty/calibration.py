@@ -10,6 +10,8 @@ import numpy as np
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop._utils.html import fragment, table
+from fastdrop.uncertainty.charts import reliability_chart
 from fastdrop.uncertainty.intervals import (
     IntervalCalibration,
     calibrate_intervals,
@@ -107,6 +109,14 @@ class Calibration:
             f"NLL {self.nll:.4g}, Brier {self.brier:.4g}, "
             f"area under accuracy-coverage {self.area:.4g})"
         )
+
+    def _repr_html_(self) -> str:
+        """The reliability diagram and the figures, for notebooks."""
+        names = ("accuracy", "confidence", "ECE", "MCE", "NLL", "Brier", "area")
+        values = (getattr(self, name.lower()) for name in names)
+        figures = table(names, [[f"{value:.4g}" for value in values]], numeric=range(len(names)))
+        told = f"<div>{len(self.coverage)} inputs</div>"
+        return fragment(told, figures, str(reliability_chart(self)))
 
     def plot(self, path: PathLike | None = None) -> Figure:
         """Draw the reliability diagram, and accuracy against coverage beside it.

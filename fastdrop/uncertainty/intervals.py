@@ -12,6 +12,8 @@ import numpy as np
 from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop._utils.html import fragment, table
+from fastdrop.uncertainty.charts import interval_chart
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:
@@ -77,6 +79,13 @@ class IntervalCalibration:
             f"IntervalCalibration(error {self.error:.4g}, NLL {self.nll:.4g}, "
             f"RMSE {self.rmse:.4g}, predicted std {self.std:.4g})"
         )
+
+    def _repr_html_(self) -> str:
+        """The shares of the intervals as a chart, and the figures, for notebooks."""
+        names = ("error", "NLL", "RMSE", "predicted std")
+        values = (self.error, self.nll, self.rmse, self.std)
+        figures = table(names, [[f"{value:.4g}" for value in values]], numeric=range(len(names)))
+        return fragment(f"<div>{self.count} values</div>", figures, str(interval_chart(self)))
 
     def plot(self, path: PathLike | None = None) -> Figure:
         """Draw the observed share against the nominal probability of each interval.

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import narrowed, quiet
+from fastdrop.uncertainty.prediction_html import prediction_html
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,6 +96,10 @@ class MCPrediction:
             f"MCPrediction({len(self.mean)} inputs, {self.samples} passes, "
             f"{kind} of shape {self.mean.shape[1:]})"
         )
+
+    def _repr_html_(self) -> str:
+        """How the uncertainty is spread, and the first and the least certain inputs."""
+        return prediction_html(self)
 
     def __len__(self) -> int:
         return len(self.mean)

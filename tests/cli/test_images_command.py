@@ -50,7 +50,9 @@ def test_from_an_archive_to_predictions(archive, capfd):
         "--model", "lenet5", "--epochs", 10, "--dropout", "0.3", "--augment", "crop,flip,cutout=4"
     )
     out = capfd.readouterr().out
-    assert "lenet5 for 16 x 16 pixels, 3 channels, 2 classes" in out and "test error" in out
+    assert (
+        "lenet5 for 16 x 16 pixels, 3 channels, 2 classes" in out and "test data, 32 samples" in out
+    )
     assert not os.path.exists("halves.png")
     predictor = fd.load("halves.safetensors")
     assert (predictor.predict(x) == y).mean() > 0.9

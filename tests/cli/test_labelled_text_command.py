@@ -26,7 +26,7 @@ def test_train_and_predict(reviews, capsys):
     told = capsys.readouterr()
     assert "160 training samples, 40 test samples, lstm 12 for 2 classes" in told.out
     assert "val_accuracy" in told.err and "fastdrop predict sentences.safetensors" in told.out
-    error = float(told.out.split("test error, 40 samples")[1].split("dropout 0.2")[1].split()[0])
+    error = float(told.out.split("test data, 40 samples")[1].split("dropout 0.2")[1].split()[0])
     assert error < 12
 
     assert main(["predict", "sentences.safetensors", "sentences.csv", "--mc", "10"]) == 0
@@ -64,7 +64,7 @@ def test_a_transformer(reviews, capsys):
     assert main([*reviews, *model]) == 0
     told = capsys.readouterr()
     assert "transformer 16, 16 for 2 classes" in told.out
-    error = float(told.out.split("test error, 40 samples")[1].split("dropout 0.2")[1].split()[0])
+    error = float(told.out.split("test data, 40 samples")[1].split("dropout 0.2")[1].split()[0])
     assert error < 12
     network = fd.load("sentences.safetensors").model
     assert (network.hidden_size, network.num_hidden_layers) == (16, 2)

@@ -46,7 +46,7 @@ def test_train_and_predict(tune, capsys):
     told = capsys.readouterr()
     assert "160 training samples, 40 test samples, model for 2 classes, 22 different" in told.out
     assert "val_accuracy" in told.err and "--mc 50" in told.out
-    error = float(told.out.split("test error, 40 samples")[1].split("dropout 0.1")[1].split()[0])
+    error = float(told.out.split("test data, 40 samples")[1].split("dropout 0.1")[1].split()[0])
     assert error < 20  # of some texts the word that decides is behind the ninth token
     shutil.rmtree("model")
 

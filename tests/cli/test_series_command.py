@@ -250,6 +250,7 @@ def test_errors_of_predictions(train, predict, tmp_path):
         (["s.csv", "s.csv"], "give one file with the series"),
         (["-"], "give one file with the series"),
         (["s.csv", "--softmax"], "not for a model of a series"),
+        (["s.csv", "--html", "p.html"], "--html is not for a model of a time series"),
         (["s.csv", "--on-error", "skip"], "not for a model of a series"),
     ):
         assert message in predict(model, *arguments, status=2)

@@ -67,7 +67,7 @@ def run_command(command):
         if words[:1] != ["fastdrop"]:
             continue
         arguments = words[1 : words.index(">")] if ">" in words else words[1:]
-        if arguments[0] == "train":
+        if arguments[0] in ("train", "tune"):
             arguments += SHORT_TRAINING
         if arguments[0] == "bench" or any(sign in words for sign in "|<>") or " | " in command:
             cli.parser().parse_args(arguments)

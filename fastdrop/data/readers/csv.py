@@ -210,6 +210,21 @@ def read_table(
     return Dataset(x, y, classes, description), report
 
 
+def read_cells(path: PathLike, column: str | int, header: bool | None = None) -> list[str]:
+    """The cells of one column, without white space around them and without the column's name.
+
+    `column` and `header` are as for `load_csv`.
+    """
+    path = os.fsdecode(path)
+    table = read_text_table(path)
+    if table.errors or not len(table):
+        raise read_error(path, table.errors or ["it holds no line of data"])
+    has_header = first_row_has_names(table, header)
+    names = [cells[0].strip() for cells in table.columns] if has_header else None
+    place = column_number(column, "column", names, len(table.columns), path)
+    return [cell.strip() for cell in table.columns[place][has_header:]]
+
+
 def first_row_has_names(table: TextTable, header: bool | None) -> bool:
     """Whether the first row holds names; ValueError if there is a header and nothing else."""
     if header is not None:

@@ -49,6 +49,7 @@ def read_target(
         y is None if there was an error. `kind` is "classes" or "number", for the report.
     """
     before = len(errors)
+    cells = unquoted(cells)
     errors += [
         f"line {line(row)}: the target, {name}, is missing"
         for row, cell in enumerate(cells)
@@ -89,6 +90,21 @@ def read_target(
     classes = sorted(set(labels))
     index = {label: i for i, label in enumerate(classes)}
     return np.array([index[label] for label in labels], np.int64), classes, "classes"
+
+
+def unquoted(cells: Sequence[str]) -> Sequence[str]:
+    """The cells without the quotes around them, if the same quotes stand around all of them.
+
+    The single quotes of ARFF are no part of a class's name: ``'-1'`` is -1.
+    """
+    for quote in ("'", '"'):
+        known = {cell: cell.strip() for cell in set(cells)}
+        if known and all(
+            len(text) > 2 and text[0] == text[-1] == quote and quote not in text[1:-1]
+            for text in known.values()
+        ):
+            return [known[cell][1:-1] for cell in cells]
+    return cells
 
 
 def _numbers(
