@@ -58,7 +58,20 @@ def test_many_rows_are_predicted_in_blocks(regressor):
         ({"activation": "step"}, "activation"),
         ({"dropout": 1.5}, "dropout"),
         ({"dropout": (0.1, 0.2, 0.3)}, "dropout"),
-        ({"solver": "lbfgs"}, "solver"),
+        ({"solver": "newton"}, "solver must be one of 'adam'"),
+        ({"solver": "lbfgs"}, "dropout must be 0 with solver='lbfgs'"),
+        ({"solver": "lbfgs", "dropout": 0, "max_norm": 2}, "max_norm must be None with solver="),
+        ({"solver": "lbfgs", "dropout": 0, "max_fun": 0}, "max_fun"),
+        ({"learning_rate": "linear"}, "learning_rate must be one of 'constant'"),
+        ({"power_t": -1}, "power_t"),
+        ({"beta_1": 1.0}, "beta_1"),
+        ({"beta_2": -0.1}, "beta_2"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"n_iter_no_change": 2.5}, "n_iter_no_change"),
+        ({"add_indicator": 1}, "add_indicator"),
+        ({"loss": "huber"}, "loss must be one of 'squared_error', 'poisson'"),
+        ({"loss": "poisson", "tau": 1}, "tau must be None with loss='poisson'"),
+        ({"loss": "poisson", "length_scale": 1}, "length_scale must be None with loss='poisson'"),
         ({"alpha": -1}, "alpha"),
         ({"max_norm": 0}, "max_norm"),
         ({"batch_size": 0}, "batch_size"),
@@ -123,5 +136,6 @@ def test_nothing_is_printed_unless_verbose(capfd):
     x, y = blobs()
     DropoutClassifier(**SMALL).fit(x, y).predict_uncertainty(x)
     assert capfd.readouterr() == ("", "")
-    DropoutClassifier(**SMALL, verbose=1).fit(x, y)
-    assert "epoch 5/5" in capfd.readouterr().err
+    net = DropoutClassifier(**SMALL, verbose=1).fit(x, y)
+    lines = [f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(net.loss_curve_, 1)]
+    assert capfd.readouterr() == ("\n".join(lines) + "\n", "")
