@@ -6,6 +6,7 @@ standardisation. Which tests fail, and why, is listed in docs/coming-from-scikit
 """
 
 import functools
+import os
 import sys
 
 import pytest
@@ -42,6 +43,7 @@ class Swap:
 
 def run(arguments=()):
     """The plugin after a run of test_mlp.py."""
+    os.environ.setdefault("SKLEARN_SEED", "0")  # of tests without a random_state
     swap = Swap()
     options = ["--pyargs", "sklearn.neural_network.tests.test_mlp", "-q", "--no-header"]
     options += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=", *arguments]
