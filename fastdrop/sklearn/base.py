@@ -23,7 +23,7 @@ from fastdrop.autograd.grad_mode import enable_grad
 from fastdrop.data import DataLoader, Dataset, Standardizer
 from fastdrop.nn.module import may_draw
 from fastdrop.predictor.predict import predict
-from fastdrop.sklearn.inputs import ROWS, InputPreparation, SparseRows, identity, sparse_loader
+from fastdrop.sklearn.inputs import InputPreparation, SparseRows, identity, sparse_loader
 from fastdrop.sklearn.solvers import SOLVERS, check_lbfgs, fit_lbfgs, make_optimizer
 from fastdrop.sklearn.splitting import split_validation
 from fastdrop.sklearn.stopping import EpochRules
@@ -298,7 +298,7 @@ class BaseDropoutEstimator(BaseEstimator):
         # An estimator that was loaded from a file has no optimiser yet.
         optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
         optimizer = optimizer or make_optimizer(self, model, batch * weight)
-        rules = self._rules(len(parts[1]), held_out, go_on, partial)
+        rules = self._rules(model, len(parts[1]), held_out, go_on, partial)
         data = self._data(parts, batch, _flag(self, "shuffle"))
         dense = isinstance(data, Dataset)  # a loader of sparse rows knows batch size and order
         history = fit(
@@ -323,17 +323,24 @@ class BaseDropoutEstimator(BaseEstimator):
         return history["loss"], {name: history[name] for name in history}, batch
 
     def _rules(
-        self, rows: int, held_out: list[Any] | None, go_on: bool, partial: bool
+        self,
+        model: nn.Module,
+        rows: int,
+        held_out: list[Any] | None,
+        go_on: bool,
+        partial: bool,
     ) -> EpochRules:
         """The callback that decides about the learning rate and the end of training."""
         patience: float = self.n_iter_no_change
         if patience != math.inf:
             patience = check.integer(self.n_iter_no_change, "n_iter_no_change", 1)
+        noisy = held_out is None and may_draw(model) and patience != math.inf
         schedule = check.choice(self.learning_rate, "learning_rate", _RATES)
         return EpochRules(
             math.inf if partial else patience,
             check.real(self.tol, "tol", low=0),
             monitor="loss" if held_out is None else "val_loss",
+            window=int(patience) if noisy else 1,
             score=self._score,
             schedule=schedule if self.solver == "sgd" else "constant",
             rate=check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True),
@@ -346,11 +353,11 @@ class BaseDropoutEstimator(BaseEstimator):
     def _minimize(self, model: nn.Sequential, X: Any, y: Any, weight: Any = None) -> list[float]:
         """Train by L-BFGS: the objective after each iteration."""
         check_lbfgs(self, model)
-        data: Any = self._data([X, y] if weight is None else [X, y, weight], ROWS, False)
+        data: Any = self._data([X, y] if weight is None else [X, y, weight])
         penalty = check.real(self.alpha, "alpha", low=0)
         curve, converged = fit_lbfgs(
             model,
-            validation_batches(data, ROWS),
+            validation_batches(data, self._input.rows),
             Objective(self._loss(weight is not None), data),
             penalty=penalty / (len(y) if weight is None else float(np.sum(weight))),
             max_iter=check.integer(self.max_iter, "max_iter", 1),
@@ -401,13 +408,14 @@ class BaseDropoutEstimator(BaseEstimator):
             self._target = identity(y.shape[1])
 
     def _data(
-        self, parts: list[Any], batch: int = 1024, shuffle: bool = False
+        self, parts: list[Any], batch: int | None = None, shuffle: bool = False
     ) -> Dataset | DataLoader:
         """(X, y, weights) as data for `fastdrop.fit`."""
         X, y, *weight = parts
         y = y if self._target is None else self._target.transform(y)
         if issparse(X):
-            return sparse_loader(SparseRows(self._input, X, y, *weight), batch, shuffle)
+            rows = SparseRows(self._input, X, y, *weight)
+            return sparse_loader(rows, batch or self._input.rows, shuffle)
         data = Dataset(self._input.transform(X), y)
         return data.weighted(weight[0]) if weight else data
 
@@ -444,10 +452,7 @@ class BaseDropoutEstimator(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs without dropout, float64 (N, outputs)."""
         X = self._checked(X)
-        parts = [
-            predict(self.model_, self._input.transform(X[i : i + ROWS]))
-            for i in range(0, X.shape[0], ROWS)
-        ]
+        parts = [predict(self.model_, block) for block in self._input.blocks(X)]
         return np.concatenate(parts).astype(np.float64)
 
     def _drawn(self, X: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import Float32Array
 
-__all__ = ["ROWS", "InputPreparation", "SparseRows", "identity", "sparse_loader"]
+__all__ = ["InputPreparation", "SparseRows", "identity", "sparse_loader"]
 
-# Samples prepared at a time. Sparse rows are converted to dense rows for one such block only.
-ROWS = 4096
+# Samples prepared at a time, and the most numbers that they have together. Sparse rows become dense
+# for one such block only.
+_ROWS = 4096
+_NUMBERS = 1 << 20
 
 
 class InputPreparation:
@@ -62,13 +64,23 @@ class InputPreparation:
         """Number of inputs of the network."""
         return len(self.fill) + len(self.indicators)
 
+    @property
+    def rows(self) -> int:
+        """Number of samples to prepare at a time."""
+        return max(1, min(_ROWS, _NUMBERS // self.width))
+
+    def blocks(self, x: Any) -> Iterator[Float32Array]:
+        """The network's input for x, a block of rows at a time."""
+        for i in range(0, x.shape[0], self.rows):
+            yield self.transform(x[i : i + self.rows])
+
     def transform(self, x: Any) -> Float32Array:
         """X, dense or sparse, as dense float32 input (N, width)."""
         if not issparse(x):
             return self._dense(x)
         out = np.empty((x.shape[0], self.width), np.float32)
-        for i in range(0, x.shape[0], ROWS):
-            out[i : i + ROWS] = self._dense(x[i : i + ROWS].toarray())
+        for i in range(0, x.shape[0], self.rows):
+            out[i : i + self.rows] = self._dense(x[i : i + self.rows].toarray())
         return out
 
     def _dense(self, x: npt.NDArray[Any]) -> Float32Array:

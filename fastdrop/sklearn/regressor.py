@@ -50,7 +50,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     activation : {"identity", "relu", "leaky_relu", "sigmoid", "logistic", "tanh", "selu", "silu", \
             "gelu"}, default="relu"
         Activation of the hidden layers. "logistic" is another name of "sigmoid".
-    dropout : float or sequence of float, default=0.5
+    dropout : float or sequence of float, default=0.1
         Probability, in [0, 1], that a unit is dropped in training. A number is the rate of every
         hidden layer; nothing is dropped on the input. A sequence has the input's rate and then one
         rate for each hidden layer, as in ``(0.2, 0.5)`` for one hidden layer.
@@ -107,7 +107,8 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         Added to the denominator of the solvers "adam" and "adamw".
     n_iter_no_change : int or inf, default=10
         Training stops after more than this many epochs in a row without improvement of the
-        training loss, or of the validation loss with ``early_stopping=True``.
+        training loss, or of the validation loss with ``early_stopping=True``. With dropout, whose
+        masks make it noisy, the training loss is averaged over this many epochs for that.
     max_fun : int, default=15000
         Largest number of computations of the loss of the solver "lbfgs".
     standardize : bool, default=True
@@ -214,7 +215,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        dropout: float | Sequence[float] = 0.5,
+        dropout: float | Sequence[float] = 0.1,
         loss: str = "squared_error",
         solver: str = "adam",
         alpha: float = 0.0001,

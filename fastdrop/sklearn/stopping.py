@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,11 @@ SMALLEST_RATE = 1e-6  # "adaptive" does not lower a learning rate that is not ab
 class EpochRules:
     """A callback of `fastdrop.fit` that stops training, sets the learning rate and prints.
 
-    An epoch improves the loss when it is lower than the best one by at least `tol`. After more
-    than `patience` epochs in a row without an improvement training stops; with the schedule
-    "adaptive" the learning rate is divided by 5 instead, until it is at most `SMALLEST_RATE`.
+    An epoch improves the loss when it is lower than the best one by at least `tol`; with a `window`
+    above 1 the mean of that many epochs is compared, because masks make the training loss noisy:
+    the best of many noisy losses is too low for a later one. After more than `patience` epochs in a
+    row without an improvement training stops; with the schedule "adaptive" the learning rate is
+    divided by 5 instead, until it is at most `SMALLEST_RATE`.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ class EpochRules:
     tol : float
     monitor : {"loss", "val_loss"}
         The loss to look at. With "val_loss" the weights of its best epoch are kept.
+    window : int
+        Epochs over which the loss is averaged before it is compared.
     score : str
         The figure of the validation data that is printed.
     schedule : {"constant", "invscaling", "adaptive"}
@@ -47,7 +52,7 @@ class EpochRules:
     waited : int
         Epochs in a row without an improvement.
     best : float
-        The lowest loss.
+        The lowest loss, or mean of losses.
     best_weights : dict of str to array, or None
         The weights of the best epoch of the validation loss.
     """
@@ -58,6 +63,7 @@ class EpochRules:
         tol: float,
         *,
         monitor: str = "loss",
+        window: int = 1,
         score: str = "val_loss",
         schedule: str = "constant",
         rate: float = 0.001,
@@ -70,6 +76,7 @@ class EpochRules:
         self.schedule, self.rate, self.power = schedule, rate, power
         self.seen, self.rows, self.verbose = seen, rows, verbose
         self.waited, self.best = 0, math.inf
+        self.recent: deque[float] = deque(maxlen=window)
         self.best_weights: dict[str, npt.NDArray[Any]] | None = None
 
     def __call__(self, epoch: Epoch) -> None:
@@ -85,7 +92,8 @@ class EpochRules:
             self._end_of_patience(epoch)
 
     def _track(self, epoch: Epoch) -> None:
-        loss = epoch.figures[self.monitor]
+        self.recent.append(epoch.figures[self.monitor])
+        loss = sum(self.recent) / len(self.recent)
         self.waited = self.waited + 1 if loss > self.best - self.tol else 0
         if loss < self.best:
             self.best = loss

@@ -20,7 +20,6 @@ from fastdrop._utils import validation as check
 from fastdrop.predictor.predict import predict
 from fastdrop.sklearn.base import BaseDropoutEstimator
 from fastdrop.sklearn.classifier import DropoutClassifier
-from fastdrop.sklearn.inputs import ROWS
 from fastdrop.sklearn.regressor import DropoutRegressor
 
 if TYPE_CHECKING:
@@ -173,11 +172,9 @@ class DropoutTransformer(
             One column for each unit of the layer.
         """
         check_is_fitted(self, "estimator_")
-        samples, hidden = self.estimator_._checked(X), self._hidden()
-        parts = [
-            predict(hidden, self.estimator_._input.transform(samples[i : i + ROWS]))
-            for i in range(0, samples.shape[0], ROWS)
-        ]
+        hidden = self._hidden()
+        blocks = self.estimator_._input.blocks(self.estimator_._checked(X))
+        parts = [predict(hidden, block) for block in blocks]
         return np.concatenate(parts).astype(np.float64)
 
     @property

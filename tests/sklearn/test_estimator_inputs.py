@@ -1,5 +1,7 @@
 """Inputs of the estimators: sparse matrices, data frames, many rows, invalid parameters."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,34 @@ def test_sparse_inputs(kind, layout):
     np.testing.assert_array_equal(
         sparse.predict_uncertainty(layout(x)).mean, sparse.predict_uncertainty(x).mean
     )
+
+
+@BOTH_ESTIMATORS
+def test_sparse_rows_are_never_dense_all_at_once(kind):
+    """A dense copy would have 120 MB."""
+    x = scipy.sparse.random_array((3000, 10_000), density=1e-3, rng=0, format="csr")
+    y = np.arange(3000) % 2
+    net = kind((2,), max_iter=2, batch_size=100, early_stopping=True, random_state=0)
+    tracemalloc.start()
+    net.fit(x, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+@BOTH_ESTIMATORS
+def test_sparse_validation_data(kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 20)) * (rng.random((90, 20)) < 0.3)
+    y = (x[:, :3].sum(1) > 0).astype(int)
+    net = kind(**SMALL, early_stopping=True, validation_fraction=0.3)
+    dense, sparse = clone(net).fit(x, y), clone(net).fit(scipy.sparse.csr_array(x), y)
+    np.testing.assert_allclose(
+        sparse.validation_loss_curve_, dense.validation_loss_curve_, rtol=1e-4
+    )
+    np.testing.assert_allclose(sparse.validation_scores_, dense.validation_scores_, rtol=1e-3)
+    np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, rtol=1e-4)
+    assert sparse.t_ == dense.t_ == 63 * 5
 
 
 def test_feature_names():
