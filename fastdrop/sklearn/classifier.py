@@ -116,7 +116,7 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
         Number of passes in `predict_uncertainty`.
     thinned : {"batch", "pair"} or None, default=None
         Share the masks of a step, which then computes with the kept units only: one network for the
-        batch, or a complementary pair (rates of 0.5). Faster; needs a lower learning rate
+        batch, or a complementary pair (``dropout=0.5``). Faster; needs a lower learning rate
         (`fastdrop.fit`).
     class_weight : dict, "balanced" or None, default=None
         Factors of the sample weights: a dict gives the weight of each class by its label, 1 for

@@ -121,7 +121,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         Number of passes in `predict_uncertainty` and in ``predict(return_std=True)``.
     thinned : {"batch", "pair"} or None, default=None
         Share the masks of a step, which then computes with the kept units only: one network for the
-        batch, or a complementary pair (rates of 0.5). Faster; needs a lower learning rate
+        batch, or a complementary pair (``dropout=0.5``). Faster; needs a lower learning rate
         (`fastdrop.fit`).
     tau : float, default=None
         Precision of the noise of y, in the units of y: the predicted variance is the variance of
