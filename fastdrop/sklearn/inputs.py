@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastdrop import random
 from fastdrop._utils import validation as check
+from fastdrop._utils.floating_point import quiet
 from fastdrop.data import DataLoader, Standardizer
 from fastdrop.train.evaluate import normalized_weights
 
@@ -78,9 +79,27 @@ class InputPreparation:
         """X, dense or sparse, as dense float32 input (N, width)."""
         if not issparse(x):
             return self._dense(x)
-        out = np.empty((x.shape[0], self.width), np.float32)
-        for i in range(0, x.shape[0], self.rows):
-            out[i : i + self.rows] = self._dense(x[i : i + self.rows].toarray())
+        return self._sparse(x)
+
+    @quiet
+    def _sparse(self, x: Any) -> Float32Array:
+        """Sparse x in CSR format: a row of zeros for each sample, then the numbers that are there.
+
+        The arithmetic of each number is that of the dense form, so the bits are the same.
+        """
+        if not x.has_canonical_format:
+            x = x.copy()
+            x.sum_duplicates()
+        features = len(self.fill)
+        out = np.zeros((x.shape[0], self.width), np.float32)
+        out[:, :features] = self.scaler.transform(np.zeros((1, features)))
+        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+        columns, numbers = x.indices, x.data.astype(np.float64)
+        missing = np.isnan(numbers)
+        numbers = np.where(missing, self.fill[columns], numbers)
+        out[rows, columns] = (numbers - self.scaler.mean[columns]) / self.scaler.scale[columns]
+        for place, column in enumerate(self.indicators, features):
+            out[rows[missing & (columns == column)], place] = 1.0
         return out
 
     def _dense(self, x: npt.NDArray[Any]) -> Float32Array:

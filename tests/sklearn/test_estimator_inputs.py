@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+from fastdrop.sklearn.inputs import InputPreparation
 from helpers.estimators import BOTH_ESTIMATORS, SMALL, blobs
 
 
@@ -33,6 +34,26 @@ def test_sparse_inputs(kind, layout):
     np.testing.assert_array_equal(
         sparse.predict_uncertainty(layout(x)).mean, sparse.predict_uncertainty(x).mean
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_sparse_rows_are_prepared_as_dense_ones(dtype, standardize):
+    """The same bits, also of missing numbers, empty rows and entries that stand there twice."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(50, 8)) * (rng.random((50, 8)) < 0.3)).astype(dtype)
+    x[rng.random((50, 8)) < 0.05] = np.nan
+    sparse = scipy.sparse.csr_array(x)
+    found = InputPreparation.fit(sparse, None, standardize=standardize, indicate=True)
+    assert len(found.indicators) > 3 and found.width == 8 + len(found.indicators)
+    np.testing.assert_array_equal(found.transform(sparse), found.transform(x))
+    blocks = list(found.blocks(sparse))
+    np.testing.assert_array_equal(np.concatenate(blocks), found.transform(x))
+    twice = scipy.sparse.csr_array(
+        (np.array([1.0, 2.0, 5.0]), np.array([0, 0, 1]), np.array([0, 3])), shape=(1, 8)
+    )
+    expected = found.transform(np.array([[3.0, 5.0, 0, 0, 0, 0, 0, 0]]))
+    np.testing.assert_array_equal(found.transform(twice), expected)
 
 
 @BOTH_ESTIMATORS
