@@ -73,6 +73,7 @@ __all__ = [
     "cat",
     "clamp",
     "cli",
+    "conformal",
     "data",
     "diagnose",
     "div",
@@ -182,6 +183,7 @@ _LAZY_NAMES = {
     "load_checkpoint": "io.checkpoint",
     "mc_predict": "uncertainty.monte_carlo",
     "calibration": "uncertainty.calibration",
+    "conformal": "uncertainty.conformal",
     "temperature_scaling": "uncertainty.temperature",
 }
 

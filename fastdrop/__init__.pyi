@@ -96,6 +96,7 @@ from fastdrop.train.fit import fit as fit
 from fastdrop.train.record import record as record
 from fastdrop.train.tune import tune_rates as tune_rates
 from fastdrop.uncertainty.calibration import calibration as calibration
+from fastdrop.uncertainty.conformal import conformal as conformal
 from fastdrop.uncertainty.monte_carlo import mc_predict as mc_predict
 from fastdrop.uncertainty.temperature import temperature_scaling as temperature_scaling
 

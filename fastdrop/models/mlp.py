@@ -15,6 +15,7 @@ __all__ = ["ACTIVATIONS", "mlp"]
 
 # Layer of each name of an activation.
 ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
@@ -52,7 +53,7 @@ def mlp(
     dropout : float in [0, 1] or Schedule, or a sequence of these
         One rate for every hidden layer, with none on the input; or the rate of the input followed
         by one rate for each hidden layer, such as ``(0.2, 0.5, 0.5)`` for two.
-    activation : {"relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"}
+    activation : {"identity", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "silu", "gelu"}
         Activation after each hidden layer.
 
     Returns

@@ -2,7 +2,7 @@
 
 `DropoutClassifier` and `DropoutRegressor` have the parameters of scikit-learn's MLPClassifier and
 MLPRegressor and work in pipelines, searches, cross-validation and calibration. They add
-``dropout`` and `predict_uncertainty`.
+``dropout`` and `predict_uncertainty`. `DropoutTransformer` gives the features of a hidden layer.
 """
 
 try:
@@ -17,5 +17,6 @@ except ImportError as error:
 
 from fastdrop.sklearn.classifier import DropoutClassifier
 from fastdrop.sklearn.regressor import DropoutRegressor
+from fastdrop.sklearn.transformer import DropoutTransformer
 
-__all__ = ["DropoutClassifier", "DropoutRegressor"]
+__all__ = ["DropoutClassifier", "DropoutRegressor", "DropoutTransformer"]

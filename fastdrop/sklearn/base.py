@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse  # SciPy is a dependency of scikit-learn
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -17,14 +17,20 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from fastdrop import models, optim, random
+from fastdrop import models, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import enable_grad
-from fastdrop.data import Dataset, Standardizer
+from fastdrop.data import DataLoader, Dataset, Standardizer
 from fastdrop.nn.module import may_draw
 from fastdrop.predictor.predict import predict
-from fastdrop.train.callbacks import EarlyStopping
+from fastdrop.sklearn.inputs import InputPreparation, SparseRows, identity, sparse_loader
+from fastdrop.sklearn.solvers import SOLVERS, check_lbfgs, fit_lbfgs, make_optimizer
+from fastdrop.sklearn.splitting import split_validation
+from fastdrop.sklearn.stopping import EpochRules
+from fastdrop.sklearn.weights import scikit_learn_weights
+from fastdrop.train.evaluate import validation_batches
 from fastdrop.train.fit import fit
+from fastdrop.train.objective import Objective
 from fastdrop.uncertainty import monte_carlo
 from fastdrop.uncertainty.prediction import MCPrediction
 
@@ -32,14 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
-    from fastdrop import nn
-    from fastdrop._utils.typing import ArrayLike, Float32Array, PathLike
-    from fastdrop.train import Epoch
+    import numpy.typing as npt
 
-# Samples predicted at a time. Sparse rows are converted to dense rows for one such block only.
-_ROWS = 4096
+    from fastdrop import nn
+    from fastdrop._utils.typing import ArrayLike, PathLike
+
 _ACTIVATIONS = {**{name: name for name in models.ACTIVATIONS}, "logistic": "sigmoid"}
-_SOLVERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "rmsprop": optim.RMSprop}
+_RATES = ("constant", "invscaling", "adaptive")
 
 
 class BaseDropoutEstimator(BaseEstimator):
@@ -47,80 +52,74 @@ class BaseDropoutEstimator(BaseEstimator):
 
     A subclass defines ``_is_regression`` (whether targets are numbers), ``_y_checks`` (more
     arguments of scikit-learn's validate_data), ``_score`` (the figure of the training history that
-    becomes ``validation_scores_``), ``_targets``, ``_loss`` and ``_n_outputs``.
+    becomes ``validation_scores_``), ``_targets``, ``_loss``, ``_target_scaling``, ``_n_outputs``,
+    ``n_outputs_`` and ``out_activation_``. The parameters stand in the signature of its
+    constructor.
     """
 
     _is_regression: ClassVar[bool]
     _y_checks: ClassVar[dict[str, Any]]
     _score: ClassVar[str]
 
+    hidden_layer_sizes: int | Sequence[int]
+    activation: str
+    dropout: float | Sequence[float]
+    solver: str
+    alpha: float
+    max_norm: float | None
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    standardize: bool
+    add_indicator: bool
+    mc_samples: int
+    thinned: str | None
+
     classes_: np.ndarray
     n_features_in_: int
     model_: nn.Sequential
     loss_curve_: list[float]
     loss_: float
+    best_loss_: float | None
     n_iter_: int
+    t_: int
     validation_scores_: list[float] | None
     validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
 
-    _input: Standardizer
+    _input: InputPreparation
     _target: Standardizer | None
     _optimizer: Any
     _run: dict[str, Any]  # the random state after the last training
+    _no_improvement_count: int
     _n_outputs: Any
+    n_outputs_: Any
+    out_activation_: Any
 
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str = "relu",
-        *,
-        dropout: float | Sequence[float] = 0.5,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        max_norm: float | None = None,
-        batch_size: int | str = "auto",
-        learning_rate_init: float = 0.001,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        standardize: bool = True,
-        mc_samples: int = 50,
-        thinned: str | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.dropout = dropout
-        self.solver = solver
-        self.alpha = alpha
-        self.max_norm = max_norm
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.standardize = standardize
-        self.mc_samples = mc_samples
-        self.thinned = thinned
+    def __init__(self, **parameters: Any) -> None:
+        for name, value in parameters.items():
+            setattr(self, name, value)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         return tags
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -131,9 +130,11 @@ class BaseDropoutEstimator(BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The training samples. Sparse rows become dense float32 rows.
-        y : array-like of shape (n_samples,) or, for a regression, (n_samples, n_outputs)
-            The target values: class labels, or real numbers.
+            The training samples. NaN is a missing number: it becomes the feature's mean. Sparse
+            rows become dense float32 rows batch by batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target values: class labels, an indicator matrix of several labels a sample, or
+            real numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, at least 0, in the loss, the standardisation and the
             validation. Samples of weight 0 are left out. Default: every sample has weight 1.
@@ -165,7 +166,8 @@ class BaseDropoutEstimator(BaseEstimator):
         ----------
         path : str or os.PathLike
             A file written by ``fastdrop.save(estimator, path)``. The command line reads it too, and
-            `fastdrop.load` gives a Predictor of it, which needs no scikit-learn.
+            `fastdrop.load` gives a Predictor of it, which needs no scikit-learn; of an estimator of
+            several labels, with ``loss="poisson"`` or indicators it gives ``model_``.
 
         Returns
         -------
@@ -191,6 +193,27 @@ class BaseDropoutEstimator(BaseEstimator):
         check_is_fitted(self, "model_")
         return self.model_, description(self)
 
+    # ---- the network as scikit-learn's estimators show it ----
+
+    @property
+    def coefs_(self) -> list[npt.NDArray[np.float64]]:
+        """Weight matrices of the layers, (n_in, n_out) each, for inputs as they are given to `fit`.
+
+        The standardisation of inputs and targets is part of the first and last layers. Read only:
+        ``model_`` holds the weights that predictions use.
+        """
+        return scikit_learn_weights(self)[0]
+
+    @property
+    def intercepts_(self) -> list[npt.NDArray[np.float64]]:
+        """Bias vectors of the layers, (n_out,) each, beside ``coefs_``. Read only."""
+        return scikit_learn_weights(self)[1]
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers of units, input and output included."""
+        return len(self.coefs_) + 1
+
     # ---- training ----
 
     def _train(
@@ -211,6 +234,7 @@ class BaseDropoutEstimator(BaseEstimator):
             y,
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
             reset=not go_on,
             **self._y_checks,
         )
@@ -226,8 +250,9 @@ class BaseDropoutEstimator(BaseEstimator):
         start = int(generator.randint(2**63 - 1, dtype=np.int64))
         parts = [part for part in (X, y, sample_weight) if part is not None]
         held_out = None
-        if self.early_stopping:
-            parts, held_out = self._split(parts, generator)
+        check.choice(self.solver, "solver", SOLVERS)
+        if self.early_stopping and self.solver != "lbfgs":
+            parts, held_out = split_validation(self, parts, generator)
         if not go_on:
             # If training fails, the old network must not be used with the new standardisation.
             self.__dict__.pop("model_", None)
@@ -238,36 +263,116 @@ class BaseDropoutEstimator(BaseEstimator):
                 self._begin(model, *parts[1:])
             if go_on:  # the first module of its run, also if it was copied or unpickled
                 random.set_instances({model: 0})
-            size = self.batch_size
-            size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
-            batch = min(size, len(parts[1]))
-            # The penalty counts samples by their weights: weight 2 is as two samples.
-            weight = 1.0 if sample_weight is None else float(np.mean(parts[2], dtype=np.float64))
-            # An estimator that was loaded from a file has no optimiser yet.
-            optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
-            optimizer = optimizer or self._solver(model, batch * weight)
-            options = self._stopping(held_out) if not partial else {}
-            history = fit(
-                model,
-                self._data(*parts),
-                loss=self._loss(sample_weight is not None),
-                optimizer=optimizer,
-                batch_size=batch,
-                epochs=1 if partial else check.integer(self.max_iter, "max_iter", 1),
-                shuffle=_flag(self, "shuffle"),
-                max_norm=self.max_norm,
-                thinned=self.thinned,
-                progress=bool(self.verbose),
-                **options,
-            )
+            figures: dict[str, list[float]] = {}
+            if self.solver == "lbfgs":
+                curve = self._minimize(model, *parts)
+                self._optimizer, batch = None, len(parts[1])
+            else:
+                curve, figures, batch = self._descend(model, parts, held_out, go_on, partial)
             self._run = random.get_state()
-        self.model_, self._optimizer = model, optimizer
-        self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *history["loss"]]
-        self.n_iter_, self.loss_ = len(history["loss"]), self.loss_curve_[-1]
-        self.validation_scores_ = history.get(self._score)
-        self.validation_loss_curve_ = history.get("val_loss")
+        self.model_ = model
+        self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *curve]
+        self.n_iter_, self.loss_ = len(curve), self.loss_curve_[-1]
+        self.t_ = (self.t_ if go_on else 0) + self.n_iter_ * len(parts[1])
+        self.validation_scores_ = scores = figures.get(self._score)
+        self.validation_loss_curve_ = figures.get("val_loss")
+        self.best_validation_score_ = None if scores is None else max(scores)
+        self.best_loss_ = min(self.loss_curve_) if scores is None else None
         self._trained(len(parts[1]), batch)
         return self
+
+    def _descend(
+        self,
+        model: nn.Sequential,
+        parts: list[Any],
+        held_out: list[Any] | None,
+        go_on: bool,
+        partial: bool,
+    ) -> tuple[list[float], dict[str, list[float]], int]:
+        """Train by a stochastic solver: the loss curve, the history and the batch size."""
+        size = self.batch_size
+        size = 200 if size == "auto" else check.integer(size, "batch_size", 1)
+        batch = min(size, len(parts[1]))
+        # The penalty counts samples by their weights: weight 2 is as two samples.
+        weight = 1.0 if len(parts) < 3 else float(np.mean(parts[2], dtype=np.float64))
+        # An estimator that was loaded from a file has no optimiser yet.
+        optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
+        optimizer = optimizer or make_optimizer(self, model, batch * weight)
+        rules = self._rules(model, len(parts[1]), held_out, go_on, partial)
+        data = self._data(parts, batch, _flag(self, "shuffle"))
+        dense = isinstance(data, Dataset)  # a loader of sparse rows knows batch size and order
+        history = fit(
+            model,
+            data,
+            loss=self._loss(len(parts) > 2),
+            optimizer=optimizer,
+            epochs=1 if partial else check.integer(self.max_iter, "max_iter", 1),
+            validation=None if held_out is None else self._data(held_out),
+            metrics=self._metrics(held_out),
+            max_norm=self.max_norm,
+            thinned=self.thinned,
+            progress=False,
+            callbacks=rules,
+            batch_size=batch if dense else None,
+            shuffle=_flag(self, "shuffle"),
+        )
+        if rules.best_weights is not None:
+            model.load_state_dict(rules.best_weights)
+        self._no_improvement_count = rules.waited
+        self._optimizer = optimizer
+        return history["loss"], {name: history[name] for name in history}, batch
+
+    def _rules(
+        self,
+        model: nn.Module,
+        rows: int,
+        held_out: list[Any] | None,
+        go_on: bool,
+        partial: bool,
+    ) -> EpochRules:
+        """The callback that decides about the learning rate and the end of training."""
+        patience: float = self.n_iter_no_change
+        if patience != math.inf:
+            patience = check.integer(self.n_iter_no_change, "n_iter_no_change", 1)
+        noisy = held_out is None and may_draw(model) and patience != math.inf
+        schedule = check.choice(self.learning_rate, "learning_rate", _RATES)
+        return EpochRules(
+            math.inf if partial else patience,
+            check.real(self.tol, "tol", low=0),
+            monitor="loss" if held_out is None else "val_loss",
+            window=int(patience) if noisy else 1,
+            score=self._score,
+            schedule=schedule if self.solver == "sgd" else "constant",
+            rate=check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True),
+            power=check.real(self.power_t, "power_t", low=0),
+            seen=self.t_ if go_on else 0,
+            rows=rows,
+            verbose=bool(self.verbose),
+        )
+
+    def _minimize(self, model: nn.Sequential, X: Any, y: Any, weight: Any = None) -> list[float]:
+        """Train by L-BFGS: the objective after each iteration."""
+        check_lbfgs(self, model)
+        data: Any = self._data([X, y] if weight is None else [X, y, weight])
+        penalty = check.real(self.alpha, "alpha", low=0)
+        curve, converged = fit_lbfgs(
+            model,
+            validation_batches(data, self._input.rows),
+            Objective(self._loss(weight is not None), data),
+            penalty=penalty / (len(y) if weight is None else float(np.sum(weight))),
+            max_iter=check.integer(self.max_iter, "max_iter", 1),
+            max_fun=check.integer(self.max_fun, "max_fun", 1),
+            tol=check.real(self.tol, "tol", low=0),
+            verbose=bool(self.verbose),
+        )
+        if not converged:
+            warnings.warn(
+                f"lbfgs did not converge in max_iter={self.max_iter} iterations and "
+                f"max_fun={self.max_fun} computations of the loss",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return curve
 
     def _targets(self, y: Any, known: bool) -> np.ndarray:
         """y for training: class numbers (N,), or numbers (N, targets).
@@ -284,62 +389,35 @@ class BaseDropoutEstimator(BaseEstimator):
         """The loss for `fastdrop.fit`; of each sample if `weighted`."""
         raise NotImplementedError
 
-    def _split(self, parts: list[Any], generator: Any) -> tuple[list[Any], list[Any]]:
-        """Split (X, y, weights) into training and validation data."""
-        fraction = check.real(
-            self.validation_fraction,
-            "validation_fraction",
-            low=0,
-            high=1,
-            open_low=True,
-            open_high=True,
-        )
-        y, strata = parts[1], None
-        held = math.ceil(fraction * len(y))
-        if not 2 <= held < len(y):
-            raise ValueError(
-                "validation_fraction must leave at least two samples for validation and one for "
-                "training, "
-                f"got {fraction} of {len(y)} sample{'s' * (len(y) > 1)}"
-            )
-        if not self._is_regression:
-            counts = np.unique(y, return_counts=True)[1]
-            # Both parts need at least one sample of each class to keep the classes' shares.
-            if min(counts) > 1 and len(counts) <= min(held, len(y) - held):
-                strata = y
-        found = train_test_split(*parts, test_size=held, random_state=generator, stratify=strata)
-        return found[::2], found[1::2]
+    def _metrics(self, held_out: list[Any] | None) -> dict[str, Any] | None:
+        """More figures of the validation data (X, y, weights)."""
+        return None
 
-    def _stopping(self, held_out: list[Any] | None) -> dict[str, Any]:
-        """The arguments of `fastdrop.fit` that decide when training stops."""
-        patience = check.integer(self.n_iter_no_change, "n_iter_no_change", 1)
-        tol = check.real(self.tol, "tol", low=0)
-        if held_out is None:
-            return {"callbacks": _Plateau(patience, tol)}
-        return {
-            "validation": self._data(*held_out),
-            "early_stopping": EarlyStopping(patience, "val_loss", tol),
-        }
+    def _target_scaling(self, y: Any, weight: Any) -> Standardizer | None:
+        """The standardisation of the targets of a regression."""
+        return None
 
     def _prepare(self, X: Any, y: Any, weight: Any = None) -> None:
         """Decide the standardisation of inputs and targets, from the first data."""
-        scaler = _standardizer if _flag(self, "standardize") else _identity
-        self._input = scaler(X, weight)
-        self._target = scaler(y, weight) if self._is_regression else None
+        standardize = _flag(self, "standardize")
+        self._input = InputPreparation.fit(
+            X, weight, standardize=standardize, indicate=_flag(self, "add_indicator")
+        )
+        self._target = self._target_scaling(y, weight) if standardize else None
+        if self._is_regression and self._target is None:
+            self._target = identity(y.shape[1])
 
-    def _inputs(self, X: Any) -> Float32Array:
-        """X for the network: dense, standardised, float32."""
-        if not issparse(X):
-            return self._input.transform(X)
-        out = np.empty(X.shape, np.float32)
-        for i in range(0, X.shape[0], _ROWS):
-            out[i : i + _ROWS] = self._input.transform(X[i : i + _ROWS].toarray())
-        return out
-
-    def _data(self, X: Any, y: Any, weight: Any = None) -> Dataset:
-        """A data set for `fastdrop.fit`."""
-        data = Dataset(self._inputs(X), y if self._target is None else self._target.transform(y))
-        return data if weight is None else data.weighted(weight)
+    def _data(
+        self, parts: list[Any], batch: int | None = None, shuffle: bool = False
+    ) -> Dataset | DataLoader:
+        """(X, y, weights) as data for `fastdrop.fit`."""
+        X, y, *weight = parts
+        y = y if self._target is None else self._target.transform(y)
+        if issparse(X):
+            rows = SparseRows(self._input, X, y, *weight)
+            return sparse_loader(rows, batch or self._input.rows, shuffle)
+        data = Dataset(self._input.transform(X), y)
+        return data.weighted(weight[0]) if weight else data
 
     def _network(self) -> nn.Sequential:
         """A new network."""
@@ -348,32 +426,11 @@ class BaseDropoutEstimator(BaseEstimator):
         sizes = [check.integer(size, "hidden_layer_sizes", 1) for size in sizes]
         activation = _ACTIVATIONS[check.choice(self.activation, "activation", _ACTIVATIONS)]
         return models.mlp(
-            self.n_features_in_, sizes, self._n_outputs, dropout=self.dropout, activation=activation
+            self._input.width, sizes, self._n_outputs, dropout=self.dropout, activation=activation
         )
 
     def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
         """Set what a new network knows of the training targets y before the first step."""
-
-    def _solver(self, model: nn.Module, batch: float) -> Any:
-        """The optimiser. `batch` is the sum of the sample weights of a full batch, on average."""
-        kind = _SOLVERS[check.choice(self.solver, "solver", _SOLVERS)]
-        options: dict[str, Any] = {
-            "lr": check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True)
-        }
-        if kind is optim.SGD:
-            momentum = check.real(self.momentum, "momentum", low=0, high=1)
-            options |= {
-                "momentum": momentum,
-                "nesterov": _flag(self, "nesterovs_momentum") and momentum > 0,
-            }
-        # The gradient of the penalty alpha / 2 |W|^2 / batch is alpha / batch W.
-        decay = check.real(self.alpha, "alpha", low=0) / batch
-        weights = [p for p in model.parameters() if p.ndim == 2]
-        biases = [p for p in model.parameters() if p.ndim != 2]
-        return kind(
-            [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}],
-            **options,
-        )
 
     def _trained(self, samples: int, batch: int) -> None:
         """Set further attributes after training on so many samples in batches of this size."""
@@ -384,20 +441,22 @@ class BaseDropoutEstimator(BaseEstimator):
         """X after scikit-learn's validation."""
         check_is_fitted(self, "model_")
         return validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
+            reset=False,
         )
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs without dropout, float64 (N, outputs)."""
         X = self._checked(X)
-        parts = [
-            predict(self.model_, self._inputs(X[i : i + _ROWS]))
-            for i in range(0, X.shape[0], _ROWS)
-        ]
+        parts = [predict(self.model_, block) for block in self._input.blocks(X)]
         return np.concatenate(parts).astype(np.float64)
 
-    def _passes(self, X: Any, output: str, options: dict[str, Any]) -> MCPrediction:
-        """Monte Carlo passes; `options` are those of `fastdrop.mc_predict`."""
+    def _drawn(self, X: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The network's input, and the options of `fastdrop.mc_predict` with our defaults."""
         X = self._checked(X)
         if not may_draw(self.model_):
             raise ValueError(
@@ -409,40 +468,19 @@ class BaseDropoutEstimator(BaseEstimator):
             "seed": self._run["seed"],
             "progress": bool(self.verbose),
         }
-        return monte_carlo.mc_predict(
-            self.model_, self._inputs(X), output=output, **defaults | options
-        )
+        return self._input.transform(X), defaults | options
+
+    def _passes(self, X: Any, output: str, options: dict[str, Any]) -> MCPrediction:
+        """Monte Carlo passes; `options` are those of `fastdrop.mc_predict`."""
+        x, options = self._drawn(X, options)
+        return monte_carlo.mc_predict(self.model_, x, **{"output": output} | options)
 
 
-class _Plateau:
-    """A callback that stops training on a plateau of the training loss.
-
-    A plateau is more than `patience` epochs in a row without an improvement by `tol`.
-    """
-
-    def __init__(self, patience: int, tol: float) -> None:
-        self.patience, self.tol = patience, tol
-        self.best, self.waited = np.inf, 0
-
-    def __call__(self, epoch: Epoch) -> None:
-        loss = epoch.figures["loss"]
-        self.waited = self.waited + 1 if loss > self.best - self.tol else 0
-        self.best = min(self.best, loss)
-        epoch.stop = self.waited > self.patience
-
-
-def _standardizer(x: Any, weight: Any) -> Standardizer:
-    """The standardisation of dense or sparse x."""
-    if not issparse(x):
-        return Standardizer.fit(x, weight)
-    # scikit-learn's scaler needs no dense copy of x.
-    found = StandardScaler(with_mean=False).fit(x, sample_weight=weight)
-    return Standardizer(found.mean_, found.scale_)
-
-
-def _identity(x: Any, weight: Any) -> Standardizer:
-    """A standardisation that changes nothing."""
-    return Standardizer(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+def has_steps(estimator: BaseDropoutEstimator) -> bool:
+    """Whether the solver takes steps, as `partial_fit` needs. AttributeError otherwise."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit needs a solver that takes steps, not solver='lbfgs'")
+    return True
 
 
 def _flag(estimator: BaseDropoutEstimator, name: str) -> bool:

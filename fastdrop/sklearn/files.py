@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop import io
 from fastdrop._utils import validation as check
 from fastdrop.data import Standardizer
 from fastdrop.data.preprocessing import Preparation
-from fastdrop.predictor.load import load_predictor
+from fastdrop.predictor.predict import predict
+from fastdrop.sklearn.inputs import InputPreparation, identity
 
 if TYPE_CHECKING:
+    from fastdrop import nn
     from fastdrop._utils.typing import PathLike
-    from fastdrop.predictor import Predictor
     from fastdrop.sklearn.base import BaseDropoutEstimator
 
 _KEY = "estimator"  # in the file's info, beside the entries of the preparation
@@ -32,23 +34,49 @@ _FAILURES = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overfl
 def description(estimator: BaseDropoutEstimator) -> dict[str, Any]:
     """What a model file says about a fitted estimator: a preparation, and the estimator's state.
 
-    A `random_state` that is a generator cannot be written: the file holds None in its place.
+    A `random_state` that is a generator cannot be written: the file holds None in its place. The
+    preparation is that of a `fastdrop.predictor.Predictor`. There is none for several labels a
+    sample, counts and indicators, of which it knows nothing.
     """
     parameters = {name: _plain(value) for name, value in estimator.get_params().items()}
     if not isinstance(parameters.get("random_state"), int):
         parameters["random_state"] = None
     attributes = {name: _plain(getattr(estimator, name)) for name in _FITTED}
-    tau = getattr(estimator, "tau_", None)
-    return _preparation(estimator).to_dict() | {
+    names, target = getattr(estimator, "feature_names_in_", None), estimator._target
+    preparation = {}
+    if not (
+        getattr(estimator, "_multilabel", False)
+        or getattr(estimator, "loss", None) == "poisson"
+        or len(estimator._input.indicators)
+    ):
+        preparation = _preparation(estimator).to_dict()
+    return preparation | {
         _KEY: {
             "class": type(estimator).__name__,
             "parameters": parameters,
-            "attributes": attributes,
+            "attributes": attributes | {"t_": estimator.t_},
+            "classes": None if estimator._is_regression else _labels(estimator),
             "classes_dtype": _dtype_of_classes(estimator),
             "flat": bool(getattr(estimator, "_flat", True)),
-            "tau": _plain(tau),
+            "tau": _plain(getattr(estimator, "tau_", None)),
+            "noise_std": _plain(getattr(estimator, "_noise_std", None)),
+            "multilabel": getattr(estimator, "_multilabel", False),
+            "inputs": estimator._input.to_dict(),
+            "feature_names": None if names is None else [str(name) for name in names],
+            "target": None if target is None else target.to_dict(),
         }
     }
+
+
+def _labels(estimator: BaseDropoutEstimator) -> list[Any]:
+    """The classes as JSON can hold them."""
+    classes: list[Any] = estimator.classes_.tolist()
+    for label in classes:
+        if type(label) not in (str, int, float, bool):
+            raise TypeError(
+                f"the classes of a model file must be text or numbers, got {check.describe(label)}"
+            )
+    return classes
 
 
 def _preparation(estimator: BaseDropoutEstimator) -> Preparation:
@@ -70,13 +98,8 @@ def _preparation(estimator: BaseDropoutEstimator) -> Preparation:
     target_scaling = estimator._target
     if target_scaling is not None and target_scaling.mean.shape == (1,):
         target_scaling = Standardizer(target_scaling.mean[0], target_scaling.scale[0])
-    classes = None if estimator._is_regression else estimator.classes_.tolist()
-    for label in classes or ():
-        if type(label) not in (str, int, float, bool):
-            raise TypeError(
-                f"the classes of a model file must be text or numbers, got {check.describe(label)}"
-            )
-    return Preparation(count, origin, estimator._input, classes, target_scaling)
+    classes = None if estimator._is_regression else _labels(estimator)
+    return Preparation(count, origin, estimator._input.scaler, classes, target_scaling)
 
 
 def _dtype_of_classes(estimator: BaseDropoutEstimator) -> str | None:
@@ -94,21 +117,23 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):  # JSON has keys of text only
         return {"pairs": [[_plain(key), _plain(item)] for key, item in value.items()]}
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
+    if isinstance(value, float) and not np.isfinite(value):  # JSON has no such numbers
+        return {"number": str(value)}
     return value
 
 
 def _unplain(value: Any) -> Any:
     """Inverse of `_plain`: lists were tuples."""
     if isinstance(value, dict):
-        return {key: _unplain(item) for key, item in value["pairs"]}
+        if "number" in value:
+            return float(value["number"])
+        return {_unplain(key): _unplain(item) for key, item in value["pairs"]}
     return tuple(map(_unplain, value)) if isinstance(value, list) else value
 
 
 def load_estimator(kind: type[BaseDropoutEstimator], path: PathLike) -> Any:
     """The estimator of this class in a file that `fastdrop.save` wrote. Validates the file."""
-    predictor, info = load_predictor(path)
+    model, info = io.load_with_info(path)
     saved = info.get(_KEY) if isinstance(info, dict) else None
     if not isinstance(saved, dict) or saved.get("class") != kind.__name__:
         held = saved.get("class") if isinstance(saved, dict) else "a model without an estimator"
@@ -119,7 +144,7 @@ def load_estimator(kind: type[BaseDropoutEstimator], path: PathLike) -> Any:
     try:
         parameters = {name: _unplain(value) for name, value in saved["parameters"].items()}
         estimator = kind(**parameters)
-        _restore(estimator, saved, predictor)
+        _restore(estimator, _with_preparation(saved, info), model)
     except _FAILURES as error:
         raise ValueError(
             f"{path!r} does not describe a {kind.__name__} ({type(error).__name__}: {error})"
@@ -127,36 +152,64 @@ def load_estimator(kind: type[BaseDropoutEstimator], path: PathLike) -> Any:
     return estimator
 
 
-def _restore(estimator: Any, saved: dict[str, Any], predictor: Predictor) -> None:
+def _with_preparation(saved: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """What a file says of an estimator; older files have a part of it in the preparation only."""
+    if "inputs" in saved:
+        return saved
+    preparation = Preparation.from_dict(info)
+    scaler = preparation.inputs or identity(preparation.features)
+    inputs = InputPreparation(scaler, scaler.mean, np.zeros(0, np.int64))
+    names = None if preparation.origin is None else preparation.origin["names"][:-1]
+    target = preparation.target
+    return saved | {
+        "classes": preparation.classes,
+        "multilabel": False,
+        "inputs": inputs.to_dict(),
+        "feature_names": names,
+        "target": None if target is None else target.to_dict(),
+    }
+
+
+def _restore(estimator: Any, saved: dict[str, Any], model: nn.Module) -> None:
     """Set the attributes of a fitted estimator."""
-    preparation = predictor.preparation
-    if (preparation.classes is None) != estimator._is_regression:
+    if (saved["classes"] is None) != estimator._is_regression:
         raise ValueError("the targets must be those of this kind of estimator")
     for name, kinds in _FITTED.items():
         value = saved["attributes"][name]
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise TypeError(f"{name} must be {kinds[0].__name__}, got {check.describe(value)}")
-        setattr(estimator, name, _unplain(value) if isinstance(value, dict) else value)
+        setattr(estimator, name, list(_unplain(value)) if kinds[0] is list and value else value)
+    estimator._run = _unplain(estimator._run)
     estimator._run["seed"] = check.integer(estimator._run["seed"], "seed", 0, check.U64_MAX)
-    count = preparation.features
-    estimator.n_features_in_ = count
-    names = predictor.feature_names
+    estimator.t_ = check.integer(saved["attributes"].get("t_", 0), "t_", 0)
+    scores = estimator.validation_scores_
+    estimator.best_validation_score_ = max(scores) if scores else None
+    estimator.best_loss_ = None if scores else min(estimator.loss_curve_)
+    estimator._input = InputPreparation.from_dict(saved["inputs"])
+    estimator.n_features_in_ = count = len(estimator._input.fill)
+    names = saved["feature_names"]
     if names is not None:
+        if len(names) != count or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"feature_names must be {count} names, got {names!r}")
         estimator.feature_names_in_ = np.array(names, object)
-    inputs = preparation.inputs
-    estimator._input = Standardizer(np.zeros(count), np.ones(count)) if inputs is None else inputs
     estimator._target = None
     if estimator._is_regression:
-        target = preparation.target
-        assert target is not None
+        target = Standardizer.from_dict(saved["target"])
         estimator._target = Standardizer(np.atleast_1d(target.mean), np.atleast_1d(target.scale))
-        estimator._n_outputs = target.mean.size
+        estimator._n_outputs = outputs = target.mean.size
         estimator._flat = check.flag(saved["flat"], "flat")
         tau = saved["tau"]
         estimator.tau_ = np.array(tau, np.float64) if isinstance(tau, list) else tau
+        noise = saved.get("noise_std")
+        estimator._noise_std = np.array(noise, np.float64) if isinstance(noise, list) else noise
     else:
         dtype = saved["classes_dtype"]
         if not isinstance(dtype, str) or np.dtype(dtype).kind not in "OUiufb":
             raise TypeError(f"classes_dtype must be a dtype of labels, got {dtype!r}")
-        estimator.classes_ = np.array(preparation.classes, np.dtype(dtype))
-    estimator.model_ = predictor.model
+        estimator.classes_ = np.array(saved["classes"], np.dtype(dtype))
+        estimator._multilabel = check.flag(saved["multilabel"], "multilabel")
+        outputs = len(estimator.classes_)
+    shape = predict(model, np.zeros((1, estimator._input.width), np.float32)).shape
+    if shape != (1, outputs):
+        raise ValueError(f"the network must have {outputs} outputs, got an output of shape {shape}")
+    estimator.model_ = model

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from fastdrop import functional
+from fastdrop import nn
 from fastdrop._utils import validation as check
-from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.validation import finite_array
-from fastdrop.sklearn.base import BaseDropoutEstimator
+from fastdrop.data import Standardizer
+from fastdrop.sklearn.base import BaseDropoutEstimator, has_steps
+from fastdrop.sklearn.losses import (
+    half_squares,
+    mean_half_squares,
+    mean_poisson_deviances,
+    poisson_deviances,
+)
+from fastdrop.sklearn.noise import check_noise, noise_precision, positive
+from fastdrop.sklearn.passes import exponential, linked_passes
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:
@@ -34,21 +41,26 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     """Multilayer perceptron with dropout for one or several real targets.
 
     Minimises half the squared error of the standardised targets, summed over the targets and
-    averaged over the samples.
+    averaged over the samples; or the Poisson deviance of counts.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Width of each hidden layer.
-    activation : {"relu", "leaky_relu", "sigmoid", "logistic", "tanh", "selu", "silu", "gelu"}, \
-            default="relu"
+    activation : {"identity", "relu", "leaky_relu", "sigmoid", "logistic", "tanh", "selu", "silu", \
+            "gelu"}, default="relu"
         Activation of the hidden layers. "logistic" is another name of "sigmoid".
-    dropout : float or sequence of float, default=0.5
+    dropout : float or sequence of float, default=0.1
         Probability, in [0, 1], that a unit is dropped in training. A number is the rate of every
         hidden layer; nothing is dropped on the input. A sequence has the input's rate and then one
         rate for each hidden layer, as in ``(0.2, 0.5)`` for one hidden layer.
-    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
-        The optimiser.
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        What is minimised. "poisson": half the Poisson deviance of counts y >= 0, whose mean is the
+        exponential of the output; y is not standardised then, and the deviation that
+        ``predict(return_std=True)`` gives contains the variance of the counts.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        The optimiser. "lbfgs" (SciPy's L-BFGS-B) uses all samples in each iteration and needs
+        ``dropout=0``; the options of steps and epochs do not concern it.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * |W|^2 / batch_size`` on the weights without the
         biases, as in scikit-learn's networks. With "adamw" the weights decay at the rate
@@ -57,11 +69,17 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         Upper limit of the L2 norm of each unit's incoming weights; 2 to 4 is usual. None: no limit.
     batch_size : int or "auto", default="auto"
         Samples in a step. "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the learning rate of the solver "sgd" changes. "invscaling":
+        ``learning_rate_init / (t + 1)**power_t`` after t samples. "adaptive": divided by 5 each
+        time that training would stop, until it is at most 1e-6.
     learning_rate_init : float, default=0.001
-        The learning rate, which is constant.
+        The learning rate of the first epoch.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
     max_iter : int, default=200
-        Largest number of epochs. Reaching it gives no warning, because with dropout it is the
-        usual end of training.
+        Largest number of epochs, or of iterations of "lbfgs". Reaching it gives no warning with
+        the other solvers, because with dropout it is the usual end of training.
     shuffle : bool, default=True
         Use a new order of the samples in each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -69,7 +87,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     tol : float, default=1e-4
         Smallest decrease of the loss that counts as an improvement.
     verbose : bool, default=False
-        Show progress on stderr.
+        Print the loss of each epoch on stdout, as scikit-learn's networks do.
     warm_start : bool, default=False
         `fit` continues with the network of the last call, and keeps its standardisation and
         layers.
@@ -83,17 +101,27 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         of the best epoch.
     validation_fraction : float, default=0.1
         Share of the data set aside with ``early_stopping=True``, in (0, 1).
-    n_iter_no_change : int, default=10
-        Training stops after this many epochs without improvement of the training loss, or of the
-        validation loss with ``early_stopping=True``.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay rates of the two averages of the solvers "adam" and "adamw", in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of the solvers "adam" and "adamw".
+    n_iter_no_change : int or inf, default=10
+        Training stops after more than this many epochs in a row without improvement of the
+        training loss, or of the validation loss with ``early_stopping=True``. With dropout, whose
+        masks make it noisy, the training loss is averaged over this many epochs for that.
+    max_fun : int, default=15000
+        Largest number of computations of the loss of the solver "lbfgs".
     standardize : bool, default=True
         Give each feature and each target zero mean and unit variance first. With False, they must
         have such a scale already.
+    add_indicator : bool, default=False
+        Missing numbers (NaN) become the feature's mean. True: each feature with missing numbers in
+        the training data is also an input that is 1 where its number is missing, otherwise 0.
     mc_samples : int, default=50
         Number of passes in `predict_uncertainty` and in ``predict(return_std=True)``.
     thinned : {"batch", "pair"} or None, default=None
         Share the masks of a step, which then computes with the kept units only: one network for the
-        batch, or a complementary pair (rates of 0.5). Faster; needs a lower learning rate
+        batch, or a complementary pair (``dropout=0.5``). Faster; needs a lower learning rate
         (`fastdrop.fit`).
     tau : float, default=None
         Precision of the noise of y, in the units of y: the predicted variance is the variance of
@@ -110,6 +138,17 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     tau_ : float, ndarray of shape (n_outputs,), or None
         Precision of the noise in the units of y; an array for several targets with
         `length_scale`.
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        The weights of each layer, for X as it is given: the standardisation is part of the first
+        and last layers, as in MLPRegressor. Read only.
+    intercepts_ : list of ndarray of shape (n_out,)
+        The biases of each layer, beside ``coefs_``. Read only.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : {"identity", "exp"}
+        The function of the outputs.
     model_ : Module
         The network, from standardised inputs to outputs, for other functions of fastdrop.
     n_features_in_ : int
@@ -123,9 +162,15 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         before a warm start or `partial_fit`.
     loss_ : float
         The last value of ``loss_curve_``.
+    best_loss_ : float or None
+        The lowest value of ``loss_curve_``; None with ``early_stopping``.
+    t_ : int
+        Number of samples that training has seen, each counted once an epoch.
     validation_scores_ : list of float or None
         R^2 on the validation data after each epoch of the last `fit`; None without
         ``early_stopping``.
+    best_validation_score_ : float or None
+        The highest of ``validation_scores_``.
     validation_loss_curve_ : list of float or None
         Loss on the validation data after each epoch of the last `fit`; None without
         ``early_stopping``.
@@ -158,6 +203,9 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
     _y_checks: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
     _score = "val_r2"
 
+    loss: str
+    tau: float | None
+    length_scale: float | None
     tau_: Any
     _flat: bool  # whether y has one axis
     _noise_std: Any = None  # deviation of the noise of y, in the units of y
@@ -167,12 +215,15 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         hidden_layer_sizes: int | Sequence[int] = (100,),
         activation: str = "relu",
         *,
-        dropout: float | Sequence[float] = 0.5,
+        dropout: float | Sequence[float] = 0.1,
+        loss: str = "squared_error",
         solver: str = "adam",
         alpha: float = 0.0001,
         max_norm: float | None = None,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
@@ -183,22 +234,30 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
         standardize: bool = True,
+        add_indicator: bool = False,
         mc_samples: int = 50,
         thinned: str | None = None,
         tau: float | None = None,
         length_scale: float | None = None,
     ) -> None:
         super().__init__(
-            hidden_layer_sizes,
-            activation,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
             dropout=dropout,
+            loss=loss,
             solver=solver,
             alpha=alpha,
             max_norm=max_norm,
             batch_size=batch_size,
+            learning_rate=learning_rate,
             learning_rate_init=learning_rate_init,
+            power_t=power_t,
             max_iter=max_iter,
             shuffle=shuffle,
             random_state=random_state,
@@ -209,19 +268,25 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
             nesterovs_momentum=nesterovs_momentum,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
             n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
             standardize=standardize,
+            add_indicator=add_indicator,
             mc_samples=mc_samples,
             thinned=thinned,
+            tau=tau,
+            length_scale=length_scale,
         )
-        self.tau = tau
-        self.length_scale = length_scale
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
+    @available_if(has_steps)
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -260,52 +325,56 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
             raise ValueError(
                 f"y must have the {self._n_outputs} targets of the first fit, got {outputs}"
             )
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(f"y must be at least 0 with loss='poisson', got {y.min():g}")
         self._n_outputs, self._flat = outputs, y.ndim == 1
         return y.reshape(len(y), -1)
 
     def _loss(self, weighted: bool) -> Callable[..., Any]:
-        return _half_squares if weighted else _mean_half_squares
+        if self.loss == "poisson":
+            return poisson_deviances if weighted else mean_poisson_deviances
+        return half_squares if weighted else mean_half_squares
 
-    def _stopping(self, held_out: list[Any] | None) -> dict[str, Any]:
-        weight = None if held_out is None or len(held_out) < 3 else held_out[2]
-        return super()._stopping(held_out) | {
-            "metrics": {"r2": lambda output, target: r2_score(target, output, sample_weight=weight)}
-        }
+    def _metrics(self, held_out: list[Any] | None) -> dict[str, Any] | None:
+        if held_out is None:
+            return None
+        weight = held_out[2] if len(held_out) > 2 else None
+        return {"r2": lambda z, y: r2_score(y, self._link(z), sample_weight=weight)}
+
+    def _target_scaling(self, y: Any, weight: Any) -> Standardizer | None:
+        return None if self.loss == "poisson" else Standardizer.fit(y, weight)
+
+    def _begin(self, model: nn.Sequential, y: Any, weight: Any = None) -> None:
+        if self.loss != "poisson" or not self.standardize:
+            return
+        # The biases of the outputs are the logarithms of the mean counts.
+        last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+        assert last.bias is not None
+        last.bias.data[...] = np.log(np.maximum(np.average(y, axis=0, weights=weight), 1e-6))
+
+    def _link(self, outputs: Any) -> Any:
+        """The network's outputs as predictions of the targets, before their scale."""
+        return exponential(outputs) if self.loss == "poisson" else outputs
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of outputs."""
+        check_is_fitted(self, "model_")
+        return self._n_outputs
+
+    @property
+    def out_activation_(self) -> str:
+        """The function of the outputs: "identity", or "exp" with ``loss="poisson"``."""
+        check_is_fitted(self, "model_")
+        return "exp" if self.loss == "poisson" else "identity"
 
     def _train(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:
-        if self.tau is not None:
-            _positive(self.tau, "tau")
-            if self.length_scale is not None:
-                raise ValueError(
-                    f"length_scale must be None where tau is given, got {self.length_scale!r}"
-                )
-        elif self.length_scale is not None:
-            _positive(self.length_scale, "length_scale")
-            alpha, rate = check.real(self.alpha, "alpha", low=0), self._rate()
-            if not (alpha and isinstance(rate, Real) and 0 < float(rate) < 1):
-                raise ValueError(
-                    "length_scale must be None unless alpha is positive and all layers with "
-                    "dropout have the same rate between 0 and 1, "
-                    f"got dropout={self.dropout!r} and alpha={self.alpha!r}"
-                )
+        check.choice(self.loss, "loss", ("squared_error", "poisson"))
+        check_noise(self)
         return super()._train(X, y, sample_weight, **options)
 
-    def _rate(self) -> Any:
-        """The rate of all layers with dropout if it is the same one; otherwise None."""
-        given: Any = self.dropout if np.iterable(self.dropout) else [self.dropout]
-        rates = [p for p in given if p != 0]
-        return rates[0] if rates and all(p == rates[0] for p in rates) else None
-
-    @quiet
     def _trained(self, samples: int, batch: int) -> None:
-        self.tau_ = self.tau
-        self._noise_std = None if self.tau is None else 1.0 / math.sqrt(self.tau)
-        if self.length_scale is not None and self._target is not None:
-            tau = self.length_scale**2 * (1 - self._rate()) * batch / (samples * self.alpha)
-            # For the scale 1e200 of y its square overflows; the deviation does not.
-            self._noise_std = self._target.scale / math.sqrt(tau)
-            tau = tau / self._target.scale**2
-            self.tau_ = tau.item() if self._flat else tau
+        self.tau_, self._noise_std = noise_precision(self, samples, batch)
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
         """Predict the targets, and optionally their standard deviation.
@@ -335,11 +404,12 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
             ``return_std=True`` and no layer has dropout.
         """
         if not return_std:
-            outputs = self._outputs(X)
+            outputs = self._link(self._outputs(X))
             assert self._target is not None
             return self._shaped(outputs * self._target.scale + self._target.mean)
         found = self.predict_uncertainty(X)
-        std = found.std if self.tau_ is None else found.total_std
+        has_noise = self.tau_ is not None or self.loss == "poisson"
+        std = found.total_std if has_noise else found.std
         if self._noise_std is not None and not (np.isfinite(std) & (std > 1e-150)).all():
             # The square of a deviation is beyond the range of float64.
             std = np.hypot(found.std, self._noise_std)
@@ -364,7 +434,7 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         float
             R^2; for several targets its mean over them.
         """
-        outputs = self._outputs(X)
+        outputs = self._link(self._outputs(X))
         assert self._target is not None
         truth = np.asarray(y, np.float64).reshape(len(outputs), -1)
         truth = (truth - self._target.mean) / self._target.scale
@@ -401,31 +471,19 @@ class DropoutRegressor(RegressorMixin, BaseDropoutEstimator):
         """
         check_is_fitted(self, "model_")
         assert self._target is not None
+        if self.loss == "poisson":
+            return linked_passes(self.model_, *self._drawn(X, options), exponential)
         tau = options.pop("tau", None)
         # There is one tolerance for all standardised targets: that of the target with the largest
         # scale.
         if options.get("tolerance") is not None:
             options["tolerance"] = (
-                _positive(options["tolerance"], "tolerance") / self._target.scale.max()
+                positive(options["tolerance"], "tolerance") / self._target.scale.max()
             )
         found = self._passes(X, "raw", options).rescale(self._target.scale, self._target.mean)
-        found.tau = self.tau_ if tau is None else _positive(tau, "tau")
+        found.tau = self.tau_ if tau is None else positive(tau, "tau")
         return found
 
     def _shaped(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Values (N, targets) in the shape that y had."""
         return values[:, 0] if self._flat else values
-
-
-def _positive(value: Any, name: str) -> float:
-    return check.real(value, name, low=0, open_low=True)
-
-
-def _half_squares(output: Any, target: Any) -> Any:
-    """Half the squared error of each sample."""
-    return functional.mse_loss(output, target, "none").sum(1) * 0.5
-
-
-def _mean_half_squares(output: Any, target: Any) -> Any:
-    """Half the squared error, averaged over the samples."""
-    return _half_squares(output, target).mean()

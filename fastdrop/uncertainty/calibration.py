@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,13 @@ class Calibration:
         uncertain inputs have the mean over their orders, so the order of the inputs has no effect.
     area : float
         The mean of `covered_accuracy`: the area under accuracy against coverage.
+    aurc : float
+        The area under the risk-coverage curve, 1 - area: the mean over k of the error of the k most
+        certain inputs. Lower is better.
+    fpr95 : float
+        False positive rate at 95 % true positive rate, with right predictions as positives: the
+        share of the wrong predictions that are at least as certain as the least certain of the
+        95 % most certain right ones. NaN where all predictions are right or all are wrong.
 
     References
     ----------
@@ -78,6 +86,12 @@ class Calibration:
 
     Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78,
     1950.
+
+    Geifman, Uziel, El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers",
+    ICLR 2019, arXiv:1805.08206 (AURC).
+
+    Corbiere, Thome, Bar-Hen, Cord, Perez, "Addressing failure prediction by learning model
+    confidence", NeurIPS 2019, arXiv:1910.04851 (FPR at 95 % TPR).
 
     Examples
     --------
@@ -101,13 +115,15 @@ class Calibration:
     coverage: Float64Array
     covered_accuracy: Float64Array
     area: float
+    aurc: float
+    fpr95: float
 
     def __repr__(self) -> str:
         return (
             f"Calibration({len(self.coverage)} inputs: accuracy {self.accuracy:.4g}, "
             f"confidence {self.confidence:.4g}, ECE {self.ece:.4g}, MCE {self.mce:.4g}, "
             f"NLL {self.nll:.4g}, Brier {self.brier:.4g}, "
-            f"area under accuracy-coverage {self.area:.4g})"
+            f"AURC {self.aurc:.4g}, FPR at 95 % TPR {self.fpr95:.4g})"
         )
 
     def _repr_html_(self) -> str:
@@ -300,13 +316,7 @@ def _calibrate_classes(
     prediction: Any, labels: ArrayLike, bins: int, strategy: str, uncertainty: ArrayLike | None
 ) -> Calibration:
     p, y = class_scores(prediction, labels, "prediction")
-    sums = p.sum(1)
-    if p.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
-        raise ValueError(
-            "prediction must hold probabilities, rows that add up to 1 (fd.softmax makes them of "
-            f"logits), got rows that add up to {sums.min():.4g} to {sums.max():.4g} with values "
-            f"from {p.min():.4g}"
-        )
+    _check_probabilities(p)
     confidence, right = p.max(1), p.argmax(1) == y
     grid = np.linspace(0.0, 1.0, bins + 1)
     edges = grid if strategy == "uniform" else np.quantile(confidence, grid)
@@ -334,7 +344,40 @@ def _calibrate_classes(
         coverage=np.arange(1, len(y) + 1) / len(y),
         covered_accuracy=covered,
         area=float(covered.mean()),
+        aurc=float(1.0 - covered.mean()),
+        fpr95=_fpr_at_95(right, order_by),
     )
+
+
+def class_probabilities(prediction: Any) -> Float64Array:
+    """Checked class probabilities (N, C), of an array or an MCPrediction."""
+    if isinstance(prediction, MCPrediction):
+        if not prediction.is_classification:
+            raise ValueError(f"prediction must be of class probabilities, got {prediction!r}")
+        prediction = prediction.class_probabilities
+    array = check.finite_array(prediction, "prediction")
+    p, _ = class_scores(array, np.zeros(len(array), np.int64), "prediction")
+    _check_probabilities(p)
+    return p
+
+
+def _check_probabilities(p: Float64Array) -> None:
+    sums = p.sum(1)
+    if p.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+        raise ValueError(
+            "prediction must hold probabilities, rows that add up to 1 (fd.softmax makes them of "
+            f"logits), got rows that add up to {sums.min():.4g} to {sums.max():.4g} with values "
+            f"from {p.min():.4g}"
+        )
+
+
+def _fpr_at_95(right: npt.NDArray[np.bool_], uncertainty: npt.NDArray[Any]) -> float:
+    """The share of wrong inputs among those that hold 95 % of the right ones, by certainty."""
+    if right.all() or not right.any():
+        return float("nan")
+    certain = np.sort(uncertainty[right], kind="stable")
+    limit = certain[math.ceil(0.95 * len(certain) - 1e-9) - 1]
+    return float((uncertainty[~right] <= limit).mean())
 
 
 def _one_per_input(uncertainty: ArrayLike, n: int) -> npt.NDArray[Any]:

@@ -50,6 +50,10 @@ class IntervalCalibration:
     std : float
         The root mean square of the standard deviations, in the units of y. It is close to `rmse`
         when the predicted variances are right on average.
+    crps : float
+        Continuous ranked probability score of the normal distributions, in the units of y: the mean
+        of std (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)) with z = (y - mean) / std. Lower is
+        better; for a point forecast it is the absolute error.
     count : int
         The number of values of y.
 
@@ -57,6 +61,9 @@ class IntervalCalibration:
     ----------
     Kuleshov, Fenner, Ermon, "Accurate uncertainties for deep learning using calibrated regression",
     ICML 2018, arXiv:1807.00263.
+
+    Gneiting, Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 102, 2007,
+    doi:10.1198/016214506000001437 (CRPS).
 
     Examples
     --------
@@ -72,12 +79,13 @@ class IntervalCalibration:
     nll: float
     rmse: float
     std: float
+    crps: float
     count: int
 
     def __repr__(self) -> str:
         return (
             f"IntervalCalibration(error {self.error:.4g}, NLL {self.nll:.4g}, "
-            f"RMSE {self.rmse:.4g}, predicted std {self.std:.4g})"
+            f"CRPS {self.crps:.4g}, RMSE {self.rmse:.4g}, predicted std {self.std:.4g})"
         )
 
     def _repr_html_(self) -> str:
@@ -168,5 +176,13 @@ def calibrate_intervals(
         nll=float((0.5 * np.square(distance) + np.log(stds)).mean() + 0.5 * math.log(2 * math.pi)),
         rmse=float(np.sqrt(np.square(values - means).mean())),
         std=float(np.sqrt(np.square(stds).mean())),
+        crps=float((stds * _crps_of_standard_normal((values - means) / stds)).mean()),
         count=values.size,
     )
+
+
+def _crps_of_standard_normal(z: Float64Array) -> Float64Array:
+    """z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)."""
+    between = np.array([math.erf(value) for value in (z / math.sqrt(2)).ravel()]).reshape(z.shape)
+    density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    return np.asarray(z * between + 2 * density - 1 / math.sqrt(math.pi))

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+from fastdrop.sklearn import DropoutClassifier, DropoutRegressor, DropoutTransformer
 from helpers.estimators import blobs, noisy_sine
 
 
@@ -35,6 +35,11 @@ def expected_failures(estimator):
         DropoutRegressor(),
         DropoutClassifier((20, 10, 5), dropout=(0.1, 0.2, 0.1, 0.2)),
         DropoutRegressor(dropout=0, activation="tanh", solver="rmsprop", max_norm=2, batch_size=64),
+        DropoutClassifier(dropout=0, solver="lbfgs", activation="identity", add_indicator=True),
+        DropoutRegressor(
+            dropout=0.1, solver="sgd", learning_rate="invscaling", learning_rate_init=0.5
+        ),
+        DropoutTransformer(random_state=0),
     ],
     expected_failed_checks=expected_failures,
 )

@@ -68,6 +68,54 @@ def test_a_regressor_predicts_as_before(tmp_path, targets, standardize):
     assert again.predict(X).shape == y.shape
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_iter_no_change": np.inf, "max_iter": 4},
+        {"solver": "lbfgs", "dropout": 0, "activation": "identity", "max_fun": 500, "max_iter": 99},
+        {"solver": "sgd", "learning_rate": "adaptive", "power_t": 0.3},
+        {"early_stopping": True, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-6},
+        {"class_weight": {"yes": 2.0, "no": 0.5}},
+    ],
+)
+def test_all_parameters_and_attributes_come_back(tmp_path, options):
+    path = tmp_path / "net.safetensors"
+    net = DropoutClassifier((8,), random_state=0, **OPTIONS | options).fit(X, LABELS["text"])
+    fd.save(net, path)
+    again = DropoutClassifier.load(path)
+    assert again.get_params() == net.get_params()
+    hidden = {"_optimizer", "_no_improvement_count", "model_", "_input"}
+    for name in vars(net).keys() - net.get_params().keys() - hidden:
+        expected, found = getattr(net, name), getattr(again, name)
+        if isinstance(expected, np.ndarray):
+            assert found.tolist() == expected.tolist() and found.dtype == expected.dtype
+        else:
+            assert found == expected, name
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+
+
+def test_files_from_before_the_inputs_were_described(tmp_path):
+    """The scale of the inputs, the classes and the names stand in the preparation alone."""
+    path = tmp_path / "net.safetensors"
+    for net, y in (
+        (DropoutClassifier((8,), random_state=0, **OPTIONS), LABELS["text"]),
+        (DropoutRegressor((8,), random_state=0, **OPTIONS), X[:, 1]),
+    ):
+        fd.save(net.fit(X, y), path)
+        tensors, metadata = read_file(path)
+        about = json.loads(metadata["fastdrop.model"])
+        old = about["info"]["estimator"]
+        for name in ("inputs", "classes", "target", "feature_names", "multilabel", "noise_std"):
+            del old[name]
+        del old["attributes"]["t_"]
+        for name in ("learning_rate", "power_t", "beta_1", "beta_2", "epsilon", "max_fun"):
+            del old["parameters"][name]
+        save_file(tensors, path, {"format": "fastdrop", "fastdrop.model": json.dumps(about)})
+        again = type(net).load(path)
+        np.testing.assert_array_equal(again.predict(X), net.predict(X))
+        assert again.get_params() == net.get_params() and again.t_ == 0
+
+
 def test_names_of_a_data_frame(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=["a", "target", "c", "d"])
@@ -125,6 +173,14 @@ def test_other_files_are_refused(tmp_path):
         {"classes_dtype": "V8"},
         {"classes_dtype": 3},
         {"classes_dtype": None},
+        {"inputs": {}},
+        {"inputs": about["info"]["estimator"]["inputs"] | {"fill": [0.0]}},
+        {"inputs": about["info"]["estimator"]["inputs"] | {"indicators": [4]}},
+        {"inputs": about["info"]["estimator"]["inputs"] | {"indicators": [1, 0]}},
+        {"classes": ["a", "b", "c"]},
+        {"feature_names": ["a"]},
+        {"multilabel": 1},
+        {"parameters": {"tol": {"number": "x"}}},
     ):
         info = about["info"] | {"estimator": about["info"]["estimator"] | change}
         text = json.dumps(about | {"info": info})

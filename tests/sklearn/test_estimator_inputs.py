@@ -1,5 +1,7 @@
 """Inputs of the estimators: sparse matrices, data frames, many rows, invalid parameters."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+from fastdrop.sklearn.inputs import InputPreparation
 from helpers.estimators import BOTH_ESTIMATORS, SMALL, blobs
 
 
@@ -31,6 +34,54 @@ def test_sparse_inputs(kind, layout):
     np.testing.assert_array_equal(
         sparse.predict_uncertainty(layout(x)).mean, sparse.predict_uncertainty(x).mean
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_sparse_rows_are_prepared_as_dense_ones(dtype, standardize):
+    """The same bits, also of missing numbers, empty rows and entries that stand there twice."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(50, 8)) * (rng.random((50, 8)) < 0.3)).astype(dtype)
+    x[rng.random((50, 8)) < 0.05] = np.nan
+    sparse = scipy.sparse.csr_array(x)
+    found = InputPreparation.fit(sparse, None, standardize=standardize, indicate=True)
+    assert len(found.indicators) > 3 and found.width == 8 + len(found.indicators)
+    np.testing.assert_array_equal(found.transform(sparse), found.transform(x))
+    blocks = list(found.blocks(sparse))
+    np.testing.assert_array_equal(np.concatenate(blocks), found.transform(x))
+    twice = scipy.sparse.csr_array(
+        (np.array([1.0, 2.0, 5.0]), np.array([0, 0, 1]), np.array([0, 3])), shape=(1, 8)
+    )
+    expected = found.transform(np.array([[3.0, 5.0, 0, 0, 0, 0, 0, 0]]))
+    np.testing.assert_array_equal(found.transform(twice), expected)
+
+
+@BOTH_ESTIMATORS
+def test_sparse_rows_are_never_dense_all_at_once(kind):
+    """A dense copy would have 120 MB."""
+    x = scipy.sparse.random_array((3000, 10_000), density=1e-3, rng=0, format="csr")
+    y = np.arange(3000) % 2
+    net = kind((2,), max_iter=2, batch_size=100, early_stopping=True, random_state=0)
+    tracemalloc.start()
+    net.fit(x, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+@BOTH_ESTIMATORS
+def test_sparse_validation_data(kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 20)) * (rng.random((90, 20)) < 0.3)
+    y = (x[:, :3].sum(1) > 0).astype(int)
+    net = kind(**SMALL, early_stopping=True, validation_fraction=0.3)
+    dense, sparse = clone(net).fit(x, y), clone(net).fit(scipy.sparse.csr_array(x), y)
+    np.testing.assert_allclose(
+        sparse.validation_loss_curve_, dense.validation_loss_curve_, rtol=1e-4
+    )
+    np.testing.assert_allclose(sparse.validation_scores_, dense.validation_scores_, rtol=1e-3)
+    np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, rtol=1e-4)
+    assert sparse.t_ == dense.t_ == 63 * 5
 
 
 def test_feature_names():
@@ -58,7 +109,20 @@ def test_many_rows_are_predicted_in_blocks(regressor):
         ({"activation": "step"}, "activation"),
         ({"dropout": 1.5}, "dropout"),
         ({"dropout": (0.1, 0.2, 0.3)}, "dropout"),
-        ({"solver": "lbfgs"}, "solver"),
+        ({"solver": "newton"}, "solver must be one of 'adam'"),
+        ({"solver": "lbfgs"}, "dropout must be 0 with solver='lbfgs'"),
+        ({"solver": "lbfgs", "dropout": 0, "max_norm": 2}, "max_norm must be None with solver="),
+        ({"solver": "lbfgs", "dropout": 0, "max_fun": 0}, "max_fun"),
+        ({"learning_rate": "linear"}, "learning_rate must be one of 'constant'"),
+        ({"power_t": -1}, "power_t"),
+        ({"beta_1": 1.0}, "beta_1"),
+        ({"beta_2": -0.1}, "beta_2"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"n_iter_no_change": 2.5}, "n_iter_no_change"),
+        ({"add_indicator": 1}, "add_indicator"),
+        ({"loss": "huber"}, "loss must be one of 'squared_error', 'poisson'"),
+        ({"loss": "poisson", "tau": 1}, "tau must be None with loss='poisson'"),
+        ({"loss": "poisson", "length_scale": 1}, "length_scale must be None with loss='poisson'"),
         ({"alpha": -1}, "alpha"),
         ({"max_norm": 0}, "max_norm"),
         ({"batch_size": 0}, "batch_size"),
@@ -123,5 +187,6 @@ def test_nothing_is_printed_unless_verbose(capfd):
     x, y = blobs()
     DropoutClassifier(**SMALL).fit(x, y).predict_uncertainty(x)
     assert capfd.readouterr() == ("", "")
-    DropoutClassifier(**SMALL, verbose=1).fit(x, y)
-    assert "epoch 5/5" in capfd.readouterr().err
+    net = DropoutClassifier(**SMALL, verbose=1).fit(x, y)
+    lines = [f"Iteration {i}, loss = {loss:.8f}" for i, loss in enumerate(net.loss_curve_, 1)]
+    assert capfd.readouterr() == ("\n".join(lines) + "\n", "")

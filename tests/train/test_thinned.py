@@ -419,10 +419,9 @@ def test_predictions_inside_a_step_are_not_thinned():
 
 
 def test_estimators_share_masks():
-    """The default rate of the classifier is 0.5."""
-    found = {}
+    found, options = {}, dict(dropout=0.5, max_iter=20, batch_size=20, random_state=0)
     for thinned in (None, "batch", "pair"):
-        net = DropoutClassifier((16,), max_iter=20, batch_size=20, random_state=0, thinned=thinned)
+        net = DropoutClassifier((16,), thinned=thinned, **options)
         found[thinned] = net.fit(X, Y).loss_curve_
         assert net.score(X, Y) > 0.6
     assert len({tuple(curve) for curve in found.values()}) == 3

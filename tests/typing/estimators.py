@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 import fastdrop as fd
-from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
-from fastdrop.uncertainty import MCPrediction
+from fastdrop.sklearn import DropoutClassifier, DropoutRegressor, DropoutTransformer
+from fastdrop.uncertainty import Conformal, MCPrediction
 
 rng = np.random.default_rng(0)
 x = rng.random((40, 4))
@@ -26,3 +26,14 @@ assert_type(regressor, DropoutRegressor)
 assert regressor.predict(x).shape == (40,)
 mean, deviation = regressor.predict(x, return_std=True)
 assert mean.shape == deviation.shape
+
+assert_type(regressor.coefs_, list[npt.NDArray[np.float64]])
+assert_type(regressor.n_layers_, int)
+assert_type(classifier.decision_function(x), npt.NDArray[np.float64])
+transformer = DropoutTransformer(classifier, layer=0)
+assert_type(transformer.fit(x, rng.integers(0, 2, 40)), DropoutTransformer)
+assert_type(transformer.transform(x), npt.NDArray[np.float64])
+found = fd.conformal(regressor.predict_uncertainty(x), x.sum(axis=1), 0.8)
+assert_type(found, Conformal)
+lower, upper = found.interval(regressor.predict_uncertainty(x))
+assert (lower <= upper).all()

@@ -40,6 +40,32 @@ def test_four_inputs_by_hand():
     assert "ECE 0.15" in repr(found)
 
 
+def test_risk_coverage_and_failure_detection_by_hand():
+    """Wrong: confidence 0.7 and 0.55. Right: 0.9, 0.8, 0.6, and sixteen of 0.95."""
+    confidence = np.array([0.9, 0.8, 0.6, *[0.95] * 16, 0.7, 0.55])
+    p, y = np.stack([confidence, 1 - confidence], axis=1), np.zeros(21, int)
+    y[-2:] = 1
+    found = fd.calibration(p, y)
+    assert found.aurc == pytest.approx(1 - found.area)
+    # After 18 right ones by certainty: 0.7 is wrong, 0.6 right, 0.55 wrong.
+    assert found.aurc == pytest.approx((1 / 19 + 1 / 20 + 2 / 21) / 21)
+    # 95 % of 19 right ones are 19 (18.05), the least certain has 0.6: of the wrong ones 0.7 passes.
+    assert found.fpr95 == 0.5
+    assert "AURC" in repr(found) and "FPR at 95 % TPR 0.5" in repr(found)
+    by_other = fd.calibration(p, y, uncertainty=np.r_[np.zeros(19), 1, 2])
+    assert by_other.fpr95 == 0 and by_other.aurc < found.aurc
+    assert math.isnan(fd.calibration(p, np.zeros(21, int)).fpr95)
+    assert math.isnan(fd.calibration(p, np.ones(21, int)).fpr95)
+
+
+def test_fpr_at_95_is_that_of_the_roc_curve():
+    metrics = pytest.importorskip("sklearn.metrics")
+    p, y = random_case(n=800)
+    found = fd.calibration(p, y)
+    fpr, tpr, _ = metrics.roc_curve(p.argmax(1) == y, p.max(1), drop_intermediate=False)
+    assert found.fpr95 == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+
+
 def test_known_errors():
     """A confidence of 0.9 at an accuracy of 0.6 is an error of 0.3; two bins are averaged."""
     p = np.tile([0.9, 0.1], (1000, 1))

@@ -37,3 +37,19 @@ def test_intervals():
         and narrow.nll > found.nll
     )
     assert "error" in repr(narrow)
+
+
+def test_crps_is_the_integral_of_its_definition():
+    """The integral of (F(t) - [y <= t])^2 over t, for normal distributions."""
+    mean, std, y = np.array([0.0, 1.0, -2.0]), np.array([1.0, 0.5, 3.0]), np.array([0.3, 2.0, -9.0])
+    t = np.linspace(-40, 40, 400_001)
+    expected = []
+    for m, s, v in zip(mean, std, y, strict=True):
+        cdf = np.array([0.5 * (1 + math.erf((x - m) / s / math.sqrt(2))) for x in t[::40]])
+        expected.append(np.trapezoid(np.square(cdf - (v <= t[::40])), t[::40]))
+    found = fd.calibration((mean, std), y)
+    assert found.crps == pytest.approx(np.mean(expected), rel=2e-3)
+    point = fd.calibration((mean, np.full(3, 1e-9)), y)
+    assert point.crps == pytest.approx(np.abs(y - mean).mean()) and "CRPS" in repr(found)
+    standard = fd.calibration(([0.0], [1.0]), [0.0])
+    assert standard.crps == pytest.approx((math.sqrt(2) - 1) / math.sqrt(math.pi))
