@@ -22,28 +22,41 @@ from fastdrop.functional.channel_norm import (
     instance_norm,
     local_response_norm,
 )
-from fastdrop.functional.classification_loss import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    nll_loss,
-)
+from fastdrop.functional.classification_loss import cross_entropy, nll_loss
 from fastdrop.functional.concrete import concrete_dropout
 from fastdrop.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from fastdrop.functional.ctc_loss import (
+    ctc_loss,
+)
+from fastdrop.functional.distance import (
+    cosine_similarity,
+    normalize,
+    pairwise_distance,
+    pdist,
+)
 from fastdrop.functional.dropblock import drop_block1d, drop_block2d, drop_block3d
 from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_linear
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d, head_dropout
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
+from fastdrop.functional.focal_loss import (
+    focal_loss,
+)
 from fastdrop.functional.gated import swiglu
 from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
 from fastdrop.functional.linear import linear
 from fastdrop.functional.linear_cross_entropy import linear_cross_entropy
 from fastdrop.functional.loss import (
-    gaussian_nll_loss,
     huber_loss,
     l1_loss,
     mse_loss,
     smooth_l1_loss,
+)
+from fastdrop.functional.margin_loss import (
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
 )
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.noise import gaussian_dropout, gaussian_noise
@@ -70,6 +83,20 @@ from fastdrop.functional.pool import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
+)
+from fastdrop.functional.probability_loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
+from fastdrop.functional.ranking_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
 from fastdrop.functional.resize import interpolate, pixel_shuffle, pixel_unshuffle
@@ -148,6 +175,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
     "clamp",
@@ -157,7 +185,10 @@ __all__ = [
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "div",
     "drop_block1d",
     "drop_block2d",
@@ -173,6 +204,7 @@ __all__ = [
     "exp",
     "feature_alpha_dropout",
     "flatten",
+    "focal_loss",
     "gaussian_dropout",
     "gaussian_nll_loss",
     "gaussian_noise",
@@ -181,9 +213,11 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "head_dropout",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -192,6 +226,7 @@ __all__ = [
     "local_response_norm",
     "log",
     "log_softmax",
+    "margin_ranking_loss",
     "matmul",
     "max",
     "max_pool1d",
@@ -202,13 +237,20 @@ __all__ = [
     "min",
     "mse_loss",
     "mul",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "neg",
     "nll_loss",
+    "normalize",
     "pad",
+    "pairwise_distance",
     "patch_dropout",
+    "pdist",
     "permute",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
     "pow",
     "prelu",
     "relu",
@@ -220,6 +262,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "sqrt",
     "squeeze",
@@ -232,6 +275,8 @@ __all__ = [
     "temporal_activation_regularization",
     "token_dropout",
     "transpose",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unflatten",
     "unsqueeze",
     "var",

@@ -11,6 +11,7 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, is_strict, note_array, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
@@ -78,6 +79,24 @@ def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -
         _core.divided_sum(loss, values, total)
     else:
         loss[...] = np.float32(values.sum(dtype=np.float64)) / total
+
+
+def constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
+    """A copy of the array of an argument that gets no gradient, which backward reads."""
+    t = as_tensor(value, name)
+    must_be_constant(t, name)
+    copy = t._array.copy()
+    noted(np.copyto, copy, t._array)
+    return copy
+
+
+def must_be_constant(t: Tensor, name: str) -> None:
+    """RuntimeError where a tensor requires a gradient that a loss does not give it."""
+    if t.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            f"{name} must not require a gradient, because the loss has none with respect to it: "
+            f"pass {name}.detach()"
+        )
 
 
 # ---- losses ----
@@ -285,81 +304,3 @@ def smooth_l1_loss(
     if beta == 0.0:
         return l1_loss(input, target, reduction)
     return div(huber_loss(input, target, reduction, beta), beta)
-
-
-@quiet
-def gaussian_nll_loss(
-    input: Tensor | ArrayLike,
-    target: Tensor | ArrayLike,
-    var: Tensor | ArrayLike,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log likelihood of normal distributions with predicted mean and variance.
-
-    l = (log v + (x - t)^2 / v) / 2 with v = max(var, eps), plus log(2 pi) / 2 if `full`.
-
-    Parameters
-    ----------
-    input : Tensor or array
-        x, the predicted means, of any shape.
-    target : Tensor or array of input's shape
-        t.
-    var : Tensor or array of input's shape, or (..., 1), or 0-d
-        The predicted variances, at least 0. (..., 1): one for each row.
-    full : bool, default False
-        Whether to add the constant.
-    eps : float, default 1e-6
-        The least variance, above 0. The gradient of var is that of v.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        The mean or the sum of all l, or l itself.
-
-    Returns
-    -------
-    Tensor
-        0-d; with reduction "none" of input's shape.
-
-    Raises
-    ------
-    TypeError
-        When an argument has the wrong type.
-    ValueError
-        When the shapes do not match, a variance is negative, eps is not above 0, or the reduction
-        is unknown.
-
-    References
-    ----------
-    Nix, Weigend, "Estimating the mean and variance of the target probability distribution",
-    IEEE International Conference on Neural Networks, 1994.
-
-    Examples
-    --------
-    >>> import fastdrop.nn.functional as F
-    >>> F.gaussian_nll_loss([1.0, 2.0], [0.0, 4.0], [1.0, 1.0]).item()
-    1.25
-    """
-    check.choice(reduction, "reduction", REDUCTIONS)
-    x, t = same_shape(input, target)
-    v = as_tensor(var, "var")
-    least = np.float32(check.real(eps, "eps", low=0.0, open_low=True))
-    if v._array.size and v._array.min() < 0:
-        raise ValueError(f"var must not be negative, got {v._array.min()}")
-    if v.shape not in (x.shape, x.shape[:-1] + (1,)) and v.shape != ():
-        raise ValueError(
-            f"var must have input's shape {x.shape} (or one value a row), got {v.shape}"
-        )
-    d = x._array - t._array
-    safe: Float32Array = np.maximum(v._array, least)
-    constant = np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
-    v_shape = v.shape
-    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
-
-    def gradients(f: Float32Array) -> Any:
-        g = d / safe * f
-        dv = np.broadcast_to(np.float32(0.5) * (1 / safe - d * d / (safe * safe)) * f, d.shape)
-        if v_shape != d.shape:
-            dv = dv.sum(-1, keepdims=True) if v_shape else dv.sum()
-        return g, -g, dv
-
-    return reduced(values, (x, t, v), gradients, reduction)

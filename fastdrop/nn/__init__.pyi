@@ -29,6 +29,13 @@ from fastdrop.nn.channel_norm import (
 from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
 from fastdrop.nn.container import ModuleList, Sequential
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
+from fastdrop.nn.ctc_loss import (
+    CTCLoss,
+)
+from fastdrop.nn.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
 from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
 from fastdrop.nn.dropconnect import DropConnectConv2d, DropConnectLinear, WeightDrop
 from fastdrop.nn.dropout import (
@@ -45,6 +52,9 @@ from fastdrop.nn.dropout import (
 )
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
+from fastdrop.nn.focal_loss import (
+    FocalLoss,
+)
 from fastdrop.nn.gated import SwiGLU
 from fastdrop.nn.key_value_cache import KeyValueCache
 from fastdrop.nn.linear import Linear
@@ -59,6 +69,12 @@ from fastdrop.nn.loss import (
     MSELoss,
     NLLLoss,
     SmoothL1Loss,
+)
+from fastdrop.nn.margin_loss import (
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
 )
 from fastdrop.nn.module import Module
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
@@ -99,6 +115,18 @@ from fastdrop.nn.positional import (
     RotaryEmbedding,
     SinusoidalPositionalEncoding,
 )
+from fastdrop.nn.probability_loss import (
+    BCELoss,
+    KLDivLoss,
+    PoissonNLLLoss,
+)
+from fastdrop.nn.ranking_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
 from fastdrop.nn.rnn import GRU, LSTM, RNN
 from fastdrop.nn.rnn_base import RNNBase
@@ -129,10 +157,12 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CTCLoss",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -145,6 +175,8 @@ __all__ = [
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "DropBlock1d",
     "DropBlock2d",
@@ -159,6 +191,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "FocalLoss",
     "GRUCell",
     "GaussianDropout",
     "GaussianNLLLoss",
@@ -167,11 +200,13 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "HeadDropout",
+    "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KLDivLoss",
     "KeyValueCache",
     "L1Loss",
     "LSTMCell",
@@ -184,18 +219,24 @@ __all__ = [
     "LockedDropout",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "Module",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "PatchDropout",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PoissonNLLLoss",
     "RMSNorm",
     "RNNBase",
     "RNNCell",
@@ -214,6 +255,7 @@ __all__ = [
     "Sigmoid",
     "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "SparseConv2d",
     "SparseLinear",
@@ -230,6 +272,8 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Upsample",
     "VariationalConv2d",
