@@ -42,8 +42,20 @@ from fastdrop.functional.embedding import embedding
 from fastdrop.functional.focal_loss import (
     focal_loss,
 )
-from fastdrop.functional.gated import swiglu
-from fastdrop.functional.hard_activation import hardsigmoid, hardswish, prelu, relu6
+from fastdrop.functional.gated import (
+    glu,
+    swiglu,
+)
+from fastdrop.functional.hard_activation import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    prelu,
+    relu6,
+    softshrink,
+    threshold,
+)
 from fastdrop.functional.linear import linear
 from fastdrop.functional.linear_cross_entropy import linear_cross_entropy
 from fastdrop.functional.loss import (
@@ -91,6 +103,10 @@ from fastdrop.functional.probability_loss import (
     kl_div,
     poisson_nll_loss,
 )
+from fastdrop.functional.random_activation import (
+    gumbel_softmax,
+    rrelu,
+)
 from fastdrop.functional.ranking_loss import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -111,7 +127,20 @@ from fastdrop.functional.shape import (
     unflatten,
     unsqueeze,
 )
-from fastdrop.functional.softmax import log_softmax, softmax
+from fastdrop.functional.smooth_activation import (
+    celu,
+    elu,
+    logsigmoid,
+    mish,
+    softplus,
+    softsign,
+    tanhshrink,
+)
+from fastdrop.functional.softmax import (
+    log_softmax,
+    softmax,
+    softmin,
+)
 from fastdrop.functional.tokens import patch_dropout, token_dropout
 from fastdrop.functional.variational import variational_conv2d, variational_linear
 
@@ -178,6 +207,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
+    "celu",
     "clamp",
     "concrete_dropout",
     "conv1d",
@@ -200,6 +230,7 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "elu",
     "embedding",
     "exp",
     "feature_alpha_dropout",
@@ -209,9 +240,13 @@ __all__ = [
     "gaussian_nll_loss",
     "gaussian_noise",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
     "hardsigmoid",
     "hardswish",
+    "hardtanh",
     "head_dropout",
     "hinge_embedding_loss",
     "huber_loss",
@@ -226,6 +261,7 @@ __all__ = [
     "local_response_norm",
     "log",
     "log_softmax",
+    "logsigmoid",
     "margin_ranking_loss",
     "matmul",
     "max",
@@ -235,6 +271,7 @@ __all__ = [
     "maximum",
     "mean",
     "min",
+    "mish",
     "mse_loss",
     "mul",
     "multi_margin_loss",
@@ -257,6 +294,7 @@ __all__ = [
     "relu6",
     "reshape",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
@@ -264,6 +302,10 @@ __all__ = [
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
     "sqrt",
     "squeeze",
     "stack",
@@ -272,7 +314,9 @@ __all__ = [
     "sum",
     "swiglu",
     "tanh",
+    "tanhshrink",
     "temporal_activation_regularization",
+    "threshold",
     "token_dropout",
     "transpose",
     "triplet_margin_loss",

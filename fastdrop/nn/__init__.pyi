@@ -15,6 +15,8 @@ from fastdrop.nn.activation import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Tanh,
 )
 from fastdrop.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
@@ -55,7 +57,16 @@ from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.focal_loss import (
     FocalLoss,
 )
-from fastdrop.nn.gated import SwiGLU
+from fastdrop.nn.gated import (
+    GLU,
+    SwiGLU,
+)
+from fastdrop.nn.hard_activation import (
+    Hardshrink,
+    Hardtanh,
+    Softshrink,
+    Threshold,
+)
 from fastdrop.nn.key_value_cache import KeyValueCache
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
@@ -120,6 +131,9 @@ from fastdrop.nn.probability_loss import (
     KLDivLoss,
     PoissonNLLLoss,
 )
+from fastdrop.nn.random_activation import (
+    RReLU,
+)
 from fastdrop.nn.ranking_loss import (
     CosineEmbeddingLoss,
     HingeEmbeddingLoss,
@@ -132,6 +146,15 @@ from fastdrop.nn.rnn import GRU, LSTM, RNN
 from fastdrop.nn.rnn_base import RNNBase
 from fastdrop.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
+from fastdrop.nn.smooth_activation import (
+    CELU,
+    ELU,
+    LogSigmoid,
+    Mish,
+    Softplus,
+    Softsign,
+    Tanhshrink,
+)
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.sparse_conv import SparseConv2d
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
@@ -141,7 +164,10 @@ from fastdrop.nn.transformer_stack import Transformer, TransformerDecoder, Trans
 from fastdrop.nn.variational import VariationalConv2d, VariationalLinear, kl
 
 __all__ = [
+    "CELU",
+    "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -197,8 +223,10 @@ __all__ = [
     "GaussianNLLLoss",
     "GaussianNoise",
     "GroupNorm",
+    "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
+    "Hardtanh",
     "HeadDropout",
     "HingeEmbeddingLoss",
     "HuberLoss",
@@ -217,12 +245,14 @@ __all__ = [
     "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LockedDropout",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "Mish",
     "Module",
     "ModuleList",
     "MultiLabelMarginLoss",
@@ -240,6 +270,7 @@ __all__ = [
     "RMSNorm",
     "RNNBase",
     "RNNCell",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -257,6 +288,11 @@ __all__ = [
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
     "SparseConv2d",
     "SparseLinear",
     "SpatialDropout1d",
@@ -264,8 +300,10 @@ __all__ = [
     "SpatialDropout3d",
     "SwiGLU",
     "Tanh",
+    "Tanhshrink",
     "TargetedConv2d",
     "TargetedLinear",
+    "Threshold",
     "TokenDropout",
     "Transformer",
     "TransformerDecoder",
