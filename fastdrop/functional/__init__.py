@@ -16,6 +16,9 @@ from fastdrop.functional.adaptive_pool import (
 )
 from fastdrop.functional.alpha import alpha_dropout, feature_alpha_dropout
 from fastdrop.functional.attention import scaled_dot_product_attention
+from fastdrop.functional.bilinear import (
+    bilinear,
+)
 from fastdrop.functional.channel_norm import (
     batch_norm,
     group_norm,
@@ -24,7 +27,14 @@ from fastdrop.functional.channel_norm import (
 )
 from fastdrop.functional.classification_loss import cross_entropy, nll_loss
 from fastdrop.functional.concrete import concrete_dropout
-from fastdrop.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from fastdrop.functional.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from fastdrop.functional.ctc_loss import (
     ctc_loss,
 )
@@ -39,6 +49,9 @@ from fastdrop.functional.dropconnect import dropconnect_gaussian, dropconnect_li
 from fastdrop.functional.dropout import dropout, dropout1d, dropout2d, dropout3d, head_dropout
 from fastdrop.functional.droppath import drop_path
 from fastdrop.functional.embedding import embedding
+from fastdrop.functional.embedding_bag import (
+    embedding_bag,
+)
 from fastdrop.functional.focal_loss import (
     focal_loss,
 )
@@ -64,6 +77,11 @@ from fastdrop.functional.loss import (
     mse_loss,
     smooth_l1_loss,
 )
+from fastdrop.functional.lp_pool import (
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from fastdrop.functional.margin_loss import (
     multi_margin_loss,
     multilabel_margin_loss,
@@ -71,9 +89,21 @@ from fastdrop.functional.margin_loss import (
     soft_margin_loss,
 )
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.max_unpool import (
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from fastdrop.functional.noise import gaussian_dropout, gaussian_noise
 from fastdrop.functional.normalization import layer_norm, rms_norm
+from fastdrop.functional.one_hot import (
+    one_hot,
+)
 from fastdrop.functional.pad import pad
+from fastdrop.functional.patches import (
+    fold,
+    unfold,
+)
 from fastdrop.functional.pointwise import (
     abs,
     add,
@@ -115,7 +145,12 @@ from fastdrop.functional.ranking_loss import (
     triplet_margin_with_distance_loss,
 )
 from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
-from fastdrop.functional.resize import interpolate, pixel_shuffle, pixel_unshuffle
+from fastdrop.functional.resize import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from fastdrop.functional.shape import (
     cat,
     flatten,
@@ -204,10 +239,12 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cat",
     "celu",
+    "channel_shuffle",
     "clamp",
     "concrete_dropout",
     "conv1d",
@@ -215,6 +252,7 @@ __all__ = [
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -232,10 +270,12 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "exp",
     "feature_alpha_dropout",
     "flatten",
     "focal_loss",
+    "fold",
     "gaussian_dropout",
     "gaussian_nll_loss",
     "gaussian_noise",
@@ -262,12 +302,18 @@ __all__ = [
     "log",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "matmul",
     "max",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "maximum",
     "mean",
     "min",
@@ -280,6 +326,7 @@ __all__ = [
     "neg",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pairwise_distance",
     "patch_dropout",
@@ -322,6 +369,7 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unflatten",
+    "unfold",
     "unsqueeze",
     "var",
     "variational_conv2d",

@@ -21,6 +21,9 @@ from fastdrop.nn.activation import (
 )
 from fastdrop.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from fastdrop.nn.attention import MultiheadAttention
+from fastdrop.nn.bilinear import (
+    Bilinear,
+)
 from fastdrop.nn.channel_norm import (
     GroupNorm,
     InstanceNorm1d,
@@ -30,7 +33,14 @@ from fastdrop.nn.channel_norm import (
 )
 from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
 from fastdrop.nn.container import ModuleList, Sequential
-from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
+from fastdrop.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from fastdrop.nn.ctc_loss import (
     CTCLoss,
 )
@@ -54,6 +64,9 @@ from fastdrop.nn.dropout import (
 )
 from fastdrop.nn.droppath import DropPath, Residual, drop_path_rates
 from fastdrop.nn.embedding import Embedding
+from fastdrop.nn.embedding_bag import (
+    EmbeddingBag,
+)
 from fastdrop.nn.focal_loss import (
     FocalLoss,
 )
@@ -81,11 +94,21 @@ from fastdrop.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
+from fastdrop.nn.lp_pool import (
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+)
 from fastdrop.nn.margin_loss import (
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     SoftMarginLoss,
+)
+from fastdrop.nn.max_unpool import (
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
 )
 from fastdrop.nn.module import Module
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
@@ -106,6 +129,10 @@ from fastdrop.nn.pad import (
     ZeroPad1d,
     ZeroPad2d,
     ZeroPad3d,
+)
+from fastdrop.nn.patches import (
+    Fold,
+    Unfold,
 )
 from fastdrop.nn.pool import (
     AdaptiveAvgPool1d,
@@ -141,7 +168,14 @@ from fastdrop.nn.ranking_loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from fastdrop.nn.resize import PixelShuffle, PixelUnshuffle, Upsample
+from fastdrop.nn.resize import (
+    ChannelShuffle,
+    PixelShuffle,
+    PixelUnshuffle,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+)
 from fastdrop.nn.rnn import GRU, LSTM, RNN
 from fastdrop.nn.rnn_base import RNNBase
 from fastdrop.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
@@ -188,7 +222,9 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -201,6 +237,7 @@ __all__ = [
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -215,9 +252,11 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "FocalLoss",
+    "Fold",
     "GRUCell",
     "GaussianDropout",
     "GaussianNLLLoss",
@@ -237,6 +276,9 @@ __all__ = [
     "KLDivLoss",
     "KeyValueCache",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
@@ -252,6 +294,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleList",
@@ -313,7 +358,10 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
     "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "VariationalConv2d",
     "VariationalLinear",
     "WeightDrop",

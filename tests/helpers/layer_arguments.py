@@ -429,6 +429,50 @@ ARGUMENTS = {
         "dilation": [1, 2],
         "padding_mode": "zeros",
     },
+    "ConvTranspose3d": {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": [3, 2, 1],
+        "stride": [2, 2, 1],
+        "padding": [1, 0, 0],
+        "output_padding": [1, 0, 0],
+        "groups": 2,
+        "bias": True,
+        "dilation": [1, 2, 1],
+        "padding_mode": "zeros",
+    },
+    "Bilinear": {"in1_features": 3, "in2_features": 4, "out_features": 2, "bias": False},
+    "EmbeddingBag": {
+        "num_embeddings": 5,
+        "embedding_dim": 3,
+        "mode": "sum",
+        "include_last_offset": True,
+        "padding_idx": 2,
+    },
+    "Unfold": {"kernel_size": [2, 3], "dilation": [2, 1], "padding": [1, 0], "stride": [1, 2]},
+    "Fold": {
+        "output_size": [6, 7],
+        "kernel_size": [2, 3],
+        "dilation": [2, 1],
+        "padding": [1, 0],
+        "stride": [1, 2],
+    },
+    **{
+        f"LPPool{d}d": {
+            "norm_type": 3.0,
+            "kernel_size": [2] * d,
+            "stride": [1] * d,
+            "ceil_mode": True,
+        }
+        for d in (1, 2, 3)
+    },
+    **{
+        f"MaxUnpool{d}d": {"kernel_size": [3] * d, "stride": [2] * d, "padding": [1] * d}
+        for d in (1, 2, 3)
+    },
+    "UpsamplingNearest2d": {"size": None, "scale_factor": [2.5, 1.5]},
+    "UpsamplingBilinear2d": {"size": [5, 6], "scale_factor": None},
+    "ChannelShuffle": {"groups": 2},
     "Flatten": {"start_dim": 0, "end_dim": 1},
     "Identity": {},
 }
