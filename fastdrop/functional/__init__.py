@@ -59,6 +59,10 @@ from fastdrop.functional.gated import (
     glu,
     swiglu,
 )
+from fastdrop.functional.grid_sample import (
+    affine_grid,
+    grid_sample,
+)
 from fastdrop.functional.hard_activation import (
     hardshrink,
     hardsigmoid,
@@ -150,6 +154,9 @@ from fastdrop.functional.resize import (
     interpolate,
     pixel_shuffle,
     pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
 )
 from fastdrop.functional.shape import (
     cat,
@@ -231,6 +238,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add",
+    "affine_grid",
     "alpha_dropout",
     "amax",
     "amin",
@@ -281,6 +289,7 @@ __all__ = [
     "gaussian_noise",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -371,6 +380,9 @@ __all__ = [
     "unflatten",
     "unfold",
     "unsqueeze",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "var",
     "variational_conv2d",
     "variational_linear",

@@ -397,3 +397,80 @@ def channel_shuffle(input: Tensor | ArrayLike, groups: int) -> Tensor:
     y = computed(chosen, x._strided, order)
     back = np.argsort(order)
     return record(y, (x,), lambda g: (computed(chosen, g, back),))
+
+
+def upsample(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """The old name of `interpolate`.
+
+    Parameters
+    ----------
+    input, size, scale_factor, mode, align_corners
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample([[[1.0, 2.0]]], scale_factor=2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """`interpolate` with mode "nearest".
+
+    Parameters
+    ----------
+    input, size, scale_factor
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample_nearest([[[1.0, 2.0]]], scale_factor=2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """`interpolate` with mode "bilinear" and aligned corners.
+
+    Parameters
+    ----------
+    input, size, scale_factor
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample_bilinear([[[[1.0, 3.0]]]], size=(1, 3)).tolist()
+    [[[[1.0, 2.0, 3.0]]]]
+    """
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
