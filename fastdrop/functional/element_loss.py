@@ -81,8 +81,9 @@ def _as_float32(values: Elements, *arrays: npt.NDArray[Any]) -> FloatArray:
 
 def _times(f: Float32Array, slope: Elements, *arrays: npt.NDArray[Any]) -> Float32Array:
     """The slope times f, in the broadcast shape of the inputs."""
-    shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    return np.ascontiguousarray(np.broadcast_to(slope(*arrays) * f, shape), np.float32)
+    out = np.empty(np.broadcast_shapes(*(array.shape for array in arrays)), np.float32)
+    out[...] = slope(*arrays) * f
+    return out
 
 
 def reduced_loss(losses: Tensor, reduction: str) -> Tensor:

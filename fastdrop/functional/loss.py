@@ -15,7 +15,8 @@ from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, is_strict, note_array, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.pointwise import div
+from fastdrop.functional.pointwise import div, mul
+from fastdrop.functional.reduction import mean, sum
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
@@ -99,12 +100,23 @@ def must_be_constant(t: Tensor, name: str) -> None:
         )
 
 
+def _weighted(losses: Tensor, weight: Tensor | ArrayLike) -> tuple[Tensor, Tensor]:
+    """The losses times their weights, and the weights."""
+    w = as_tensor(weight, "weight")
+    if w.shape != losses.shape:
+        raise ValueError(f"weight must have input's shape {losses.shape}, got {w.shape}")
+    return mul(losses, w), w
+
+
 # ---- losses ----
 
 
 @quiet
 def mse_loss(
-    input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
+    input: Tensor | ArrayLike,
+    target: Tensor | ArrayLike,
+    reduction: str = "mean",
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Squared error: l = (x - t)^2.
 
@@ -116,6 +128,8 @@ def mse_loss(
         t.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then the sum divided by that of the weights.
 
     Returns
     -------
@@ -136,6 +150,10 @@ def mse_loss(
     2.5
     """
     check.choice(reduction, "reduction", REDUCTIONS)
+    if weight is not None:
+        losses, w = _weighted(mse_loss(input, target, "none"), weight)
+        total = losses if reduction == "none" else sum(losses)
+        return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
     d, values = empty(x.shape), empty(x.shape)
     noted(np.subtract, x._array, t._array, d)
@@ -151,7 +169,10 @@ def mse_loss(
 
 @quiet
 def l1_loss(
-    input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
+    input: Tensor | ArrayLike,
+    target: Tensor | ArrayLike,
+    reduction: str = "mean",
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Absolute error: l = abs(x - t). Its gradient is 0 where x = t.
 
@@ -163,6 +184,8 @@ def l1_loss(
         t.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then the sum divided by that of the weights.
 
     Returns
     -------
@@ -183,6 +206,10 @@ def l1_loss(
     1.5
     """
     check.choice(reduction, "reduction", REDUCTIONS)
+    if weight is not None:
+        losses, w = _weighted(l1_loss(input, target, "none"), weight)
+        total = losses if reduction == "none" else sum(losses)
+        return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
     d = computed(np.subtract, x._array, t._array)
 
@@ -199,6 +226,7 @@ def huber_loss(
     target: Tensor | ArrayLike,
     reduction: str = "mean",
     delta: float = 1.0,
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Huber's loss: squared for small errors, linear for large ones.
 
@@ -214,6 +242,8 @@ def huber_loss(
         The mean or the sum of all l, or l itself.
     delta : float, default 1.0
         Above 0, in the units of x.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then that over all elements, as PyTorch has it.
 
     Returns
     -------
@@ -240,6 +270,9 @@ def huber_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     delta = check.real(delta, "delta", low=0.0, open_low=True)
+    if weight is not None:
+        weighted, _ = _weighted(huber_loss(input, target, "none", delta), weight)
+        return weighted if reduction == "none" else (mean if reduction == "mean" else sum)(weighted)
     x, t = same_shape(input, target)
     limit = np.float32(delta)
     d = computed(np.subtract, x._array, t._array)

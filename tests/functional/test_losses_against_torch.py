@@ -432,6 +432,19 @@ def test_ctc_loss_has_the_gradient_of_log_probs():
     assert (t.grad.data * step).sum() == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+def test_weights_of_losses_of_numbers(name, reduction):
+    x, t, w = normal(4, 3), normal(4, 3), RNG.uniform(0, 2, (4, 3))
+    compare(
+        lambda x, t, w: getattr(F, name)(x, t, reduction, weight=w),
+        lambda x, t, w: getattr(T, name)(x, t, reduction=reduction, weight=w),
+        *(x, t, w),
+    )
+    with pytest.raises(ValueError, match="weight must have input's shape"):
+        getattr(F, name)(x, t, weight=w[0])
+
+
 @pytest.mark.parametrize(
     ("call", "word"),
     [
