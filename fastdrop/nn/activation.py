@@ -160,8 +160,6 @@ class GELU(Module):
 
     Phi is the standard normal distribution function.
 
-    Difference from ``torch.nn.GELU``: only the exact form; ``approximate="tanh"`` is refused.
-
     Parameters
     ----------
     approximate : {"none", "tanh"}
