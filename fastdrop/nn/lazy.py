@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     Axes = int | Sequence[int]
 
-# Attributes of a module that stay when it becomes another layer.
-_OWN = ("_parameters", "_training", "_draw", "_sites", "_descendants")
-
 
 class LazyModule(Module):
     """A layer whose number of inputs is not known yet. Its first call makes it a plain layer.
@@ -72,7 +69,7 @@ class LazyModule(Module):
                     own.data = parameter._array
         object.__delattr__(self, "_waiting")
         for name, value in vars(made).items():
-            if name not in _OWN:
+            if name == "_buffers" or not name.startswith("_"):  # the others are Module's own
                 object.__setattr__(self, name, value)
         object.__setattr__(self, "__class__", self.becomes)
         for name, own in self._parameters.items():
