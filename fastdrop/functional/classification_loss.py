@@ -1,7 +1,8 @@
-"""Losses of classification: cross-entropy of labels, class probabilities and binary decisions."""
+"""Losses of classification: cross-entropy of labels and of class probabilities."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,112 +12,24 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import as_map, in_memory
-from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, note_conversion, noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.loss import REDUCTIONS, reduced, same_shape, write_reduced
+from fastdrop.functional.loss import (
+    REDUCTIONS,
+    constant,
+    must_be_constant,
+    reduced,
+    write_reduced,
+)
+from fastdrop.functional.shape import squeeze, unsqueeze
 from fastdrop.functional.softmax import log_softmax_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike, BoolArray, Float32Array, Shape
-
-
-@quiet
-def binary_cross_entropy_with_logits(
-    input: Tensor | ArrayLike,
-    target: Tensor | ArrayLike,
-    weight: Tensor | ArrayLike | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | ArrayLike | None = None,
-) -> Tensor:
-    """Cross-entropy of independent binary decisions, without overflow.
-
-    l = -weight (pos_weight t log s + (1 - t) log(1 - s)) with s = sigmoid(x).
-
-    Parameters
-    ----------
-    input : Tensor or array
-        x, the logits, of any shape.
-    target : Tensor or array of input's shape
-        t, probabilities in [0, 1].
-    weight : Tensor or array, optional
-        The weight of each element, in a shape that broadcasts to input's. It must not require a
-        gradient.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        The mean or the sum of all l, or l itself.
-    pos_weight : Tensor or array, optional
-        The weight of the term of t, in a shape that broadcasts to input's. It must not require a
-        gradient.
-
-    Returns
-    -------
-    Tensor
-        0-d; with reduction "none" of input's shape.
-
-    Raises
-    ------
-    RuntimeError
-        When weight or pos_weight requires a gradient.
-    TypeError
-        When an argument has the wrong type.
-    ValueError
-        When the shapes do not match, or the reduction is unknown.
-
-    Examples
-    --------
-    >>> import fastdrop.nn.functional as F
-    >>> round(F.binary_cross_entropy_with_logits([0.0, 0.0], [0.0, 1.0]).item(), 4)
-    0.6931
-    """
-    check.choice(reduction, "reduction", REDUCTIONS)
-    x, t = same_shape(input, target)
-    z, y = x._array, t._array
-    one = np.float32(1.0)
-    w = one if weight is None else _constant(weight, "weight")
-    positive = one if pos_weight is None else _constant(pos_weight, "pos_weight")
-    softplus = computed(lambda z: np.logaddexp(np.float32(0.0), -z), z)  # -log s
-
-    def losses(z: Any, y: Any, softplus: Any, w: Any, positive: Any) -> Any:
-        values = w * ((one - y) * z + (one + (positive - one) * y) * softplus)
-        if not np.isfinite(z).all():
-            # At an infinite logit one of -log s and -log(1 - s) is 0 and the other infinite. The
-            # infinite one does not count where its factor is 0.
-            other = np.logaddexp(np.float32(0.0), z)  # -log(1 - s)
-            first, second = positive * y, one - y
-            values = w * np.where(first == 0, 0, first * softplus)
-            values = values + w * np.where(second == 0, 0, second * other)
-        return values
-
-    try:
-        values = computed(losses, z, y, softplus, w, positive)
-    except ValueError as error:
-        raise ValueError(
-            f"weight and pos_weight must broadcast to input's shape {x.shape}: {error}"
-        ) from None
-    if values.shape != x.shape:
-        raise ValueError(
-            f"weight and pos_weight must broadcast to input's shape {x.shape}, "
-            f"got a result of shape {values.shape}"
-        )
-
-    def of_input(f: Any, y: Any, softplus: Any, w: Any, positive: Any) -> Any:
-        s = np.exp(-softplus)
-        return w * ((one - y) * s - positive * y * (one - s)) * f
-
-    def of_target(f: Any, z: Any, softplus: Any, w: Any, positive: Any) -> Any:
-        return w * (positive * softplus - z - softplus) * f
-
-    def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
-        dz = computed(of_input, f, y, softplus, w, positive)
-        if not t.requires_grad:
-            return dz, None
-        return dz, computed(of_target, f, z, softplus, w, positive)
-
-    return reduced(values, (x, t), gradients, reduction, saved=(z, y))
 
 
 @quiet
@@ -131,9 +44,9 @@ def nll_loss(
 
     Parameters
     ----------
-    input : Tensor or array (N, C) or (N, C, ...)
+    input : Tensor or array (N, C), (N, C, ...) or (C,)
         x, log probabilities.
-    target : Tensor or array of int (N,) or (N, ...)
+    target : Tensor or array of int (N,), (N, ...) or ()
         t, class numbers in [0, C), or ignore_index. A Tensor holds them as whole float32 numbers.
     weight : Tensor or array (C,), optional
         The weight of each class. It must not require a gradient.
@@ -164,9 +77,11 @@ def nll_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
-    w = _class_weights(weight, x.shape[1])
-    t, sample, _, total = labels_of(target, _positions(x), x.shape[1], w, ignore_index)
-    rows, places = _rows(x), np.arange(t.size)
+    if x.ndim == 1:
+        return _of_one(nll_loss, x, target, weight, ignore_index, reduction)
+    w = class_weights(weight, x.shape[1])
+    t, sample, _, total = labels_of(target, positions_of(x), x.shape[1], w, ignore_index)
+    rows, places = rows_of(x), np.arange(t.size)
 
     def put(f: Float32Array, t: Any, sample: Float32Array) -> Float32Array:
         dx = np.zeros(rows.shape, np.float32)
@@ -178,9 +93,9 @@ def nll_loss(
         return -sample * np.where(sample == 0, 0, rows[places, t])
 
     def gradients(f: Float32Array) -> Any:
-        return (_as_scores(computed(put, f, t, sample), x.shape),)
+        return (as_scores(computed(put, f, t, sample), x.shape),)
 
-    values = computed(losses, rows, t, sample).reshape(_positions(x))
+    values = computed(losses, rows, t, sample).reshape(positions_of(x))
     return reduced(values, (x,), gradients, reduction, total)
 
 
@@ -200,9 +115,9 @@ def cross_entropy(
 
     Parameters
     ----------
-    input : Tensor or array (N, C) or (N, C, ...)
+    input : Tensor or array (N, C), (N, C, ...) or (C,)
         x, the logits.
-    target : Tensor or array of int (N,) or (N, ...), or of real numbers of input's shape
+    target : Tensor or array of int (N,), (N, ...) or (), or of real numbers of input's shape
         Class numbers in [0, C) or ignore_index, which a Tensor holds as whole float32 numbers; or
         t, class probabilities, which get a gradient if they require one.
     weight : Tensor or array (C,), optional
@@ -243,14 +158,16 @@ def cross_entropy(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     x = _scores(input)
-    classes, rows = x.shape[1], _rows(x)
+    if x.ndim == 1:
+        return _of_one(cross_entropy, x, target, weight, ignore_index, reduction, label_smoothing)
+    classes, rows = x.shape[1], rows_of(x)
     smooth = np.float32(check.real(label_smoothing, "label_smoothing", low=0.0, high=1.0))
-    w = _class_weights(weight, classes)
+    w = class_weights(weight, classes)
     given = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
     if given.dtype.kind in "iu" or (
         given.ndim == x.ndim - 1 and (isinstance(target, Tensor) or given.dtype.kind == "b")
     ):
-        labels = labels_of(target, _positions(x), classes, w, ignore_index)
+        labels = labels_of(target, positions_of(x), classes, w, ignore_index)
         if smooth == 0.0:
             return _of_labels(x, rows, labels, reduction)
         t, _, left_out, total = labels
@@ -310,9 +227,9 @@ def _of_labels(
         dx, factor = empty(rows.shape), empty(t.shape)
         _core.weighted(factor, sample, g.reshape(-1), total)
         _core.scaled_softmax(dx, rows, most, log_sum, factor, t)
-        return (_as_scores(dx, x.shape),)
+        return (as_scores(dx, x.shape),)
 
-    loss = values.reshape(_positions(x))
+    loss = values.reshape(positions_of(x))
     if reduction != "none":
         loss = np.empty((), np.float32)
         noted(write_reduced, loss, values, total)
@@ -334,12 +251,12 @@ def _of_distributions(
         f = f if f.ndim == 0 else f.reshape(-1, 1)
         dx = computed(_of_scores, logp, share, f)
         if of_t is None:
-            return (_as_scores(dx, x.shape),)
+            return (as_scores(dx, x.shape),)
         dt = computed(np.multiply, logp, computed(np.multiply, of_t[1], f))
-        return _as_scores(dx, x.shape), _as_scores(dt, x.shape)
+        return as_scores(dx, x.shape), as_scores(dt, x.shape)
 
     inputs = (x,) if of_t is None else (x, of_t[0])
-    values = computed(_of_shares, logp, share).reshape(_positions(x))
+    values = computed(_of_shares, logp, share).reshape(positions_of(x))
     return reduced(values, inputs, gradients, reduction, total)
 
 
@@ -355,19 +272,37 @@ def _of_shares(logp: Float32Array, share: Float32Array) -> Float32Array:
 
 
 def _scores(input: Tensor | ArrayLike) -> Tensor:
-    """The input as a tensor (N, C, ...)."""
+    """The input as a tensor (C,) or (N, C, ...)."""
     x = as_tensor(input, "input")
-    if x.ndim < 2:
-        raise ValueError(f"input must have shape (N, C) or (N, C, ...), got {x.shape}")
+    if x.ndim < 1:
+        raise ValueError(f"input must have shape (C,), (N, C) or (N, C, ...), got {x.shape}")
     return x
 
 
-def _positions(x: Tensor) -> Shape:
+def _of_one(loss: Callable[..., Tensor], x: Tensor, target: Any, *options: Any) -> Tensor:
+    """The loss of one sample (C,), whose target is a class number or class probabilities."""
+    given = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
+    shares = loss is not nll_loss and given.shape == x.shape and given.dtype.kind == "f"
+    if given.ndim and not shares:
+        raise ValueError(
+            f"target must be one class number for an input of shape {x.shape}, "
+            f"got {check.describe(given)}"
+        )
+    if isinstance(target, Tensor):
+        batch: Any = unsqueeze(target, 0)
+    else:
+        batch = given[None]
+        note_conversion(batch, target)
+    of_batch = loss(unsqueeze(x, 0), batch, *options)
+    return squeeze(of_batch, 0) if of_batch.ndim else of_batch
+
+
+def positions_of(x: Tensor) -> Shape:
     """The shape (N, ...) of the losses of x."""
     return (x.shape[0], *x.shape[2:])
 
 
-def _rows(x: Tensor) -> Float32Array:
+def rows_of(x: Tensor) -> Float32Array:
     """The scores as (positions, C), each with its classes side by side."""
     return _to_rows(x._strided)
 
@@ -378,7 +313,7 @@ def _to_rows(array: Float32Array) -> Float32Array:
     return in_memory(ordered(array, True)).reshape(-1, array.shape[1])
 
 
-def _as_scores(rows: Float32Array, shape: Shape) -> Float32Array:
+def as_scores(rows: Float32Array, shape: Shape) -> Float32Array:
     """(positions, C) in the shape (N, C, ...)."""
     if len(shape) == 2:
         return rows
@@ -415,7 +350,7 @@ def labels_of(
     """Class numbers and weights of all positions. `expected` is the shape of the target."""
     ignored = check.integer(ignore_index, "ignore_index", -(2**31))
     if isinstance(target, Tensor):  # fd.tensor converts integers to float32
-        _must_be_constant(target, "target")
+        must_be_constant(target, "target")
     labels = target._array if isinstance(target, Tensor) else check.as_array(target, "target")
     if labels.ndim == len(expected) == 1 and len(labels) != expected[0]:
         raise ValueError(
@@ -469,29 +404,13 @@ def count_right(scores: Float32Array, labels: npt.NDArray[np.int64]) -> int:
     return _core.count_right(scores, labels)
 
 
-def _class_weights(weight: Tensor | ArrayLike | None, classes: int) -> Float32Array | None:
+def class_weights(
+    weight: Tensor | ArrayLike | None, classes: int, name: str = "weight"
+) -> Float32Array | None:
     """The weights of the classes (classes,)."""
     if weight is None:
         return None
-    w = _constant(weight, "weight")
+    w = constant(weight, name)
     if w.shape != (classes,):
-        raise ValueError(f"weight must have shape {(classes,)}, one for each class, got {w.shape}")
+        raise ValueError(f"{name} must have shape {(classes,)}, one for each class, got {w.shape}")
     return w
-
-
-def _constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
-    """A copy of the array of an argument that gets no gradient, which backward reads."""
-    t = as_tensor(value, name)
-    _must_be_constant(t, name)
-    copy = t._array.copy()
-    noted(np.copyto, copy, t._array)
-    return copy
-
-
-def _must_be_constant(t: Tensor, name: str) -> None:
-    """RuntimeError where a tensor requires a gradient that a loss does not give it."""
-    if t.requires_grad and is_grad_enabled():
-        raise RuntimeError(
-            f"{name} must not require a gradient, because the loss has none with respect to it: "
-            f"pass {name}.detach()"
-        )

@@ -264,7 +264,7 @@ def _transposed(
     groups: Any,
     dilation: Any,
 ) -> Tensor:
-    """conv_transpose1d and conv_transpose2d."""
+    """conv_transpose1d, conv_transpose2d and conv_transpose3d."""
     x, w = as_tensor(input, "input"), as_tensor(weight, "weight")
     b = None if bias is None else as_tensor(bias, "bias")
     if x.ndim == axes + 1:
@@ -407,9 +407,24 @@ def conv_transpose2d(
     return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@carries
+def conv_transpose3d(
+    input: Tensor | ArrayLike,
+    weight: Tensor | ArrayLike,
+    bias: Tensor | ArrayLike | None = None,
+    stride: Axes = 1,
+    padding: Axes = 0,
+    output_padding: Axes = 0,
+    groups: int = 1,
+    dilation: Axes = 1,
+) -> Tensor:
+    return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
 _transposes: tuple[tuple[Callable[..., Tensor], int], ...] = (
     (conv_transpose1d, 1),
     (conv_transpose2d, 2),
+    (conv_transpose3d, 3),
 )
 for _function, _axes in _transposes:
     _function.__doc__ = _DOC_TRANSPOSED.format(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.epilogue import as_rows
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.passes import align_passes, carries
+from fastdrop.autograd.passes import PassTensor, align_passes, carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import axis_of
+from fastdrop.functional.element_loss import sigmoid_of
+from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -82,3 +89,63 @@ def silu_gate(gate: Tensor, value: Tensor) -> Tensor:
         return da, db
 
     return record(y, (gate, value), backward, (gate._array, value._array))
+
+
+@carries
+@quiet
+def glu(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
+    """Gated linear unit: y = a sigmoid(b), where a and b are the halves of x along an axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x.
+    dim : int, default -1
+        The axis, of even length; the result has half of it.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        When dim is no axis of the input, or its length is odd.
+
+    References
+    ----------
+    Dauphin, Fan, Auli, Grangier, "Language modeling with gated convolutional networks", ICML 2017,
+    arXiv:1612.08083.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.glu([[2.0, 4.0, 0.0, 100.0]]).tolist()
+    [[1.0, 4.0]]
+    """
+    t = as_tensor(input, "input")
+    axis = axis_of(dim, t.ndim)
+    if type(t) is PassTensor and axis == 0:
+        raise CannotCarry("glu over the samples met batched Monte Carlo passes")
+    if t.shape[axis] % 2:
+        raise ValueError(f"input must have an even length along dim {dim}, got shape {t.shape}")
+    x = t._array
+    return record(
+        computed(_glu, x, axis), (t,), lambda g, x: (computed(_of_glu, g, x, axis),), (x,)
+    )
+
+
+def _halves(x: Float32Array, axis: int) -> tuple[Any, Any]:
+    a, b = np.split(x, 2, axis)
+    return a, b
+
+
+def _glu(x: Float32Array, axis: int) -> Any:
+    a, b = _halves(x, axis)
+    return a * sigmoid_of(b)
+
+
+def _of_glu(g: Float32Array, x: Float32Array, axis: int) -> Any:
+    a, b = _halves(x, axis)
+    s, rest = sigmoid_of(b), sigmoid_of(-b)
+    return np.concatenate([g * s, g * a * s * rest], axis)

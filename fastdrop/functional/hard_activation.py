@@ -1,4 +1,4 @@
-"""Activations made of straight pieces: ReLU6, hard sigmoid, hard swish, parametric ReLU."""
+"""Activations made of straight pieces: ReLU6, hard tanh, hard sigmoid, shrinking and others."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.smooth_activation import elementwise
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -176,3 +178,156 @@ def prelu(input: Tensor | ArrayLike, weight: Tensor | ArrayLike) -> Tensor:
         return np.where(x > 0, g, g * slope), dw
 
     return record(np.where(x > 0, x, x * slope), (t, w), backward, (x,))
+
+
+def hardtanh(
+    input: Tensor | ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """y = min(max(min_val, x), max_val), elementwise. The gradient is 0 at the limits.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    min_val, max_val : float
+        The limits, -1 and 1 by default; min_val at most max_val.
+    inplace : bool
+        Accepted for compatibility with PyTorch; has no effect.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    ValueError
+        When min_val is above max_val.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.hardtanh([-3.0, 0.5, 3.0]).tolist()
+    [-1.0, 0.5, 1.0]
+    """
+    low, high = limits_of(min_val, max_val)
+    return elementwise(input, _hardtanh, _of_hardtanh, np.float32(low), np.float32(high))
+
+
+def limits_of(min_val: Any, max_val: Any) -> tuple[float, float]:
+    """The limits of `hardtanh`."""
+    low, high = check.real(min_val, "min_val"), check.real(max_val, "max_val")
+    if low > high:
+        raise ValueError(f"min_val must not be above max_val, got {min_val} and {max_val}")
+    return low, high
+
+
+def _hardtanh(x: Float32Array, low: np.float32, high: np.float32) -> Any:
+    return np.clip(x, low, high)
+
+
+def _of_hardtanh(x: Float32Array, low: np.float32, high: np.float32) -> Any:
+    return (x > low) & (x < high)
+
+
+def threshold(
+    input: Tensor | ArrayLike, threshold: float, value: float, inplace: bool = False
+) -> Tensor:
+    """y = x where x > threshold, value elsewhere.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    threshold : float
+        Above it an element stays.
+    value : float
+        What other elements become.
+    inplace : bool
+        Accepted for compatibility with PyTorch; has no effect.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.threshold([0.5, 2.0], 1.0, -3.0).tolist()
+    [-3.0, 2.0]
+    """
+    limit = np.float32(check.real(threshold, "threshold"))
+    return elementwise(
+        input, _threshold, _of_threshold, limit, np.float32(check.real(value, "value"))
+    )
+
+
+def _threshold(x: Float32Array, limit: np.float32, value: np.float32) -> Any:
+    return np.where(x <= limit, value, x)  # NaN stays NaN
+
+
+def _of_threshold(x: Float32Array, limit: np.float32, value: np.float32) -> Any:
+    return ~(x <= limit)
+
+
+def softshrink(input: Tensor | ArrayLike, lambd: float = 0.5) -> Tensor:
+    """y = x - lambd where x > lambd, x + lambd where x < -lambd, 0 between.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    lambd : float, default 0.5
+        At least 0.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    ValueError
+        When lambd is negative.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.softshrink([-2.0, 0.25, 2.0]).tolist()
+    [-1.5, 0.0, 1.5]
+    """
+    limit = np.float32(check.real(lambd, "lambd", low=0.0))
+    return elementwise(input, _softshrink, _of_shrink, limit)
+
+
+def _softshrink(x: Float32Array, limit: np.float32) -> Any:
+    return np.where(np.abs(x) <= limit, np.float32(0.0), x - np.copysign(limit, x))
+
+
+def _of_shrink(x: Float32Array, limit: np.float32) -> Any:
+    return ~(np.abs(x) <= limit)
+
+
+def hardshrink(input: Tensor | ArrayLike, lambd: float = 0.5) -> Tensor:
+    """y = x where |x| > lambd, 0 elsewhere.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    lambd : float, default 0.5
+        A negative number keeps all elements.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.hardshrink([-2.0, 0.25, 2.0]).tolist()
+    [-2.0, 0.0, 2.0]
+    """
+    return elementwise(input, _hardshrink, _of_shrink, np.float32(check.real(lambd, "lambd")))
+
+
+def _hardshrink(x: Float32Array, limit: np.float32) -> Any:
+    return np.where(np.abs(x) <= limit, np.float32(0.0), x)

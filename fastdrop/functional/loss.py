@@ -11,10 +11,12 @@ from fastdrop import _core
 from fastdrop._utils import validation as check
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.grad_mode import is_grad_enabled
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, is_strict, note_array, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
-from fastdrop.functional.pointwise import div
+from fastdrop.functional.pointwise import div, mul
+from fastdrop.functional.reduction import mean, sum
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, FloatArray
@@ -80,12 +82,41 @@ def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -
         loss[...] = np.float32(values.sum(dtype=np.float64)) / total
 
 
+def constant(value: Tensor | ArrayLike, name: str) -> Float32Array:
+    """A copy of the array of an argument that gets no gradient, which backward reads."""
+    t = as_tensor(value, name)
+    must_be_constant(t, name)
+    copy = t._array.copy()
+    noted(np.copyto, copy, t._array)
+    return copy
+
+
+def must_be_constant(t: Tensor, name: str) -> None:
+    """RuntimeError where a tensor requires a gradient that a loss does not give it."""
+    if t.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            f"{name} must not require a gradient, because the loss has none with respect to it: "
+            f"pass {name}.detach()"
+        )
+
+
+def _weighted(losses: Tensor, weight: Tensor | ArrayLike) -> tuple[Tensor, Tensor]:
+    """The losses times their weights, and the weights."""
+    w = as_tensor(weight, "weight")
+    if w.shape != losses.shape:
+        raise ValueError(f"weight must have input's shape {losses.shape}, got {w.shape}")
+    return mul(losses, w), w
+
+
 # ---- losses ----
 
 
 @quiet
 def mse_loss(
-    input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
+    input: Tensor | ArrayLike,
+    target: Tensor | ArrayLike,
+    reduction: str = "mean",
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Squared error: l = (x - t)^2.
 
@@ -97,6 +128,8 @@ def mse_loss(
         t.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then the sum divided by that of the weights.
 
     Returns
     -------
@@ -117,6 +150,10 @@ def mse_loss(
     2.5
     """
     check.choice(reduction, "reduction", REDUCTIONS)
+    if weight is not None:
+        losses, w = _weighted(mse_loss(input, target, "none"), weight)
+        total = losses if reduction == "none" else sum(losses)
+        return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
     d, values = empty(x.shape), empty(x.shape)
     noted(np.subtract, x._array, t._array, d)
@@ -132,7 +169,10 @@ def mse_loss(
 
 @quiet
 def l1_loss(
-    input: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean"
+    input: Tensor | ArrayLike,
+    target: Tensor | ArrayLike,
+    reduction: str = "mean",
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Absolute error: l = abs(x - t). Its gradient is 0 where x = t.
 
@@ -144,6 +184,8 @@ def l1_loss(
         t.
     reduction : {"mean", "sum", "none"}, default "mean"
         The mean or the sum of all l, or l itself.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then the sum divided by that of the weights.
 
     Returns
     -------
@@ -164,6 +206,10 @@ def l1_loss(
     1.5
     """
     check.choice(reduction, "reduction", REDUCTIONS)
+    if weight is not None:
+        losses, w = _weighted(l1_loss(input, target, "none"), weight)
+        total = losses if reduction == "none" else sum(losses)
+        return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
     d = computed(np.subtract, x._array, t._array)
 
@@ -180,6 +226,7 @@ def huber_loss(
     target: Tensor | ArrayLike,
     reduction: str = "mean",
     delta: float = 1.0,
+    weight: Tensor | ArrayLike | None = None,
 ) -> Tensor:
     """Huber's loss: squared for small errors, linear for large ones.
 
@@ -195,6 +242,8 @@ def huber_loss(
         The mean or the sum of all l, or l itself.
     delta : float, default 1.0
         Above 0, in the units of x.
+    weight : Tensor or array of input's shape, optional
+        Factors of l. The mean is then that over all elements, as PyTorch has it.
 
     Returns
     -------
@@ -221,6 +270,9 @@ def huber_loss(
     """
     check.choice(reduction, "reduction", REDUCTIONS)
     delta = check.real(delta, "delta", low=0.0, open_low=True)
+    if weight is not None:
+        weighted, _ = _weighted(huber_loss(input, target, "none", delta), weight)
+        return weighted if reduction == "none" else (mean if reduction == "mean" else sum)(weighted)
     x, t = same_shape(input, target)
     limit = np.float32(delta)
     d = computed(np.subtract, x._array, t._array)
@@ -285,81 +337,3 @@ def smooth_l1_loss(
     if beta == 0.0:
         return l1_loss(input, target, reduction)
     return div(huber_loss(input, target, reduction, beta), beta)
-
-
-@quiet
-def gaussian_nll_loss(
-    input: Tensor | ArrayLike,
-    target: Tensor | ArrayLike,
-    var: Tensor | ArrayLike,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log likelihood of normal distributions with predicted mean and variance.
-
-    l = (log v + (x - t)^2 / v) / 2 with v = max(var, eps), plus log(2 pi) / 2 if `full`.
-
-    Parameters
-    ----------
-    input : Tensor or array
-        x, the predicted means, of any shape.
-    target : Tensor or array of input's shape
-        t.
-    var : Tensor or array of input's shape, or (..., 1), or 0-d
-        The predicted variances, at least 0. (..., 1): one for each row.
-    full : bool, default False
-        Whether to add the constant.
-    eps : float, default 1e-6
-        The least variance, above 0. The gradient of var is that of v.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        The mean or the sum of all l, or l itself.
-
-    Returns
-    -------
-    Tensor
-        0-d; with reduction "none" of input's shape.
-
-    Raises
-    ------
-    TypeError
-        When an argument has the wrong type.
-    ValueError
-        When the shapes do not match, a variance is negative, eps is not above 0, or the reduction
-        is unknown.
-
-    References
-    ----------
-    Nix, Weigend, "Estimating the mean and variance of the target probability distribution",
-    IEEE International Conference on Neural Networks, 1994.
-
-    Examples
-    --------
-    >>> import fastdrop.nn.functional as F
-    >>> F.gaussian_nll_loss([1.0, 2.0], [0.0, 4.0], [1.0, 1.0]).item()
-    1.25
-    """
-    check.choice(reduction, "reduction", REDUCTIONS)
-    x, t = same_shape(input, target)
-    v = as_tensor(var, "var")
-    least = np.float32(check.real(eps, "eps", low=0.0, open_low=True))
-    if v._array.size and v._array.min() < 0:
-        raise ValueError(f"var must not be negative, got {v._array.min()}")
-    if v.shape not in (x.shape, x.shape[:-1] + (1,)) and v.shape != ():
-        raise ValueError(
-            f"var must have input's shape {x.shape} (or one value a row), got {v.shape}"
-        )
-    d = x._array - t._array
-    safe: Float32Array = np.maximum(v._array, least)
-    constant = np.float32(0.5 * np.log(2 * np.pi) if full else 0.0)
-    v_shape = v.shape
-    values = np.float32(0.5) * (np.log(safe) + d * d / safe) + constant
-
-    def gradients(f: Float32Array) -> Any:
-        g = d / safe * f
-        dv = np.broadcast_to(np.float32(0.5) * (1 / safe - d * d / (safe * safe)) * f, d.shape)
-        if v_shape != d.shape:
-            dv = dv.sum(-1, keepdims=True) if v_shape else dv.sum()
-        return g, -g, dv
-
-    return reduced(values, (x, t, v), gradients, reduction)

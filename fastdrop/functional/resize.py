@@ -13,6 +13,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.adaptive_pool import (
@@ -350,3 +351,126 @@ def pixel_unshuffle(input: Tensor | ArrayLike, downscale_factor: int) -> Tensor:
             f"got {x.shape}"
         )
     return _rearranged(x, r, _unshuffled, _shuffled)
+
+
+@carries
+def channel_shuffle(input: Tensor | ArrayLike, groups: int) -> Tensor:
+    """Mix groups of channels: y[g + groups * c] = x[g * C / groups + c].
+
+    Parameters
+    ----------
+    input : Tensor or array (N, C, ...)
+        x, with at least one axis behind C.
+    groups : int
+        The number of groups, which divides C.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the number of channels is not a multiple of groups.
+
+    References
+    ----------
+    Zhang, Zhou, Lin, Sun, "ShuffleNet", CVPR 2018, arXiv:1707.01083.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.channel_shuffle([[[1.0], [2.0], [3.0], [4.0]]], 2).tolist()
+    [[[1.0], [3.0], [2.0], [4.0]]]
+    """
+    x = as_tensor(input, "input")
+    groups = check.integer(groups, "groups", 1)
+    if x.ndim < 3 or x.shape[1] % groups:
+        raise ValueError(
+            f"input must have shape (N, C, ...) with C divisible by groups {groups}, got {x.shape}"
+        )
+    order = np.arange(x.shape[1]).reshape(groups, -1).T.reshape(-1)
+
+    def chosen(a: Float32Array, order: npt.NDArray[np.intp]) -> Any:
+        return a[:, order]
+
+    y = computed(chosen, x._strided, order)
+    back = np.argsort(order)
+    return record(y, (x,), lambda g: (computed(chosen, g, back),))
+
+
+def upsample(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """The old name of `interpolate`.
+
+    Parameters
+    ----------
+    input, size, scale_factor, mode, align_corners
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample([[[1.0, 2.0]]], scale_factor=2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """`interpolate` with mode "nearest".
+
+    Parameters
+    ----------
+    input, size, scale_factor
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample_nearest([[[1.0, 2.0]]], scale_factor=2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0]]]
+    """
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(
+    input: Tensor | ArrayLike,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Tensor:
+    """`interpolate` with mode "bilinear" and aligned corners.
+
+    Parameters
+    ----------
+    input, size, scale_factor
+        As in `interpolate`.
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.upsample_bilinear([[[[1.0, 3.0]]]], size=(1, 3)).tolist()
+    [[[[1.0, 2.0, 3.0]]]]
+    """
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -13,6 +13,7 @@ from fastdrop.autograd.passes import PassTensor, carries
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.axes import axes_of
+from fastdrop.functional.pointwise import neg
 from fastdrop.random.forward_pass import CannotCarry
 
 if TYPE_CHECKING:
@@ -61,6 +62,34 @@ def softmax(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
 def _of_softmax(g: Float32Array, y: Float32Array, dim: int) -> Any:
     gy = g * y
     return gy - y * gy.sum(dim, keepdims=True)
+
+
+@carries
+def softmin(input: Tensor | ArrayLike, dim: int = -1) -> Tensor:
+    """y_i = exp(-x_i) / sum_j exp(-x_j), with the sum along dim.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.softmin([0.0, 0.0]).tolist()
+    [0.5, 0.5]
+    """
+    return softmax(neg(as_tensor(input, "input")), dim)
 
 
 @carries

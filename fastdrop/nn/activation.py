@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.tensor import as_tensor
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -159,8 +160,6 @@ class GELU(Module):
 
     Phi is the standard normal distribution function.
 
-    Difference from ``torch.nn.GELU``: only the exact form; ``approximate="tanh"`` is refused.
-
     Parameters
     ----------
     approximate : {"none", "tanh"}
@@ -220,6 +219,45 @@ class Softmax(_AlongAxis):
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         return F.softmax(input, self.dim)
+
+
+class Softmin(_AlongAxis):
+    """Probabilities from costs: ``y_i = exp(-x_i) / sum_j exp(-x_j)`` along an axis.
+
+    Difference from ``torch.nn.Softmin``: `dim` has a default, the last axis.
+
+    Parameters
+    ----------
+    dim : int
+        The axis along which the results sum to 1; negative numbers count from the last axis.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.Softmin()([[0.0, 0.0]]).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.softmin(input, self.dim)
+
+
+class Softmax2d(Module):
+    """The softmax over the channels of maps (N, C, H, W) or (C, H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.Softmax2d()(np.zeros((1, 2, 1, 1))).tolist()
+    [[[[0.5]], [[0.5]]]]
+    """
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        x = as_tensor(input, "input")
+        if x.ndim not in (3, 4):
+            raise ValueError(f"input must have shape (N, C, H, W) or (C, H, W), got {x.shape}")
+        return F.softmax(x, -3)
 
 
 class LogSoftmax(_AlongAxis):

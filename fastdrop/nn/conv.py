@@ -329,3 +329,8 @@ class ConvTranspose1d(_ConvTransposeNd):
 class ConvTranspose2d(_ConvTransposeNd):
     __doc__ = _doc(_DOC_TRANSPOSED, 2, 2)
     axes, function = 2, staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    __doc__ = _doc(_DOC_TRANSPOSED, 3, 2)
+    axes, function = 3, staticmethod(F.conv_transpose3d)

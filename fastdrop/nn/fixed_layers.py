@@ -15,16 +15,18 @@ from fastdrop.nn import (
     dropblock,
     dropconnect,
     dropout,
+    hard_activation,
     noise,
     normalization,
     pool,
     resize,
     shape,
+    smooth_activation,
 )
 from fastdrop.nn.container import Sequential
 from fastdrop.nn.dense_chain import ACTIVATIONS
 from fastdrop.nn.droppath import DropPath
-from fastdrop.nn.gated import SwiGLU
+from fastdrop.nn.gated import GLU, SwiGLU
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.variational import VariationalLinear
@@ -42,7 +44,11 @@ FIXED_LAYERS: frozenset[type] = frozenset(
         *(Sequential, Linear, SwiGLU, *ACTIVATIONS),
         *(shape.Identity, shape.Flatten, shape.Unflatten),
         *(activation.Softmax, activation.LogSoftmax, activation.ReLU6),
-        *(activation.Hardswish, activation.Hardsigmoid),
+        *(activation.Hardswish, activation.Hardsigmoid, activation.Softmin, GLU),
+        *(smooth_activation.ELU, smooth_activation.CELU, smooth_activation.Softplus),
+        *(smooth_activation.LogSigmoid, smooth_activation.Mish, smooth_activation.Softsign),
+        *(smooth_activation.Tanhshrink, hard_activation.Hardtanh, hard_activation.Threshold),
+        *(hard_activation.Softshrink, hard_activation.Hardshrink),
         *(dropout.Dropout, dropout.AlphaDropout, dropout.FeatureAlphaDropout),
         *(dropout.SpatialDropout1d, dropout.SpatialDropout2d, dropout.SpatialDropout3d),
         *(dropblock.DropBlock1d, dropblock.DropBlock2d, dropblock.DropBlock3d),

@@ -1,9 +1,10 @@
-"""Feed-forward layers with a gate."""
+"""Layers with a gate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastdrop import functional as F
 from fastdrop import schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
@@ -96,3 +97,34 @@ class SwiGLU(Module):
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
         x = as_tensor(input, "input")
         return self.w2(self.drop(silu_gate(self.w1(x), self.w3(x))))
+
+
+class GLU(Module):
+    """Gated linear unit: ``y = a sigmoid(b)``, a and b the halves of the input along an axis.
+
+    Parameters
+    ----------
+    dim : int
+        The axis, of even length; the output has half of it.
+
+    References
+    ----------
+    Dauphin, Fan, Auli, Grangier, "Language modeling with gated convolutional networks", ICML 2017,
+    arXiv:1612.08083.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.GLU()([[2.0, 4.0, 0.0, 100.0]]).tolist()
+    [[1.0, 4.0]]
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = check.integer(dim, "dim", -64, 63)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

@@ -6,27 +6,29 @@ Random values come from the generator "init" of the run, which `fastdrop.manual_
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.init_patterns import dirac_, eye_, fill, shape_of, sparse_
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from fastdrop._utils.typing import Shape
-
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
     "trunc_normal_",
     "uniform_",
     "xavier_normal_",
@@ -57,23 +59,9 @@ def skipped() -> AbstractContextManager[None]:
     return random.without_init()
 
 
-def _fill(tensor: Tensor, values: Any) -> Tensor:
-    """Write values to the tensor's array; returns the tensor."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
-    tensor._to_write("nn.init")[...] = values
-    return tensor
-
-
-def _shape(tensor: Tensor) -> Shape:
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor must be a Tensor, got {check.describe(tensor)}")
-    return tensor.shape
-
-
 def _fans(tensor: Tensor) -> tuple[int, int]:
     """(fan in, fan out) of a weight (out, in, ...)."""
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     if len(shape) < 2:
         raise ValueError(f"tensor must have at least 2 dimensions to have fans, got shape {shape}")
     field = math.prod(shape[2:])
@@ -134,7 +122,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     return (
         tensor
         if random.modes.skips_init
-        else _fill(tensor, random.generator("init").uniform(a, b, _shape(tensor)))
+        else fill(tensor, random.generator("init").uniform(a, b, shape_of(tensor)))
     )
 
 
@@ -166,7 +154,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     return (
         tensor
         if random.modes.skips_init
-        else _fill(tensor, random.generator("init").normal(mean, std, _shape(tensor)))
+        else fill(tensor, random.generator("init").normal(mean, std, shape_of(tensor)))
     )
 
 
@@ -192,7 +180,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> nn.init.constant_(layer.weight, 0.1) is layer.weight
     True
     """
-    return _fill(tensor, check.real(val, "val"))
+    return fill(tensor, check.real(val, "val"))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -215,7 +203,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     >>> nn.init.zeros_(layer.weight) is layer.weight
     True
     """
-    return _fill(tensor, 0.0)
+    return fill(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -238,7 +226,7 @@ def ones_(tensor: Tensor) -> Tensor:
     >>> nn.init.ones_(layer.weight) is layer.weight
     True
     """
-    return _fill(tensor, 1.0)
+    return fill(tensor, 1.0)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
@@ -423,10 +411,10 @@ def trunc_normal_(
     if random.modes.skips_init:
         return tensor
     generator = random.generator("init")
-    values = generator.normal(mean, std, size=_shape(tensor))
+    values = generator.normal(mean, std, size=shape_of(tensor))
     while (beyond := (values < a) | (values > b)).any():
         values[beyond] = generator.normal(mean, std, size=np.count_nonzero(beyond))
-    return _fill(tensor, values)
+    return fill(tensor, values)
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
@@ -457,11 +445,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     >>> bool(np.allclose(w @ w.T, np.eye(3), atol=1e-6))
     True
     """
-    shape = _shape(tensor)
+    shape = shape_of(tensor)
     if len(shape) < 2:
         raise ValueError(f"tensor must have at least 2 dimensions, got shape {shape}")
     rows, columns = shape[0], math.prod(shape[1:])
     normal = random.generator("init").normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(normal)
     q *= np.sign(np.diag(r))
-    return _fill(tensor, (q if rows >= columns else q.T).reshape(shape) * check.real(gain, "gain"))
+    return fill(tensor, (q if rows >= columns else q.T).reshape(shape) * check.real(gain, "gain"))

@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from fastdrop.autograd.tensor import Tensor
 
 
-class _Loss(Module):
+class Loss(Module):
     """A loss with a reduction."""
+
+    reductions: tuple[str, ...] = REDUCTIONS
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = check.choice(reduction, "reduction", REDUCTIONS)
+        self.reduction = check.choice(reduction, "reduction", self.reductions)
 
-    def __call__(self, *args: Any) -> Tensor:  # a loss draws nothing: it opens no forward pass
-        result: Tensor = self.forward(*args)
+    # A loss draws nothing: it opens no forward pass.
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        result: Tensor = self.forward(*args, **kwargs)
         return result
 
 
-class _WeightedLoss(_Loss):
+class WeightedLoss(Loss):
     """A loss with weights for classes or elements."""
 
     weight: Tensor | None
@@ -38,7 +41,7 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", None if weight is None else as_tensor(weight, "weight"))
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """Squared error ``(input - target)^2``, for regression.
 
     Input and target have one shape.
@@ -59,7 +62,7 @@ class MSELoss(_Loss):
         return F.mse_loss(input, target, self.reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """Absolute error ``|input - target|``, for regression with outliers.
 
     Input and target have one shape.
@@ -80,7 +83,7 @@ class L1Loss(_Loss):
         return F.l1_loss(input, target, self.reduction)
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Loss):
     """Squared error for small differences, absolute error for large ones.
 
     With d = input - target: ``d^2 / (2 beta)`` where |d| < beta, ``|d| - beta / 2`` elsewhere.
@@ -112,7 +115,7 @@ class SmoothL1Loss(_Loss):
         return F.smooth_l1_loss(input, target, self.reduction, self.beta)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(Loss):
     """Squared error for small differences, absolute error with slope delta for large ones.
 
     With d = input - target: ``d^2 / 2`` where |d| <= delta, ``delta (|d| - delta / 2)`` elsewhere.
@@ -145,11 +148,11 @@ class HuberLoss(_Loss):
         return F.huber_loss(input, target, self.reduction, self.delta)
 
 
-class NLLLoss(_WeightedLoss):
+class NLLLoss(WeightedLoss):
     """Negative log likelihood of class numbers: ``-weight[t] * input[t]`` for each sample.
 
     Input: log probabilities (N, C), from `LogSoftmax`; target: class numbers (N,). For scores use
-    `CrossEntropyLoss`. Maps: (N, C, ...) and (N, ...).
+    `CrossEntropyLoss`. Maps: (N, C, ...) and (N, ...); one sample: (C,) and ().
 
     Parameters
     ----------
@@ -181,12 +184,12 @@ class NLLLoss(_WeightedLoss):
         return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
-class CrossEntropyLoss(_WeightedLoss):
+class CrossEntropyLoss(WeightedLoss):
     """Cross-entropy of classes against the softmax of scores, for classification.
 
     ``-sum_c weight_c t_c log softmax(input)_c``, t the one-hot target, smoothed. Input: scores
-    (N, C) or (N, C, ...); target: class numbers (N,) or (N, ...), or class probabilities of the
-    scores' shape.
+    (N, C), (N, C, ...) or (C,); target: class numbers (N,), (N, ...) or (), or class probabilities
+    of the scores' shape.
 
     Parameters
     ----------
@@ -229,7 +232,7 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
-class LinearCrossEntropyLoss(_Loss):
+class LinearCrossEntropyLoss(Loss):
     """A dense layer and the cross-entropy of its scores, for many classes.
 
     ``-sum_c t_c log softmax(input W^T + b)_c``, t the one-hot target, smoothed. Input
@@ -295,7 +298,7 @@ class LinearCrossEntropyLoss(_Loss):
         )
 
 
-class BCEWithLogitsLoss(_WeightedLoss):
+class BCEWithLogitsLoss(WeightedLoss):
     """Binary cross-entropy of targets against the sigmoid of scores, computed without overflow.
 
     ``-weight (pos_weight t log s + (1 - t) log(1 - s))`` with s = sigmoid(input). Input and target
@@ -336,12 +339,12 @@ class BCEWithLogitsLoss(_WeightedLoss):
         )
 
 
-class GaussianNLLLoss(_Loss):
+class GaussianNLLLoss(Loss):
     """Negative log likelihood of targets under normal distributions with predicted variance.
 
     ``(log v + (input - target)^2 / v) / 2`` with v = max(var, eps), for regression with noise that
-    depends on the input. Called as ``loss(input, target, var)``: input and target have one shape,
-    var has that shape or one value for each row.
+    depends on the input. Called as ``loss(input, target, var)``: var has the shape of the
+    input, or one value for each row.
 
     Parameters
     ----------

@@ -75,6 +75,58 @@ class Upsample(Module):
         return f"{size}, mode={self.mode!r}"
 
 
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` of maps (N, C, H, W) with mode "nearest".
+
+    Parameters
+    ----------
+    size : int or tuple of int, optional
+        (H, W) of the result.
+    scale_factor : float or tuple of float, optional
+        In place of size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(np.ones((2, 3, 8, 8))).shape
+    (2, 3, 16, 16)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` of maps (N, C, H, W) with mode "bilinear" and aligned corners.
+
+    Parameters
+    ----------
+    size : int or tuple of int, optional
+        (H, W) of the result.
+    scale_factor : float or tuple of float, optional
+        In place of size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop import nn
+    >>> nn.UpsamplingBilinear2d(scale_factor=2)(np.ones((2, 3, 8, 8))).shape
+    (2, 3, 16, 16)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
+
+
 class PixelShuffle(Module):
     """Channels as pixels: maps (..., C r^2, H, W) as (..., C, H r, W r).
 
@@ -127,3 +179,33 @@ class PixelUnshuffle(Module):
 
     def extra_repr(self) -> str:
         return f"downscale_factor={self.downscale_factor}"
+
+
+class ChannelShuffle(Module):
+    """Mix groups of channels of maps (N, C, ...): channel g + groups c is g C / groups + c before.
+
+    Parameters
+    ----------
+    groups : int
+        The number of groups, which divides C.
+
+    References
+    ----------
+    Zhang, Zhou, Lin, Sun, "ShuffleNet", CVPR 2018, arXiv:1707.01083.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.ChannelShuffle(2)([[[1.0], [2.0], [3.0], [4.0]]]).tolist()
+    [[[1.0], [3.0], [2.0], [4.0]]]
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = check.integer(groups, "groups", 1)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"

@@ -23,7 +23,7 @@ SHARES = RNG.dirichlet(np.ones(4), 5).astype(np.float32)
         (lambda: F.mse_loss(X, T, "average"), "reduction"),
         (lambda: F.huber_loss(X, T, delta=0.0), "delta"),
         (lambda: F.smooth_l1_loss(X, T, beta=-1.0), "beta"),
-        (lambda: F.cross_entropy(X[0], LABELS), "input"),
+        (lambda: F.cross_entropy(X[0], LABELS), "target"),
         (lambda: F.cross_entropy(X, LABELS[:3]), "target"),
         (lambda: F.cross_entropy(X, LABELS + 1), "target"),
         (lambda: F.cross_entropy(X, LABELS - 1), "target"),
