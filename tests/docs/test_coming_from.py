@@ -20,6 +20,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PYTORCH, SKLEARN = DOCS / "coming-from-pytorch.md", DOCS / "coming-from-scikit-learn.md"
 TWINS = {
     "torch": "fastdrop",
+    "torch.autograd": "fastdrop.autograd",
     "torch.nn": "fastdrop.nn",
     "torch.nn.functional": "fastdrop.nn.functional",
     "torch.nn.init": "fastdrop.nn.init",

@@ -15,6 +15,7 @@ import fastdrop as fd
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MODULES = {
     "fastdrop",
+    "fastdrop.autograd",
     "fastdrop.nn",
     "fastdrop.nn.functional",
     "fastdrop.nn.init",
