@@ -104,6 +104,7 @@ class FunctionNode(Node):
 # its id(), to the gradient that takes its place.
 NODE_HOOKS: WeakKeyDictionary[Node, Callable[[Float32Array], Float32Array]] = WeakKeyDictionary()
 LEAF_HOOKS: dict[int, Callable[[Float32Array], Float32Array]] = {}
+_REASON = "a tensor of the step has a hook, which is code of the user"
 
 
 def run_backward(
@@ -146,6 +147,8 @@ def run_backward(
     with set_aside(hooked) as before:
         _run(order, {root: gradient}, retain_graph, found, needed)
         sums = [(t, t._grad) for t in before]
+    if hooked:
+        refuse(_REASON)
     for t, total in sums:
         if total is not None:
             t._accumulate(LEAF_HOOKS[id(t)](total._array))
@@ -165,7 +168,7 @@ def _run(
             continue
         grad = ordered(grad, node.channels_last)  # broadcast views have neither format, for one
         if NODE_HOOKS and (hook := NODE_HOOKS.get(node)) is not None:
-            refuse("a tensor of the step has a hook, which is code of the user")
+            refuse(_REASON)
             grad = hook(grad)
         if found is not None:
             if node in found:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._core import modes
 from fastdrop._utils import validation as check
 from fastdrop.autograd.graph import LEAF_HOOKS, NODE_HOOKS
 
@@ -125,6 +126,7 @@ def _hooks_of(t: Tensor) -> _TensorHooks:
         hooks = LEAF_HOOKS.get(key)
         if hooks is None:
             LEAF_HOOKS[key] = hooks = _TensorHooks(t, lambda _: LEAF_HOOKS.pop(key, None))
+            modes.options_changed()  # a step was perhaps recorded
     found: _TensorHooks = hooks
     return found
 

@@ -27,7 +27,7 @@ from fastdrop.nn.channel_norm import (
     LocalResponseNorm,
 )
 from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
-from fastdrop.nn.container import ModuleList, Sequential
+from fastdrop.nn.container import Sequential
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
 from fastdrop.nn.dropblock import DropBlock1d, DropBlock2d, DropBlock3d
 from fastdrop.nn.dropconnect import DropConnectConv2d, DropConnectLinear, WeightDrop
@@ -61,6 +61,7 @@ from fastdrop.nn.loss import (
     SmoothL1Loss,
 )
 from fastdrop.nn.module import Module
+from fastdrop.nn.module_list import ModuleDict, ModuleList
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
 from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm, RMSNorm
 from fastdrop.nn.pad import (
@@ -80,6 +81,7 @@ from fastdrop.nn.pad import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from fastdrop.nn.parameter_list import ParameterDict, ParameterList
 from fastdrop.nn.pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -106,6 +108,7 @@ from fastdrop.nn.rnn_cells import GRUCell, LSTMCell, RNNCell
 from fastdrop.nn.shape import Flatten, Identity, Unflatten
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.sparse_conv import SparseConv2d
+from fastdrop.nn.state import Buffer
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
 from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
@@ -133,6 +136,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Buffer",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -188,11 +192,14 @@ __all__ = [
     "MaxPool2d",
     "MaxPool3d",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PatchDropout",
     "PixelShuffle",
     "PixelUnshuffle",

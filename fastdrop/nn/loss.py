@@ -8,6 +8,7 @@ from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.loss import REDUCTIONS
+from fastdrop.nn.hooks import with_hooks
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 
@@ -24,7 +25,7 @@ class _Loss(Module):
         self.reduction = check.choice(reduction, "reduction", REDUCTIONS)
 
     def __call__(self, *args: Any) -> Tensor:  # a loss draws nothing: it opens no forward pass
-        result: Tensor = self.forward(*args)
+        result: Tensor = with_hooks(self, self.forward)(*args)
         return result
 
 
