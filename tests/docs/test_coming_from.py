@@ -25,6 +25,8 @@ TWINS = {
     "torch.nn.functional": "fastdrop.nn.functional",
     "torch.nn.init": "fastdrop.nn.init",
     "torch.nn.utils": "fastdrop.nn.utils",
+    "torch.nn.utils.parametrizations": "fastdrop.nn.utils.parametrizations",
+    "torch.nn.utils.parametrize": "fastdrop.nn.utils.parametrize",
     "torch.nn.Module": "fastdrop.nn.Module",
     "torch.optim": "fastdrop.optim",
     "torch.optim.lr_scheduler": "fastdrop.optim.lr_scheduler",

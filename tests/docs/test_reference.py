@@ -20,6 +20,8 @@ MODULES = {
     "fastdrop.nn.functional",
     "fastdrop.nn.init",
     "fastdrop.nn.utils",
+    "fastdrop.nn.utils.parametrizations",
+    "fastdrop.nn.utils.parametrize",
     "fastdrop.nn.utils.rnn",
     "fastdrop.optim",
     "fastdrop.optim.lr_scheduler",
