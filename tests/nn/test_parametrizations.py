@@ -179,3 +179,32 @@ def test_parameters_as_a_vector():
         nn.utils.vector_to_parameters(np.zeros(10), layer.parameters())
     with pytest.raises(TypeError, match="iterable of Tensors"):
         nn.utils.parameters_to_vector(3)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("Conv2d", {"groups": 2}), ("Conv2d", {"bias": False}), ("ConvTranspose2d", {"groups": 2})],
+)
+def test_a_convolution_with_its_batch_norm(kind, options, affine):
+    conv, bn = getattr(nn, kind)(4, 6, 3, **options), nn.BatchNorm2d(6, affine=affine)
+    x = RNG.standard_normal((3, 4, 6, 5)).astype(np.float32)
+    bn(conv(x))
+    if affine:
+        bn.weight.data = RNG.uniform(0.5, 2, 6).astype(np.float32)
+        bn.bias.data = RNG.standard_normal(6).astype(np.float32)
+    with pytest.raises(ValueError, match="evaluation mode"):
+        nn.utils.fuse_conv_bn_eval(conv, bn, kind != "Conv2d")
+    conv.eval(), bn.eval()
+    fused = nn.utils.fuse_conv_bn_eval(conv, bn, kind != "Conv2d")
+    assert type(fused) is type(conv) and np.allclose(fused(x), bn(conv(x)), atol=1e-4)
+    with pytest.raises(TypeError, match="conv must be one of"):
+        nn.utils.fuse_conv_bn_eval(bn, bn)
+    with pytest.raises(TypeError, match="bn must be a batch norm"):
+        nn.utils.fuse_conv_bn_eval(conv, conv, kind != "Conv2d")
+
+
+def test_a_layer_without_initial_weights():
+    before = fd.random.get_state()
+    layer = nn.utils.skip_init(nn.Linear, 3, out_features=2)
+    assert layer.weight.shape == (2, 3) and fd.random.get_state() == before
