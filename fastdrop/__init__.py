@@ -32,8 +32,11 @@ except ImportError as error:  # the core is missing, or an environment variable 
 from fastdrop._utils.lazy_import import importing as _importing  # noqa: E402
 from fastdrop.autograd.grad_mode import (  # noqa: E402
     enable_grad,
+    inference_mode,
     is_grad_enabled,
+    is_inference_mode_enabled,
     no_grad,
+    set_grad_enabled,
 )
 from fastdrop.autograd.parameter import Parameter  # noqa: E402
 from fastdrop.autograd.tensor import Tensor, tensor  # noqa: E402
@@ -89,10 +92,12 @@ __all__ = [
     "get_float32_matmul_precision",
     "get_include",
     "get_num_threads",
+    "inference_mode",
     "initial_seed",
     "inspection",
     "io",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "isa",
     "kernels",
     "load",
@@ -130,6 +135,7 @@ __all__ = [
     "selu",
     "set_conv_algorithm",
     "set_float32_matmul_precision",
+    "set_grad_enabled",
     "set_num_threads",
     "show_config",
     "sigmoid",

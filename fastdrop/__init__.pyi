@@ -25,8 +25,11 @@ from fastdrop import sklearn as sklearn
 from fastdrop import train as train
 from fastdrop import uncertainty as uncertainty
 from fastdrop.autograd.grad_mode import enable_grad as enable_grad
+from fastdrop.autograd.grad_mode import inference_mode as inference_mode
 from fastdrop.autograd.grad_mode import is_grad_enabled as is_grad_enabled
+from fastdrop.autograd.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from fastdrop.autograd.grad_mode import no_grad as no_grad
+from fastdrop.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 from fastdrop.autograd.parameter import Parameter as Parameter
 from fastdrop.autograd.tensor import Tensor as Tensor
 from fastdrop.autograd.tensor import tensor as tensor

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
+from fastdrop._utils.memory_format import empty_like, flat
 
 if TYPE_CHECKING:
     from fastdrop._core import Stream
@@ -102,6 +103,14 @@ class Epilogue:
         if db is not None and sums is not None:
             _core.col_sum(db, sums.reshape(some, -1))
         return dz, db
+
+
+def result_before_dropout(out: Float32Array, drop: Drop) -> Float32Array:
+    """The result of an activation whose dropout gave `out`, where it was kept; of its format."""
+    scale = drop[2]
+    before = empty_like(out)
+    _core.scale(flat(before), flat(out), 1 / scale if scale else 1.0)
+    return before
 
 
 def _rows_beside(array: Float32Array) -> int:

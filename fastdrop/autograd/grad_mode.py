@@ -1,11 +1,13 @@
-"""Whether operations are recorded for backward: `no_grad`, `enable_grad` and their state."""
+"""Whether operations are recorded for backward: `no_grad`, `enable_grad` and their kin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fastdrop._core import GradScope, modes
+from fastdrop._utils import validation as check
 from fastdrop._utils.decorator import BlockDecorator
 
 if TYPE_CHECKING:
@@ -104,3 +106,141 @@ class enable_grad(_GradMode):  # noqa: N801 (PyTorch's name)
     """
 
     value = True
+
+
+class set_grad_enabled(GradScope, BlockDecorator):  # noqa: N801 (PyTorch's name)
+    """Set whether operations are recorded: at once, for a ``with`` block, or as a decorator.
+
+    Parameters
+    ----------
+    mode : bool
+        False: as in `no_grad`. Outside of a ``with`` statement it holds until the next change.
+
+    Attributes
+    ----------
+    mode : bool
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> x = fd.tensor([1.0], requires_grad=True)
+    >>> with fd.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    False
+    >>> _ = fd.set_grad_enabled(False)
+    >>> (x * 2).requires_grad
+    False
+    >>> _ = fd.set_grad_enabled(True)
+    >>> (x * 2).requires_grad
+    True
+    """
+
+    mode: bool
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.enabled = self.mode = check.flag(mode, "mode")
+        # The call before this one, unless it is a block: this one takes its place.
+        self._before = before = _latest.get()
+        if before is not None:
+            before._before = None
+            super(set_grad_enabled, before).__exit__()
+        self._hold()
+
+    def _hold(self) -> None:
+        self._is_block = False
+        super().__enter__()
+        _latest.set(self)
+
+    def __enter__(self) -> None:
+        if self._is_block:
+            super().__enter__()
+        else:
+            self._is_block = True
+            _latest.set(None)
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        before, self._before = self._before, None
+        if before is not None:
+            before._hold()
+
+    def _recreate_cm(self) -> set_grad_enabled:
+        return set_grad_enabled(self.mode)
+
+    def __call__(self, function: Function) -> Function:
+        if not self._is_block:  # a decorator changes nothing but the function
+            with self:
+                pass
+        return super().__call__(function)
+
+
+# The last call of `set_grad_enabled` that is no block.
+_latest: ContextVar[set_grad_enabled | None] = ContextVar("fastdrop_set_grad_enabled", default=None)
+
+_inference: ContextVar[bool] = ContextVar("fastdrop_inference", default=False)
+
+
+class inference_mode(BlockDecorator):  # noqa: N801 (PyTorch's name)
+    """Context manager and decorator for predictions: operations inside are not recorded.
+
+    It does what `no_grad` does. Different from PyTorch, its results may be used in operations that
+    are recorded later.
+
+    Parameters
+    ----------
+    mode : bool, or callable
+        False: operations are recorded inside, as in `enable_grad`. A function is decorated, where
+        the class is used as a decorator without brackets.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> x = fd.tensor([1.0], requires_grad=True)
+    >>> with fd.inference_mode():
+    ...     (x * 2).requires_grad, fd.is_inference_mode_enabled()
+    (False, True)
+    """
+
+    mode: bool
+    _blocks: list[tuple[GradScope, bool]]
+
+    def __new__(cls, mode: Any = True) -> Any:
+        block = super().__new__(cls)
+        block._blocks = []
+        if callable(mode):
+            block.mode = True
+            return block(mode)
+        block.mode = check.flag(mode, "mode")
+        return block
+
+    def _recreate_cm(self) -> inference_mode:
+        block: inference_mode = inference_mode(self.mode)
+        return block
+
+    def __enter__(self) -> None:
+        scope = no_grad() if self.mode else enable_grad()
+        self._blocks.append((scope, _inference.get()))
+        _inference.set(self.mode)
+        scope.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        scope, before = self._blocks.pop()
+        scope.__exit__(*exc)
+        _inference.set(before)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether the caller is inside `inference_mode`.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.is_inference_mode_enabled()
+    False
+    """
+    return _inference.get()

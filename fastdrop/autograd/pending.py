@@ -22,11 +22,14 @@ node keeps the key, never a mask.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.memory_format import empty_like, flat
-from fastdrop.autograd.epilogue import NONE
+from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NONE, as_samples, result_before_dropout
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node
 from fastdrop.autograd.map_dropout import drop_map
@@ -63,15 +66,64 @@ class Pending(Node):
         Arrays of the inputs, and last the result.
     out : float32 array or None
         The result, once it was computed.
+    bases : tuple of weak references
+        To the recipes that this one extends by the functions of results (`of_result`), the nearest
+        one first. Not set for others.
+    base : Epilogue
+        Set where the recipe was cut: that of the recipe whose result is the only input now.
     """
 
-    __slots__ = ("epilogue", "networks", "out", "recorded", "shape")
+    __slots__ = ("base", "bases", "epilogue", "networks", "out", "recorded", "shape")
 
     shape: tuple[int, ...]
     epilogue: Epilogue
     networks: Networks | None
     recorded: bool
     out: Float32Array | None
+    bases: tuple[weakref.ref[Pending], ...]
+    base: Epilogue
+
+    def extended(self) -> list[Node]:
+        found = (reference() for reference in getattr(self, "bases", ()))
+        return [recipe for recipe in found if recipe is not None]
+
+    def cut_at(self, node: Node) -> None:
+        assert isinstance(node, Pending)
+        t = wrap(np.empty(0, np.float32))  # stands for the result of the other recipe
+        t.requires_grad, t._node = True, node
+        self.inputs, self.base = (t,), node.epilogue
+
+    def backward(self, grad: Float32Array) -> Any:
+        base: Epilogue | None = getattr(self, "base", None)
+        return self.gradients(grad) if base is None else (self._gradient_of_base(grad, base),)
+
+    def gradients(self, grad: Float32Array) -> Any:
+        """The gradient of each input, None for an input without one."""
+        raise NotImplementedError
+
+    def _gradient_of_base(self, grad: Float32Array, base: Epilogue) -> Float32Array:
+        """The gradient of the result of the recipe with that epilogue."""
+        e, dz = self.epilogue, empty_like(grad)
+        drop = e.drop if base.drop is None else None
+        if e.kind == base.kind:
+            assert drop is not None
+            drop_map(dz, grad, drop, e.by_channel)
+            return dz
+        out = ordered(self.run(), self.channels_last)
+        if drop is not None and (e.by_channel or grad.ndim != 2):
+            drop_map(dz, grad, drop, e.by_channel)
+            out = result_before_dropout(out, drop)
+            grad, drop = dz, None
+        _core.act_backward(
+            as_samples(flat(dz)),
+            as_samples(flat(grad)),
+            as_samples(flat(out)),
+            e.kind,
+            e.alpha,
+            None,
+            *(drop or KEEP_EVERYTHING),
+        )
+        return dz
 
     def run(self) -> Float32Array:
         """The result; computed by the first call."""
@@ -146,6 +198,7 @@ def of_result(t: Tensor, extend: Callable[[Pending], Pending | None]) -> Tensor 
     if extended is None:
         return None
     extended.extend_result(recipe, t._strided)
+    extended.bases = (weakref.ref(recipe), *getattr(recipe, "bases", ()))
     return pending_tensor(extended, type(t) is PassTensor)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import as_map, in_memory
-from fastdrop.autograd.epilogue import NONE, Epilogue
+from fastdrop.autograd.epilogue import NONE, Epilogue, result_before_dropout
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
@@ -124,7 +124,7 @@ class PendingConvolution(PendingProduct):
                 hold(self, self.x)
         return out
 
-    def backward(self, grad: Float32Array) -> Any:
+    def gradients(self, grad: Float32Array) -> Any:
         x_read, w_read, out = self.saved
         x, w, geometry = self.x, self.weight, self.geometry
         dz, db = self._gradient_of_sums(grad, out)
@@ -154,6 +154,8 @@ class PendingConvolution(PendingProduct):
         if drop is not None and e.kind != _core.ACT_RELU:
             masked = as_map(empty(in_memory(grad).shape))
             drop_map(masked, grad, drop, e.by_channel)
+            if out is not None:
+                out = result_before_dropout(out, drop)
             grad, drop = masked, None
         elif drop is not None:
             drop = (None, drop[1], drop[2])  # the zeros of the result hold the mask

@@ -227,7 +227,7 @@ class PendingDense(PendingProduct):
 
     # ---- backward ----
 
-    def backward(self, grad: Float32Array) -> Any:
+    def gradients(self, grad: Float32Array) -> Any:
         x_read, w_read, out = self.saved
         if self.chain is not None:
             return self.chain.backward(grad, x_read, out)

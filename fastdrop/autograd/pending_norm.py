@@ -159,7 +159,7 @@ class PendingNorm(Pending):
         n, channels, *size = self.shape
         return ordered(as_map(rows.reshape(n, *size, channels)), self.channels_last)
 
-    def backward(self, grad: Float32Array) -> Any:
+    def gradients(self, grad: Float32Array) -> Any:
         (x,), norm, relu = self.saved, self.norm, self.epilogue.kind != NONE
         dy = rows_of(grad, norm.sets)
         sums, sums_x = empty(norm.mean.shape), empty(norm.mean.shape)

@@ -8,7 +8,14 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.memory_format import empty_like, flat, is_channels_last
-from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE, Epilogue, as_samples
+from fastdrop.autograd.epilogue import (
+    KEEP_EVERYTHING,
+    NEEDS_INPUT,
+    NONE,
+    Epilogue,
+    as_samples,
+    result_before_dropout,
+)
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.packer import InputPacker
@@ -103,16 +110,18 @@ class PendingPointwise(Pending):
             self.out = out
         return self.out
 
-    def backward(self, grad: Float32Array) -> tuple[Float32Array]:
+    def gradients(self, grad: Float32Array) -> tuple[Float32Array]:
         dz, e = empty_like(grad), self.epilogue
         if e.kind == NONE:
             self._drop(dz, grad)
             return (dz,)
         drop = e.drop or KEEP_EVERYTHING
+        z, out = self.saved
         if self.channels_last and e.drop is not None:  # the core knows masks in C order alone
             drop_map(dz, grad, e.drop)
+            if out is not None:
+                out = result_before_dropout(out, e.drop)
             grad, drop = dz, KEEP_EVERYTHING
-        z, out = self.saved
         _core.act_backward(
             as_samples(flat(dz)),
             as_samples(flat(grad)),

@@ -19,7 +19,8 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import empty_like
 from fastdrop.autograd.attached_methods import AttachedMethods
-from fastdrop.autograd.graph import Node, run_backward
+from fastdrop.autograd.graph import LEAF_HOOKS, Node, run_backward
+from fastdrop.autograd.hooks import GradientHooks
 from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
 from fastdrop.autograd.recording import (
     is_argument,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from fastdrop.autograd.pending import Pending
 
 
-class Tensor(AttachedMethods):
+class Tensor(GradientHooks, AttachedMethods):
     """A float32 array that can record the operations on it.
 
     Parameters
@@ -389,7 +390,8 @@ class Tensor(AttachedMethods):
             if weights.shape != self.shape:
                 raise ValueError(f"gradient must have shape {self.shape}, got {weights.shape}")
         if self._node is None:
-            self._accumulate(weights)
+            hook = LEAF_HOOKS.get(id(self))
+            self._accumulate(weights if hook is None else hook(weights))
             return
         with np.errstate(all="ignore"):  # infinite and undefined gradients are values, not warnings
             run_backward(self._node, weights, retain_graph)

@@ -6,6 +6,7 @@ The order of shuffled batches, the split and the augmentation follow from `fastd
 from fastdrop.data import transforms
 from fastdrop.data.batches import Batches, batches
 from fastdrop.data.bptt import BPTTBatches, RandomWindows
+from fastdrop.data.combined import ChainDataset, ConcatDataset, IterableDataset, StackDataset
 from fastdrop.data.dataset import Dataset, split
 from fastdrop.data.loader import DataLoader, default_collate
 from fastdrop.data.padding import pad_collate
@@ -25,6 +26,7 @@ from fastdrop.data.samplers import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
 )
 from fastdrop.data.series import (
@@ -43,10 +45,13 @@ __all__ = [
     "BatchSampler",
     "Batches",
     "BucketSampler",
+    "ChainDataset",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "Gap",
     "ImageFolder",
+    "IterableDataset",
     "LabelledText",
     "RandomSampler",
     "RandomWindows",
@@ -54,8 +59,10 @@ __all__ = [
     "SequentialSampler",
     "Series",
     "SeriesSplit",
+    "StackDataset",
     "Standardizer",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "Tokenizer",
     "Vocabulary",

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastdrop import random
 from fastdrop._utils import validation as check
+from fastdrop.data.combined import IterableDataset, batches_of_iterable
 from fastdrop.data.samplers import (
     BatchSampler,
     RandomSampler,
@@ -33,8 +34,9 @@ class DataLoader:
     Parameters
     ----------
     dataset : data set
-        A `Dataset`, `TensorDataset`, `ImageFolder`, or any object with ``__len__`` and
-        ``__getitem__``. One with a method ``gather(rows)`` returns whole batches, which is faster.
+        A `Dataset`, `TensorDataset`, `ImageFolder`, `IterableDataset`, or any object with
+        ``__len__`` and ``__getitem__``. One with a method ``gather(rows)`` returns whole batches,
+        which is faster.
     batch_size : int, default 1
         Samples in a batch.
     shuffle : bool, default False
@@ -109,10 +111,11 @@ class DataLoader:
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
     ) -> None:
-        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        iterable = isinstance(dataset, IterableDataset)
+        if not iterable and not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise TypeError(
-                "dataset must have __len__ and __getitem__, as lists and data sets have, "
-                f"got {check.describe(dataset)}"
+                "dataset must have __len__ and __getitem__, as lists and data sets have, or be an "
+                f"IterableDataset, got {check.describe(dataset)}"
             )
         self.dataset = dataset
         self.num_workers = check.integer(num_workers, "num_workers", 0, 1024)
@@ -133,13 +136,22 @@ class DataLoader:
         self.epoch = 0
         self.batch_size: int | None = check.integer(batch_size, "batch_size", 1)
         self.drop_last = check.flag(drop_last, "drop_last")
+        if iterable:
+            if shuffle or sampler is not None or batch_sampler is not None:
+                raise ValueError(
+                    "shuffle, sampler and batch_sampler must be left out for an IterableDataset, "
+                    "whose samples come in its own order"
+                )
+            self.sampler: Any = None
+            self.batch_sampler: Any = None
+            return
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
                     "batch_size, shuffle, sampler and drop_last must be left out with batch_sampler"
                 )
             self.batch_size, self.sampler = None, None
-            self.batch_sampler: Any = batch_sampler
+            self.batch_sampler = batch_sampler
             return
         if sampler is not None and shuffle:
             raise ValueError("shuffle must be False together with sampler")
@@ -150,7 +162,11 @@ class DataLoader:
         self.batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
 
     def __len__(self) -> int:
-        return len(self.batch_sampler)
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
+        assert self.batch_size is not None
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
         self.epoch += 1
@@ -200,10 +216,18 @@ class DataLoader:
         batch
         """
         seed = random.initial_seed() if self.seed is None else self.seed
+        if self.batch_sampler is None:
+            samples = list(itertools.islice(iter(self.dataset), 1))
+            return self._load(np.zeros(1, np.int64), None, 0, seed, transformed, samples)
         return self._load(np.zeros(1, np.int64), None, 0, seed, transformed)
 
     def _jobs(self, epoch: int, seed: int) -> Iterator[tuple[Any, ...]]:
         """The arguments of `_load` for each batch."""
+        if self.batch_sampler is None:
+            assert self.batch_size is not None
+            for rows, samples in batches_of_iterable(self.dataset, self.batch_size, self.drop_last):
+                yield rows, None, epoch, seed, True, samples
+            return
         numbers: Any = self.batch_sampler
         sampler: Any
         ordered = getattr(self.sampler, "order", None)
@@ -239,13 +263,15 @@ class DataLoader:
         epoch: int,
         seed: int,
         transformed: bool = True,
+        samples: list[Any] | None = None,
     ) -> Any:
-        """One batch."""
-        gather = getattr(self.dataset, "gather", None)
+        """One batch; of given samples, where the data set is only iterated over."""
+        gather = None if samples is not None else _gather_of(self.dataset)
         if gather is not None and self.collate_fn is None:
             batch = gather(rows)
         else:
-            samples = [self.dataset[row] for row in rows.tolist()]
+            if samples is None:
+                samples = [self.dataset[row] for row in rows.tolist()]
             batch = (self.collate_fn or default_collate)(samples)
         if self.transform is None or not transformed:
             return batch
@@ -270,6 +296,19 @@ class DataLoader:
                 yield batch
         finally:  # also where the loop was left, or a worker failed
             workers.shutdown(wait=True, cancel_futures=True)
+
+
+def _gather_of(dataset: Any) -> Any:
+    """The method `gather` of a data set, unless a subclass has other samples (`__getitem__`)."""
+    gather = getattr(dataset, "gather", None)
+    if gather is None or "gather" in getattr(dataset, "__dict__", ()):
+        return gather
+    for kind in type(dataset).__mro__:
+        if "gather" in vars(kind):
+            return gather
+        if "__getitem__" in vars(kind):
+            return None
+    return gather
 
 
 def default_collate(samples: list[Any]) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "SubsetRandomSampler",
     "WeightedRandomSampler",
     "checked_generator",
     "epoch_generator",
@@ -183,6 +184,34 @@ class RandomSampler(_Drawing):
 
     def __len__(self) -> int:
         return self.num_samples
+
+
+class SubsetRandomSampler(_Drawing):
+    """Some samples in random order.
+
+    Parameters
+    ----------
+    indices : sequence of int
+        Their numbers.
+    generator : numpy.random.Generator or int, optional
+        Default: the order follows from the run's seed and the number of the epoch.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> sorted(fd.data.SubsetRandomSampler([5, 2, 9]))
+    [2, 5, 9]
+    """
+
+    def __init__(self, indices: Iterable[int], generator: Any = None) -> None:
+        super().__init__(generator)
+        self.indices = np.asarray(list(indices), np.int64).reshape(-1)
+
+    def _drawn(self, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+        return generator.permutation(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
 
 
 class WeightedRandomSampler(_Drawing):

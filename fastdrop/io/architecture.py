@@ -19,7 +19,9 @@ from fastdrop._utils.lazy_import import LazyClasses
 _NN, _MODELS = "fastdrop.nn", "fastdrop.models"
 
 # Tables of classes, each of which is imported when a file names it: see `LazyClasses`.
-CONTAINERS: Mapping[str, type[nn.Module]] = LazyClasses({"Sequential": _NN, "ModuleList": _NN})
+CONTAINERS: Mapping[str, type[nn.Module]] = LazyClasses(
+    dict.fromkeys(("Sequential", "ModuleList", "ModuleDict"), _NN)
+)
 
 # The layers that a file may name.
 LAYERS: Mapping[str, type[nn.Module]] = LazyClasses(
@@ -451,6 +453,8 @@ class _Builder:
         ]
         if kind == "ModuleList":
             return nn.ModuleList(child for _, child in children)
+        if kind == "ModuleDict":
+            return nn.ModuleDict(children)
         return nn.Sequential(OrderedDict(children))
 
     def _argument(self, value: Any, path: str, depth: int) -> Any:

@@ -16,6 +16,7 @@ from fastdrop.autograd.recording import of_library, record
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.models.language_model import generation
 from fastdrop.nn.evaluating import evaluating
+from fastdrop.nn.hooks import runs_own_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,7 +266,7 @@ def _is_known(model: GPT) -> bool:
         and model.drop.inverted
         and all(
             of_library(module)
-            and "forward" not in vars(module)
+            and not runs_own_code(module)
             # activations
             and all(of_library(value) for value in vars(module).values() if callable(value))
             for module in model.modules()

@@ -32,7 +32,7 @@ from fastdrop.nn.channel_norm import (
     LocalResponseNorm,
 )
 from fastdrop.nn.concrete import ConcreteDropout, concrete_regularizer
-from fastdrop.nn.container import ModuleList, Sequential
+from fastdrop.nn.container import Sequential
 from fastdrop.nn.conv import (
     Conv1d,
     Conv2d,
@@ -126,6 +126,7 @@ from fastdrop.nn.max_unpool import (
     MaxUnpool3d,
 )
 from fastdrop.nn.module import Module
+from fastdrop.nn.module_list import ModuleDict, ModuleList
 from fastdrop.nn.noise import GaussianDropout, GaussianNoise
 from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm, RMSNorm
 from fastdrop.nn.pad import (
@@ -145,6 +146,7 @@ from fastdrop.nn.pad import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from fastdrop.nn.parameter_list import ParameterDict, ParameterList
 from fastdrop.nn.patches import (
     Fold,
     Unfold,
@@ -206,6 +208,7 @@ from fastdrop.nn.smooth_activation import (
 )
 from fastdrop.nn.sparse import SparseLinear
 from fastdrop.nn.sparse_conv import SparseConv2d
+from fastdrop.nn.state import Buffer
 from fastdrop.nn.targeted import TargetedConv2d, TargetedLinear
 from fastdrop.nn.tokens import PatchDropout, TokenDropout
 from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
@@ -238,6 +241,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
@@ -327,6 +331,7 @@ __all__ = [
     "MaxUnpool3d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
@@ -336,6 +341,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PatchDropout",
     "PixelShuffle",
     "PixelUnshuffle",

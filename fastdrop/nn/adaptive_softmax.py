@@ -11,9 +11,10 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.classification_loss import labels_of
 from fastdrop.functional.linear_cross_entropy import linear_cross_entropies
-from fastdrop.nn.container import ModuleList, Sequential
+from fastdrop.nn.container import Sequential
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.module_list import ModuleList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Containers: modules called one after the other (Sequential), and lists of modules."""
+"""Sequential: modules called one after the other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from fastdrop.nn import module as structure
 from fastdrop.nn.conv import Conv1d, Conv2d, Conv3d
 from fastdrop.nn.dense_chain import ACTIVATIONS, DenseChain
 from fastdrop.nn.dropout import Dropout, SpatialDropout1d, SpatialDropout2d, SpatialDropout3d
+from fastdrop.nn.hooks import runs_own_code
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
+from fastdrop.nn.module_list import ModuleSequence
 from fastdrop.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from fastdrop.nn.shape import Identity
 from fastdrop.schedules import is_library_schedule
@@ -29,83 +31,7 @@ if TYPE_CHECKING:
     from fastdrop.nn.recorded_forward import RecordedForward
 
 
-class _ModuleSequence(Module):
-    """Modules in a sequence, as Sequential and ModuleList have them."""
-
-    def _name_at(self, index: int) -> str:
-        return list(self._modules)[check.integer(index, "index", -len(self), len(self) - 1)]
-
-    @classmethod
-    def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
-        """A container of these (name, module) pairs."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())  # type: ignore[arg-type]
-
-    def __contains__(self, module: object) -> bool:
-        return any(module is m for m in self)
-
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-
-    def __getitem__(self, index: int | slice) -> Module | Self:
-        if isinstance(index, slice):
-            return self._from_items(list(self._modules.items())[index])
-        return self._modules[self._name_at(index)]  # type: ignore[return-value]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, self._name_at(index), module)
-
-    def __delitem__(self, index: int) -> None:
-        delattr(self, self._name_at(index))
-        kept: list[Any] = list(self._modules.values())
-        if all(name.isdigit() for name in self._modules):
-            self._modules.clear()
-            for module in kept:
-                self.append(module)
-
-    def append(self, module: Module) -> Self:
-        """Add a module at the end; returns self.
-
-        Parameters
-        ----------
-        module : Module
-            Registered under its position as a name.
-
-        Returns
-        -------
-        Sequential or ModuleList
-            The container itself.
-        """
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> Self:
-        """Add modules at the end; returns self.
-
-        Parameters
-        ----------
-        modules : iterable of Module
-            Registered under their positions as names.
-
-        Returns
-        -------
-        Sequential or ModuleList
-            The container itself.
-        """
-        for module in modules:
-            self.append(module)
-        return self
-
-
-class Sequential(_ModuleSequence):
+class Sequential(ModuleSequence):
     """Modules called one after the other: ``Sequential(a, b)(x)`` is ``b(a(x))``.
 
     Each dense layer together with the activation and the dropout after it runs as one matrix
@@ -113,7 +39,8 @@ class Sequential(_ModuleSequence):
     and dropout takes a short path without recording.
 
     Items are read and replaced by position (``model[0]``), sliced to a new Sequential
-    (``model[:2]``), and removed with ``del model[0]``.
+    (``model[:2]``), and removed with ``del model[0]``. ``a + b`` is a new Sequential of the modules
+    of both, ``a * 2`` one that calls the same modules twice.
 
     Parameters
     ----------
@@ -163,6 +90,17 @@ class Sequential(_ModuleSequence):
     def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
         return cls(OrderedDict(items))
 
+    def __mul__(self, times: int) -> Self:
+        return self[:].__imul__(times)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        modules = list(self)
+        for _ in range(check.integer(times, "times", 1) - 1):
+            self.extend(modules)
+        return self
+
     def __call__(self, input: Tensor | ArrayLike) -> Tensor:
         if (
             not (self.training or is_grad_enabled() or random.is_busy())
@@ -189,7 +127,7 @@ class Sequential(_ModuleSequence):
             return None
         version, chain = self._chain
         if version != structure.structure_version():
-            chain = None if "forward" in self.__dict__ else DenseChain.of(self._flat())
+            chain = None if runs_own_code(self) else DenseChain.of(self._flat())
             object.__setattr__(self, "_chain", (structure.structure_version(), chain))
         if chain is not None:
             return chain(x)
@@ -210,7 +148,7 @@ class Sequential(_ModuleSequence):
     def _flat(self) -> Iterator[Module | None]:
         """The modules in the order of their calls, with those of inner Sequentials in place."""
         for module in self._modules.values():
-            if type(module) is Sequential and "forward" not in module.__dict__:
+            if type(module) is Sequential and not runs_own_code(module):
                 yield from module._flat()
             else:
                 yield module
@@ -283,38 +221,10 @@ _CACHES = ("_chain", "_plan", "_recorded")
 def _pending_may_pass(module: Any) -> bool | None:
     """Whether a pending product may pass through the module; None: unless its rate is user code."""
     kind = type(module)
-    if kind not in _PENDING_LAYERS or "forward" in module.__dict__:
+    if kind not in _PENDING_LAYERS or runs_own_code(module):
         return False
     return None if kind in _DROPOUTS else True
 
 
 def _array_of(input: Any) -> Float32Array:
     return input._array if isinstance(input, Tensor) else check.floats(input, "input")
-
-
-class ModuleList(_ModuleSequence):
-    """A list of modules that are part of the module which holds it. It has no forward of its own.
-
-    A plain Python list would hide its modules: their parameters would not be trained, and their
-    stochastic layers would have no site.
-
-    Parameters
-    ----------
-    modules : iterable of Module
-        The first entries; `append` and `extend` add more.
-
-    Examples
-    --------
-    >>> from fastdrop import nn
-    >>> layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
-    >>> len(layers), len(list(layers.parameters()))
-    (3, 6)
-    """
-
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__()
-        self.extend(modules)
-
-    @classmethod
-    def _from_items(cls, items: list[tuple[str, Any]]) -> Self:
-        return cls(module for _, module in items)

@@ -24,6 +24,7 @@ from fastdrop.functional.activation import (
 )
 from fastdrop.functional.dense_chain import DenseStep, PackedSteps, run_steps
 from fastdrop.nn import activation, dropout, noise
+from fastdrop.nn.hooks import runs_own_code
 from fastdrop.nn.linear import Linear
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class DenseChain:
         skipped: list[Any] = []
         for module in modules:
             kind = type(module)
-            if module is not None and "forward" in module.__dict__:
-                return None  # forward was replaced on this instance
+            if module is not None and runs_own_code(module):
+                return None
             if type(module) is Linear:
                 layers.append((module, NONE, None))
             elif module is not None and kind in ACTIVATIONS and layers and layers[-1][2] is None:

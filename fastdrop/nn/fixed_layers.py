@@ -27,6 +27,7 @@ from fastdrop.nn.container import Sequential
 from fastdrop.nn.dense_chain import ACTIVATIONS
 from fastdrop.nn.droppath import DropPath
 from fastdrop.nn.gated import GLU, SwiGLU
+from fastdrop.nn.hooks import has_hooks
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.variational import VariationalLinear
@@ -67,8 +68,11 @@ FIXED_LAYERS: frozenset[type] = frozenset(
 
 
 def has_no_functions(thing: Any) -> bool:
-    """Whether no attribute is callable: no schedule of a rate, and no method that was replaced."""
-    return not any(map(callable, vars(thing).values()))
+    """Whether an object has no hooks, and no attribute is callable.
+
+    That is, no schedule of a rate, and no method that was replaced.
+    """
+    return not has_hooks(thing) and not any(map(callable, vars(thing).values()))
 
 
 def options_of(layer: Any) -> list[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.loss import REDUCTIONS
+from fastdrop.nn.hooks import with_hooks
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 
@@ -27,7 +28,7 @@ class Loss(Module):
 
     # A loss draws nothing: it opens no forward pass.
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        result: Tensor = self.forward(*args, **kwargs)
+        result: Tensor = with_hooks(self, self.forward)(*args, **kwargs)
         return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,14 +12,14 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.recording import is_open, note_pass
 from fastdrop.autograd.tensor import Tensor
+from fastdrop.nn.conversions import Conversions
+from fastdrop.nn.hooks import SOME_MODULE_HAS_HOOKS, HookedModule, with_hooks
 from fastdrop.nn.named_entries import NamedEntries
-from fastdrop.nn.state import IncompatibleKeys, as_buffer, load_arrays, named_state
+from fastdrop.nn.state import Buffer, StatefulModule, as_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Self
-
-    import numpy.typing as npt
 
     from fastdrop._utils.typing import ArrayLike
 
@@ -57,7 +56,7 @@ def checked_module(value: Any, name: str) -> Module:
     return value
 
 
-class Module(NamedEntries):
+class Module(HookedModule, StatefulModule, Conversions, NamedEntries):
     """Base class of all layers and models.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules to attributes, and
@@ -71,8 +70,9 @@ class Module(NamedEntries):
     module of a run has an instance, a number which makes its masks differ from those of the others
     (see ``docs/mask-contract.md``).
 
-    Differences from ``torch.nn.Module``: there are no hooks, devices or dtypes (everything is
-    float32 on the CPU); `state_dict` returns NumPy arrays; integer buffers are NumPy arrays.
+    Differences from ``torch.nn.Module``: there are no devices or dtypes (everything is float32 on
+    the CPU); `state_dict` returns NumPy arrays; integer buffers are NumPy arrays; hooks of all
+    modules of the process are missing.
 
     Attributes
     ----------
@@ -147,13 +147,16 @@ class Module(NamedEntries):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         result: Tensor
+        forward = self.forward
+        if SOME_MODULE_HAS_HOOKS:
+            forward = with_hooks(self, forward)
         ps = random.current()
         # A layer belongs to the pass that is open. So do models, unless they are no part of the
         # one that was called: training another model in forward() has passes of its own.
         if ps is not None and (
             not self._modules or id(self) in ps.sites or random.is_monte_carlo()
         ):
-            result = self.forward(*args, **kwargs)
+            result = forward(*args, **kwargs)
             return result
         try:
             version, sites, n_sites = self._sites
@@ -167,7 +170,7 @@ class Module(NamedEntries):
         if training and counts and self._draw > check.U32_MAX:
             raise random.used_up()
         with random.forward_pass(self._draw, sites, n_sites, self) as ps:
-            result = self.forward(*args, **kwargs)
+            result = forward(*args, **kwargs)
         counts = counts and (training or ps.instance >= 0)
         if is_open():
             note_pass(self, ps.draw, ps.instance, counts)
@@ -196,6 +199,10 @@ class Module(NamedEntries):
 
     # ---- structure ----
 
+    def _structure_changed(self) -> None:
+        """What `HookedModule` calls."""
+        _structure_changed()
+
     def __setattr__(self, name: str, value: Any) -> None:
         tables = self.__dict__.get("_modules")
         if isinstance(value, (Module, Parameter)):
@@ -209,6 +216,9 @@ class Module(NamedEntries):
                 self._remove(name)
             table[name] = value
             _structure_changed()
+        elif isinstance(value, Buffer) and tables is not None:
+            self._remove(name)
+            self.register_buffer(name, value.given, value.persistent)
         elif tables is not None and (
             name in tables or name in self._parameters or name in self._buffers
         ):
@@ -249,6 +259,7 @@ class Module(NamedEntries):
         found = self.__dict__.pop(name, None) is not None
         for table in (self._parameters, self._modules, self._buffers):
             found |= table.pop(name, None) is not None
+        self._persist(name, True)
         _structure_changed()
         return found
 
@@ -263,6 +274,8 @@ class Module(NamedEntries):
         # Keys of `_sites` are ids of the process that pickled the module: compute them again.
         object.__setattr__(self, "_sites", (-1, {}, 0))
         object.__setattr__(self, "_descendants", (-1, (), frozenset()))
+        if "_hooks" in state:
+            SOME_MODULE_HAS_HOOKS[:] = [True]
         _structure_changed()
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
@@ -281,7 +294,9 @@ class Module(NamedEntries):
         self._parameters[name] = param
         _structure_changed()
 
-    def register_buffer(self, name: str, tensor: Tensor | ArrayLike | None) -> None:
+    def register_buffer(
+        self, name: str, tensor: Tensor | ArrayLike | None, persistent: bool = True
+    ) -> None:
         """Add an array that is part of the state but is not trained.
 
         Parameters
@@ -291,8 +306,11 @@ class Module(NamedEntries):
         tensor : Tensor, array or None
             A float array is kept as a `Tensor`, an integer or bool array as a NumPy array (copied
             unless it is a Tensor already). None reserves the name: `state_dict` leaves it out.
+        persistent : bool, default True
+            False: `state_dict` leaves it out.
         """
         self._check_name(name)
+        self._persist(name, check.flag(persistent, "persistent"))
         self._buffers[name] = None if tensor is None else as_buffer(tensor, "tensor")
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -324,13 +342,17 @@ class Module(NamedEntries):
 
     # ---- iteration ----
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """Pairs (name, module) of this module and all below, each once, in registration order.
 
         Parameters
         ----------
         prefix : str
             Put before every name, with a dot.
+        remove_duplicate : bool, default True
+            False: a module that is shared stands under each of its names.
 
         Yields
         ------
@@ -341,9 +363,10 @@ class Module(NamedEntries):
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
+            if remove_duplicate:
+                if id(module) in seen:
+                    continue
+                seen.add(id(module))
             yield name, module
             stack += [
                 (f"{name}.{key}" if name else key, child)
@@ -412,47 +435,3 @@ class Module(NamedEntries):
             The module itself.
         """
         return self.train(False)
-
-    # ---- state ----
-
-    def state_dict(self) -> OrderedDict[str, npt.NDArray[Any]]:
-        """All parameters and buffers by name, under PyTorch's keys.
-
-        Returns
-        -------
-        OrderedDict of str to ndarray
-            The module's own arrays, not copies: writing to them changes the module.
-        """
-        return OrderedDict(
-            (key, value.data if isinstance(value, Tensor) else value)
-            for key, value in named_state(self)
-        )
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy arrays into the parameters and buffers of the same names.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to array
-            NumPy arrays, or tensors of fastdrop or PyTorch, as `state_dict` names them.
-        strict : bool
-            Require exactly the keys of this module.
-        assign : bool
-            Use writable float32 arrays as the parameters' own memory instead of copying them.
-
-        Returns
-        -------
-        IncompatibleKeys
-            The named tuple (missing_keys, unexpected_keys); both empty with ``strict=True``.
-
-        Raises
-        ------
-        KeyError
-            With ``strict=True``: keys are missing or unexpected.
-        TypeError, ValueError
-            An array has another shape or holds no numbers, or an integer buffer
-            (num_batches_tracked) cannot represent its values. The module is unchanged then.
-        """
-        return load_arrays(dict(named_state(self)), state_dict, strict, assign)

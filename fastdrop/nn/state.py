@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.hooks import RemovableHandle
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from fastdrop._utils.typing import ArrayLike
 
 
 class IncompatibleKeys(NamedTuple):
@@ -30,16 +35,250 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+class Buffer(Tensor):
+    """A tensor that a module registers as a buffer when it is assigned to an attribute.
+
+    Parameters
+    ----------
+    data : array or Tensor
+        What ``Module.register_buffer`` takes: integers and bools become a NumPy array of the
+        module.
+    persistent : bool, default True
+        False: ``Module.state_dict`` leaves it out.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> class Scaled(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.scale = nn.Buffer([2.0])
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.scale
+    >>> list(Scaled().state_dict())
+    ['scale']
+    """
+
+    __slots__ = ("given", "persistent")
+
+    def __init__(self, data: ArrayLike | Tensor, *, persistent: bool = True) -> None:
+        array: Any = data if isinstance(data, Tensor) else check.as_array(data, "data")
+        is_bool = not isinstance(array, Tensor) and array.dtype.kind == "b"
+        super().__init__(array.astype(np.float32) if is_bool else array)
+        self.given: Any = data
+        self.persistent = check.flag(persistent, "persistent")
+
+    def __reduce__(self) -> Any:
+        return functools.partial(Buffer, persistent=self.persistent), (self.given,)
+
+
+class StatefulModule:
+    """Base of `Module`: `state_dict`, `load_state_dict` and their hooks."""
+
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Any]
+    # Names of buffers that are no part of the state.
+    _not_persistent: frozenset[str] = frozenset()
+    # Hooks by their kind, each by the number of its handle. None until there is one.
+    _state_hooks: dict[str, dict[int, Callable[..., Any]]] | None = None
+
+    def _persist(self, name: str, persistent: bool) -> None:
+        """Note whether a buffer of that name is a part of the state."""
+        if persistent and name not in self._not_persistent:
+            return
+        names = self._not_persistent - {name} if persistent else self._not_persistent | {name}
+        object.__setattr__(self, "_not_persistent", names)
+
+    @overload
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: Literal[False] = False,
+    ) -> dict[str, npt.NDArray[Any]]: ...
+
+    @overload
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool
+    ) -> dict[str, Any]: ...
+
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Any]:
+        """All parameters and persistent buffers by name, under PyTorch's keys.
+
+        Parameters
+        ----------
+        destination : dict, optional
+            Where the entries are put. Default: a new OrderedDict.
+        prefix : str, default ""
+            Put before every name, as it is: "model." for a name with a dot.
+        keep_vars : bool, default False
+            Give the parameters and buffers themselves instead of their arrays.
+
+        Returns
+        -------
+        OrderedDict of str to ndarray, or `destination`
+            The module's own arrays, not copies: writing to them changes the module.
+        """
+        found: dict[str, Any] = OrderedDict() if destination is None else destination
+        keep_vars = check.flag(keep_vars, "keep_vars")
+        for name, module in _with_repeats(self, ""):
+            before = f"{prefix}{name}." if name else prefix
+            for hook in module._hooks_of_state("before"):
+                hook(module, before, keep_vars)
+            for key, value in _own_state(module):
+                keeps = keep_vars or not isinstance(value, Tensor)
+                found[before + key] = value if keeps else value.data
+        for name, module in reversed(list(_with_repeats(self, ""))):
+            for hook in module._hooks_of_state("after"):
+                hook(module, found, f"{prefix}{name}." if name else prefix, {})
+        return found
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy arrays into the parameters and buffers of the same names.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array
+            NumPy arrays, or tensors of fastdrop or PyTorch, as `state_dict` names them.
+        strict : bool
+            Require exactly the keys of this module.
+        assign : bool
+            Use writable float32 arrays as the parameters' own memory instead of copying them.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The named tuple (missing_keys, unexpected_keys); both empty with ``strict=True``.
+
+        Raises
+        ------
+        KeyError
+            With ``strict=True``: keys are missing or unexpected.
+        TypeError, ValueError
+            An array has another shape or holds no numbers, or an integer buffer
+            (num_batches_tracked) cannot represent its values. The module is unchanged then.
+        """
+        modules = list(_with_repeats(self, ""))
+        if any(module._hooks_of_state("before_load") for _, module in modules):
+            state_dict = OrderedDict(state_dict)  # hooks write to it
+            lists: tuple[Any, ...] = ([], [], [])
+            for name, module in modules:
+                for hook in module._hooks_of_state("before_load"):
+                    hook(module, state_dict, f"{name}." if name else "", {}, strict, *lists)
+            if lists[2]:
+                raise RuntimeError("; ".join(map(str, lists[2])))
+        found = load_arrays(dict(named_state(self)), state_dict, strict, assign)
+        for _, module in reversed(modules):
+            for hook in module._hooks_of_state("after_load"):
+                hook(module, found)
+        return found
+
+    def _hooks_of_state(self, kind: str) -> list[Callable[..., Any]]:
+        hooks = self._state_hooks
+        return [] if hooks is None else list(hooks[kind].values())
+
+    def _add_state_hook(self, kind: str, hook: Any) -> RemovableHandle:
+        if not callable(hook):
+            raise TypeError(f"hook must be a function, got {check.describe(hook)}")
+        if self._state_hooks is None:
+            kinds = ("before", "after", "before_load", "after_load")
+            object.__setattr__(self, "_state_hooks", {each: {} for each in kinds})
+        assert self._state_hooks is not None
+        handle = RemovableHandle(self._state_hooks[kind])
+        self._state_hooks[kind][handle.id] = hook
+        return handle
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call a function before `state_dict` collects the entries of this module.
+
+        Parameters
+        ----------
+        hook : callable
+            hook(module, prefix, keep_vars) -> None.
+
+        Returns
+        -------
+        RemovableHandle
+            Its method `remove` removes the hook.
+        """
+        return self._add_state_hook("before", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call a function after `state_dict` has collected the entries; it may change them.
+
+        Parameters
+        ----------
+        hook : callable
+            hook(module, state_dict, prefix, local_metadata) -> None; the last one is empty.
+
+        Returns
+        -------
+        RemovableHandle
+            Its method `remove` removes the hook.
+        """
+        return self._add_state_hook("after", hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call a function before `load_state_dict` reads the entries; it may change them.
+
+        Parameters
+        ----------
+        hook : callable
+            hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+            error_msgs) -> None. What it adds to error_msgs becomes a RuntimeError; local_metadata
+            and the other lists are empty.
+
+        Returns
+        -------
+        RemovableHandle
+            Its method `remove` removes the hook.
+        """
+        return self._add_state_hook("before_load", hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call a function after `load_state_dict` has loaded the entries.
+
+        Parameters
+        ----------
+        hook : callable
+            hook(module, incompatible_keys) -> None.
+
+        Returns
+        -------
+        RemovableHandle
+            Its method `remove` removes the hook.
+        """
+        return self._add_state_hook("after_load", hook)
+
+
 def named_state(module: Any) -> Iterator[tuple[str, Any]]:
-    """Pairs (key, Tensor or array) of a module's parameters and buffers.
+    """Pairs (key, Tensor or array) of a module's parameters and persistent buffers.
 
     What several modules share appears under each of its names, as in PyTorch.
     """
     for name, each in _with_repeats(module, ""):
-        for table in (each._parameters, each._buffers):
-            for key, value in table.items():
-                if value is not None:
-                    yield f"{name}.{key}" if name else key, value
+        for key, value in _own_state(each):
+            yield f"{name}.{key}" if name else key, value
+
+
+def _own_state(module: Any) -> Iterator[tuple[str, Any]]:
+    for key, value in module._parameters.items():
+        if value is not None:
+            yield key, value
+    for key, value in module._buffers.items():
+        if value is not None and key not in module._not_persistent:
+            yield key, value
 
 
 def _with_repeats(module: Any, name: str) -> Iterator[tuple[str, Any]]:

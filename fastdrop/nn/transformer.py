@@ -15,6 +15,7 @@ from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.nn.attention import MultiheadAttention, samples_first
 from fastdrop.nn.dropout import Dropout, HeadDropout
 from fastdrop.nn.droppath import DropPath
+from fastdrop.nn.hooks import with_hooks
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.module import Module
 from fastdrop.nn.normalization import LayerNorm
@@ -215,8 +216,11 @@ class TransformerEncoderLayer(_Layer):
         of_all, of_each = _attn_masks(src_mask)
 
         def attention(x: Tensor, padding: Mask, mask: Mask) -> Tensor:
-            y, _ = self.self_attn.attention(
-                *(x, x, x, padding, of_all if mask is None else mask, is_causal),
+            y, _ = with_hooks(self.self_attn, self.self_attn.attention)(
+                *(x, x, x),
+                key_padding_mask=padding,
+                attn_mask=of_all if mask is None else mask,
+                is_causal=is_causal,
                 head_dropout=self.head_dropout if self.head_dropout.p else None,
                 cache=cache,
             )
@@ -318,14 +322,20 @@ class TransformerDecoderLayer(_Layer):
         (own_all, own_each), (all_, each) = _attn_masks(tgt_mask), _attn_masks(memory_mask)
 
         def self_attention(x: Tensor, padding: Mask, mask: Mask) -> Tensor:
-            return self.self_attn.attention(
-                *(x, x, x, padding, own_all if mask is None else mask, tgt_is_causal),
+            return with_hooks(self.self_attn, self.self_attn.attention)(
+                *(x, x, x),
+                key_padding_mask=padding,
+                attn_mask=own_all if mask is None else mask,
+                is_causal=tgt_is_causal,
                 head_dropout=self.head_dropout1,
             )[0]
 
         def cross_attention(x: Tensor, m: Tensor, padding: Mask, mask: Mask) -> Tensor:
-            return self.multihead_attn.attention(
-                *(x, m, m, padding, all_ if mask is None else mask, memory_is_causal),
+            return with_hooks(self.multihead_attn, self.multihead_attn.attention)(
+                *(x, m, m),
+                key_padding_mask=padding,
+                attn_mask=all_ if mask is None else mask,
+                is_causal=memory_is_causal,
                 head_dropout=self.head_dropout2,
             )[0]
 

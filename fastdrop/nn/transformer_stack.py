@@ -13,9 +13,9 @@ from fastdrop.autograd.passes import carries
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.droppath import path_mask
 from fastdrop.nn import init
-from fastdrop.nn.container import ModuleList
 from fastdrop.nn.droppath import DropPath, drop_path_rates
 from fastdrop.nn.module import Module
+from fastdrop.nn.module_list import ModuleList
 from fastdrop.nn.normalization import LayerNorm
 from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
 

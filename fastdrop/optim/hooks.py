@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 from fastdrop._utils import validation as check
-
-_numbers = itertools.count()
+from fastdrop.autograd.hooks import RemovableHandle
 
 Hook = Callable[..., Any]
-
-
-class RemovableHandle:
-    """What a register method returns: its `remove` takes the hook away.
-
-    It is also a context manager, which removes the hook at the end.
-    """
-
-    def __init__(self, hooks: dict[int, Hook], number: int) -> None:
-        self._hooks, self.id = hooks, number
-
-    def remove(self) -> None:
-        """Take the hook away. A second call does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.remove()
 
 
 class Hooks:
@@ -42,7 +20,7 @@ class Hooks:
         if not callable(hook):
             raise TypeError(f"hook must be a function, got {check.describe(hook)}")
         hooks = self._hooks.setdefault(when, {})
-        handle = RemovableHandle(hooks, next(_numbers))
+        handle = RemovableHandle(hooks)
         rest = dict(hooks) if check.flag(prepend, "prepend") else {}
         if rest:
             hooks.clear()

@@ -11,10 +11,11 @@ from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import fits_float32
 from fastdrop.autograd.grad_mode import no_grad
+from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
 from fastdrop.nn.evaluating import evaluating
 from fastdrop.nn.module import checked_module
-from fastdrop.train.objective import Objective
+from fastdrop.train.objective import Objective, rows_of_targets
 from fastdrop.train.options import as_data
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from fastdrop import nn
     from fastdrop._utils.typing import ArrayLike, Inputs
-    from fastdrop.autograd.tensor import Tensor
     from fastdrop.data.dataset import Dataset
     from fastdrop.data.loader import DataLoader
     from fastdrop.train.objective import Metric
@@ -51,7 +51,7 @@ def evaluate(
         x has shape (N, ...), or is a tuple or dict of arrays as for `fit`; y holds class numbers
         (N,) or real targets (N,) or (N, k).
     loss : str or function (output, target) -> Tensor, optional
-        As for `fit`. Its mean over each batch is averaged over all samples.
+        As for `fit`, also (outputs, batch). Its mean over each batch is averaged over all samples.
     metrics : dict of str to function (output, target) -> number, optional
         Additional figures. Each function is called once, with all outputs and targets as arrays.
         Sample weights do not affect metrics.
@@ -167,14 +167,20 @@ def evaluate_batches(
     with evaluating(model), no_grad():
         for x, target, *rest in batches:
             weight = rest[0] if rest else None
-            with random.batch_of_rows(model, row, len(target)):
-                output = inputs.call_model(model, x)
-            row += len(target)
-            total += objective(output, target, weight).item() * len(target)
-            weights += len(target) if weight is None else float(weight.sum(dtype=np.float64))
+            rows = rows_of_targets(target)
+            with random.batch_of_rows(model, row, rows):
+                output: Any = inputs.call_model(model, x)
+            row += rows
+            total += objective(output, target, weight, x).item() * rows
+            weights += rows if weight is None else float(weight.sum(dtype=np.float64))
             batch_score, batch_count = objective.score(output, target, weight)
             score, count = score + batch_score, count + batch_count
             if objective.metrics:
+                if not isinstance(output, Tensor):
+                    raise TypeError(
+                        "metrics must be left out for a model that returns several outputs, "
+                        f"got {check.describe(output)}"
+                    )
                 outputs.append(output._array)
                 targets.append(target)
     figures = objective.figures(total, weights, score, count)

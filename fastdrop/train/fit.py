@@ -73,7 +73,11 @@ def fit(
     loss : str or function (output, target) -> Tensor, optional
         "cross_entropy" (default for class numbers), "mse" (default for real targets), "nll", "l1",
         "huber", "bce_with_logits"; or any function, such as
-        ``nn.CrossEntropyLoss(label_smoothing=0.1)``.
+        ``nn.CrossEntropyLoss(label_smoothing=0.1)``. A function whose second argument has the name
+        ``batch`` gets the whole batch: loss(outputs, batch), where outputs is what the model
+        returns (a Tensor, or a tuple or dict of them) and batch is (x, y), or (x, y, weights) where
+        there are weights, which are its own affair then. With a DataLoader, y may be a tuple or
+        dict of arrays for it, too.
     optimizer : Optimizer, optional
         Default ``optim.Adam(model.parameters())``. With `fastdrop.optim.LBFGS`, all evaluations of
         a step have the same masks.

@@ -23,6 +23,7 @@ from fastdrop.train.evaluate import (
     validation_batches,
 )
 from fastdrop.train.mixup import mix_inputs, mix_targets
+from fastdrop.train.objective import rows_of_targets
 from fastdrop.train.progress import Progress
 from fastdrop.train.recorded_steps import StepRecorder, StepResult
 from fastdrop.train.state import RunState, open_checkpoint, resume_run, save_run, set_start
@@ -247,9 +248,10 @@ class TrainingRun:
         if mixed is not None and mixed.share < 0.5:
             y = y[mixed.partner]
         score, count = self.objective.score(output, y, weight)
-        rows = len(y) if weight is None else float(weight.sum(dtype=np.float64))
+        count_of_rows = rows_of_targets(y)
+        rows = count_of_rows if weight is None else float(weight.sum(dtype=np.float64))
         sums = self.state.sums
-        sums[0] += value * len(y)
+        sums[0] += value * count_of_rows
         sums[1] += rows
         sums[2] += score
         sums[3] += count
@@ -290,7 +292,9 @@ class TrainingRun:
         output = call_model(self.model, x if mixed is None else mixed.x)
         if mixed is not None:
             y = mix_targets(y, mixed, output, class_numbers=self.objective.class_numbers)
-        return StepResult(output, self.objective(output, y, weight))
+        return StepResult(
+            output, self.objective(output, y, weight, x if mixed is None else mixed.x)
+        )
 
     def _train_by_closure(self, *batch: Any) -> StepResult:
         """The same with an optimiser that computes the loss of a batch several times.

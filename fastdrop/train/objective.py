@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fastdrop import functional, nn
 from fastdrop._utils import validation as check
+from fastdrop._utils.inputs import number_of_rows
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.data.dataset import Dataset
 from fastdrop.data.loader import DataLoader
@@ -53,6 +55,8 @@ class Objective:
         The targets are real numbers in [0, 1] for the logits of a binary cross-entropy.
     distributions : bool
         The targets are rows of class probabilities (N, C).
+    takes_batch : bool
+        The loss is a function of the user's that gets the whole batch.
     name : {"accuracy", "rmse"}
         The name of the figure.
     """
@@ -69,6 +73,7 @@ class Objective:
         if not callable(loss):
             loss = LOSSES[check.choice(loss, "loss", LOSSES)]
         self.loss: Callable[..., Tensor] = loss
+        self.takes_batch = takes_batch(loss)
         self.class_numbers = classes
         self.binary = not self.class_numbers and (
             loss is LOSSES["bce_with_logits"] or isinstance(loss, nn.BCEWithLogitsLoss)
@@ -92,17 +97,21 @@ class Objective:
     def __call__(
         self,
         output: Tensor,
-        target: npt.NDArray[Any],
+        target: Any,
         weight: npt.NDArray[np.float32] | None = None,
+        x: Any = None,
     ) -> Tensor:
         """The loss of one batch, a Tensor with one element.
 
-        With weights (N,) it is the mean of weight * loss.
+        With weights (N,) it is the mean of weight * loss. A loss that takes the batch (x, target)
+        or (x, target, weight) has the weights itself.
         """
-        target = self.match_shape(output, target)
         value: Any  # what a function of the user returns
-        if weight is None:
-            value = self.loss(output, target)
+        if not self.takes_batch:
+            target = self.match_shape(output, target)
+        if weight is None or self.takes_batch:
+            batch = (x, target) if weight is None else (x, target, weight)
+            value = self.loss(output, batch if self.takes_batch else target)
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise TypeError(
                     f"loss must return a Tensor with one element, got {check.describe(value)}"
@@ -139,7 +148,7 @@ class Objective:
 
         The count is 0 where neither is defined for these outputs.
         """
-        if not isinstance(output, Tensor):
+        if not isinstance(output, Tensor) or not isinstance(target, np.ndarray):
             return 0.0, 0
         out, target = output._array, self.match_shape(output, target)
         if self.class_numbers or self.distributions:
@@ -176,9 +185,27 @@ class Objective:
         return figures
 
 
+def takes_batch(loss: Callable[..., Any]) -> bool:
+    """Whether a loss is a function (outputs, batch): its second argument has the name "batch"."""
+    if isinstance(loss, nn.Module):
+        loss = loss.forward
+    try:
+        names = list(inspect.signature(loss).parameters)
+    except (TypeError, ValueError):  # without a signature
+        return False
+    return names[1:2] == ["batch"]
+
+
+def rows_of_targets(y: Any) -> int:
+    """The number of samples of an array of targets, or of a tuple or dict of them."""
+    return number_of_rows(y) if isinstance(y, (tuple, dict)) else len(y)
+
+
 def has_class_numbers(data: Dataset | DataLoader) -> bool:
     """Whether the targets are class numbers; those of a loader before its transform."""
     if isinstance(data, Dataset):
         return data.is_classification
     sample = data.first_sample(transformed=False)
+    if isinstance(sample[1], (tuple, dict)):  # for a loss of the user's that takes the batch
+        return False
     return np.asarray(sample[1]).dtype.kind in "iu"

@@ -11,6 +11,7 @@ from fastdrop import nn, optim
 from fastdrop._utils import validation as check
 from fastdrop._utils.inputs import are_several
 from fastdrop.autograd.recording import of_library
+from fastdrop.data.combined import IterableDataset
 from fastdrop.data.dataset import Dataset, as_dataset
 from fastdrop.data.loader import DataLoader
 from fastdrop.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -36,6 +37,11 @@ def as_data(data: Any, name: str, sample_weight: Any = None) -> Dataset | DataLo
         raise ValueError(
             "sample_weight must be None for a DataLoader, whose batches may have weights as their "
             "third part"
+        )
+    if isinstance(data.dataset, IterableDataset):
+        raise TypeError(
+            f"{name} must be a DataLoader of samples with numbers (__len__ and __getitem__), got "
+            f"one of the IterableDataset {type(data.dataset).__name__}"
         )
     if not len(data):
         raise ValueError(f"{name} must give at least one batch, got none")

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastdrop import random
+from fastdrop.autograd.graph import LEAF_HOOKS
 from fastdrop.autograd.recording import modes
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.fixed_layers import options_of
+from fastdrop.nn.hooks import has_hooks
 from fastdrop.optim import Optimizer
 from fastdrop.optim.lr_scheduler import LRScheduler
 
@@ -103,12 +105,13 @@ class StepState:
             objects.append(layer)
             values.append(options_of(layer))
             objects += [value for value in vars(layer).values() if callable(value)]
+            values.append(has_hooks(layer))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 objects += [group, *group["params"]]
         parameters = self.parameters()
         values += [random.get_instance(model) for model in self.models]
-        values += [p.requires_grad for p in parameters]
+        values += [(p.requires_grad, id(p) in LEAF_HOOKS) for p in parameters]
         arrays = [p._array for p in parameters] + self.buffers()
         for optimizer in self.optimizers:
             for state in optimizer.state.values():

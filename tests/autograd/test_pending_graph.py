@@ -26,7 +26,7 @@ def test_node_keeps_the_mask_key_and_no_mask():
         for part in (recipe, recipe.packer, recipe.epilogue)
         for kind in type(part).__mro__
         for name in getattr(kind, "__slots__", ())
-        if isinstance(value := getattr(part, name), np.ndarray)
+        if isinstance(value := getattr(part, name, None), np.ndarray)
     ]
     assert len(arrays) == 1 and arrays[0] is out.data
     assert type(recipe.epilogue.drop[0]) is _core.Stream

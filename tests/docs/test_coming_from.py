@@ -22,10 +22,13 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PYTORCH, SKLEARN = DOCS / "coming-from-pytorch.md", DOCS / "coming-from-scikit-learn.md"
 TWINS = {
     "torch": "fastdrop",
+    "torch.autograd": "fastdrop.autograd",
     "torch.nn": "fastdrop.nn",
     "torch.nn.functional": "fastdrop.nn.functional",
     "torch.nn.init": "fastdrop.nn.init",
     "torch.nn.utils": "fastdrop.nn.utils",
+    "torch.nn.utils.parametrizations": "fastdrop.nn.utils.parametrizations",
+    "torch.nn.utils.parametrize": "fastdrop.nn.utils.parametrize",
     "torch.nn.Module": "fastdrop.nn.Module",
     "torch.optim": "fastdrop.optim",
     "torch.optim.lr_scheduler": "fastdrop.optim.lr_scheduler",

@@ -15,10 +15,13 @@ import fastdrop as fd
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MODULES = {
     "fastdrop",
+    "fastdrop.autograd",
     "fastdrop.nn",
     "fastdrop.nn.functional",
     "fastdrop.nn.init",
     "fastdrop.nn.utils",
+    "fastdrop.nn.utils.parametrizations",
+    "fastdrop.nn.utils.parametrize",
     "fastdrop.nn.utils.rnn",
     "fastdrop.optim",
     "fastdrop.optim.lr_scheduler",

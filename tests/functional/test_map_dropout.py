@@ -69,21 +69,22 @@ def test_a_convolution_applies_dropout_to_its_result(isa, by_channel, outputs, e
         assert np.array_equal(plain, joined)
 
 
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid", "tanh", "selu"])
 @pytest.mark.parametrize("name", ["dropout", "dropout2d"])
-def test_the_gradient_of_a_convolution_with_dropout(name):
+def test_the_gradient_of_a_convolution_with_dropout(name, activation):
     """Against the same functions of a tensor that is no result of a convolution."""
     rng = np.random.default_rng(2)
     x, w = (rng.standard_normal(s, dtype=np.float32) for s in ((2, 3, 6, 5), (8, 3, 3, 3)))
     fd.manual_seed(5)
     weight = fd.Tensor(w)
     weight.requires_grad = True
-    y = getattr(F, name)(F.relu(F.conv2d(x, weight)), 0.4)
+    y = getattr(F, name)(getattr(F, activation)(F.conv2d(x, weight)), 0.4)
     (y * y).sum().backward()
     fd.manual_seed(5)
     kept = getattr(F, name)(np.ones(y.shape, np.float32), 0.4).numpy()
     other = fd.Tensor(w)
     other.requires_grad = True
-    z = F.relu(F.conv2d(x, other)) * kept
+    z = getattr(F, activation)(F.conv2d(x, other)) * kept
     (z * z).sum().backward()
     assert np.abs(y.numpy() - z.numpy()).max() < 1e-5
     assert np.abs(weight.grad.numpy() - other.grad.numpy()).max() < 1e-3

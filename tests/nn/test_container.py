@@ -25,7 +25,7 @@ def test_sequential_and_module_list():
     assert isinstance(s[1], nn.Tanh)
     del s[0]
     assert len(s) == 3 and list(s._modules) == ["0", "1", "2"]
-    with pytest.raises(ValueError, match="index"):
+    with pytest.raises(IndexError, match="index"):
         s[3]
     with pytest.raises(TypeError, match="module"):
         nn.Sequential(3)
