@@ -38,8 +38,9 @@ from fastdrop.autograd.grad_mode import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
+from fastdrop.autograd.integer_tensor import tensor  # noqa: E402
 from fastdrop.autograd.parameter import Parameter  # noqa: E402
-from fastdrop.autograd.tensor import Tensor, tensor  # noqa: E402
+from fastdrop.autograd.tensor import Tensor  # noqa: E402
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
 from fastdrop.runtime import (  # noqa: E402
     available_isas,

@@ -30,9 +30,9 @@ from fastdrop.autograd.grad_mode import is_grad_enabled as is_grad_enabled
 from fastdrop.autograd.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from fastdrop.autograd.grad_mode import no_grad as no_grad
 from fastdrop.autograd.grad_mode import set_grad_enabled as set_grad_enabled
+from fastdrop.autograd.integer_tensor import tensor as tensor
 from fastdrop.autograd.parameter import Parameter as Parameter
 from fastdrop.autograd.tensor import Tensor as Tensor
-from fastdrop.autograd.tensor import tensor as tensor
 from fastdrop.functional.activation import relu as relu
 from fastdrop.functional.activation import selu as selu
 from fastdrop.functional.activation import sigmoid as sigmoid

@@ -10,10 +10,11 @@ import numpy as np
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import FunctionNode
+from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.memory import hold, memory_of
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.recording import is_strict, note_array, note_conversion
-from fastdrop.autograd.tensor import Tensor, wrap
+from fastdrop.autograd.tensor import IntegerBase, Tensor, wrap
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -43,6 +44,8 @@ def record(
     channels_last = False
     if type(array) is not np.ndarray or array.dtype != np.float32 or not array.flags.c_contiguous:
         given = array
+        if isinstance(inputs[0], IntegerBase) and np.asarray(array).dtype.kind in "iub":
+            return wrap_array(np.asarray(array, order="C"))
         array = np.asarray(array, np.float32)
         channels_last = is_channels_last(array)
         array = array if channels_last else np.asarray(array, order="C")

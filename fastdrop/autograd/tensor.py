@@ -416,18 +416,24 @@ class Tensor(GradientHooks, AttachedMethods):
             )
 
 
+class IntegerBase(Tensor):
+    """The base of `IntegerTensor` (integer_tensor.py), by which it is known here."""
+
+    __slots__ = ()
+
+
 class Extreme(NamedTuple):
     """What the methods `max` and `min` give along one axis.
 
     Attributes
     ----------
     values : Tensor
-    indices : int array
+    indices : Tensor of int64
         Positions along the axis.
     """
 
     values: Tensor
-    indices: npt.NDArray[np.intp]
+    indices: Tensor
 
 
 def wrap(array: Any, kind: type[Tensor] = Tensor) -> Tensor:
@@ -458,7 +464,7 @@ def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
         Names the argument, when x does not hold real numbers.
     """
     if isinstance(x, Tensor):
-        return x
+        return wrap(x._data.astype(np.float32)) if isinstance(x, IntegerBase) else x
     array = check.floats(x, name, from_table=from_table, any_format=True)
     note_conversion(array, x)
     t = wrap(array)
@@ -467,32 +473,6 @@ def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
     return t
 
 
-def tensor(data: ArrayLike | Tensor, requires_grad: bool = False) -> Tensor:
-    """A new tensor with a copy of the data.
-
-    Parameters
-    ----------
-    data : array or Tensor
-        Real numbers: floats or integers.
-    requires_grad : bool, default False
-        Whether `backward` computes the gradient with respect to this tensor.
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    TypeError
-        When `data` does not hold real numbers.
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.tensor([[1, 2], [3, 4]]).sum(0).tolist()
-    [4.0, 6.0]
-    """
-    t = wrap(check.floats(data, "data", any_format=True).copy("K"))
-    note_conversion(t._data, data)
-    t.requires_grad = check.flag(requires_grad, "requires_grad")
-    return t
+def as_any_tensor(x: Any, name: str) -> Tensor:
+    """`as_tensor`, but that an integer tensor stays one."""
+    return x if isinstance(x, Tensor) else as_tensor(x, name)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.integer_tensor import tensor
 from fastdrop.autograd.recording import computed
-from fastdrop.autograd.tensor import Tensor, tensor
+from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,10 +8,11 @@ import numpy as np
 
 from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.memory_format import empty_like
+from fastdrop.autograd.integer_tensor import are_integers, of_integers
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed, noted
-from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.broadcasting import arrays, operands, unbroadcast
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.add([1.0, 2.0], 3.0).tolist()
     [4.0, 5.0]
     """
+    if are_integers(input, other):
+        return of_integers(np.add, input, other)
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
     x, y = arrays(a, b)
@@ -71,6 +74,8 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.sub([1.0, 2.0], 3.0).tolist()
     [-2.0, -1.0]
     """
+    if are_integers(input, other):
+        return of_integers(np.subtract, input, other)
     a, b = operands(input, other)
     sa, sb = a.shape, b.shape
 
@@ -101,6 +106,8 @@ def mul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.mul([1.0, 2.0], [3.0, 4.0]).tolist()
     [3.0, 8.0]
     """
+    if are_integers(input, other):
+        return of_integers(np.multiply, input, other)
     a, b = operands(input, other)
     x, y = arrays(a, b)
     x_shape, y_shape = x.shape, y.shape
@@ -178,6 +185,8 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
     >>> fd.pow([1.0, 2.0], 3.0).tolist()
     [1.0, 8.0]
     """
+    if are_integers(input, exponent):
+        return of_integers(np.power, input, exponent)
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = arrays(a, b)
     y = computed(_power, x, n)
@@ -224,6 +233,8 @@ def maximum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.maximum([1.0, 5.0], 3.0).tolist()
     [3.0, 5.0]
     """
+    if are_integers(input, other):
+        return of_integers(np.maximum, input, other)
     a, b = operands(input, other)
     x, y = arrays(a, b)
 
@@ -267,6 +278,8 @@ def neg(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.neg([1.0, -2.0]).tolist()
     [-1.0, 2.0]
     """
+    if isinstance(input, IntegerBase):
+        return of_integers(np.negative, input)
     a = as_tensor(input, "input")
     return record(computed(np.negative, a._strided), (a,), lambda g: (computed(np.negative, g),))
 
@@ -367,6 +380,8 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.abs([1.0, -2.0]).tolist()
     [1.0, 2.0]
     """
+    if isinstance(input, IntegerBase):
+        return of_integers(np.abs, input)
     a = as_tensor(input, "input")
     x = a._strided
     return record(
@@ -400,6 +415,8 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
     >>> fd.clamp([-3.0, 0.5, 3.0], -1, 1).tolist()
     [-1.0, 0.5, 1.0]
     """
+    if isinstance(input, IntegerBase) and all(x is None or isinstance(x, int) for x in (min, max)):
+        return of_integers(np.clip, input, min, max)
     a = as_tensor(input, "input")
     if min is None and max is None:
         raise ValueError("clamp needs min or max, got neither")
@@ -427,5 +444,5 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     -------
     Tensor of input's shape
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     return record(computed(np.positive, a._strided), (a,), lambda g: (g,))

@@ -12,16 +12,15 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, reading_passes
 from fastdrop.autograd.recording import computed, note_read
-from fastdrop.autograd.tensor import Extreme, Tensor, as_tensor
+from fastdrop.autograd.tensor import Extreme, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.functional.pointwise import div, mul, sub
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from fastdrop._utils.typing import ArrayLike, Float32Array
     from fastdrop.functional.axes import Dim
 
@@ -70,7 +69,7 @@ def sum(
     >>> fd.sum([[1.0, 2.0], [3.0, 4.0]], 0).tolist()
     [4.0, 6.0]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     keepdim, axes = keepdim or keepdims, axes_of(axis if dim is None else dim, a.ndim)
     shape = a.shape
     return record(
@@ -236,7 +235,7 @@ def _extreme(
     input: Tensor | ArrayLike, dim: Dim, keepdim: bool, reduce: Callable[..., Any], name: str
 ) -> Tensor:
     """The maximum or minimum over axes; elements that share it share the gradient."""
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     axes = axes_of(dim, a.ndim)
     x = _rows_of(a, axes)
     if x.size == 0:
@@ -391,9 +390,7 @@ def min(
     return values if dim is None else Extreme(values, _position(input, dim, keepdim, np.argmin))
 
 
-def argmax(
-    input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False
-) -> npt.NDArray[np.intp]:
+def argmax(input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The position of the maximum, the first one where there are several.
 
     Parameters
@@ -406,7 +403,7 @@ def argmax(
 
     Returns
     -------
-    int array
+    Tensor of int64
 
     Raises
     ------
@@ -424,10 +421,10 @@ def argmax(
 
 def _position(
     input: Tensor | ArrayLike, dim: int | None, keepdim: bool, find: Callable[..., Any]
-) -> npt.NDArray[np.intp]:
+) -> Tensor:
     note_read("a position of the extreme value", 0)
-    x = as_tensor(input, "input")._array
+    x = as_any_tensor(input, "input")._array
     if dim is not None:
         ndim = x.ndim or 1
         check.integer(dim, "dim", -ndim, ndim - 1)
-    return find(x, axis=dim, keepdims=keepdim)
+    return wrap_array(find(x, axis=dim, keepdims=keepdim))

@@ -11,10 +11,11 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
+from fastdrop.autograd.integer_tensor import are_integers
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
 from fastdrop.autograd.recording import computed, refuse
-from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def reshape(input: Tensor | ArrayLike, *shape: Any) -> Tensor:
     >>> fd.reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).tolist()
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     target = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     try:
         array = a._array.reshape(target)
@@ -86,7 +87,7 @@ def flatten(input: Tensor | ArrayLike, start_dim: int = 0, end_dim: int = -1) ->
     >>> fd.flatten([[[1.0, 2.0]], [[3.0, 4.0]]], 1).tolist()
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     shape = a.shape or (1,)
     start, end = axes_of(start_dim, len(shape))[0], axes_of(end_dim, len(shape))[0]
     if end < start:
@@ -127,7 +128,7 @@ def unflatten(input: Tensor | ArrayLike, dim: int, sizes: Sequence[int]) -> Tens
     >>> fd.unflatten([[1.0, 2.0, 3.0, 4.0]], 1, (2, -1)).tolist()
     [[[1.0, 2.0], [3.0, 4.0]]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     axis = axis_of(dim, a.ndim)
     new = [check.integer(n, "sizes", -1) for n in sizes]
     length, known = a.shape[axis], math.prod(n for n in new if n != -1)
@@ -169,7 +170,7 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     >>> fd.permute([[1.0, 2.0], [3.0, 4.0]], (1, 0)).tolist()
     [[1.0, 3.0], [2.0, 4.0]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     given = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
     order = axes_of(given, a.ndim)
     if len(given) != a.ndim:
@@ -181,7 +182,7 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
 
 def _dense(array: Float32Array) -> Float32Array:
     """The array, or a copy where its memory is in neither of the two formats."""
-    return array if is_dense(array) else np.asarray(array, order="C")
+    return array if array.dtype == np.float32 and is_dense(array) else np.asarray(array, order="C")
 
 
 def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -207,7 +208,7 @@ def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
     >>> fd.transpose([[1.0, 2.0], [3.0, 4.0]], 0, 1).tolist()
     [[1.0, 3.0], [2.0, 4.0]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     i, j = axis_of(dim0, a.ndim), axis_of(dim1, a.ndim)
     return record(_dense(np.swapaxes(a._strided, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),))
 
@@ -236,7 +237,7 @@ def squeeze(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
     >>> fd.squeeze([[1.0, 2.0]]).tolist()
     [1.0, 2.0]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     axes = tuple(i for i in axes_of(dim, a.ndim) if a.shape[i] == 1)
     return _view(a._array.reshape([n for i, n in enumerate(a.shape) if i not in axes]), a, a.shape)
 
@@ -265,7 +266,7 @@ def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
     >>> fd.unsqueeze([1.0, 2.0], 0).tolist()
     [[1.0, 2.0]]
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     return _view(np.expand_dims(a._array, axes_of(dim, a.ndim + 1)[0]), a, a.shape)
 
 
@@ -282,7 +283,7 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
     -------
     Tensor
     """
-    a = as_tensor(input, "input")
+    a = as_any_tensor(input, "input")
     parts = index if isinstance(index, tuple) else (index,)
     if type(a) is PassTensor and _keeps_rows(parts):
         with reading_passes():
@@ -302,7 +303,7 @@ def _keeps_rows(parts: tuple[Any, ...]) -> bool:
 
 def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
     index = tuple(
-        i._array.astype(np.int64)
+        (i._data.copy() if isinstance(i, IntegerBase) else i._array.astype(np.int64))
         if isinstance(i, Tensor)
         else i.copy()  # backward reads it
         if isinstance(i, (np.ndarray, list))
@@ -355,9 +356,11 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
     >>> fd.cat([[1.0, 2.0], [3.0]]).tolist()
     [1.0, 2.0, 3.0]
     """
-    parts = tuple(as_tensor(t, "tensors") for t in tensors)
+    parts = tuple(as_any_tensor(t, "tensors") for t in tensors)
     if not parts:
         raise ValueError("tensors must hold at least one tensor, got none")
+    if any(isinstance(t, IntegerBase) for t in parts) and not are_integers(*parts):
+        parts = tuple(as_tensor(t, "tensors") for t in parts)
     axis = axis_of(dim, parts[0].ndim)
     if axis:
         parts = align_passes(*parts, broadcast=False)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fastdrop.autograd.integer_tensor import of_integers, wrap_array
 from fastdrop.autograd.recording import note_read
-from fastdrop.autograd.tensor import Tensor
+from fastdrop.autograd.tensor import IntegerBase, Tensor
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.numpy_functions import array_function, array_ufunc
@@ -53,6 +54,8 @@ COMPARISONS = {
     "eq": np.equal,
     "ne": np.not_equal,
 }
+
+LOGIC = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
 
 METHODS: dict[str, Callable[..., Any]] = {
     "abs": abs,
@@ -101,11 +104,11 @@ def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
-    """A comparison operator, which gives a bool array."""
+    """A comparison operator, which gives a tensor of bools."""
 
     def compare(self: Tensor, other: Any) -> Any:
         note_read("a comparison", 0)
-        return ufunc(self._array, other._array if isinstance(other, Tensor) else other)
+        return wrap_array(ufunc(self._array, other._array if isinstance(other, Tensor) else other))
 
     return compare
 
@@ -116,6 +119,10 @@ def _attach() -> None:
         setattr(Tensor, f"__r{name}__", _reversed(function))
     for name, ufunc in COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _compared(ufunc))
+    for name, ufunc in LOGIC.items():
+        setattr(IntegerBase, f"__{name}__", _compared(ufunc))
+        setattr(IntegerBase, f"__r{name}__", _reversed(_compared(ufunc)))
+    IntegerBase.__invert__ = lambda self: of_integers(np.invert, self)  # type: ignore[attr-defined]
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
     reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
