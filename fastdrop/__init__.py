@@ -250,7 +250,8 @@ _LAZY_NAMES = {
 # Functions of tensors that torch.nn.functional does not have, by their module.
 _TENSOR_FUNCTIONS = {
     "factories": (
-        "arange empty empty_like eye full full_like linspace logspace ones ones_like zeros zeros_like"
+        "arange empty empty_like eye full full_like linspace logspace ones ones_like zeros "
+        "zeros_like"
     ),
     "from_arrays": "as_tensor from_numpy",
     "random_factories": (

@@ -218,4 +218,4 @@ def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
     return wrap_array(found)
 
 
-METHODS = {"bincount": bincount, "unique": unique}
+METHODS: dict[str, Any] = {"bincount": bincount, "unique": unique}

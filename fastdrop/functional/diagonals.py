@@ -194,4 +194,10 @@ def trace(input: Tensor | ArrayLike) -> Tensor:
     return diagonal(a).sum()
 
 
-METHODS = {"diag": diag, "diagonal": diagonal, "trace": trace, "tril": tril, "triu": triu}
+METHODS: dict[str, Any] = {
+    "diag": diag,
+    "diagonal": diagonal,
+    "trace": trace,
+    "tril": tril,
+    "triu": triu,
+}

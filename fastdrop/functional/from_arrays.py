@@ -107,7 +107,7 @@ def _new(name: str, function: Any, parameters: str) -> Any:
     return method
 
 
-METHODS = {
+METHODS: dict[str, Any] = {
     "new_empty": _new("new_empty", empty, "The size."),
     "new_full": _new("new_full", full, "The size and the value."),
     "new_ones": _new("new_ones", ones, "The size."),

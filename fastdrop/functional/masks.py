@@ -127,13 +127,14 @@ def masked_fill(input: Tensor | ArrayLike, mask: Any, value: Any) -> Tensor:
     """
     if np.ndim(value._array if isinstance(value, Tensor) else value) != 0:
         raise ValueError(f"value must be a single number, got {value!r}")
-    a = as_any_tensor(input, "input")
+    a, chosen = as_any_tensor(input, "input"), _mask(mask, "mask")
     if isinstance(a, IntegerBase):
         fill = np.asarray(value.item() if isinstance(value, Tensor) else value)
-        return wrap_array(np.where(_mask(mask, "mask"), fill.astype(a.dtype), a._data))
+        return wrap_array(np.where(chosen, fill.astype(a.dtype), a._data))
     if isinstance(value, Tensor):
-        return where(mask, value.float(), a)
-    return where(mask, float(value), a)
+        value = value.to(np.float32)
+    filled: Tensor = where(chosen, value if isinstance(value, Tensor) else float(value), a)
+    return filled
 
 
 def masked_select(input: Tensor | ArrayLike, mask: Any) -> Tensor:
@@ -230,7 +231,7 @@ def _where_method(self: Tensor, condition: Any, other: Any) -> Tensor:
     return result
 
 
-METHODS = {
+METHODS: dict[str, Any] = {
     "argwhere": argwhere,
     "masked_fill": masked_fill,
     "masked_select": masked_select,

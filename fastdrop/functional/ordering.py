@@ -208,4 +208,10 @@ def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = F
     return Ordered(pair.values.squeeze(axis), pair.indices.squeeze(axis))
 
 
-METHODS = {"argsort": argsort, "kthvalue": kthvalue, "msort": msort, "sort": sort, "topk": topk}
+METHODS: dict[str, Any] = {
+    "argsort": argsort,
+    "kthvalue": kthvalue,
+    "msort": msort,
+    "sort": sort,
+    "topk": topk,
+}

@@ -395,4 +395,4 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None) -> Tensor:
     return made(m + s * _generator().standard_normal(shape, np.float32), None, None, False)
 
 
-METHODS = {"bernoulli": bernoulli, "multinomial": multinomial}
+METHODS: dict[str, Any] = {"bernoulli": bernoulli, "multinomial": multinomial}

@@ -352,7 +352,7 @@ def take_along_dim(input: Tensor | ArrayLike, indices: Any, dim: int | None = No
         ) from None
 
 
-METHODS = {
+METHODS: dict[str, Any] = {
     "gather": gather,
     "index_add": index_add,
     "index_select": index_select,
