@@ -23,6 +23,7 @@ def from_numpy(array: Any) -> Tensor:
     Returns
     -------
     Tensor
+        Of a copy where float32 numbers are neither in C order nor in channels-last format.
 
     Raises
     ------

@@ -165,7 +165,7 @@ def masked_select(input: Tensor | ArrayLike, mask: Any) -> Tensor:
     shape = np.broadcast_shapes(a.shape, chosen.shape)
     numbers = np.broadcast_to(np.arange(a.numel()).reshape(a.shape), shape)
     places = numbers[np.broadcast_to(chosen, shape)]
-    return taken(a, np.unravel_index(places, a.shape) if a.ndim else np.zeros_like(places))
+    return taken(a.reshape(-1), places)
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:

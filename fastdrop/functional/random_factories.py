@@ -15,10 +15,14 @@ from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.factories import like, made, size_of
 from fastdrop.random import generator
+from fastdrop.random.forward_pass import CannotCarry
+from fastdrop.random.thread_state import thread_state
 
 
 def _generator() -> np.random.Generator:
     refuse("the step draws random tensors, which are not drawn anew")
+    if thread_state.batched_passes:
+        raise CannotCarry("random tensors, which differ from pass to pass, met batched passes")
     return generator("tensors")
 
 

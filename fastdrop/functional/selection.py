@@ -307,7 +307,7 @@ def take(input: Tensor | ArrayLike, index: Any) -> Tensor:
     a = as_any_tensor(input, "input")
     places, count = places_of(index, "index"), a.numel()
     places = places_of(np.where(places < 0, places + count, places), "index", count)
-    return taken(a, np.unravel_index(places, a.shape) if a.ndim else np.zeros_like(places))
+    return taken(a.reshape(-1), places)
 
 
 def take_along_dim(input: Tensor | ArrayLike, indices: Any, dim: int | None = None) -> Tensor:

@@ -102,6 +102,28 @@ def test_random_factories(name):
     np.testing.assert_array_equal(RANDOM[name](fd).detach().numpy(), ours.detach().numpy())
 
 
+def test_tensors_without_axes():
+    x, y = fd.tensor(2.0), torch.tensor(2.0)
+    same(x.take(fd.tensor([0, 0])), y.take(torch.tensor([0, 0])))
+    same(x.masked_select(fd.tensor([True, False])), y.masked_select(torch.tensor([True, False])))
+    same(x.nonzero(as_tuple=True), y.nonzero(as_tuple=True))
+
+
+class Noise(fd.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dropout = fd.nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.dropout(x) * 0 + fd.randn(1, 3)
+
+
+def test_monte_carlo_passes_draw_their_own_numbers():
+    with pytest.warns(UserWarning, match="random tensors"):
+        prediction = fd.mc_predict(Noise(), np.ones((2, 3), np.float32), passes=4)
+    assert (prediction.std > 0).all()
+
+
 def test_distributions():
     fd.manual_seed(0)
     n = 20000
