@@ -120,7 +120,7 @@ class Noise(fd.nn.Module):
 
 def test_monte_carlo_passes_draw_their_own_numbers():
     with pytest.warns(UserWarning, match="random tensors"):
-        prediction = fd.mc_predict(Noise(), np.ones((2, 3), np.float32), passes=4)
+        prediction = fd.mc_predict(Noise(), np.ones((2, 3), np.float32), samples=4)
     assert (prediction.std > 0).all()
 
 
