@@ -16,6 +16,7 @@ from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import IntegerBase, Tensor
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
 from fastdrop.functional.numpy_functions import array_function, array_ufunc
 from fastdrop.functional.pointwise import (
     abs,
@@ -123,7 +124,7 @@ def _attach() -> None:
         setattr(IntegerBase, f"__{name}__", _compared(ufunc))
         setattr(IntegerBase, f"__r{name}__", _reversed(_compared(ufunc)))
     IntegerBase.__invert__ = lambda self: of_integers(np.invert, self)  # type: ignore[attr-defined]
-    for name, function in METHODS.items():
+    for name, function in (METHODS | MATHEMATICS).items():
         setattr(Tensor, name, function)
     reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
     Tensor.T = reverse  # type: ignore[assignment] # the class declares what T gives
