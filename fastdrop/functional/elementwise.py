@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
-from fastdrop.autograd.integer_tensor import are_integers, integer_array, wrap_array
+from fastdrop.autograd.integer_tensor import are_integers, of_integers
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed
@@ -49,11 +49,9 @@ def _of_integers(
     input: Tensor | ArrayLike, other: Tensor | ArrayLike, function: Callable[..., Any]
 ) -> Tensor:
     """A quotient or remainder of integers; RuntimeError where other is 0, as in PyTorch."""
-    if not np.all(integer_array(other)):
+    if not np.all(other._data if isinstance(other, IntegerBase) else other):
         raise RuntimeError("other must not hold 0: integers cannot be divided by it")
-    x = input._data if isinstance(input, IntegerBase) else input
-    y = other._data if isinstance(other, IntegerBase) else other
-    return wrap_array(function(x, y))
+    return of_integers(function, input, other)
 
 
 def minimum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
@@ -75,7 +73,7 @@ def minimum(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     [1.0, 3.0]
     """
     if are_integers(input, other):
-        return wrap_array(np.minimum(integer_array(input), integer_array(other)))
+        return of_integers(np.minimum, input, other)
     return _of_two(
         input,
         other,

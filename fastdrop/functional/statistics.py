@@ -371,7 +371,7 @@ def median(input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = Fa
     2.0
     """
     a = as_any_tensor(input, "input")
-    x = a._array if dim is not None else a._array.reshape(-1)
+    x: Any = a._array if dim is not None else a._array.reshape(-1)
     shape = a.shape
     axis = 0 if dim is None or not shape else axis_of(dim, a.ndim)
     x = x.reshape(x.shape or (1,))
