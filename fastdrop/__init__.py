@@ -30,6 +30,7 @@ except ImportError as error:  # the core is missing, or an environment variable 
     raise SystemExit(2) from None
 
 from fastdrop._utils.lazy_import import importing as _importing  # noqa: E402
+from fastdrop.autograd.dtypes import device  # noqa: E402
 from fastdrop.autograd.grad_mode import (  # noqa: E402
     enable_grad,
     inference_mode,
@@ -38,7 +39,7 @@ from fastdrop.autograd.grad_mode import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
-from fastdrop.autograd.integer_tensor import tensor  # noqa: E402
+from fastdrop.autograd.integer_tensor import IntegerTensor, tensor  # noqa: E402
 from fastdrop.autograd.parameter import Parameter  # noqa: E402
 from fastdrop.autograd.tensor import Tensor  # noqa: E402
 from fastdrop.random import initial_seed, manual_seed, mask_state  # noqa: E402
@@ -62,6 +63,7 @@ __version__ = "0.1.0"
 # All public names, also those that are imported on first use, except `sklearn`:
 # `from fastdrop import *` works without scikit-learn.
 __all__ = [
+    "IntegerTensor",
     "Parameter",
     "Tensor",
     "abs",
@@ -114,6 +116,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "data",
+    "device",
     "diagnose",
     "diff",
     "div",
@@ -309,10 +312,21 @@ _LAZY_NAMES = {
 }
 
 
+# Names of dtypes. Some are names of Python's types, so that no import of all names gets them.
+_DTYPES = (
+    *("bool", "double", "float", "float16", "float32", "float64", "half", "int", "int16", "int32"),
+    *("int64", "int8", "long", "short", "uint8"),
+)
+
+
 def __getattr__(name: str) -> object:
     if name in _LAZY_MODULES:
         with _importing:
             return importlib.import_module(f"fastdrop.{name}")
+    if name in _DTYPES:
+        from fastdrop.autograd import dtypes
+
+        return getattr(dtypes, name)
     if name in _LAZY_NAMES:
         with _importing:
             value = getattr(importlib.import_module(f"fastdrop.{_LAZY_NAMES[name]}"), name)
@@ -331,6 +345,6 @@ def __dir__() -> list[str]:
 
     from fastdrop import functional
 
-    names = {*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *functional.TOP_LEVEL}
+    names = {*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *_DTYPES, *functional.TOP_LEVEL}
     # help() imports every name that is listed, and fastdrop.sklearn needs scikit-learn.
     return sorted(names if find_spec("sklearn") else names - {"sklearn"})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
 float32 = np.dtype(np.float32)
 int64, int32, int16 = np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.int16)
-int8, uint8, bool_ = np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.bool_)
+int8, uint8 = np.dtype(np.int8), np.dtype(np.uint8)
 float64, float16 = np.dtype(np.float64), np.dtype(np.float16)  # refused, with a sentence
+double, half, long, short = float64, float16, int64, int16
+bool, float, int = np.dtype(np.bool_), float32, int32
 
 
-class device:
+class device:  # noqa: N801 (the name in PyTorch)
     """A device: always the CPU.
 
     Parameters
@@ -28,7 +31,7 @@ class device:
     Examples
     --------
     >>> import fastdrop as fd
-    >>> fd.zeros(2, device=fd.device("cpu")).device == fd.device("cpu")
+    >>> fd.tensor([1.0], device="cpu").device == fd.device("cpu")
     True
     """
 
@@ -40,10 +43,10 @@ class device:
             raise ValueError(f"device must be 'cpu': fastdrop runs on CPUs, got {str(type)!r}")
         self.type, self.index = "cpu", None
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> builtins.bool:
         return isinstance(other, device)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> builtins.int:
         return hash("cpu")
 
     def __str__(self) -> str:
@@ -69,7 +72,7 @@ def check_dtype(value: Any, name: str = "dtype") -> np.dtype[Any] | None:
     """
     if value is None:
         return None
-    if value is float:  # the names of Python
+    if value is builtins.float:  # the names of Python
         return float32
     try:
         dtype = np.dtype(value)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert
@@ -28,6 +27,8 @@ class IntegerTensor(IntegerBase):
     Parameters
     ----------
     data : array of integers or bools
+    requires_grad : bool
+        Only False.
 
     Raises
     ------
@@ -48,7 +49,7 @@ class IntegerTensor(IntegerBase):
         array = np.asarray(data)
         if array.dtype.kind not in "iub":
             raise TypeError(f"data must hold integers or bools, got dtype {array.dtype}")
-        self._data = array  # type: ignore[assignment]
+        self._data = array
         self._pending = self._node = self._grad = self._memory = None
         self.requires_grad = False
         if check.flag(requires_grad, "requires_grad"):
@@ -127,7 +128,7 @@ class IntegerTensor(IntegerBase):
     def __index__(self) -> int:
         if self._data.size != 1:
             raise TypeError(f"only one integer can be an index, got shape {self.shape}")
-        return operator.index(self._data.item())
+        return operator.index(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
@@ -166,18 +167,13 @@ def wrap_array(array: Any) -> Tensor:
 
 def are_integers(*values: Any) -> bool:
     """Whether at least one of the operands is an IntegerTensor and all hold integers or bools."""
-    if not any([isinstance(x, IntegerBase) for x in values]):
+    if not any(isinstance(x, IntegerBase) for x in values):
         return False
     return all(
         isinstance(x, IntegerBase)
         or (not isinstance(x, Tensor) and np.asarray(x).dtype.kind in "iub")
         for x in values
     )
-
-
-def integer_array(x: Any) -> npt.NDArray[Any]:
-    """The array of an operand for which `are_integers` is true."""
-    return x._data if isinstance(x, IntegerBase) else np.asarray(x)
 
 
 def of_integers(function: Callable[..., Any], *values: Any, **options: Any) -> Tensor:

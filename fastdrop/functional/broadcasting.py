@@ -31,6 +31,8 @@ def arrays(a: Tensor, b: Tensor) -> tuple[Float32Array, Float32Array]:
 
 def _number(x: Any) -> Any:
     """x, with truth values as 0 and 1: the masks that comparisons give can be multiplied."""
+    if isinstance(x, bool):
+        return int(x)
     if type(x) is np.ndarray and x.dtype == np.bool_:
         number = x.astype(np.float32)
         note_conversion(number, x)

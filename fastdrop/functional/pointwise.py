@@ -12,7 +12,7 @@ from fastdrop.autograd.integer_tensor import are_integers, of_integers
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed, noted
-from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
+from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor
 from fastdrop.functional.broadcasting import arrays, operands, unbroadcast
 
 if TYPE_CHECKING:
@@ -444,5 +444,7 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     -------
     Tensor of input's shape
     """
-    a = as_any_tensor(input, "input")
+    if isinstance(input, IntegerBase):
+        return of_integers(np.copy, input)
+    a = as_tensor(input, "input")
     return record(computed(np.positive, a._strided), (a,), lambda g: (g,))

@@ -301,15 +301,20 @@ def _keeps_rows(parts: tuple[Any, ...]) -> bool:
     )
 
 
-def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
-    index = tuple(
+def index_arrays(parts: tuple[Any, ...]) -> Any:
+    """The parts of an index, with copies of arrays (which backward reads) in place of tensors."""
+    return tuple(
         (i._data.copy() if isinstance(i, IntegerBase) else i._array.astype(np.int64))
         if isinstance(i, Tensor)
-        else i.copy()  # backward reads it
+        else i.copy()
         if isinstance(i, (np.ndarray, list))
         else i
         for i in parts
     )
+
+
+def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
+    index = index_arrays(parts)
     shape = a.shape
     basic = all(
         i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in index

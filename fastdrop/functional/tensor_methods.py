@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from fastdrop.autograd.dtypes import device
 from fastdrop.autograd.integer_tensor import of_integers, wrap_array
 from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import IntegerBase, Tensor
+from fastdrop.functional import conversions, in_place
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
@@ -120,12 +122,14 @@ def _attach() -> None:
         setattr(Tensor, f"__r{name}__", _reversed(function))
     for name, ufunc in COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _compared(ufunc))
-    for name, ufunc in LOGIC.items():
-        setattr(IntegerBase, f"__{name}__", _compared(ufunc))
-        setattr(IntegerBase, f"__r{name}__", _reversed(_compared(ufunc)))
-    IntegerBase.__invert__ = lambda self: of_integers(np.invert, self)  # type: ignore[attr-defined]
-    for name, function in (METHODS | MATHEMATICS).items():
-        setattr(Tensor, name, function)
+    for name, logic in LOGIC.items():
+        setattr(IntegerBase, f"__{name}__", _compared(logic))
+        setattr(IntegerBase, f"__r{name}__", _reversed(_compared(logic)))
+    setattr(IntegerBase, "__invert__", lambda self: of_integers(np.invert, self))  # noqa: B010
+    for methods in (METHODS, conversions.METHODS, in_place.METHODS, MATHEMATICS):
+        for name, function in methods.items():
+            setattr(Tensor, name, function)
+    Tensor.device = property(lambda self: device("cpu"))
     reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
     Tensor.T = reverse  # type: ignore[assignment] # the class declares what T gives
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors: ``x1 . x2 / (|x1| |x2|)``.
+    """The cosine of the angle between vectors: ``<x1, x2> / (|x1| |x2|)``.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def test_weight_0_leaves_out_an_infinite_loss():
 )
 def test_gradients_that_do_not_exist_are_refused(name, call):
     weight = fd.tensor(WEIGHTS, requires_grad=True)
-    target = fd.tensor(LABELS, requires_grad=True)
+    target = fd.tensor(LABELS.astype(np.float32), requires_grad=True)
     with pytest.raises(RuntimeError, match=rf"{name} must not require a gradient.*detach"):
         call(weight, target)
     with fd.no_grad():
