@@ -131,7 +131,7 @@ def roll(
     [3.0, 1.0, 2.0]
     """
     a = as_any_tensor(input, "input")
-    steps = tuple(check.integer(n, "shifts") for n in _ints((shifts,)))
+    steps = tuple(check.integer(n, "shifts", -(2**31)) for n in _ints((shifts,)))
     if dims is None or dims == ():
         if len(steps) != 1:
             raise ValueError(f"shifts must be one number without dims, got {shifts}")
@@ -175,7 +175,7 @@ def rot90(input: Tensor | ArrayLike, k: int = 1, dims: Sequence[int] = (0, 1)) -
     """
     a = as_any_tensor(input, "input")
     i, j = axis_of(dims[0], a.ndim), axis_of(dims[1], a.ndim)
-    turns = check.integer(k, "k") % 4
+    turns = check.integer(k, "k", -(2**31)) % 4
     if turns == 2:
         return flip(a, (i, j))
     if turns == 1:

@@ -130,7 +130,7 @@ def tensor_split(
     axis = axis_of(dim, a.ndim)
     length = a.shape[axis]
     if isinstance(indices_or_sections, (list, tuple)):
-        cuts = [check.integer(i, "indices_or_sections") for i in indices_or_sections]
+        cuts = [check.integer(i, "indices_or_sections", -(2**31)) for i in indices_or_sections]
     else:
         count = check.integer(indices_or_sections, "indices_or_sections", 1)
         small, more = divmod(length, count)
