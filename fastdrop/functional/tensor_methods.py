@@ -111,7 +111,11 @@ def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
 
     def compare(self: Tensor, other: Any) -> Any:
         note_read("a comparison", 0)
-        return wrap_array(ufunc(self._array, other._array if isinstance(other, Tensor) else other))
+        if isinstance(other, Tensor):
+            other = other._array
+        elif not isinstance(other, (int, float)):  # a Python number widens no dtype
+            other = np.asarray(other)
+        return wrap_array(ufunc(self._array, other))
 
     return compare
 

@@ -165,7 +165,7 @@ def test_bool_arrays_are_numbers_for_training_and_masks_for_kernels(model):
     flags = X > 0
     np.testing.assert_array_equal(fd.predict(model, flags), fd.predict(model, flags * 1.0))
     fd.fit(model, (flags, Y), epochs=1, progress=False)
-    for call in (lambda: K.dropout(flags, 0.5), lambda: fd.tensor(flags), lambda: F.relu(flags)):
+    for call in (lambda: K.dropout(flags, 0.5), lambda: fd.Tensor(flags), lambda: F.relu(flags)):
         with pytest.raises(TypeError, match="must hold real numbers"):
             call()
 

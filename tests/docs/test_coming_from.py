@@ -385,8 +385,8 @@ def test_differences_that_the_pytorch_page_names():
     t = fd.tensor(np.arange(6.0).reshape(2, 3))
     assert (
         isinstance(t.data, np.ndarray)
-        and isinstance(t.argmax(1), np.ndarray)
-        and isinstance(t > 0, np.ndarray)
+        and isinstance(t.argmax(1), fd.IntegerTensor)
+        and isinstance(t > 0, fd.IntegerTensor)
     )
     assert t.dtype == np.float32
     linear = fd.nn.Linear(2, 1)
