@@ -133,3 +133,21 @@ METHODS: dict[str, Callable[..., Any]] = {
     "__rfloordiv__": lambda self, other: floor_divide(other, self),
     "__rmod__": lambda self, other: remainder(other, self),
 }
+
+# Second names, as in PyTorch.
+ALIASES = {
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctanh": "atanh",
+    "arctan2": "atan2",
+    "fix": "trunc",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
+    "not_equal": "ne",
+}
+METHODS.update({alias: METHODS[name] for alias, name in ALIASES.items()})

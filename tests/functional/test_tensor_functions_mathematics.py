@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
+from fastdrop.functional.methods_mathematics import ALIASES
 from helpers.against_torch import compare
 
 torch = pytest.importorskip("torch")
@@ -258,3 +259,9 @@ def test_cross():
     compare(*both("cross", -1), normal(4, 3), normal(1, 3))
     with pytest.raises(ValueError, match="length 3"):
         fd.cross(normal(2, 2), normal(2, 2))
+
+
+def test_second_names_are_the_same_methods():
+    for alias, name in ALIASES.items():
+        assert getattr(fd.Tensor, alias) is getattr(fd.Tensor, name)
+        assert hasattr(torch.Tensor, alias)
