@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
+from fastdrop.autograd.attached_mathematics import AttachedMathematics
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     Operand: TypeAlias = "Tensor | ArrayLike"
 
 
-class AttachedMethods:
+class AttachedMethods(AttachedMathematics):
     """Base of `Tensor`, for type checkers: while a program runs it is empty."""
 
     __slots__ = ()

@@ -1,6 +1,9 @@
 """Differentiable functions, under the names of torch.nn.functional."""
 
-from fastdrop.functional import tensor_methods  # noqa: F401 (attaches the methods of Tensor)
+from fastdrop.functional import (
+    tensor_functions,
+    tensor_methods,  # noqa: F401 (attaches the methods of Tensor)
+)
 from fastdrop.functional.activation import gelu, leaky_relu, relu, selu, sigmoid, silu, tanh
 from fastdrop.functional.activation_regularization import (
     activation_regularization,
@@ -183,6 +186,7 @@ from fastdrop.functional.softmax import (
     softmax,
     softmin,
 )
+from fastdrop.functional.tensor_functions import *  # noqa: F403
 from fastdrop.functional.tokens import patch_dropout, token_dropout
 from fastdrop.functional.variational import variational_conv2d, variational_linear
 
@@ -226,6 +230,7 @@ TOP_LEVEL = (
     "unflatten",
     "unsqueeze",
     "var",
+    *tensor_functions.__all__,
 )
 
 __all__ = [
@@ -387,3 +392,4 @@ __all__ = [
     "variational_conv2d",
     "variational_linear",
 ]
+__all__ += tensor_functions.__all__

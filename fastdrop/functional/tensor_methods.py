@@ -18,6 +18,7 @@ from fastdrop.autograd.tensor import IntegerBase, Tensor
 from fastdrop.functional import conversions, in_place, methods_selection
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
 from fastdrop.functional.numpy_functions import array_function, array_ufunc
 from fastdrop.functional.pointwise import (
     abs,
@@ -129,7 +130,13 @@ def _attach() -> None:
         setattr(IntegerBase, f"__{name}__", _compared(logic))
         setattr(IntegerBase, f"__r{name}__", _reversed(_compared(logic)))
     setattr(IntegerBase, "__invert__", lambda self: of_integers(np.invert, self))  # noqa: B010
-    for methods in (METHODS, conversions.METHODS, in_place.METHODS, methods_selection.METHODS):
+    for methods in (
+        METHODS,
+        conversions.METHODS,
+        in_place.METHODS,
+        methods_selection.METHODS,
+        MATHEMATICS,
+    ):
         for name, function in methods.items():
             setattr(Tensor, name, function)
     Tensor.device = property(lambda self: device("cpu"))

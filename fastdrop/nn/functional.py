@@ -159,6 +159,8 @@ from fastdrop.functional import (
     variational_conv2d,
     variational_linear,
 )
+from fastdrop.functional.tensor_functions import *  # noqa: F403
+from fastdrop.functional.tensor_functions import __all__ as _tensor_functions
 
 __all__ = [
     "abs",
@@ -319,3 +321,4 @@ __all__ = [
     "variational_conv2d",
     "variational_linear",
 ]
+__all__ += _tensor_functions

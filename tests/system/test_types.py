@@ -62,7 +62,7 @@ def test_stub_names_what_the_package_has():
 
 def test_all_has_the_names_of_the_stub():
     dtypes = set(fd._DTYPES)  # some would hide Python's bool, float and int
-    assert list(fd.__all__) == sorted(set(reexports()) - {"sklearn"} - dtypes)
+    assert sorted(fd.__all__) == sorted(set(reexports()) - {"sklearn"} - dtypes)
     code = "import sys; sys.modules['sklearn'] = None; from fastdrop import *; print(len(dir()))"
     done = subprocess.run(
         [sys.executable, "-c", code],

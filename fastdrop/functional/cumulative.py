@@ -1,0 +1,241 @@
+"""Products, running sums and products, differences, and the vector product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdrop._utils import validation as check
+from fastdrop.autograd.integer_tensor import are_integers, of_integers
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import computed
+from fastdrop.autograd.tensor import Tensor, as_any_tensor
+from fastdrop.functional.axes import axes_of, axis_of
+from fastdrop.functional.broadcasting import operands, unbroadcast
+from fastdrop.functional.pointwise import sub
+from fastdrop.functional.shape import getitem
+
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import ArrayLike, Float32Array
+
+
+def _before(x: Any) -> Any:
+    """The products of the elements before each one along the last axis."""
+    out = np.ones_like(x)
+    np.cumprod(x[..., :-1], -1, out=out[..., 1:])
+    return out
+
+
+def prod(input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The product of all elements or over one axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int, optional
+        None: all axes.
+    keepdim : bool, default False
+        Keep the axes with length 1.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.prod([2.0, 3.0]).item()
+    6.0
+    """
+    a = as_any_tensor(input, "input")
+    axes = axes_of(dim, a.ndim)
+
+    def gradient(g: Any, x: Any) -> Any:
+        if dim is None or not x.ndim:
+            flat = x.reshape(-1)
+            return g * (_before(flat) * _before(flat[::-1])[::-1]).reshape(x.shape)
+        x = np.moveaxis(x, axes[0], -1)
+        others = _before(x) * _before(x[..., ::-1])[..., ::-1]
+        return (g if keepdim else np.expand_dims(g, axes)) * np.moveaxis(others, -1, axes[0])
+
+    x = a._array
+    y = computed(np.multiply.reduce, x, axis=axes, keepdims=keepdim and dim is not None)
+    return record(y, (a,), lambda g, x: (computed(gradient, g, x),), (x,))
+
+
+def cumsum(input: Tensor | ArrayLike, dim: int) -> Tensor:
+    """The sums up to each element along an axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cumsum([1.0, 2.0, 3.0], 0).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    a = as_any_tensor(input, "input")
+    if not a.ndim:
+        axes_of(dim, 0)
+        return a
+    axis = axis_of(dim, a.ndim)
+
+    def gradient(g: Any) -> Any:
+        return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
+
+    y = computed(np.add.accumulate, _wide_integers(a), axis=axis)
+    return record(y, (a,), lambda g: (computed(gradient, g),))
+
+
+def _wide_integers(a: Tensor) -> Any:
+    """The array of a; bools and small integers as int64, as in PyTorch."""
+    x: Any = a._array
+    return x.astype(np.int64) if x.dtype.kind in "iub" else x
+
+
+def cumprod(input: Tensor | ArrayLike, dim: int) -> Tensor:
+    """The products up to each element along an axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cumprod([1.0, 2.0, 3.0], 0).tolist()
+    [1.0, 2.0, 6.0]
+    """
+    a = as_any_tensor(input, "input")
+    if not a.ndim:
+        axes_of(dim, 0)
+        return a
+    axis = axis_of(dim, a.ndim)
+
+    def gradient(g: Any, x: Any) -> Any:
+        g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
+        tail = g.copy()  # d / d(product up to here)
+        for i in range(x.shape[-1] - 2, -1, -1):
+            tail[..., i] += x[..., i + 1] * tail[..., i + 1]
+        return np.moveaxis(_before(x) * tail, -1, axis)
+
+    x = a._array
+    y = computed(np.multiply.accumulate, _wide_integers(a), axis=axis)
+    return record(y, (a,), lambda g, x: (computed(gradient, g, x),), (x,))
+
+
+def diff(input: Tensor | ArrayLike, n: int = 1, dim: int = -1) -> Tensor:
+    """The differences of neighbours along an axis.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    n : int, default 1
+        How many times.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.diff([1.0, 4.0, 9.0]).tolist()
+    [3.0, 5.0]
+    """
+    a = as_any_tensor(input, "input")
+    axis = axis_of(dim, a.ndim)
+    before = (slice(None),) * axis
+    for _ in range(check.integer(n, "n", 0)):
+        a = sub(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
+    return a
+
+
+def cross(input: Tensor | ArrayLike, other: Tensor | ArrayLike, dim: int | None = None) -> Tensor:
+    """The vector product of vectors of three elements.
+
+    Parameters
+    ----------
+    input, other : Tensor or array
+        Shapes that broadcast.
+    dim : int, optional
+        The axis of the vectors. None: the first with length 3.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        When no such axis has length 3.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    whole = are_integers(input, other)
+    a, b = (
+        (as_any_tensor(input, "input"), as_any_tensor(other, "other"))
+        if whole
+        else operands(input, other)
+    )
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    axis = next((i for i, m in enumerate(shape) if m == 3), -1) if dim is None else dim
+    axis = axis_of(axis, len(shape))
+    if shape[axis] != 3:
+        raise ValueError(f"dim must name an axis of length 3, got {dim} for shape {shape}")
+
+    def product(x: Any, y: Any) -> Any:
+        x, y = np.broadcast_to(x, shape), np.broadcast_to(y, shape)
+        return np.cross(x, y, axis=axis)
+
+    if whole:
+        return of_integers(product, a, b)
+
+    def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
+        return (
+            unbroadcast(computed(product, y, g), x.shape),
+            unbroadcast(computed(product, g, x), y.shape),
+        )
+
+    x, y = a._array, b._array
+    return record(computed(product, x, y), (a, b), backward, (x, y))
