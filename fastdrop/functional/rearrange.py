@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed
+from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.broadcasting import unbroadcast
@@ -223,6 +223,8 @@ def repeat_interleave(
         raise TypeError(f"repeats must hold integers, got dtype {counts.dtype}")
     if counts.size not in (1, length) or counts.ndim > 1 or np.any(counts < 0):
         raise ValueError(f"repeats must be one number, or {length} of them, from 0 on")
+    if counts.ndim:
+        refuse("the step repeats elements by an array, which is not read anew")
     places = np.repeat(np.arange(length), np.broadcast_to(counts, (length,)))
 
     def gradient(g: Any) -> Any:

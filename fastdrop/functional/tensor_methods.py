@@ -28,13 +28,14 @@ from fastdrop.functional.pointwise import (
     div,
     exp,
     log,
+    maximum,
     mul,
     neg,
     pow,
     sqrt,
     sub,
 )
-from fastdrop.functional.reduction import argmax, max, mean, min, std, sum, var
+from fastdrop.functional.reduction import amax, amin, argmax, max, mean, min, std, sum, var
 from fastdrop.functional.shape import (
     flatten,
     getitem,
@@ -61,6 +62,15 @@ COMPARISONS = {
 LOGIC = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
 
 METHODS: dict[str, Callable[..., Any]] = {
+    "absolute": abs,
+    "amax": amax,
+    "amin": amin,
+    "divide": div,
+    "maximum": maximum,
+    "multiply": mul,
+    "neg": neg,
+    "negative": neg,
+    "subtract": sub,
     "abs": abs,
     "add": add,
     "argmax": argmax,

@@ -28,6 +28,8 @@ LEFT_OUT = {
             ),
             *("element_size", "itemsize", "nbytes", "storage_offset", "stride", "as_strided.*"),
             *("dim_order", "apply_", "map_", "map2_", "resolve_.*", "is_neg", "register_post_.*"),
+            *("const_data_ptr", "hash_tensor", "solve", "symeig", "to_padded_tensor", "is_nested"),
+            *("new_empty_strided", "nonzero_static", "narrow_copy", "new", "index"),
             *("unsafe_.*", "split_with_sizes", "sum_to_size", "expand_copy", "reinforce"),
             *("retains_grad", "has_names", "align_.*", "refine_names", "rename.*", "is_same_size"),
             *("is_nonzero", "is_distributed", "is_signed", "ndimension", "slice_.*", "select_.*"),
