@@ -120,6 +120,8 @@ def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     """A comparison operator, which gives a tensor of bools."""
 
     def compare(self: Tensor, other: Any) -> Any:
+        if other is None:
+            return NotImplemented  # x == None is False
         note_read("a comparison", 0)
         if isinstance(other, Tensor):
             other = other._array

@@ -65,6 +65,13 @@ def test_operators(name, first, second):
                 same(f(*ours[order]), expected)
 
 
+def test_comparisons_with_none():
+    for x in (fd.tensor([1, 2]), fd.tensor([1.0, 2.0])):
+        assert (x == None) is False and (x != None) is True  # noqa: E711
+        with pytest.raises(TypeError):
+            _ = x < None
+
+
 def test_functions_keep_integers():
     for kind in ("int", "bool"):
         a, b = fd.tensor(VALUES[kind]), torch.tensor(VALUES[kind])
