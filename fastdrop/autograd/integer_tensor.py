@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert
 from fastdrop.autograd.recording import note_conversion
 from fastdrop.autograd.tensor import IntegerBase, Tensor, wrap
-
-NO_GRADIENT = "only float32 tensors can require gradients, got dtype {}"
 
 
 class IntegerTensor(IntegerBase):
@@ -52,11 +50,7 @@ class IntegerTensor(IntegerBase):
         self._data = array
         self._pending = self._node = self._grad = self._memory = None
         self.requires_grad = False
-        if check.flag(requires_grad, "requires_grad"):
-            self._refuse_gradient()
-
-    def _refuse_gradient(self) -> NoReturn:
-        raise RuntimeError(NO_GRADIENT.format(self.dtype))
+        self.requires_grad_(requires_grad)
 
     @property
     def data(self) -> Any:
@@ -122,7 +116,9 @@ class IntegerTensor(IntegerBase):
             The tensor itself.
         """
         if check.flag(requires_grad, "requires_grad"):
-            self._refuse_gradient()
+            raise RuntimeError(
+                f"only float32 tensors can require gradients, got dtype {self.dtype}"
+            )
         return self
 
     def __index__(self) -> int:
@@ -167,7 +163,10 @@ def wrap_array(array: Any) -> Tensor:
 
 def are_integers(*values: Any) -> bool:
     """Whether at least one of the operands is an IntegerTensor and all hold integers or bools."""
-    if not any(isinstance(x, IntegerBase) for x in values):
+    for x in values:
+        if isinstance(x, IntegerBase):
+            break
+    else:
         return False
     return all(
         isinstance(x, IntegerBase)
@@ -229,15 +228,12 @@ def tensor(
     if given.dtype.kind in "iub" and (wanted is None or wanted.kind in "iub"):
         t = wrap_array(given.astype(given.dtype if wanted is None else wanted, copy=True))
         note_conversion(t._data, data)
-        if check.flag(requires_grad, "requires_grad"):
-            raise RuntimeError(NO_GRADIENT.format(t.dtype))
-        return t
+        return t.requires_grad_(requires_grad)
     if given.dtype.kind == "b":
         given = given.astype(np.float32)
     numbers = check.floats(given, "data", any_format=True)
     if wanted is not None and wanted.kind in "iub":
-        return wrap_array(convert(numbers, wanted))
+        return wrap_array(convert(numbers, wanted)).requires_grad_(requires_grad)
     t = wrap(numbers.copy("K"))
     note_conversion(t._data, data)
-    t.requires_grad = check.flag(requires_grad, "requires_grad")
-    return t
+    return t.requires_grad_(requires_grad)

@@ -8,9 +8,9 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert
-from fastdrop.autograd.integer_tensor import NO_GRADIENT, wrap_array
+from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.recording import computed
-from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor
+from fastdrop.autograd.tensor import Tensor, as_any_tensor
 
 
 def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -22,12 +22,7 @@ def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
 def made(array: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """A new tensor around a fresh array, in the dtype."""
     check_device(device)
-    t = wrap_array(convert(array, check_dtype(dtype)))
-    if check.flag(requires_grad, "requires_grad"):
-        if isinstance(t, IntegerBase):
-            raise RuntimeError(NO_GRADIENT.format(t.dtype))
-        t.requires_grad = True
-    return t
+    return wrap_array(convert(array, check_dtype(dtype))).requires_grad_(requires_grad)
 
 
 def like(input: Any, dtype: Any) -> tuple[tuple[int, ...], Any]:

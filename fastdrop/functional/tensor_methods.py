@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from fastdrop.autograd.dtypes import device
-from fastdrop.autograd.integer_tensor import of_integers, wrap_array
-from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import IntegerBase, Tensor
-from fastdrop.functional import conversions, in_place, methods_selection
+from fastdrop.functional import bits, comparison, conversions, in_place, methods_selection
 from fastdrop.functional.activation import relu, sigmoid, tanh
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
@@ -50,16 +46,9 @@ from fastdrop.functional.softmax import log_softmax, softmax
 
 ARITHMETIC = {"add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul}
 
-COMPARISONS = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
+COMPARISONS = {name: getattr(comparison, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")}
 
-LOGIC = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
+LOGIC = {"and": bits.bitwise_and, "or": bits.bitwise_or, "xor": bits.bitwise_xor}
 
 METHODS: dict[str, Callable[..., Any]] = {
     "absolute": abs,
@@ -116,32 +105,21 @@ def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, other: function(other, self)
 
 
-def _compared(ufunc: Callable[..., Any]) -> Callable[..., Any]:
-    """A comparison operator, which gives a tensor of bools."""
-
-    def compare(self: Tensor, other: Any) -> Any:
-        if other is None:
-            return NotImplemented  # x == None is False
-        note_read("a comparison", 0)
-        if isinstance(other, Tensor):
-            other = other._array
-        elif not isinstance(other, (int, float)):  # a Python number widens no dtype
-            other = np.asarray(other)
-        return wrap_array(ufunc(self._array, other))
-
-    return compare
+def _compared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A comparison operator. x == None is False."""
+    return lambda self, other: NotImplemented if other is None else function(self, other)
 
 
 def _attach() -> None:
     for name, function in ARITHMETIC.items():
         setattr(Tensor, f"__{name}__", function)
         setattr(Tensor, f"__r{name}__", _reversed(function))
-    for name, ufunc in COMPARISONS.items():
-        setattr(Tensor, f"__{name}__", _compared(ufunc))
-    for name, logic in LOGIC.items():
-        setattr(IntegerBase, f"__{name}__", _compared(logic))
-        setattr(IntegerBase, f"__r{name}__", _reversed(_compared(logic)))
-    setattr(IntegerBase, "__invert__", lambda self: of_integers(np.invert, self))  # noqa: B010
+    for name, function in COMPARISONS.items():
+        setattr(Tensor, f"__{name}__", _compared(function))
+    for name, function in LOGIC.items():
+        setattr(IntegerBase, f"__{name}__", function)
+        setattr(IntegerBase, f"__r{name}__", _reversed(function))
+    setattr(IntegerBase, "__invert__", bits.bitwise_not)  # noqa: B010
     for methods in (
         METHODS,
         conversions.METHODS,

@@ -40,7 +40,9 @@ CALLS = [
     ("narrow", (4, 3), (0, 1, 2)),
     ("narrow", (4, 3), (1, -2, 2)),
     ("select", (4, 3), (1, -1)),
-    *[(f"atleast_{n}d", shape, ()) for n in (1, 2, 3) for shape in ((), (3,), (2, 3), (2, 1, 3))],
+    *[("atleast_1d", shape, ()) for shape in ((), (3,), (2, 3), (2, 1, 3))],
+    *[("atleast_2d", shape, ()) for shape in ((), (3,), (2, 3), (2, 1, 3))],
+    *[("atleast_3d", shape, ()) for shape in ((), (3,), (2, 3), (2, 1, 3))],
 ]
 METHODS = [
     ("expand", (3, 1), (2, -1, 4)),
