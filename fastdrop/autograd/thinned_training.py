@@ -334,7 +334,8 @@ class ThinnedChain:
         x: Float32Array | None,
     ) -> list[Part]:
         """The gradient of a layer's weight, a sum of parts (see `_core.thin_put`)."""
-        before, after, parts = layer.before, layer.after, []
+        before, after = layer.before, layer.after
+        parts: list[Part] = []
         rows, total = self.networks.rows, sum(map(len, dz))
         for t, part in enumerate(dz):
             if layer.inputs:
