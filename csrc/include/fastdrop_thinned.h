@@ -73,9 +73,13 @@ typedef struct {
 enum { FD_THIN_PARTS = 2 };
 int fd_thin_put(const fd_thin_put_args *args);
 
-/* A step of SGD whose gradient is the sum of the parts, which is not stored: p is m x units, and
-   y, ldy and accumulate are ignored, as is what fd_sgd_args says of the gradient. The same bits as
+/* A step of SGD whose gradient is the sum of the parts, which is not stored: p is m x units.
+   Ignored are y, ldy and accumulate, and what fd_sgd_args says of the gradient. The same bits as
    fd_thin_put and then fd_sgd. */
-int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient);
+typedef struct {
+    fd_sgd_args sgd;
+    fd_thin_put_args gradient;
+} fd_thin_sgd_args;
+int fd_thin_sgd(const fd_thin_sgd_args *args);
 
 #endif

@@ -13,11 +13,12 @@ typedef struct {
     const void *args; /* of the call */
 } update_work;
 
-/* `work` elements in `pieces` pieces that threads can take. */
-static int over_threads(fd_task task, const void *args, ptrdiff_t work, ptrdiff_t pieces) {
+/* `work` elements in `pieces` pieces that threads can take, which need `room` bytes each. */
+static int over_threads(fd_task task, const void *args, ptrdiff_t work, ptrdiff_t pieces,
+                        size_t room) {
     update_work w = {fd_kernels(), args};
     fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(work, FD_GRAIN), fd_max(1, pieces)), 0);
+    int status = fd_begin(&region, fd_min(fd_worth(work, FD_GRAIN), fd_max(1, pieces)), room);
     if (status != FD_OK) return status;
     fd_run(&region, task, &w, 1);
     fd_end(&region);
@@ -42,7 +43,7 @@ static void max_norm_task(const fd_region *region, int thread, void *context) {
 }
 
 int fd_max_norm_rows(const fd_max_norm_rows_args *args) {
-    return over_threads(max_norm_task, args, args->rows * args->cols, args->rows);
+    return over_threads(max_norm_task, args, args->rows * args->cols, args->rows, 0);
 }
 
 static void sgd_task(const fd_region *region, int thread, void *context) {
@@ -75,24 +76,19 @@ static void sgd_finish(const fd_nest *nest, const fd_tile *t, const fd_scratch *
 int fd_sgd(const fd_sgd_args *args) {
     if (args->product)
         return fd_gemm_into(args->product, (fd_epilogue){sgd_start, sgd_finish, args});
-    return over_threads(sgd_task, args, args->n, args->n);
+    return over_threads(sgd_task, args, args->n, args->n, 0);
 }
 
 /* Each row of the gradient is made in a buffer that stays in the first cache. */
-typedef struct {
-    const fd_table *k;
-    const fd_sgd_args *sgd;
-    const fd_thin_put_args *gradient;
-} thin_work;
-
 static void thin_sgd_task(const fd_region *region, int thread, void *context) {
-    const thin_work *w = context;
-    const fd_sgd_args *a = w->sgd;
-    const ptrdiff_t rows = w->gradient->m, n = w->gradient->units,
+    const update_work *w = context;
+    const fd_thin_sgd_args *t = w->args;
+    const fd_sgd_args *a = &t->sgd;
+    const ptrdiff_t rows = t->gradient.m, n = t->gradient.units,
                     begin = fd_cut(rows, region->threads, thread, 1),
                     end = fd_cut(rows, region->threads, thread + 1, 1);
     float *g = (float *)(void *)(region->workspace + (size_t)thread * region->stride);
-    fd_thin_reader reader = fd_thin_reader_from(w->gradient, begin);
+    fd_thin_reader reader = fd_thin_reader_from(&t->gradient, begin);
     for (ptrdiff_t i = begin; i < end; i++) {
         fd_thin_read_row(&reader, i, g, 0);
         w->k->sgd(a->p + i * n, g, a->buf ? a->buf + i * n : NULL, 1, 0, 0, n, a->lr, a->momentum,
@@ -100,16 +96,9 @@ static void thin_sgd_task(const fd_region *region, int thread, void *context) {
     }
 }
 
-int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient) {
-    if (gradient->m == 0 || gradient->units == 0) return FD_OK;
-    thin_work w = {fd_kernels(), args, gradient};
-    fd_region region;
-    int status = fd_begin(&region, fd_min(fd_worth(args->n, FD_GRAIN), gradient->m),
-                          (size_t)gradient->units * sizeof(float));
-    if (status != FD_OK) return status;
-    fd_run(&region, thin_sgd_task, &w, 1);
-    fd_end(&region);
-    return FD_OK;
+int fd_thin_sgd(const fd_thin_sgd_args *args) {
+    const ptrdiff_t rows = args->gradient.m, n = args->gradient.units;
+    return over_threads(thin_sgd_task, args, rows * n, rows, (size_t)n * sizeof(float));
 }
 
 static void adam_task(const fd_region *region, int thread, void *context) {
@@ -120,7 +109,7 @@ static void adam_task(const fd_region *region, int thread, void *context) {
                (float)a->beta2, (float)(1.0 - a->beta2), a->eps, a->l2, a->shrink, a->v_scale);
 }
 
-int fd_adam(const fd_adam_args *args) { return over_threads(adam_task, args, args->n, args->n); }
+int fd_adam(const fd_adam_args *args) { return over_threads(adam_task, args, args->n, args->n, 0); }
 
 static void rmsprop_task(const fd_region *region, int thread, void *context) {
     const update_work *w = context;
@@ -131,5 +120,5 @@ static void rmsprop_task(const fd_region *region, int thread, void *context) {
 }
 
 int fd_rmsprop(const fd_rmsprop_args *args) {
-    return over_threads(rmsprop_task, args, args->n, args->n);
+    return over_threads(rmsprop_task, args, args->n, args->n, 0);
 }

@@ -58,4 +58,7 @@ cdef extern from "fastdrop_thinned.h" nogil:
         ptrdiff_t m, units, ldy, count
         int accumulate
     int fd_thin_put(const fd_thin_put_args *args)
-    int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient)
+    ctypedef struct fd_thin_sgd_args:
+        fd_sgd_args sgd
+        fd_thin_put_args gradient
+    int fd_thin_sgd(const fd_thin_sgd_args *args)

@@ -20,15 +20,15 @@ cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float mome
                   float dampening, float weight_decay, bint nesterov, bint first) except -1:
     cdef int status
     cdef fd_product product
-    cdef fd_sgd_args args
     cdef fd_thin_part[FD_THIN_PARTS] parts
-    cdef fd_thin_put_args thinned
+    cdef fd_thin_sgd_args thinned
+    cdef fd_sgd_args *args = &thinned.sgd
     cdef cnp.ndarray a, b
-    args.g, args.product = NULL, NULL
     cdef bint is_sum = isinstance(g, list)
+    args.g, args.product = NULL, NULL
     if is_sum:
-        thinned.m, thinned.units = rows_of(p), cnp.PyArray_DIM(p, 1)
-        sum_of(&thinned, parts, g)
+        thinned.gradient.m, thinned.gradient.units = rows_of(p), cnp.PyArray_DIM(p, 1)
+        sum_of(&thinned.gradient, parts, g)
     elif isinstance(g, tuple):
         a, b, drop, product_bf16 = g
         memset(&product, 0, sizeof(product))
@@ -45,7 +45,7 @@ cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float mome
     args.lr, args.momentum, args.dampening = lr, momentum, dampening
     args.weight_decay, args.nesterov, args.first = weight_decay, nesterov, first
     with nogil:
-        status = fd_thin_sgd(&args, &thinned) if is_sum else fd_sgd(&args)
+        status = fd_thin_sgd(&thinned) if is_sum else fd_sgd(args)
     return done(status)
 
 
