@@ -280,3 +280,94 @@ def reshape_as(input: Tensor | ArrayLike, other: Tensor) -> Tensor:
     1.0
     """
     return reshape(input, other.shape)
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows along an axis, as a new last axis. A copy, where PyTorch gives a view.
+
+    Parameters
+    ----------
+    dimension : int
+        The axis. It becomes the number of the window.
+    size : int
+        The length of a window.
+    step : int
+        From one window to the next.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dimension is no axis, or its length less than a window.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.arange(4).unfold(0, 2, 1).tolist()
+    [[0, 1], [1, 2], [2, 3]]
+    """
+    a = as_any_tensor(input, "input")
+    if not a.ndim:
+        return unfold(reshape(a, (1,)), dimension, size, step)[0]
+    axis, shape = axis_of(dimension, a.ndim), a.shape
+    length = check.integer(size, "size", 0, shape[axis])
+    stride = check.integer(step, "step", 1)
+    count = (shape[axis] - length) // stride + 1
+    before = (slice(None),) * axis
+    places = np.arange(count)[:, None] * stride + np.arange(length)
+
+    def windows(x: Any) -> Any:
+        return np.moveaxis(x[(*before, places)], axis + 1, -1)
+
+    def gradient(g: Any) -> Any:
+        dx = np.zeros(shape, np.float32)
+        for i in range(length):
+            part = slice(i, i + stride * (count - 1) + 1, stride)
+            dx[(*before, part)] += g[..., i]
+        return dx
+
+    array = computed(lambda x: np.array(windows(x), order="C"), a._array)
+    return record(array, (a,), lambda g: (computed(gradient, g),))
+
+
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """The sum over the axes along which a tensor of this size would be broadcast to the input.
+
+    Parameters
+    ----------
+    *size : int, or one sequence of int
+
+    Returns
+    -------
+    Tensor of that shape
+
+    Raises
+    ------
+    ValueError
+        When that shape does not broadcast to the input's.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.ones(2, 3).sum_to_size(1, 3).tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+    a, old = as_any_tensor(input, "input"), input.shape
+    shape = tuple(check.integer(n, "size") for n in _ints(size))
+    try:
+        fits = np.broadcast_shapes(shape, old) == old
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"size must broadcast to the shape {old}, got {shape}")
+
+    def total(x: Any) -> Any:
+        return np.array(unbroadcast(x, shape))
+
+    return record(computed(total, a._array), (a,), lambda g: (computed(np.broadcast_to, g, old),))
+
+
+METHODS: dict[str, Any] = {"sum_to_size": sum_to_size, "unfold": unfold}
