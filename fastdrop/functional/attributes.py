@@ -100,8 +100,8 @@ def get_device(self: Tensor) -> int:
     return -1
 
 
-def no(self: Tensor) -> bool:
-    """False: tensors here hold no such numbers.
+def is_complex(self: Tensor) -> bool:
+    """False: there are no complex tensors.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def type(self: Tensor, dtype: Any = None) -> Any:
 METHODS: dict[str, Callable[..., Any]] = {
     "element_size": element_size,
     "get_device": get_device,
-    "is_complex": no,
+    "is_complex": is_complex,
     "is_contiguous": is_contiguous,
     "is_nonzero": is_nonzero,
     "is_same_size": is_same_size,
@@ -136,12 +136,48 @@ METHODS: dict[str, Callable[..., Any]] = {
     "type": type,
 }
 
+
+def is_cpu(self: Tensor) -> bool:
+    """True: the only device is the CPU."""
+    return True
+
+
+def is_cuda(self: Tensor) -> bool:
+    """False: the only device is the CPU."""
+    return False
+
+
+def is_quantized(self: Tensor) -> bool:
+    """False: there are no quantised tensors."""
+    return False
+
+
+def is_sparse(self: Tensor) -> bool:
+    """False: there are no sparse tensors."""
+    return False
+
+
+def itemsize(self: Tensor) -> int:
+    """The number of bytes of an element."""
+    return element_size(self)
+
+
+def matrix_transpose(self: Tensor) -> Tensor:
+    """The transposes of matrices: the last two axes exchanged."""
+    return transpose(self, -2, -1)
+
+
+def nbytes(self: Tensor) -> int:
+    """The number of bytes of all elements."""
+    return self.numel() * element_size(self)
+
+
 PROPERTIES: dict[str, property] = {
-    "is_cpu": property(lambda self: True),
-    "is_cuda": property(lambda self: False),
-    "is_quantized": property(lambda self: False),
-    "is_sparse": property(lambda self: False),
-    "itemsize": property(element_size),
-    "mT": property(lambda self: transpose(self, -2, -1)),
-    "nbytes": property(lambda self: self.numel() * element_size(self)),
+    "is_cpu": property(is_cpu),
+    "is_cuda": property(is_cuda),
+    "is_quantized": property(is_quantized),
+    "is_sparse": property(is_sparse),
+    "itemsize": property(itemsize),
+    "mT": property(matrix_transpose),
+    "nbytes": property(nbytes),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastdrop._utils import validation as check
@@ -37,3 +39,21 @@ def axis_of(dim: int, ndim: int) -> int:
     if ndim == 0:
         raise ValueError(f"dim must name an axis, got {dim} for a 0-d tensor")
     return axes_of(dim, ndim)[0]
+
+
+def by_keyword(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: what follows a star may be one sequence by keyword, as in zeros(size=(2, 3))."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            if name in options:
+                values = options.pop(name)
+                if "input" in options:
+                    args = (options.pop("input"), *args)
+                args = (*args, values)
+            return function(*args, **options)
+
+        return call
+
+    return decorate

@@ -237,8 +237,6 @@ def lcm(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 METHODS: dict[str, Any] = {
     "__lshift__": bitwise_left_shift,
-    "__rlshift__": lambda self, other: bitwise_left_shift(other, self),
-    "__rrshift__": lambda self, other: bitwise_right_shift(other, self),
     "__rshift__": bitwise_right_shift,
     "bitwise_left_shift": bitwise_left_shift,
     "bitwise_right_shift": bitwise_right_shift,

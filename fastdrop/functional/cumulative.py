@@ -14,7 +14,8 @@ from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Extreme, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.broadcasting import operands, unbroadcast
-from fastdrop.functional.pointwise import sub
+from fastdrop.functional.pointwise import add, mul, sub
+from fastdrop.functional.reduction import sum
 from fastdrop.functional.selection import grid_of, taken
 from fastdrop.functional.shape import getitem
 
@@ -307,6 +308,54 @@ def diff(input: Tensor | ArrayLike, n: int = 1, dim: int = -1) -> Tensor:
     for _ in range(check.integer(n, "n", 0)):
         a = sub(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
     return a
+
+
+def trapezoid(
+    y: Tensor | ArrayLike, x: Any = None, *, dx: float | None = None, dim: int = -1
+) -> Tensor:
+    """The integral along an axis by the trapezoidal rule.
+
+    Parameters
+    ----------
+    y : Tensor or array
+        The values.
+    x : Tensor or array, optional
+        Where they were taken: of y's shape, or of y's length along the axis.
+    dx : float, optional
+        The distance of the values, where x is not given. None: 1.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of y, or both x and dx are given.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.trapezoid([1.0, 3.0], dx=2.0).item()
+    4.0
+    """
+    if x is not None and dx is not None:
+        raise TypeError("trapezoid needs x or dx, got both")
+    a = as_tensor(y, "y")
+    axis = axis_of(dim, a.ndim)
+    before = (slice(None),) * axis
+    pairs = add(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
+    if x is None:
+        return mul(sum(pairs, axis), 0.5 * (1.0 if dx is None else dx))
+    places = as_tensor(x, "x")
+    if places.ndim == 1:
+        places = places.reshape((-1, *(1,) * (a.ndim - 1 - axis)))
+        return mul(sum(mul(pairs, diff(places, dim=0)), axis), 0.5)
+    return mul(sum(mul(pairs, diff(places, dim=axis)), axis), 0.5)
+
+
+trapz = trapezoid
 
 
 def cross(input: Tensor | ArrayLike, other: Tensor | ArrayLike, dim: int | None = None) -> Tensor:

@@ -368,10 +368,7 @@ def svd(A: Tensor | ArrayLike, full_matrices: bool = True) -> SVD:
     """
     a, full = matrices(A), check.flag(full_matrices, "full_matrices")
     if full and a.shape[-1] != a.shape[-2]:
-        u, _, vt = np.linalg.svd(a._array.astype(np.float64))
-        if a.requires_grad:
-            return SVD(_without_gradient(a, 0), svdvals(a), _without_gradient(a, 2))
-        return SVD(as_tensor(u, "U"), svdvals(a), as_tensor(vt, "Vh"))
+        return SVD(_without_gradient(a, 0), svdvals(a), _without_gradient(a, 2))
 
     def gradient(x: Any, du: Any, dv: Any) -> Any:
         u, s, vt = np.linalg.svd(x, full_matrices=False)

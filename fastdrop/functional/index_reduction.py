@@ -32,15 +32,15 @@ def _reduced(
 ) -> Tensor:
     """a with source[part] reduced into the places at an index of NumPy."""
     ufunc: Any = UFUNCS[check.choice(reduce, "reduce", UFUNCS)]
-    x, values = a._array, source._array[part]
+    x: Any = a._array
+    values = source._array[part]
     hit = np.zeros(x.shape, np.bool_)
     hit[index] = True
     start = x.copy()
     if not include_self:
-        kind = np.iinfo(x.dtype) if isinstance(a, IntegerBase) else np.finfo(x.dtype)
-        start[hit] = {"prod": 1, "amax": kind.min, "amin": kind.max}.get(reduce, 0)
-        if not isinstance(a, IntegerBase) and reduce in ("amax", "amin"):
-            start[hit] = -np.inf if reduce == "amax" else np.inf
+        kind: Any = np.iinfo(x.dtype) if isinstance(a, IntegerBase) else None
+        least, most = (kind.min, kind.max) if kind else (-np.inf, np.inf)
+        start[hit] = {"prod": 1, "amax": least, "amin": most}.get(reduce, 0)
     count = np.full(x.shape, 1 if include_self else 0, np.int64)
     np.add.at(count, index, 1)
     count[~hit] = 1

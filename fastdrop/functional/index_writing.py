@@ -13,7 +13,7 @@ from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.broadcasting import unbroadcast
-from fastdrop.functional.masks import _mask
+from fastdrop.functional.masks import _mask, numbers_of
 from fastdrop.functional.selection import _along, _source, places_of
 from fastdrop.functional.shape import reshape
 
@@ -151,7 +151,7 @@ def index_put(
     """
     refuse("the step chooses elements by arrays, which are not read anew")
     a = as_any_tensor(input, "input")
-    index = tuple(np.array(as_any_tensor(i, "indices")._array) for i in indices)
+    index = tuple(numbers_of(i, "indices").copy() for i in indices)
     for array in index:
         if array.dtype.kind not in "iub":
             raise TypeError(f"indices must hold integers or bools, got dtype {array.dtype}")

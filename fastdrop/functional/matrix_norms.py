@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def vector_norm(
-    x: Tensor | ArrayLike, ord: float = 2, dim: Dim = None, keepdim: bool = False
+    x: Tensor | ArrayLike, ord: Any = 2, dim: Dim = None, keepdim: bool = False
 ) -> Tensor:
     """The norm over axes, (sum of |x|^ord)^(1/ord). At 0 the gradient is 0.
 

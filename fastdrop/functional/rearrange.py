@@ -11,7 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
-from fastdrop.functional.axes import axis_of
+from fastdrop.functional.axes import axis_of, by_keyword
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.shape import reshape
 
@@ -63,6 +63,7 @@ def broadcast_to(input: Tensor | ArrayLike, size: Sequence[int]) -> Tensor:
     return record(array, (a,), lambda g: (unbroadcast(g, old),))
 
 
+@by_keyword("size")
 def expand(input: Tensor | ArrayLike, *size: Any) -> Tensor:
     """`broadcast_to`, as a copy: writing to it does not change input.
 
@@ -115,6 +116,7 @@ def expand_as(input: Tensor | ArrayLike, other: Tensor) -> Tensor:
     return broadcast_to(input, other.shape)
 
 
+@by_keyword("dims")
 def tile(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     """The tensor repeated along its axes.
 
@@ -154,6 +156,7 @@ def tile(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     return record(array, (a,), lambda g: (computed(gradient, g),))
 
 
+@by_keyword("repeats")
 def repeat(input: Tensor | ArrayLike, *repeats: Any) -> Tensor:
     """The tensor repeated along its axes, with new first axes where there are more numbers.
 

@@ -177,6 +177,21 @@ def polygamma(n: int, input: Tensor | ArrayLike) -> Tensor:
     )
 
 
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The derivative number n of `digamma`.
+
+    Parameters
+    ----------
+    n : int
+        0 is `digamma` itself.
+
+    Returns
+    -------
+    Tensor of the same shape
+    """
+    return polygamma(n, self)
+
+
 def mvlgamma(input: Tensor | ArrayLike, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p.
 
@@ -272,6 +287,6 @@ METHODS: dict[str, Any] = {
     "i0": i0,
     "lgamma": lgamma,
     "mvlgamma": mvlgamma,
-    "polygamma": lambda self, n: polygamma(n, self),
+    "polygamma": _polygamma,
     "sinc": sinc,
 }
