@@ -299,7 +299,8 @@ def eigh(A: Tensor | ArrayLike, UPLO: str = "L") -> Eigen:
 
     def of_vectors(g: Any, x: Any, y: Any) -> Any:
         values, v = np.linalg.eigh(x, triangle)
-        return v @ (turned(v) @ g * _inverse_differences(values)) @ turned(v)
+        dx = v @ (turned(v) @ g * _inverse_differences(values)) @ turned(v)
+        return (dx + turned(dx)) / 2
 
     a = square_matrices(A)
     return Eigen(
