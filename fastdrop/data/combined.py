@@ -60,6 +60,9 @@ class ConcatDataset:
         start = self.cumulative_sizes[number - 1] if number else 0
         return self.datasets[number][index - start]
 
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
 
 class StackDataset:
     """Samples put together from several data sets of equal length.
