@@ -3,10 +3,14 @@
 All functions take stacks of matrices, (..., M, N). NumPy computes them in float64.
 """
 
+from numpy.linalg import LinAlgError
+
 from fastdrop.functional.cumulative import cross
 from fastdrop.functional.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
+from fastdrop.functional.index_grids import vander
 from fastdrop.functional.linear_algebra import (
     det,
+    diagonal,
     inv,
     lstsq,
     pinv,
@@ -23,13 +27,21 @@ from fastdrop.functional.matrix_norms import (
     norm,
     vector_norm,
 )
-from fastdrop.functional.matrix_products import matrix_exp, matrix_power
+from fastdrop.functional.matrix_products import (
+    matrix_exp,
+    matrix_power,
+    tensorinv,
+    tensorsolve,
+    vecdot,
+)
 
 __all__ = [
+    "LinAlgError",
     "cholesky",
     "cond",
     "cross",
     "det",
+    "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
@@ -48,5 +60,9 @@ __all__ = [
     "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
     "vector_norm",
 ]

@@ -14,7 +14,14 @@ from fastdrop._utils import validation as check
 __all__ = ["ChainDataset", "ConcatDataset", "IterableDataset", "StackDataset"]
 
 
-class ConcatDataset:
+class Numbered:
+    """Base of data sets whose samples have numbers: ``a + b`` is `ConcatDataset([a, b])`."""
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class ConcatDataset(Numbered):
     """The samples of several data sets, one data set after the other.
 
     Parameters
@@ -60,11 +67,8 @@ class ConcatDataset:
         start = self.cumulative_sizes[number - 1] if number else 0
         return self.datasets[number][index - start]
 
-    def __add__(self, other: Any) -> ConcatDataset:
-        return ConcatDataset([self, other])
 
-
-class StackDataset:
+class StackDataset(Numbered):
     """Samples put together from several data sets of equal length.
 
     Parameters

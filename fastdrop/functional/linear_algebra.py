@@ -19,6 +19,7 @@ from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.cumulative import _before
+from fastdrop.functional.diagonals import diagonal as _diagonal
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.pointwise import log, sub
 from fastdrop.functional.reduction import sum
@@ -237,6 +238,35 @@ def det(A: Tensor | ArrayLike) -> Tensor:
         return (g * signs)[..., None, None] * ((u * others[..., None, :]) @ vt)
 
     return of_matrices(square_matrices(A), np.linalg.det, gradient)
+
+
+def diagonal(A: Tensor | ArrayLike, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices: `fastdrop.diagonal` of the last two axes.
+
+    Parameters
+    ----------
+    A : Tensor or array of shape (..., M, N)
+    offset : int, default 0
+        1 is the diagonal above the main one.
+    dim1, dim2 : int
+        The axes of the rows and of the columns.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim1 and dim2 are not two axes of A.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.linalg.diagonal([[[1.0, 2.0], [3.0, 4.0]]]).tolist()
+    [[1.0, 4.0]]
+    """
+    return _diagonal(A, offset, dim1, dim2)
 
 
 def slogdet(A: Tensor | ArrayLike) -> SignAndLogarithm:

@@ -11,9 +11,10 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.tensor import Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axis_of
-from fastdrop.functional.linear_algebra import inverse, square_matrices
+from fastdrop.functional.linear_algebra import inverse, solve, square_matrices
 from fastdrop.functional.masks import where
 from fastdrop.functional.matmul import matmul
+from fastdrop.functional.order import movedim
 from fastdrop.functional.pointwise import add, div, mul, sub
 from fastdrop.functional.products import bmm, dot, outer, scaled_sum
 from fastdrop.functional.reduction import sum
@@ -279,6 +280,107 @@ def matrix_exp(input: Tensor | ArrayLike) -> Tensor:
     for _ in range(squarings):
         result = matmul(result, result)
     return result
+
+
+def vecdot(x: Tensor | ArrayLike, y: Tensor | ArrayLike, *, dim: int = -1) -> Tensor:
+    """The products of vectors along an axis.
+
+    Parameters
+    ----------
+    x, y : Tensor or array
+        Shapes that broadcast.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis, or the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.linalg.vecdot([[1.0, 2.0]], [3.0, 4.0]).tolist()
+    [11.0]
+    """
+    return sum(mul(x, y), dim)
+
+
+def tensorsolve(
+    A: Tensor | ArrayLike, B: Tensor | ArrayLike, dims: tuple[int, ...] | None = None
+) -> Tensor:
+    """The X with tensordot(A, X, X.ndim) = B.
+
+    Parameters
+    ----------
+    A : Tensor or array
+        The product of B's lengths is the product of the lengths of X.
+    B : Tensor or array
+        Its shape is that of the first axes of A.
+    dims : tuple of int, optional
+        Axes of A that are moved to the end first.
+
+    Returns
+    -------
+    Tensor
+        Of the lengths of A's other axes.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not match.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.linalg.tensorsolve(fd.eye(4).reshape(2, 2, 4), [[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    a, b = as_tensor(A, "A"), as_tensor(B, "B")
+    if dims is not None:
+        a = movedim(a, tuple(dims), tuple(range(a.ndim - len(dims), a.ndim)))
+    shape = a.shape[b.ndim :]
+    if math.prod(shape) != b.numel():
+        raise ValueError(f"B must have {math.prod(shape)} elements, got shape {b.shape}")
+    return reshape(solve(reshape(a, (b.numel(), b.numel())), reshape(b, (-1,))), shape)
+
+
+def tensorinv(A: Tensor | ArrayLike, ind: int = 2) -> Tensor:
+    """The inverse of a tensor for `tensordot` over its first `ind` axes.
+
+    Parameters
+    ----------
+    A : Tensor or array
+        The first `ind` lengths and the others have the same product.
+    ind : int, default 2
+
+    Returns
+    -------
+    Tensor
+        Of shape ``A.shape[ind:] + A.shape[:ind]``.
+
+    Raises
+    ------
+    ValueError
+        When the lengths have different products.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.linalg.tensorinv(fd.eye(4).reshape(2, 2, 4)).shape
+    (4, 2, 2)
+    """
+    a = as_tensor(A, "A")
+    count = check.integer(ind, "ind", 1)
+    rows, columns = a.shape[:count], a.shape[count:]
+    if math.prod(rows) != math.prod(columns):
+        raise ValueError(
+            f"A must have first and other axes of the same product, got shape {a.shape}"
+        )
+    return reshape(inverse(reshape(a, (math.prod(rows), -1))), (*columns, *rows))
 
 
 METHODS: dict[str, Any] = {

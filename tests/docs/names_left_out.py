@@ -12,6 +12,12 @@ LEFT_OUT = {
             *("Callable", "DType", "ScalingType", "SwizzleType", "Tensor"),
         ],
         "torch.nn": ["Container", "Uninitialized.*", "RNNCellBase", "LinearCrossEntropyOptions"],
+        "torch.nn.utils.parametrizations": ["Enum", "Module", "Optional", "Tensor", "auto"],
+        "torch.utils.data": [
+            *("argument_validation", "functional_datapipe", "guaranteed_datapipes_.*"),
+            *("non_deterministic", "runtime_validation.*"),
+        ],
+        "torch.linalg": ["common_notes"],
         "torch.optim.lr_scheduler": ["Counter", "SupportsFloat", "Any", "Tensor", "partial", "ref"],
     },
     "memory and storage: a tensor is a whole array": {
@@ -29,6 +35,7 @@ LEFT_OUT = {
         ],
     },
     "named, nested and distributed tensors": {
+        "torch.utils.data": ["DistributedSampler"],
         "torch.Tensor": [
             *("align_.*", "has_names", "name", "names", "refine_names", "rename.*"),
             *("is_distributed", "is_nested", "to_padded_tensor"),
@@ -42,9 +49,12 @@ LEFT_OUT = {
         ],
     },
     "deprecated or removed": {
+        "torch.nn.utils": ["clip_grad_norm", "clip_grad_value"],
+        "torch.utils.data": ["DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe"],
         "torch.Tensor": ["eig", "lstsq", "new", "reinforce", "solve", "symeig", "volatile"],
     },
     "steps of LAPACK that NumPy does not have": {
+        "torch.linalg": ["householder_product", "ldl_.*", "lu.*"],
         "torch.Tensor": ["geqrf", "lu", "lu_solve", "orgqr", "ormqr", "triangular_solve"],
     },
     "other devices than the CPU": {
@@ -92,7 +102,14 @@ LEFT_OUT = {
             *("indices", "values", "smm", "sspaddmm", "hspmm"),
         ]
     },
+    "results on devices, without a wait": {
+        "torch.linalg": [".*_ex"],
+    },
+    "memory and formats": {
+        "torch.nn.utils": ["convert_conv[23]d_weight_memory_format"],
+    },
     "complex numbers": {
+        "torch.linalg": ["eig", "eigvals"],
         "*": [
             *(
                 "H",
@@ -107,7 +124,7 @@ LEFT_OUT = {
                 "adjoint",
             ),
             *("cdouble", "cfloat", "chalf", "istft", "stft"),
-        ]
+        ],
     },
     "other floats than float32": {"*": ["double", "half", "bfloat16"]},
     "functions that change their argument: layers have inplace=True": {

@@ -24,11 +24,12 @@ OURS = {
 
 
 def names_of(module):
-    """The public names: classes of modules, functions of functional, everything of Tensor."""
+    """The public names: of Tensor all, of some modules the classes, of others the functions too."""
     if module == "torch.Tensor":
         return {name for name in dir(torch.Tensor) if not name.startswith("_")}
     place = importlib.import_module(module)
-    wanted = inspect.isclass if module != "torch.nn.functional" else callable
+    only_classes = module in ("torch.nn", "torch.optim", "torch.optim.lr_scheduler")
+    wanted = inspect.isclass if only_classes else callable
     return {
         name for name in dir(place) if not name.startswith("_") and wanted(getattr(place, name))
     }

@@ -84,6 +84,14 @@ def agree(name, call, rtol=2e-5, atol=2e-6, grad_rtol=2e-4, grad_atol=2e-5):
             np.testing.assert_allclose(gradient, wanted, rtol=grad_rtol, atol=grad_atol)
 
 
+def test_parameters_without_axes_get_gradients():
+    for shape in ((), (2, 3)):
+        x, scale = np.ones(shape, np.float32), fd.Parameter(np.array(2.0, np.float32))
+        for _ in range(2):
+            (scale * fd.tensor(x)).sum().backward()
+        assert scale.grad.shape == () and scale.grad.item() == 2 * x.size
+
+
 @pytest.mark.filterwarnings("ignore:index_reduce.. is in beta")
 @pytest.mark.parametrize("name", CASES)
 def test_function(name):

@@ -162,6 +162,16 @@ def test_products_of_several_matrices():
     both(lambda m, *x: m.linalg.multi_dot(x), normal(5), normal(5, 3), normal(3))
 
 
+def test_tensors_as_matrices():
+    a = upright(6, 6).reshape(2, 3, 6)
+    both(lambda m, a, b: m.linalg.tensorsolve(a, b), a, normal(2, 3))
+    b = upright(6, 6).reshape(6, 2, 3)
+    both(lambda m, a, b: m.linalg.tensorsolve(a, b, (0,)), b, normal(2, 3))
+    both(lambda m, a: m.linalg.tensorinv(a), a)
+    both(lambda m, x, y: m.linalg.vecdot(x, y, dim=0), normal(3, 4), normal(3, 1))
+    both(lambda m, x: m.linalg.diagonal(x, offset=1), normal(2, 3, 4))
+
+
 def test_ranks():
     x = normal(3, 4, 4)
     x[1, 3] = x[1, 0]
