@@ -3,7 +3,7 @@
 All functions take stacks of matrices, (..., M, N). NumPy computes them in float64.
 """
 
-from numpy.linalg import LinAlgError
+from numpy.linalg import LinAlgError  # noqa: F401 (a second name)
 
 from fastdrop.functional.cumulative import cross
 from fastdrop.functional.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
@@ -36,7 +36,6 @@ from fastdrop.functional.matrix_products import (
 )
 
 __all__ = [
-    "LinAlgError",
     "cholesky",
     "cond",
     "cross",

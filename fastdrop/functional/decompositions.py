@@ -122,8 +122,8 @@ def cholesky(A: Tensor | ArrayLike, *, upper: bool = False) -> Tensor:
     return transpose(lower, -1, -2) if check.flag(upper, "upper") else lower
 
 
-def _cholesky(input: Tensor | ArrayLike, upper: bool = False) -> Tensor:
-    """`fastdrop.linalg.cholesky`.
+def _cholesky(self: Tensor, upper: bool = False) -> Tensor:
+    """The Cholesky factors of matrices: `fastdrop.linalg.cholesky`.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _cholesky(input: Tensor | ArrayLike, upper: bool = False) -> Tensor:
     -------
     Tensor
     """
-    return cholesky(input, upper=upper)
+    return cholesky(self, upper=upper)
 
 
 def cholesky_solve(B: Tensor | ArrayLike, L: Tensor | ArrayLike, upper: bool = False) -> Tensor:
@@ -249,8 +249,8 @@ def qr(A: Tensor | ArrayLike, mode: str = "reduced") -> QR:
     return QR(q, r)
 
 
-def _qr(input: Tensor | ArrayLike, some: bool = True) -> QR:
-    """`fastdrop.linalg.qr`.
+def _qr(self: Tensor, some: bool = True) -> QR:
+    """The QR decomposition of matrices: `fastdrop.linalg.qr`.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def _qr(input: Tensor | ArrayLike, some: bool = True) -> QR:
     -------
     QR
     """
-    return qr(input, "reduced" if check.flag(some, "some") else "complete")
+    return qr(self, "reduced" if check.flag(some, "some") else "complete")
 
 
 def _inverse_differences(s: Any) -> Any:
@@ -405,7 +405,7 @@ def _without_gradient(a: Tensor, part: int) -> Tensor:
     return of_matrices(a, lambda x: np.linalg.svd(x)[part], refused)
 
 
-def _svd(input: Tensor | ArrayLike, some: bool = True, compute_uv: bool = True) -> OldSVD:
+def _svd(self: Tensor, some: bool = True, compute_uv: bool = True) -> OldSVD:
     """Singular values S, with A = U diag(S) V^T.
 
     Parameters
@@ -420,9 +420,9 @@ def _svd(input: Tensor | ArrayLike, some: bool = True, compute_uv: bool = True) 
     OldSVD
         (U, S, V).
     """
-    u, s, vt = svd(input, not check.flag(some, "some"))
+    u, s, vt = svd(self, not check.flag(some, "some"))
     if not check.flag(compute_uv, "compute_uv"):
-        m, n = matrices(input, "input").shape[-2:]
+        m, n = self.shape[-2:]
         lead = s.shape[:-1]
         u, vt = (as_tensor(np.zeros((*lead, k, k)), "U") for k in (m, n))
     return OldSVD(u, s, transpose(vt, -1, -2))

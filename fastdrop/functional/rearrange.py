@@ -285,7 +285,7 @@ def reshape_as(input: Tensor | ArrayLike, other: Tensor) -> Tensor:
     return reshape(input, other.shape)
 
 
-def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along an axis, as a new last axis. A copy, where PyTorch gives a view.
 
     Parameters
@@ -312,7 +312,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     >>> fd.arange(4).unfold(0, 2, 1).tolist()
     [[0, 1], [1, 2], [2, 3]]
     """
-    a = as_any_tensor(input, "input")
+    a = self
     if not a.ndim:
         return unfold(reshape(a, (1,)), dimension, size, step)[0]
     axis, shape = axis_of(dimension, a.ndim), a.shape
@@ -336,7 +336,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return record(array, (a,), lambda g: (computed(gradient, g),))
 
 
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The sum over the axes along which a tensor of this size would be broadcast to the input.
 
     Parameters
@@ -358,7 +358,7 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     >>> fd.ones(2, 3).sum_to_size(1, 3).tolist()
     [[2.0, 2.0, 2.0]]
     """
-    a, old = as_any_tensor(input, "input"), input.shape
+    a, old = self, self.shape
     shape = tuple(check.integer(n, "size") for n in _ints(size))
     try:
         fits = np.broadcast_shapes(shape, old) == old
