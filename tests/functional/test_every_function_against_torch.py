@@ -41,10 +41,10 @@ def built(argument, library, leaves):
     return argument
 
 
-def called(library, name, call):
+def called(library, name, call, method):
     """The parts of the result, with the tensors that may have gradients."""
     leaves = []
-    function = getattr(library, name, None) or getattr(library.Tensor, name)
+    function = getattr(library.Tensor if method else library, name)
     args = [built(each, library, leaves) for each in call.args]
     options = {key: built(value, library, leaves) for key, value in call.options.items()}
     result = function(*args, **options)
@@ -55,9 +55,10 @@ def dtype_of(t):
     return str(t.dtype).removeprefix("torch.")
 
 
-def agree(name, call, rtol=2e-5, atol=2e-6, grad_rtol=2e-4, grad_atol=2e-5):
-    ours, mine = called(fd, name, call)
-    theirs, other = called(torch, name, call)
+def agree(name, call, method=False):
+    """Values, shapes, dtypes and gradients of both libraries."""
+    ours, mine = called(fd, name, call, method)
+    theirs, other = called(torch, name, call, method)
     assert len(ours) == len(theirs)
     rng = np.random.default_rng(1)
     total, expected = None, None
@@ -68,7 +69,7 @@ def agree(name, call, rtol=2e-5, atol=2e-6, grad_rtol=2e-4, grad_atol=2e-5):
         assert a.shape == tuple(b.shape)
         assert dtype_of(a) == dtype_of(b).replace("float64", "float32")
         assert a.requires_grad == (b.requires_grad and name not in WITHOUT_GRADIENT)
-        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=rtol, atol=atol)
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=2e-5, atol=2e-6)
         if a.requires_grad:
             weights = rng.standard_normal(a.shape).astype(np.float32)
             each, wanted = (a * weights).sum(), (b * torch.from_numpy(weights)).sum()
@@ -81,7 +82,7 @@ def agree(name, call, rtol=2e-5, atol=2e-6, grad_rtol=2e-4, grad_atol=2e-5):
         if b.requires_grad:
             gradient = np.zeros(a.shape, np.float32) if a.grad is None else a.grad.numpy()
             wanted = np.zeros(a.shape, np.float32) if b.grad is None else b.grad.numpy(force=True)
-            np.testing.assert_allclose(gradient, wanted, rtol=grad_rtol, atol=grad_atol)
+            np.testing.assert_allclose(gradient, wanted, rtol=2e-4, atol=2e-5)
 
 
 def test_parameters_without_axes_get_gradients():
@@ -100,6 +101,21 @@ def test_function(name):
             agree(name, call)
         except Exception as error:
             raise AssertionError(f"{name}({call}): {type(error).__name__}: {error}") from error
+
+
+METHODS = [
+    name
+    for name, calls in CASES.items()
+    if isinstance(calls[0].args[0], Of) and hasattr(torch.Tensor, name) and name != "where"
+]
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce.. is in beta")
+@pytest.mark.parametrize("name", METHODS)
+def test_method(name):
+    if not hasattr(fd.Tensor, name):
+        raise AssertionError(f"fastdrop.Tensor has no {name}, which PyTorch has")
+    agree(name, CASES[name][-1], method=True)
 
 
 def test_the_table_has_every_function():
