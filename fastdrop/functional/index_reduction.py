@@ -9,7 +9,6 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.selection import _along, _index_like, _source, grid_of
@@ -76,10 +75,7 @@ def _reduced(
         ds[part] = part_of_source
         return dx.astype(np.float32), ds
 
-    def both(g: Any, x: Any, y: Any, s: Any) -> Any:
-        return tuple(computed(lambda i=i: backward(g, x, y, s)[i]) for i in range(2))
-
-    return record(result, (a, source), both, (x, result, source._array))
+    return record(result, (a, source), backward, (x, result, source._array))
 
 
 def _others(x: Any, product: Any, zeros: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed
+from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.cumulative import _before
@@ -367,22 +367,23 @@ def solve(A: Tensor | ArrayLike, B: Tensor | ArrayLike, *, left: bool = True) ->
     def solution(x: Any, y: Any) -> Any:
         return np.asarray(np.linalg.solve(wide(x), wide(y)), np.float32)
 
+    def of_right(g: Any, x: Any) -> Any:
+        return np.linalg.solve(turned(wide(x)), wide(g))
+
+    def of_matrix(db: Any, y: Any) -> Any:
+        return -db @ turned(wide(y))
+
     def backward(g: Any, x: Any, b: Any, y: Any) -> Any:
-        db = np.linalg.solve(turned(wide(x)), wide(g))
-        da = -db @ turned(wide(y))
+        db = computed(of_right, g, x)
+        da = computed(of_matrix, db, y) if a.requires_grad else None
         return (
-            unbroadcast(da, x.shape).astype(np.float32),
-            unbroadcast(db, b.shape).astype(np.float32),
+            None if da is None else np.asarray(unbroadcast(da, x.shape), np.float32),
+            np.asarray(unbroadcast(db, b.shape), np.float32),
         )
 
     x, y = a._array, b._array
     result = np.asarray(computed(solution, x, y))
-    return record(
-        result,
-        (a, b),
-        lambda g, x, b, y: tuple(computed(lambda i=i: backward(g, x, b, y)[i]) for i in range(2)),
-        (x, y, result),
-    )
+    return record(result, (a, b), backward, (x, y, result))
 
 
 def solve_triangular(
@@ -465,6 +466,7 @@ def lstsq(A: Tensor | ArrayLike, B: Tensor | ArrayLike, rcond: float | None = No
     if b.ndim < 2 or b.shape[-2] != a.shape[-2]:
         raise ValueError(f"B must have {a.shape[-2]} rows, got shape {b.shape}")
     limit = _precision(a) if rcond is None else check.real(rcond, "rcond", low=0)
+    note_read("a rank", 0)
     solution = matmul(pinv(a, limit), b)
     singular = np.linalg.svd(wide(a._array), compute_uv=False)
     rank = (singular > limit * singular.max(-1, keepdims=True, initial=0.0)).sum(-1)

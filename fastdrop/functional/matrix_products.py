@@ -9,6 +9,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
+from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.linear_algebra import inverse, solve, square_matrices
@@ -269,6 +270,7 @@ def matrix_exp(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.matrix_exp([[0.0, 1.0], [0.0, 0.0]]).tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
+    refuse("the step takes a matrix exponential, whose scaling is not found anew")
     a = square_matrices(input)
     size = float(np.abs(a._array).sum(-1).max(initial=0.0))
     squarings = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0

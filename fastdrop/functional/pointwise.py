@@ -478,6 +478,12 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     Returns
     -------
     Tensor of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.clone([1.0]).tolist()
+    [1.0]
     """
     if isinstance(input, IntegerBase):
         return of_integers(np.copy, input)
