@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastdrop._utils import validation as check
 
 if TYPE_CHECKING:
     Dim = int | tuple[int, ...] | list[int] | None
+
+Result = TypeVar("Result")
 
 # The layout of a batch of feature maps with 1, 2 or 3 axes, as error messages show it.
 MAP_LAYOUTS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
@@ -41,12 +43,12 @@ def axis_of(dim: int, ndim: int) -> int:
     return axes_of(dim, ndim)[0]
 
 
-def by_keyword(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def by_keyword(name: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: what follows a star may be one sequence by keyword, as in zeros(size=(2, 3))."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         @functools.wraps(function)
-        def call(*args: Any, **options: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Result:
             if name in options:
                 values = options.pop(name)
                 if "input" in options:

@@ -20,6 +20,7 @@ from fastdrop.functional import (
     methods_selection,
 )
 from fastdrop.functional.activation import relu, sigmoid, tanh
+from fastdrop.functional.axes import by_keyword
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
 from fastdrop.functional.numpy_functions import array_function, array_ufunc
@@ -98,7 +99,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "transpose": transpose,
     "unsqueeze": unsqueeze,
     "var": var,
-    "view": reshape,
+    "view": by_keyword("size")(reshape),
     "__abs__": abs,
     "__array_function__": array_function,
     "__array_ufunc__": array_ufunc,

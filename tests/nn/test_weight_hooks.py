@@ -194,6 +194,17 @@ def test_extra_state():
         nn.ReLU().get_extra_state()
 
 
+def test_extra_state_of_the_best_epoch_and_in_checkpoints(tmp_path):
+    data = fd.data.Dataset(normal(20, 2), RNG.integers(0, 2, 20))
+    model = nn.Sequential(Counting(), nn.ReLU())
+    fd.fit(model, data, epochs=3, validation=data, early_stopping=2, progress=False)
+    assert isinstance(model[0].calls, int)
+    fd.save_checkpoint(tmp_path / "run", model)
+    twin = nn.Sequential(Counting(), nn.ReLU())
+    fd.load_checkpoint(tmp_path / "run", twin)
+    assert twin[0].calls == model[0].calls > 0
+
+
 def test_data_sets_are_added():
     a = fd.data.TensorDataset(np.arange(3))
     b = fd.data.Subset(a, [2, 0])
