@@ -11,7 +11,7 @@ from fastdrop.autograd.integer_tensor import are_integers, of_integers, wrap_arr
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
-from fastdrop.functional.elementary import _of_each, _rounded
+from fastdrop.functional.elementary import _rounded
 from fastdrop.functional.elementwise import _of_two
 from fastdrop.functional.pointwise import clamp, div, mul, pow
 
@@ -438,8 +438,7 @@ def deg2rad(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.deg2rad([180.0]).tolist()
     [3.1415927410125732]
     """
-    factor = np.float32(math.pi / 180)
-    return _of_each(input, lambda x: x * factor, lambda g, x, y: g * factor)
+    return mul(as_tensor(input, "input"), math.pi / 180)
 
 
 def rad2deg(input: Tensor | ArrayLike) -> Tensor:
@@ -460,8 +459,7 @@ def rad2deg(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.rad2deg([0.0]).tolist()
     [0.0]
     """
-    factor = np.float32(180 / math.pi)
-    return _of_each(input, lambda x: x * factor, lambda g, x, y: g * factor)
+    return mul(as_tensor(input, "input"), 180 / math.pi)
 
 
 METHODS: dict[str, Any] = {

@@ -10,25 +10,30 @@ import numpy as np
 
 from fastdrop._utils import special_functions
 from fastdrop._utils import validation as check
-from fastdrop.autograd.tensor import Tensor
-from fastdrop.functional.elementary import _of_each
+from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import computed
+from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
 
 
+@carries
+@quiet
 def _in_float64(
     input: Tensor | ArrayLike, function: Callable[[Any], Any], slope: Callable[[Any, Any], Any]
 ) -> Tensor:
     """function(x), with the derivative slope(x, y), both in float64 and rounded once."""
 
-    def value(x: Any) -> Any:
-        return special_functions.in_pieces(function, x)
-
     def gradient(g: Any, x: Any, y: Any) -> Any:
         return (g * slope(np.asarray(x, np.float64), y)).astype(np.float32)
 
-    return _of_each(input, value, gradient)
+    a = as_tensor(input, "input")
+    x = a._strided
+    y = np.asarray(computed(special_functions.in_pieces, function, x))
+    return record(y, (a,), lambda g, x, y: (computed(gradient, g, x, y),), (x, y))
 
 
 def erf(input: Tensor | ArrayLike) -> Tensor:
