@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fastdrop.autograd.attached_selection import AttachedSelection
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     Operand: TypeAlias = "Tensor | ArrayLike"
 
 
-class AttachedMathematics:
+class AttachedMathematics(AttachedSelection):
     """Base of `AttachedMethods`, for type checkers: while a program runs it is empty."""
 
     __slots__ = ()

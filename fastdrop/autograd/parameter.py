@@ -99,6 +99,7 @@ class Parameter(PackedTensor):
 
     def _accumulate(self, part: Float32Array) -> None:
         self._check_gradient(part.shape)
+        part = np.asarray(part)  # NumPy gives numbers where axes are summed away
 
         def write(out: Float32Array, accumulate: bool) -> None:
             if accumulate:

@@ -8,7 +8,12 @@ from fastdrop.data.batches import Batches, batches
 from fastdrop.data.bptt import BPTTBatches, RandomWindows
 from fastdrop.data.combined import ChainDataset, ConcatDataset, IterableDataset, StackDataset
 from fastdrop.data.dataset import Dataset, split
-from fastdrop.data.loader import DataLoader, default_collate
+from fastdrop.data.loader import (
+    DataLoader,
+    default_collate,
+    default_convert,
+    get_worker_info,
+)
 from fastdrop.data.padding import pad_collate
 from fastdrop.data.readers.cifar import read_cifar
 from fastdrop.data.readers.csv import load_csv
@@ -72,6 +77,8 @@ __all__ = [
     "batches",
     "chronological_split",
     "default_collate",
+    "default_convert",
+    "get_worker_info",
     "load_csv",
     "load_images",
     "load_npz",

@@ -14,7 +14,14 @@ from fastdrop._utils import validation as check
 __all__ = ["ChainDataset", "ConcatDataset", "IterableDataset", "StackDataset"]
 
 
-class ConcatDataset:
+class Numbered:
+    """Base of data sets whose samples have numbers: ``a + b`` is `ConcatDataset([a, b])`."""
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class ConcatDataset(Numbered):
     """The samples of several data sets, one data set after the other.
 
     Parameters
@@ -61,7 +68,7 @@ class ConcatDataset:
         return self.datasets[number][index - start]
 
 
-class StackDataset:
+class StackDataset(Numbered):
     """Samples put together from several data sets of equal length.
 
     Parameters

@@ -11,6 +11,7 @@ from fastdrop import random
 from fastdrop._utils import inputs
 from fastdrop._utils import validation as check
 from fastdrop._utils.validation import finite_array
+from fastdrop.data.combined import Numbered
 from fastdrop.data.subsets import take_rows
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "as_dataset", "split"]
 
 
-class Dataset:
+class Dataset(Numbered):
     """Samples and their targets.
 
     Parameters

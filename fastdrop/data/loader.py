@@ -21,7 +21,7 @@ from fastdrop.data.samplers import (
 )
 from fastdrop.data.transforms.base import Transform
 
-__all__ = ["DataLoader", "default_collate"]
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 
 class DataLoader:
@@ -360,3 +360,49 @@ def default_collate(samples: list[Any]) -> Any:
             f"dataset must give samples of one shape, got {', '.join(map(str, sorted(shapes)))}"
         )
     return np.stack(arrays)
+
+
+def default_convert(data: Any) -> Any:
+    """What a loader without batches gives of a sample: arrays, in the sample's structure.
+
+    Parameters
+    ----------
+    data : sample
+        An array or a number; tuples, lists or dicts of them; or anything else.
+
+    Returns
+    -------
+    object
+        Numbers of NumPy become arrays; everything else stays what it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastdrop.data import default_convert
+    >>> default_convert({"label": np.int64(3)})
+    {'label': array(3)}
+    """
+    if isinstance(data, np.generic):
+        return np.asarray(data)
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(default_convert(each) for each in data))
+    if isinstance(data, (tuple, list)):
+        return type(data)(default_convert(each) for each in data)
+    return data
+
+
+def get_worker_info() -> None:
+    """None: the workers of a `DataLoader` are threads that share one data set.
+
+    So an iterable data set has nothing to divide among them, and a script that asks iterates over
+    all of it.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.data.get_worker_info() is None
+    True
+    """
+    return None

@@ -11,6 +11,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_channels_last
+from fastdrop.data.combined import Numbered
 from fastdrop.data.samplers import checked_generator
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def take_rows(array: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArr
     return np.take(array, rows, axis=0)
 
 
-class TensorDataset:
+class TensorDataset(Numbered):
     """Arrays of equal length as a data set: sample i is the tuple of their rows i.
 
     Parameters
@@ -81,7 +82,7 @@ class TensorDataset:
         return tuple(take_rows(array, np.asarray(rows, np.int64)) for array in self.tensors)
 
 
-class Subset:
+class Subset(Numbered):
     """Some samples of a data set.
 
     Parameters

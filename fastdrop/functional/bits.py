@@ -1,4 +1,4 @@
-"""Bits of integers."""
+"""Bits of integers, and their greatest common divisors."""
 
 from __future__ import annotations
 
@@ -129,3 +129,117 @@ def bitwise_not(input: Tensor | ArrayLike) -> Tensor:
     [-1]
     """
     return _bits(np.invert, input)
+
+
+def bitwise_left_shift(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
+    """input << other, of integers: input * 2^other.
+
+    Parameters
+    ----------
+    input, other : Tensor or array
+        Shapes that broadcast.
+
+    Returns
+    -------
+    Tensor of integers
+
+    Raises
+    ------
+    TypeError
+        When an operand holds floats.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.bitwise_left_shift(fd.tensor([3]), 2).tolist()
+    [12]
+    """
+    return _bits(np.left_shift, input, other)
+
+
+def bitwise_right_shift(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
+    """input >> other, of integers: floor(input / 2^other).
+
+    Parameters
+    ----------
+    input, other : Tensor or array
+        Shapes that broadcast.
+
+    Returns
+    -------
+    Tensor of integers
+
+    Raises
+    ------
+    TypeError
+        When an operand holds floats.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.bitwise_right_shift(fd.tensor([12]), 2).tolist()
+    [3]
+    """
+    return _bits(np.right_shift, input, other)
+
+
+def gcd(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
+    """The greatest common divisor of integers.
+
+    Parameters
+    ----------
+    input, other : Tensor or array
+        Shapes that broadcast.
+
+    Returns
+    -------
+    Tensor of integers
+
+    Raises
+    ------
+    TypeError
+        When an operand holds floats.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.gcd(fd.tensor([12]), 18).tolist()
+    [6]
+    """
+    return _bits(np.gcd, input, other)
+
+
+def lcm(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
+    """The least common multiple of integers.
+
+    Parameters
+    ----------
+    input, other : Tensor or array
+        Shapes that broadcast.
+
+    Returns
+    -------
+    Tensor of integers
+
+    Raises
+    ------
+    TypeError
+        When an operand holds floats.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.lcm(fd.tensor([4]), 6).tolist()
+    [12]
+    """
+    return _bits(np.lcm, input, other)
+
+
+METHODS: dict[str, Any] = {
+    "__lshift__": bitwise_left_shift,
+    "__rshift__": bitwise_right_shift,
+    "bitwise_left_shift": bitwise_left_shift,
+    "bitwise_right_shift": bitwise_right_shift,
+    "gcd": gcd,
+    "lcm": lcm,
+}

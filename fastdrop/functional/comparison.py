@@ -304,6 +304,66 @@ def isfinite(input: Tensor | ArrayLike) -> Tensor:
     return _compared(np.isfinite, input)
 
 
+def isposinf(input: Tensor | ArrayLike) -> Tensor:
+    """Which elements are +infinity.
+
+    Parameters
+    ----------
+    input : Tensor or array
+
+    Returns
+    -------
+    Tensor of bools, of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.isposinf([float("inf"), 1.0]).tolist()
+    [True, False]
+    """
+    return _compared(np.equal, input, np.inf)
+
+
+def isneginf(input: Tensor | ArrayLike) -> Tensor:
+    """Which elements are -infinity.
+
+    Parameters
+    ----------
+    input : Tensor or array
+
+    Returns
+    -------
+    Tensor of bools, of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.isneginf([float("-inf"), 1.0]).tolist()
+    [True, False]
+    """
+    return _compared(np.equal, input, -np.inf)
+
+
+def isreal(input: Tensor | ArrayLike) -> Tensor:
+    """Which elements are real numbers: all are.
+
+    Parameters
+    ----------
+    input : Tensor or array
+
+    Returns
+    -------
+    Tensor of bools, of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.isreal([1.0]).tolist()
+    [True]
+    """
+    return _compared(lambda x: np.ones(np.shape(x), np.bool_), input)
+
+
 def isclose(
     input: Tensor | ArrayLike,
     other: Tensor | ArrayLike,
@@ -385,3 +445,6 @@ def equal(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> bool:
     """
     note_read("a comparison", 0)
     return bool(np.array_equal(_array(input, "input"), _array(other, "other")))
+
+
+METHODS: dict[str, Any] = {"isneginf": isneginf, "isposinf": isposinf, "isreal": isreal}

@@ -169,7 +169,10 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 FLOAT32 = "fastdrop computes in float32 on the CPU"
 METHODS: dict[str, Callable[..., Any]] = {
+    "bfloat16": _refused("bfloat16", FLOAT32),
     "bool": _conversion("bool", np.bool_),
+    "byte": _conversion("byte", np.uint8),
+    "char": _conversion("char", np.int8),
     "contiguous": contiguous,
     "cpu": cpu,
     "cuda": _refused("cuda", FLOAT32),

@@ -65,6 +65,54 @@ def unique(
     return result[0] if len(result) == 1 else tuple(result)
 
 
+def unique_consecutive(
+    input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
+    """The first of each run of equal elements, or of equal slices along an axis. No gradient.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    return_inverse : bool, default False
+        Also the run in which each element lies.
+    return_counts : bool, default False
+        Also the length of each run.
+    dim : int, optional
+        None: of the flattened input.
+
+    Returns
+    -------
+    Tensor
+        With `return_inverse` or `return_counts` a tuple of tensors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.unique_consecutive(fd.tensor([1, 1, 2, 1])).tolist()
+    [1, 2, 1]
+    """
+    note_read("the different elements", 0)
+    x = numbers_of(input, "input")
+    axis = 0 if dim is None else axis_of(dim, x.ndim)
+    rows = x.reshape(-1) if dim is None else np.moveaxis(x, axis, 0)
+    changes = rows[1:] != rows[:-1]
+    begins = np.ones(len(rows), np.bool_)
+    begins[1:] = changes.reshape(len(changes), -1).any(1) if changes.size else False
+    places = np.flatnonzero(begins)
+    result = [wrap_array(np.moveaxis(rows[places], 0, axis).copy())]
+    if check.flag(return_inverse, "return_inverse"):
+        runs = np.cumsum(begins) - 1
+        result.append(wrap_array(runs.reshape(x.shape) if dim is None else runs))
+    if check.flag(return_counts, "return_counts"):
+        result.append(wrap_array(np.diff(places, append=len(rows))))
+    return result[0] if len(result) == 1 else tuple(result)
+
+
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     """How often each number 0, 1, 2 ... occurs, or the sums of weights. No gradient.
 
@@ -218,4 +266,8 @@ def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
     return wrap_array(found)
 
 
-METHODS: dict[str, Any] = {"bincount": bincount, "unique": unique}
+METHODS: dict[str, Any] = {
+    "bincount": bincount,
+    "unique": unique,
+    "unique_consecutive": unique_consecutive,
+}

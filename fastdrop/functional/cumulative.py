@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.integer_tensor import are_integers, of_integers
+from fastdrop._utils.floating_point import quiet
+from fastdrop.autograd.integer_tensor import are_integers, of_integers, wrap_array
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed
-from fastdrop.autograd.tensor import Tensor, as_any_tensor
+from fastdrop.autograd.recording import computed, note_read
+from fastdrop.autograd.tensor import Extreme, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.broadcasting import operands, unbroadcast
-from fastdrop.functional.pointwise import sub
+from fastdrop.functional.comparison import ne
+from fastdrop.functional.pointwise import add, mul, sub
+from fastdrop.functional.reduction import sum
+from fastdrop.functional.selection import grid_of, taken
 from fastdrop.functional.shape import getitem
 
 if TYPE_CHECKING:
@@ -99,11 +103,13 @@ def cumsum(input: Tensor | ArrayLike, dim: int) -> Tensor:
         return a
     axis = axis_of(dim, a.ndim)
 
-    def gradient(g: Any) -> Any:
-        return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
-
     y = computed(np.add.accumulate, _wide_integers(a), axis=axis)
-    return record(y, (a,), lambda g: (computed(gradient, g),))
+    return record(y, (a,), lambda g: (computed(_sums_from_here, g, axis),))
+
+
+def _sums_from_here(x: Any, axis: int) -> Any:
+    """The sums of each element and those behind it along an axis."""
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
 
 
 def _wide_integers(a: Tensor) -> Any:
@@ -143,15 +149,133 @@ def cumprod(input: Tensor | ArrayLike, dim: int) -> Tensor:
     axis = axis_of(dim, a.ndim)
 
     def gradient(g: Any, x: Any) -> Any:
-        g, x = np.moveaxis(g, axis, -1), np.moveaxis(x, axis, -1)
-        tail = g.copy()  # d / d(product up to here)
-        for i in range(x.shape[-1] - 2, -1, -1):
-            tail[..., i] += x[..., i + 1] * tail[..., i + 1]
-        return np.moveaxis(_before(x) * tail, -1, axis)
+        # In float64, because products underflow. y is 0 from the first zero on: the elements
+        # before it have the usual derivative y / x, and those behind it none.
+        x = np.asarray(x, np.float64)
+        zero = x == 0
+        seen = np.cumsum(zero, axis)
+        first = zero & (seen == 1)
+        usual = _sums_from_here(g * np.cumprod(x, axis), axis) / np.where(zero, 1.0, x)
+        at_zero = _sums_from_here(g * np.cumprod(np.where(first, 1.0, x), axis), axis)
+        return np.where(first, at_zero, np.where(seen == 0, usual, 0.0)).astype(np.float32)
 
     x = a._array
     y = computed(np.multiply.accumulate, _wide_integers(a), axis=axis)
     return record(y, (a,), lambda g, x: (computed(gradient, g, x),), (x,))
+
+
+def logcumsumexp(input: Tensor | ArrayLike, dim: int) -> Tensor:
+    """y = ln of the sums of e^x up to each element along an axis, without overflow.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.logcumsumexp([1000.0, 0.0], 0).tolist()
+    [1000.0, 1000.0]
+    """
+    a = as_tensor(input, "input")
+    if not a.ndim:
+        axes_of(dim, 0)
+        return a
+    axis = axis_of(dim, a.ndim)
+
+    def gradient(g: Any, x: Any, y: Any) -> Any:
+        # The sum of g e^(x - y) over what comes later, of positive and of negative g, in logarithms
+        def part(g: Any) -> Any:
+            terms = np.flip(np.log(g) - y, axis)
+            return np.exp(x + np.flip(np.logaddexp.accumulate(terms, axis), axis))
+
+        return part(np.maximum(g, 0)) - part(np.maximum(-g, 0))
+
+    x = a._array
+    y = computed(quiet(np.logaddexp.accumulate), x, axis=axis)
+    return record(y, (a,), lambda g, x, y: (computed(gradient, g, x, y),), (x, y))
+
+
+def cummax(input: Tensor | ArrayLike, dim: int) -> Extreme:
+    """The maxima up to each element along an axis, and their positions (of equals the last).
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+
+    Returns
+    -------
+    Extreme
+        The pair (values, indices).
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> values, indices = fd.cummax([1.0, 3.0, 2.0], 0)
+    >>> values.tolist(), indices.tolist()
+    ([1.0, 3.0, 3.0], [0, 1, 1])
+    """
+    return _running(input, dim, np.maximum)
+
+
+def cummin(input: Tensor | ArrayLike, dim: int) -> Extreme:
+    """The minima up to each element along an axis, and their positions (of equals the last).
+
+    Parameters
+    ----------
+    input : Tensor or array
+    dim : int
+        The axis.
+
+    Returns
+    -------
+    Extreme
+        The pair (values, indices).
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of the input.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cummin([2.0, 3.0, 1.0], 0).values.tolist()
+    [2.0, 2.0, 1.0]
+    """
+    return _running(input, dim, np.minimum)
+
+
+def _running(input: Tensor | ArrayLike, dim: int, function: np.ufunc) -> Extreme:
+    a = as_any_tensor(input, "input")
+    if not a.ndim:
+        axes_of(dim, 0)
+        return Extreme(a, wrap_array(np.zeros((), np.int64)))
+    axis = axis_of(dim, a.ndim)
+    x: Any = a._array
+    note_read("positions of extreme values", 0)
+    changes = (x == function.accumulate(x, axis)) | (x != x)  # NaN stays from then on
+    steps = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    places = np.maximum.accumulate(np.where(changes, steps, 0), axis)
+    return Extreme(taken(a, grid_of(places, axis)), wrap_array(places))
 
 
 def diff(input: Tensor | ArrayLike, n: int = 1, dim: int = -1) -> Tensor:
@@ -183,8 +307,57 @@ def diff(input: Tensor | ArrayLike, n: int = 1, dim: int = -1) -> Tensor:
     axis = axis_of(dim, a.ndim)
     before = (slice(None),) * axis
     for _ in range(check.integer(n, "n", 0)):
-        a = sub(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
+        pair = getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1)))
+        a = ne(*pair) if a.dtype == np.bool_ else sub(*pair)
     return a
+
+
+def trapezoid(
+    y: Tensor | ArrayLike, x: Any = None, *, dx: float | None = None, dim: int = -1
+) -> Tensor:
+    """The integral along an axis by the trapezoidal rule.
+
+    Parameters
+    ----------
+    y : Tensor or array
+        The values.
+    x : Tensor or array, optional
+        Where they were taken: of y's shape, or of y's length along the axis.
+    dx : float, optional
+        The distance of the values, where x is not given. None: 1.
+    dim : int, default -1
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dim is no axis of y, or both x and dx are given.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.trapezoid([1.0, 3.0], dx=2.0).item()
+    4.0
+    """
+    if x is not None and dx is not None:
+        raise TypeError("trapezoid needs x or dx, got both")
+    a = as_tensor(y, "y")
+    axis = axis_of(dim, a.ndim)
+    before = (slice(None),) * axis
+    pairs = add(getitem(a, (*before, slice(1, None))), getitem(a, (*before, slice(None, -1))))
+    if x is None:
+        return mul(sum(pairs, axis), 0.5 * (1.0 if dx is None else dx))
+    places = as_tensor(x, "x")
+    if places.ndim == 1:
+        places = places.reshape((-1, *(1,) * (a.ndim - 1 - axis)))
+        return mul(sum(mul(pairs, diff(places, dim=0)), axis), 0.5)
+    return mul(sum(mul(pairs, diff(places, dim=axis)), axis), 0.5)
+
+
+trapz = trapezoid
 
 
 def cross(input: Tensor | ArrayLike, other: Tensor | ArrayLike, dim: int | None = None) -> Tensor:
@@ -239,3 +412,6 @@ def cross(input: Tensor | ArrayLike, other: Tensor | ArrayLike, dim: int | None 
 
     x, y = a._array, b._array
     return record(computed(product, x, y), (a, b), backward, (x, y))
+
+
+METHODS: dict[str, Any] = {"cummax": cummax, "cummin": cummin, "logcumsumexp": logcumsumexp}

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
-from fastdrop.functional.axes import axis_of
+from fastdrop.functional.axes import axes_of, axis_of
+from fastdrop.functional.index_writing import diagonal_scatter
+from fastdrop.functional.shape import reshape
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -166,6 +169,71 @@ def diag(input: Tensor | ArrayLike, diagonal: int = 0) -> Tensor:
 _diagonal = diagonal
 
 
+def diag_embed(
+    input: Tensor | ArrayLike, offset: int = 0, dim1: int = -2, dim2: int = -1
+) -> Tensor:
+    """Matrices with the vectors along the last axis as a diagonal.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    offset : int, default 0
+        1 is the diagonal above the main one.
+    dim1, dim2 : int
+        The axes of the rows and of the columns in the result.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the input has no axis, or dim1 and dim2 are not two axes of the result.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.diag_embed([1.0, 2.0]).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
+    a = as_any_tensor(input, "input")
+    k = check.integer(offset, "offset", -LIMIT, LIMIT)
+    last = axis_of(-1, a.ndim)
+    n = a.shape[last] + abs(k)
+    shape = [*a.shape[:last]]
+    for axis in sorted(axes_of((dim1, dim2), a.ndim + 1)):
+        shape.insert(axis, n)
+    return diagonal_scatter(wrap_array(np.zeros(shape, a.dtype)), a, k, dim1, dim2)
+
+
+def diagflat(input: Tensor | ArrayLike, offset: int = 0) -> Tensor:
+    """The matrix with the flattened input as its diagonal.
+
+    Parameters
+    ----------
+    input : Tensor or array
+    offset : int, default 0
+        1 is the diagonal above the main one.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError
+        When offset is no integer.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.diagflat([[1.0], [2.0]]).tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
+    return diag(reshape(input, (-1,)), offset)
+
+
 def trace(input: Tensor | ArrayLike) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -196,6 +264,8 @@ def trace(input: Tensor | ArrayLike) -> Tensor:
 
 METHODS: dict[str, Any] = {
     "diag": diag,
+    "diag_embed": diag_embed,
+    "diagflat": diagflat,
     "diagonal": diagonal,
     "trace": trace,
     "tril": tril,

@@ -16,6 +16,7 @@ from fastdrop.functional.axes import axes_of
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.element_loss import checked_shapes
 from fastdrop.functional.pointwise import add, clamp, div, sub
+from fastdrop.functional.shape import unsqueeze
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -227,6 +228,46 @@ def pdist(input: Tensor | ArrayLike, p: float = 2.0) -> Tensor:
     array = x._array
     pairs = record(computed(differences, array), (x,), backward, (array,))
     return vector_norm(pairs, p, 1)
+
+
+def cdist(
+    x1: Tensor | ArrayLike, x2: Tensor | ArrayLike, p: float = 2.0, compute_mode: str | None = None
+) -> Tensor:
+    """The p-norm distance of each row of x1 from each row of x2.
+
+    Parameters
+    ----------
+    x1 : Tensor or array of shape (..., P, M)
+    x2 : Tensor or array of shape (..., R, M)
+    p : float, default 2.0
+        At least 0.
+    compute_mode : str, optional
+        Accepted: the distances always come from the differences.
+
+    Returns
+    -------
+    Tensor of shape (..., P, R)
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the shapes do not match, or p is negative.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.cdist([[0.0, 0.0], [3.0, 0.0]], [[3.0, 4.0]]).tolist()
+    [[5.0], [4.0]]
+    """
+    a, b = as_tensor(x1, "x1"), as_tensor(x2, "x2")
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"x1 and x2 must hold rows of one length, got shapes {a.shape} and {b.shape}"
+        )
+    order = order_of(p)
+    if order < 0:
+        raise ValueError(f"p must be at least 0, got {p}")
+    return vector_norm(sub(unsqueeze(a, -2), unsqueeze(b, -3)), order, -1)
 
 
 def normalize(

@@ -16,7 +16,7 @@ from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor
 
 if TYPE_CHECKING:
-    from fastdrop._utils.typing import ArrayLike, Float32Array
+    from fastdrop._utils.typing import ArrayLike
 
 
 @carries
@@ -209,34 +209,6 @@ def square(input: Tensor | ArrayLike) -> Tensor:
     if isinstance(input, IntegerBase):
         return of_integers(np.square, input)
     return _of_each(input, np.square, lambda g, x, y: g * (x + x))
-
-
-def _erf(x: Float32Array) -> Any:
-    values = np.fromiter(map(math.erf, x.ravel().tolist()), np.float32, x.size)
-    return values.reshape(x.shape)
-
-
-def erf(input: Tensor | ArrayLike) -> Tensor:
-    """y = erf x, the error function.
-
-    Parameters
-    ----------
-    input : Tensor or array
-        x, of any shape.
-
-    Returns
-    -------
-    Tensor of input's shape
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.erf([0.0]).tolist()
-    [0.0]
-    """
-    return _of_each(
-        input, _erf, lambda g, x, y: g * np.float32(2 / math.sqrt(math.pi)) * np.exp(-x * x)
-    )
 
 
 def sign(input: Tensor | ArrayLike) -> Tensor:

@@ -11,6 +11,7 @@ from fastdrop.autograd.dtypes import check_device, check_dtype, convert
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
+from fastdrop.functional.axes import by_keyword
 
 
 def size_of(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -35,6 +36,7 @@ def _filled(size: tuple[int, ...], value: Any, dtype: Any) -> Any:
     return computed(np.full, size, value, check_dtype(dtype) or np.float32)
 
 
+@by_keyword("size")
 def zeros(
     *size: Any,
     dtype: Any = None,
@@ -69,6 +71,7 @@ def zeros(
     return made(_filled(size_of(size), 0, dtype), dtype, device, requires_grad)
 
 
+@by_keyword("size")
 def ones(
     *size: Any,
     dtype: Any = None,
@@ -103,6 +106,7 @@ def ones(
     return made(_filled(size_of(size), 1, dtype), dtype, device, requires_grad)
 
 
+@by_keyword("size")
 def empty(
     *size: Any,
     dtype: Any = None,

@@ -56,7 +56,6 @@ METHODS: dict[str, Callable[..., Any]] = {
     "dot": products.dot,
     "eq": comparison.eq,
     "equal": comparison.equal,
-    "erf": elementary.erf,
     "exp2": elementary.exp2,
     "expand": rearrange.expand,
     "expand_as": rearrange.expand_as,

@@ -11,7 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
-from fastdrop.functional.axes import axes_of, axis_of
+from fastdrop.functional.axes import axes_of, axis_of, by_keyword
 from fastdrop.functional.rearrange import _ints
 from fastdrop.functional.shape import permute, reshape, transpose
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
 
 
+@by_keyword("dims")
 def flip(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     """The elements in the reverse order along axes.
 

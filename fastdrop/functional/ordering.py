@@ -10,7 +10,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.recording import note_read
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
-from fastdrop.functional.axes import axis_of
+from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.selection import grid_of, taken
 
 if TYPE_CHECKING:
@@ -39,8 +39,42 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
     return np.flip(x.shape[axis] - 1 - np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
 
 
-def _ordered(a: Tensor, axis: int, places: Any) -> Ordered:
-    return Ordered(taken(a, grid_of(places, axis)), wrap_array(np.array(places, np.int64)))
+def _first(x: Any, axis: int, count: int, descending: bool) -> Any:
+    """The first `count` places of the order along an axis, without sorting the other elements.
+
+    `np.partition` finds the last value that belongs to them. All elements that are better do, and
+    of those that equal it the first ones.
+    """
+    n = x.shape[axis]
+    if count == 0 or count * 4 > n or n < 64:
+        return np.take(_order(x, axis, descending), np.arange(count), axis)
+    note_read("the order of elements", 0)
+    nan = x != x
+    place = n - count if descending else count - 1
+    limit = np.take(np.partition(x, place, axis), [place], axis)
+    after = (x > limit) | (nan & (limit == limit))
+    better = after if descending else ~after & (x != limit) & ~(nan & (limit != limit))
+    equal = (x == limit) | (nan & (limit != limit))
+    wanted = count - better.sum(axis, keepdims=True)
+    chosen = np.moveaxis(better | (equal & (np.cumsum(equal, axis) <= wanted)), axis, -1)
+    places = np.moveaxis(np.nonzero(chosen)[-1].reshape(*chosen.shape[:-1], count), -1, axis)
+    order = _order(np.take_along_axis(x, places, axis), axis, descending)
+    return np.take_along_axis(places, order, axis)
+
+
+def _with_axis(input: Any, dim: int) -> tuple[Tensor, int, bool]:
+    """The tensor, the axis, and whether it is a number: then with one axis."""
+    a = as_any_tensor(input, "input")
+    if a.ndim:
+        return a, axis_of(dim, a.ndim), False
+    axes_of(dim, 0)
+    return a.reshape(1), 0, True
+
+
+def _ordered(a: Tensor, axis: int, places: Any, number: bool) -> Ordered:
+    """The elements at places along an axis, and the places; of a number without the axis."""
+    pair = Ordered(taken(a, grid_of(places, axis)), wrap_array(np.array(places, np.int64)))
+    return Ordered(*(t.reshape(()) for t in pair)) if number and places.size else pair
 
 
 def sort(
@@ -74,9 +108,9 @@ def sort(
     ([1.0, 2.0, 3.0], [1, 2, 0])
     """
     check.flag(stable, "stable")
-    a = as_any_tensor(input, "input")
-    axis = axis_of(dim, a.ndim)
-    return _ordered(a, axis, _order(a._array, axis, check.flag(descending, "descending")))
+    a, axis, number = _with_axis(input, dim)
+    places = _order(a._array, axis, check.flag(descending, "descending"))
+    return _ordered(a, axis, places, number)
 
 
 def argsort(
@@ -163,11 +197,10 @@ def topk(
     ([3.0, 2.0], [0, 2])
     """
     check.flag(sorted, "sorted")
-    a = as_any_tensor(input, "input")
-    axis = axis_of(dim, a.ndim)
+    a, axis, number = _with_axis(input, dim)
     count = check.integer(k, "k", 0, a.shape[axis])
-    order = _order(a._array, axis, check.flag(largest, "largest"))
-    return _ordered(a, axis, np.take(order, np.arange(count), axis))
+    places = _first(a._array, axis, count, check.flag(largest, "largest"))
+    return _ordered(a, axis, places, number)
 
 
 def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
@@ -198,12 +231,11 @@ def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = F
     >>> fd.kthvalue([3.0, 1.0, 2.0], 2).values.item()
     2.0
     """
-    a = as_any_tensor(input, "input")
-    axis = axis_of(dim, a.ndim)
+    a, axis, number = _with_axis(input, dim)
     place = check.integer(k, "k", 1, a.shape[axis]) - 1
     order = _order(a._array, axis, False)
-    pair = _ordered(a, axis, np.take(order, [place], axis))
-    if check.flag(keepdim, "keepdim"):
+    pair = _ordered(a, axis, np.take(order, [place], axis), number)
+    if check.flag(keepdim, "keepdim") or number:
         return pair
     return Ordered(pair.values.squeeze(axis), pair.indices.squeeze(axis))
 

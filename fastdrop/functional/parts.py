@@ -10,8 +10,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axis_of
-from fastdrop.functional.rearrange import broadcast_to
-from fastdrop.functional.shape import cat, getitem, reshape, stack, transpose, unsqueeze
+from fastdrop.functional.shape import getitem
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
@@ -233,154 +232,16 @@ def select(input: Tensor | ArrayLike, dim: int, index: int) -> Tensor:
     return _part(a, axis, place)
 
 
-def hstack(tensors: Sequence[Tensor | ArrayLike]) -> Tensor:
-    """Tensors beside each other: along axis 1, or 0 of vectors.
-
-    Parameters
-    ----------
-    tensors : sequence of Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not match.
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.hstack([[1.0], [2.0]]).tolist()
-    [1.0, 2.0]
-    """
-    parts = [atleast_1d(t) for t in tensors]
-    return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
-
-
-def vstack(tensors: Sequence[Tensor | ArrayLike]) -> Tensor:
-    """Tensors below each other: along axis 0, vectors as rows.
-
-    Parameters
-    ----------
-    tensors : sequence of Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not match.
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.vstack([[1.0], [2.0]]).tolist()
-    [[1.0], [2.0]]
-    """
-    return cat([atleast_2d(t) for t in tensors])
-
-
-def dstack(tensors: Sequence[Tensor | ArrayLike]) -> Tensor:
-    """Tensors behind each other: along axis 2.
-
-    Parameters
-    ----------
-    tensors : sequence of Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not match.
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.dstack([[1.0], [2.0]]).tolist()
-    [[[1.0, 2.0]]]
-    """
-    return cat([atleast_3d(t) for t in tensors], 2)
-
-
-def atleast_1d(input: Tensor | ArrayLike) -> Tensor:
-    """With at least 1 axis.
+def hsplit(
+    input: Tensor | ArrayLike, indices_or_sections: int | Sequence[int]
+) -> tuple[Tensor, ...]:
+    """Equally long parts of columns, or parts that end at places: of axis 1, or of vectors.
 
     Parameters
     ----------
     input : Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.atleast_1d(1.0).tolist()
-    [1.0]
-    """
-    a = as_any_tensor(input, "input")
-    return a if a.ndim else reshape(a, (1,))
-
-
-def atleast_2d(input: Tensor | ArrayLike) -> Tensor:
-    """With at least 2 axes.
-
-    Parameters
-    ----------
-    input : Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.atleast_2d(1.0).tolist()
-    [[1.0]]
-    """
-    a = atleast_1d(input)
-    return a if a.ndim > 1 else unsqueeze(a, 0)
-
-
-def atleast_3d(input: Tensor | ArrayLike) -> Tensor:
-    """With at least 3 axes.
-
-    Parameters
-    ----------
-    input : Tensor or array
-
-    Returns
-    -------
-    Tensor
-
-    Examples
-    --------
-    >>> import fastdrop as fd
-    >>> fd.atleast_3d(1.0).tolist()
-    [[[1.0]]]
-    """
-    a = atleast_2d(input)
-    return a if a.ndim > 2 else unsqueeze(a, 2)
-
-
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """Grids of the coordinates in vectors.
-
-    Parameters
-    ----------
-    *tensors : Tensor or array, or one list of them
-        Vectors or scalars.
-    indexing : {"ij", "xy"}, optional
-        "xy" exchanges the first two axes of the grids. None: "ij".
+    indices_or_sections : int or sequence of int
+        The number of parts, or the places where they end.
 
     Returns
     -------
@@ -389,55 +250,86 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     Raises
     ------
     ValueError
-        When a tensor has more than one axis, or indexing is another.
+        When the input has no axis, or its length cannot be divided.
 
     Examples
     --------
     >>> import fastdrop as fd
-    >>> [y.tolist() for y in fd.meshgrid([1.0, 2.0], [3.0])]
-    [[[1.0], [2.0]], [[3.0], [3.0]]]
+    >>> [part.tolist() for part in fd.hsplit([1.0, 2.0], 2)]
+    [[1.0], [2.0]]
     """
-    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    parts = [atleast_1d(t) for t in given]
-    if any(t.ndim != 1 for t in parts):
-        raise ValueError(f"tensors must be vectors, got shapes {[t.shape for t in parts]}")
-    if indexing not in (None, "ij", "xy"):
-        raise ValueError(f"indexing must be 'ij' or 'xy', got {indexing!r}")
-    shape = tuple(t.shape[0] for t in parts)
-    count = len(parts)
-    grids = [
-        broadcast_to(reshape(t, [-1 if k == i else 1 for k in range(count)]), shape)
-        for i, t in enumerate(parts)
-    ]
-    if indexing == "xy" and count > 1:
-        grids = [transpose(t, 0, 1) for t in grids]
-    return tuple(grids)
+    a = as_any_tensor(input, "input")
+    return _equal_parts(a, indices_or_sections, 0 if a.ndim == 1 else 1, 1)
 
 
-def cartesian_prod(*tensors: Tensor | ArrayLike) -> Tensor:
-    """All combinations of the elements of vectors, as rows.
+def vsplit(
+    input: Tensor | ArrayLike, indices_or_sections: int | Sequence[int]
+) -> tuple[Tensor, ...]:
+    """Equally long parts of rows, or parts that end at places.
 
     Parameters
     ----------
-    *tensors : Tensor or array
-        Vectors.
+    input : Tensor or array
+        At least two axes.
+    indices_or_sections : int or sequence of int
+        The number of parts, or the places where they end.
 
     Returns
     -------
-    Tensor
+    tuple of Tensor
 
     Raises
     ------
     ValueError
-        When a tensor is no vector.
+        When the input has less than two axes, or its length cannot be divided.
 
     Examples
     --------
     >>> import fastdrop as fd
-    >>> fd.cartesian_prod([1.0, 2.0], [3.0]).tolist()
-    [[1.0, 3.0], [2.0, 3.0]]
+    >>> [part.tolist() for part in fd.vsplit([[1.0], [2.0]], 2)]
+    [[[1.0]], [[2.0]]]
     """
-    grids = meshgrid(*tensors)
-    if len(grids) == 1:
-        return grids[0]
-    return stack([reshape(t, -1) for t in grids], 1)
+    return _equal_parts(as_any_tensor(input, "input"), indices_or_sections, 0, 2)
+
+
+def dsplit(
+    input: Tensor | ArrayLike, indices_or_sections: int | Sequence[int]
+) -> tuple[Tensor, ...]:
+    """Equally long parts of axis 2, or parts that end at places.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        At least three axes.
+    indices_or_sections : int or sequence of int
+        The number of parts, or the places where they end.
+
+    Returns
+    -------
+    tuple of Tensor
+
+    Raises
+    ------
+    ValueError
+        When the input has less than three axes, or its length cannot be divided.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> [part.tolist() for part in fd.dsplit([[[1.0, 2.0]]], 2)]
+    [[[[1.0]]], [[[2.0]]]]
+    """
+    return _equal_parts(as_any_tensor(input, "input"), indices_or_sections, 2, 3)
+
+
+def _equal_parts(a: Tensor, sections: Any, axis: int, ndim: int) -> tuple[Tensor, ...]:
+    if a.ndim < ndim:
+        raise ValueError(f"input must have at least {ndim} axes, got shape {a.shape}")
+    if isinstance(sections, int) and a.shape[axis] % check.integer(sections, "sections", 1):
+        raise ValueError(
+            f"input must have a length that {sections} parts divide, got shape {a.shape}"
+        )
+    return tensor_split(a, sections, axis)
+
+
+METHODS: dict[str, Any] = {"dsplit": dsplit, "hsplit": hsplit, "vsplit": vsplit}

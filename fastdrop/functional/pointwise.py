@@ -390,19 +390,24 @@ def abs(input: Tensor | ArrayLike) -> Tensor:
 
 
 @quiet
-def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None = None) -> Tensor:
+def clamp(
+    input: Tensor | ArrayLike,
+    min: float | Tensor | ArrayLike | None = None,
+    max: float | Tensor | ArrayLike | None = None,
+) -> Tensor:
     """y = x limited to [min, max]. The gradient is 1 where x lies inside, ends included.
 
     Parameters
     ----------
     input : Tensor or array
         x, of any shape.
-    min, max : float, optional
-        None: no limit on that side.
+    min, max : float, Tensor or array, optional
+        None: no limit on that side. Tensors have shapes that broadcast, and a gradient where they
+        are the result. Where min is above max the result is max.
 
     Returns
     -------
-    Tensor of input's shape
+    Tensor of input's shape, or of the broadcast shape
 
     Raises
     ------
@@ -417,11 +422,13 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
     """
     if isinstance(input, IntegerBase) and all(x is None or isinstance(x, int) for x in (min, max)):
         return of_integers(np.clip, input, min, max)
-    a = as_tensor(input, "input")
     if min is None and max is None:
         raise ValueError("clamp needs min or max, got neither")
-    low = -np.inf if min is None else float(min)
-    high = np.inf if max is None else float(max)
+    if any(isinstance(limit, (Tensor, np.ndarray, list, tuple)) for limit in (min, max)):
+        return _clamp_to_tensors(input, min, max)
+    a = as_tensor(input, "input")
+    low = -np.inf if min is None else float(min)  # type: ignore[arg-type]
+    high = np.inf if max is None else float(max)  # type: ignore[arg-type]
     x = a._strided
 
     def limited(x: Float32Array) -> Any:
@@ -431,6 +438,34 @@ def clamp(input: Tensor | ArrayLike, min: float | None = None, max: float | None
         return g * ((x >= low) & (x <= high))
 
     return record(computed(limited, x), (a,), lambda g, x: (computed(inside, g, x),), (x,))
+
+
+def _clamp_to_tensors(input: Any, min: Any, max: Any) -> Tensor:
+    """clamp with at least one limit that is a tensor or an array."""
+    min = -np.inf if min is None else min
+    max = np.inf if max is None else max
+    if are_integers(input, min, max):
+        return of_integers(np.clip, input, min, max)
+    tensors = tuple(
+        as_tensor(t, name) for t, name in ((input, "input"), (min, "min"), (max, "max"))
+    )
+
+    def limited(x: Any, low: Any, high: Any) -> Any:
+        return np.minimum(np.maximum(x, low), high)
+
+    def backward(g: Any, x: Any, low: Any, high: Any) -> Any:
+        shares = (
+            lambda: g * ((x >= low) & (x <= high)),
+            lambda: g * ((x < low) & (low < high)),
+            lambda: g * ((x > high) | (low >= high)),
+        )
+        return tuple(
+            unbroadcast(computed(share), each.shape) if t.requires_grad else None
+            for share, each, t in zip(shares, (x, low, high), tensors, strict=True)
+        )
+
+    saved = tuple(t._array for t in tensors)
+    return record(computed(limited, *saved), tensors, backward, saved)
 
 
 def clone(input: Tensor | ArrayLike) -> Tensor:
@@ -443,6 +478,12 @@ def clone(input: Tensor | ArrayLike) -> Tensor:
     Returns
     -------
     Tensor of input's shape
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.clone([1.0]).tolist()
+    [1.0]
     """
     if isinstance(input, IntegerBase):
         return of_integers(np.copy, input)

@@ -259,6 +259,15 @@ def tensordot(
     return reshape(_product(left, right, 2, 2), shape)
 
 
+def scaled_sum(input: Tensor | ArrayLike, product: Tensor, beta: float, alpha: float) -> Tensor:
+    """beta * input + alpha * product; input is not read where beta is 0."""
+    if alpha != 1:
+        product = mul(product, alpha)
+    if beta == 0:
+        return product
+    return add(product, input if beta == 1 else mul(input, beta))
+
+
 def addmm(
     input: Tensor | ArrayLike,
     mat1: Tensor | ArrayLike,
@@ -292,12 +301,7 @@ def addmm(
     >>> fd.addmm([1.0], [[1.0, 2.0]], [[3.0], [4.0]]).tolist()
     [[12.0]]
     """
-    product = mm(mat1, mat2)
-    if alpha != 1:
-        product = mul(product, alpha)
-    if beta == 0:
-        return product
-    return add(product, input if beta == 1 else mul(input, beta))
+    return scaled_sum(input, mm(mat1, mat2), beta, alpha)
 
 
 def addmv(
@@ -333,12 +337,7 @@ def addmv(
     >>> fd.addmv([1.0], [[1.0, 2.0]], [3.0, 4.0]).tolist()
     [12.0]
     """
-    product = mv(mat, vec)
-    if alpha != 1:
-        product = mul(product, alpha)
-    if beta == 0:
-        return product
-    return add(product, input if beta == 1 else mul(input, beta))
+    return scaled_sum(input, mv(mat, vec), beta, alpha)
 
 
 def baddbmm(
@@ -374,12 +373,7 @@ def baddbmm(
     >>> fd.baddbmm([1.0], [[[1.0, 2.0]]], [[[3.0], [4.0]]]).tolist()
     [[[12.0]]]
     """
-    product = bmm(batch1, batch2)
-    if alpha != 1:
-        product = mul(product, alpha)
-    if beta == 0:
-        return product
-    return add(product, input if beta == 1 else mul(input, beta))
+    return scaled_sum(input, bmm(batch1, batch2), beta, alpha)
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.axes import by_keyword
 from fastdrop.functional.factories import like, made, size_of
 from fastdrop.random import generator
 from fastdrop.random.forward_pass import CannotCarry
@@ -26,6 +27,7 @@ def _generator() -> np.random.Generator:
     return generator("tensors")
 
 
+@by_keyword("size")
 def rand(
     *size: Any,
     dtype: Any = None,
@@ -61,6 +63,7 @@ def rand(
     return made(numbers, dtype, device, requires_grad)
 
 
+@by_keyword("size")
 def randn(
     *size: Any,
     dtype: Any = None,

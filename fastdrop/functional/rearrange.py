@@ -11,7 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
-from fastdrop.functional.axes import axis_of
+from fastdrop.functional.axes import axis_of, by_keyword
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.shape import reshape
 
@@ -63,6 +63,7 @@ def broadcast_to(input: Tensor | ArrayLike, size: Sequence[int]) -> Tensor:
     return record(array, (a,), lambda g: (unbroadcast(g, old),))
 
 
+@by_keyword("size")
 def expand(input: Tensor | ArrayLike, *size: Any) -> Tensor:
     """`broadcast_to`, as a copy: writing to it does not change input.
 
@@ -115,6 +116,7 @@ def expand_as(input: Tensor | ArrayLike, other: Tensor) -> Tensor:
     return broadcast_to(input, other.shape)
 
 
+@by_keyword("dims")
 def tile(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     """The tensor repeated along its axes.
 
@@ -154,6 +156,7 @@ def tile(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     return record(array, (a,), lambda g: (computed(gradient, g),))
 
 
+@by_keyword("repeats")
 def repeat(input: Tensor | ArrayLike, *repeats: Any) -> Tensor:
     """The tensor repeated along its axes, with new first axes where there are more numbers.
 
@@ -280,3 +283,94 @@ def reshape_as(input: Tensor | ArrayLike, other: Tensor) -> Tensor:
     1.0
     """
     return reshape(input, other.shape)
+
+
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows along an axis, as a new last axis. A copy, where PyTorch gives a view.
+
+    Parameters
+    ----------
+    dimension : int
+        The axis. It becomes the number of the window.
+    size : int
+        The length of a window.
+    step : int
+        From one window to the next.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        When dimension is no axis, or its length less than a window.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.arange(4).unfold(0, 2, 1).tolist()
+    [[0, 1], [1, 2], [2, 3]]
+    """
+    a = self
+    if not a.ndim:
+        return unfold(reshape(a, (1,)), dimension, size, step)[0]
+    axis, shape = axis_of(dimension, a.ndim), a.shape
+    length = check.integer(size, "size", 0, shape[axis])
+    stride = check.integer(step, "step", 1)
+    count = (shape[axis] - length) // stride + 1
+    before = (slice(None),) * axis
+    places = np.arange(count)[:, None] * stride + np.arange(length)
+
+    def windows(x: Any) -> Any:
+        return np.moveaxis(x[(*before, places)], axis + 1, -1)
+
+    def gradient(g: Any) -> Any:
+        dx = np.zeros(shape, np.float32)
+        for i in range(length):
+            part = slice(i, i + stride * (count - 1) + 1, stride)
+            dx[(*before, part)] += g[..., i]
+        return dx
+
+    array = computed(lambda x: np.array(windows(x), order="C"), a._array)
+    return record(array, (a,), lambda g: (computed(gradient, g),))
+
+
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """The sum over the axes along which a tensor of this size would be broadcast to the input.
+
+    Parameters
+    ----------
+    *size : int, or one sequence of int
+
+    Returns
+    -------
+    Tensor of that shape
+
+    Raises
+    ------
+    ValueError
+        When that shape does not broadcast to the input's.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.ones(2, 3).sum_to_size(1, 3).tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+    a, old = self, self.shape
+    shape = tuple(check.integer(n, "size") for n in _ints(size))
+    try:
+        fits = np.broadcast_shapes(shape, old) == old
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"size must broadcast to the shape {old}, got {shape}")
+
+    def total(x: Any) -> Any:
+        return np.array(unbroadcast(x, shape))
+
+    return record(computed(total, a._array), (a,), lambda g: (computed(np.broadcast_to, g, old),))
+
+
+METHODS: dict[str, Any] = {"sum_to_size": sum_to_size, "unfold": unfold}

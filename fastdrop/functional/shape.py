@@ -16,7 +16,7 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
 from fastdrop.autograd.recording import computed, refuse
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
-from fastdrop.functional.axes import axes_of, axis_of
+from fastdrop.functional.axes import axes_of, axis_of, by_keyword
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array, Shape
@@ -28,6 +28,7 @@ def _view(array: Float32Array, a: Tensor, shape: Shape) -> Tensor:
     return record(array, (a,), lambda g: (g.reshape(shape),))
 
 
+@by_keyword("shape")
 def reshape(input: Tensor | ArrayLike, *shape: Any) -> Tensor:
     """The same elements in another shape.
 
@@ -146,6 +147,7 @@ def unflatten(input: Tensor | ArrayLike, dim: int, sizes: Sequence[int]) -> Tens
         return reshape(a, target)
 
 
+@by_keyword("dims")
 def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     """The axes in another order.
 

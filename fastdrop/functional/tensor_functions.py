@@ -33,7 +33,6 @@ from fastdrop.functional.cumulative import (
 )
 from fastdrop.functional.elementary import (
     ceil,
-    erf,
     exp2,
     expm1,
     floor,
@@ -63,6 +62,16 @@ from fastdrop.functional.elementwise import (
     round,
     xlogy,
 )
+from fastdrop.functional.joining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    cartesian_prod,
+    dstack,
+    hstack,
+    meshgrid,
+    vstack,
+)
 from fastdrop.functional.order import (
     flip,
     fliplr,
@@ -76,20 +85,12 @@ from fastdrop.functional.order import (
     t,
 )
 from fastdrop.functional.parts import (
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    cartesian_prod,
     chunk,
-    dstack,
-    hstack,
-    meshgrid,
     narrow,
     select,
     split,
     tensor_split,
     unbind,
-    vstack,
 )
 from fastdrop.functional.products import (
     addmm,
@@ -179,7 +180,6 @@ __all__ = [
     "einsum",
     "eq",
     "equal",
-    "erf",
     "exp2",
     "expm1",
     "flip",

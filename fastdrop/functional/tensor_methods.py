@@ -11,8 +11,16 @@ from typing import Any
 
 from fastdrop.autograd.dtypes import device
 from fastdrop.autograd.tensor import IntegerBase, Tensor
-from fastdrop.functional import bits, comparison, conversions, in_place, methods_selection
+from fastdrop.functional import (
+    attributes,
+    bits,
+    comparison,
+    conversions,
+    in_place,
+    methods_selection,
+)
 from fastdrop.functional.activation import relu, sigmoid, tanh
+from fastdrop.functional.axes import by_keyword
 from fastdrop.functional.matmul import matmul
 from fastdrop.functional.methods_mathematics import METHODS as MATHEMATICS
 from fastdrop.functional.numpy_functions import array_function, array_ufunc
@@ -91,7 +99,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "transpose": transpose,
     "unsqueeze": unsqueeze,
     "var": var,
-    "view": reshape,
+    "view": by_keyword("size")(reshape),
     "__abs__": abs,
     "__array_function__": array_function,
     "__array_ufunc__": array_ufunc,
@@ -130,6 +138,8 @@ def _attach() -> None:
         for name, function in methods.items():
             setattr(Tensor, name, function)
     Tensor.device = property(lambda self: device("cpu"))
+    for name, attribute in attributes.PROPERTIES.items():
+        setattr(Tensor, name, attribute)
     reverse = property(lambda self: permute(self, tuple(range(self.ndim))[::-1]))
     Tensor.T = reverse  # type: ignore[assignment] # the class declares what T gives
 

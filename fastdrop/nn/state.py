@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike
 
 
+EXTRA_STATE = "_extra_state"  # the key in the state of a module
+
+
 class IncompatibleKeys(NamedTuple):
     """Result of ``Module.load_state_dict``: the keys that did not match.
 
@@ -137,6 +140,8 @@ class StatefulModule:
             for key, value in _own_state(module):
                 keeps = keep_vars or not isinstance(value, Tensor)
                 found[before + key] = value if keeps else value.data
+            if _has_extra_state(module):
+                found[before + EXTRA_STATE] = module.get_extra_state()
         for name, module in reversed(list(_with_repeats(self, ""))):
             for hook in module._hooks_of_state("after"):
                 hook(module, found, f"{prefix}{name}." if name else prefix, {})
@@ -178,11 +183,46 @@ class StatefulModule:
                     hook(module, state_dict, f"{name}." if name else "", {}, strict, *lists)
             if lists[2]:
                 raise RuntimeError("; ".join(map(str, lists[2])))
-        found = load_arrays(dict(named_state(self)), state_dict, strict, assign)
+        extra = {
+            f"{name}.{EXTRA_STATE}" if name else EXTRA_STATE: module
+            for name, module in modules
+            if _has_extra_state(module)
+        }
+        arrays = state_dict
+        if extra and isinstance(state_dict, Mapping):
+            arrays = {key: value for key, value in state_dict.items() if key not in extra}
+        found = load_arrays(dict(named_state(self)), arrays, strict, assign)
+        for key, module in extra.items():
+            if key in state_dict:
+                module.set_extra_state(state_dict[key])
+            elif strict:
+                raise KeyError(f"state_dict must have {key!r}, which {type(module).__name__} gave")
+            else:
+                found.missing_keys.append(key)
         for _, module in reversed(modules):
             for hook in module._hooks_of_state("after_load"):
                 hook(module, found)
         return found
+
+    def get_extra_state(self) -> Any:
+        """What `state_dict` has beside the arrays, under the key ``_extra_state``.
+
+        A subclass that defines it, and `set_extra_state`, gets such an entry.
+
+        Returns
+        -------
+        object
+        """
+        raise RuntimeError(f"{type(self).__name__} must define get_extra_state()")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Restore what `get_extra_state` returned. `load_state_dict` calls it.
+
+        Parameters
+        ----------
+        state : object
+        """
+        raise RuntimeError(f"{type(self).__name__} must define set_extra_state()")
 
     def _hooks_of_state(self, kind: str) -> list[Callable[..., Any]]:
         hooks = self._state_hooks
@@ -270,6 +310,10 @@ def named_state(module: Any) -> Iterator[tuple[str, Any]]:
     for name, each in _with_repeats(module, ""):
         for key, value in _own_state(each):
             yield f"{name}.{key}" if name else key, value
+
+
+def _has_extra_state(module: Any) -> bool:
+    return type(module).get_extra_state is not StatefulModule.get_extra_state
 
 
 def _own_state(module: Any) -> Iterator[tuple[str, Any]]:

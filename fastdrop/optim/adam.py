@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastdrop import _core
-from fastdrop._utils import validation as check
 from fastdrop.optim.blocks import blocks
-from fastdrop.optim.group_options import check_betas, check_ignored
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -124,12 +123,6 @@ class Adam(Optimizer):
                 clip_grad_norm=clip_grad_norm,
             ),
         )
-
-    def _check(self, group: dict[str, Any]) -> None:
-        super()._check(group)
-        check_betas(group)
-        for name in ("amsgrad", "decoupled_weight_decay"):
-            check.flag(group[name], name)
 
     def _update_together(self, updates: list[Any]) -> bool:
         own = type(self)._update is _UPDATE and type(self)._after_update is _AFTER_UPDATE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.optim.blocks import blocks
-from fastdrop.optim.group_options import check_betas, check_ignored
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -101,10 +101,6 @@ class Adamax(Optimizer):
                 clip_grad_norm=clip_grad_norm,
             ),
         )
-
-    def _check(self, group: dict[str, Any]) -> None:
-        super()._check(group)
-        check_betas(group)
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

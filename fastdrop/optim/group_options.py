@@ -27,6 +27,7 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 
+FLAGS = frozenset({"amsgrad", "centered", "decoupled_weight_decay", "maximize", "nesterov"})
 LIMITS = ("max_norm", "clip_grad_norm")  # options of a group that are None or a number
 
 
@@ -35,7 +36,10 @@ def check_common(group: dict[str, Any]) -> None:
     check.real(group["lr"], "lr", low=0.0)
     if "weight_decay" in group:
         check.real(group["weight_decay"], "weight_decay", low=0.0)
-    check.flag(group["maximize"], "maximize")
+    if "betas" in group:
+        check_betas(group)
+    for name in FLAGS & group.keys():
+        check.flag(group[name], name)
     for name in LIMITS:
         if group[name] is not None:
             check.real(group[name], name, low=0.0, open_low=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.optim.blocks import blocks, sign_
-from fastdrop.optim.group_options import check_betas
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -93,10 +92,6 @@ class Lion(Optimizer):
                 clip_grad_norm=clip_grad_norm,
             ),
         )
-
-    def _check(self, group: dict[str, Any]) -> None:
-        super()._check(group)
-        check_betas(group)
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

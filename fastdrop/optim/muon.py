@@ -130,7 +130,6 @@ class Muon(Optimizer):
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
         check.real(group["momentum"], "momentum", low=0.0, high=1.0)
-        check.flag(group["nesterov"], "nesterov")
         check.real(group["eps"], "eps", low=0.0)
         check.integer(group["ns_steps"], "ns_steps", 0, 99)
         if group["adjust_lr_fn"] is not None:

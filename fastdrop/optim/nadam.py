@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.optim.blocks import blocks
-from fastdrop.optim.group_options import check_betas, check_ignored
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ class NAdam(Optimizer):
 
     def _check(self, group: dict[str, Any]) -> None:
         super()._check(group)
-        check_betas(group)
         check.real(group["momentum_decay"], "momentum_decay", low=0.0)
-        check.flag(group["decoupled_weight_decay"], "decoupled_weight_decay")
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop._utils import validation as check
 from fastdrop.optim.blocks import blocks
-from fastdrop.optim.group_options import check_betas, check_ignored
+from fastdrop.optim.group_options import check_ignored
 from fastdrop.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -115,11 +114,6 @@ class RAdam(Optimizer):
                 clip_grad_norm=clip_grad_norm,
             ),
         )
-
-    def _check(self, group: dict[str, Any]) -> None:
-        super()._check(group)
-        check_betas(group)
-        check.flag(group["decoupled_weight_decay"], "decoupled_weight_decay")
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

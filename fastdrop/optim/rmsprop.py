@@ -122,7 +122,6 @@ class RMSprop(Optimizer):
         check.real(group["alpha"], "alpha", low=0.0, high=1.0)
         check.real(group["eps"], "eps", low=0.0)
         check.real(group["momentum"], "momentum", low=0.0)
-        check.flag(group["centered"], "centered")
 
     def _update(
         self, p: Float32Array, g: Float32Array, state: dict[str, Any], group: dict[str, Any]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -98,8 +97,7 @@ class EpochRules:
         if loss < self.best:
             self.best = loss
             if self.monitor == "val_loss":
-                weights = epoch.model.state_dict()
-                self.best_weights = {name: np.array(array) for name, array in weights.items()}
+                self.best_weights = copy.deepcopy(dict(epoch.model.state_dict()))
 
     def _end_of_patience(self, epoch: Epoch) -> None:
         what = "Validation" if self.monitor == "val_loss" else "Training"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -204,8 +205,7 @@ class TrainingRun:
         value = figures[early.monitor]
         if early.improves(value, state.best):
             state.best, state.waited, state.history.best_epoch = value, 0, state.epoch
-            weights = self.model.state_dict()
-            state.best_weights = {name: np.array(array) for name, array in weights.items()}
+            state.best_weights = copy.deepcopy(dict(self.model.state_dict()))
         else:
             state.waited += 1
             state.history.stopped |= state.waited >= early.patience

@@ -13,6 +13,7 @@ from fastdrop._utils import plotting
 from fastdrop._utils import validation as check
 from fastdrop._utils.floating_point import quiet
 from fastdrop._utils.html import fragment, table
+from fastdrop._utils.special_functions import erf
 from fastdrop.uncertainty.charts import interval_chart
 from fastdrop.uncertainty.prediction import MCPrediction
 
@@ -183,6 +184,6 @@ def calibrate_intervals(
 
 def _crps_of_standard_normal(z: Float64Array) -> Float64Array:
     """z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)."""
-    between = np.array([math.erf(value) for value in (z / math.sqrt(2)).ravel()]).reshape(z.shape)
+    between = erf(z / math.sqrt(2))
     density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
     return np.asarray(z * between + 2 * density - 1 / math.sqrt(math.pi))

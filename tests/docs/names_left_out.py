@@ -12,35 +12,55 @@ LEFT_OUT = {
             *("Callable", "DType", "ScalingType", "SwizzleType", "Tensor"),
         ],
         "torch.nn": ["Container", "Uninitialized.*", "RNNCellBase", "LinearCrossEntropyOptions"],
-        "torch.optim.lr_scheduler": ["Counter", "SupportsFloat", "Any", "Tensor", "partial", "ref"],
-        "torch.Tensor": [
-            *("as_subclass", "backward_hooks", "data_ptr", "storage.*", "untyped_storage", "set_"),
-            *("share_memory_", "is_shared", "is_inference", "is_set_to", "resize.*", "module_load"),
-            *(
-                "grad_fn",
-                "grad_dtype",
-                "output_nr",
-                "name",
-                "names",
-                "layout",
-                "volatile",
-                "version",
-            ),
-            *("element_size", "itemsize", "nbytes", "storage_offset", "stride", "as_strided.*"),
-            *("dim_order", "apply_", "map_", "map2_", "resolve_.*", "is_neg", "register_post_.*"),
-            *("const_data_ptr", "hash_tensor", "solve", "symeig", "to_padded_tensor", "is_nested"),
-            *("new_empty_strided", "nonzero_static", "narrow_copy", "new", "index"),
-            *("unsafe_.*", "split_with_sizes", "sum_to_size", "expand_copy", "reinforce"),
-            *("retains_grad", "has_names", "align_.*", "refine_names", "rename.*", "is_same_size"),
-            *("is_nonzero", "is_distributed", "is_signed", "ndimension", "slice_.*", "select_.*"),
-            *("diagonal_scatter", "unflatten_dense_tensors", "index_.*_$", "i0.*", "type"),
+        "torch.nn.utils.parametrizations": ["Enum", "Module", "Optional", "Tensor", "auto"],
+        "torch.utils.data": [
+            *("argument_validation", "functional_datapipe", "guaranteed_datapipes_.*"),
+            *("non_deterministic", "runtime_validation.*"),
         ],
+        "torch.linalg": ["common_notes"],
+        "torch.optim.lr_scheduler": ["Counter", "SupportsFloat", "Any", "Tensor", "partial", "ref"],
+    },
+    "memory and storage: a tensor is a whole array": {
+        "torch.Tensor": [
+            *(
+                "as_strided.*",
+                "const_data_ptr",
+                "data_ptr",
+                "dim_order",
+                "hash_tensor",
+                "is_set_to",
+            ),
+            *("is_shared", "layout", "new_empty_strided", "resize.*", "set_", "share_memory_"),
+            *("slice_inverse", "storage.*", "untyped_storage"),
+        ],
+    },
+    "named, nested and distributed tensors": {
+        "torch.utils.data": ["DistributedSampler"],
+        "torch.Tensor": [
+            *("align_.*", "has_names", "name", "names", "refine_names", "rename.*"),
+            *("is_distributed", "is_nested", "to_padded_tensor"),
+        ],
+    },
+    "subclasses, compilation and the inside of the graph": {
+        "torch.Tensor": [
+            *("as_subclass", "backward_hooks", "detach_copy", "grad_dtype", "grad_fn"),
+            *("is_inference", "module_load", "nonzero_static", "output_nr", "register_post_.*"),
+            *("expand_copy", "index", "unsafe_.*"),
+        ],
+    },
+    "deprecated or removed": {
+        "torch.nn.utils": ["clip_grad_norm", "clip_grad_value"],
+        "torch.utils.data": ["DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe"],
+        "torch.Tensor": ["eig", "lstsq", "new", "reinforce", "solve", "symeig", "volatile"],
+    },
+    "steps of LAPACK that NumPy does not have": {
+        "torch.linalg": ["householder_product", "ldl_.*", "lu.*"],
+        "torch.Tensor": ["geqrf", "lu", "lu_solve", "orgqr", "ormqr", "triangular_solve"],
     },
     "other devices than the CPU": {
         "*": [
             *(
                 "cuda",
-                "is_cuda",
                 "ipu",
                 "is_ipu",
                 "xpu",
@@ -50,20 +70,27 @@ LEFT_OUT = {
                 "hpu",
                 "is_hpu",
             ),
-            *("is_mps", "is_vulkan", "is_maia", "is_xla", "is_meta", "is_cpu", "get_device"),
+            *("is_mps", "is_vulkan", "is_maia", "is_xla", "is_meta"),
             *("pin_memory", "is_pinned", "record_stream", "DataParallel", "SyncBatchNorm"),
             *("is_mkldnn", "to_mkldnn", "privateuseone", "is_privateuseone"),
         ]
     },
     "quantisation": {
         "*": [
-            *("dequantize", "is_quantized", "int_repr", "qscheme", "q_.*", "fake_quantize.*"),
+            *("dequantize", "int_repr", "qscheme", "q_.*", "fake_quantize.*"),
             *("scaled_mm", "grouped_mm", "scaled_grouped_mm"),
         ]
     },
     "sparse tensors": {
         "*": [
-            *("SparseAdam", "coalesce", "is_coalesced", "is_sparse.*", "sparse_.*", "to_sparse.*"),
+            *(
+                "SparseAdam",
+                "coalesce",
+                "is_coalesced",
+                "is_sparse_csr",
+                "sparse_.*",
+                "to_sparse.*",
+            ),
             *(
                 "to_dense",
                 "dense_dim",
@@ -75,47 +102,31 @@ LEFT_OUT = {
             *("indices", "values", "smm", "sspaddmm", "hspmm"),
         ]
     },
+    "results on devices, without a wait": {
+        "torch.linalg": [".*_ex"],
+    },
+    "memory and formats": {
+        "torch.nn.utils": ["convert_conv[23]d_weight_memory_format"],
+    },
     "complex numbers": {
+        "torch.linalg": ["eig", "eigvals"],
         "*": [
-            *("H", "mH", "real", "imag", "conj.*", "is_conj", "is_complex", "angle", "adjoint"),
-            *("cdouble", "cfloat", "chalf", "sgn.*", "istft", "stft"),
-        ]
-    },
-    "other floats than float32": {
-        "*": ["double", "half", "bfloat16", "char", "byte", "frexp", "ldexp.*"]
-    },
-    "linear algebra and special functions, which are NumPy's and SciPy's": {
-        "torch.Tensor": [
-            *("cholesky.*", "qr", "svd", "lu.*", "geqrf", "orgqr", "ormqr", "inverse", "pinverse"),
             *(
-                "det",
-                "logdet",
-                "slogdet",
-                "matrix_.*",
-                "triangular_solve",
-                "eig",
-                "lstsq",
-                "addr.*",
+                "H",
+                "mH",
+                "real",
+                "imag",
+                "conj.*",
+                "is_conj",
+                "is_neg",
+                "resolve_.*",
+                "angle",
+                "adjoint",
             ),
-            *("digamma.*", "lgamma.*", "mvlgamma.*", "polygamma.*", "igamma.*", "erf.*", "expit.*"),
-            *(
-                "histc",
-                "histogram",
-                "gcd.*",
-                "lcm.*",
-                "nextafter.*",
-                "heaviside.*",
-                "corrcoef",
-                "cov",
-            ),
-            *("renorm.*", "cauchy_", "geometric_", "log_normal_", "exponential_", "random_"),
-            *("put_?", "index_fill.*", "index_copy.*", "index_put.*", "index_reduce.*"),
-            *("scatter_reduce.*", "masked_scatter.*", "dist", "kron", "ger", "bitwise_.*_shift.*"),
-            *("__.*shift__", "nanquantile", "quantile", "nanmedian", "mode", "aminmax", "cummax"),
-            *("cummin", "logcumsumexp", "logaddexp2?", "copysign.*", "float_power.*", "positive"),
-            *("signbit", "sinc.*", "deg2rad.*", "rad2deg.*", "true_divide.*", "addbmm.*"),
-        ]
+            *("cdouble", "cfloat", "chalf", "istft", "stft"),
+        ],
     },
+    "other floats than float32": {"*": ["double", "half", "bfloat16"]},
     "functions that change their argument: layers have inplace=True": {
         "torch.nn.functional": [".*_"]
     },
@@ -125,6 +136,28 @@ LEFT_OUT = {
     },
     "methods that write in place, but for the usual ones": {
         "torch.Tensor": [
+            *("addr_", "apply_", "cauchy_", "copysign_", "deg2rad_", "digamma_", "erf(c|inv)?_"),
+            *(
+                "exponential_",
+                "float_power_",
+                "gcd_",
+                "heaviside_",
+                "i0_",
+                "igammac?_",
+                "index_.*_",
+            ),
+            *("lcm_", "ldexp_", "lgamma_", "log_normal_", "map2?_", "masked_scatter_", "mvlgamma_"),
+            *(
+                "polygamma_",
+                "put_",
+                "rad2deg_",
+                "random_",
+                "renorm_",
+                "sgn_",
+                "sinc_",
+                "geometric_",
+            ),
+            *("true_divide_", "nextafter_"),
             *("a(cos|sin|tan|rc).*_", "(sin|cos|tan)h?_", "log(2|10|1p|it)_", "exp(2|m1)_"),
             *("add(bmm|cdiv|cmul|mm|mv)_", "baddbmm_", "(eq|ne|lt|le|gt|ge|greater|less|not).*_"),
             *("bitwise_.*_", "logical_.*_", "clip_", "clamp_m.*_", "cum.*_", "floor.*_", "ceil_"),

@@ -23,6 +23,7 @@ PYTORCH, SKLEARN = DOCS / "coming-from-pytorch.md", DOCS / "coming-from-scikit-l
 TWINS = {
     "torch": "fastdrop",
     "torch.autograd": "fastdrop.autograd",
+    "torch.linalg": "fastdrop.linalg",
     "torch.nn": "fastdrop.nn",
     "torch.nn.functional": "fastdrop.nn.functional",
     "torch.nn.init": "fastdrop.nn.init",

@@ -27,6 +27,7 @@ MODULES = {
     "fastdrop.optim.lr_scheduler",
     "fastdrop.optim.swa_utils",
     "fastdrop.kernels",
+    "fastdrop.linalg",
     "fastdrop.data",
     "fastdrop.data.transforms",
     "fastdrop.models",

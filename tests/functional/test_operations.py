@@ -1,12 +1,10 @@
 """Arithmetic, reductions and shapes: values and gradients against NumPy in float64."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import fastdrop as fd
+from helpers.function_cases import CASES
 from helpers.gradcheck import check
 
 
@@ -218,12 +216,8 @@ def test_every_function_by_name(name):
 
 
 def test_every_top_level_function_is_tested():
-    elsewhere = {"cat", "stack"}  # take lists: tested in the first table
-    others = Path(__file__).parent.glob("test_tensor_functions_*.py")  # beside PyTorch's
-    words = set(re.findall(r"\w+", "".join(path.read_text(encoding="utf-8") for path in others)))
-    assert sorted(set(fd.functional.tensor_functions.__all__) - words) == []
-    elsewhere |= set(fd.functional.tensor_functions.__all__)
-    assert set(BY_NAME) | elsewhere | {"argmax", "dropout"} == set(fd.functional.TOP_LEVEL)
+    elsewhere = {"dropout", "einsum", *CASES}
+    assert sorted(set(fd.functional.TOP_LEVEL) - elsewhere - set(BY_NAME)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The functions of tensor_functions.py have PyTorch's values, kinds of numbers and gradients."""
+"""Operators, einsum, and special cases of functions of tensors, beside PyTorch.
+
+Every function has its calls in test_every_function_against_torch.py.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +13,6 @@ from helpers.against_torch import compare
 torch = pytest.importorskip("torch")
 
 RNG = np.random.default_rng(0)
-SHAPES = [(), (5,), (4, 3), (2, 3, 4), (0, 3)]
 
 
 def normal(*shape):
@@ -33,71 +35,7 @@ def same(ours, theirs):
     np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
 
-UNARY = "sin cos tan asin acos atan sinh cosh asinh atanh exp2 expm1 square reciprocal erf logit"
-POSITIVE = "log2 log10 log1p rsqrt"
-STEPS = "sign floor ceil round trunc frac"
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", f"{UNARY} {POSITIVE} {STEPS} acosh".split())
-def test_function_of_each_element(name, shape):
-    low = {"acosh": 1.1, "logit": 0.05}.get(name, 0.1 if name in POSITIVE else -0.9)
-    scale = 3 if name in STEPS else 1
-    x = np.asarray(RNG.uniform(low, low + (0.9 if name == "logit" else 1.8), shape) * scale)
-    compare(*both(name), x.astype(np.float32), grad_rtol=1e-3)
-
-
-TWO = "minimum atan2 hypot remainder fmod xlogy"
-
-
-@pytest.mark.parametrize("shapes", [((), ()), ((4, 3), (3,)), ((2, 1, 4), (3, 1)), ((0, 3), (3,))])
-@pytest.mark.parametrize("name", TWO.split())
-def test_function_of_two_tensors(name, shapes):
-    x, y = (normal(*shape) for shape in shapes)
-    compare(*both(name), x, np.abs(y) + 0.1 if name == "xlogy" else y)
-
-
-def test_parameters_of_functions_of_each_element():
-    x, y, z = normal(4, 3), normal(3), normal(4, 1)
-    compare(*both("lerp", 0.3), x, y)
-    compare(*both("lerp"), x, y, z)
-    compare(*both("addcmul", value=0.5), x, y, z)
-    compare(*both("addcdiv", value=0.5), x, y, z, grad_rtol=1e-3, grad_atol=1e-4)
-    compare(*both("round", decimals=1), x)
-    compare(*both("logit", 0.2), RNG.uniform(0, 1, (20,)).astype(np.float32))
-    compare(*both("nan_to_num", 2.0, 3.0), np.array([np.nan, np.inf, -np.inf, 1.0], np.float32))
-    compare(*both("clip", -0.5, 0.5), x)
-
-
 INTEGERS = np.array([[-7, 3, 0], [5, -2, 8]])
-COMPARISONS = "eq ne lt le gt ge logical_and logical_or logical_xor"
-
-
-@pytest.mark.parametrize(
-    "name", f"{COMPARISONS} minimum remainder fmod floor_divide isclose".split()
-)
-def test_two_tensors_without_gradient(name):
-    other = np.array([3, -2, 4])
-    kinds = [(INTEGERS, other)]
-    if name != "isclose":
-        kinds.append((INTEGERS.astype(np.float32), other.astype(np.float32)))
-    for x, y in kinds:
-        same(
-            getattr(fd, name)(fd.tensor(x), fd.tensor(y)), both(name)[1](*map(torch.tensor, (x, y)))
-        )
-        method = getattr(fd.tensor(x), name)(fd.tensor(y))
-        assert method.tolist() == getattr(torch.tensor(x), name)(torch.tensor(y)).tolist()
-
-
-@pytest.mark.parametrize("name", ["isnan", "isinf", "isfinite", "logical_not"])
-def test_one_tensor_without_gradient(name):
-    for x in (np.array([np.nan, np.inf, -np.inf, 0, 1], np.float32), INTEGERS):
-        same(getattr(fd, name)(fd.tensor(x)), getattr(torch, name)(torch.tensor(x)))
-
-
-@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round", "sign", "square"])
-def test_integers_stay_integers(name):
-    same(getattr(fd, name)(fd.tensor(INTEGERS)), getattr(torch, name)(torch.tensor(INTEGERS)))
 
 
 def test_bits():
@@ -133,34 +71,6 @@ def test_equality_of_tensors():
     assert fd.isclose([np.nan], [np.nan], equal_nan=True).tolist() == [True]
 
 
-PRODUCTS = [
-    ("mm", (2, 3), (3, 4)),
-    ("bmm", (5, 2, 3), (5, 3, 4)),
-    ("mv", (2, 3), (3,)),
-    ("dot", (3,), (3,)),
-    ("inner", (2, 3), (4, 3)),
-    ("inner", (), (3,)),
-    ("outer", (2,), (3,)),
-    ("tensordot", (2, 3, 4), (3, 4, 5)),
-    ("addmm", (4,), (2, 3), (3, 4)),
-    ("addmv", (2,), (2, 3), (3,)),
-    ("baddbmm", (1, 4), (5, 2, 3), (5, 3, 4)),
-]
-
-
-@pytest.mark.parametrize(("name", "shapes"), [(name, shapes) for name, *shapes in PRODUCTS])
-def test_product(name, shapes):
-    options = {"beta": 0.5, "alpha": 2} if len(shapes) == 3 else {}
-    arrays = [normal(*shape) for shape in shapes]
-    compare(*both(name, **options), *arrays)
-    compare(*both(name), *arrays)
-    if len(shapes) == 2:
-        x, y = ((a * 5).astype(np.int64) for a in arrays)
-        same(
-            getattr(fd, name)(fd.tensor(x), fd.tensor(y)), both(name)[1](*map(torch.tensor, (x, y)))
-        )
-
-
 EQUATIONS = [
     ("ij,jk->ik", (2, 3), (3, 4)),
     ("ij,jk", (2, 3), (3, 4)),
@@ -190,21 +100,6 @@ def test_einsum_refuses_other_equations():
     assert fd.einsum("ij->j", fd.tensor([[1, 2], [3, 4]])).tolist() == [4, 6]
 
 
-OVER_AXES = [
-    ("prod", ()), ("prod", (1,)), ("prod", (0, True)), ("cumsum", (1,)), ("cumprod", (0,)),
-    ("logsumexp", (1,)), ("logsumexp", ((0, 1), True)), ("nansum", ()), ("nanmean", (1,)),
-    ("diff", ()), ("diff", (2, 0)), ("median", ()),
-    ("norm", ()), ("norm", (1,)), ("norm", (3, 1, True)), ("norm", (float("inf"), 1)),
-    ("norm", (float("-inf"), 0)), ("norm", (0, 1)), ("norm", (0.5, 1)), ("norm", ("fro", (0, 1))),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "more"), OVER_AXES)
-def test_function_over_axes(name, more):
-    for shape in ((4, 3), (3, 5, 2)):
-        compare(*both(name, *more), normal(*shape), grad_rtol=1e-3, grad_atol=1e-4)
-
-
 def test_products_with_zeros_have_gradients():
     x = normal(3, 4)
     x[0, 1] = x[1, 2] = x[1, 3] = 0
@@ -226,32 +121,6 @@ def test_median_along_an_axis():
     same(fd.median(fd.tensor(x), 0, True).indices, torch.median(torch.tensor(x), 0, True).indices)
     assert np.isnan(fd.median([1.0, np.nan, 2.0]).item())
     assert fd.median(fd.tensor([3, 1, 2, 5])).tolist() == 2
-
-
-def test_moments():
-    for name in ("var_mean", "std_mean"):
-        for i in (0, 1):
-            ours, theirs = both(name, 1, correction=0, keepdim=True)
-            compare(lambda x: ours(x)[i], lambda x: theirs(x)[i], normal(4, 3))  # noqa: B023
-
-
-def test_counts():
-    x = np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 3.0]], np.float32)
-    for array in (x, x.astype(np.int64), x > 0):
-        for name in ("any", "all", "count_nonzero"):
-            for more in ((), (0,), (1,)):
-                same(
-                    getattr(fd, name)(fd.tensor(array), *more),
-                    getattr(torch, name)(torch.tensor(array), *more),
-                )
-    same(fd.argmin(fd.tensor(x), 1), torch.argmin(torch.tensor(x), 1))
-    for name in ("cumsum", "cumprod", "prod", "diff"):
-        more = (1,) if name != "diff" else ()
-        for array in (x.astype(np.int64), x > 0)[: 1 + (name != "diff")]:
-            same(
-                getattr(fd, name)(fd.tensor(array), *more),
-                getattr(torch, name)(torch.tensor(array), *more),
-            )
 
 
 def test_cross():

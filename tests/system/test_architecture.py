@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "predictor": {*NETWORKS, "io", "data", "uncertainty"} - {"_core"},
     "train": EVERYTHING_BELOW_TRAIN - {"_core"},
     "bench": EVERYTHING_BELOW_TRAIN,
+    "linalg": {"functional"},
     "loop": {"train"},
     "cli": {*EVERYTHING_BELOW_CLI, "bench"} - {"_core"},
     "sklearn": EVERYTHING_BELOW_CLI - {"_core"},

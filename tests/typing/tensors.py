@@ -56,3 +56,11 @@ assert_type(fd.get_num_threads(), int)
 fd.set_num_threads(fd.get_num_threads())
 assert_type(fd.get_include(), str)
 assert_type(fd.__version__, str)
+
+# Linear algebra, statistics and places
+matrix: fd.Tensor = fd.zeros(size=(3, 3)) + fd.eye(3)
+solution: fd.Tensor = fd.linalg.solve(matrix, fd.ones(3))
+u, s, vt = fd.linalg.svd(matrix)
+middle: fd.Tensor = fd.quantile(matrix, 0.5, dim=1)
+again: fd.Tensor = matrix.det() + matrix.quantile(0.5) + matrix.mT.logdet()
+size: int = matrix.nbytes + matrix.element_size()

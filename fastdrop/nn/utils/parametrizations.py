@@ -1,4 +1,4 @@
-"""Weight normalisation and spectral normalisation as parametrizations of a weight."""
+"""Weight, spectral and orthogonal normalisation as parametrizations of a weight."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.nn.conv import ConvTranspose1d, ConvTranspose2d
 from fastdrop.nn.module import Module, checked_module
+from fastdrop.nn.utils.orthogonal import orthogonal
 from fastdrop.nn.utils.parametrize import register_parametrization
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):
