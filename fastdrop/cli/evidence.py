@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdrop.cli.scores import HIGHER_IS_BETTER
 from fastdrop.data.readers.decode import column_places, decoded_rows
-from fastdrop.nn.module import may_draw
+from fastdrop.nn.module import passes_differ
 from fastdrop.uncertainty.monte_carlo import mc_predict
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
@@ -111,7 +111,7 @@ def _answers(task: TrainingTask, model: Module, seed: int) -> Answers:
     prediction = task.predictions(model, x)
     mean, uncertainty, disagreement, total = prediction, None, None, None
     classes = task.scale is None
-    if may_draw(model):
+    if passes_differ(model):
         mc = _passes(task, model, x, seed)
         if classes:
             mean, uncertainty, disagreement = mc.mean, mc.entropy, mc.mutual_information

@@ -13,7 +13,7 @@ from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import DataLoader, Dataset, load_images, split
 from fastdrop.data import transforms as T
 from fastdrop.data.image_preprocessing import ImagePreparation
-from fastdrop.nn.module import may_draw
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
 from fastdrop.train.evaluate import evaluate
 from fastdrop.train.fit import fit
@@ -150,7 +150,7 @@ class ImageTask:
         from fastdrop.uncertainty.monte_carlo import mc_predict
 
         assert self.test.y is not None
-        passes = _PASSES if may_draw(model) else 1
+        passes = _PASSES if passes_differ(model) else 1
         x = self.preparation.samples(self.test.x)
         found = mc_predict(model, x, passes, output="softmax", batch_size=_BATCH, progress=False)
         rows = np.argsort(-found.entropy, kind="stable")[:_UNCERTAIN]

@@ -261,7 +261,10 @@ def labelled_text_task(options: argparse.Namespace) -> LabelledTextTask:
     """The texts of --data, split into training and test texts."""
     words: Vocabulary | Tokenizer
     if options.pretrained is not None:
-        words = Tokenizer.from_pretrained(options.pretrained, options.max_length)
+        try:
+            words = Tokenizer.from_pretrained(options.pretrained, options.max_length)
+        except ValueError as error:
+            raise ValueError(str(error).replace("max_length must", "--max-length must")) from None
     found: RawTexts = read_texts(
         options.data,
         column_of(options.text),

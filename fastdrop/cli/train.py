@@ -32,7 +32,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import add_arguments
-from fastdrop.nn.module import may_draw
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot_uncertain is not None and isinstance(task, ImageTask):
         task.draw_uncertain(kept, options.plot_uncertain)
         print(f"most uncertain test images: {options.plot_uncertain}")
-    with_dropout = may_draw(kept)
+    with_dropout = passes_differ(kept)
     if texts:
         print_next_steps(out, with_dropout)
     else:

@@ -21,6 +21,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import TUNING_FLAGS, add_tuning_arguments
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     print(f"\nmodel (the best of {len(search.trials)} trials): {out}")
     print("\nNext steps")
     print(f"  {_command(given, best)}      # on all training rows")
-    print(f"  fastdrop predict {out} FILE.csv --mc 50")
+    passes = " --mc 50" if passes_differ(best.model) else ""
+    print(f"  fastdrop predict {out} FILE.csv{passes}")
     return 0
 
 

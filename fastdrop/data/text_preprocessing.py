@@ -119,6 +119,12 @@ class TextPreparation(Preparation):
             sequences.append(self.sequence(tokens))
         return self._batch(sequences)
 
+    def lengths(self, x: Float32Array) -> npt.NDArray[np.int64]:
+        """The tokens of each text of prepared samples (N, T), without the padding; at least 1."""
+        is_token = x != self.padding_idx
+        ends = x.shape[1] - is_token[:, ::-1].argmax(axis=1)
+        return np.where(is_token.any(axis=1), ends, 1).astype(np.int64)
+
     def _texts(self, x: Any) -> list[Any]:
         """The texts of what `samples` takes."""
         name = self.columns["text"]
