@@ -28,6 +28,7 @@ __all__ = ["Predictor"]
 
 # Tokens computed at a time: the hidden layers of BERT-Base take 0.8 GB for them.
 _TOKENS = 1 << 16
+_PIXELS = 1 << 18  # of images computed at a time: 256 of 32 x 32, 5 of 224 x 224
 
 
 class Predictor:
@@ -332,7 +333,7 @@ class Predictor:
         if isinstance(self.preparation, TextPreparation):
             lengths = self.preparation.lengths(x)
             return _finite(self._outputs_of_texts(x, lengths, batch_size), row0)
-        return _finite(_flat(predict(self.model, x, batch_size)), row0)
+        return _finite(_flat(predict(self.model, x, self._at_once(x, batch_size))), row0)
 
     def _outputs_of_texts(
         self, x: Float32Array, lengths: npt.NDArray[np.int64], most: int
@@ -351,9 +352,13 @@ class Predictor:
         return found
 
     def _at_once(self, x: Float32Array, most: int) -> int:
-        """Rows computed at a time: fewer of long texts. The results do not depend on it."""
-        of_texts = isinstance(self.preparation, TextPreparation)
-        return max(1, min(most, _TOKENS // x.shape[1])) if of_texts else most
+        """Rows computed at a time: fewer of long texts and large images.
+
+        The results do not depend on it.
+        """
+        if isinstance(self.preparation, TextPreparation):
+            return max(1, min(most, _TOKENS // x.shape[1]))
+        return max(1, min(most, _PIXELS // math.prod(x.shape[2:]))) if x.ndim == 4 else most
 
     def _in_units(self, outputs: Float32Array) -> npt.NDArray[Any]:
         """Outputs in the units of the target, in float64, which its units may need."""
