@@ -301,6 +301,19 @@ def test_wrong_options(train, tmp_path, arguments, words):
     assert words in err
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("sheet.xlsx", "", "got 'sheet.xlsx' (save the sheet as CSV)"),
+        ("t.csv", "a,y\n1,0.5\n2,0.5\n3,0.5\n", "two different values of the target, got 0.5"),
+    ],
+)
+def test_files_that_nothing_is_learned_from(train, tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    _, err = train("--data", name, status=2)
+    assert words in err
+
+
 def test_options_of_tables_are_refused_elsewhere(train, tmp_path):
     (tmp_path / "t.txt").write_text("to be or not to be\n" * 50)
     _, err = train("--data", "t.txt", "--model", "lstm", "--folds", "3", status=2)
