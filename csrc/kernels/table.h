@@ -23,10 +23,11 @@ typedef struct {
     ptrdiff_t runs, ldb;
     const ptrdiff_t *a_runs, *b_runs;
     /* Where b lies, with a_rows and without index and runs. FD_B_ROWS: b[p*ldb + j], n = tile_n,
-       and the panel is stored at `to` unless that is NULL. FD_B_COLUMNS: b[j*ldb + p].
-     */
+       the panel is stored at `to` unless that is NULL, and what lies `ahead` > 0 floats on is
+       fetched. FD_B_COLUMNS: b[j*ldb + p]. */
     int b_place;
     float *to;
+    ptrdiff_t ahead;
     float *c;
     ptrdiff_t ldc;
     /* NULL, or memory of the shape of C that is used next: fetched while the sums are computed

@@ -166,6 +166,7 @@ static void read_rows(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j
     const fd_operand *b = nest->b.context;
     t->ldb = b->ld;
     t->b = b->x + pc * b->ld + j;
+    t->ahead = fd_read_ahead() * b->ld;
 }
 
 static void read_columns(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j) {

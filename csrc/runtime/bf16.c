@@ -29,10 +29,7 @@ static int has_avx512_bf16(void) { return (features(1, 0) >> 5 & 1) != 0; }
 
 /* Intel's multiply-adds for bf16 take longer than two for float32: a training step takes 1.3 to 1.5
    times as long with them (Xeon with AMX, which has tiles for it). */
-static int avx512_bf16_pays(void) {
-    unsigned r[4] = {0};
-    return __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) && r[2] != signature_INTEL_ecx;
-}
+static int avx512_bf16_pays(void) { return !fd_cpu_is_intel(); }
 #endif
 
 #if defined(FD_AMX_BF16) && defined(FD_AVX512_BF16) && defined(__linux__)

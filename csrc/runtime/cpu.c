@@ -18,8 +18,12 @@ static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+int fd_cpu_is_intel(void) { return __builtin_cpu_is("intel") != 0; }
 #elif defined(FD_ARM64)
 extern const fd_table fd_table_neon;
+#endif
+#if !defined(FD_X86)
+int fd_cpu_is_intel(void) { return 0; }
 #endif
 static int always(void) { return 1; }
 

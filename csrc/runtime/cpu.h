@@ -12,4 +12,7 @@ const fd_table *fd_kernels(void);
    the system does not say. Only runtime/tuning.c asks. */
 ptrdiff_t fd_cache_bytes(int level);
 
+/* Whether Intel made the processor. Decides what changes speed alone. */
+int fd_cpu_is_intel(void);
+
 #endif

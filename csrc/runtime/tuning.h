@@ -108,6 +108,9 @@ enum {
    takes as long for one row as for a whole vector of rows. */
 ptrdiff_t fd_few_rows(void);
 
+/* How many rows of a B that is read where it lies are fetched ahead. */
+ptrdiff_t fd_read_ahead(void);
+
 /* How many columns of B (of `columns` in all) are packed at a time: a multiple of tile_n whose
    panels fit the second cache. */
 ptrdiff_t fd_columns_at_a_time(ptrdiff_t columns, ptrdiff_t tile_n);

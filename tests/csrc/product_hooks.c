@@ -79,6 +79,15 @@ static const float *pack_rank_one(const fd_nest *nest, const fd_scratch *s, ptrd
     return s->panels;
 }
 
+/* ---- weights that are read where they lie, three rows ahead, as on Intel's processors ---- */
+
+static void read_ahead(const fd_nest *nest, fd_tile *t, ptrdiff_t pc, ptrdiff_t j) {
+    const fd_operand *b = nest->b.context;
+    t->b = b->x + pc * b->ld + j;
+    t->ldb = b->ld;
+    t->ahead = 3 * b->ld;
+}
+
 /* ---- the epilogue of a weight gradient: w -= rate * C while C is in the first cache ---- */
 
 typedef struct {
@@ -180,6 +189,21 @@ int main(int argc, char **argv) {
         run(&rank, "weights on the fly", expected, threads);
         report("update", threads, fused.w, stepped, PIXELS * OUTS);
         free(fused.w);
+    }
+
+    /* one tile of rows, and two of which the first stores the panels */
+    const fd_operand x = {.x = columns, .ld = WINDOW}, outer_b = {.x = outer, .ld = OUTS};
+    for (int tiles = 1; tiles <= 2; tiles++) {
+        fd_nest ahead = {.kernels = fd_kernels(),
+                         .m = tiles * fd_kernels()->tile_m - 1,
+                         .n = OUTS,
+                         .k = WINDOW,
+                         .c = c,
+                         .ldc = OUTS,
+                         .a = fd_a_rows(&x),
+                         .b = fd_b_rows_in_place(&outer_b)};
+        ahead.b.read = read_ahead;
+        run(&ahead, "read ahead", expected, 1);
     }
     free(images), free(w), free(bias), free(u), free(v), free(columns), free(outer), free(expected);
     free(c), free(stepped);

@@ -17,7 +17,7 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
     not COMPILER or not CORE.is_dir() or sys.platform == "win32",
     reason="needs a C compiler and the C sources",
 )
-@pytest.mark.parametrize(("name", "count"), [("product_hooks", 9), ("amx_tile", 48)])
+@pytest.mark.parametrize(("name", "count"), [("product_hooks", 11), ("amx_tile", 48)])
 def test_programs_in_c(name, count, tmp_path):
     """The scalar kernels; cross_check.py runs the same programs with every instruction set.
 
