@@ -15,7 +15,7 @@ from fastdrop.predictor.predictor import Predictor
 from fastdrop.uncertainty.prediction import entropy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -78,12 +78,18 @@ class Answers:
 
     def cells(self, chosen: npt.NDArray[np.int64]) -> list[list[str]]:
         """The cells of chosen rows, in their order."""
-        ends = np.cumsum([len(task.test_targets) for task in self.tasks])
-        found = []
+        return [cells for task, row in self._of_tasks(chosen) for cells in task.cells([row])]
+
+    def pictures(self, chosen: npt.NDArray[np.int64]) -> list[bytes]:
+        """PNG files of chosen rows, where they are images."""
+        return [picture for task, n in self._of_tasks(chosen) for picture in task.pictures([n])]
+
+    def _of_tasks(self, chosen: npt.NDArray[np.int64]) -> Iterator[tuple[Task, int]]:
+        """The task of each chosen row, and the row's place among those of the task."""
+        sizes = [len(task.test_targets) for task in self.tasks]
+        ends = np.cumsum(sizes)
         for row, place in zip(chosen, np.searchsorted(ends, chosen, side="right"), strict=True):
-            task = self.tasks[place]
-            found += task.cells([int(row - ends[place] + len(task.test_targets))])
-        return found
+            yield self.tasks[place], int(row - ends[place] + sizes[place])
 
     @property
     def wrong(self) -> Float64Array:

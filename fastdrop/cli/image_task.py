@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import models, nn
+from fastdrop._utils.png import png
 from fastdrop.cli.task import Task
 from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import DataLoader, Dataset, load_images, split
@@ -21,6 +22,7 @@ from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -93,6 +95,11 @@ class ImageTask(Task):
     def test_rows(self) -> npt.NDArray[np.int64]:
         """The number of each test image, from 0."""
         return np.arange(len(self.test))
+
+    def pictures(self, chosen: Sequence[int]) -> list[bytes]:
+        """PNG files of chosen test images."""
+        top = 1 if self.test.x.dtype == np.uint8 else 255
+        return [png((self.test.x[n] * top).astype(np.uint8)) for n in chosen]
 
     def describe(self, options: argparse.Namespace) -> str:
         """The network and its input in a few words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -305,7 +306,13 @@ def _uncertain_rows(answers: Answers, labels: list[str] | None) -> str:
     note = "Numbers of rows count from 0, without a header."
     if len(answers.columns) > _MOST_CELLS:
         note += f" The first {_MOST_CELLS} of {len(answers.columns)} columns."
-    return f"{head}<p class='fd-dim'>{escape(note)}</p>" + table(
+    pictures = "".join(
+        f"<figure><img height='96' style='image-rendering:pixelated' alt='row {row[0]}' "
+        f"src='data:image/png;base64,{b64encode(picture).decode()}'>"
+        f"<figcaption>{escape(row[1])}</figcaption></figure>"
+        for row, picture in zip(rows, answers.pictures(chosen))
+    )
+    return f"{head}<p class='fd-dim'>{escape(note)}</p>{pictures}" + table(
         ("row", "prediction", "true", *kinds, *names),
         rows,
         numeric=[0, *range(3, 3 + len(kinds))],

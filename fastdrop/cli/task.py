@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Task"]
 
 
-class Task:
+class Task(ABC):
     """Prepared training and test data with a name. Subclasses train networks on them.
 
     Attributes
@@ -68,29 +69,29 @@ class Task:
         target = self.preparation.target
         return None if target is None else float(target.scale)
 
+    @abstractmethod
     def describe(self, options: argparse.Namespace) -> str:
         """The network and its input in a few words."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def train_targets(self) -> npt.NDArray[Any]:
         """Class numbers, or numbers in the target's units, of the training samples."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def test_targets(self) -> npt.NDArray[Any]:
         """Class numbers, or numbers in the target's units, of the test samples."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def test_inputs(self) -> npt.NDArray[Any]:
         """The test samples as the network takes them."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def test_rows(self) -> npt.NDArray[np.int64]:
         """The number of each test sample in its file, from 0."""
-        raise NotImplementedError
 
     @property
     def columns(self) -> list[str]:
@@ -100,6 +101,10 @@ class Task:
     def cells(self, chosen: Sequence[int]) -> list[list[str]]:
         """What people read of chosen test samples, a text for each of `columns`."""
         return [[] for _ in chosen]
+
+    def pictures(self, chosen: Sequence[int]) -> list[bytes]:
+        """PNG files of chosen test samples; none where they are no images."""
+        return []
 
     def predictions(self, model: nn.Module, x: Any) -> npt.NDArray[np.float64]:
         """Probabilities (N, classes), or numbers (N,) in the target's units, without dropout."""

@@ -1,5 +1,6 @@
 """``fastdrop train`` and ``fastdrop predict`` on images."""
 
+import base64
 import csv
 import io
 import os
@@ -123,13 +124,19 @@ def test_a_test_archive_a_metric_and_a_report(archive, capfd):
     line = out.split("dropout 0.2  ")[-1].splitlines()[0].split()
     assert float(line[0]) == pytest.approx(found["log_loss"], abs=1e-4)
     page = Page(Path("r.html").read_text())
+    page.check_self_contained()
     assert page.tables["scores"][2][1] == scores.format_score("error", found["error"])
     assert [int(cell) for row in page.tables["confusion"][1:] for cell in row[1:3]] == [
         int(((labels == true) & (fd.load("train.safetensors").predict(more) == told)).sum())
         for true in ("down", "up")
         for told in ("down", "up")
     ]
-    assert len(page.tables["uncertain-rows"]) == 21
+    shown = page.tables["uncertain-rows"][1:]
+    sources = [a["src"].split("base64,")[1] for tag, a in page.elements if tag == "img"]
+    assert len(shown) == len(sources) == 20
+    for row, source in zip(shown, sources, strict=True):
+        picture = pytest.importorskip("PIL.Image").open(io.BytesIO(base64.b64decode(source)))
+        np.testing.assert_array_equal(np.asarray(picture), more[int(row[0])])
     for wrong, message in (
         (dict(x=more[:, :8, :8], y=labels), "--test must hold images of shape (3, 16, 16)"),
         (dict(x=more, y=np.array(["left", *labels[1:]])), "the class 'left' did not occur"),
