@@ -15,7 +15,7 @@ from fastdrop.predictor.predictor import Predictor
 from fastdrop.uncertainty.prediction import entropy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -53,8 +53,8 @@ class Answers:
         The standard deviation of a target of numbers, the noise included.
     rows : int array (N,)
         The number of each row in its file, from 0.
-    tasks : list of Task
-        Those to whose test rows the answers belong, one after the other.
+    places : list of (Task, int)
+        The task of each row, and the row's place among the task's test samples.
     """
 
     y: npt.NDArray[Any]
@@ -64,7 +64,7 @@ class Answers:
     disagreement: Float64Array | None
     total_std: Float64Array | None
     rows: npt.NDArray[np.int64]
-    tasks: list[Task]
+    places: list[tuple[Task, int]]
 
     @property
     def is_classification(self) -> bool:
@@ -74,22 +74,17 @@ class Answers:
     @property
     def columns(self) -> list[str]:
         """The names of what `cells` tells of a row."""
-        return self.tasks[0].columns
+        return self.places[0][0].columns
 
     def cells(self, chosen: npt.NDArray[np.int64]) -> list[list[str]]:
         """The cells of chosen rows, in their order."""
-        return [cells for task, row in self._of_tasks(chosen) for cells in task.cells([row])]
+        found = (self.places[n] for n in chosen)
+        return [cells for task, place in found for cells in task.cells([place])]
 
     def pictures(self, chosen: npt.NDArray[np.int64]) -> list[bytes]:
         """PNG files of chosen rows, where they are images."""
-        return [picture for task, n in self._of_tasks(chosen) for picture in task.pictures([n])]
-
-    def _of_tasks(self, chosen: npt.NDArray[np.int64]) -> Iterator[tuple[Task, int]]:
-        """The task of each chosen row, and the row's place among those of the task."""
-        sizes = [len(task.test_targets) for task in self.tasks]
-        ends = np.cumsum(sizes)
-        for row, place in zip(chosen, np.searchsorted(ends, chosen, side="right"), strict=True):
-            yield self.tasks[place], int(row - ends[place] + sizes[place])
+        found = (self.places[n] for n in chosen)
+        return [picture for task, place in found for picture in task.pictures([place])]
 
     @property
     def wrong(self) -> Float64Array:
@@ -100,7 +95,10 @@ class Answers:
 
 
 def answers_of(parts: Sequence[tuple[Task, Module]], seed: int) -> Answers:
-    """The answers of each network on the test rows of its task, together."""
+    """The answers of each network on the test rows of its task, together.
+
+    Of many images or texts they are on rows from the whole of the test data, evenly spaced.
+    """
     found = [_answers(task, model, seed) for task, model in parts]
     first = found[0]
 
@@ -110,11 +108,16 @@ def answers_of(parts: Sequence[tuple[Task, Module]], seed: int) -> Answers:
         return np.concatenate([getattr(each, name) for each in found])
 
     names = ("y", "prediction", "mean", "uncertainty", "disagreement", "total_std", "rows")
-    return Answers(**{name: joined(name) for name in names}, tasks=[task for task, _ in parts])
+    places = [place for each in found for place in each.places]
+    return Answers(**{name: joined(name) for name in names}, places=places)
 
 
 def _answers(task: Task, model: Module, seed: int) -> Answers:
-    x = task.test_inputs
+    chosen = np.arange(len(task.test_targets))
+    if task.most_reported is not None and len(chosen) > task.most_reported:
+        # From the whole of it: images may be in the order of their classes.
+        chosen = np.linspace(0, len(chosen) - 1, task.most_reported).astype(np.int64)
+    x = task.test_inputs[chosen]
     prediction = task.predictions(model, x)
     mean, uncertainty, disagreement, total = prediction, None, None, None
     classes = task.scale is None
@@ -130,14 +133,14 @@ def _answers(task: Task, model: Module, seed: int) -> Answers:
     elif classes:
         uncertainty = entropy_of(prediction)
     return Answers(
-        task.test_targets,
+        task.test_targets[chosen],
         prediction,
         mean,
         uncertainty,
         disagreement,
         total,
-        task.test_rows,
-        [task],
+        task.test_rows[chosen],
+        [(task, n) for n in chosen.tolist()],
     )
 
 

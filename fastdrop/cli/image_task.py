@@ -73,6 +73,7 @@ class ImageTask(Task):
     test: Dataset
     preparation: ImagePreparation
     at_once = _BATCH
+    most_reported = 5000
 
     @property
     def train_targets(self) -> npt.NDArray[Any]:

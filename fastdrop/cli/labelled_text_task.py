@@ -144,6 +144,7 @@ class LabelledTextTask(Task):
     texts: list[str]
     rows: npt.NDArray[np.int64]
     columns = ["text"]
+    most_reported = 5000
 
     @property
     def train_targets(self) -> npt.NDArray[Any]:

@@ -78,7 +78,7 @@ def write_report(
     metric = options.metric or ("rmse" if labels is None else "log_loss")
     held_out = "test" if options.validation is None else "validation"
     sections = [
-        _summary(task, parts, options),
+        _summary(task, parts, options, len(answers.y)),
         _scores(task, parts, answers),
         "<h2>Training curves</h2>" + "".join(curve_charts(histories, held_out)),
         _scatter(answers) if labels is None else _confusion(answers, labels),
@@ -94,11 +94,15 @@ def write_report(
         file.write(text.encode())
 
 
-def _summary(task: Task, parts: Sequence[tuple[Task, Module]], options: argparse.Namespace) -> str:
+def _summary(
+    task: Task, parts: Sequence[tuple[Task, Module]], options: argparse.Namespace, shown: int
+) -> str:
     rates = ", ".join(f"{p:g}" for p in options.dropout or []) or "none"
     if options.dropout is None and passes_differ(parts[0][1]):
         rates = "as in the network"
     tested = f"{len(task.test or [])} samples"
+    if len(parts) == 1 and shown < len(task.test):
+        tested = f"{shown} of {tested}, evenly spaced"
     if len(parts) > 1:
         tested = (
             f"{len(parts)} folds: each row is answered by a network that was trained without it"

@@ -47,6 +47,8 @@ class Task(ABC):
         What the columns of a table hold.
     columns : list of str
         The names of what `cells` tells of a test sample.
+    most_reported : int or None
+        The most test samples that a report tells of; None for all.
     at_once : int
         The most samples whose outputs are computed at a time.
     """
@@ -56,6 +58,7 @@ class Task(ABC):
     test: Any
     preparation: Preparation
     report: TableReport | None = None
+    most_reported: int | None = None
     at_once = 1024
 
     @property
