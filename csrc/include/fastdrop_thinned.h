@@ -67,9 +67,15 @@ typedef struct {
 typedef struct {
     float *y; /* m x units, leading dimension ldy */
     const fd_thin_part *parts;
-    ptrdiff_t m, units, ldy, count; /* count: of parts, at least 1 */
+    ptrdiff_t m, units, ldy, count; /* count: of parts, 1 or FD_THIN_PARTS */
     int accumulate;                 /* the sum is added to y */
 } fd_thin_put_args;
+enum { FD_THIN_PARTS = 2 };
 int fd_thin_put(const fd_thin_put_args *args);
+
+/* A step of SGD whose gradient is the sum of the parts, which is not stored: p is m x units, and
+   y, ldy and accumulate are ignored, as is what fd_sgd_args says of the gradient. The same bits as
+   fd_thin_put and then fd_sgd. */
+int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient);
 
 #endif

@@ -1,6 +1,7 @@
 /* Steps of the optimisers, and the limit on the norm of rows. */
 #include "fastdrop.h"
 #include "product/dense.h"
+#include "product/thinned_matrix.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
 #include "runtime/tuning.h"
@@ -75,6 +76,40 @@ int fd_sgd(const fd_sgd_args *args) {
     if (args->product)
         return fd_gemm_into(args->product, (fd_epilogue){sgd_start, sgd_finish, args});
     return over_threads(sgd_task, args, args->n, args->n);
+}
+
+/* Each row of the gradient is made in a buffer that stays in the first cache. */
+typedef struct {
+    const fd_table *k;
+    const fd_sgd_args *sgd;
+    const fd_thin_put_args *gradient;
+} thin_work;
+
+static void thin_sgd_task(const fd_region *region, int thread, void *context) {
+    const thin_work *w = context;
+    const fd_sgd_args *a = w->sgd;
+    const ptrdiff_t rows = w->gradient->m, n = w->gradient->units,
+                    begin = fd_cut(rows, region->threads, thread, 1),
+                    end = fd_cut(rows, region->threads, thread + 1, 1);
+    float *g = (float *)(void *)(region->workspace + (size_t)thread * region->stride);
+    fd_thin_reader reader = fd_thin_reader_from(w->gradient, begin);
+    for (ptrdiff_t i = begin; i < end; i++) {
+        fd_thin_read_row(&reader, i, g, 0);
+        w->k->sgd(a->p + i * n, g, a->buf ? a->buf + i * n : NULL, 1, 0, 0, n, a->lr, a->momentum,
+                  a->dampening, a->weight_decay, a->nesterov, a->first);
+    }
+}
+
+int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient) {
+    if (gradient->m == 0 || gradient->units == 0) return FD_OK;
+    thin_work w = {fd_kernels(), args, gradient};
+    fd_region region;
+    int status = fd_begin(&region, fd_min(fd_worth(args->n, FD_GRAIN), gradient->m),
+                          (size_t)gradient->units * sizeof(float));
+    if (status != FD_OK) return status;
+    fd_run(&region, thin_sgd_task, &w, 1);
+    fd_end(&region);
+    return FD_OK;
 }
 
 static void adam_task(const fd_region *region, int thread, void *context) {

@@ -1,6 +1,7 @@
 /* Between a matrix and its part that a thinned network keeps: chosen rows, and chosen columns
    closed up. For training, where the weights of one network are read by several products, and its
    gradients go back among zeros. */
+#include "product/thinned_matrix.h"
 #include "fastdrop.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
@@ -51,24 +52,37 @@ static ptrdiff_t first_at_least(const int32_t *numbers, ptrdiff_t n, ptrdiff_t l
     return low;
 }
 
+fd_thin_reader fd_thin_reader_from(const fd_thin_put_args *sum, ptrdiff_t row) {
+    assert(1 <= sum->count && sum->count <= FD_THIN_PARTS);
+    fd_thin_reader reader = {.sum = sum, .kernels = fd_kernels()};
+    for (ptrdiff_t q = 0; q < sum->count; q++) {
+        const fd_thin_part *p = sum->parts + q;
+        reader.at[q] = p->rows ? first_at_least(p->rows, p->n, row) : row;
+    }
+    return reader;
+}
+
+void fd_thin_read_row(fd_thin_reader *reader, ptrdiff_t i, float *to, int add) {
+    const ptrdiff_t units = reader->sum->units;
+    for (ptrdiff_t q = 0; q < reader->sum->count; q++, add = 1) {
+        const fd_thin_part *p = reader->sum->parts + q;
+        ptrdiff_t *at = reader->at + q;
+        if (!p->rows || (*at < p->n && p->rows[*at] == i))
+            reader->kernels->expand(to, p->x + (*at)++ * p->k, p->bits, units, p->k, add);
+        else if (!add) reader->kernels->fill(to, units, 0.0f, 0);
+    }
+}
+
 static void put_task(const fd_region *region, int thread, void *context) {
     const matrix_work *w = context;
     const fd_thin_put_args *t = w->args;
     const ptrdiff_t begin = fd_cut(t->m, region->threads, thread, 1),
                     end = fd_cut(t->m, region->threads, thread + 1, 1);
-    for (const fd_thin_part *p = t->parts; p < t->parts + t->count; p++) {
-        const int add = t->accumulate || p > t->parts;
-        ptrdiff_t at = p->rows ? first_at_least(p->rows, p->n, begin) : begin;
-        for (ptrdiff_t i = begin; i < end; i++) {
-            float *to = t->y + i * t->ldy;
-            if (!p->rows || (at < p->n && p->rows[at] == i))
-                w->kernels->expand(to, p->x + at++ * p->k, p->bits, t->units, p->k, add);
-            else if (!add) w->kernels->fill(to, t->units, 0.0f, 0);
-        }
-    }
+    fd_thin_reader reader = fd_thin_reader_from(t, begin);
+    for (ptrdiff_t i = begin; i < end; i++)
+        fd_thin_read_row(&reader, i, t->y + i * t->ldy, t->accumulate);
 }
 
 int fd_thin_put(const fd_thin_put_args *args) {
-    assert(args->count >= 1);
     return over_rows(put_task, args, args->m, args->units);
 }

@@ -30,6 +30,8 @@ _Geometry: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes, int, int]
 # kernel, stride, dilation, positions before the input
 _Windows: TypeAlias = tuple[_Axes, _Axes, _Axes, _Axes]
 _Layer: TypeAlias = tuple[_Float32, int, int, _Float32 | None, int, float]
+# what networks keep of a matrix, its rows, its columns
+_ThinPart: TypeAlias = tuple[_Float32, _Int32 | None, _UInt32 | None]
 
 # masks, random numbers
 
@@ -379,7 +381,7 @@ def thin_rows(
 def thin_take(
     out: _Float32, x: _Float32, rows: _Int32 | None, bits: _UInt32 | None, scale: float = 1.0
 ) -> None: ...
-def thin_put(out: _Float32, parts: tuple[Any, ...], accumulate: bool = False) -> None: ...
+def thin_put(out: _Float32, parts: list[_ThinPart], accumulate: bool = False) -> None: ...
 
 # DropConnect, sparse weights, concrete dropout
 
@@ -440,7 +442,7 @@ def max_norm_rows(w: _Float32, c: float) -> None: ...
 def is_one_piece(k: int) -> bool: ...
 def sgd(
     p: _Float32,
-    g: _Float32 | tuple[_Float32, _Float32, _Drop, bool],
+    g: _Float32 | tuple[_Float32, _Float32, _Drop, bool] | list[_ThinPart],
     buf: _Float32 | None,
     lr: float,
     momentum: float,

@@ -6,8 +6,12 @@ compares them.
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
+from fastdrop._core.fastdrop cimport fd_sgd_args
+
 
 cdef extern from "fastdrop_thinned.h" nogil:
+    enum:
+        FD_THIN_PARTS
     ctypedef struct fd_thin_layer_args:
         float *y
         const float *x
@@ -54,3 +58,4 @@ cdef extern from "fastdrop_thinned.h" nogil:
         ptrdiff_t m, units, ldy, count
         int accumulate
     int fd_thin_put(const fd_thin_put_args *args)
+    int fd_thin_sgd(const fd_sgd_args *args, const fd_thin_put_args *gradient)

@@ -21,8 +21,15 @@ cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float mome
     cdef int status
     cdef fd_product product
     cdef fd_sgd_args args
+    cdef fd_thin_part[FD_THIN_PARTS] parts
+    cdef fd_thin_put_args thinned
     cdef cnp.ndarray a, b
-    if isinstance(g, tuple):
+    args.g, args.product = NULL, NULL
+    cdef bint is_sum = isinstance(g, list)
+    if is_sum:
+        thinned.m, thinned.units = rows_of(p), cnp.PyArray_DIM(p, 1)
+        sum_of(&thinned, parts, g)
+    elif isinstance(g, tuple):
         a, b, drop, product_bf16 = g
         memset(&product, 0, sizeof(product))
         product.a, product.ta, product.b = data(a), 1, data(b)
@@ -31,14 +38,14 @@ cdef int sgd_step(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float mome
         product.k, product.repeat = rows_of(a), 1
         product.drop = product.a_drop = drop_of(None, FD_KEEP_ALL, 1.0)
         product.b_drop, product.bf16 = drop_tuple(drop), product_bf16
-        args.g, args.product = NULL, &product
+        args.product = &product
     else:
-        args.g, args.product = data(g), NULL
+        args.g = data(g)
     args.p, args.buf, args.n = data(p), data_or_null(buf), cnp.PyArray_SIZE(p)
     args.lr, args.momentum, args.dampening = lr, momentum, dampening
     args.weight_decay, args.nesterov, args.first = weight_decay, nesterov, first
     with nogil:
-        status = fd_sgd(&args)
+        status = fd_thin_sgd(&args, &thinned) if is_sum else fd_sgd(&args)
     return done(status)
 
 
@@ -46,7 +53,8 @@ def sgd(cnp.ndarray p, object g, cnp.ndarray buf, float lr, float momentum, floa
         float weight_decay, bint nesterov, bint first):
     """A step of SGD; buf None: no momentum.
 
-    g: an array, or a tuple (a, b, b_drop, bf16): the product a^T b, which is not stored.
+    g: an array; or a gradient that is not stored: a tuple (a, b, b_drop, bf16), the product a^T b,
+    or a list of parts, their sum (see `thin_put`).
     """
     sgd_step(p, g, buf, lr, momentum, dampening, weight_decay, nesterov, first)
 

@@ -57,24 +57,31 @@ def thin_take(cnp.ndarray out, cnp.ndarray x, cnp.ndarray rows, cnp.ndarray bits
     done(status)
 
 
-def thin_put(cnp.ndarray out, tuple parts, bint accumulate=False):
-    """The way back: out is the sum of parts (x, rows, bits), each 0 in other rows and columns.
-
-    There are one or two parts. The rows of out may have any distance.
-    """
-    cdef int status
-    cdef fd_thin_part[2] given
-    cdef fd_thin_put_args t
+cdef int sum_of(fd_thin_put_args *t, fd_thin_part *given, object parts) except -1:
+    """Fill in the parts of a sum: at most FD_THIN_PARTS of (x, rows, bits)."""
     cdef cnp.ndarray x, rows, bits
-    t.y, t.m, t.units, t.ldy = data(out), rows_of(out), cnp.PyArray_DIM(out, 1), ld_of(out)
-    t.parts, t.count, t.accumulate = given, 0, accumulate
-    if len(parts) > 2:
+    if len(parts) > FD_THIN_PARTS:
         raise AssertionError("at most two parts")
+    t.parts, t.count = given, 0
     for x, rows, bits in parts:
         given[t.count].x, given[t.count].n = data(x), rows_of(x)
         given[t.count].k = cnp.PyArray_DIM(x, 1)
         given[t.count].rows, given[t.count].bits = ints_or_null(rows), words_or_null(bits)
         t.count += 1
+    return 0
+
+
+def thin_put(cnp.ndarray out, list parts, bint accumulate=False):
+    """The way back: out is the sum of parts (x, rows, bits), each 0 in other rows and columns.
+
+    There are one or two parts. The rows of out may have any distance.
+    """
+    cdef int status
+    cdef fd_thin_part[FD_THIN_PARTS] given
+    cdef fd_thin_put_args t
+    t.y, t.m, t.units, t.ldy = data(out), rows_of(out), cnp.PyArray_DIM(out, 1), ld_of(out)
+    t.accumulate = accumulate
+    sum_of(&t, given, parts)
     with nogil:
         status = fd_thin_put(&t)
     done(status)

@@ -47,8 +47,8 @@ class Parameter(PackedTensor):
     _spare: list[Float32Array]  # the memory of the last gradient, or nothing
 
     # While `Optimizer.minimize` runs: _update_by(gradient) updates the parameter in backward. The
-    # gradient is a product that is not stored, see `_core.sgd`.
-    _update_by: Callable[[tuple[Any, ...]], None] | None
+    # gradient is a product or a sum of parts, which is not stored, see `_core.sgd`.
+    _update_by: Callable[[tuple[Any, ...] | list[Any]], None] | None
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)

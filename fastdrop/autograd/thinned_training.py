@@ -12,6 +12,7 @@ through all layers as two calls, which read the masks anew.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from fastdrop.autograd.recording import noted
 from fastdrop.autograd.thinned import KeptUnits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from fastdrop._utils.typing import Float32Array
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
     from fastdrop.autograd.pending_dense import PendingDense
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.autograd.thinned import Networks, Rows
+
+    # A matrix that is 0 but in some rows and columns: what is there, the rows, the columns.
+    Integers = npt.NDArray[np.integer[Any]]
+    Part = tuple[Float32Array, Integers | None, Integers | None]
 
 
 def drop_rows(out: Float32Array, x: Float32Array, drop: Drop, networks: Networks) -> None:
@@ -61,7 +68,7 @@ def _kept_columns(x: Float32Array, kept: KeptUnits, t: int, scale: float = 1.0) 
 def _put_rows(out: Float32Array, rows: Rows, part: Float32Array, kept: KeptUnits, t: int) -> None:
     """Write the kept units of network t into its rows of out, and zeros beside them."""
     to = _rows_to_write(out, rows)
-    _core.thin_put(to, ((part, None, kept.bits[t]),))
+    _core.thin_put(to, [(part, None, kept.bits[t])])
     _written(out, rows, to)
 
 
@@ -253,11 +260,11 @@ class ThinnedChain:
         gradients: list[Float32Array | None] = []
         targets: list[tuple[Any, Any]] = []
         for layer in reversed(self.layers):
-            dw, to = _weight_target(layer)
+            dw, take = _weight_target(layer)
             bias, db = layer.epilogue.bias, None
             if bias is not None and bias.requires_grad:
                 db = np.empty(bias.shape, np.float32)
-            targets.append((to, db))
+            targets.append((take, db))
             gradients[:0] = [dw] if bias is None else [dw, db]
         dx = empty((len(grad), self.layers[0].shape[1])) if self.x.requires_grad else None
         noted(self._backward, grad, x, result, dx, targets)
@@ -272,14 +279,14 @@ class ThinnedChain:
         targets: list[tuple[Any, Any]],
     ) -> None:
         """Writes the gradients: of x to dx; of each layer, the last one first, to its targets."""
-        wanted = [to is not None or db is not None for to, db in targets]
+        wanted = [take is not None or db is not None for take, db in targets]
         dz, sums = self._of_sums(grad, result)
-        for i, (to, db) in enumerate(targets):
+        for i, (take, db) in enumerate(targets):
             layer = self.layers[-1 - i]
             if db is not None and sums is not None:
                 np.copyto(db, sums)
-            if to is not None:
-                self._of_weight(layer, dz, x, *to)
+            if take is not None:
+                take(self._of_weight(layer, dz, x))
             if dx is None and not any(wanted[i + 1 :]):
                 return
             parts = [self._of_input(layer, part, t) for t, part in enumerate(dz)]
@@ -325,11 +332,10 @@ class ThinnedChain:
         layer: _Layer,
         dz: list[Float32Array],
         x: Float32Array | None,
-        to: Float32Array,
-        accumulate: bool,
-    ) -> None:
-        """Write the gradient of a layer's weight, or add it."""
-        before, after, parts = layer.before, layer.after, []
+    ) -> list[Part]:
+        """The gradient of a layer's weight, a sum of parts (see `_core.thin_put`)."""
+        before, after = layer.before, layer.after
+        parts: list[Part] = []
         rows, total = self.networks.rows, sum(map(len, dz))
         for t, part in enumerate(dz):
             if layer.inputs:
@@ -347,7 +353,7 @@ class ThinnedChain:
                     None if before is None else before.bits[t],
                 )
             )
-        _core.thin_put(to, tuple(parts), accumulate)
+        return parts
 
     def _of_input(self, layer: _Layer, dz: Float32Array, t: int) -> Float32Array:
         """The gradient of what a network reads as the input of a layer."""
@@ -377,17 +383,23 @@ class ThinnedChain:
 
 def _weight_target(
     layer: _Layer,
-) -> tuple[Float32Array | None, tuple[Float32Array, bool] | None]:
+) -> tuple[Float32Array | None, Callable[[list[Part]], None] | None]:
     """An array for the gradient of a weight, None where it is the parameter's own memory.
 
-    And that array and whether to add to it; None where no gradient is wanted.
+    And what takes the gradient; None where none is wanted.
     """
     w = layer.weight
     if not w.requires_grad:
         return None, None
     if not (isinstance(w, Parameter) and w._node is None and w.shape == layer.shape):
         whole = empty(layer.shape)
-        return whole, (whole, False)
+        return whole, partial(_put, whole, False)
+    if w._update_by is not None:
+        return None, w._update_by
     targets: list[tuple[Float32Array, bool]] = []
     w.gradient_into(lambda to, accumulate: targets.append((to, accumulate)))
-    return None, targets[0]
+    return None, partial(_put, *targets[0])
+
+
+def _put(to: Float32Array, accumulate: bool, parts: list[Part]) -> None:
+    _core.thin_put(to, parts, accumulate)

@@ -270,16 +270,18 @@ class Optimizer(Hooks):
         self.step()
 
     def _update_by_product(
-        self, p: Parameter, group: dict[str, Any], gradient: tuple[Any, ...]
+        self, p: Parameter, group: dict[str, Any], gradient: tuple[Any, ...] | list[Any]
     ) -> None:
-        """Update a parameter in backward by its gradient, a product (see `_core.sgd`)."""
-        noted(self._apply_product, p, group, *gradient)
+        """Update a parameter in backward by its gradient, which is not stored (see `_core.sgd`)."""
+        noted(self._apply_product, p, group, type(gradient), *gradient)
 
-    def _apply_product(self, p: Parameter, group: dict[str, Any], *gradient: Any) -> None:
+    def _apply_product(
+        self, p: Parameter, group: dict[str, Any], kind: type, *gradient: Any
+    ) -> None:
         array, state = check.writable(p._array, "params"), self.state.setdefault(p, {})
         if state:
             check_state(self, state, array.shape)
-        self._apply_update(p, array, gradient, state, group)
+        self._apply_update(p, array, kind(gradient), state, group)
 
     def _updates(self) -> list[_Update]:
         """What `step` updates: every parameter that has a gradient, checked."""

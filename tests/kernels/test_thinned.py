@@ -124,9 +124,9 @@ def test_parts_of_matrices_and_back(shape, share, each_isa):
                 back = np.full((2 * rows, units + 3), np.float32(77))
                 where = np.ones(rows, bool) if some is None else chosen
                 inside = where[:, None] & (np.ones(units, bool) if columns is None else kept)
-                _core.thin_put(back[::2, :units], ((part, some, columns),))
+                _core.thin_put(back[::2, :units], [(part, some, columns)])
                 assert np.array_equal(back[::2, :units], np.where(inside, 3 * x, 0))
-                _core.thin_put(back[::2, :units], ((part, some, columns),), True)
+                _core.thin_put(back[::2, :units], [(part, some, columns)], True)
                 assert np.array_equal(back[::2, :units], np.where(inside, 6 * x, 0))
                 assert (back[1::2] == 77).all() and (back[:, units:] == 77).all()
 
@@ -143,8 +143,35 @@ def test_two_parts_add_up(shape, each_isa, each_thread_count):
                 numbers = np.flatnonzero(here).astype(np.int32)
                 parts.append((part, numbers, packed_bits(there[None])[0]))
             out = np.full((rows, units), np.float32(77))
-            _core.thin_put(out, tuple(parts))
+            _core.thin_put(out, parts)
             assert np.array_equal(out, np.where(chosen[:, None] == kept, x, 0))
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+def test_update_by_a_sum_of_parts(shape, momentum, first, each_isa, each_thread_count):
+    """The bits of the update by the gradient that is written out, on any number of threads."""
+    rows, units = shape
+    p, g, buf = floats(rows, units), floats(rows, units), floats(rows, units)
+    kept, chosen = RNG.random(units) < 0.5, RNG.random(rows) < 0.5
+    options = (0.125, momentum, 0.25, 0.01, False, first)
+    for _ in each_isa():
+        for count in (1, 2):
+            parts, whole = [], np.zeros_like(g)
+            for here, there in ((chosen, kept), (~chosen, ~kept))[:count]:
+                inside = here[:, None] & there
+                whole[inside] = g[inside]
+                part = np.ascontiguousarray(g[here][:, there])
+                numbers = np.flatnonzero(here).astype(np.int32)
+                parts.append((part, numbers, packed_bits(there[None])[0]))
+            expected, state = p.copy(), buf.copy() if momentum else None
+            _core.sgd(expected, whole, state, *options)
+            for _ in each_thread_count():
+                found, other = p.copy(), buf.copy() if momentum else None
+                _core.sgd(found, parts, other, *options)
+                assert np.array_equal(found, expected)
+                assert momentum == 0 or np.array_equal(other, state)
 
 
 @pytest.mark.parametrize("ta", [False, True])
