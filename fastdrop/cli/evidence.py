@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.cli.scores import HIGHER_IS_BETTER
-from fastdrop.data.readers.decode import column_places, decoded_rows
-from fastdrop.nn.module import may_draw
-from fastdrop.uncertainty.monte_carlo import mc_predict
-from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
+from fastdrop.cli.training_task import TrainingTask
+from fastdrop.data.readers.decode import column_places
+from fastdrop.nn.module import passes_differ
+from fastdrop.predictor.predictor import Predictor
+from fastdrop.uncertainty.prediction import entropy_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
-    from fastdrop.cli.training_task import TrainingTask
+    from fastdrop.cli.task import Task
     from fastdrop.nn.module import Module
 
     Float64Array = npt.NDArray[np.float64]
@@ -50,10 +53,8 @@ class Answers:
         The standard deviation of a target of numbers, the noise included.
     rows : int array (N,)
         The number of each row in its file, from 0.
-    samples : float64 array (N, features)
-        As they were read.
-    origin : dict or None
-        What the columns of the samples are.
+    places : list of (Task, int)
+        The task of each row, and the row's place among the task's test samples.
     """
 
     y: npt.NDArray[Any]
@@ -63,8 +64,7 @@ class Answers:
     disagreement: Float64Array | None
     total_std: Float64Array | None
     rows: npt.NDArray[np.int64]
-    samples: npt.NDArray[Any]
-    origin: dict[str, Any] | None
+    places: list[tuple[Task, int]]
 
     @property
     def is_classification(self) -> bool:
@@ -73,12 +73,18 @@ class Answers:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns of the file that are inputs."""
-        return [name for name, _ in column_places(self.origin, self.samples.shape[1])]
+        """The names of what `cells` tells of a row."""
+        return self.places[0][0].columns
 
     def cells(self, chosen: npt.NDArray[np.int64]) -> list[list[str]]:
-        """The cells of chosen rows."""
-        return decoded_rows(self.origin, self.samples[chosen])
+        """The cells of chosen rows, in their order."""
+        found = (self.places[n] for n in chosen)
+        return [cells for task, place in found for cells in task.cells([place])]
+
+    def pictures(self, chosen: npt.NDArray[np.int64]) -> list[bytes]:
+        """PNG files of chosen rows, where they are images."""
+        found = (self.places[n] for n in chosen)
+        return [picture for task, place in found for picture in task.pictures([place])]
 
     @property
     def wrong(self) -> Float64Array:
@@ -88,8 +94,11 @@ class Answers:
         return np.abs(self.prediction - self.y)
 
 
-def answers_of(parts: list[tuple[TrainingTask, Module]], seed: int) -> Answers:
-    """The answers of each network on the test rows of its task, together."""
+def answers_of(parts: Sequence[tuple[Task, Module]], seed: int) -> Answers:
+    """The answers of each network on the test rows of its task, together.
+
+    Of many images or texts they are on rows from the whole of the test data, evenly spaced.
+    """
     found = [_answers(task, model, seed) for task, model in parts]
     first = found[0]
 
@@ -98,47 +107,46 @@ def answers_of(parts: list[tuple[TrainingTask, Module]], seed: int) -> Answers:
             return None
         return np.concatenate([getattr(each, name) for each in found])
 
-    names = (
-        *("y", "prediction", "mean", "uncertainty", "disagreement", "total_std", "rows"),
-        "samples",
-    )
-    return Answers(**{name: joined(name) for name in names}, origin=first.origin)
+    names = ("y", "prediction", "mean", "uncertainty", "disagreement", "total_std", "rows")
+    places = [place for each in found for place in each.places]
+    return Answers(**{name: joined(name) for name in names}, places=places)
 
 
-def _answers(task: TrainingTask, model: Module, seed: int) -> Answers:
-    assert task.test is not None and task.raw_test is not None and task.rows is not None
-    x = task.test.x
+def _answers(task: Task, model: Module, seed: int) -> Answers:
+    chosen = np.arange(len(task.test_targets))
+    if task.most_reported is not None and len(chosen) > task.most_reported:
+        # From the whole of it: images may be in the order of their classes.
+        chosen = np.linspace(0, len(chosen) - 1, task.most_reported).astype(np.int64)
+    x = task.test_inputs[chosen]
     prediction = task.predictions(model, x)
     mean, uncertainty, disagreement, total = prediction, None, None, None
     classes = task.scale is None
-    if may_draw(model):
+    if passes_differ(model):
         mc = _passes(task, model, x, seed)
         if classes:
-            mean, uncertainty, disagreement = mc.mean, mc.entropy, mc.mutual_information
+            mean, uncertainty = mc["probability"], mc["entropy"]
+            disagreement = mc["mutual_information"]
         else:
-            mean, uncertainty = mc.mean[:, 0], mc.std[:, 0]
+            mean, uncertainty = mc["prediction"], mc["std"]
+            assert isinstance(task, TrainingTask)
             total = np.sqrt(np.square(uncertainty) + _noise(task, model, seed))
     elif classes:
         uncertainty = entropy_of(prediction)
     return Answers(
-        task.test_targets,
+        task.test_targets[chosen],
         prediction,
         mean,
         uncertainty,
         disagreement,
         total,
-        task.rows,
-        task.raw_test.x,
-        task.preparation.origin,
+        task.test_rows[chosen],
+        [(task, n) for n in chosen.tolist()],
     )
 
 
-def _passes(task: TrainingTask, model: Module, x: Any, seed: int) -> MCPrediction:
-    """Monte Carlo passes, in the units of the target."""
-    output = "softmax" if task.scale is None else "raw"
-    mc = mc_predict(model, x, PASSES, seed, output=output, progress=False)
-    target = task.preparation.target
-    return mc if target is None else mc.rescale(target.scale, target.mean)
+def _passes(task: Task, model: Module, x: Any, seed: int) -> dict[str, npt.NDArray[Any]]:
+    """What Monte Carlo passes tell, in the units of the target."""
+    return Predictor(model, task.preparation).answers(x, passes=PASSES, seed=seed)
 
 
 def _noise(task: TrainingTask, model: Module, seed: int) -> float:
@@ -147,8 +155,8 @@ def _noise(task: TrainingTask, model: Module, seed: int) -> float:
     assert target is not None and part.y is not None
     mc = _passes(task, model, part.x, seed)
     y = part.y * float(target.scale) + float(target.mean)
-    left = float(np.square(mc.mean[:, 0] - y).mean() - mc.variance.mean())
-    return max(left, 1e-4 * float(np.square(mc.mean[:, 0] - y).mean()), 1e-300)
+    squares = float(np.square(mc["prediction"] - y).mean())
+    return max(squares - float(np.square(mc["std"]).mean()), 1e-4 * squares, 1e-300)
 
 
 @dataclass

@@ -10,8 +10,9 @@ from fastdrop.cli.scores import mean_scores
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from fastdrop.cli.task import Task
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.nn.module import Module
 
@@ -38,7 +39,7 @@ class CrossValidation:
         return mean_baseline([task for task, _ in self.parts])
 
 
-def mean_baseline(tasks: list[TrainingTask]) -> tuple[str, dict[str, float]]:
+def mean_baseline(tasks: Sequence[Task]) -> tuple[str, dict[str, float]]:
     """The name of the baseline of several tasks, and its mean scores."""
     found = [task.baseline() for task in tasks]
     names = {name for name, _ in found}

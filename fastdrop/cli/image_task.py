@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import models, nn
+from fastdrop._utils.png import png
+from fastdrop.cli.task import Task
 from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import DataLoader, Dataset, load_images, split
 from fastdrop.data import transforms as T
 from fastdrop.data.image_preprocessing import ImagePreparation
-from fastdrop.nn.module import may_draw
+from fastdrop.data.readers.labelled_rows import class_numbers
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
-from fastdrop.train.evaluate import evaluate
 from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from fastdrop.data.transforms import Transform
     from fastdrop.train import History
@@ -60,19 +65,42 @@ def is_image_task(options: argparse.Namespace) -> bool:
 
 
 @dataclass
-class ImageTask:
+class ImageTask(Task):
     """Training and test images with a name; trains and tests networks on them."""
 
     name: str
     train: Dataset
     test: Dataset
     preparation: ImagePreparation
-    report: None = None
+    at_once = _BATCH
+    most_reported = 5000
 
     @property
-    def outputs(self) -> int:
-        """Number of the network's outputs."""
-        return len(self.preparation.classes or [])
+    def train_targets(self) -> npt.NDArray[Any]:
+        """The class numbers of the training images."""
+        assert self.train.y is not None
+        return self.train.y
+
+    @property
+    def test_targets(self) -> npt.NDArray[Any]:
+        """The class numbers of the test images."""
+        assert self.test.y is not None
+        return self.test.y
+
+    @property
+    def test_inputs(self) -> npt.NDArray[Any]:
+        """The test images as the network takes them."""
+        return self.preparation.samples(self.test.x)
+
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """The number of each test image, from 0."""
+        return np.arange(len(self.test))
+
+    def pictures(self, chosen: Sequence[int]) -> list[bytes]:
+        """PNG files of chosen test images."""
+        top = 1 if self.test.x.dtype == np.uint8 else 255
+        return [png((self.test.x[n] * top).astype(np.uint8)) for n in chosen]
 
     def describe(self, options: argparse.Namespace) -> str:
         """The network and its input in a few words."""
@@ -135,13 +163,9 @@ class ImageTask:
             loader,
             loss=nn.CrossEntropyLoss(label_smoothing=options.label_smoothing),
             validation=self._evaluated(held_out),
-            **fit_arguments(optimizer, len(loader), options),
+            **fit_arguments(optimizer, len(loader), options) | self.monitoring(options),
         )
         return model, history
-
-    def error(self, model: nn.Module) -> float:
-        """The share of wrong classes in the test data in percent."""
-        return 100 * (1 - evaluate(model, self._evaluated(self.test))["accuracy"])
 
     def draw_uncertain(self, model: nn.Module, path: str) -> None:
         """Draw the test images with the largest entropy of the mean of Monte Carlo passes."""
@@ -150,9 +174,10 @@ class ImageTask:
         from fastdrop.uncertainty.monte_carlo import mc_predict
 
         assert self.test.y is not None
-        passes = _PASSES if may_draw(model) else 1
-        x = self.preparation.samples(self.test.x)
-        found = mc_predict(model, x, passes, output="softmax", batch_size=_BATCH, progress=False)
+        passes = _PASSES if passes_differ(model) else 1
+        found = mc_predict(
+            model, self.test_inputs, passes, output="softmax", batch_size=_BATCH, progress=False
+        )
         rows = np.argsort(-found.entropy, kind="stable")[:_UNCERTAIN]
         labels = self.preparation.classes or []
         titles = [
@@ -251,6 +276,10 @@ def image_task(options: argparse.Namespace) -> ImageTask:
             f"got {path!r}"
         )
     train, test = load_images(path, options.size)
+    if options.test is not None:
+        if test is not None:
+            raise ValueError(f"--test must be left out: {path!r} holds test data")
+        test = _read_test(options.test, train, options)
     if test is None:
         train, test = split(train, options.test_fraction)
     if len(train.classes or []) < 2:
@@ -261,3 +290,17 @@ def image_task(options: argparse.Namespace) -> ImageTask:
     augmentation(options.augment, preparation.shape[1:], len(train.classes or []))
     name = os.path.basename(os.path.abspath(path)).removesuffix(".npz")
     return ImageTask(name, train, test, preparation)
+
+
+def _read_test(path: str, train: Dataset, options: argparse.Namespace) -> Dataset:
+    """The images of --test, with the class numbers of the training images."""
+    first, second = load_images(path, options.size, channels=train.x.shape[1])
+    found = first if second is None else second
+    if found.x.shape[1:] != train.x.shape[1:]:
+        raise ValueError(
+            f"--test must hold images of shape {train.x.shape[1:]} as --data, got "
+            f"{found.x.shape[1:]} in {path!r}"
+        )
+    assert found.y is not None
+    labels, classes = found.classes or [], train.classes or []
+    return Dataset(found.x, class_numbers(found.y, labels, classes, path), classes)

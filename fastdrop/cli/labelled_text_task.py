@@ -5,20 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import os
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop import io, models, nn, random
+from fastdrop.cli.task import Task
 from fastdrop.cli.text_task import heads_of
 from fastdrop.cli.train_options import column_of
 from fastdrop.cli.training_task import fit_arguments, optimizer_of
 from fastdrop.data import BucketSampler, DataLoader, Tokenizer, pad_collate
 from fastdrop.data.readers.labelled_text import WHOLE, RawTexts, read_texts, text_vocabulary
 from fastdrop.data.text_preprocessing import TextPreparation
+from fastdrop.predictor.predictor import Predictor
 from fastdrop.random import manual_seed
-from fastdrop.train.evaluate import evaluate
 from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ _RATE = 1e-4  # the learning rate of a pretrained model
 _VECTOR = 100  # numbers of a word
 _MIN_COUNT = 2  # a rarer word is unknown, so that the network learns what to do with unknown ones
 _MAX_WORDS = 50_000
+_SHOWN = 300  # characters of a text in a report
 _BATCH = 256  # texts evaluated at a time ...
 _BATCH_OF_TRANSFORMERS = 32  # ... whose memory grows with all positions
 
@@ -127,22 +130,50 @@ def check_text_options(options: argparse.Namespace) -> None:
 
 
 @dataclass
-class LabelledTextTask:
+class LabelledTextTask(Task):
     """Training and test texts with a name; trains and tests networks on them.
 
-    A sample is (numbers of tokens, class number).
+    A sample is (numbers of tokens, class number). `texts` are those of the test, and `rows` their
+    numbers in the file.
     """
 
     name: str
     train: list[Sample]
     test: list[Sample]
     preparation: TextPreparation
-    report: None = None
+    texts: list[str]
+    rows: npt.NDArray[np.int64]
+    columns = ["text"]
+    most_reported = 5000
 
     @property
-    def outputs(self) -> int:
-        """Number of the network's outputs."""
-        return len(self.preparation.classes or [])
+    def train_targets(self) -> npt.NDArray[Any]:
+        """The class numbers of the training texts."""
+        return np.array([int(y) for _, y in self.train])
+
+    @property
+    def test_targets(self) -> npt.NDArray[Any]:
+        """The class numbers of the test texts."""
+        return np.array([int(y) for _, y in self.test])
+
+    @property
+    def test_inputs(self) -> npt.NDArray[Any]:
+        """The test texts as the network takes them, padded to the longest."""
+        return self.preparation.batch([numbers for numbers, _ in self.test])
+
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """The number of each test text in its file, from 0."""
+        return self.rows
+
+    def cells(self, chosen: Sequence[int]) -> list[list[str]]:
+        """The beginnings of chosen test texts."""
+        return [[textwrap.shorten(self.texts[n], _SHOWN, placeholder=" ...")] for n in chosen]
+
+    def predictions(self, model: nn.Module, x: Any) -> npt.NDArray[np.float64]:
+        """Probabilities (N, classes) without dropout; texts of similar length together."""
+        told = Predictor(model, self.preparation).answers(x)["probability"]
+        return np.asarray(told, np.float64)
 
     def describe(self, options: argparse.Namespace) -> str:
         """The network and its input in a few words."""
@@ -207,14 +238,9 @@ class LabelledTextTask:
             loader,
             loss=nn.CrossEntropyLoss(label_smoothing=options.label_smoothing),
             validation=self._loader(held_out, _evaluated_at_once(model), shuffle=False),
-            **fit_arguments(optimizer, len(loader), options),
+            **fit_arguments(optimizer, len(loader), options) | self.monitoring(options),
         )
         return model, history
-
-    def error(self, model: nn.Module) -> float:
-        """The share of wrong classes in the test data in percent."""
-        batches = self._loader(self.test, _evaluated_at_once(model), shuffle=False)
-        return 100 * (1 - evaluate(model, batches)["accuracy"])
 
     def _loader(self, samples: list[Sample], batch_size: int, *, shuffle: bool) -> DataLoader:
         """Batches (tokens (N, T), classes (N,)) of texts of similar length."""
@@ -261,21 +287,23 @@ def labelled_text_task(options: argparse.Namespace) -> LabelledTextTask:
     """The texts of --data, split into training and test texts."""
     words: Vocabulary | Tokenizer
     if options.pretrained is not None:
-        words = Tokenizer.from_pretrained(options.pretrained, options.max_length)
-    found: RawTexts = read_texts(
-        options.data,
-        column_of(options.text),
-        column_of(options.target),
-        level=options.level,
-        header=options.header == "yes",
-    )
+        try:
+            words = Tokenizer.from_pretrained(options.pretrained, options.max_length)
+        except ValueError as error:
+            raise ValueError(str(error).replace("max_length must", "--max-length must")) from None
+    found = _read(options.data, options)
     if len(found.classes) < 2:
         raise ValueError(
             f"{options.data!r} must have at least two classes to tell apart, got {found.classes}"
         )
-    train, test = stratified(found.labels.tolist(), options.test_fraction)
-    if not test:
-        raise ValueError(f"{options.data!r} must have a class with two texts or more")
+    if options.test is None:
+        train, test = stratified(found.labels.tolist(), options.test_fraction)
+        if not test:
+            raise ValueError(f"{options.data!r} must have a class with two texts or more")
+        tested = found
+    else:
+        tested = _read(options.test, options, found.classes)
+        train, test = list(range(len(found.tokens))), list(range(len(tested.tokens)))
     limit = options.max_length
     if options.pretrained is None:
         words = text_vocabulary(
@@ -284,16 +312,31 @@ def labelled_text_task(options: argparse.Namespace) -> LabelledTextTask:
             max_size=_MAX_WORDS,
         )
     preparation = TextPreparation.of_texts(found, words, options.level, limit)
-    samples = [
-        (preparation.sequence(tokens), label)
-        for tokens, label in zip(found.tokens, found.labels, strict=True)
-    ]
+
+    def samples(texts: RawTexts, rows: list[int]) -> list[Sample]:
+        return [(preparation.sequence(texts.tokens[row]), texts.labels[row]) for row in rows]
+
+    between = " " if options.level == "word" else ""
     name = os.path.basename(options.data).removesuffix(".gz").rpartition(".")[0]
     return LabelledTextTask(
         name or os.path.basename(options.data),
-        [samples[row] for row in train],
-        [samples[row] for row in test],
+        samples(found, train),
+        samples(tested, test),
         preparation,
+        [between.join(tested.tokens[row]) for row in test],
+        np.array(test),
+    )
+
+
+def _read(path: str, options: argparse.Namespace, classes: list[Any] | None = None) -> RawTexts:
+    """The texts of a file with the columns of --text and --target."""
+    return read_texts(
+        path,
+        column_of(options.text),
+        column_of(options.target),
+        level=options.level,
+        classes=classes,
+        header=options.header == "yes",
     )
 
 

@@ -116,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
     from fastdrop.data.image_preprocessing import ImagePreparation
     from fastdrop.data.text_preprocessing import TextPreparation
     from fastdrop.data.writers import open_writer, text_labels
+    from fastdrop.nn.module import passes_differ
     from fastdrop.predictor.load import load_predictor
 
     kind = _output_format(options)
@@ -133,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.text and not isinstance(preparation, TextPreparation):
         raise ValueError(f"--text is for models of texts, {options.model!r} takes other samples")
+    if options.mc is not None and not passes_differ(predictor.model):
+        raise ValueError(f"--mc needs a model with dropout; {options.model!r} has none")
     example = np.zeros((1, *preparation.example_shape), np.float32)
     if options.softmax:
         _use_scores(predictor, example, options.model)

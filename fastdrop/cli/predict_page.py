@@ -53,6 +53,7 @@ class PredictionPage:
         self._blocks: list[dict[str, npt.NDArray[Any]]] = []
         self._samples: list[Float32Array] = []
         self._rows: list[npt.NDArray[np.int64]] = []
+        self._has_labels = preparation.link == "sigmoid"  # a row may have several classes
         self._kept = type(preparation) is Preparation  # images and texts have no columns
 
     def add(self, first: int, x: Float32Array, block: dict[str, npt.NDArray[Any]]) -> None:
@@ -91,6 +92,8 @@ class PredictionPage:
         if "probability" in found:
             labels = [str(label) for label in self.preparation.classes or []]
             counts = np.bincount(found["probability"].argmax(1), minlength=len(labels))
+            if self._has_labels:
+                counts = (found["probability"] > 0.5).sum(axis=0)
             order = np.argsort(-counts, kind="stable")[:_MOST_CLASSES].tolist()
             lines = [
                 [labels[c], int(counts[c]), f"{100 * counts[c] / len(told):.1f} %"] for c in order
@@ -125,7 +128,10 @@ class PredictionPage:
         if "entropy" in found:
             return found["entropy"]
         if "probability" in found:
-            return entropy_of(found["probability"].astype(np.float64))
+            p = found["probability"].astype(np.float64)
+            if self._has_labels:
+                return entropy_of(np.stack([1 - p, p], axis=-1)).sum(axis=1)
+            return entropy_of(p)
         std = found.get("std")
         return std if std is not None and std.ndim == 1 else None
 

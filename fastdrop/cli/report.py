@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from fastdrop.cli.scores import (
     number_scores,
     plain,
 )
+from fastdrop.cli.training_task import TrainingTask
+from fastdrop.nn.module import passes_differ
 from fastdrop.train.curves import curve_charts
 from fastdrop.uncertainty.calibration import Calibration, calibration
 from fastdrop.uncertainty.charts import interval_chart, reliability_chart
@@ -35,8 +38,9 @@ from fastdrop.uncertainty.intervals import IntervalCalibration
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-    from fastdrop.cli.training_task import TrainingTask
+    from fastdrop.cli.task import Task
     from fastdrop.nn.module import Module
     from fastdrop.train import History
 
@@ -51,8 +55,8 @@ _BARS = 20  # columns in the chart of importances
 
 def write_report(
     path: str,
-    task: TrainingTask,
-    parts: list[tuple[TrainingTask, Module]],
+    task: Task,
+    parts: Sequence[tuple[Task, Module]],
     histories: dict[str, History],
     options: argparse.Namespace,
 ) -> None:
@@ -61,9 +65,9 @@ def write_report(
     Parameters
     ----------
     path : str
-    task : TrainingTask
+    task : Task
         That of the saved network.
-    parts : list of (TrainingTask, Module)
+    parts : list of (Task, Module)
         Networks with the rows that test them: one, or one for each fold.
     histories : dict of str to History
     options : argparse.Namespace
@@ -74,32 +78,38 @@ def write_report(
     metric = options.metric or ("rmse" if labels is None else "log_loss")
     held_out = "test" if options.validation is None else "validation"
     sections = [
-        _summary(task, parts, options),
+        _summary(task, parts, options, len(answers.y)),
         _scores(task, parts, answers),
         "<h2>Training curves</h2>" + "".join(curve_charts(histories, held_out)),
         _scatter(answers) if labels is None else _confusion(answers, labels),
         _calibration(answers),
         _uncertainty(answers),
         _uncertain_rows(answers, labels),
-        _importances(permutation_importances(parts, metric, options.seed), metric),
     ]
+    rows = [(part, model) for part, model in parts if isinstance(part, TrainingTask)]
+    if rows:
+        sections.append(_importances(permutation_importances(rows, metric, options.seed), metric))
     text = page(f"{task.name}: a network with dropout", *sections)
     with atomic_write(path) as file:
         file.write(text.encode())
 
 
 def _summary(
-    task: TrainingTask, parts: list[tuple[TrainingTask, Module]], options: argparse.Namespace
+    task: Task, parts: Sequence[tuple[Task, Module]], options: argparse.Namespace, shown: int
 ) -> str:
-    rates = "none" if options.dropout is None else ", ".join(f"{p:g}" for p in options.dropout)
-    tested = f"{len(task.test or [])} rows"
+    rates = ", ".join(f"{p:g}" for p in options.dropout or []) or "none"
+    if options.dropout is None and passes_differ(parts[0][1]):
+        rates = "as in the network"
+    tested = f"{len(task.test or [])} samples"
+    if len(parts) == 1 and shown < len(task.test):
+        tested = f"{shown} of {tested}, evenly spaced"
     if len(parts) > 1:
         tested = (
             f"{len(parts)} folds: each row is answered by a network that was trained without it"
         )
     rows = [
         ("data", options.data or "scikit-learn's handwritten digits"),
-        ("training rows", len(task.train)),
+        ("training samples", len(task.train)),
         ("test", tested),
         ("network", task.describe(options).removeprefix("network ")),
         ("dropout", rates),
@@ -110,7 +120,7 @@ def _summary(
     return table(("", ""), rows, name="summary")
 
 
-def _scores(task: TrainingTask, parts: list[tuple[TrainingTask, Module]], answers: Answers) -> str:
+def _scores(task: Task, parts: Sequence[tuple[Task, Module]], answers: Answers) -> str:
     """The scores of the pass without dropout, of the mean of the passes, and of a baseline."""
     titles = CLASS_SCORES if answers.is_classification else NUMBER_SCORES
     rows: list[tuple[str, dict[str, float]]] = []
@@ -300,7 +310,13 @@ def _uncertain_rows(answers: Answers, labels: list[str] | None) -> str:
     note = "Numbers of rows count from 0, without a header."
     if len(answers.columns) > _MOST_CELLS:
         note += f" The first {_MOST_CELLS} of {len(answers.columns)} columns."
-    return f"{head}<p class='fd-dim'>{escape(note)}</p>" + table(
+    pictures = "".join(
+        f"<figure><img height='96' style='image-rendering:pixelated' alt='row {row[0]}' "
+        f"src='data:image/png;base64,{b64encode(picture).decode()}'>"
+        f"<figcaption>{escape(row[1])}</figcaption></figure>"
+        for row, picture in zip(rows, answers.pictures(chosen))
+    )
+    return f"{head}<p class='fd-dim'>{escape(note)}</p>{pictures}" + table(
         ("row", "prediction", "true", *kinds, *names),
         rows,
         numeric=[0, *range(3, 3 + len(kinds))],

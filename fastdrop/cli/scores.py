@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastdrop._utils.strict_json import strict_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -23,6 +25,7 @@ __all__ = [
     "balanced_weights",
     "baseline_scores",
     "class_scores",
+    "class_weights",
     "format_score",
     "mean_scores",
     "metric_function",
@@ -117,6 +120,37 @@ def balanced_weights(y: npt.NDArray[np.int64], classes: int) -> Float64Array:
     counts = np.bincount(y, minlength=classes)
     present = counts > 0
     return np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 1.0)
+
+
+def class_weights(text: str, y: npt.NDArray[np.int64], classes: Sequence[Any]) -> Float64Array:
+    """The weight of each class that --class-weight gives; 1 for a class without one.
+
+    "balanced", "name=weight,name=weight", or a JSON object from names to weights.
+    """
+    if text == "balanced":
+        return balanced_weights(y, len(classes))
+    form = f'"balanced", NAME=WEIGHT,... or a JSON object, got {text!r}'
+    pairs: list[Any] = [part.rpartition("=")[::2] for part in text.split(",")]
+    if text.lstrip().startswith("{"):
+        try:
+            pairs = list(strict_json(text).items())
+        except ValueError:
+            raise ValueError(f"--class-weight must be {form}") from None
+    weights = np.ones(len(classes))
+    places = {str(label): place for place, label in enumerate(classes)}
+    for name, value in pairs:
+        try:
+            weight = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"--class-weight must be {form}") from None
+        if name not in places:
+            raise ValueError(
+                f"--class-weight must name classes of {', '.join(places)}, got {name!r}"
+            )
+        if not (math.isfinite(weight) and weight >= 0) or isinstance(value, bool):
+            raise ValueError(f"--class-weight must hold weights of at least 0, got {name}={value}")
+        weights[places[name]] = weight
+    return weights
 
 
 def metric_function(

@@ -191,6 +191,7 @@ def table_data(options: argparse.Namespace) -> TableData:
     else:
         raise ValueError(
             f"--data must be a .npz archive, a .csv table or .jsonl lines, got {path!r}"
+            + (" (save the sheet as CSV)" if ending in ("xlsx", "xls", "ods") else "")
         )
     if train.x.ndim != 2 or not train.x.shape[1]:
         raise ValueError(
@@ -203,6 +204,11 @@ def table_data(options: argparse.Namespace) -> TableData:
     if train.y is not None and not train.is_classification and train.y.ndim != 1:
         raise ValueError(
             f"{path!r} must have one target for each sample, got y of shape {train.y.shape}"
+        )
+    if train.y is not None and not train.is_classification and np.ptp(train.y) == 0:
+        raise ValueError(
+            f"{path!r} must have at least two different values of the target, got {train.y[0]:g} "
+            "in all rows"
         )
     if options.test is not None:
         if test is not None:

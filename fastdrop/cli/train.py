@@ -32,7 +32,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import add_arguments
-from fastdrop.nn.module import may_draw
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fastdrop.cli.training_task import TrainingTask
     from fastdrop.train import History
 
-__all__ = ["add_arguments", "check_metric", "run"]
+__all__ = ["add_arguments", "check_class_weight", "check_paths", "run"]
 
 RUNS_OF_THE_DEMO = 3
 _IMAGE_RATES = (
@@ -72,9 +72,9 @@ def run(options: argparse.Namespace) -> int:
 
     series = is_series_task(options)
     texts = not series and is_labelled_text_task(options)
-    others = series or texts or is_text_task(options) or is_image_task(options)
-    if others:
-        _refuse_options_of_tables(options)
+    labelled = not series and (texts or (is_image_task(options) and not is_text_task(options)))
+    if series or labelled or is_text_task(options):
+        _refuse_options(options, labelled)
     if texts:
         check_text_options(options)
     fill_defaults(options)
@@ -102,13 +102,14 @@ def run(options: argparse.Namespace) -> int:
             task = data.split(options.test_fraction)
         else:
             folds, task = list(data.folds(options.folds)), data.whole()
+    task.check_metric(options.metric)
     if isinstance(task, TrainingTask):
-        check_metric(options, task)
+        check_class_weight(options, task)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     out = options.out or f"{task.name}.safetensors"
     plot = options.plot or (None if images else f"{os.path.splitext(out)[0]}.png")
-    _check_paths(options, out, plot)
+    check_paths(options, out, plot)
     count = RUNS_OF_THE_DEMO if demo else 1
     variants = [(_variant(options), rates)]
     if options.compare:
@@ -130,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{name}, {what}", file=sys.stderr, flush=True)
             model, history = task.learn(dropout, options.seed + number, options)
             if task.test is not None:
-                scores[name].append(output.task_scores(task, model))
+                scores[name].append(task.scores(model))
             histories.setdefault(name, history)
             if number == 0:
                 kept = model  # in the end that of the last variant, with dropout
@@ -143,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
         baseline = validated.baseline()
         output.print_scores(validated.scores, task, baseline, options.metric, options.folds)
     if task.test is not None:
-        output.print_scores(scores, task, output.task_baseline(task), options.metric)
+        output.print_scores(scores, task, task.baseline(), options.metric)
     io.save(kept, out, info=task.preparation.to_dict())
     print(f"\nmodel ({variants[-1][0]}): {out}")
     if plot is not None:
@@ -152,14 +153,13 @@ def run(options: argparse.Namespace) -> int:
     if options.report is not None:
         from fastdrop.cli.report import write_report
 
-        assert isinstance(task, TrainingTask)
         parts = [(task, kept)] if validated is None else validated.parts
         write_report(options.report, task, parts, histories, options)
         print(f"report: {options.report}")
     if options.plot_uncertain is not None and isinstance(task, ImageTask):
         task.draw_uncertain(kept, options.plot_uncertain)
         print(f"most uncertain test images: {options.plot_uncertain}")
-    with_dropout = may_draw(kept)
+    with_dropout = passes_differ(kept)
     if texts:
         print_next_steps(out, with_dropout)
     else:
@@ -173,29 +173,34 @@ def _rates(options: argparse.Namespace) -> Any:
     return rates[0] if rates is not None and len(rates) == 1 else rates
 
 
-_OF_TABLES = ("activation", "test", "group", "class_weight", "metric", "folds", "report")
+_OF_TABLES = ("activation", "group", "class_weight", "folds")
+_OF_SAMPLES = ("test", "metric", "report")  # of tables, images, and texts with labels
 
 
-def _refuse_options_of_tables(options: argparse.Namespace) -> None:
-    """ValueError for an option that images, texts and time series do not have."""
-    for name in _OF_TABLES:
+def _refuse_options(options: argparse.Namespace, samples: bool) -> None:
+    """ValueError for an option that images, texts and time series do not have.
+
+    `samples`: images, or texts with labels.
+    """
+    for name in _OF_TABLES if samples else (*_OF_TABLES, *_OF_SAMPLES):
         if getattr(options, name) is not None:
-            what = "--model mlp, the others have activations of their own"
-            what = what if name == "activation" else "tables, not for images, texts or series"
+            what = "tables, not for images, texts or series"
+            if name == "activation":
+                what = "--model mlp, the others have activations of their own"
+            elif name in _OF_SAMPLES:
+                what = "tables, images, and texts with labels (--text)"
             raise ValueError(f"--{name.replace('_', '-')} is for {what}")
 
 
-def check_metric(options: argparse.Namespace, task: TrainingTask) -> None:
-    """Check the options that fit one kind of target only."""
-    from fastdrop.cli.scores import CLASS_SCORES, NUMBER_SCORES
+def check_class_weight(options: argparse.Namespace, task: TrainingTask) -> None:
+    """ValueError if --class-weight does not fit the target, before the training."""
+    from fastdrop.cli.scores import class_weights
 
-    classes = task.preparation.classes is not None
-    names = CLASS_SCORES if classes else NUMBER_SCORES
-    if options.metric is not None and options.metric not in names:
-        kind = "classes" if classes else "a target of numbers"
-        raise ValueError(f"--metric must be {', '.join(names)} for {kind}, got {options.metric}")
-    if options.class_weight is not None and not classes:
+    if options.class_weight is None:
+        return
+    if task.preparation.classes is None:
         raise ValueError("--class-weight is for classes, the target is a number")
+    class_weights(options.class_weight, task.train_targets, task.preparation.classes)
 
 
 def _variant(options: argparse.Namespace) -> str:
@@ -250,7 +255,7 @@ def _check_options(options: argparse.Namespace, images: bool, texts: bool) -> No
         raise ValueError(f"--validation must be between 0 and 1, got {options.validation}")
 
 
-def _check_paths(options: argparse.Namespace, out: str, plot: str | None) -> None:
+def check_paths(options: argparse.Namespace, out: str, plot: str | None) -> None:
     """Check the names of all files before the training, not after."""
     from fastdrop._utils import atomic_write as files
     from fastdrop._utils import plotting

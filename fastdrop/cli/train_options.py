@@ -45,7 +45,7 @@ TUNING_FLAGS = (
     *("--epochs", "--batch-size", "--optimizer", "--lr", "--momentum", "--nesterov"),
     *("--weight-decay", "--schedule", "--warmup", "--max-norm", "--clip-norm", "--mixup"),
     *("--label-smoothing", "--early-stopping", "--class-weight", "--metric", "--seed", "--out"),
-    "--quiet",
+    *("--report", "--quiet"),
 )
 
 
@@ -144,7 +144,7 @@ def _add_data_options(sub: argparse.ArgumentParser) -> None:
     _option(
         data,
         "--test",
-        "file with the rows for the test, of the kind and the columns of --data",
+        "file or folder for the test, of the kind and the columns of --data",
         metavar="FILE",
     )
     _option(
@@ -400,8 +400,9 @@ def _add_training_options(sub: argparse.ArgumentParser) -> None:
     _option(
         learn,
         "--class-weight",
-        "balanced: each class of a table has the same weight in the loss, however rare it is",
-        choices=["balanced"],
+        "balanced: each class of a table has the same weight in the loss, however rare it is; or "
+        "the weights: NAME=WEIGHT,..., or a JSON object (default of a class: 1)",
+        metavar="W",
     )
     _option(
         learn,
@@ -444,8 +445,8 @@ def _add_output_options(sub: argparse.ArgumentParser) -> None:
     _option(
         out,
         "--report",
-        "HTML file about the network of a table: curves, confusion matrix, calibration, "
-        "uncertainty, importance of the columns",
+        "HTML file about the network of a table, of images or of texts: curves, confusion matrix, "
+        "calibration, uncertainty, the least certain samples, importance of a table's columns",
         metavar="FILE.html",
     )
     _option(out, "--compare", "also train without dropout", action="store_true")

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 from statistics import stdev
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fastdrop.cli.scores import CLASS_SCORES, NUMBER_SCORES, format_score, mean_scores, score_table
-from fastdrop.cli.training_task import TrainingTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastdrop.cli.image_task import ImageTask
-    from fastdrop.cli.labelled_text_task import LabelledTextTask
-    from fastdrop.nn.module import Module
+    from fastdrop.cli.task import Task
     from fastdrop.train import History
 
-    Task: TypeAlias = TrainingTask | ImageTask | LabelledTextTask
     Scores = dict[str, float]
 
 __all__ = [
     "print_next_steps",
     "print_scores",
     "show_curves",
-    "task_baseline",
-    "task_scores",
 ]
-
-
-def task_scores(task: Task, model: Module) -> Scores:
-    """The scores of a network on the test data."""
-    if isinstance(task, TrainingTask):
-        return task.scores(model)
-    return {"error": task.error(model) / 100}
-
-
-def task_baseline(task: Task) -> tuple[str, Scores]:
-    """What always answers the same, and its scores on the test data."""
-    if isinstance(task, TrainingTask):
-        return task.baseline()
-    train, test = _labels(task.train), _labels(task.test)
-    frequent = int(np.bincount(train).argmax())
-    label = (task.preparation.classes or [])[frequent]
-    return f"always {label}", {"error": float((test != frequent).mean())}
-
-
-def _labels(data: Any) -> Any:
-    """The class numbers of images, or of texts (numbers of tokens, class number)."""
-    return data.y if hasattr(data, "y") else np.array([int(y) for _, y in data])
 
 
 def print_scores(

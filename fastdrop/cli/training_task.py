@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop import models, nn, optim, random
-from fastdrop.cli.scores import (
-    HIGHER_IS_BETTER,
-    balanced_weights,
-    baseline_scores,
-    class_scores,
-    metric_function,
-    number_scores,
-    plain,
-    probabilities_of,
-)
+from fastdrop.cli.scores import class_weights
+from fastdrop.cli.task import Task
+from fastdrop.data.readers.decode import column_places, decoded_rows
 from fastdrop.optim import lr_scheduler
-from fastdrop.predictor.predict import predict
 from fastdrop.random import manual_seed
-from fastdrop.train.callbacks import EarlyStopping
 from fastdrop.train.fit import fit
 
 if TYPE_CHECKING:
@@ -53,7 +44,7 @@ _DEFAULTS = {
 
 
 @dataclass
-class TrainingTask:
+class TrainingTask(Task):
     """Prepared training and test data, with a name; trains and tests networks on them.
 
     Attributes
@@ -80,17 +71,6 @@ class TrainingTask:
     raw_test: Dataset | None = None
     rows: npt.NDArray[np.int64] | None = None
     groups: npt.NDArray[np.int64] | None = None
-
-    @property
-    def outputs(self) -> int:
-        """Number of the network's outputs."""
-        return 1 if self.preparation.classes is None else len(self.preparation.classes)
-
-    @property
-    def scale(self) -> float | None:
-        """The scale of the standardised targets of a regression; None for classes."""
-        target = self.preparation.target
-        return None if target is None else float(target.scale)
 
     def describe(self, options: argparse.Namespace) -> str:
         """The widths of the network's layers."""
@@ -128,16 +108,16 @@ class TrainingTask:
             batch_size=options.batch_size,
             validation=held_out,
             mixup=options.mixup,
-            **fit_arguments(optimizer, steps, options) | self._monitoring(options),
+            **fit_arguments(optimizer, steps, options) | self.monitoring(options),
         )
         return model, history
 
     def parts(self, options: argparse.Namespace) -> tuple[Dataset, Dataset | float | None]:
         """The training data, and what `fit` takes as validation data."""
         train, test = self.train, self.test
-        if options.class_weight == "balanced":
-            assert train.y is not None
-            weights = balanced_weights(train.y, self.outputs)
+        if options.class_weight is not None:
+            assert train.y is not None and self.preparation.classes is not None
+            weights = class_weights(options.class_weight, train.y, self.preparation.classes)
             train = train.weighted(weights[train.y])
             if test is not None and test.y is not None:
                 test = test.weighted(weights[test.y])
@@ -156,35 +136,12 @@ class TrainingTask:
         reduction = "mean" if options.class_weight is None else "none"
         return nn.CrossEntropyLoss(label_smoothing=options.label_smoothing, reduction=reduction)
 
-    def _monitoring(self, options: argparse.Namespace) -> dict[str, Any]:
-        """Early stopping by --metric, which is computed after each epoch."""
-        name = options.metric
-        if name is None:
-            return {}
-        # `fit` computes accuracy and RMSE itself.
-        figure = {"error": "accuracy", "rmse": "rmse"}.get(name, name)
-        found: dict[str, Any] = {}
-        if figure == name != "rmse":
-            found["metrics"] = {name: metric_function(name, self.scale)}
-        if options.early_stopping is not None:
-            mode = "max" if name == "error" or name in HIGHER_IS_BETTER else "min"
-            found["early_stopping"] = EarlyStopping(
-                options.early_stopping, f"val_{figure}", mode=mode
-            )
-        return found
-
-    def predictions(self, model: nn.Module, x: Any) -> npt.NDArray[np.float64]:
-        """Probabilities (N, classes), or numbers (N,) in the target's units, without dropout."""
-        outputs = predict(model, x)
-        target = self.preparation.target
-        if target is None:
-            return probabilities_of(outputs)
-        return np.asarray(outputs[:, 0] * target.scale + target.mean, np.float64)
-
-    def scores_of(self, predictions: npt.NDArray[Any], y: npt.NDArray[Any]) -> dict[str, float]:
-        """The scores of predictions, with y in the target's units or as class numbers."""
-        score = class_scores if self.scale is None else number_scores
-        return score(predictions, y)
+    @property
+    def train_targets(self) -> npt.NDArray[Any]:
+        """Class numbers, or numbers in the target's units, of the training samples."""
+        y, target = self.train.y, self.preparation.target
+        assert y is not None
+        return y if target is None else y * float(target.scale) + float(target.mean)
 
     @property
     def test_targets(self) -> npt.NDArray[Any]:
@@ -193,24 +150,27 @@ class TrainingTask:
         assert data is not None and data.y is not None
         return data.y
 
-    def scores(self, model: nn.Module) -> dict[str, float]:
-        """The scores on the test data; in the target's units for a regression."""
+    @property
+    def test_inputs(self) -> npt.NDArray[Any]:
+        """The test samples as the network takes them."""
         assert self.test is not None
-        return self.scores_of(self.predictions(model, self.test.x), self.test_targets)
+        return self.test.x
 
-    def baseline(self) -> tuple[str, dict[str, float]]:
-        """The most frequent class of the training data, or their mean, and its scores."""
-        y, classes = self.train.y, self.preparation.classes
-        assert y is not None
-        if classes is not None:
-            answer, scores = baseline_scores(y, self.test_targets, len(classes))
-            return f"always {classes[int(answer)]}", scores
-        target = self.preparation.target
-        assert target is not None
-        mean = baseline_scores(
-            y * float(target.scale) + float(target.mean), self.test_targets, None
-        )
-        return f"always the mean, {plain(mean[0])}", mean[1]
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """The number of each test sample in its file, from 0."""
+        assert self.rows is not None
+        return self.rows
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns of the file that are inputs."""
+        return [name for name, _ in column_places(self.preparation.origin, self.train.x.shape[1])]
+
+    def cells(self, chosen: Sequence[int]) -> list[list[str]]:
+        """The cells of chosen test samples."""
+        assert self.raw_test is not None
+        return decoded_rows(self.preparation.origin, self.raw_test.x[chosen])
 
 
 def split_groups(

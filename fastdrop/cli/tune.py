@@ -11,16 +11,19 @@ smaller steps until --trials are used up or nothing improves.
 
 --sampler optuna (pip install optuna) samples a rate for the input and for each hidden layer, the
 learning rate and the weight decay with Optuna's TPE sampler.
+
+After Ctrl-C the best of the trials that ended is reported and saved, and the exit status is 130.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from fastdrop.cli.train_options import TUNING_FLAGS, add_tuning_arguments
+from fastdrop.nn.module import passes_differ
 from fastdrop.random import manual_seed
 
 if TYPE_CHECKING:
@@ -51,10 +54,10 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     from fastdrop import io
-    from fastdrop._utils import atomic_write as files
     from fastdrop.cli import train_output as output
+    from fastdrop.cli.main import INTERRUPTED
     from fastdrop.cli.table_data import table_data
-    from fastdrop.cli.train import check_metric
+    from fastdrop.cli.train import check_class_weight, check_paths
     from fastdrop.cli.training_task import fill_defaults
     from fastdrop.cli.tuning_search import Search, search_by_optuna, search_by_rule
 
@@ -73,12 +76,10 @@ def run(options: argparse.Namespace) -> int:
     manual_seed(options.seed)
     data = table_data(options)
     task = data.split(options.test_fraction)
-    check_metric(options, task)
+    task.check_metric(options.metric)
+    check_class_weight(options, task)
     out = options.out or f"{task.name}.safetensors"
-    files.apart({"--data": options.data, "--test": options.test, "--out": out})
-    folder = os.path.dirname(out) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"there is no folder {folder!r} to write {os.path.basename(out)!r} to")
+    check_paths(options, out, None)
     if task.report is not None:
         print(f"{task.report}\n", flush=True)
     search = Search(task, options)
@@ -89,7 +90,15 @@ def run(options: argparse.Namespace) -> int:
         f"{len(task.test)} test samples, {task.describe(options)}",
         flush=True,
     )
-    (search_by_optuna if options.sampler == "optuna" else search_by_rule)(search)
+    interrupted = False
+    try:
+        (search_by_optuna if options.sampler == "optuna" else search_by_rule)(search)
+    except KeyboardInterrupt:
+        if search.best is None:
+            raise
+        interrupted = True
+        done = f"after {len(search.trials)} trials, the best of which follows"
+        print(f"fastdrop tune: interrupted {done}", file=sys.stderr, flush=True)
     best = search.best
     if best is None or best.model is None:
         raise FloatingPointError("no trial ended with a finite loss: give a smaller --lr")
@@ -98,10 +107,18 @@ def run(options: argparse.Namespace) -> int:
     output.print_scores({label: [task.scores(best.model)]}, task, task.baseline(), options.metric)
     io.save(best.model, out, info=task.preparation.to_dict())
     print(f"\nmodel (the best of {len(search.trials)} trials): {out}")
+    if options.report is not None:
+        from fastdrop.cli.report import write_report
+
+        assert best.history is not None
+        options.dropout = list(best.rates)
+        write_report(options.report, task, [(task, best.model)], {label: best.history}, options)
+        print(f"report: {options.report}")
     print("\nNext steps")
     print(f"  {_command(given, best)}      # on all training rows")
-    print(f"  fastdrop predict {out} FILE.csv --mc 50")
-    return 0
+    passes = " --mc 50" if passes_differ(best.model) else ""
+    print(f"  fastdrop predict {out} FILE.csv{passes}")
+    return INTERRUPTED if interrupted else 0
 
 
 def _command(given: dict[str, Any], best: Found) -> str:
@@ -117,7 +134,13 @@ def _command(given: dict[str, Any], best: Found) -> str:
     for flag in TUNING_FLAGS:
         name = flag.removeprefix("--").replace("-", "_")
         value = given[name]
-        if value == defaults[name] or flag in {*found, "--validation", "--out", "--quiet"}:
+        if value == defaults[name] or flag in {
+            *found,
+            "--validation",
+            "--out",
+            "--report",
+            "--quiet",
+        }:
             continue
         words.append(flag)
         if flag == "--columns":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
 
     from fastdrop.nn.module import Module
+    from fastdrop.train import History
 
 __all__ = ["Found", "Search", "search_by_optuna", "search_by_rule"]
 
@@ -52,6 +53,8 @@ class Found:
         What came next, and why.
     model : Module or None
         None of trials that are not the best.
+    history : History or None
+        Of the training; None of a trial that diverged.
     """
 
     rates: tuple[float, ...]
@@ -63,6 +66,7 @@ class Found:
     verdict: str
     decision: str = ""
     model: Module | None = None
+    history: History | None = None
 
 
 class Exhausted(Exception):
@@ -144,7 +148,7 @@ class Search:
         options.lr, options.weight_decay, options.quiet = lr, decay, True
         measure = "accuracy" if self.classes else "rmse"
         try:
-            model, _ = self.task.learn(list(rates), options.seed, options)
+            model, history = self.task.learn(list(rates), options.seed, options)
             score = self.task.scores(model)[self.metric]
         except FloatingPointError:
             return Found(rates, lr, decay, math.nan, math.nan, math.nan, "diverged")
@@ -154,7 +158,7 @@ class Search:
         verdict = judge_gap(measure, training, validation)[1]
         if self.task.scale is not None:
             training, validation = training * self.task.scale, validation * self.task.scale
-        return Found(rates, lr, decay, score, training, validation, verdict, "", model)
+        return Found(rates, lr, decay, score, training, validation, verdict, "", model, history)
 
     def _show(self, found: Found) -> None:
         if self.options.quiet:

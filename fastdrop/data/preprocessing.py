@@ -49,6 +49,9 @@ class Preparation:
         The label of each class number; None for regression.
     target : Standardizer, optional
         Standardisation of the targets of a regression.
+    link : {"sigmoid", "exp"}, optional
+        What makes an answer of each output. "sigmoid": the probability of each class of `classes`,
+        of which a sample may have several. "exp": the mean of a count.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Preparation:
         inputs: Standardizer | None = None,
         classes: list[Any] | None = None,
         target: Standardizer | None = None,
+        link: str | None = None,
     ) -> None:
         self.features = features
         self.origin = origin
         self.inputs = inputs
         self.classes = classes
         self.target = target
+        self.link = link
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -275,7 +280,7 @@ class Preparation:
             "classes": self.classes,
             "inputs": None if self.inputs is None else self.inputs.to_dict(),
             "target": None if self.target is None else self.target.to_dict(),
-        }
+        } | ({} if self.link is None else {"link": self.link})
 
     @classmethod
     def from_dict(cls, state: Any) -> Preparation:
@@ -315,6 +320,14 @@ class Preparation:
             and all(type(label) in (str, int, float, bool) for label in classes)
         ):
             raise TypeError(f"classes must be a list of labels, got {check.describe(classes)}")
+        link = state.get("link")
+        if link is not None:
+            check.choice(link, "link", ("sigmoid", "exp"))
+            if target is not None or (classes is None) != (link == "exp"):
+                raise ValueError(
+                    "link must be 'sigmoid' beside classes, or 'exp' without classes and target, "
+                    f"got {link!r}"
+                )
         if origin is not None and not isinstance(origin, dict):
             raise TypeError(f"origin must be a dict, got {check.describe(origin)}")
         if origin is not None and origin["kind"] == "csv":
@@ -335,7 +348,7 @@ class Preparation:
             from fastdrop.data.text_preprocessing import TextPreparation
 
             return TextPreparation.of_origin(origin, classes)
-        return cls(features, origin, inputs, classes, target)
+        return cls(features, origin, inputs, classes, target, link)
 
 
 def _read_table(

@@ -117,7 +117,13 @@ class TextPreparation(Preparation):
             if not tokens:
                 raise ValueError(f"text {row} (from 0) is empty")
             sequences.append(self.sequence(tokens))
-        return self._batch(sequences)
+        return self.batch(sequences)
+
+    def lengths(self, x: Float32Array) -> npt.NDArray[np.int64]:
+        """The tokens of each text of prepared samples (N, T), without the padding; at least 1."""
+        is_token = x != self.padding_idx
+        ends = x.shape[1] - is_token[:, ::-1].argmax(axis=1)
+        return np.where(is_token.any(axis=1), ends, 1).astype(np.int64)
 
     def _texts(self, x: Any) -> list[Any]:
         """The texts of what `samples` takes."""
@@ -171,14 +177,14 @@ class TextPreparation(Preparation):
                 except RowError as error:
                     failed = error
                 if waiting and (failed or len(waiting) == _BLOCK or rows.lines.may_block):
-                    yield self._batch(waiting)
+                    yield self.batch(waiting)
                     waiting = []
                 if failed is not None:
                     if on_error is None:
                         raise failed
                     on_error(failed)
             if waiting:
-                yield self._batch(waiting)
+                yield self.batch(waiting)
 
     def _place(self, rows: TextRows, path: str) -> int:
         """The column of the text in a file."""
@@ -197,7 +203,8 @@ class TextPreparation(Preparation):
         without = rows.width == width - 1
         return int(name) - (without and name > self.columns["target"])
 
-    def _batch(self, sequences: list[npt.NDArray[np.int64]]) -> Float32Array:
+    def batch(self, sequences: list[npt.NDArray[np.int64]]) -> Float32Array:
+        """Numbers of tokens of several texts, from `sequence`, as the model takes them."""
         if not sequences:
             return np.zeros((0, 1), np.float32)
         return padded(sequences, self.padding_idx).astype(np.float32)

@@ -95,10 +95,14 @@ class Tokenizer:
         self.padding_idx = check.integer(padding_idx, "padding_idx", 0, len(self) - 1)
         pieces.no_padding()
         pieces.no_truncation()
+        self._truncate(max_length)
+
+    def _truncate(self, max_length: int | None, most: int = check.U32_MAX) -> None:
+        """Keep this many tokens of each text, special ones included; None for all."""
         if max_length is not None:
-            least = pieces.num_special_tokens_to_add(False) + 1
-            max_length = check.integer(max_length, "max_length", least)
-            pieces.enable_truncation(max_length)
+            least = self._pieces.num_special_tokens_to_add(False) + 1
+            max_length = check.integer(max_length, "max_length", least, most)
+            self._pieces.enable_truncation(max_length)
         self.max_length = max_length
 
     @classmethod
@@ -150,16 +154,16 @@ class Tokenizer:
             )
         config = _config(os.path.join(folder, "config.json"))
         positions = next((config[name] for name in _POSITIONS if name in config), None)
-        if max_length is None:
-            max_length = positions
-        elif positions is not None:
-            max_length = check.integer(max_length, "max_length", 1, positions)
         with open(path, "rb") as file:
             text = file.read()
         try:
-            return cls(text.decode("utf-8"), config.get("pad_token_id"), max_length)
+            found = cls(text.decode("utf-8"), config.get("pad_token_id"))
         except ValueError as error:
             raise ValueError(f"{path!r}: {error}") from None
+        if max_length is None:
+            max_length = positions
+        found._truncate(max_length, positions or check.U32_MAX)
+        return found
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
         """The numbers of a text's tokens, with special tokens.

@@ -109,7 +109,7 @@ def tunable_layers(
     return [
         (path, layer, rate_kind(layer, id(layer) in at_input))
         for path, layer in model.named_modules()
-        if has_dropout(layer)
+        if (has_dropout(layer) or has_attention_dropout(layer))
         and not isinstance(layer, (*OTHER_RATES, nn.ConcreteDropout))
         and not callable(getattr(layer, rate_name(layer), None))
     ]
@@ -117,7 +117,7 @@ def tunable_layers(
 
 def rate_name(layer: nn.Module) -> str:
     """The name of the attribute that holds the rate of a layer."""
-    return "dropout" if isinstance(layer, nn.Embedding) else "p"
+    return "dropout" if isinstance(layer, (nn.Embedding, nn.MultiheadAttention)) else "p"
 
 
 def highest_rate(layer: nn.Module) -> float:
@@ -135,12 +135,28 @@ def highest_of(rate: Any) -> float:
 
 
 def has_dropout(layer: nn.Module) -> bool:
-    """Whether a layer drops something: it has a rate, and the rate is above 0."""
+    """Whether a layer drops something: it has a rate, and the rate is above 0.
+
+    Not of attention, to whose rate other rules apply: see `has_attention_dropout`.
+    """
     return (
         bool(layer.n_sites)
-        and not isinstance(layer, (nn.GaussianNoise, nn.VariationalConv2d, nn.VariationalLinear))
+        and not isinstance(
+            layer,
+            (
+                nn.GaussianNoise,
+                nn.VariationalConv2d,
+                nn.VariationalLinear,
+                nn.MultiheadAttention,
+            ),
+        )
         and bool(highest_rate(layer))
     )
+
+
+def has_attention_dropout(layer: nn.Module) -> bool:
+    """Whether a layer is an attention that drops weights of its softmax."""
+    return isinstance(layer, nn.MultiheadAttention) and bool(highest_rate(layer))
 
 
 def rate_kind(layer: nn.Module, at_input: bool) -> str:

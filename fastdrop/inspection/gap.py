@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastdrop import nn
-from fastdrop.inspection.dropout_layers import has_dropout, highest_of
+from fastdrop.inspection.dropout_layers import has_attention_dropout, has_dropout
 from fastdrop.inspection.finding import RuleMatch
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def gap_rule(model: nn.Module, history: Mapping[str, Sequence[float]]) -> Iterat
     a, b = float(np.mean(training[tail])), float(np.mean(validation[tail]))
     verdict = judge_gap(name, a, b)[1]
     attention = [m for m in model.modules() if isinstance(m, nn.MultiheadAttention)]
-    with_dropout = any(has_dropout(module) for module in model.modules()) or any(
-        highest_of(module.dropout) for module in attention
-    )
+    with_dropout = any(has_dropout(m) or has_attention_dropout(m) for m in model.modules())
     figures = f"(training {name} {a:.3g}, validation {b:.3g})"
     if verdict == "underfits":
         yield RuleMatch(

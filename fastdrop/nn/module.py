@@ -48,6 +48,19 @@ def may_draw(model: Module) -> bool:
     return any(m.n_sites and getattr(m, "has_masks", True) for m in model.modules())
 
 
+def passes_differ(model: Module) -> bool:
+    """Whether some layer of a model draws as it is: it has noise, or a rate above 0 or a schedule.
+
+    Then the passes of Monte Carlo dropout differ.
+    """
+
+    def draws(module: Module) -> bool:
+        rate = getattr(module, "p", getattr(module, "dropout", None))
+        return bool(getattr(module, "has_masks", rate is None or callable(rate) or rate > 0.0))
+
+    return any(m.n_sites and draws(m) for m in model.modules())
+
+
 def checked_module(value: Any, name: str) -> Module:
     """The value, if it is a Module; else TypeError that names the argument."""
     if not isinstance(value, Module):

@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import io, models
 from fastdrop._utils import validation as check
 from fastdrop.data.window_scaler import WindowScaler
+from fastdrop.nn.module import passes_differ
 from fastdrop.predictor.predict import predict
 from fastdrop.uncertainty.monte_carlo import mc_predict
 
@@ -67,8 +68,7 @@ class Forecaster:
     @property
     def has_dropout(self) -> bool:
         """Whether passes differ."""
-        model = self.model
-        return any(rate != 0.0 for rate in (model.dropout, model.recurrent_dropout, model.zoneout))
+        return passes_differ(self.model)
 
     def forecast(self, x: Float32Array) -> Float64Array:
         """Forecasts (N, horizon) without dropout, in the units of the target."""

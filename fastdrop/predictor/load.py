@@ -138,13 +138,24 @@ def _preparation(info: Any, model: nn.Module, path: str) -> Preparation:
     from fastdrop.data.preprocessing import Preparation
 
     if info is None:
-        # The input (L, E) of the others is one sample of L positions, which must not be L rows.
-        kinds = (nn.Linear, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
-        first = next((module for module in model.modules() if isinstance(module, kinds)), None)
+        # The input (L, E) of a layer of sequences is one sample of L positions, which must not be
+        # L rows.
+        kinds = {
+            nn.Linear: "rows",
+            **dict.fromkeys((nn.Embedding, nn.MultiheadAttention, nn.RNNBase), "sequences"),
+            nn.Conv1d: "sequences",
+            nn.Conv2d: "images",
+            nn.Conv3d: "volumes",
+        }
+        of_kinds = (m for m in model.modules() if isinstance(m, tuple(kinds)))
+        first = next(of_kinds, None)
         if not isinstance(first, nn.Linear):
             begins = "does not begin with a dense layer"
             if first is not None:
-                begins = f"begins with {type(first).__name__}, a layer of sequences"
+                known = next(kind for kind in kinds if isinstance(first, kind))
+                name = type(first).__name__
+                name = known.__name__ if name.startswith("_") else name
+                begins = f"begins with {name}, a layer of {kinds[known]}"
             raise ValueError(f"{path!r} {begins}: its samples cannot be the rows of a table")
         return Preparation(first.in_features)
     try:

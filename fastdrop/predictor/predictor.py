@@ -11,6 +11,8 @@ from fastdrop import io, nn
 from fastdrop._utils import validation as check
 from fastdrop._utils.html import fragment, table
 from fastdrop.data.preprocessing import Preparation
+from fastdrop.data.text_preprocessing import TextPreparation
+from fastdrop.functional.element_loss import sigmoid_of
 from fastdrop.functional.softmax import softmax_of
 from fastdrop.nn.module import checked_module
 from fastdrop.predictor.predict import predict
@@ -26,6 +28,7 @@ __all__ = ["Predictor"]
 
 # Tokens computed at a time: the hidden layers of BERT-Base take 0.8 GB for them.
 _TOKENS = 1 << 16
+_PIXELS = 1 << 18  # of images computed at a time: 256 of 32 x 32, 5 of 224 x 224
 
 
 class Predictor:
@@ -97,7 +100,8 @@ class Predictor:
         columns = self.preparation.origin or {}
         if columns.get("kind") != "csv" or columns["names"] is None:
             return None
-        return [columns["names"][feature["place"]] for feature in columns["features"]]
+        named = (columns["names"][feature["place"]] for feature in columns["features"])
+        return list(dict.fromkeys(named))
 
     def samples(self, rows: Any) -> Float32Array:
         """Raw rows as the network takes them.
@@ -133,6 +137,7 @@ class Predictor:
         array (N,)
             Labels of the classes with the highest probability; or float64 numbers, (N, targets)
             for several targets. Raw outputs (N, outputs) if the file does not say what they mean.
+            Where a sample may have several classes: 0 or 1 for each, (N, classes).
 
         Raises
         ------
@@ -140,9 +145,11 @@ class Predictor:
             The rows do not fit the training data, or an output is not finite.
         """
         outputs = self._outputs(self.samples(rows), batch_size)
-        if self.classes is not None:
-            return np.array(self.classes)[outputs.argmax(axis=1)]
-        return self._in_units(outputs)
+        if self.classes is None:
+            return self._in_units(outputs)
+        if self._has_labels:
+            return (outputs > 0).astype(np.int64)
+        return np.array(self.classes)[outputs.argmax(axis=1)]
 
     def predict_proba(self, rows: Any, batch_size: int = 1024) -> npt.NDArray[np.float32]:
         """Predict the probability of each class, without dropout.
@@ -157,7 +164,8 @@ class Predictor:
         Returns
         -------
         array (N, classes)
-            In the order of `classes`.
+            In the order of `classes`. Where a sample may have several classes, they do not add up
+            to 1.
 
         Raises
         ------
@@ -166,7 +174,7 @@ class Predictor:
         """
         if self.classes is None:
             raise ValueError("predict_proba is for classes; this model predicts numbers")
-        return softmax_of(self._outputs(self.samples(rows), batch_size))
+        return self._probabilities(self._outputs(self.samples(rows), batch_size))
 
     def mc_predict(
         self,
@@ -230,7 +238,8 @@ class Predictor:
         -------
         dict of str to array
             "prediction" (N,) or (N, outputs); of classes also "probability" (N, classes); with
-            passes also "std", or "entropy" and "mutual_information".
+            passes also "std", or "entropy" and "mutual_information". Where a sample may have
+            several classes, the prediction joins them with ";", and entropies are sums over them.
 
         Raises
         ------
@@ -241,16 +250,16 @@ class Predictor:
             outputs = self._outputs(x, 1024, row0)
             if self.classes is None:
                 return {"prediction": self._in_units(outputs)}
-            return self._labelled(softmax_of(outputs))
+            return self._labelled(self._probabilities(outputs))
         mc = self._passes(x, passes, seed, None, None, {"masks": masks, "row0": row0}, quiet=True)
-        mean = _finite(_flat(mc.mean), row0)
+        mean = _finite(_flat(mc.mean[..., 1] if self._has_labels else mc.mean), row0)
         if self.classes is not None:
-            return self._labelled(mean) | {
-                "entropy": mc.entropy,
-                "mutual_information": mc.mutual_information,
-            }
+            told = {"entropy": mc.entropy, "mutual_information": mc.mutual_information}
+            if self._has_labels:
+                told = {name: figures.sum(axis=1) for name, figures in told.items()}
+            return self._labelled(mean) | told
         std = _flat(mc.std)
-        if self._has_one_target:
+        if self._has_one_target or (self.preparation.link and mean.shape[1] == 1):
             mean, std = mean[:, 0], std[:, 0]
         return {"prediction": mean, "std": std}
 
@@ -295,10 +304,24 @@ class Predictor:
             takes = "texts"
         gives = "raw outputs"
         if self.classes is not None:
-            gives = f"one of the classes {', '.join(map(str, self.classes))}"
+            many = "any" if self._has_labels else "one"
+            gives = f"{many} of the classes {', '.join(map(str, self.classes))}"
+        elif self.preparation.link == "exp":
+            gives = "means of counts"
         elif self.preparation.target is not None:
             gives = "numbers in the units of the target"
         return takes, gives
+
+    @property
+    def _has_labels(self) -> bool:
+        """Whether a sample may have several classes."""
+        return self.preparation.link == "sigmoid"
+
+    def _probabilities(self, outputs: Float32Array) -> npt.NDArray[Any]:
+        """The probability of each class."""
+        if self._has_labels:
+            return np.asarray(sigmoid_of(outputs), np.float32)
+        return softmax_of(outputs)
 
     @property
     def _has_one_target(self) -> bool:
@@ -307,16 +330,42 @@ class Predictor:
 
     def _outputs(self, x: Float32Array, batch_size: int, row0: int = 0) -> Float32Array:
         """The outputs (N, outputs) of prepared samples."""
+        if isinstance(self.preparation, TextPreparation):
+            lengths = self.preparation.lengths(x)
+            return _finite(self._outputs_of_texts(x, lengths, batch_size), row0)
         return _finite(_flat(predict(self.model, x, self._at_once(x, batch_size))), row0)
 
+    def _outputs_of_texts(
+        self, x: Float32Array, lengths: npt.NDArray[np.int64], most: int
+    ) -> Float32Array:
+        """Outputs of texts: the longest together, each batch as wide as its longest text."""
+        order, begin = np.argsort(-lengths, kind="stable"), 0
+        found = np.empty((0, 0), np.float32)
+        while begin < max(len(x), 1):
+            width = int(lengths[order[begin]]) if len(x) else 1
+            rows = order[begin : begin + max(1, min(most, _TOKENS // width))]
+            outputs = _flat(predict(self.model, x[rows, :width], max(len(rows), 1)))
+            if begin == 0:
+                found = np.empty((len(x), outputs.shape[1]), np.float32)
+            found[rows] = outputs
+            begin += max(len(rows), 1)
+        return found
+
     def _at_once(self, x: Float32Array, most: int) -> int:
-        """Rows computed at a time: fewer of long texts. The results do not depend on it."""
-        of_texts = (self.preparation.origin or {}).get("kind") == "texts"
-        return max(1, min(most, _TOKENS // x.shape[1])) if of_texts else most
+        """Rows computed at a time: fewer of long texts and large images.
+
+        The results do not depend on it.
+        """
+        if isinstance(self.preparation, TextPreparation):
+            return max(1, min(most, _TOKENS // x.shape[1]))
+        return max(1, min(most, _PIXELS // math.prod(x.shape[2:]))) if x.ndim == 4 else most
 
     def _in_units(self, outputs: Float32Array) -> npt.NDArray[Any]:
         """Outputs in the units of the target, in float64, which its units may need."""
         target = self.preparation.target
+        if self.preparation.link == "exp":
+            means = np.exp(outputs.astype(np.float64))
+            return means[:, 0] if means.shape[1] == 1 else means
         if target is None:
             return outputs
         if self._has_one_target:
@@ -327,6 +376,9 @@ class Predictor:
         labels = np.array(self.classes)
         if labels.dtype.kind not in "iU":  # files hold integers or text
             labels = np.array([str(label) for label in self.classes or []])
+        if self._has_labels:
+            chosen = [";".join(map(str, labels[row > 0.5])) for row in probabilities]
+            return {"prediction": np.array(chosen, "U"), "probability": probabilities}
         return {
             "prediction": labels[probabilities.argmax(axis=1)],
             "probability": probabilities,
@@ -344,13 +396,18 @@ class Predictor:
     ) -> MCPrediction:
         """Monte Carlo passes of prepared samples, in the units of the target."""
         # Imported here: predictions without passes do not need it.
+        from fastdrop.uncertainty.linked_passes import exponential, linked_passes, logistic
         from fastdrop.uncertainty.monte_carlo import mc_predict
 
         options = {"output": "raw" if self.classes is None else "softmax"} | options
         options["batch_size"] = self._at_once(x, options.get("batch_size", 4096))
         if quiet:
             options["progress"] = False
-        target = self.preparation.target
+        target, link = self.preparation.target, self.preparation.link
+        if link is not None:
+            options |= {"samples": samples, "seed": seed, "tolerance": tolerance, "tau": tau}
+            function = logistic if link == "sigmoid" else exponential
+            return linked_passes(self.model, x, options, function, labels=link == "sigmoid")
         if target is None:
             return mc_predict(self.model, x, samples, seed, tolerance=tolerance, tau=tau, **options)
         if tolerance is not None:

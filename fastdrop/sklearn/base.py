@@ -166,8 +166,7 @@ class BaseDropoutEstimator(BaseEstimator):
         ----------
         path : str or os.PathLike
             A file written by ``fastdrop.save(estimator, path)``. The command line reads it too, and
-            `fastdrop.load` gives a Predictor of it, which needs no scikit-learn; of an estimator of
-            several labels, with ``loss="poisson"`` or indicators it gives ``model_``.
+            `fastdrop.load` gives a Predictor of it, which needs no scikit-learn.
 
         Returns
         -------

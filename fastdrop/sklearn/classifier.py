@@ -20,7 +20,7 @@ from fastdrop.sklearn.labels import (
     weights_of_classes,
 )
 from fastdrop.sklearn.losses import label_entropies, mean_label_entropies
-from fastdrop.sklearn.passes import linked_passes, logistic
+from fastdrop.uncertainty.linked_passes import linked_passes, logistic
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:

@@ -35,22 +35,14 @@ def description(estimator: BaseDropoutEstimator) -> dict[str, Any]:
     """What a model file says about a fitted estimator: a preparation, and the estimator's state.
 
     A `random_state` that is a generator cannot be written: the file holds None in its place. The
-    preparation is that of a `fastdrop.predictor.Predictor`. There is none for several labels a
-    sample, counts and indicators, of which it knows nothing.
+    preparation is that of a `fastdrop.predictor.Predictor`.
     """
     parameters = {name: _plain(value) for name, value in estimator.get_params().items()}
     if not isinstance(parameters.get("random_state"), int):
         parameters["random_state"] = None
     attributes = {name: _plain(getattr(estimator, name)) for name in _FITTED}
     names, target = getattr(estimator, "feature_names_in_", None), estimator._target
-    preparation = {}
-    if not (
-        getattr(estimator, "_multilabel", False)
-        or getattr(estimator, "loss", None) == "poisson"
-        or len(estimator._input.indicators)
-    ):
-        preparation = _preparation(estimator).to_dict()
-    return preparation | {
+    return _preparation(estimator).to_dict() | {
         _KEY: {
             "class": type(estimator).__name__,
             "parameters": parameters,
@@ -83,23 +75,39 @@ def _preparation(estimator: BaseDropoutEstimator) -> Preparation:
     """The estimator's preparation as that of a table whose last column is the target."""
     count = estimator.n_features_in_
     names = getattr(estimator, "feature_names_in_", None)
+    inputs = estimator._input
+    features: list[dict[str, Any]] = [{"place": i, "values": None} for i in range(count)]
+    scaler, missing = inputs.scaler, inputs.indicators.tolist()
+    if inputs.gaps:  # indicators are inputs behind all numbers
+        features = [
+            {"place": i, "values": None, "fill": float(inputs.fill[i]), "part": part}
+            for part, places in (("number", range(count)), ("missing", missing))
+            for i in places
+        ]
+        scaler = Standardizer(
+            np.concatenate([scaler.mean, np.zeros(len(missing))]),
+            np.concatenate([scaler.scale, np.ones(len(missing))]),
+        )
     origin = None
-    if names is not None:
+    if names is not None or inputs.gaps:
         target = "target"
-        while target in names:
+        while names is not None and target in names:
             target += "_"
         origin = {
             "kind": "csv",
-            "names": [*map(str, names), target],
+            "names": None if names is None else [*map(str, names), target],
             "width": count + 1,
             "target": count,
-            "features": [{"place": i, "values": None} for i in range(count)],
+            "features": features,
         }
     target_scaling = estimator._target
     if target_scaling is not None and target_scaling.mean.shape == (1,):
         target_scaling = Standardizer(target_scaling.mean[0], target_scaling.scale[0])
     classes = None if estimator._is_regression else _labels(estimator)
-    return Preparation(count, origin, estimator._input.scaler, classes, target_scaling)
+    link = "sigmoid" if getattr(estimator, "_multilabel", False) else None
+    if getattr(estimator, "loss", None) == "poisson":
+        link, target_scaling = "exp", None
+    return Preparation(len(features), origin, scaler, classes, target_scaling, link)
 
 
 def _dtype_of_classes(estimator: BaseDropoutEstimator) -> str | None:

@@ -39,6 +39,8 @@ class InputPreparation:
         What takes the place of a missing number, before the standardisation.
     indicators : int64 array (k,)
         The features whose missing numbers are also an input of their own, 0 or 1.
+    gaps : bool
+        Whether the training samples had missing numbers.
     """
 
     def __init__(
@@ -46,19 +48,24 @@ class InputPreparation:
         scaler: Standardizer,
         fill: npt.NDArray[np.float64],
         indicators: npt.NDArray[np.int64],
+        gaps: bool = False,
     ) -> None:
-        self.scaler, self.fill, self.indicators = scaler, fill, indicators
+        self.scaler, self.fill, self.indicators, self.gaps = scaler, fill, indicators, gaps
 
     @classmethod
     def fit(cls, x: Any, weight: Any, *, standardize: bool, indicate: bool) -> InputPreparation:
         """Decide it from the training samples x, dense or sparse, with NaN where one is missing."""
         scaler = _standardizer(x, weight)
-        missing = np.zeros(0, np.int64)
-        if indicate and issparse(x):
+        if issparse(x):
             missing = np.unique(x.indices[np.isnan(x.data)]).astype(np.int64)
-        elif indicate:
+        else:
             missing = np.flatnonzero(np.isnan(x).any(axis=0))
-        return cls(scaler if standardize else identity(x.shape[1]), scaler.mean, missing)
+        return cls(
+            scaler if standardize else identity(x.shape[1]),
+            scaler.mean,
+            missing if indicate else missing[:0],
+            bool(len(missing)),
+        )
 
     @property
     def width(self) -> int:
@@ -117,6 +124,7 @@ class InputPreparation:
             "scaler": self.scaler.to_dict(),
             "fill": self.fill.tolist(),
             "indicators": self.indicators.tolist(),
+            "gaps": self.gaps,
         }
 
     @classmethod
@@ -133,7 +141,8 @@ class InputPreparation:
             and (indicators[1:] > indicators[:-1]).all()
         ):
             raise ValueError(f"indicators must be numbers of features, got {state['indicators']}")
-        return cls(scaler, fill.astype(np.float64), indicators)
+        gaps = check.flag(state.get("gaps", bool(len(indicators))), "gaps")
+        return cls(scaler, fill.astype(np.float64), indicators, gaps)
 
 
 def _standardizer(x: Any, weight: Any) -> Standardizer:

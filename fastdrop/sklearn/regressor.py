@@ -23,7 +23,7 @@ from fastdrop.sklearn.losses import (
     poisson_deviances,
 )
 from fastdrop.sklearn.noise import check_noise, noise_precision, positive
-from fastdrop.sklearn.passes import exponential, linked_passes
+from fastdrop.uncertainty.linked_passes import exponential, linked_passes
 from fastdrop.uncertainty.prediction import MCPrediction
 
 if TYPE_CHECKING:

@@ -87,7 +87,7 @@ def tune_rates(
         A function must make a new model each time. A Module is copied for each trial and is not
         changed itself. Its layers with a constant rate above 0 get the rate of the trial, or a
         fraction of it where lower rates are recommended: two fifths on the input, three fifths on
-        channels, one fifth on embeddings.
+        channels, one fifth on embeddings. The weights of an attention's softmax get the whole rate.
     data : Dataset, or pair (x, y) of arrays
         As for `fastdrop.fit`.
     validation : float, Dataset, or pair (x, y), default 0.2

@@ -1,5 +1,6 @@
 """``fastdrop train`` and ``fastdrop predict`` on images."""
 
+import base64
 import csv
 import io
 import os
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 import fastdrop as fd
-from fastdrop.cli import main
+from fastdrop.cli import main, scores
 from fastdrop.cli.image_task import MODELS, augmentation, patch_size
 from fastdrop.data import Dataset
 from fastdrop.data.image_preprocessing import ImagePreparation
+from helpers.pages import Page
 
 rng = np.random.default_rng(0)
 
@@ -103,6 +105,47 @@ def test_runs_repeat_themselves(archive):
     train(*options, "--out", "a.safetensors")
     train(*options, "--out", "b.safetensors")
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
+
+
+def test_a_test_archive_a_metric_and_a_report(archive, capfd):
+    x, y = archive
+    np.savez("train.npz", x=x, y=y)
+    more, labels = pictures(40)
+    labels[:20] = "up"
+    np.savez("test.npz", x=more, y=labels)
+    options = ["--model", "lenet5", "--epochs", 3, "--dropout", 0.2, "--metric", "log_loss"]
+    files = ["--data", "train.npz", "--test", "test.npz", "--report", "r.html"]
+    train(*files, *options, "--validation", 0.25, "--early-stopping", 2)
+    out = capfd.readouterr().out
+    assert "32 training samples, 40 test samples" in out
+    found = scores.class_scores(
+        fd.load("train.safetensors").predict_proba(more), (labels == "up").astype(int)
+    )
+    line = out.split("dropout 0.2  ")[-1].splitlines()[0].split()
+    assert float(line[0]) == pytest.approx(found["log_loss"], abs=1e-4)
+    page = Page(Path("r.html").read_text())
+    page.check_self_contained()
+    assert page.tables["scores"][2][1] == scores.format_score("error", found["error"])
+    assert [int(cell) for row in page.tables["confusion"][1:] for cell in row[1:3]] == [
+        int(((labels == true) & (fd.load("train.safetensors").predict(more) == told)).sum())
+        for true in ("down", "up")
+        for told in ("down", "up")
+    ]
+    shown = page.tables["uncertain-rows"][1:]
+    sources = [a["src"].split("base64,")[1] for tag, a in page.elements if tag == "img"]
+    assert len(shown) == len(sources) == 20
+    for row, source in zip(shown, sources, strict=True):
+        picture = pytest.importorskip("PIL.Image").open(io.BytesIO(base64.b64decode(source)))
+        np.testing.assert_array_equal(np.asarray(picture), more[int(row[0])])
+    for wrong, message in (
+        (dict(x=more[:, :8, :8], y=labels), "--test must hold images of shape (3, 16, 16)"),
+        (dict(x=more, y=np.array(["left", *labels[1:]])), "the class 'left' did not occur"),
+    ):
+        np.savez("test.npz", **wrong)
+        train(*files, *options, status=2)
+        assert message in capfd.readouterr().err
+    train("--test", "train.npz", *options, status=2)
+    assert "--test must be left out: 'halves.npz' holds test data" in capfd.readouterr().err
 
 
 def test_pictures_of_curves_and_of_uncertain_images(archive):

@@ -1,14 +1,17 @@
 """``fastdrop train --text`` and ``fastdrop predict`` of a text classifier."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastdrop as fd
+from fastdrop.cli import scores
 from fastdrop.cli.labelled_text_task import stratified
 from fastdrop.cli.main import main
 from helpers import commands
+from helpers.pages import Page
 
 
 @pytest.fixture
@@ -137,9 +140,46 @@ def test_bad_rows_are_skipped(reviews, capsys):
     assert "row 1 (from 0) skipped" in told.err
 
 
+def test_a_test_file_a_metric_and_a_report(reviews, capsys):
+    """The scores are those of the texts of --test, and the page holds them."""
+    rows = commands.read(Path("sentences.csv").read_text())
+    lines = [f"{row['review']}\t{row['label']}\n" for row in rows[:30]]
+    Path("other.tsv").write_text("review\tlabel\n" + "".join(lines))
+    more = ["--test", "other.tsv", "--metric", "auc", "--early-stopping", "3"]
+    assert main([*reviews, *more, "--validation", "0.2", "--report", "r.html"]) == 0
+    told = capsys.readouterr()
+    assert "200 training samples, 30 test samples" in told.out
+    predictor = fd.load("sentences.safetensors")
+    p = predictor.predict_proba([row["review"] for row in rows[:30]])
+    y = np.array([row["label"] == "pos" for row in rows[:30]]).astype(int)
+    wanted = scores.class_scores(p, y)
+    line = told.out.split("dropout 0.2  ")[-1].splitlines()[0].split()
+    assert float(line[0]) == pytest.approx(wanted["auc"], abs=1e-4)  # the metric comes first
+    page = Page(Path("r.html").read_text())
+    page.check_self_contained()
+    assert page.headings[-1] == "Most uncertain rows"
+    found = dict(zip(page.tables["scores"][0], page.tables["scores"][2], strict=True))
+    assert float(found["log loss"]) == pytest.approx(wanted["log_loss"], abs=1e-4)
+    for row in page.tables["uncertain-rows"][1:]:
+        assert row[2] == rows[int(row[0])]["label"]
+        assert row[5].split()[0] == rows[int(row[0])]["review"].lower().split()[0]
+
+
+def test_mc_is_offered_where_it_works(reviews, capsys):
+    assert main([*reviews, "--epochs", "1"]) == 0
+    assert "--mc 50" in capsys.readouterr().out
+    assert main([*reviews, "--epochs", "1", "--dropout", "0"]) == 0
+    assert "--mc" not in capsys.readouterr().out
+    assert main(["predict", "sentences.safetensors", "--text", "fine", "--mc", "5"]) == 2
+    assert "--mc needs a model with dropout" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--folds", "3"], "--folds is for tables"),
+        (["--metric", "rmse"], "--metric must be error, balanced_accuracy, auc, log_loss"),
+        (["--test", "none.csv"], "No such file"),
         (["--text", "text"], "no column 'text' for text"),
         (["--target", "y"], "no column 'y' for target; its columns are id, review, label"),
         (["--target", "review"], "must be different columns"),

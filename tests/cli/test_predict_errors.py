@@ -104,7 +104,11 @@ WRONG_INPUT = {
         b"",
         "--masks is for the passes of --mc",
     ),
-    "no dropout": (["dry", "x.npy", "--mc", "3"], b"", "must have a stochastic layer"),
+    "no dropout": (
+        ["dry", "x.npy", "--mc", "3"],
+        b"",
+        "--mc needs a model with dropout",
+    ),
     "format beside a file": (
         ["numbers", "x.npy", "--out", "o.csv", "--format", "jsonl"],
         b"",

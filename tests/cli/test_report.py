@@ -186,6 +186,21 @@ def test_the_page_of_numbers_is_in_the_targets_units(made, tmp_path):
     assert len([1 for tag, _ in page.elements if tag == "circle"]) >= len(y)
 
 
+def test_a_report_of_many_samples_tells_of_a_part(made, monkeypatch):
+    """Rows from the whole of the test data, evenly spaced."""
+    page, _, _ = made(CLASSES)
+    monkeypatch.setattr("fastdrop.cli.training_task.TrainingTask.most_reported", 14)
+    part, task, _ = made(CLASSES)
+    count = len(task.rows)
+    assert ["test", f"14 of {count} samples, evenly spaced"] in part.tables["summary"]
+    chosen = task.rows[np.linspace(0, count - 1, 14).astype(int)]
+    told = {row[0]: row for row in part.tables["uncertain-rows"][1:]}
+    assert sorted(map(int, told)) == sorted(chosen.tolist())
+    whole = {row[0]: row for row in page.tables["uncertain-rows"][1:]}
+    both = told.keys() & whole.keys()
+    assert both and all(told[row][5:] == whole[row][5:] for row in both)
+
+
 def test_a_network_without_dropout(made):
     page, _, _ = made(NUMBERS, "--dropout", "0", "--hidden", "4")
     assert "The network has no dropout, so it gives no intervals." in page.text

@@ -1,5 +1,7 @@
 """The scores that ``fastdrop train`` prints, compared with scikit-learn's."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -127,3 +129,35 @@ def test_the_table_begins_with_the_chosen_score():
     assert lines[0].split() == ["MAE*", "R2", "RMSE"]
     assert lines[1].split() == ["base", "9.000", "0.0000", "12346"]
     assert lines[2].split() == ["net", "2.000", "-", "1.000", "(x)"]
+
+
+@pytest.mark.parametrize(
+    "text", ["b=2.5,c==0.5", '{"c=": 0.5, "b": 2.5}', ' {"b": "2.5", "c=": "5e-1"}']
+)
+def test_class_weights(text):
+    found = scores.class_weights(text, np.array([0, 0, 1, 2]), ["a", "b", "c="])
+    assert found.tolist() == [1.0, 2.5, 0.5]
+
+
+def test_balanced_and_numbered_class_weights():
+    y = np.array([0, 0, 0, 1])
+    assert scores.class_weights("balanced", y, [3, 7]).tolist() == [4 / 6, 2.0]
+    assert scores.class_weights("7=3", y, [3, 7]).tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b", "--class-weight must be"),
+        ("b=x", "--class-weight must be"),
+        ("{", "--class-weight must be"),
+        ("z=1", "--class-weight must name classes of a, b, got 'z'"),
+        ("b=-1", "--class-weight must hold weights of at least 0, got b=-1"),
+        ("b=inf", "--class-weight must hold weights"),
+        ('{"b": true}', "--class-weight must hold weights"),
+        ('{"b": []}', "--class-weight must be"),
+    ],
+)
+def test_wrong_class_weights(text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        scores.class_weights(text, np.array([0, 1]), ["a", "b"])

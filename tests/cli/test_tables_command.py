@@ -240,8 +240,11 @@ def test_balanced_classes(train, tmp_path):
     options = ["--data", "t.csv", "--epochs", "20", "--lr", "0.01", "--metric", "balanced_accuracy"]
     plain, _ = train(*options)
     balanced, _ = train(*options, "--class-weight", "balanced", "--label-smoothing", "0.05")
-    accuracy = [float(row_of(out, "dropout 0.1")[0].split("%")[0]) for out in (plain, balanced)]
-    assert accuracy[0] < 65 and accuracy[1] > 70
+    given, _ = train(*options, "--class-weight", '{"n": 0.5, "y": 12.5}')
+    accuracy = [
+        float(row_of(out, "dropout 0.1")[0].split("%")[0]) for out in (plain, balanced, given)
+    ]
+    assert accuracy[0] < 65 and accuracy[1] > 70 and accuracy[2] > 70
 
 
 def test_early_stopping_by_a_metric(tmp_path, monkeypatch):
@@ -288,12 +291,26 @@ def test_early_stopping_by_a_metric(tmp_path, monkeypatch):
         (["--group", "2"], "--group must be another column than the target, got '2'"),
         (["--report", "r.pdf"], "--report must end in .html, got 'r.pdf'"),
         (["--report", "no/r.html"], "no folder 'no'"),
+        (["--class-weight", "maybe=2"], "--class-weight must name classes of no, yes, got 'maybe'"),
         (["--class-weight", "balanced", "--mixup", "0.2"], "mixup must be 0 together with"),
     ],
 )
 def test_wrong_options(train, tmp_path, arguments, words):
     table(tmp_path / "t.csv", 60)
     _, err = train("--data", "t.csv", *arguments, status=2)
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("sheet.xlsx", "", "got 'sheet.xlsx' (save the sheet as CSV)"),
+        ("t.csv", "a,y\n1,0.5\n2,0.5\n3,0.5\n", "two different values of the target, got 0.5"),
+    ],
+)
+def test_files_that_nothing_is_learned_from(train, tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    _, err = train("--data", name, status=2)
     assert words in err
 
 

@@ -13,6 +13,7 @@ from fastdrop.cli import scores, table_data, tuning_search
 from fastdrop.cli.training_task import fill_defaults
 from fastdrop.cli.tuning_search import Found, Search
 from helpers.commands import read, table
+from helpers.pages import Page
 
 QUICK = ["--data", "t.csv", "--hidden", "16", "--epochs", "4", "--lr", "0.01"]
 
@@ -167,6 +168,40 @@ def test_a_regression_in_the_targets_units(tune, tmp_path):
     tuning_search.search_by_rule(search)
     for found in search.trials:  # the score is the figure beside it, in the same units
         assert found.score == pytest.approx(found.validation, rel=1e-4)
+
+
+def test_ctrl_c_keeps_the_trials_that_ended(tune, monkeypatch, tmp_path):
+    """The best of two trials is reported and saved as that of a search with two trials."""
+    whole, _ = tune("--trials", 2, "--out", "two.safetensors")
+    run = Search._run
+
+    def interrupted(self, *arguments):
+        if len(self.trials) == 2:
+            raise KeyboardInterrupt
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Search, "_run", interrupted)
+    more = ["--out", "one.safetensors", "--report", "r.html"]
+    out, err = tune("--trials", 9, *more, status=130)
+    assert "interrupted after 2 trials" in err and "report: r.html" in out
+    assert [row[:6] for row in trials_of(out)] == [row[:6] for row in trials_of(whole)]
+    one, two = (tmp_path / f"{name}.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    page = Page((tmp_path / "r.html").read_text())
+    found = fd.load(one)
+    task = search_of()[1]
+    assert page.tables["scores"][2][1] == scores.format_score(
+        "error", task.scores(found.model)["error"]
+    )
+
+
+def test_ctrl_c_before_the_first_trial_ended(tune, monkeypatch, tmp_path):
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "_run", interrupted)
+    _, err = tune(status=130)
+    assert err == "fastdrop tune: interrupted\n" and not (tmp_path / "t.safetensors").exists()
 
 
 def test_optuna_samples_each_rate(tune):

@@ -1,12 +1,14 @@
-"""The tables of "Coming from PyTorch" and "Coming from scikit-learn" say what is really there.
+"""The facts behind "Coming from PyTorch" and "Coming from scikit-learn" are what is really there.
 
-A name that a page lists as present must exist in fastdrop, and in the other library where that is
-installed. A name that it lists as missing must not exist in fastdrop: whoever adds it moves it to
-another table.
+A name that is listed as present must exist in fastdrop, and in the other library where that is
+installed. A name that is listed as missing must not exist in fastdrop: whoever adds it moves it to
+another table. The pages hold what ``docs/write_coming_from.py`` writes.
 """
 
 import ast
+import functools
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -19,24 +21,7 @@ import pytest
 import fastdrop as fd
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PYTORCH, SKLEARN = DOCS / "coming-from-pytorch.md", DOCS / "coming-from-scikit-learn.md"
-TWINS = {
-    "torch": "fastdrop",
-    "torch.autograd": "fastdrop.autograd",
-    "torch.linalg": "fastdrop.linalg",
-    "torch.nn": "fastdrop.nn",
-    "torch.nn.functional": "fastdrop.nn.functional",
-    "torch.nn.init": "fastdrop.nn.init",
-    "torch.nn.utils": "fastdrop.nn.utils",
-    "torch.nn.utils.parametrizations": "fastdrop.nn.utils.parametrizations",
-    "torch.nn.utils.parametrize": "fastdrop.nn.utils.parametrize",
-    "torch.nn.Module": "fastdrop.nn.Module",
-    "torch.optim": "fastdrop.optim",
-    "torch.optim.lr_scheduler": "fastdrop.optim.lr_scheduler",
-    "torch.optim.swa_utils": "fastdrop.optim.swa_utils",
-    "torch.Tensor": "fastdrop.Tensor",
-    "torch.utils.data": "fastdrop.data",
-}
+SCRIPT = DOCS / "write_coming_from.py"
 NOT_COMPARED = {
     "input",
     "args",
@@ -46,27 +31,27 @@ NOT_COMPARED = {
 }  # positional only, or without a name of their own
 
 pytestmark = pytest.mark.skipif(
-    not PYTORCH.is_file(), reason="the documentation is not beside the tests"
+    not SCRIPT.is_file(), reason="the documentation is not beside the tests"
 )
 
 
-def tables(page, heading):
-    """Rows of cells of the tables between this heading and the next one, without the heads."""
-    text = page.read_text(encoding="utf-8")
-    section = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text, re.M | re.S)[1]
-    lines = section.splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    heads = {lines[i - 1] for i, line in enumerate(lines) if line.startswith("|---")}
-    return [
-        [cell.strip() for cell in row.strip("|").split("|")]
-        for row in rows
-        if row not in heads and not row.startswith("|---")
-    ]
+@functools.cache
+def script():
+    """The script that writes the tables."""
+    spec = importlib.util.spec_from_file_location("write_coming_from", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def code(cell):
-    """What stands between backticks in a cell."""
-    return re.findall(r"`([^`]+)`", cell)
+@functools.cache
+def pytorch():
+    return script().facts(script().PYTORCH)
+
+
+@functools.cache
+def sklearn():
+    return script().facts(script().SKLEARN)
 
 
 def found(path):
@@ -116,50 +101,66 @@ def shared_arguments(ours, theirs):
 
 
 def same_names():
+    """(name, place in PyTorch, place in fastdrop) of all names that are the same."""
     return [
-        (name, *code(theirs), *code(ours))
-        for _, names, theirs, ours in tables(PYTORCH, "The same")
-        for name in code(names)
+        (name, row["of"], pytorch()["twins"][row["of"]])
+        for row in pytorch()["same"]
+        for name in row["names"]
+    ]
+
+
+def different_names():
+    """(path in PyTorch, path in fastdrop) of all names with a difference."""
+    return [
+        (name, script().here(name, pytorch()["twins"]))
+        for row in pytorch()["different"]
+        for name in row["names"]
     ]
 
 
 def missing_names():
-    return [
-        (name, *code(theirs))
-        for _, names, theirs, _ in tables(PYTORCH, "Missing")
-        for name in code(names)
-    ]
+    return [(name, row["of"]) for row in pytorch()["missing"] for name in row["names"]]
 
 
 def missing_arguments():
     return [
         (function, name)
-        for functions, names in tables(PYTORCH, "Missing arguments")
-        for function in code(functions)
-        for name in code(names)
+        for row in pytorch()["missing_arguments"]
+        for function in row["of"]
+        for name in row["names"]
     ]
 
 
-def test_the_tables_are_read():
+def test_the_pages_hold_the_tables_of_the_facts():
+    """Otherwise: ``python docs/write_coming_from.py``."""
+    for page, text in script().pages().items():
+        assert page.read_text("utf-8") == text, page.name
+
+
+def test_tables_are_written_in_their_sections():
+    text = "# T\n\n## A\n\nx\n\n| a |\n|---|\n| old |\n\ny\n\n## B\n\n| b |\n|---|\n| 1 |\n"
+    new = script().with_tables(text, {"A": [(["n", "m"], [["1", "2"], ["3", ""]])]})
+    assert new == text.replace("| a |\n|---|\n| old |", "| n | m |\n|---|---|\n| 1 | 2 |\n| 3 | |")
+    with pytest.raises(ValueError, match="'## B' must have 2 tables, got 1"):
+        script().with_tables(text, {"B": [(["n"], [])] * 2})
+
+
+def test_the_facts_are_read():
     assert len(same_names()) > 250
     assert len(missing_names()) > 20
     assert len(missing_arguments()) > 20
+    assert len(different_names()) > 50
     assert ("Linear", "torch.nn", "fastdrop.nn") in same_names()
-    assert ("SyncBatchNorm", "torch.nn") in missing_names()
-    assert ("nn.CrossEntropyLoss", "reduce") in missing_arguments()
 
 
 def test_names_listed_as_the_same_exist():
     assert [f"{ours}.{name}" for name, _, ours in same_names() if not has(ours, name)] == []
-    assert {(theirs, ours) for _, theirs, ours in same_names()} <= {
-        *TWINS.items(),
-        ("torch.optim.Optimizer", "fastdrop.optim.Optimizer"),
-    }
 
 
 def test_names_listed_as_missing_do_not_exist():
+    twins = pytorch()["twins"]
     assert [
-        f"{TWINS[theirs]}.{name}" for name, theirs in missing_names() if has(TWINS[theirs], name)
+        f"{twins[theirs]}.{name}" for name, theirs in missing_names() if has(twins[theirs], name)
     ] == []
 
 
@@ -173,12 +174,7 @@ def test_arguments_listed_as_missing_do_not_exist():
 
 
 def test_names_listed_as_different_exist():
-    rows = tables(PYTORCH, "Different")
-    names = [name for _, ours, _ in rows for name in code(ours)]
-    assert len(names) > 15
-    assert [
-        name for name in names if not name.startswith("fd.") or not has(*name.rpartition(".")[::2])
-    ] == []
+    assert [ours for _, ours in different_names() if not has(*ours.rpartition(".")[::2])] == []
 
 
 def test_pytorch_has_the_names_of_its_tables():
@@ -186,11 +182,7 @@ def test_pytorch_has_the_names_of_its_tables():
     listed = [(theirs, name) for name, theirs, _ in same_names()] + [
         (theirs, name) for name, theirs in missing_names()
     ]
-    listed += [
-        name.rpartition(".")[::2]
-        for theirs, _, _ in tables(PYTORCH, "Different")
-        for name in code(theirs)
-    ]
+    listed += [theirs.rpartition(".")[::2] for theirs, _ in different_names()]
     assert [f"{path}.{name}" for path, name in listed if not has(path, name)] == []
     unknown = [
         (function, name)
@@ -220,11 +212,8 @@ def test_same_names_have_the_same_arguments_as_pytorch():
 def test_the_page_forgets_no_name_that_pytorch_has_too():
     pytest.importorskip("torch")
     listed = {(ours, name) for name, _, ours in same_names()}
-    for _, ours, _ in tables(PYTORCH, "Different"):
-        for name in code(ours):
-            path, _, last = name.replace("fd", "fastdrop", 1).rpartition(".")
-            listed.add((path, last))
-    for theirs, ours in TWINS.items():
+    listed |= {ours.rpartition(".")[::2] for _, ours in different_names()}
+    for theirs, ours in pytorch()["twins"].items():
         module = found(ours)
         if inspect.isclass(module) or ours in ("fastdrop", "fastdrop.data"):
             continue
@@ -243,12 +232,12 @@ def test_the_page_forgets_no_name_that_pytorch_has_too():
 
 def test_the_examples_with_pytorch_run():
     torch = pytest.importorskip("torch")
-    text = PYTORCH.read_text(encoding="utf-8")
+    text = script().PYTORCH.read_text(encoding="utf-8")
     names = {}
     examples = re.findall(r"^```(python|py)\n(.*?)^```", text, re.M | re.S)
     assert [kind for kind, _ in examples] == ["python", "py"]
     for kind, example in examples:
-        exec(compile(example, f"{PYTORCH.name} ({kind})", "exec"), names)
+        exec(compile(example, f"PyTorch ({kind})", "exec"), names)
     assert names["torch"] is torch
     assert set(names["model"].state_dict()) == {"0.weight", "0.bias", "3.weight", "3.bias"}
 
@@ -287,32 +276,32 @@ def pairs(estimators):
 
 
 def test_parameters_with_the_defaults_of_scikit_learn(fitted):
+    defaults = sklearn()["defaults"]
     listed = {
-        code(name)[0]: ast.literal_eval(code(default)[0])
-        for name, default in (row for row in tables(SKLEARN, "The same") if len(row) == 2)
+        name: ast.literal_eval(value)
+        for name, value in (defaults["both"] | defaults["regressor"]).items()
     }
     for ours, theirs in pairs(fitted):
         a, b = type(ours)().get_params(), type(theirs)().get_params()
-        both = {name for name in listed if name != "loss" or "loss" in b}
+        both = {name for name in listed if name not in defaults["regressor"] or name in b}
         assert {name: listed[name] for name in both} == {name: a[name] for name in a if name in b}
         assert {name: listed[name] for name in both} == {name: b[name] for name in a if name in b}
-    assert "loss" in listed
+    assert defaults["regressor"] == {"loss": '"squared_error"'}
 
 
-@pytest.mark.parametrize("heading", ["The same", "Only here"])
-def test_names_beside_those_of_scikit_learn(fitted, heading):
-    rows = [row for row in tables(SKLEARN, heading) if len(row) == 3]
+@pytest.mark.parametrize("status", ["same", "only_here"])
+def test_names_beside_those_of_scikit_learn(fitted, status):
     twin = {type(a).__name__: b for pair in pairs(fitted) for a, b in (pair, pair[::-1])}
-    assert {name for _, _, kind in rows for name in code(kind)} <= twin.keys()
-    for what, names, kind in rows:
-        estimator, other = fitted[code(kind)[0]], twin[code(kind)[0]]
-        for name in code(names):
-            if what == "parameters":
+    assert {row["of"] for row in sklearn()[status]} <= twin.keys()
+    for row in sklearn()[status]:
+        estimator, other = fitted[row["of"]], twin[row["of"]]
+        for name in row["names"]:
+            if row["what"] == "parameters":
                 here, there = name in estimator.get_params(), name in other.get_params()
             else:
                 here, there = hasattr(estimator, name), hasattr(other, name)
-            assert here, f"{code(kind)[0]} has no {name}"
-            assert there == (heading == "The same"), f"{name} of {type(other).__name__}"
+            assert here, f"{row['of']} has no {name}"
+            assert there == (status == "same"), f"{name} of {type(other).__name__}"
 
 
 def test_the_tables_forget_no_parameter(fitted):
@@ -320,21 +309,16 @@ def test_the_tables_forget_no_parameter(fitted):
         kind = type(ours).__name__
         listed = {
             name
-            for what, names, of in (row for row in tables(SKLEARN, "Only here") if len(row) == 3)
-            if what == "parameters" and code(of) == [kind]
-            for name in code(names)
+            for row in sklearn()["only_here"]
+            if row["what"] == "parameters" and row["of"] == kind
+            for name in row["names"]
         }
         assert listed == ours.get_params().keys() - theirs.get_params().keys()
         assert theirs.get_params().keys() <= ours.get_params().keys()
 
 
 def test_no_method_or_attribute_of_scikit_learn_is_missing(fitted):
-    listed = {
-        (name, kind)
-        for what, names, of in (row for row in tables(SKLEARN, "The same") if len(row) == 3)
-        for kind in code(of)
-        for name in code(names)
-    }
+    listed = {(name, row["of"]) for row in sklearn()["same"] for name in row["names"]}
     for ours, theirs in pairs(fitted):
         public = {
             name
@@ -360,15 +344,10 @@ def test_what_scikit_learn_takes_and_we_refuse(fitted):
 
 def test_scikit_learns_own_tests_fail_only_where_the_page_says():
     pytest.importorskip("sklearn")
-    script = DOCS.parent / "tests" / "sklearn" / "run_test_mlp.py"
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    runner = DOCS.parent / "tests" / "sklearn" / "run_test_mlp.py"
+    run = subprocess.run([sys.executable, runner], capture_output=True, text=True, check=False)
     failed = set(re.findall(r"^FAILED (test_\w+).*:", run.stdout, re.M))
-    listed = {
-        name
-        for names, _ in tables(SKLEARN, "scikit-learn's own tests")
-        for name in code(names)
-        if name.startswith("test_")
-    }
+    listed = {name for row in sklearn()["own_tests"] for name in row["names"]}
     assert len(listed) > 10
     assert failed - listed == set(), run.stdout[-3000:] + run.stderr[-1000:]
     assert int(re.search(r"(\d+) passed, \d+ failed$", run.stdout.strip())[1]) >= 35

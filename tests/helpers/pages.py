@@ -9,7 +9,7 @@ import pytest
 
 # Elements and attributes with which a page loads something from elsewhere.
 LOADING = {"script", "link", "iframe", "object", "embed", "img", "base", "form", "image", "use"}
-VOID = {"meta", "br", "hr"}
+VOID = {"meta", "br", "hr", "img"}
 
 
 class Page(HTMLParser):
@@ -70,8 +70,11 @@ class Page(HTMLParser):
     def check_self_contained(self):
         """Nothing is loaded, and nothing runs."""
         for tag, attributes in self.elements:
-            assert tag not in LOADING, tag
+            is_picture = tag == "img" and attributes["src"].startswith("data:image/png;base64,")
+            assert tag not in LOADING or is_picture, tag
             for name, value in attributes.items():
+                if is_picture and name == "src":
+                    continue
                 assert not name.startswith("on") and name not in ("src", "href", "xlink:href"), name
                 assert "url(" not in (value or "") and "http" not in (value or "")
 

@@ -181,16 +181,20 @@ def test_layers_that_are_given_one_by_one(arguments, sentence):
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (layer, "MultiheadAttention"),
-        (lambda: nn.Sequential(layer(), nn.Linear(8, 2)), "MultiheadAttention"),
-        (lambda: fd.models.gpt(11, 12, 1, 2, 8), "Embedding"),
-        (lambda: nn.LSTM(8, 4), "LSTM"),
+        (layer, "MultiheadAttention, a layer of sequences"),
+        (
+            lambda: nn.Sequential(layer(), nn.Linear(8, 2)),
+            "MultiheadAttention, a layer of sequences",
+        ),
+        (lambda: fd.models.gpt(11, 12, 1, 2, 8), "Embedding, a layer of sequences"),
+        (lambda: nn.LSTM(8, 4), "LSTM, a layer of sequences"),
+        (lambda: fd.models.vit_tiny(image_size=8, patch_size=4), "Conv2d, a layer of images"),
     ],
 )
 def test_the_rows_of_a_table_are_no_sequence(tmp_path, make, kind):
     """Rows (N, 8) would be one sample of N positions, and an answer depend on the other rows."""
     fd.save(make(), tmp_path / "a")
-    with pytest.raises(ValueError, match=f"begins with {kind}, a layer of sequences"):
+    with pytest.raises(ValueError, match=f"begins with {kind}: "):
         load_predictor(tmp_path / "a")
     table = nn.Sequential(
         nn.Linear(8, 12),

@@ -329,7 +329,25 @@ def test_few_long_texts_are_computed_at_a_time(monkeypatch):
         mc = predictor.mc_predict(texts, 3)
         assert (predictor.predict(texts) == predictor.predict(texts, batch_size=1)).all()
         found.append((predictor.predict_proba(texts), mc.mean, mc.mutual_information))
-        assert max(rows for rows, _ in sizes) == (5 if tokens > 8 else 2)
+        assert max(rows for rows, _ in sizes) == (5 if tokens > 8 else 3)
+        assert max(rows * width for rows, width in sizes) <= tokens
         sizes.clear()
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_texts_are_computed_by_length(monkeypatch):
+    """A batch is as wide as its longest text, and the answers are in the order of the texts."""
+    words = Vocabulary(["<pad>", "<unk>", "good", "bad"])
+    fd.manual_seed(0)
+    model = models.bert(4, 8, 1, 2, type_vocab_size=0, num_classes=2, padding_idx=0)
+    predictor = Predictor(model, TextPreparation(words, ["no", "yes"]))
+    texts = ["good", "bad good bad bad", "bad good", "good", "bad bad good bad"]
+    alone = np.concatenate([predictor.predict_proba(text) for text in texts])
+    sizes, forward = [], type(model).forward
+    monkeypatch.setattr(
+        type(model), "forward", lambda self, x: sizes.append(np.shape(x)) or forward(self, x)
+    )
+    np.testing.assert_allclose(predictor.predict_proba(texts, batch_size=2), alone, atol=1e-6)
+    assert sizes == [(2, 4), (2, 2), (1, 1)]
+    assert predictor.predict_proba([]).shape == (0, 2)

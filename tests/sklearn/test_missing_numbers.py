@@ -10,6 +10,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 import fastdrop as fd
+from fastdrop.cli.main import main
 from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
 from helpers.estimators import BOTH_ESTIMATORS, SMALL, blobs
 
@@ -99,7 +100,7 @@ def test_columns_without_a_number():
 
 @BOTH_ESTIMATORS
 @pytest.mark.parametrize("indicate", [False, True])
-def test_they_are_saved(kind, indicate, tmp_path):
+def test_they_are_saved(kind, indicate, tmp_path, capsys):
     x, y, _ = gaps()
     path = tmp_path / "net.safetensors"
     net = kind(**SMALL, standardize=False, add_indicator=indicate).fit(x - 50, y)
@@ -108,8 +109,18 @@ def test_they_are_saved(kind, indicate, tmp_path):
     np.testing.assert_array_equal(again.predict(x - 50), net.predict(x - 50))
     assert again._input.indicators.tolist() == ([1, 3] if indicate else [])
     assert again.get_params() == net.get_params()
-    expected = fd.nn.Sequential if indicate else fd.predictor.Predictor
-    assert isinstance(fd.load(path), expected)
+    predictor, far = fd.load(path), x - 50
+    assert isinstance(predictor, fd.predictor.Predictor)
+    np.testing.assert_allclose(predictor.predict(far), net.predict(far), rtol=1e-6)
+    lines = "\n".join(",".join("" if np.isnan(v) else repr(float(v)) for v in row) for row in far)
+    (tmp_path / "x.csv").write_text(lines)
+    assert main(["predict", str(path), str(tmp_path / "x.csv"), "--mc", "4"]) == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    passes = net.predict_uncertainty(far, samples=4, seed=0).mean
+    if kind is DropoutClassifier:
+        assert told == [str(net.classes_[p.argmax()]) for p in passes]
+    else:
+        np.testing.assert_allclose(np.array(told, float), passes[:, 0], rtol=1e-5)
 
 
 def test_infinite_numbers_are_refused():

@@ -9,7 +9,9 @@ import scipy.sparse
 from sklearn.base import clone
 
 import fastdrop as fd
+from fastdrop.cli.main import main
 from fastdrop.sklearn import DropoutClassifier, DropoutRegressor
+from helpers.commands import read
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((300, 4))
@@ -157,7 +159,43 @@ def test_files(name, request, tmp_path):
     for mine, other in zip(again.coefs_, net.coefs_, strict=True):
         np.testing.assert_array_equal(mine, other)
     again.partial_fit(X, LABELS if name == "labelled" else COUNTS)
-    network = fd.load(path)
-    assert isinstance(network, fd.nn.Sequential)
-    x = net._input.transform(X)
-    np.testing.assert_array_equal(fd.predict(network, x), fd.predict(net.model_, x))
+    predictor = fd.load(path)
+    np.testing.assert_allclose(predictor.predict(X), net.predict(X), rtol=1e-6)
+    mc = predictor.mc_predict(X, 5, seed=3)
+    np.testing.assert_array_equal(mc.mean, net.predict_uncertainty(X, samples=5, seed=3).mean)
+
+
+def test_the_command_answers_with_labels(labelled, tmp_path, capsys):
+    """All labels above 1/2; the entropies of a row are sums over its labels."""
+    fd.save(labelled, tmp_path / "net")
+    np.save(tmp_path / "x.npy", X[:20])
+    command = ["predict", str(tmp_path / "net"), str(tmp_path / "x.npy")]
+    assert main([*command, "--html", str(tmp_path / "p.html")]) == 0
+    rows = read(capsys.readouterr().out)
+    p = labelled.predict_proba(X[:20])
+    assert list(rows[0]) == ["prediction", "0", "1", "2"]
+    assert [row["prediction"] for row in rows] == [
+        ";".join(str(c) for c in range(3) if q[c] > 0.5) for q in p
+    ]
+    np.testing.assert_allclose([[float(row[c]) for c in "012"] for row in rows], p, rtol=1e-5)
+    shares = [f"<td class='n'>{100 * share:.1f} %</td>" for share in (p > 0.5).mean(0)]
+    assert all(share in (tmp_path / "p.html").read_text() for share in shares)
+    assert main([*command, "--mc", "5"]) == 0
+    entropies = [float(row["entropy"]) for row in read(capsys.readouterr().out)]
+    mc = labelled.predict_uncertainty(X[:20], samples=5, seed=0)
+    np.testing.assert_allclose(entropies, mc.entropy.sum(1), rtol=1e-5)
+    with pytest.raises(ValueError, match="tolerance must be None for several labels"):
+        fd.load(tmp_path / "net").mc_predict(X, 5, tolerance=0.1)
+
+
+def test_the_command_answers_with_the_means_of_counts(counted, tmp_path, capsys):
+    fd.save(counted, tmp_path / "net")
+    np.save(tmp_path / "x.npy", X[:20])
+    command = ["predict", str(tmp_path / "net"), str(tmp_path / "x.npy")]
+    for more, mean in (
+        ([], counted.predict(X[:20])),
+        (["--mc", "5"], counted.predict_uncertainty(X[:20], samples=5, seed=0).mean[:, 0]),
+    ):
+        assert main([*command, *more]) == 0
+        told = [float(row["prediction"]) for row in read(capsys.readouterr().out)]
+        np.testing.assert_allclose(told, mean, rtol=1e-6)

@@ -190,6 +190,15 @@ def test_a_module_is_copied_and_its_constant_rates_are_set():
     assert fd.tune_rates(channels, (x, y), epochs=1, max_trials=1).rates == {"0": 0.12}
 
 
+def test_the_rate_of_attention_is_set():
+    """The weights of the softmax get the rate of the other places of a transformer's layer."""
+    layer = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.1, batch_first=True)
+    model = nn.Sequential(nn.Unflatten(1, (1, 6)), layer, nn.Flatten(), nn.Linear(6, 3))
+    tuning = fd.tune_rates(model, classes(), epochs=1, start=0.3, max_trials=1)
+    assert tuning.model[1].self_attn.dropout == 0.3 and layer.self_attn.dropout == 0.1
+    assert tuning.rates["1.self_attn"] == 0.3 and set(tuning.rates.values()) == {0.0, 0.3}
+
+
 def test_next_rate():
     assert next_rate("overfits", True, [0.2], 0.1, 0.5, 8) == (0.3, "raise to 0.3")
     assert next_rate("underfits", True, [0.3], 0.1, 0.5, 8) == (0.2, "lower to 0.2")

@@ -229,6 +229,11 @@ def feature_encoder(feature: dict[str, Any]) -> Callable[[str], list[float]]:
             raise _not_a_number(field, expected)
         return [number, 0.0]
 
+    # The number and the indicator of a missing value may be two features, apart from each other.
+    if feature.get("part") == "number":
+        return lambda field: encode(field)[:1]
+    if feature.get("part") == "missing":
+        return lambda field: encode(field)[1:]
     return encode
 
 
@@ -279,7 +284,7 @@ def feature_width(feature: dict[str, Any]) -> int:
     """How many numbers a feature becomes."""
     if feature["values"] is not None:
         return len(feature["values"])
-    return 1 if feature.get("fill") is None else 2
+    return 1 if feature.get("fill") is None or "part" in feature else 2
 
 
 def fill_from_training(
@@ -349,6 +354,10 @@ def _check_entries(feature: dict[str, Any]) -> None:
         NumberStyle.from_dict(feature["style"])
     if feature.get("fill") is not None:
         check.real(feature["fill"], "fill")
+    if feature.get("part") is not None:
+        check.choice(feature["part"], "part", ("number", "missing"))
+        if feature.get("fill") is None:
+            raise ValueError("fill must be a number beside part, got None")
     odd = feature.get("odd", [])
     if not (isinstance(odd, list) and all(isinstance(text, str) for text in odd)):
         raise TypeError(f"odd must be a list of texts, got {check.describe(odd)}")

@@ -27,8 +27,10 @@ def column_places(origin: dict[str, Any] | None, width: int) -> list[tuple[str, 
     names, found, begin = origin["names"], [], 0
     for feature in origin["features"]:
         end = begin + feature_width(feature)
-        place = feature["place"]
-        found.append((names[place] if names else str(place), slice(begin, end)))
+        name = names[feature["place"]] if names else str(feature["place"])
+        if feature.get("part") == "missing":
+            name += " is missing"
+        found.append((name, slice(begin, end)))
         begin = end
     return found
 
@@ -61,6 +63,8 @@ def _cell(feature: dict[str, Any], numbers: npt.NDArray[Any], step: float) -> st
     """The cell that a feature's numbers stand for."""
     if feature["values"] is not None:
         return feature["values"][int(numbers.argmax())] or MISSING
+    if feature.get("part") == "missing":
+        return "yes" if numbers[0] > 0.5 else "no"
     if len(numbers) == 2 and numbers[1] > 0.5:
         return MISSING
     value, kind = float(numbers[0]), feature.get("kind", "number")

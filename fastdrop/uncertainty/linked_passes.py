@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.predictor.predict import predict
 from fastdrop.uncertainty.monte_carlo import mc_predict
 from fastdrop.uncertainty.prediction import MCPrediction, entropy_of
 
@@ -69,7 +68,8 @@ def linked_passes(
     keep, row0 = check.flag(options.pop("keep", False), "keep"), options.pop("row0", 0)
     samples = check.integer(options["samples"], "samples", 1)
     options["output"] = "raw"
-    rows = max(1, _NUMBERS // (samples * predict(model, x[:1]).shape[1]))
+    one = mc_predict(model, x[:1], 1, output="raw", progress=False)
+    rows = max(1, _NUMBERS // (samples * one.mean.shape[1]))
     parts = []
     for i in range(0, max(len(x), 1), rows):
         found = mc_predict(model, x[i : i + rows], row0=row0 + i, keep=True, **options)
