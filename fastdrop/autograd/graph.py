@@ -60,6 +60,13 @@ class Node:
         """Make the result of one of `extended` the only input of this node."""
         raise NotImplementedError
 
+    def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
+        """Save another array in place of one; returns whether that was saved."""
+        places = [i for i, saved in enumerate(self.saved) if saved is array]
+        for i in places:
+            self.saved[i] = other
+        return bool(places)
+
     def free(self) -> None:
         """Let go of everything that backward needs."""
         self.edges, self.saved, self.freed = (), [], True

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.graph import Node, edges_of
-from fastdrop.autograd.memory import hold, memory_of
+from fastdrop.autograd.memory import hold, share
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 
@@ -107,7 +107,7 @@ def record_joint(
         t = wrap(array, result_kind(inputs))
         for x in inputs:
             if x._data is array or (array.base is not None and x._data is array.base):
-                t._memory = memory_of(x)
+                share(x, t)
         if differentiable is None or differentiable[i]:
             t.requires_grad = True
             t._node = _ResultNode(node, i, is_channels_last(array))

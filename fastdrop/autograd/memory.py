@@ -40,11 +40,15 @@ class Memory(list["weakref.ref[Node]"]):
     ----------
     of_caller : bool
         Whether the array came from the caller, who may write to it at any time.
+    views : dict
+        Tensors that share the memory, as (weak reference, group) by their id(); see `share`. Not
+        set before there are any.
     """
 
-    __slots__ = ()
+    __slots__ = ("views",)
 
     of_caller = False
+    views: dict[int, tuple[weakref.ref[Tensor], object]]
 
 
 class CallersMemory(Memory):
@@ -63,6 +67,36 @@ def memory_of(t: Tensor) -> Memory:
     return memory
 
 
+def share(x: Tensor, t: Tensor) -> None:
+    """Give t the memory of x: its array is that of x, or a view of it.
+
+    Where one is changed in place, the other one gets a new node as well (`in_place.py`): both are
+    of one group. `detach` shares the memory by `memory_of`, so that its result is not.
+    """
+    t._memory = memory = memory_of(x)
+    views: Any = getattr(memory, "views", None)
+    if views is None:
+        memory.views = views = {}
+    elif len(views) >= _MANY and not len(views) & (len(views) - 1):
+        for key, (reference, _) in list(views.items()):
+            if reference() is None:
+                views.pop(key, None)
+    known = views.get(id(x))
+    if known is None or known[0]() is not x:
+        views[id(x)] = known = weakref.ref(x), object()
+    views[id(t)] = weakref.ref(t), known[1]
+
+
+def views_of(t: Tensor) -> list[Tensor]:
+    """The other tensors of t's group (`share`)."""
+    views: Any = getattr(t._memory, "views", {})
+    own = views.get(id(t))
+    if own is None or own[0]() is not t:
+        return []
+    found = [reference() for reference, group in list(views.values()) if group is own[1]]
+    return [v for v in found if v is not None and v is not t]
+
+
 def hold(node: Node, *tensors: Tensor) -> None:
     """Tell tensors that a node has saved their arrays."""
     reference = weakref.ref(node)
@@ -70,7 +104,7 @@ def hold(node: Node, *tensors: Tensor) -> None:
         memory = t._memory
         if memory is None:
             t._memory = memory = Memory()
-        elif memory.of_caller and not _copy_saved([node], t._data):
+        elif memory.of_caller and not give_copies([node], t._data):
             continue  # the node did not save this tensor's array
         else:
             count = len(memory)
@@ -83,12 +117,12 @@ def hold(node: Node, *tensors: Tensor) -> None:
 
 def protect(memory: Memory, array: Float32Array) -> None:
     """Give the nodes that saved the array copies of it, before somebody else may write to it."""
-    _copy_saved(_taken(memory), array)
+    give_copies(nodes_of(memory), array)
 
 
 def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
     """Make backward through the nodes that saved the array an error: the library writes to it."""
-    nodes = _taken(memory)
+    nodes = nodes_of(memory)
     if not nodes:
         return
     owner = _owner(array)
@@ -100,7 +134,12 @@ def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
             )
 
 
-def _taken(memory: Memory) -> list[Node]:
+def remember(memory: Memory, nodes: list[Node]) -> None:
+    """Tell a memory again what `nodes_of` took."""
+    memory.extend(map(weakref.ref, nodes))
+
+
+def nodes_of(memory: Memory) -> list[Node]:
     """The nodes that still exist. The memory forgets them."""
     nodes = []
     while memory:
@@ -113,7 +152,7 @@ def _taken(memory: Memory) -> list[Node]:
     return nodes
 
 
-def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
+def give_copies(nodes: list[Node], array: Float32Array) -> bool:
     """Replace what nodes saved of the memory of an array by copies, one for each saved array.
 
     Returns whether there was anything to copy.

@@ -93,6 +93,11 @@ class Pending(Node):
         assert isinstance(node, Pending)
         self.edges, self.base = (node,), node.epilogue
 
+    def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
+        if self.out is array:
+            self.out = other
+        return super().replace_saved(array, other)
+
     def free(self) -> None:
         super().free()
         self.inputs, self.out = (), None

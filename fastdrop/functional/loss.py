@@ -158,11 +158,12 @@ def mse_loss(
     d, values = empty(x.shape), empty(x.shape)
     noted(np.subtract, x._array, t._array, d)
     noted(np.multiply, d, d, values)
+    of_t = t.requires_grad
 
     def gradients(f: Float32Array) -> Any:
         g = empty(x.shape)
         noted(np.multiply, d, computed(np.add, f, f), g)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(values, (x, t), gradients, reduction)
 
@@ -211,11 +212,11 @@ def l1_loss(
         total = losses if reduction == "none" else sum(losses)
         return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
-    d = computed(np.subtract, x._array, t._array)
+    d, of_t = computed(np.subtract, x._array, t._array), t.requires_grad
 
     def gradients(f: Float32Array) -> Any:
         g = computed(np.multiply, computed(np.sign, d), f)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(computed(np.abs, d), (x, t), gradients, reduction)
 
@@ -275,7 +276,7 @@ def huber_loss(
         return weighted if reduction == "none" else (mean if reduction == "mean" else sum)(weighted)
     x, t = same_shape(input, target)
     limit = np.float32(delta)
-    d = computed(np.subtract, x._array, t._array)
+    d, of_t = computed(np.subtract, x._array, t._array), t.requires_grad
 
     def losses(d: Float32Array) -> Any:
         size = np.abs(d)
@@ -284,7 +285,7 @@ def huber_loss(
 
     def gradients(f: Float32Array) -> Any:
         g = computed(lambda d, f: np.clip(d, -limit, limit) * f, d, f)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(computed(losses, d), (x, t), gradients, reduction)
 
