@@ -60,6 +60,9 @@ class Node:
         """Make the result of one of `extended` the only input of this node."""
         raise NotImplementedError
 
+    def keep_result(self, array: Float32Array) -> None:
+        """Do what is needed before the array of the result is changed in place."""
+
     def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
         """Save another array in place of one; returns whether that was saved."""
         places = [i for i, saved in enumerate(self.saved) if saved is array]

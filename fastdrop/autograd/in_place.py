@@ -68,6 +68,8 @@ def change(
             )
     memory = memory_of(t)
     before = nodes_of(memory)
+    if t._node is not None:
+        t._node.keep_result(array)
     try:
         result = compute()
         # Backward of the operation reads what was there before.

@@ -25,14 +25,23 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fastdrop import _core
 from fastdrop._utils.memory_format import empty_like, flat
-from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NONE, as_samples, result_before_dropout
+from fastdrop.autograd.epilogue import (
+    KEEP_EVERYTHING,
+    NEEDS_INPUT,
+    NONE,
+    as_samples,
+    result_before_dropout,
+)
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import Node, edges_of
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
@@ -92,6 +101,17 @@ class Pending(Node):
     def cut_at(self, node: Node) -> None:
         assert isinstance(node, Pending)
         self.edges, self.base = (node,), node.epilogue
+
+    def keep_result(self, array: Float32Array) -> None:
+        out, e = self.out, self.epilogue
+        if out is None or e.kind == NONE or e.kind in NEEDS_INPUT:
+            return  # backward does not read it
+        # Activation and dropout are one function here: the result of both is no value that the
+        # program had to keep for the activation.
+        if e.drop is not None or not any(saved is out for saved in self.saved):
+            copy = empty_like(out)
+            noted(np.copyto, copy, out)
+            self.replace_saved(out, copy)
 
     def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
         if self.out is array:

@@ -19,6 +19,7 @@ from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor, wrap
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.broadcasting import unbroadcast
 from fastdrop.functional.factories import arange
+from fastdrop.functional.pointwise import clone
 from fastdrop.functional.selection import places_of
 from fastdrop.functional.shape import index_arrays
 from fastdrop.random import CannotCarry
@@ -296,6 +297,17 @@ def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False
     return self.copy_(whole.reshape(self.shape))
 
 
+def _of_copy(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method that leaves the tensor as it is."""
+
+    def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        return function(clone(self), *arguments, **options)
+
+    method.__name__ = method.__qualname__ = function.__name__[:-1]
+    method.__doc__ = str(function.__doc__).replace("The tensor itself.", "Another tensor.")
+    return method
+
+
 def methods(functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """All methods in place.
 
@@ -306,6 +318,7 @@ def methods(functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[...,
     """
     return {
         **{f"{name}_": _in_place(f"{name}_", functions[name]) for name in NAMES},
+        **{f.__name__[:-1]: _of_copy(f) for f in (index_copy_, index_fill_, index_put_)},
         **{method: _in_place(sign, functions[name]) for method, (sign, name) in OPERATORS.items()},
         "__setitem__": setitem,
         "copy_": copy_,

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @carries
 @quiet
-def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
-    """y = input + other.
+def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike, *, alpha: float = 1) -> Tensor:
+    """y = input + alpha * other.
 
     Parameters
     ----------
     input, other : Tensor or array
         Shapes that broadcast. bool arrays count as 0 and 1.
+    alpha : float, default 1
+        The factor of `other`.
 
     Returns
     -------
@@ -41,6 +43,8 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.add([1.0, 2.0], 3.0).tolist()
     [4.0, 5.0]
     """
+    if alpha != 1:
+        other = mul(other, alpha)
     if are_integers(input, other):
         return of_integers(np.add, input, other)
     a, b = operands(input, other)
@@ -56,13 +60,15 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 @carries
 @quiet
-def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
-    """y = input - other.
+def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike, *, alpha: float = 1) -> Tensor:
+    """y = input - alpha * other.
 
     Parameters
     ----------
     input, other : Tensor or array
         Shapes that broadcast. bool arrays count as 0 and 1.
+    alpha : float, default 1
+        The factor of `other`.
 
     Returns
     -------
@@ -74,6 +80,8 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.sub([1.0, 2.0], 3.0).tolist()
     [-2.0, -1.0]
     """
+    if alpha != 1:
+        other = mul(other, alpha)
     if are_integers(input, other):
         return of_integers(np.subtract, input, other)
     a, b = operands(input, other)
