@@ -6,22 +6,38 @@ tensor's array, and still need it, are marked: backward through one of them is a
 (`memory.py`).
 
 Tensors that share the memory (`view`, `reshape`) change with the tensor, so they get a node, too.
+So do the others that are views in PyTorch and copies here (``x[0]``, a transposed matrix), in both
+directions: they know what they are a part of (`memory.Part`).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils.memory_format import empty_map, flat, is_channels_last
-from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.grad_mode import is_grad_enabled, no_grad, wants_grad
 from fastdrop.autograd.graph import FunctionNode, Node
 from fastdrop.autograd.hooks import move_retained
-from fastdrop.autograd.memory import give_copies, hold, memory_of, nodes_of, remember, views_of
+from fastdrop.autograd.memory import (
+    Memory,
+    Part,
+    give_copies,
+    group_of,
+    hold,
+    memory_of,
+    nodes_of,
+    parts_of,
+    remember,
+    tensors_of,
+)
 from fastdrop.autograd.passes import reading_passes
 from fastdrop.autograd.recording import computed, noted, refuse
+from fastdrop.autograd.tensor import wrap
 from fastdrop.random.forward_pass import CannotCarry
 from fastdrop.random.thread_state import thread_state
 
@@ -55,18 +71,18 @@ def change(
     ValueError
         When the array of t is read-only.
     """
+    _check(t, operation)
+    _refuse_in_recordings(t, operation, where)
+    return _change(t, operation, compute, where, t._memory)
+
+
+def _change(
+    t: Tensor, operation: str, compute: Callable[[], Tensor], where: Any, origin: Memory | None
+) -> Tensor:
+    """`change` after its checks. `origin`: the memory whose change it is that comes to t."""
     with reading_passes():
         array = t._strided
-    _check(t, array, operation, where)
-    views = [v for v in views_of(t) if _common(v._data, array) is not None]
-    for v in (t, *views):
-        if v.requires_grad and v._node is None and is_grad_enabled():
-            raise RuntimeError(
-                f"{operation} cannot change {'a view of ' * (v is not t)}a leaf that requires a "
-                "gradient while a graph is recorded: use a function that gives a new tensor, or "
-                "fastdrop.no_grad()"
-            )
-    memory = memory_of(t)
+    memory, views = memory_of(t), _views(t)
     before = nodes_of(memory)
     if t._node is not None:
         t._node.keep_result(array)
@@ -89,11 +105,29 @@ def change(
         _take_saved(t, result)
         for v in views:
             _bind(v, _node_of_view(v, t))
+    for part in parts_of(t):
+        if part is not origin:
+            _follow_base(part, operation, memory)
+    if isinstance(memory, Part) and memory_of(memory.base) is not origin:
+        with nullcontext() if group_of(t) is memory.group else no_grad():
+            compute = functools.partial(_with_part, memory, t)
+            _change(memory.base, operation, compute, memory.at, memory)
     return t
 
 
-def _check(t: Tensor, array: Float32Array, operation: str, where: Any) -> None:
-    """Refuse what cannot be done in place."""
+def _views(t: Tensor) -> list[Tensor]:
+    """The tensors whose arrays have elements of t's, and which are not cut off by `detach`."""
+    group = group_of(t)
+    if group is None:
+        return []
+    tensors = tensors_of(t._memory, group)
+    return [v for v in tensors if v is not t and _common(v._data, t._data) is not None]
+
+
+def _check(t: Tensor, operation: str, is_view: bool = False) -> None:
+    """Raise an error where t, or what changes with it, cannot be changed."""
+    with reading_passes():
+        array = t._strided
     if not array.flags.writeable:
         raise ValueError(
             f"the tensor that {operation} changes must be writable, got a read-only array of shape "
@@ -102,13 +136,78 @@ def _check(t: Tensor, array: Float32Array, operation: str, where: Any) -> None:
     ps = thread_state.forward_pass
     if ps is not None and any(np.may_share_memory(array, kept) for kept in ps.cache or ()):
         raise CannotCarry(f"{operation} changes a tensor that all passes share")
-    # A replay would change a tensor of before the step again and again.
+    for v in (t, *_views(t)):
+        if v.requires_grad and v._node is None and is_grad_enabled():
+            raise RuntimeError(
+                f"{operation} cannot change {'a view of ' * (is_view or v is not t)}a leaf that "
+                "requires a gradient while a graph is recorded: use a function that gives a new "
+                "tensor, or fastdrop.no_grad()"
+            )
+    memory = t._memory
+    if isinstance(memory, Part) and group_of(t) is memory.group:
+        _check(memory.base, operation, is_view=True)
+
+
+def _refuse_in_recordings(t: Tensor, operation: str, where: Any) -> None:
+    """Refuse what replays would repeat: a change of a tensor of before the step."""
     if t._node is None or any(isinstance(part, (np.ndarray, list)) for part in where or ()):
         refuse(f"{operation} changes a tensor")
 
 
-def _write(array: Float32Array, where: tuple[Any, ...] | None, values: Float32Array) -> None:
-    array[... if where is None else where] = values
+def _follow_base(part: Part, operation: str, origin: Memory) -> None:
+    """Compute the copy of a part again, after a change of its base."""
+    t = next((v for v in tensors_of(part, part.group) if v._data.flags.c_contiguous), None)
+    if t is not None:
+        _change(t, operation, functools.partial(_of_base, part, t.shape), None, origin)
+
+
+def _of_base(part: Part, shape: tuple[int, ...]) -> Tensor:
+    """A part of a tensor in a shape."""
+    base, of_part, at = part.base, part.shape, part.at
+    whole = base.shape
+
+    def put(g: Float32Array) -> Float32Array:
+        dx = np.zeros(whole, np.float32)
+        at(dx)[...] = g.reshape(of_part)
+        return dx
+
+    values = computed(lambda x: np.array(at(x), order="C").reshape(shape), base._strided)
+    result = wrap(values)
+    if wants_grad(base):
+        result.requires_grad = True
+        result._node = FunctionNode((base,), lambda g: (computed(put, g),), [], False)
+    return result
+
+
+def _with_part(part: Part, t: Tensor) -> Tensor:
+    """The elements of a part of a tensor, from the copy t; its node is that of the whole tensor."""
+    base, of_part, at, shape = part.base, part.shape, part.at, t.shape
+
+    def rest(g: Float32Array) -> Float32Array:
+        dx = g.copy("K")
+        at(dx)[...] = 0
+        return dx
+
+    def of_copy(g: Float32Array) -> Float32Array:
+        return np.array(at(g), order="C").reshape(shape)
+
+    result = wrap(t._array.reshape(of_part))
+    if wants_grad(base, t):
+        result.requires_grad = True
+        result._node = FunctionNode(
+            (base, t),
+            lambda g: (computed(rest, g), computed(of_copy, g)),
+            [],
+            is_channels_last(base._strided),
+        )
+    return result
+
+
+def _write(array: Float32Array, where: Any, values: Float32Array) -> None:
+    if callable(where):
+        where(array)[...] = values
+    else:
+        array[... if where is None else where] = values
 
 
 def _constant(t: Tensor) -> Node:

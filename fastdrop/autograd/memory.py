@@ -17,6 +17,7 @@ the forward pass.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,15 @@ class Memory(list["weakref.ref[Node]"]):
     views : dict
         Tensors that share the memory, as (weak reference, group) by their id(); see `share`. Not
         set before there are any.
+    parts : dict
+        Weak references to the `Part` memories of copies of parts, by their id(). Not set before
+        there are any.
     """
 
-    __slots__ = ("views",)
+    __slots__ = ("__weakref__", "parts", "views")
 
     of_caller = False
+    parts: dict[int, weakref.ref[Part]]
     views: dict[int, tuple[weakref.ref[Tensor], object]]
 
 
@@ -57,6 +62,58 @@ class CallersMemory(Memory):
     __slots__ = ()
 
     of_caller = True
+
+
+class Part(Memory):
+    """The memory of a tensor that is a copy of a part of another one, where PyTorch has a view.
+
+    Both change together in place (`in_place.py`).
+
+    Attributes
+    ----------
+    base : Tensor
+    at : callable
+        at(array) -> the view of the base's array, or of one like it, that the part is a copy of.
+    shape : tuple of int
+        Of the part.
+    group : object
+        The group of the tensor and its views (`share`).
+    """
+
+    __slots__ = ("at", "base", "group", "shape")
+
+    base: Tensor
+    at: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    group: object
+
+
+def follow(t: Tensor, base: Tensor, at: Callable[[Any], Any]) -> None:
+    """Give t, a copy of the part at(array) of base, a `Part` as its memory."""
+    t._memory = part = Part()
+    part.base, part.at, part.shape, part.group = base, at, t.shape, object()
+    part.views = {id(t): (weakref.ref(t), part.group)}
+    memory = memory_of(base)
+    parts: Any = getattr(memory, "parts", None)
+    if parts is None:
+        memory.parts = parts = {}
+    _prune(parts)
+    parts[id(part)] = weakref.ref(part)
+
+
+def _prune(references: dict[int, Any]) -> None:
+    """Remove dead references, whenever there are twice as many as before."""
+    count = len(references)
+    if count >= _MANY and not count & (count - 1):
+        for key, value in list(references.items()):
+            if (value[0] if isinstance(value, tuple) else value)() is None:
+                references.pop(key, None)
+
+
+def parts_of(t: Tensor) -> list[Part]:
+    """The memories of copies of parts of t, or of the tensors that share its memory."""
+    found = [reference() for reference in list(getattr(t._memory, "parts", {}).values())]
+    return [part for part in found if part is not None]
 
 
 def memory_of(t: Tensor) -> Memory:
@@ -77,24 +134,24 @@ def share(x: Tensor, t: Tensor) -> None:
     views: Any = getattr(memory, "views", None)
     if views is None:
         memory.views = views = {}
-    elif len(views) >= _MANY and not len(views) & (len(views) - 1):
-        for key, (reference, _) in list(views.items()):
-            if reference() is None:
-                views.pop(key, None)
+    _prune(views)
     known = views.get(id(x))
     if known is None or known[0]() is not x:
         views[id(x)] = known = weakref.ref(x), object()
     views[id(t)] = weakref.ref(t), known[1]
 
 
-def views_of(t: Tensor) -> list[Tensor]:
-    """The other tensors of t's group (`share`)."""
-    views: Any = getattr(t._memory, "views", {})
-    own = views.get(id(t))
-    if own is None or own[0]() is not t:
-        return []
-    found = [reference() for reference, group in list(views.values()) if group is own[1]]
-    return [v for v in found if v is not None and v is not t]
+def group_of(t: Tensor) -> object:
+    """The group of t (`share`); None where it has none."""
+    reference, group = getattr(t._memory, "views", {}).get(id(t), (None, None))
+    return group if reference is not None and reference() is t else None
+
+
+def tensors_of(memory: Memory | None, group: object) -> list[Tensor]:
+    """The tensors of a group that share a memory."""
+    views: Any = getattr(memory, "views", {})
+    found = [reference() for reference, each in list(views.values()) if each is group]
+    return [v for v in found if v is not None]
 
 
 def hold(node: Node, *tensors: Tensor) -> None:

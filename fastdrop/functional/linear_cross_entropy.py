@@ -195,8 +195,7 @@ def linear_cross_entropy(
     if reduction == "none":
         return _of_rows(head.values(None, None), inputs, head)
     total = sample.sum()
-    with np.errstate(all="ignore"):
-        factor = np.float32(1.0) if reduction == "sum" else np.float32(1.0) / total
+    factor = np.float32(1.0) if reduction == "sum" or total == 0 else np.float32(1.0) / total
     found = _gradients_for(inputs, head)
     values = head.values(found, factor)
     return _with_gradients(values, inputs, found, factor, reduction, total)

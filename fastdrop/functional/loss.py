@@ -70,8 +70,13 @@ def reduced(
     total, loss = np.asarray(total, np.float32), np.empty((), np.float32)
     noted(write_reduced, loss, values, total)
     return record(
-        loss, inputs, lambda g, *saved: gradients(computed(np.divide, g, total), *saved), saved
+        loss, inputs, lambda g, *saved: gradients(computed(_divided, g, total), *saved), saved
     )
+
+
+def _divided(g: Float32Array, total: Float32Array) -> Any:
+    """g / total; a total of 0, of samples that are all left out, counts as 1: their factor is 0."""
+    return g / (total or np.float32(1))
 
 
 def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -> None:

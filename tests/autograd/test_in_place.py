@@ -405,7 +405,7 @@ class Head(nn.Module):
 def test_recorded_steps_write_again():
     def write(z):
         z[:, 0] = 0.5
-        z[:, 1:3] *= z[:, 0:1]
+        z[:, 1:3] *= z[:, 0:1].clone()
         z.sigmoid_()
 
     same(USUAL, make=lambda: Trained(lambda: Head(write)))

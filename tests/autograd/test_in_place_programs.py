@@ -21,6 +21,9 @@ UNARY = {
     "sqrt": lambda x: (x * x + 1.0).sqrt(),
     "view": lambda x: x.reshape(4, 3).reshape(3, 4),
     "half": lambda x: x * 0.5,
+    "all of it": lambda x: x[:, :],
+    "transposed twice": lambda x: x.t().t(),
+    "a part of a view": lambda x: x.reshape(1, 3, 4)[0],
     "matmul": lambda x: x.reshape(3, 4) @ x.reshape(4, 3) @ x * 0.1,
 }
 BINARY = {
@@ -45,13 +48,19 @@ UNARY_IN_PLACE = {
     "round_": lambda x: x.round_(),
     "tril_": lambda x: x.tril_(),
     "cumsum_": lambda x: x.cumsum_(1),
+    "row in place": lambda x: x[1].mul_(0.5),
+    "column in place": lambda x: x[:, 2].sigmoid_(),
+    "element in place": lambda x: x[1][2].fill_(0.5),
+    "transposed in place": lambda x: x.t()[1:].tanh_(),
+    "diagonal in place": lambda x: x.diagonal().mul_(0.5),
+    "narrowed in place": lambda x: x.narrow(1, 2, 2).neg_(),
     "view relu_": lambda x: x.reshape(2, 6).relu_(),
     "view row": lambda x: x.reshape(4, 3).__setitem__(2, 0.5),
 }
 
 
 def _row(x, y):
-    x[1] = y[2].clone()
+    x[1] = y[2]
 
 
 def _column(x, y):
@@ -59,7 +68,7 @@ def _column(x, y):
 
 
 def _own_row(x, y):
-    x[0] = x[1].clone() * y[0].clone()
+    x[0] = x[1].clone() * y[0].clone()  # else PyTorch's x[1] has changed, as it is a view
 
 
 def _add_operator(x, y):
@@ -87,6 +96,7 @@ BINARY_IN_PLACE = {
     "+=": _add_operator,
     "/=": _divide_operator,
 }
+VIEWS = ("view", "all of it", "transposed twice", "a part of a view")
 KINDS = (UNARY, BINARY, UNARY_IN_PLACE, BINARY_IN_PLACE)
 
 
@@ -111,6 +121,9 @@ def run(make, steps, seed, no_grad):
     found = []
     for i, (kind, name, a, b) in enumerate(steps):
         function, operands = KINDS[kind][name], [tensors[a], tensors[b]][: 1 + kind % 2]
+        if name in VIEWS and not tensors[a].requires_grad:
+            # PyTorch takes it for a leaf that requires a gradient once its base does.
+            function = UNARY["half"]
         try:
             if no_grad and i % 3 == 1 and kind >= 2:
                 with no_grad():
