@@ -284,7 +284,10 @@ def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
 
 
 def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
-    """input[index], a copy.
+    """The elements of input at an index.
+
+    Elements at integers and slices are a copy, too; but as PyTorch's view it changes together with
+    input where one of them is changed in place (``y[0].mul_(2)``).
 
     Parameters
     ----------
