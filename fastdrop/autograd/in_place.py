@@ -84,8 +84,9 @@ def _change(
         array = t._strided
     memory, views = memory_of(t), _views(t)
     before = nodes_of(memory)
-    if t._node is not None:
-        t._node.keep_result(array)
+    for v in (t, *views):
+        if v._node is not None:
+            v._node.keep_result(array)
     try:
         result = compute()
         # Backward of the operation reads what was there before.

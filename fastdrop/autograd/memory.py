@@ -11,7 +11,8 @@ know the node through their `Memory`. Three rules follow:
   marks the nodes, and backward through a marked node is a RuntimeError, as in PyTorch.
 
 What is not noticed: a write through a NumPy array that was taken from a tensor or parameter before
-the forward pass.
+the forward pass. What does not reach the copies of a tensor's parts (`Part`): writes of the last
+kind, and those to `data`.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class Pending(Node):
         out, e = self.out, self.epilogue
         if out is None or e.kind == NONE or e.kind in NEEDS_INPUT:
             return  # backward does not read it
-        # Activation and dropout are one function here: the result of both is no value that the
-        # program had to keep for the activation.
+        # Where a dropout is fused to it, the activation's own result does not exist: in separate
+        # functions a change of the dropout's result would be no error.
         if e.drop is not None or not any(saved is out for saved in self.saved):
             copy = empty_like(out)
             noted(np.copyto, copy, out)

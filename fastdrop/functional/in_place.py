@@ -119,7 +119,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     Tensor
         The tensor itself.
     """
-    return copy_(self, value)
+    return _assign(self, Ellipsis, value, "fill_")
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def zero_(self: Tensor) -> Tensor:
     Tensor
         The tensor itself.
     """
-    return fill_(self, 0)
+    return _assign(self, Ellipsis, 0, "zero_")
 
 
 def copy_(self: Tensor, src: Any) -> Tensor:
@@ -153,8 +153,7 @@ def copy_(self: Tensor, src: Any) -> Tensor:
     ValueError
         When `src` does not fit the shape.
     """
-    setitem(self, Ellipsis, src)
-    return self
+    return _assign(self, Ellipsis, src, "copy_")
 
 
 def detach_(self: Tensor) -> Tensor:
@@ -185,19 +184,22 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     RuntimeError
         When the tensor is a leaf that requires a gradient while a graph is recorded.
     """
-    name = "an assignment to elements"
+    _assign(self, index, value, "an assignment to elements")
+
+
+def _assign(self: Tensor, index: Any, value: Any, name: str) -> Tensor:
+    """``self[index] = value`` by an operation of that name; returns self."""
     if PassTensor in (type(self), type(value)):
         raise CannotCarry(f"{name} changes a tensor")
     where = index_arrays(index if isinstance(index, tuple) else (index,))
     given = value._strided if isinstance(value, Tensor) else np.asarray(value)
     array = convert(given, self.dtype)
     if isinstance(self, IntegerBase):
-        _store_integers(self, name, array, where)
-        return
+        return _store_integers(self, name, array, where)
     if not isinstance(value, (int, float, np.generic)):
         note_array(array, (), setitem)
     source = value if isinstance(value, Tensor) else wrap(array)
-    change(self, name, lambda: _elements(self, where, source, array), where)
+    return change(self, name, lambda: _elements(self, where, source, array), where)
 
 
 def _elements(t: Tensor, where: tuple[Any, ...], source: Tensor, array: Any) -> Tensor:
@@ -240,8 +242,7 @@ def index_fill_(self: Tensor, dim: int, index: Any, value: Any) -> Tensor:
     Tensor
         The tensor itself.
     """
-    setitem(self, _along(self, dim, index), value)
-    return self
+    return _assign(self, _along(self, dim, index), value, "index_fill_")
 
 
 def index_copy_(self: Tensor, dim: int, index: Any, source: Any) -> Tensor:
@@ -260,8 +261,7 @@ def index_copy_(self: Tensor, dim: int, index: Any, source: Any) -> Tensor:
     Tensor
         The tensor itself.
     """
-    setitem(self, _along(self, dim, index), source)
-    return self
+    return _assign(self, _along(self, dim, index), source, "index_copy_")
 
 
 def _along(t: Tensor, dim: int, index: Any) -> tuple[Any, ...]:
@@ -289,8 +289,7 @@ def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False
     """
     indices = tuple(indices)
     if not check.flag(accumulate, "accumulate"):
-        setitem(self, indices, values)
-        return self
+        return _assign(self, indices, values, "index_put_")
     places = arange(self.numel()).reshape(self.shape)[indices]
     source = as_tensor(values, "values").expand(places.shape).reshape(-1)
     whole = self.reshape(-1).index_add(0, places.reshape(-1), source)

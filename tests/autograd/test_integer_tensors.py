@@ -190,7 +190,7 @@ def test_in_place(name):
     same(ours, theirs)
     assert ours.data is array
     leaf = fd.tensor(VALUES["float"], requires_grad=True)
-    with pytest.raises(RuntimeError, match=f"{name}|assignment.*while a graph is recorded"):
+    with pytest.raises(RuntimeError, match=f"{name}.*while a graph is recorded"):
         getattr(leaf, name)(*IN_PLACE[name])
     assert leaf.tolist() == VALUES["float"]
 
