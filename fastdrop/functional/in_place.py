@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -299,6 +300,7 @@ def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False
 def _of_copy(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method that leaves the tensor as it is."""
 
+    @functools.wraps(function)
     def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
         return function(clone(self), *arguments, **options)
 
