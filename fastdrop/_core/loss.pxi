@@ -52,13 +52,15 @@ def divided_sum(cnp.ndarray out, cnp.ndarray x, cnp.ndarray total):
 
 
 def weighted(cnp.ndarray out, cnp.ndarray x, cnp.ndarray factor, cnp.ndarray total):
-    """out (n,) = x (n,) * (factor / total ()), factor (n,) or (1,)."""
+    """out (n,) = x (n,) * (factor / total ()), factor (n,) or (1,). A total of 0 counts as 1: x is
+    0 then, as the weights of a loss whose samples are all left out.
+    """
     cdef Py_ssize_t i, n = cnp.PyArray_SIZE(x)
     cdef Py_ssize_t step = cnp.PyArray_SIZE(factor) > 1
     cdef float *to = data(out)
     cdef const float *source = data(x)
     cdef const float *f = data(factor)
-    cdef float divisor = data(total)[0]
+    cdef float divisor = data(total)[0] or <float> 1
     with nogil:
         for i in range(n):
             to[i] = source[i] * (f[i * step] / divisor)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils import validation as check
-from fastdrop.autograd.graph import Node, cut_apart, leaves_below, run_backward, set_aside
+from fastdrop.autograd.graph import Node, cut_apart, edges_of, leaves_below, run_backward, set_aside
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class _Root(Node):
     __slots__ = ("gradients",)
 
     def __init__(self, tensors: tuple[Tensor, ...], gradients: list[Float32Array]) -> None:
-        self.inputs, self.gradients, self.saved = tensors, gradients, []
+        self.edges, self.gradients, self.saved = edges_of(tensors), gradients, []
         self.channels_last, self.changed, self.freed = False, None, False
 
     def backward(self, grad: Float32Array) -> list[Float32Array]:

@@ -59,9 +59,9 @@ class Epilogue:
         self.by_channel = by_channel
 
     def gradients(
-        self, grad: Float32Array, out: Float32Array | None
+        self, grad: Float32Array, out: Float32Array | None, of_bias: bool
     ) -> tuple[Float32Array, Float32Array | None]:
-        """The gradients of z and of the bias (None where it wants none), in one pass.
+        """The gradients of z and of the bias, in one pass.
 
         Parameters
         ----------
@@ -70,17 +70,18 @@ class Epilogue:
         out : float32 array (..., outputs)
             The result. The activation must not be one of NEEDS_INPUT. None where there is no
             activation: backward of a dropout does not read the result.
+        of_bias : bool
+            Whether the bias wants a gradient, which is None otherwise.
         """
-        bias = self.bias
         db = None
         if self.kind == NONE and self.drop is None:
-            if bias is not None and bias.requires_grad:
+            if of_bias:
                 db = empty(grad.shape[-1:])
                 _core.col_sum(db, as_rows(grad))
             return grad, db
         dz = empty(grad.shape)
         stream, q, scale = self.drop or KEEP_EVERYTHING
-        if bias is not None and bias.requires_grad:
+        if of_bias:
             db = empty(grad.shape[-1:])
         out = grad if out is None else out  # not read where there is no activation
         some = _rows_beside(grad) if self.drop is None else 1

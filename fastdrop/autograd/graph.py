@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.tensor import Tensor
 
+    Edge: TypeAlias = "Node | Tensor | None"
+
 
 class Node:
     """One operation of the graph.
 
     Attributes
     ----------
-    inputs : tuple of Tensor
+    edges : sequence of Node, Tensor or None
+        Where the gradient of each input goes: to the node that made the input, to the input itself
+        where it is a leaf, nowhere where it needs none. So a node knows its inputs as they were,
+        whatever is written to their tensors later (`in_place.py`).
     saved : list of float32 array or None
         The arrays that backward reads. `memory.py` replaces them by copies where somebody may write
         to the originals.
@@ -35,9 +40,9 @@ class Node:
         Whether the result, and so the gradient that backward gets, is in channels-last format.
     """
 
-    __slots__ = ("__weakref__", "changed", "channels_last", "freed", "inputs", "saved")
+    __slots__ = ("__weakref__", "changed", "channels_last", "edges", "freed", "saved")
 
-    inputs: tuple[Tensor, ...]
+    edges: Sequence[Edge]
     saved: list[Any]
     changed: str | None
     freed: bool
@@ -55,9 +60,19 @@ class Node:
         """Make the result of one of `extended` the only input of this node."""
         raise NotImplementedError
 
+    def keep_result(self, array: Float32Array) -> None:
+        """Do what is needed before the array of the result is changed in place."""
+
+    def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
+        """Save another array in place of one; returns whether that was saved."""
+        places = [i for i, saved in enumerate(self.saved) if saved is array]
+        for i in places:
+            self.saved[i] = other
+        return bool(places)
+
     def free(self) -> None:
         """Let go of everything that backward needs."""
-        self.inputs, self.saved, self.freed = (), [], True
+        self.edges, self.saved, self.freed = (), [], True
 
     def check(self) -> None:
         """Raise RuntimeError unless backward can compute the right gradients."""
@@ -68,6 +83,11 @@ class Node:
             )
         if self.changed is not None:
             raise RuntimeError(self.changed)
+
+
+def edges_of(inputs: Iterable[Tensor]) -> list[Edge]:
+    """`Node.edges` for an operation on these tensors, as they are now."""
+    return [(t._node or t) if t.requires_grad else None for t in inputs]
 
 
 class FunctionNode(Node):
@@ -88,7 +108,7 @@ class FunctionNode(Node):
         saved: list[Any],
         channels_last: bool,
     ) -> None:
-        self.inputs, self.function, self.saved = inputs, function, saved
+        self.edges, self.function, self.saved = edges_of(inputs), function, saved
         self.channels_last = channels_last
         self.changed, self.freed = None, False
 
@@ -143,7 +163,9 @@ def run_backward(
     if not LEAF_HOOKS:
         _run(order, {root: gradient}, retain_graph, found, needed)
         return
-    hooked = {t: None for node in order for t in node.inputs if id(t) in LEAF_HOOKS}
+    hooked: dict[Any, None] = {
+        edge: None for node in order for edge in node.edges if id(edge) in LEAF_HOOKS
+    }
     with set_aside(hooked) as before:
         _run(order, {root: gradient}, retain_graph, found, needed)
         sums = [(t, t._grad) for t in before]
@@ -175,17 +197,16 @@ def _run(
                 found[node] = grad
             if needed is not None and node not in needed:
                 continue
-        for tensor, part in zip(node.inputs, node.backward(grad), strict=True):
-            if part is None or not tensor.requires_grad:
+        for edge, part in zip(node.edges, node.backward(grad), strict=True):
+            if part is None or edge is None:
                 continue
             if is_strict():
                 note_array(part, (grad, *node.saved), getattr(node, "function", node))
-            source = tensor._node
-            if source is None:
-                tensor._accumulate(part)
+            if isinstance(edge, Node):
+                before = waiting.get(edge)
+                waiting[edge] = part if before is None else _sum(before, part)
             else:
-                before = waiting.get(source)
-                waiting[source] = part if before is None else _sum(before, part)
+                edge._accumulate(part)
         if not retain_graph:
             node.free()
 
@@ -204,9 +225,8 @@ def set_aside(tensors: Any) -> Iterator[dict[Tensor, Tensor | None]]:
 
 
 def leaves_below(root: Node) -> dict[Tensor, None]:
-    """The leaves that require a gradient and are an input of some node, each once."""
-    nodes = _inputs_first(root)
-    return {t: None for n in nodes for t in n.inputs if t._node is None and t.requires_grad}
+    """The leaves that get a gradient of some node, each once."""
+    return dict.fromkeys(_leaves(root))
 
 
 def cut_apart(root: Node, wanted: Container[Node]) -> None:
@@ -218,28 +238,34 @@ def cut_apart(root: Node, wanted: Container[Node]) -> None:
             base = next((base for base in node.extended() if base in wanted), None)
             if base is not None:
                 node.cut_at(base)
-        for t in node.inputs:
-            if t._node is not None and t._node not in seen:
-                seen.add(t._node)
-                stack.append(t._node)
+        for below in node.edges:
+            if isinstance(below, Node) and below not in seen:
+                seen.add(below)
+                stack.append(below)
 
 
 def _leading_to(order: list[Node], found: Container[Node], leaves: Container[int]) -> set[Node]:
     """The nodes through which gradients get to the nodes and the leaves that are wanted."""
     needed: set[Node] = set()
     for node in order:
-        for t in node.inputs:
-            below = t._node
-            if (id(t) in leaves) if below is None else (below in found or below in needed):
+        for edge in node.edges:
+            if edge in found or edge in needed if isinstance(edge, Node) else id(edge) in leaves:
                 needed.add(node)
                 break
     return needed
 
 
 def leaves_used_once(root: Node) -> Iterator[Tensor]:
-    """The leaves that are an input of a single node below root, and once."""
-    uses = Counter(t for node in _inputs_first(root) for t in node.inputs if t._node is None)
+    """The leaves that get a gradient of a single node below root, and one."""
+    uses = Counter(_leaves(root))
     return (t for t, count in uses.items() if count == 1 and id(t) not in LEAF_HOOKS)
+
+
+def _leaves(root: Node) -> Iterator[Tensor]:
+    for node in _inputs_first(root):
+        for edge in node.edges:
+            if edge is not None and not isinstance(edge, Node):
+                yield edge
 
 
 def _sum(a: Float32Array, b: Float32Array) -> Float32Array:
@@ -252,16 +278,15 @@ def _sum(a: Float32Array, b: Float32Array) -> Float32Array:
 def _inputs_first(root: Node) -> list[Node]:
     """The nodes below root, each after all its inputs; without recursion."""
     order: list[Node] = []
-    seen, stack = {root}, [(root, iter(root.inputs))]
+    seen, stack = {root}, [(root, iter(root.edges))]
     root.check()
     while stack:
-        node, inputs = stack[-1]
-        for tensor in inputs:
-            below = tensor._node
-            if below is not None and below not in seen:
+        node, edges = stack[-1]
+        for below in edges:
+            if isinstance(below, Node) and below not in seen:
                 below.check()
                 seen.add(below)
-                stack.append((below, iter(below.inputs)))
+                stack.append((below, iter(below.edges)))
                 break
         else:
             order.append(node)

@@ -15,6 +15,7 @@ from fastdrop.autograd.graph import LEAF_HOOKS, NODE_HOOKS
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
+    from fastdrop.autograd.graph import Node
     from fastdrop.autograd.tensor import Tensor
 
 __all__ = ["GradientHooks", "RemovableHandle"]
@@ -129,6 +130,15 @@ def _hooks_of(t: Tensor) -> _TensorHooks:
             modes.options_changed()  # a step was perhaps recorded
     found: _TensorHooks = hooks
     return found
+
+
+def move_retained(t: Tensor, old: Node | None) -> None:
+    """Let `retain_grad` of a tensor hold for the node that it has got in place of the old one."""
+    hooks: Any = NODE_HOOKS.get(old) if NODE_HOOKS and old is not None else None
+    if hooks is not None and hooks.retains and hooks.tensor() is t:
+        hooks.retains = False
+        if t.requires_grad:
+            _hooks_of(t).retains = True
 
 
 class GradientHooks:

@@ -1,6 +1,6 @@
 """Operations with several results, whose gradients backward needs together.
 
-A `Node` has one result. Here each result has a `_ResultNode` whose input is a stand-in for the
+A `Node` has one result. Here each result has a `_ResultNode` below which stands the
 operation: it hands over its gradient, and the `JointNode` of the operation runs after all of them.
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop._utils.memory_format import is_channels_last
-from fastdrop.autograd.graph import Node
-from fastdrop.autograd.memory import hold, memory_of
+from fastdrop.autograd.graph import Node, edges_of
+from fastdrop.autograd.memory import hold, share
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
 
-_NOTHING = np.zeros(0, np.float32)  # the gradient of a stand-in
+_NOTHING = np.zeros(0, np.float32)  # so that the operation's node has its turn
 
 
 class JointNode(Node):
@@ -46,7 +46,7 @@ class JointNode(Node):
         saved: list[Any],
         count: int,
     ) -> None:
-        self.inputs, self.function, self.saved = inputs, function, saved
+        self.edges, self.function, self.saved = edges_of(inputs), function, saved
         self.gradients: list[Float32Array | None] = [None] * count
         self.channels_last, self.changed, self.freed = False, None, False
 
@@ -67,9 +67,7 @@ class _ResultNode(Node):
     joint: JointNode | None
 
     def __init__(self, joint: JointNode, number: int, channels_last: bool) -> None:
-        stand_in = wrap(_NOTHING)
-        stand_in.requires_grad, stand_in._node = True, joint
-        self.inputs, self.saved, self.joint, self.number = (stand_in,), [], joint, number
+        self.edges, self.saved, self.joint, self.number = (joint,), [], joint, number
         self.channels_last, self.changed, self.freed = channels_last, None, False
 
     def backward(self, grad: Float32Array) -> tuple[Float32Array]:
@@ -109,7 +107,7 @@ def record_joint(
         t = wrap(array, result_kind(inputs))
         for x in inputs:
             if x._data is array or (array.base is not None and x._data is array.base):
-                t._memory = memory_of(x)
+                share(x, t)
         if differentiable is None or differentiable[i]:
             t.requires_grad = True
             t._node = _ResultNode(node, i, is_channels_last(array))

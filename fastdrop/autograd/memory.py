@@ -11,12 +11,14 @@ know the node through their `Memory`. Three rules follow:
   marks the nodes, and backward through a marked node is a RuntimeError, as in PyTorch.
 
 What is not noticed: a write through a NumPy array that was taken from a tensor or parameter before
-the forward pass.
+the forward pass. What does not reach the copies of a tensor's parts (`Part`): writes of the last
+kind, and those to `data`.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +42,19 @@ class Memory(list["weakref.ref[Node]"]):
     ----------
     of_caller : bool
         Whether the array came from the caller, who may write to it at any time.
+    views : dict
+        Tensors that share the memory, as (weak reference, group) by their id(); see `share`. Not
+        set before there are any.
+    parts : dict
+        Weak references to the `Part` memories of copies of parts, by their id(). Not set before
+        there are any.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "parts", "views")
 
     of_caller = False
+    parts: dict[int, weakref.ref[Part]]
+    views: dict[int, tuple[weakref.ref[Tensor], object]]
 
 
 class CallersMemory(Memory):
@@ -55,12 +65,94 @@ class CallersMemory(Memory):
     of_caller = True
 
 
+class Part(Memory):
+    """The memory of a tensor that is a copy of a part of another one, where PyTorch has a view.
+
+    Both change together in place (`in_place.py`).
+
+    Attributes
+    ----------
+    base : Tensor
+    at : callable
+        at(array) -> the view of the base's array, or of one like it, that the part is a copy of.
+    shape : tuple of int
+        Of the part.
+    group : object
+        The group of the tensor and its views (`share`).
+    """
+
+    __slots__ = ("at", "base", "group", "shape")
+
+    base: Tensor
+    at: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    group: object
+
+
+def follow(t: Tensor, base: Tensor, at: Callable[[Any], Any]) -> None:
+    """Give t, a copy of the part at(array) of base, a `Part` as its memory."""
+    t._memory = part = Part()
+    part.base, part.at, part.shape, part.group = base, at, t.shape, object()
+    part.views = {id(t): (weakref.ref(t), part.group)}
+    memory = memory_of(base)
+    parts: Any = getattr(memory, "parts", None)
+    if parts is None:
+        memory.parts = parts = {}
+    _prune(parts)
+    parts[id(part)] = weakref.ref(part)
+
+
+def _prune(references: dict[int, Any]) -> None:
+    """Remove dead references, whenever there are twice as many as before."""
+    count = len(references)
+    if count >= _MANY and not count & (count - 1):
+        for key, value in list(references.items()):
+            if (value[0] if isinstance(value, tuple) else value)() is None:
+                references.pop(key, None)
+
+
+def parts_of(t: Tensor) -> list[Part]:
+    """The memories of copies of parts of t, or of the tensors that share its memory."""
+    found = [reference() for reference in list(getattr(t._memory, "parts", {}).values())]
+    return [part for part in found if part is not None]
+
+
 def memory_of(t: Tensor) -> Memory:
     """The memory of a tensor, for another tensor that gets the same array."""
     memory = t._memory
     if memory is None:
         t._memory = memory = Memory()
     return memory
+
+
+def share(x: Tensor, t: Tensor) -> None:
+    """Give t the memory of x: its array is that of x, or a view of it.
+
+    Where one is changed in place, the other one gets a new node as well (`in_place.py`): both are
+    of one group. `detach` shares the memory by `memory_of`, so that its result is not.
+    """
+    t._memory = memory = memory_of(x)
+    views: Any = getattr(memory, "views", None)
+    if views is None:
+        memory.views = views = {}
+    _prune(views)
+    known = views.get(id(x))
+    if known is None or known[0]() is not x:
+        views[id(x)] = known = weakref.ref(x), object()
+    views[id(t)] = weakref.ref(t), known[1]
+
+
+def group_of(t: Tensor) -> object:
+    """The group of t (`share`); None where it has none."""
+    reference, group = getattr(t._memory, "views", {}).get(id(t), (None, None))
+    return group if reference is not None and reference() is t else None
+
+
+def tensors_of(memory: Memory | None, group: object) -> list[Tensor]:
+    """The tensors of a group that share a memory."""
+    views: Any = getattr(memory, "views", {})
+    found = [reference() for reference, each in list(views.values()) if each is group]
+    return [v for v in found if v is not None]
 
 
 def hold(node: Node, *tensors: Tensor) -> None:
@@ -70,7 +162,7 @@ def hold(node: Node, *tensors: Tensor) -> None:
         memory = t._memory
         if memory is None:
             t._memory = memory = Memory()
-        elif memory.of_caller and not _copy_saved([node], t._data):
+        elif memory.of_caller and not give_copies([node], t._data):
             continue  # the node did not save this tensor's array
         else:
             count = len(memory)
@@ -83,12 +175,12 @@ def hold(node: Node, *tensors: Tensor) -> None:
 
 def protect(memory: Memory, array: Float32Array) -> None:
     """Give the nodes that saved the array copies of it, before somebody else may write to it."""
-    _copy_saved(_taken(memory), array)
+    give_copies(nodes_of(memory), array)
 
 
 def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
     """Make backward through the nodes that saved the array an error: the library writes to it."""
-    nodes = _taken(memory)
+    nodes = nodes_of(memory)
     if not nodes:
         return
     owner = _owner(array)
@@ -100,7 +192,12 @@ def mark_changed(memory: Memory, array: Float32Array, operation: str) -> None:
             )
 
 
-def _taken(memory: Memory) -> list[Node]:
+def remember(memory: Memory, nodes: list[Node]) -> None:
+    """Tell a memory again what `nodes_of` took."""
+    memory.extend(map(weakref.ref, nodes))
+
+
+def nodes_of(memory: Memory) -> list[Node]:
     """The nodes that still exist. The memory forgets them."""
     nodes = []
     while memory:
@@ -113,7 +210,7 @@ def _taken(memory: Memory) -> list[Node]:
     return nodes
 
 
-def _copy_saved(nodes: list[Node], array: Float32Array) -> bool:
+def give_copies(nodes: list[Node], array: Float32Array) -> bool:
     """Replace what nodes saved of the memory of an array by copies, one for each saved array.
 
     Returns whether there was anything to copy.

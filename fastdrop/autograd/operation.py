@@ -11,7 +11,7 @@ from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.graph import FunctionNode
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.memory import hold, memory_of
+from fastdrop.autograd.memory import hold, share
 from fastdrop.autograd.passes import result_kind
 from fastdrop.autograd.recording import is_strict, note_array, note_conversion
 from fastdrop.autograd.tensor import IntegerBase, Tensor, wrap
@@ -36,7 +36,8 @@ def record(
     inputs : tuple of Tensor
     backward : callable
         backward(grad, *saved) -> the gradient of each input, in the order of `inputs`; None for an
-        input without one. grad is float32 in the memory format of the result.
+        input without one. grad is float32 in the memory format of the result. It must not read
+        `requires_grad` of an input, which an operation in place may change.
     saved : tuple of array or None
         What backward reads of the arrays of the inputs and of the result. It must not read these in
         another way, because they may be changed after this call.
@@ -58,7 +59,7 @@ def record(
     base = array.base
     for x in inputs:  # a result may be its input, or a view of it
         if x._data is array or (base is not None and (x._data is base or x._data.base is base)):
-            t._memory = memory_of(x)
+            share(x, t)
     if wants_grad(*inputs):
         t.requires_grad = True
         t._node = node = FunctionNode(inputs, backward, list(saved), channels_last)

@@ -29,22 +29,30 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.memory_format import empty_like, flat
-from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NONE, as_samples, result_before_dropout
+from fastdrop.autograd.epilogue import (
+    KEEP_EVERYTHING,
+    NEEDS_INPUT,
+    NONE,
+    as_samples,
+    result_before_dropout,
+)
 from fastdrop.autograd.grad_mode import wants_grad
-from fastdrop.autograd.graph import Node
+from fastdrop.autograd.graph import Node, edges_of
 from fastdrop.autograd.map_dropout import drop_map
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.passes import PassTensor, reading_passes, result_kind
+from fastdrop.autograd.recording import noted
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop, Epilogue
+    from fastdrop.autograd.graph import Edge
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.thinned import Networks
 
@@ -54,6 +62,8 @@ class Pending(Node):
 
     Attributes
     ----------
+    inputs : tuple of Tensor
+        What the recipe reads; empty once it was freed.
     shape : tuple of int
         Of the result.
     epilogue : Epilogue
@@ -73,8 +83,9 @@ class Pending(Node):
         Set where the recipe was cut: that of the recipe whose result is the only input now.
     """
 
-    __slots__ = ("base", "bases", "epilogue", "networks", "out", "recorded", "shape")
+    __slots__ = ("base", "bases", "epilogue", "inputs", "networks", "out", "recorded", "shape")
 
+    inputs: tuple[Tensor, ...]
     shape: tuple[int, ...]
     epilogue: Epilogue
     networks: Networks | None
@@ -89,9 +100,27 @@ class Pending(Node):
 
     def cut_at(self, node: Node) -> None:
         assert isinstance(node, Pending)
-        t = wrap(np.empty(0, np.float32))  # stands for the result of the other recipe
-        t.requires_grad, t._node = True, node
-        self.inputs, self.base = (t,), node.epilogue
+        self.edges, self.base = (node,), node.epilogue
+
+    def keep_result(self, array: Float32Array) -> None:
+        out, e = self.out, self.epilogue
+        if out is None or e.kind == NONE or e.kind in NEEDS_INPUT:
+            return  # backward does not read it
+        # Where a dropout is fused to it, the activation's own result does not exist: in separate
+        # functions a change of the dropout's result would be no error.
+        if e.drop is not None or not any(saved is out for saved in self.saved):
+            copy = empty_like(out)
+            noted(np.copyto, copy, out)
+            self.replace_saved(out, copy)
+
+    def replace_saved(self, array: Float32Array, other: Float32Array) -> bool:
+        if self.out is array:
+            self.out = other
+        return super().replace_saved(array, other)
+
+    def free(self) -> None:
+        super().free()
+        self.inputs, self.out = (), None
 
     def backward(self, grad: Float32Array) -> Any:
         base: Epilogue | None = getattr(self, "base", None)
@@ -199,10 +228,10 @@ def of_result(t: Tensor, extend: Callable[[Pending], Pending | None]) -> Tensor 
         return None
     extended.extend_result(recipe, t._strided)
     extended.bases = (weakref.ref(recipe), *getattr(recipe, "bases", ()))
-    return pending_tensor(extended, type(t) is PassTensor)
+    return pending_tensor(extended, type(t) is PassTensor, recipe.edges)
 
 
-def pending_tensor(pending: Pending, batched: bool) -> Tensor:
+def pending_tensor(pending: Pending, batched: bool, edges: Sequence[Edge] | None = None) -> Tensor:
     """The tensor of a recipe: pending between two layers of a Sequential, computed elsewhere.
 
     Parameters
@@ -210,12 +239,15 @@ def pending_tensor(pending: Pending, batched: bool) -> Tensor:
     pending : Pending
     batched : bool
         Whether its rows are those of batched passes, also where no input's are.
+    edges : sequence of Node, Tensor or None, optional
+        Those of a recorded recipe that this one extends (`Node.edges`).
     """
     inputs = pending.inputs
     t = wrap(None, PassTensor if batched else result_kind(inputs))
     t._pending = pending
-    if wants_grad(*inputs):
+    if edges is not None or wants_grad(*inputs):
         t.requires_grad = pending.recorded = True
+        pending.edges = edges_of(inputs) if edges is None else edges
         t._node = pending
     else:
         pending.recorded = False

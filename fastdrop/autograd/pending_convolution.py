@@ -90,7 +90,7 @@ class PendingConvolution(PendingProduct):
 
     def free(self) -> None:
         super().free()
-        self.x = self.weight = self.out = None  # type: ignore[assignment]
+        self.x = self.weight = None  # type: ignore[assignment]
 
     def run(self) -> Float32Array:
         if self.out is not None:
@@ -114,11 +114,11 @@ class PendingConvolution(PendingProduct):
         self.out = out = as_map(y)
         if self.recorded:
             self.saved = [
-                x if weight.requires_grad else None,
-                w if self.x.requires_grad else None,
+                None if self.edges[1] is None else x,
+                None if self.edges[0] is None else w,
                 None if e.kind == NONE else out,
             ]
-            if self.x.requires_grad:
+            if self.edges[0] is not None:
                 hold(self, self.x, weight)
             else:
                 hold(self, self.x)
@@ -126,27 +126,28 @@ class PendingConvolution(PendingProduct):
 
     def gradients(self, grad: Float32Array) -> Any:
         x_read, w_read, out = self.saved
-        x, w, geometry = self.x, self.weight, self.geometry
-        dz, db = self._gradient_of_sums(grad, out)
+        geometry, (to_x, w, *to_b) = self.geometry, self.edges
+        of_bias = bool(to_b) and to_b[0] is not None
+        dz, db = self._gradient_of_sums(grad, out, of_bias)
         (x_shape, w_shape), dw, dx = self.given, None, None
-        if w.requires_grad:
+        if w is not None:
 
             def write(to: Float32Array, accumulate: bool) -> None:
                 _core.conv_dw(to, dz, x_read, geometry, accumulate)
 
-            if isinstance(w, Parameter) and w._node is None and w.shape == w_shape:
+            if isinstance(w, Parameter) and w.shape == w_shape:
                 w.gradient_into(write)
             else:
                 dw = empty(w_shape)
                 write(dw, False)
-        if x.requires_grad:
+        if to_x is not None:
             dx = empty((x_shape[0], *x_shape[2:], x_shape[1]))
             _core.conv_dx(dx, dz, w_read, geometry)
             dx = as_map(dx)
-        return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)
+        return (dx, dw, db) if to_b else (dx, dw)
 
     def _gradient_of_sums(
-        self, grad: Float32Array, out: Float32Array | None
+        self, grad: Float32Array, out: Float32Array | None, of_bias: bool
     ) -> tuple[Float32Array, Float32Array | None]:
         """The gradients of conv(x, w) + bias in the order of its memory, and of the bias."""
         e = self.epilogue
@@ -159,5 +160,6 @@ class PendingConvolution(PendingProduct):
             grad, drop = masked, None
         elif drop is not None:
             drop = (None, drop[1], drop[2])  # the zeros of the result hold the mask
-        followed = Epilogue(e.bias, e.kind, e.alpha, drop)
-        return followed.gradients(in_memory(grad), None if out is None else in_memory(out))
+        followed = Epilogue(None, e.kind, e.alpha, drop)
+        of_map = None if out is None else in_memory(out)
+        return followed.gradients(in_memory(grad), of_map, of_bias)

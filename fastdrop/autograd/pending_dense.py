@@ -17,6 +17,7 @@ from fastdrop.random.forward_pass import thinned_training
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Epilogue
+    from fastdrop.autograd.graph import Edge
     from fastdrop.autograd.packer import InputPacker
     from fastdrop.autograd.tensor import Tensor
     from fastdrop.autograd.thinned import Networks
@@ -78,7 +79,7 @@ class PendingDense(PendingProduct):
 
     def free(self) -> None:
         super().free()
-        self.packer = self.weight = self.out = self.chain = None  # type: ignore[assignment]
+        self.packer = self.weight = self.chain = None  # type: ignore[assignment]
 
     # ---- forward ----
 
@@ -102,11 +103,11 @@ class PendingDense(PendingProduct):
         if self.recorded:
             w = weight._array
             self.saved = [
-                x if weight.requires_grad else None,
-                w if packer.x.requires_grad else None,
+                None if self.edges[1] is None else x,
+                None if self.edges[0] is None else w,
                 None if e.kind == NONE else z,
             ]
-            if packer.x.requires_grad:
+            if self.edges[0] is not None:
                 hold(self, packer.x, weight)
             else:
                 hold(self, packer.x)
@@ -167,11 +168,10 @@ class PendingDense(PendingProduct):
         saved = chain.forward(out, [recipe._arrays_to_read() for recipe in recipes])
         if self.recorded:
             x, result = saved
-            self.chain, self.inputs, self.saved = chain, chain.inputs, [x, None, result]
+            self.chain, self.edges, self.saved = chain, chain.edges, [x, None, result]
             if x is not None:
                 hold(self, chain.x)
-        else:
-            self.inputs = ()
+        self.inputs = ()
 
     def _thinned_layers(self) -> list[PendingDense]:
         """This layer and those before it whose dropped outputs nobody needs, the first one first.
@@ -231,26 +231,27 @@ class PendingDense(PendingProduct):
         x_read, w_read, out = self.saved
         if self.chain is not None:
             return self.chain.backward(grad, x_read, out)
-        packer, w = self.packer, self.weight
-        dz, db = self.epilogue.gradients(grad, out)
-        rows, x = as_rows(dz), packer.x
+        packer, (to_x, to_w, *to_b) = self.packer, self.edges
+        of_bias = bool(to_b) and to_b[0] is not None
+        dz, db = self.epilogue.gradients(grad, out, of_bias)
+        rows = as_rows(dz)
         dw = dx = None
-        if x.requires_grad:  # before w is updated
+        if to_x is not None:  # before w is updated
             dx = empty((*self.shape[:-1], w_read.shape[1]))
             _core.gemm(as_rows(dx), rows, False, w_read, False, bf16=self.bf16)
             packer.drop_gradient(dx)
-        if w.requires_grad:
-            dw = self._weight_gradient(rows, x_read)
-        return (dx, dw) if self.epilogue.bias is None else (dx, dw, db)
+        if to_w is not None:
+            dw = self._weight_gradient(to_w, rows, x_read)
+        return (dx, dw, db) if to_b else (dx, dw)
 
-    def _weight_gradient(self, rows: Float32Array, x: Float32Array) -> Float32Array | None:
-        """The gradient rows^T x of the weight; None where the weight has taken it."""
-        w, drop, shape = self.weight, self.packer.drop, (self.shape[-1], x.shape[1])
+    def _weight_gradient(self, w: Edge, rows: Float32Array, x: Float32Array) -> Float32Array | None:
+        """The gradient rows^T x for a weight; None where the weight is a leaf that has taken it."""
+        drop, shape = self.packer.drop, (self.shape[-1], x.shape[1])
 
         def write(to: Float32Array, accumulate: bool) -> None:
             _core.gemm(to, rows, True, x, False, b_drop=drop, accumulate=accumulate, bf16=self.bf16)
 
-        if isinstance(w, Parameter) and w._node is None and w.shape == shape:
+        if isinstance(w, Parameter) and w.shape == shape:
             if w._update_by is not None and _core.is_one_piece(len(rows)):
                 w._update_by((rows, x, drop, self.bf16))
             else:

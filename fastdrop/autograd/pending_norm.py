@@ -127,7 +127,7 @@ class PendingNorm(Pending):
 
     def free(self) -> None:
         super().free()
-        self.x = self.weight = self.bias = self.rows = self.out = None  # type: ignore[assignment]
+        self.x = self.weight = self.bias = self.rows = None  # type: ignore[assignment]
 
     def _factors(self) -> tuple[Float32Array, Float32Array, Float32Array]:
         """mean, scale and bias (sets, channels)."""
@@ -166,7 +166,7 @@ class PendingNorm(Pending):
         _core.normalize_sums(sums, sums_x, dy, x, *self.factors, relu)
         noted(np.multiply, sums_x, norm.inverse, sums_x)  # of the gradient times the normalised x
         grads: list[Any] = [None]
-        if self.x.requires_grad:
+        if self.edges[0] is not None:
             scale = self.factors[1]
             of_x = shift = np.zeros(scale.shape, np.float32)
             if not norm.fixed:

@@ -69,7 +69,7 @@ class PendingPointwise(Pending):
 
     def free(self) -> None:
         super().free()
-        self.z = self.out = None  # type: ignore[assignment]
+        self.z = None  # type: ignore[assignment]
 
     def as_packer(self) -> InputPacker | None:
         e = self.epilogue

@@ -101,13 +101,15 @@ def computed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     Parameters
     ----------
     function : callable
-        A function of NumPy, or one that computes a fresh array from its arguments alone.
+        A function of NumPy, or one that computes an array from its arguments alone.
     """
     result = function(*args, **kwargs)
     recording = Recording.open
     if recording is None or recording.inside or recording.thread != threading.get_ident():
         return result
     result = np.asarray(result)  # 0-d results of NumPy are numbers
+    if not result.flags.writeable:  # a broadcast view, for one: replays write to the result
+        result = result.copy()
     if isinstance(function, np.ufunc):
         recording.note(function, (*args, result), kwargs)
     else:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
-    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.graph import Edge
 
 GATES = {_core.CELL_TANH: 1, _core.CELL_RELU: 1, _core.CELL_GRU: 3, _core.CELL_LSTM: 4}
 
@@ -171,27 +171,31 @@ class GateProducts(NamedTuple):
 
 
 def gradients_of(
-    weights: Sequence[Tensor | None],
+    weights: Sequence[Float32Array | None],
+    edges: Sequence[Edge],
     write: Callable[[list[Any], list[bool]], None],
 ) -> list[Float32Array | None]:
     """The gradients of weights; None for those written into the memory of their parameters.
 
     Parameters
     ----------
-    weights : sequence of Tensor or None
+    weights : sequence of array or None
+    edges : sequence of Node, Tensor or None
+        Where their gradients go (`Node.edges`); None where none is wanted.
     write : callable
         write(outs, added): writes the gradients of all to outs, or adds them where added is True;
         None in outs: not wanted.
     """
     outs: list[Any] = [None] * len(weights)
     found, added = list(outs), [False] * len(weights)
-    _fill(0, weights, outs, found, added, write)
+    _fill(0, weights, edges, outs, found, added, write)
     return found
 
 
 def _fill(
     i: int,
-    weights: Sequence[Tensor | None],
+    weights: Sequence[Float32Array | None],
+    edges: Sequence[Edge],
     outs: list[Any],
     found: list[Any],
     added: list[bool],
@@ -205,15 +209,15 @@ def _fill(
     if i == len(weights):
         write(outs, added)
         return
-    w = weights[i]
-    if w is not None and w.requires_grad:
-        if isinstance(w, Parameter) and w._node is None and not any(w is v for v in weights[:i]):
+    w, edge = weights[i], edges[i]
+    if w is not None and edge is not None:
+        if isinstance(edge, Parameter) and not any(edge is other for other in edges[:i]):
 
             def into(out: Float32Array, accumulate: bool) -> None:
                 outs[i], added[i] = out, accumulate
-                _fill(i + 1, weights, outs, found, added, write)
+                _fill(i + 1, weights, edges, outs, found, added, write)
 
-            w.gradient_into(into)
+            edge.gradient_into(into)
             return
         outs[i] = found[i] = empty(w.shape)
-    _fill(i + 1, weights, outs, found, added, write)
+    _fill(i + 1, weights, edges, outs, found, added, write)

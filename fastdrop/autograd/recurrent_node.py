@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
-from fastdrop.autograd.graph import Node
+from fastdrop.autograd.graph import Node, edges_of
 from fastdrop.autograd.recurrent_gradients import GATES, GateProducts, gradients_of
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class RecurrentNode(Node):
         The sequences of each step.
     reverse : bool
     masks : RecurrentMasks
-    weights : tuple of Tensor or None
-        w_ih, w_hh, b_ih, b_hh, w_hr.
+    targets : list of Node, Tensor or None
+        Where the gradients of w_ih, w_hh, b_ih, b_hh and w_hr go (`Node.edges`).
     gates, states, cells : float32 array or None
         What the core keeps for backward. None once backward has used them up.
     last : list of float32 array or None
@@ -44,7 +44,7 @@ class RecurrentNode(Node):
         x, w_ih, w_hh, b_ih, b_hh, w_hr, h_0, c_0 and y.
     """
 
-    __slots__ = ("cell", "cells", "gates", "last", "masks", "reverse", "rows", "states", "weights")
+    __slots__ = ("cell", "cells", "gates", "last", "masks", "reverse", "rows", "states", "targets")
 
     gates: Float32Array | None
     states: Float32Array | None
@@ -63,8 +63,8 @@ class RecurrentNode(Node):
         c0: Tensor | None,
     ) -> None:
         self.cell, self.rows, self.reverse, self.masks = cell, rows, reverse, masks
-        self.weights = weights
-        self.inputs = tuple(t for t in (x, *weights, h0, c0) if t is not None)
+        self.targets = [None if w is None else edges_of([w])[0] for w in weights]
+        self.edges = edges_of(t for t in (x, *weights, h0, c0) if t is not None)
         self.saved = [None if t is None else t._array for t in (x, *weights, h0, c0)] + [None]
         self.last = [None, None]
         self.gates = self.states = self.cells = None
@@ -109,7 +109,7 @@ class RecurrentNode(Node):
     def free(self) -> None:
         super().free()
         self.gates = self.states = self.cells = None
-        self.weights = None  # type: ignore[assignment]
+        self.targets = []
 
     def backward(self, grad: Float32Array) -> Any:
         if self.gates is None:  # an earlier backward left its gradients there
@@ -142,18 +142,21 @@ class RecurrentNode(Node):
         cells = self.cells
         self.gates = self.states = self.cells = None
         self.last = [None, None]
-        dx = empty(x.shape) if self.inputs[0].requires_grad else None
+        dx = None if self.edges[0] is None else empty(x.shape)
         sums = None if b_ih is None else empty((gates.shape[1],))
         products = GateProducts(self.cell, self.masks, units, gates, previous, x, w_ih)
         found = gradients_of(
-            self.weights[:2], lambda outs, added: products.write(dx, outs, sums, added)
+            self.saved[1:3],
+            self.targets[:2],
+            lambda outs, added: products.write(dx, outs, sums, added),
         )
         parts = [dx, *found]
         if sums is not None:
             parts += products.biases(sums)
         if projected is not None:
             parts += gradients_of(
-                self.weights[4:],
+                [w_hr],
+                self.targets[4:],
                 lambda outs, added: _core.gemm(
                     outs[0], projected, True, cells, False, accumulate=added[0]
                 ),
@@ -170,12 +173,12 @@ class StateNode(Node):
         0: h_n, 1: c_n.
     """
 
-    __slots__ = ("number", "owner")
+    __slots__ = ("number", "owner", "shape")
 
     owner: RecurrentNode
 
     def __init__(self, y: Tensor, owner: RecurrentNode, number: int) -> None:
-        self.inputs, self.saved = (y,), []
+        self.edges, self.saved, self.shape = (owner,), [], y.shape
         self.owner, self.number = owner, number
         self.changed, self.freed, self.channels_last = None, False, False
 
@@ -183,8 +186,7 @@ class StateNode(Node):
         last = self.owner.last
         before = last[self.number]
         last[self.number] = grad if before is None else before + grad
-        y = self.inputs[0]
-        return (np.zeros(y.shape, np.float32),)  # so that the layer's node has its turn
+        return (np.zeros(self.shape, np.float32),)  # so that the layer's node has its turn
 
     def free(self) -> None:
         super().free()

@@ -21,6 +21,7 @@ from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.memory_format import flat
 from fastdrop.autograd.epilogue import KEEP_EVERYTHING, NEEDS_INPUT, NONE
+from fastdrop.autograd.graph import edges_of
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.recording import noted
 from fastdrop.autograd.thinned import KeptUnits
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
     from fastdrop.autograd.epilogue import Drop
     from fastdrop.autograd.pending_dense import PendingDense
-    from fastdrop.autograd.tensor import Tensor
     from fastdrop.autograd.thinned import Networks, Rows
 
     # A matrix that is 0 but in some rows and columns: what is there, the rows, the columns.
@@ -91,7 +91,8 @@ class _Layer:
 
     Attributes
     ----------
-    weight : Tensor
+    edges : list of Node, Tensor or None
+        Where the gradients of weight and bias go (`Node.edges`).
     epilogue : Epilogue
     shape : (int, int)
         The outputs and the inputs of the whole layer.
@@ -106,7 +107,9 @@ class _Layer:
     """
 
     def __init__(self, recipe: PendingDense, recorded: bool) -> None:
-        self.weight, self.epilogue, self.recorded = recipe.weight, recipe.epilogue, recorded
+        self.epilogue, self.recorded = recipe.epilogue, recorded
+        bias = recipe.epilogue.bias
+        self.edges = edges_of([recipe.weight] if bias is None else [recipe.weight, bias])
         self.shape = recipe.shape[1], recipe.packer.x.shape[1]
         self.begin(None, None)
 
@@ -116,6 +119,10 @@ class _Layer:
         self.inputs: list[Float32Array] = []
         self.weights: list[Float32Array] = []
         self.results: list[Float32Array] = []
+
+    @property
+    def has_bias_gradient(self) -> bool:
+        return len(self.edges) > 1 and self.edges[1] is not None
 
     def kept_weights(self, w: Float32Array, t: int) -> Float32Array:
         before, after = self.before, self.after
@@ -170,22 +177,20 @@ class ThinnedChain:
         The layers in the order of their calls: each but the first has as its input the result of
         the one before it, which ends with a dropout.
     networks : Networks
+
+    Attributes
+    ----------
+    edges : list of Node, Tensor or None
+        Where the gradients go: of x, then of weight and bias of each layer (`Node.edges`).
     """
 
     def __init__(self, recipes: list[PendingDense], networks: Networks) -> None:
         packer = recipes[0].packer
         self.networks, self.x, self.drop = networks, packer.x, packer.drop
         self.layers = [_Layer(recipe, recipes[-1].recorded) for recipe in recipes]
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """The tensors that have a gradient: x, then weight and bias of each layer."""
-        found = [self.x]
+        self.edges = edges_of([self.x])
         for layer in self.layers:
-            found.append(layer.weight)
-            if layer.epilogue.bias is not None:
-                found.append(layer.epilogue.bias)
-        return tuple(found)
+            self.edges += layer.edges
 
     def forward(
         self, out: Float32Array, weights: list[tuple[Float32Array, Float32Array | None]]
@@ -202,7 +207,7 @@ class ThinnedChain:
             result = empty(out.shape) if by_input else out
         drops = [self.drop, *(layer.epilogue.drop for layer in self.layers)]
         noted(self._forward, out, result, x, weights, *drops)
-        return [x if first.weight.requires_grad and self.drop is None else None, result]
+        return [x if first.edges[0] is not None and self.drop is None else None, result]
 
     def _forward(
         self,
@@ -239,7 +244,7 @@ class ThinnedChain:
                         result[rows] = z
                 if layer.recorded:
                     layer.inputs.append(before)
-                    if layer is not self.layers[0] or self.x.requires_grad:
+                    if layer is not self.layers[0] or self.edges[0] is not None:
                         layer.weights.append(w)
                     if layer.after is not None:
                         layer.results.append(h if z is None else z)
@@ -253,7 +258,7 @@ class ThinnedChain:
     def backward(
         self, grad: Float32Array, x: Float32Array | None, result: Float32Array | None
     ) -> list[Float32Array | None]:
-        """The gradients of `inputs`; `x` and `result` are what `forward` returned.
+        """The gradients for `edges`; `x` and `result` are what `forward` returned.
 
         None for an input without gradient, and for a parameter that has got it.
         """
@@ -261,12 +266,12 @@ class ThinnedChain:
         targets: list[tuple[Any, Any]] = []
         for layer in reversed(self.layers):
             dw, take = _weight_target(layer)
-            bias, db = layer.epilogue.bias, None
-            if bias is not None and bias.requires_grad:
-                db = np.empty(bias.shape, np.float32)
+            db = None
+            if layer.has_bias_gradient:
+                db = np.empty(layer.shape[:1], np.float32)
             targets.append((take, db))
-            gradients[:0] = [dw] if bias is None else [dw, db]
-        dx = empty((len(grad), self.layers[0].shape[1])) if self.x.requires_grad else None
+            gradients[:0] = [dw, db][: len(layer.edges)]
+        dx = None if self.edges[0] is None else empty((len(grad), self.layers[0].shape[1]))
         noted(self._backward, grad, x, result, dx, targets)
         return [dx, *gradients]
 
@@ -302,7 +307,7 @@ class ThinnedChain:
         """For each network the gradient of the last layer's sums, and the gradient of its bias."""
         last, rows = self.layers[-1], self.networks.rows
         if last.after is None:
-            dz, db = last.epilogue.gradients(grad, result)
+            dz, db = last.epilogue.gradients(grad, result, last.has_bias_gradient)
             return [dz[r] for r in rows], db
         kept = last.after
         return self._through(last, [_kept_columns(grad[r], kept, t) for t, r in enumerate(rows)])
@@ -315,8 +320,8 @@ class ThinnedChain:
         e, after = layer.epilogue, layer.after
         assert after is not None
         db = None
-        if e.bias is not None and e.bias.requires_grad:
-            db = np.zeros(e.bias.shape, np.float32)
+        if layer.has_bias_gradient:
+            db = np.zeros(layer.shape[:1], np.float32)
         for t, dz in enumerate(parts):
             sums = None if db is None else np.empty(dz.shape[1], np.float32)
             stream, q, _ = KEEP_EVERYTHING
@@ -388,10 +393,10 @@ def _weight_target(
 
     And what takes the gradient; None where none is wanted.
     """
-    w = layer.weight
-    if not w.requires_grad:
+    w = layer.edges[0]
+    if w is None:
         return None, None
-    if not (isinstance(w, Parameter) and w._node is None and w.shape == layer.shape):
+    if not (isinstance(w, Parameter) and w.shape == layer.shape):
         whole = empty(layer.shape)
         return whole, partial(_put, whole, False)
     if w._update_by is not None:

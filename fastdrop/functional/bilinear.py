@@ -92,10 +92,12 @@ def bilinear(
         outer = g.reshape(-1, outputs, 1) * x.reshape(-1, 1, n)
         return (outer.reshape(-1, outputs * n).T @ y.reshape(-1, m)).reshape(outputs, n, m)
 
+    of_a, of_b = a.requires_grad, b.requires_grad
+
     def backward(g: Float32Array, x: Float32Array, y: Float32Array, w: Float32Array) -> Any:
         return (
-            computed(of_first, g, y, w) if a.requires_grad else None,
-            computed(of_second, g, x, w) if b.requires_grad else None,
+            computed(of_first, g, y, w) if of_a else None,
+            computed(of_second, g, x, w) if of_b else None,
             computed(of_weight, g, x, y),
         )
 

@@ -14,7 +14,7 @@ from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.index_writing import diagonal_scatter
-from fastdrop.functional.shape import reshape
+from fastdrop.functional.shape import part_of, reshape
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
@@ -117,16 +117,18 @@ def diagonal(input: Tensor | ArrayLike, offset: int = 0, dim1: int = 0, dim2: in
         raise ValueError(f"dim1 and dim2 must be two axes, got {dim1} and {dim2}")
     shape, x = a.shape, a._array
 
-    def chosen(x: Any) -> Any:
-        return np.array(np.diagonal(x, k, i, j), order="C")
+    def at(x: Any) -> Any:
+        view = np.diagonal(x, k, i, j)
+        view.flags.writeable = True
+        return view
 
     def put(g: Float32Array) -> Float32Array:
         dx = np.zeros(shape, np.float32)
-        places = np.arange(g.shape[-1])
-        np.moveaxis(dx, (i, j), (-2, -1))[..., places + max(-k, 0), places + max(k, 0)] = g
+        at(dx)[...] = g
         return dx
 
-    return record(computed(chosen, x), (a,), lambda g: (computed(put, g),))
+    array = computed(lambda x: np.array(np.diagonal(x, k, i, j), order="C"), x)
+    return part_of(record(array, (a,), lambda g: (computed(put, g),)), a, at)
 
 
 def diag(input: Tensor | ArrayLike, diagonal: int = 0) -> Tensor:

@@ -115,13 +115,15 @@ def _mask_per_sample(
     x_array, w_array = x._array, w._array
     y = empty((x.shape[0], w.shape[0]))
     _core.dropconnect(y, x_array, w_array, None if b is None else b._array, mask_bias, drop)
+    of_x, of_b = x.requires_grad, b is not None and b.requires_grad
+    of_w = w.requires_grad or of_b
 
     def backward(g: Float32Array, x_array: Float32Array, w_array: Float32Array) -> Any:
         dx = dw = db = None
-        if x.requires_grad:
+        if of_x:
             dx = empty(x_array.shape)
             _core.dropconnect_dx(dx, g, w_array, drop)
-        if w.requires_grad or (b is not None and b.requires_grad):
+        if of_w:
             dw, db = empty(w_array.shape), None if b is None else empty(b.shape)
             _core.dropconnect_dw(dw, db, g, x_array, mask_bias, drop)
         return (dx, dw) if b is None else (dx, dw, db)
@@ -138,19 +140,20 @@ def _mask_per_pass(
         b_array = masked_bias(b_array, *drop, w_array.shape[1])
     y, bf16 = empty((x.shape[0], w.shape[0])), _core.modes.bf16_products
     _core.gemm(y, x_array, False, w_array, True, b_array, b_drop=drop, bf16=bf16)
+    of_x, of_w, of_b = (t is not None and t.requires_grad for t in (x, w, b))
 
     def backward(g: Float32Array, x_array: Float32Array, w_array: Float32Array) -> Any:
         dx = dw = db = None
-        if x.requires_grad:
+        if of_x:
             dx = empty(x_array.shape)
             _core.gemm(dx, g, False, w_array, False, b_drop=drop, bf16=bf16)
-        if w.requires_grad:
+        if of_w:
             dw = empty(w_array.shape)
             _core.gemm(dw, g, True, x_array, False, bf16=bf16)
             _core.dropout(dw, dw, *drop)
         if b is None:
             return dx, dw
-        if b.requires_grad:
+        if of_b:
             db = empty(b.shape)
             _core.col_sum(db, g)
             if mask_bias:

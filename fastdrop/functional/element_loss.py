@@ -62,13 +62,12 @@ def loss_of_elements(
     """
     arrays = tuple(t._array for t in inputs)
     shapes = tuple(t.shape for t in inputs)
+    slopes = tuple(s if t.requires_grad else None for s, t in zip(slopes, inputs, strict=True))
 
     def gradients(f: Float32Array, *arrays: Float32Array) -> Any:
         return tuple(
-            unbroadcast(computed(_times, f, slope, *arrays), shape)
-            if slope is not None and t.requires_grad
-            else None
-            for t, slope, shape in zip(inputs, slopes, shapes)
+            unbroadcast(computed(_times, f, slope, *arrays), shape) if slope is not None else None
+            for slope, shape in zip(slopes, shapes)
         )
 
     found = computed(_as_float32, values, *arrays)

@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 @carries
 @quiet
 def _of_each(
-    input: Tensor | ArrayLike, function: Callable[..., Any], gradient: Callable[..., Any]
+    input: Tensor | ArrayLike,
+    function: Callable[..., Any],
+    gradient: Callable[..., Any],
+    of_result: bool = False,
 ) -> Tensor:
-    """function of each element; gradient(g, x, y) is the gradient with respect to x."""
+    """y = function(x) of each element.
+
+    The gradient of x is gradient(g, x), or gradient(g, y) with `of_result`.
+    """
     a = as_tensor(input, "input")
     x = a._strided
-    y = computed(function, x)
-    return record(y, (a,), lambda g, x, y: (computed(gradient, g, x, y),), (x, np.asarray(y)))
+    y = np.asarray(computed(function, x))
+    return record(
+        y, (a,), lambda g, saved: (computed(gradient, g, saved),), (y if of_result else x,)
+    )
 
 
 @carries
@@ -59,7 +67,7 @@ def exp2(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.exp2([3.0]).tolist()
     [8.0]
     """
-    return _of_each(input, np.exp2, lambda g, x, y: g * y * np.float32(math.log(2)))
+    return _of_each(input, np.exp2, lambda g, y: g * y * np.float32(math.log(2)), of_result=True)
 
 
 def expm1(input: Tensor | ArrayLike) -> Tensor:
@@ -80,7 +88,7 @@ def expm1(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.expm1([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.expm1, lambda g, x, y: g * (y + 1))
+    return _of_each(input, np.expm1, lambda g, y: g * (y + 1), of_result=True)
 
 
 def log2(input: Tensor | ArrayLike) -> Tensor:
@@ -101,7 +109,7 @@ def log2(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.log2([8.0]).tolist()
     [3.0]
     """
-    return _of_each(input, np.log2, lambda g, x, y: g / (x * np.float32(math.log(2))))
+    return _of_each(input, np.log2, lambda g, x: g / (x * np.float32(math.log(2))))
 
 
 def log10(input: Tensor | ArrayLike) -> Tensor:
@@ -122,7 +130,7 @@ def log10(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.log10([1.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.log10, lambda g, x, y: g / (x * np.float32(math.log(10))))
+    return _of_each(input, np.log10, lambda g, x: g / (x * np.float32(math.log(10))))
 
 
 def log1p(input: Tensor | ArrayLike) -> Tensor:
@@ -143,7 +151,7 @@ def log1p(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.log1p([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.log1p, lambda g, x, y: g / (x + 1))
+    return _of_each(input, np.log1p, lambda g, x: g / (x + 1))
 
 
 def rsqrt(input: Tensor | ArrayLike) -> Tensor:
@@ -164,7 +172,9 @@ def rsqrt(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.rsqrt([4.0]).tolist()
     [0.5]
     """
-    return _of_each(input, lambda x: 1 / np.sqrt(x), lambda g, x, y: -g / 2 * y * y * y)
+    return _of_each(
+        input, lambda x: 1 / np.sqrt(x), lambda g, y: -g / 2 * y * y * y, of_result=True
+    )
 
 
 def reciprocal(input: Tensor | ArrayLike) -> Tensor:
@@ -185,7 +195,7 @@ def reciprocal(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.reciprocal([4.0]).tolist()
     [0.25]
     """
-    return _of_each(input, lambda x: 1 / x, lambda g, x, y: -g * y * y)
+    return _of_each(input, lambda x: 1 / x, lambda g, y: -g * y * y, of_result=True)
 
 
 def square(input: Tensor | ArrayLike) -> Tensor:
@@ -208,7 +218,7 @@ def square(input: Tensor | ArrayLike) -> Tensor:
     """
     if isinstance(input, IntegerBase):
         return of_integers(np.square, input)
-    return _of_each(input, np.square, lambda g, x, y: g * (x + x))
+    return _of_each(input, np.square, lambda g, x: g * (x + x))
 
 
 def sign(input: Tensor | ArrayLike) -> Tensor:
@@ -313,4 +323,4 @@ def frac(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.frac([-1.5]).tolist()
     [-0.5]
     """
-    return _of_each(input, lambda x: x - np.trunc(x), lambda g, x, y: g)
+    return _of_each(input, lambda x: x - np.trunc(x), lambda g, x: g)

@@ -35,11 +35,12 @@ def _of_two(
     """function(x, y), with the gradients(g, x, y) with respect to x and to y."""
     a, b = operands(input, other)
     x, y = arrays(a, b)
+    wanted = (a.requires_grad, b.requires_grad)
 
     def backward(g: Any, x: Any, y: Any) -> Any:
         return tuple(
-            unbroadcast(computed(gradient, g, x, y), each.shape) if t.requires_grad else None
-            for gradient, each, t in zip(gradients, (x, y), (a, b), strict=True)
+            unbroadcast(computed(gradient, g, x, y), each.shape) if want else None
+            for gradient, each, want in zip(gradients, (x, y), wanted, strict=True)
         )
 
     return record(computed(function, x, y), (a, b), backward, (x, y))
@@ -415,7 +416,7 @@ def nan_to_num(
     def finite(x: Any) -> Any:
         return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
-    return _of_each(input, finite, lambda g, x, y: g * np.isfinite(x))
+    return _of_each(input, finite, lambda g, x: g * np.isfinite(x))
 
 
 def logit(input: Tensor | ArrayLike, eps: float | None = None) -> Tensor:
@@ -446,7 +447,7 @@ def logit(input: Tensor | ArrayLike, eps: float | None = None) -> Tensor:
         x = np.clip(x, low, high)
         return np.log(x / (1 - x))
 
-    def gradient(g: Any, x: Any, y: Any) -> Any:
+    def gradient(g: Any, x: Any) -> Any:
         if eps is None:
             return np.where((x >= 0) & (x <= 1), g / (x * (1 - x)), np.float32(np.nan))
         return np.where((x >= low) & (x <= high), g / (x * (1 - x)), np.float32(0))

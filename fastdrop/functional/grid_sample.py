@@ -212,10 +212,11 @@ def grid_sample(
         raise ValueError(f"mode 'bicubic' is for maps (N, C, H, W) only, got shape {x.shape}")
     aligned = align_corners is not None and check.flag(align_corners, "align_corners")
     sampler = _Sampler(x.shape[2:], mode, padding_mode, aligned)
+    of_x, of_grid = x.requires_grad, t.requires_grad
 
     def backward(g: Float32Array, x_array: Float32Array, places: Float32Array) -> Any:
-        dx = computed(sampler.of_input, g, x_array, places) if x.requires_grad else None
-        return dx, computed(sampler.of_grid, g, x_array, places) if t.requires_grad else None
+        dx = computed(sampler.of_input, g, x_array, places) if of_x else None
+        return dx, computed(sampler.of_grid, g, x_array, places) if of_grid else None
 
     arrays = (x._array, t._array)
     return record(computed(sampler.values, *arrays), (x, t), backward, arrays)

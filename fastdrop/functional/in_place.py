@@ -1,44 +1,59 @@
-"""Functions that write their result into the tensor itself: `add_` and its kin, assignments.
-
-They do not record a graph: a tensor that other operations of a graph may have read cannot change.
-``x += y`` of such a tensor gives a new one.
-"""
+"""Functions that write their result into the tensor itself: `add_` and its kin, assignments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastdrop._utils import validation as check
+from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.dtypes import convert
-from fastdrop.autograd.grad_mode import is_grad_enabled
+from fastdrop.autograd.grad_mode import wants_grad
+from fastdrop.autograd.graph import FunctionNode
+from fastdrop.autograd.in_place import change
 from fastdrop.autograd.passes import PassTensor
-from fastdrop.autograd.recording import refuse
-from fastdrop.autograd.tensor import IntegerBase, Tensor
-from fastdrop.functional.activation import relu, sigmoid, tanh
-from fastdrop.functional.pointwise import abs, add, clamp, div, exp, log, mul, neg, pow, sqrt, sub
+from fastdrop.autograd.recording import computed, note_array, refuse
+from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor, wrap
+from fastdrop.functional.axes import axis_of
+from fastdrop.functional.broadcasting import unbroadcast
+from fastdrop.functional.factories import arange
+from fastdrop.functional.selection import places_of
 from fastdrop.functional.shape import index_arrays
 from fastdrop.random import CannotCarry
 
-OPERATIONS: dict[str, Callable[..., Tensor]] = {
-    "abs_": abs,
-    "add_": add,
-    "clamp_": clamp,
-    "div_": div,
-    "exp_": exp,
-    "log_": log,
-    "mul_": mul,
-    "neg_": neg,
-    "pow_": pow,
-    "relu_": relu,
-    "sigmoid_": sigmoid,
-    "sqrt_": sqrt,
-    "sub_": sub,
-    "tanh_": tanh,
-}
+if TYPE_CHECKING:
+    from fastdrop._utils.typing import Float32Array
 
+# The methods whose result has the shape of their tensor: each is there in place as well, as `abs_`.
+NAMES = (
+    *("abs", "absolute", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm"),
+    *("addmv", "addr", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2"),
+    *("arctanh", "asin", "asinh", "atan", "atan2", "atanh", "baddbmm", "bitwise_and"),
+    *("bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor"),
+    *("ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "cos", "cosh", "cumprod"),
+    *("cumsum", "deg2rad", "digamma", "div", "divide", "eq", "erf", "erfc", "erfinv", "exp"),
+    *("exp2", "expm1", "fix", "floor", "floor_divide", "fmod", "frac", "gcd", "ge", "greater"),
+    *("greater_equal", "gt", "heaviside", "hypot", "i0", "index_add", "lcm", "ldexp", "le"),
+    *("lerp", "less", "less_equal", "lgamma", "log", "log10", "log1p", "log2", "logical_and"),
+    *("logical_not", "logical_or", "logical_xor", "logit", "lt", "masked_fill"),
+    *("masked_scatter", "mul", "multiply", "mvlgamma", "nan_to_num", "ne", "neg", "negative"),
+    *("nextafter", "not_equal", "polygamma", "pow", "rad2deg", "reciprocal", "relu"),
+    *("remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add", "sgn", "sigmoid"),
+    *("sign", "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh"),
+    *("tril", "triu", "true_divide", "trunc", "xlogy"),
+)
+
+OPERATORS = {
+    "__iadd__": ("+=", "add"),
+    "__ifloordiv__": ("//=", "floor_divide"),
+    "__imod__": ("%=", "remainder"),
+    "__imul__": ("*=", "mul"),
+    "__ipow__": ("**=", "pow"),
+    "__isub__": ("-=", "sub"),
+    "__itruediv__": ("/=", "div"),
+}
 
 DOCSTRING = """`{0}` in place: the result becomes the value of the tensor.
 
@@ -55,59 +70,44 @@ DOCSTRING = """`{0}` in place: the result becomes the value of the tensor.
         Raises
         ------
         RuntimeError
-            When the tensor is part of a graph that is being recorded, or the result does not fit.
+            When the tensor is a leaf that requires a gradient while a graph is recorded, or the
+            result does not fit.
         """
-
-
-def _has_graph(*tensors: Any) -> bool:
-    return is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors)
-
-
-def _check(operation: str, t: Tensor, *others: Any) -> None:
-    """Refuse what cannot be done in place."""
-    if type(t) is PassTensor or any(type(x) is PassTensor for x in others):
-        raise CannotCarry(f"{operation} changes a tensor")
-    refuse(f"{operation} changes a tensor")
-    if _has_graph(t, *others):
-        raise RuntimeError(
-            f"{operation} cannot change a tensor while a graph is recorded: use a function that "
-            "gives a new tensor (x = x + y, fastdrop.where), or fastdrop.no_grad()"
-        )
-
-
-def _store(t: Tensor, operation: str, array: Any, where: Any = Ellipsis) -> Tensor:
-    """Write an array into that of t, or into the elements at an index."""
-    if isinstance(t, IntegerBase):
-        target = t._data
-        if not target.flags.writeable:
-            raise ValueError("the tensor must be writable, got a read-only array")
-    else:
-        target = check.writable(t._to_write(operation), "the tensor")
-    target[where] = array
-    return t
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method `name` of tensors, which writes the result of a function."""
-    is_operator = name.endswith("=")
 
     def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
-        passes = PassTensor in map(type, (self, *arguments))
-        if is_operator and (passes or _has_graph(self, *arguments)):
-            return function(self, *arguments)
-        _check(name, self, *arguments)
+        _check_passes(name, self, arguments)
+        if not isinstance(self, IntegerBase):
+            return change(self, name, lambda: function(self, *arguments, **options))
         result = function(self, *arguments, **options)
         if result.shape != self.shape:
             raise RuntimeError(
                 f"{name} needs a result of the tensor's shape {self.shape}, got {result.shape}"
             )
-        if isinstance(self, IntegerBase) and not np.can_cast(result.dtype, self.dtype, "same_kind"):
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise RuntimeError(f"{name} gives {result.dtype}, which does not fit {self.dtype}")
-        return _store(self, name, result._strided)
+        return _store_integers(self, name, result._strided, ...)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = DOCSTRING.format(function.__name__)
     return method
+
+
+def _check_passes(name: str, t: Tensor, others: tuple[Any, ...]) -> None:
+    """Refuse to change a tensor that is the same in all batched passes by one that is not."""
+    if type(t) is not PassTensor and any(type(x) is PassTensor for x in others):
+        raise CannotCarry(f"{name} changes a tensor")
+
+
+def _store_integers(t: IntegerBase, operation: str, array: Any, where: Any) -> Tensor:
+    refuse(f"{operation} changes a tensor")
+    if not t._data.flags.writeable:
+        raise ValueError("the tensor must be writable, got a read-only array")
+    t._data[where] = array
+    return t
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -122,7 +122,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     Tensor
         The tensor itself.
     """
-    return copy_(self, value.detach() if isinstance(value, Tensor) else value)
+    return _assign(self, Ellipsis, value, "fill_")
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ def zero_(self: Tensor) -> Tensor:
     Tensor
         The tensor itself.
     """
-    return fill_(self, 0)
+    return _assign(self, Ellipsis, 0, "zero_")
 
 
 def copy_(self: Tensor, src: Any) -> Tensor:
@@ -152,12 +152,11 @@ def copy_(self: Tensor, src: Any) -> Tensor:
     Raises
     ------
     RuntimeError
-        When one of the tensors is part of a graph that is being recorded.
+        When the tensor is a leaf that requires a gradient while a graph is recorded.
     ValueError
         When `src` does not fit the shape.
     """
-    setitem(self, Ellipsis, src)
-    return self
+    return _assign(self, Ellipsis, src, "copy_")
 
 
 def detach_(self: Tensor) -> Tensor:
@@ -186,24 +185,137 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     Raises
     ------
     RuntimeError
-        When the tensor or the value is part of a graph that is being recorded.
+        When the tensor is a leaf that requires a gradient while a graph is recorded.
     """
-    _check("an assignment to elements", self, value)
+    _assign(self, index, value, "an assignment to elements")
+
+
+def _assign(self: Tensor, index: Any, value: Any, name: str) -> Tensor:
+    """``self[index] = value`` by an operation of that name; returns self."""
+    if PassTensor in (type(self), type(value)):
+        raise CannotCarry(f"{name} changes a tensor")
     where = index_arrays(index if isinstance(index, tuple) else (index,))
     given = value._strided if isinstance(value, Tensor) else np.asarray(value)
-    _store(self, "an assignment to elements", convert(given, self.dtype), where)
+    array = convert(given, self.dtype)
+    if isinstance(self, IntegerBase):
+        return _store_integers(self, name, array, where)
+    if not isinstance(value, (int, float, np.generic)):
+        note_array(array, (), setitem)
+    source = value if isinstance(value, Tensor) else wrap(array)
+    return change(self, name, lambda: _elements(self, where, source, array), where)
 
 
-METHODS: dict[str, Callable[..., Any]] = {
-    **{name: _in_place(name, function) for name, function in OPERATIONS.items()},
-    "__iadd__": _in_place("+=", add),
-    "__imul__": _in_place("*=", mul),
-    "__ipow__": _in_place("**=", pow),
-    "__isub__": _in_place("-=", sub),
-    "__itruediv__": _in_place("/=", div),
-    "__setitem__": setitem,
-    "copy_": copy_,
-    "detach_": detach_,
-    "fill_": fill_,
-    "zero_": zero_,
-}
+def _elements(t: Tensor, where: tuple[Any, ...], source: Tensor, array: Any) -> Tensor:
+    """The values of an assignment to t[where], and its node."""
+    shape, result = source.shape, wrap(array)
+
+    def rest(g: Float32Array) -> Float32Array:
+        dx = np.array(g, order="K")
+        dx[where] = 0
+        return dx
+
+    def backward(g: Float32Array) -> Any:
+        of_source = computed(lambda g: np.array(g[where], order="C"), g)
+        return computed(rest, g), _summed(of_source, shape)
+
+    if wants_grad(t, source):
+        result.requires_grad = True
+        result._node = FunctionNode((t, source), backward, [], is_channels_last(t._strided))
+    return result
+
+
+def _summed(g: Float32Array, shape: tuple[int, ...]) -> Float32Array:
+    """The gradient of a source of that shape, which was broadcast, or has more axes of length 1."""
+    extra = len(shape) - g.ndim
+    return unbroadcast(g, shape[max(extra, 0) :]).reshape(shape)
+
+
+def index_fill_(self: Tensor, dim: int, index: Any, value: Any) -> Tensor:
+    """Set the elements at places of one axis to a number.
+
+    Parameters
+    ----------
+    dim : int
+    index : Tensor or array of integers (n,)
+        Places along the axis `dim`.
+    value : number, or Tensor with one element
+
+    Returns
+    -------
+    Tensor
+        The tensor itself.
+    """
+    return _assign(self, _along(self, dim, index), value, "index_fill_")
+
+
+def index_copy_(self: Tensor, dim: int, index: Any, source: Any) -> Tensor:
+    """Set the elements at places of one axis to those of another tensor.
+
+    Parameters
+    ----------
+    dim : int
+    index : Tensor or array of integers (n,)
+        Places along the axis `dim`.
+    source : Tensor
+        Of the tensor's shape but for n elements along `dim`.
+
+    Returns
+    -------
+    Tensor
+        The tensor itself.
+    """
+    return _assign(self, _along(self, dim, index), source, "index_copy_")
+
+
+def _along(t: Tensor, dim: int, index: Any) -> tuple[Any, ...]:
+    """The index of NumPy for places of one axis."""
+    axis = axis_of(dim, t.ndim)
+    return *[slice(None)] * axis, places_of(index, "index", t.shape[axis])
+
+
+def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """``tensor[indices] = values``, or ``+=`` where an element may be chosen several times.
+
+    Parameters
+    ----------
+    indices : tuple of Tensors or arrays
+        As in ``tensor[indices]``.
+    values : Tensor
+        It is broadcast.
+    accumulate : bool, default False
+        Add the values to the elements.
+
+    Returns
+    -------
+    Tensor
+        The tensor itself.
+    """
+    indices = tuple(indices)
+    if not check.flag(accumulate, "accumulate"):
+        return _assign(self, indices, values, "index_put_")
+    places = arange(self.numel()).reshape(self.shape)[indices]
+    source = as_tensor(values, "values").expand(places.shape).reshape(-1)
+    whole = self.reshape(-1).index_add(0, places.reshape(-1), source)
+    return self.copy_(whole.reshape(self.shape))
+
+
+def methods(functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """All methods in place.
+
+    Parameters
+    ----------
+    functions : dict
+        The methods of `NAMES`.
+    """
+    return {
+        **{f"{name}_": _in_place(f"{name}_", functions[name]) for name in NAMES},
+        **{method: _in_place(sign, functions[name]) for method, (sign, name) in OPERATORS.items()},
+        "__setitem__": setitem,
+        "copy_": copy_,
+        "detach_": detach_,
+        "fill_": fill_,
+        "index_copy_": index_copy_,
+        "index_fill_": index_fill_,
+        "index_put_": index_put_,
+        "zero_": zero_,
+    }

@@ -195,8 +195,7 @@ def linear_cross_entropy(
     if reduction == "none":
         return _of_rows(head.values(None, None), inputs, head)
     total = sample.sum()
-    with np.errstate(all="ignore"):
-        factor = np.float32(1.0) if reduction == "sum" else np.float32(1.0) / total
+    factor = np.float32(1.0) if reduction == "sum" or total == 0 else np.float32(1.0) / total
     found = _gradients_for(inputs, head)
     values = head.values(found, factor)
     return _with_gradients(values, inputs, found, factor, reduction, total)
@@ -249,11 +248,11 @@ def _gradients_for(inputs: tuple[Tensor, ...], head: _Head) -> _Gradients | None
 
 def _of_rows(values: Float32Array, inputs: tuple[Tensor, ...], head: _Head) -> Tensor:
     """The losses of all rows, in the shape of the positions; backward computes the scores again."""
-    shape = inputs[0].shape
+    shape, wanted = inputs[0].shape, tuple(p.requires_grad for p in inputs)
 
     def gradients(f: Float32Array, *saved: Float32Array) -> Any:
         again = head._replace(x=saved[0].reshape(head.x.shape), w=saved[1], b=(*saved, None)[2])
-        parts = _Gradients(again, tuple(p.requires_grad for p in inputs))
+        parts = _Gradients(again, wanted)
         of_rows = f.reshape(-1)
         for part, z, largest, log_sum in again.scores():
             again.to_gradients(part, z, largest, log_sum, of_rows[part])

@@ -70,8 +70,13 @@ def reduced(
     total, loss = np.asarray(total, np.float32), np.empty((), np.float32)
     noted(write_reduced, loss, values, total)
     return record(
-        loss, inputs, lambda g, *saved: gradients(computed(np.divide, g, total), *saved), saved
+        loss, inputs, lambda g, *saved: gradients(computed(_divided, g, total), *saved), saved
     )
+
+
+def _divided(g: Float32Array, total: Float32Array) -> Any:
+    """g / total; a total of 0, of samples that are all left out, counts as 1: their factor is 0."""
+    return g / (total or np.float32(1))
 
 
 def write_reduced(loss: Float32Array, values: FloatArray, total: Float32Array) -> None:
@@ -158,11 +163,12 @@ def mse_loss(
     d, values = empty(x.shape), empty(x.shape)
     noted(np.subtract, x._array, t._array, d)
     noted(np.multiply, d, d, values)
+    of_t = t.requires_grad
 
     def gradients(f: Float32Array) -> Any:
         g = empty(x.shape)
         noted(np.multiply, d, computed(np.add, f, f), g)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(values, (x, t), gradients, reduction)
 
@@ -211,11 +217,11 @@ def l1_loss(
         total = losses if reduction == "none" else sum(losses)
         return div(total, sum(w)) if reduction == "mean" else total
     x, t = same_shape(input, target)
-    d = computed(np.subtract, x._array, t._array)
+    d, of_t = computed(np.subtract, x._array, t._array), t.requires_grad
 
     def gradients(f: Float32Array) -> Any:
         g = computed(np.multiply, computed(np.sign, d), f)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(computed(np.abs, d), (x, t), gradients, reduction)
 
@@ -275,7 +281,7 @@ def huber_loss(
         return weighted if reduction == "none" else (mean if reduction == "mean" else sum)(weighted)
     x, t = same_shape(input, target)
     limit = np.float32(delta)
-    d = computed(np.subtract, x._array, t._array)
+    d, of_t = computed(np.subtract, x._array, t._array), t.requires_grad
 
     def losses(d: Float32Array) -> Any:
         size = np.abs(d)
@@ -284,7 +290,7 @@ def huber_loss(
 
     def gradients(f: Float32Array) -> Any:
         g = computed(lambda d, f: np.clip(d, -limit, limit) * f, d, f)
-        return g, computed(np.negative, g) if t.requires_grad else None
+        return g, computed(np.negative, g) if of_t else None
 
     return reduced(computed(losses, d), (x, t), gradients, reduction)
 

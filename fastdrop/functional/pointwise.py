@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @carries
 @quiet
-def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
-    """y = input + other.
+def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike, *, alpha: float = 1) -> Tensor:
+    """y = input + alpha * other.
 
     Parameters
     ----------
     input, other : Tensor or array
         Shapes that broadcast. bool arrays count as 0 and 1.
+    alpha : float, default 1
+        The factor of `other`.
 
     Returns
     -------
@@ -41,6 +43,8 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.add([1.0, 2.0], 3.0).tolist()
     [4.0, 5.0]
     """
+    if alpha != 1:
+        other = mul(other, alpha)
     if are_integers(input, other):
         return of_integers(np.add, input, other)
     a, b = operands(input, other)
@@ -56,13 +60,15 @@ def add(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
 
 @carries
 @quiet
-def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
-    """y = input - other.
+def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike, *, alpha: float = 1) -> Tensor:
+    """y = input - alpha * other.
 
     Parameters
     ----------
     input, other : Tensor or array
         Shapes that broadcast. bool arrays count as 0 and 1.
+    alpha : float, default 1
+        The factor of `other`.
 
     Returns
     -------
@@ -74,13 +80,15 @@ def sub(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     >>> fd.sub([1.0, 2.0], 3.0).tolist()
     [-2.0, -1.0]
     """
+    if alpha != 1:
+        other = mul(other, alpha)
     if are_integers(input, other):
         return of_integers(np.subtract, input, other)
     a, b = operands(input, other)
-    sa, sb = a.shape, b.shape
+    sa, sb, of_b = a.shape, b.shape, b.requires_grad
 
     def backward(g: Float32Array) -> Any:
-        db = unbroadcast(computed(np.negative, g), sb) if b.requires_grad else None
+        db = unbroadcast(computed(np.negative, g), sb) if of_b else None
         return unbroadcast(g, sa), db
 
     return record(computed(np.subtract, *arrays(a, b)), (a, b), backward)
@@ -143,17 +151,18 @@ def div(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
     """
     a, b = operands(input, other)
     x, y = arrays(a, b)
-    quotient = computed(np.divide, x, y)
+    x_shape, of_a = x.shape, a.requires_grad
 
-    x_shape = x.shape
-
-    def backward(g: Float32Array, y: Float32Array, quotient: Float32Array | None) -> Any:
+    def backward(g: Float32Array, x: Float32Array | None, y: Float32Array) -> Any:
         dx, dy = computed(np.divide, g, y), None
-        if quotient is not None:
+        if x is not None:
+            # The quotient again: the program may go on to write to the first one.
+            quotient = computed(np.divide, x, y)
             dy = unbroadcast(computed(np.multiply, computed(np.negative, dx), quotient), y.shape)
-        return unbroadcast(dx, x_shape) if a.requires_grad else None, dy
+        return unbroadcast(dx, x_shape) if of_a else None, dy
 
-    return record(quotient, (a, b), backward, (y, quotient if b.requires_grad else None))
+    saved = (x if b.requires_grad else None, y)
+    return record(computed(np.divide, x, y), (a, b), backward, saved)
 
 
 def _needed(
@@ -189,17 +198,17 @@ def pow(input: Tensor | ArrayLike, exponent: Tensor | ArrayLike) -> Tensor:
         return of_integers(np.power, input, exponent)
     a, b = as_tensor(input, "input"), as_tensor(exponent, "exponent")
     x, n = arrays(a, b)
-    y = computed(_power, x, n)
+    y, of_a, of_b = computed(_power, x, n), a.requires_grad, b.requires_grad
 
-    def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Float32Array) -> Any:
+    def backward(g: Float32Array, x: Float32Array, n: Float32Array, y: Any) -> Any:
         dx = dn = None
-        if a.requires_grad:  # x ** 0 is constant, at x = 0 too
+        if of_a:  # x ** 0 is constant, at x = 0 too
             dx = unbroadcast(computed(_slope_of_power, g, x, n), x.shape)
-        if b.requires_grad:
+        if of_b:
             dn = unbroadcast(computed(_slope_of_exponent, g, x, n, y), n.shape)
         return dx, dn
 
-    return record(y, (a, b), backward, (x, n, y))
+    return record(y, (a, b), backward, (x, n, y if of_b else None))
 
 
 def _power(x: Float32Array, n: Float32Array) -> Any:

@@ -174,9 +174,11 @@ def binary_cross_entropy_with_logits(
     def of_target(f: Any, z: Any, softplus: Any, w: Any, positive: Any) -> Any:
         return w * (positive * softplus - z - softplus) * f
 
+    of_t = t.requires_grad
+
     def gradients(f: Float32Array, z: Float32Array, y: Float32Array) -> Any:
         dz = computed(of_input, f, y, softplus, w, positive)
-        if not t.requires_grad:
+        if not of_t:
             return dz, None
         return dz, computed(of_target, f, z, softplus, w, positive)
 

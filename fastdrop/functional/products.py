@@ -434,10 +434,11 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         np.einsum(f"{inputs[i]}->{own}", whole)[...] = part
         return whole
 
+    wanted = [t.requires_grad for t in tensors]
+
     def backward(g: Float32Array, *arrays: Float32Array) -> Any:
         return tuple(
-            computed(gradient, i, g, *arrays) if t.requires_grad else None
-            for i, t in enumerate(tensors)
+            computed(gradient, i, g, *arrays) if want else None for i, want in enumerate(wanted)
         )
 
     value = computed(lambda: np.einsum(rule, *arrays, optimize=True))

@@ -81,17 +81,18 @@ def recurrent(
         The state after the last step of each sequence.
     """
     _check_shapes(x, h0, c0, weights, mode, rows)
+    inputs = tuple(t for t in (x, *weights, h0, c0) if t is not None)
     node = RecurrentNode(CELLS[mode], rows, reverse, masks, x, weights, h0, c0)
-    keep = wants_grad(*node.inputs)
+    keep = wants_grad(*inputs)
     y, h, c = node.run(keep)
-    kind = result_kind(node.inputs)
+    kind = result_kind(inputs)
     results = [None if array is None else wrap(array, kind) for array in (y, h, c)]
     if keep:
         first = results[0]
         assert first is not None
         first.requires_grad, first._node = True, node
         node.saved[-1] = y
-        hold(node, *node.inputs, first)
+        hold(node, *inputs, first)
         for number, state in enumerate(results[1:]):
             if state is not None:
                 state.requires_grad, state._node = True, StateNode(first, node, number)

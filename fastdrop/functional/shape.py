@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.integer_tensor import are_integers
+from fastdrop.autograd.memory import follow
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
 from fastdrop.autograd.recording import computed, refuse
@@ -177,14 +178,22 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
     order = axes_of(given, a.ndim)
     if len(given) != a.ndim:
         raise ValueError(f"dims must name all {a.ndim} axes, got {dims}")
-    return record(
-        _dense(a._strided.transpose(order)), (a,), lambda g: (g.transpose(np.argsort(order)),)
-    )
+    return _rearranged(a, lambda x: x.transpose(order), lambda g: g.transpose(np.argsort(order)))
 
 
-def _dense(array: Float32Array) -> Float32Array:
-    """The array, or a copy where its memory is in neither of the two formats."""
-    return array if array.dtype == np.float32 and is_dense(array) else np.asarray(array, order="C")
+def _rearranged(a: Tensor, at: Callable[..., Any], back: Callable[..., Any]) -> Tensor:
+    """The elements of a in another order: at(array), a view; back(g) is its gradient."""
+    view = at(a._strided)
+    if view.dtype == np.float32 and is_dense(view):
+        return record(view, (a,), lambda g: (back(g),))
+    return part_of(record(np.asarray(view, order="C"), (a,), lambda g: (back(g),)), a, at)
+
+
+def part_of(t: Tensor, a: Tensor, at: Callable[..., Any]) -> Tensor:
+    """t, a copy of the part at(array) of a, PyTorch's view: in place both change."""
+    if type(t) is Tensor and not isinstance(a, IntegerBase):
+        follow(t, a, at)
+    return t
 
 
 def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -212,7 +221,11 @@ def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
     """
     a = as_any_tensor(input, "input")
     i, j = axis_of(dim0, a.ndim), axis_of(dim1, a.ndim)
-    return record(_dense(np.swapaxes(a._strided, i, j)), (a,), lambda g: (np.swapaxes(g, i, j),))
+
+    def swapped(x: Any) -> Any:
+        return np.swapaxes(x, i, j)
+
+    return _rearranged(a, swapped, swapped)
 
 
 def squeeze(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
@@ -273,7 +286,10 @@ def unsqueeze(input: Tensor | ArrayLike, dim: int) -> Tensor:
 
 
 def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
-    """input[index], a copy.
+    """The elements of input at an index.
+
+    Elements at integers and slices are a copy, too; but as PyTorch's view it changes together with
+    input where one of them is changed in place (``y[0].mul_(2)``).
 
     Parameters
     ----------
@@ -336,7 +352,11 @@ def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
     array = a._array
     if not basic:
         refuse("the step indexes a tensor by arrays, which are not read anew")
-    return record(computed(lambda: np.array(array[index], order="C")), (a,), backward)
+    t = record(computed(lambda: np.array(array[index], order="C")), (a,), backward)
+    if not basic:
+        return t
+    places = index if Ellipsis in index else (*index, ...)  # a view, also of a single element
+    return part_of(t, a, lambda x: x[places])
 
 
 def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:

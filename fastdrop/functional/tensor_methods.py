@@ -128,15 +128,9 @@ def _attach() -> None:
         setattr(IntegerBase, f"__{name}__", function)
         setattr(IntegerBase, f"__r{name}__", _reversed(function))
     setattr(IntegerBase, "__invert__", bits.bitwise_not)  # noqa: B010
-    for methods in (
-        METHODS,
-        conversions.METHODS,
-        in_place.METHODS,
-        methods_selection.METHODS,
-        MATHEMATICS,
-    ):
-        for name, function in methods.items():
-            setattr(Tensor, name, function)
+    methods = {**METHODS, **conversions.METHODS, **methods_selection.METHODS, **MATHEMATICS}
+    for name, function in (methods | in_place.methods(methods)).items():
+        setattr(Tensor, name, function)
     Tensor.device = property(lambda self: device("cpu"))
     for name, attribute in attributes.PROPERTIES.items():
         setattr(Tensor, name, attribute)

@@ -31,7 +31,7 @@ def sin(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.sin([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.sin, lambda g, x, y: g * np.cos(x))
+    return _of_each(input, np.sin, lambda g, x: g * np.cos(x))
 
 
 def cos(input: Tensor | ArrayLike) -> Tensor:
@@ -52,7 +52,7 @@ def cos(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.cos([0.0]).tolist()
     [1.0]
     """
-    return _of_each(input, np.cos, lambda g, x, y: -g * np.sin(x))
+    return _of_each(input, np.cos, lambda g, x: -g * np.sin(x))
 
 
 def tan(input: Tensor | ArrayLike) -> Tensor:
@@ -73,7 +73,7 @@ def tan(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.tan([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.tan, lambda g, x, y: g * (1 + y * y))
+    return _of_each(input, np.tan, lambda g, y: g * (1 + y * y), of_result=True)
 
 
 def asin(input: Tensor | ArrayLike) -> Tensor:
@@ -94,7 +94,7 @@ def asin(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.asin([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arcsin, lambda g, x, y: g / np.sqrt(1 - x * x))
+    return _of_each(input, np.arcsin, lambda g, x: g / np.sqrt(1 - x * x))
 
 
 def acos(input: Tensor | ArrayLike) -> Tensor:
@@ -115,7 +115,7 @@ def acos(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.acos([1.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arccos, lambda g, x, y: -g / np.sqrt(1 - x * x))
+    return _of_each(input, np.arccos, lambda g, x: -g / np.sqrt(1 - x * x))
 
 
 def atan(input: Tensor | ArrayLike) -> Tensor:
@@ -136,7 +136,7 @@ def atan(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.atan([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arctan, lambda g, x, y: g / (1 + x * x))
+    return _of_each(input, np.arctan, lambda g, x: g / (1 + x * x))
 
 
 def sinh(input: Tensor | ArrayLike) -> Tensor:
@@ -157,7 +157,7 @@ def sinh(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.sinh([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.sinh, lambda g, x, y: g * np.cosh(x))
+    return _of_each(input, np.sinh, lambda g, x: g * np.cosh(x))
 
 
 def cosh(input: Tensor | ArrayLike) -> Tensor:
@@ -178,7 +178,7 @@ def cosh(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.cosh([0.0]).tolist()
     [1.0]
     """
-    return _of_each(input, np.cosh, lambda g, x, y: g * np.sinh(x))
+    return _of_each(input, np.cosh, lambda g, x: g * np.sinh(x))
 
 
 def asinh(input: Tensor | ArrayLike) -> Tensor:
@@ -199,7 +199,7 @@ def asinh(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.asinh([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arcsinh, lambda g, x, y: g / np.sqrt(x * x + 1))
+    return _of_each(input, np.arcsinh, lambda g, x: g / np.sqrt(x * x + 1))
 
 
 def acosh(input: Tensor | ArrayLike) -> Tensor:
@@ -220,7 +220,7 @@ def acosh(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.acosh([1.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arccosh, lambda g, x, y: g / np.sqrt(x * x - 1))
+    return _of_each(input, np.arccosh, lambda g, x: g / np.sqrt(x * x - 1))
 
 
 def atanh(input: Tensor | ArrayLike) -> Tensor:
@@ -241,4 +241,4 @@ def atanh(input: Tensor | ArrayLike) -> Tensor:
     >>> fd.atanh([0.0]).tolist()
     [0.0]
     """
-    return _of_each(input, np.arctanh, lambda g, x, y: g / (1 - x * x))
+    return _of_each(input, np.arctanh, lambda g, x: g / (1 - x * x))

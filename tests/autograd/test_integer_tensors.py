@@ -190,9 +190,8 @@ def test_in_place(name):
     same(ours, theirs)
     assert ours.data is array
     leaf = fd.tensor(VALUES["float"], requires_grad=True)
-    for graph in (leaf, leaf * 1):
-        with pytest.raises(RuntimeError, match=f"{name}|assignment.*while a graph is recorded"):
-            getattr(graph, name)(*IN_PLACE[name])
+    with pytest.raises(RuntimeError, match=f"{name}.*while a graph is recorded"):
+        getattr(leaf, name)(*IN_PLACE[name])
     assert leaf.tolist() == VALUES["float"]
 
 
@@ -208,9 +207,9 @@ def test_operators_in_place():
     assert q is p and p.tolist() == [2.25, 4.0]
     x = fd.tensor([1.0, 2.0], requires_grad=True)
     y = z = x * 2
-    y += x  # a new tensor, because of the graph
+    y += x
     y *= x
-    assert z.tolist() == [2.0, 4.0] and y.tolist() == [3.0, 12.0]
+    assert z is y and y.tolist() == [3.0, 12.0]
     y.sum().backward()
     assert x.grad.tolist() == [6.0, 12.0]
     a, b = fd.tensor(VALUES["int"]), torch.tensor(VALUES["int"])
@@ -238,8 +237,8 @@ def test_assignments_to_elements():
     leaf = fd.tensor([1.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="an assignment to elements cannot change"):
         leaf[0] = 1
-    with pytest.raises(RuntimeError, match="an assignment to elements cannot change"):
-        x[0] = leaf[0]
+    x[0] = leaf[0]
+    assert x.requires_grad and x.tolist() == [1.0, 2.0, 3.0]
     fixed = np.zeros(2, np.float32)
     fixed.flags.writeable = False
     with pytest.raises(ValueError, match="writable"):

@@ -5,6 +5,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn, optim
+from fastdrop.autograd import recording
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
 from helpers.recorded import CALLS, USUAL, Trained, batches, network, of, refused, run, same
@@ -479,3 +480,12 @@ def test_numbers_and_objects_as_arguments():
         results.append((bits(trained.model), losses))
     assert results[0] == results[1]
     assert (made.refused, made.replays) == (None, 2 * CALLS - 5)
+
+
+def test_a_read_only_view_is_computed_anew():
+    x = np.float32([1.0, 2.0])
+    y, calls = recording.record(lambda: recording.computed(np.broadcast_to, x, (3, 2)))
+    assert y.tolist() == [[1.0, 2.0]] * 3
+    x[:] = 5.0
+    calls.replay()
+    assert y.tolist() == [[5.0, 5.0]] * 3
