@@ -140,18 +140,32 @@ def align_passes(*inputs: Tensor, broadcast: bool = True) -> tuple[Tensor, ...]:
             break
     if wide is None:
         return inputs
-    passes = thread_state.batched_passes
-    ndim, samples = wide.ndim, wide.shape[0] // passes
+    ndim = wide.ndim
 
     def aligned(t: Tensor) -> Tensor:
         if type(t) is PassTensor:
             if t.ndim != ndim:
                 raise CannotCarry("tensors of batched passes with different dimensions met")
             return t
-        if t.ndim < ndim or (broadcast and t.shape[0] == 1):
-            return t
-        if t.ndim > ndim or t.shape[0] != samples:
-            raise CannotCarry("a tensor with other rows met batched passes")
-        return wrap(np.repeat(t.data, passes, axis=0), PassTensor)
+        array = with_rows(t.data, wide, broadcast)
+        return t if array is t.data else wrap(array, PassTensor)
 
     return tuple(aligned(t) for t in inputs)
+
+
+def with_rows(array: Any, wide: Tensor, broadcast: bool = True) -> Any:
+    """An array of the samples, such as a mask, for an operation with a PassTensor.
+
+    Its rows are repeated for every pass, unless it is broadcast over the rows.
+
+    Raises
+    ------
+    CannotCarry
+        When the array has other rows, or more dimensions.
+    """
+    passes = thread_state.batched_passes
+    if array.ndim < wide.ndim or (broadcast and array.shape[0] == 1):
+        return array
+    if array.ndim > wide.ndim or array.shape[0] != wide.shape[0] // passes:
+        raise CannotCarry("an array with other rows met batched passes")
+    return np.repeat(array, passes, axis=0)

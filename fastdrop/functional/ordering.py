@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.selection import grid_of, taken
@@ -33,14 +33,19 @@ class Ordered(NamedTuple):
 
 def _order(x: Any, axis: int, descending: bool) -> Any:
     """The order along an axis; equal elements stay in their order, NaN is the greatest."""
-    note_read("the order of elements", 0)
+    return computed(_sorted_places, x, axis, descending)
+
+
+def _sorted_places(x: Any, axis: int, descending: bool) -> Any:
     if not descending:
         return np.argsort(x, axis, kind="stable")
     return np.flip(x.shape[axis] - 1 - np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
 
 
 def _ordered(a: Tensor, axis: int, places: Any) -> Ordered:
-    return Ordered(taken(a, grid_of(places, axis)), wrap_array(np.array(places, np.int64)))
+    return Ordered(
+        taken(a, grid_of(places, axis)), wrap_array(computed(np.array, places, np.int64))
+    )
 
 
 def sort(
@@ -167,7 +172,7 @@ def topk(
     axis = axis_of(dim, a.ndim)
     count = check.integer(k, "k", 0, a.shape[axis])
     order = _order(a._array, axis, check.flag(largest, "largest"))
-    return _ordered(a, axis, np.take(order, np.arange(count), axis))
+    return _ordered(a, axis, computed(np.take, order, np.arange(count), axis))
 
 
 def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
@@ -202,7 +207,7 @@ def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = F
     axis = axis_of(dim, a.ndim)
     place = check.integer(k, "k", 1, a.shape[axis]) - 1
     order = _order(a._array, axis, False)
-    pair = _ordered(a, axis, np.take(order, [place], axis))
+    pair = _ordered(a, axis, computed(np.take, order, [place], axis))
     if check.flag(keepdim, "keepdim"):
         return pair
     return Ordered(pair.values.squeeze(axis), pair.indices.squeeze(axis))

@@ -14,7 +14,7 @@ from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.integer_tensor import are_integers
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
-from fastdrop.autograd.recording import computed, refuse
+from fastdrop.autograd.recording import computed, note_choice, refuse
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 
@@ -182,7 +182,10 @@ def permute(input: Tensor | ArrayLike, *dims: Any) -> Tensor:
 
 def _dense(array: Float32Array) -> Float32Array:
     """The array, or a copy where its memory is in neither of the two formats."""
-    return array if array.dtype == np.float32 and is_dense(array) else np.asarray(array, order="C")
+    if array.dtype == np.float32 and is_dense(array):
+        return array
+    copied: Float32Array = computed(np.asarray, array, order="C")
+    return copied
 
 
 def transpose(input: Tensor | ArrayLike, dim0: int, dim1: int) -> Tensor:
@@ -303,14 +306,21 @@ def _keeps_rows(parts: tuple[Any, ...]) -> bool:
 
 def index_arrays(parts: tuple[Any, ...]) -> Any:
     """The parts of an index, with copies of arrays (which backward reads) in place of tensors."""
-    return tuple(
-        (i._data.copy() if isinstance(i, IntegerBase) else i._array.astype(np.int64))
-        if isinstance(i, Tensor)
-        else i.copy()
-        if isinstance(i, (np.ndarray, list))
-        else i
-        for i in parts
-    )
+    return tuple(map(_index_part, parts))
+
+
+def _index_part(part: Any) -> Any:
+    note_choice(part, "an index")
+    if isinstance(part, Tensor):
+        dtype = part.dtype if isinstance(part, IntegerBase) else np.int64
+        part = computed(np.array, part._array, dtype)
+    elif isinstance(part, np.ndarray):
+        part = computed(np.copy, part)
+    elif isinstance(part, list):
+        part = part.copy()
+    if isinstance(part, np.ndarray) and part.dtype == np.bool_:
+        refuse("a mask as an index gives as many elements as it chooses: use where, or a product")
+    return part
 
 
 def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
@@ -332,8 +342,6 @@ def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
         return dx
 
     array = a._array
-    if not basic:
-        refuse("the step indexes a tensor by arrays, which are not read anew")
     return record(computed(lambda: np.array(array[index], order="C")), (a,), backward)
 
 
@@ -388,7 +396,7 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
 def _joined(parts: tuple[Tensor, ...], axis: int) -> Tensor:
     cuts = list(accumulate(t.shape[axis] for t in parts[:-1]))
     return record(
-        np.concatenate([t._strided for t in parts], axis),
+        computed(np.concatenate, [t._strided for t in parts], axis),
         parts,
         lambda g: tuple(np.split(g, cuts, axis)),
     )

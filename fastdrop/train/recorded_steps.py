@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ from fastdrop import nn, random
 from fastdrop.autograd.recording import Recording, of_library, record
 from fastdrop.autograd.tensor import wrap
 from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions
-from fastdrop.train.objective import LOSSES
 from fastdrop.train.step_state import Dependencies, StepState
 
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ def is_known(optimizer: Optimizer) -> bool:
         and not optimizer._has_hooks()
         and not any(map(callable, vars(optimizer).values()))
     )
+
+
+def is_known_loss(loss: Any) -> bool:
+    """Whether a loss is a function or a module of the library, without code of the user."""
+    if isinstance(loss, FunctionType):
+        return of_library(loss)
+    return isinstance(loss, nn.Module) and of_library(type(loss)) and has_no_functions(loss)
 
 
 class StepResult(NamedTuple):
@@ -95,12 +102,12 @@ class StepRecorder:
     def fits(run: TrainingRun) -> bool:
         """Whether the steps of a run are fixed lists of calls that recordings know."""
         layers, scheduler = list(run.model.modules()), run.step_scheduler
-        loss, parameters = run.objective.loss, list(run.model.parameters())
+        parameters = list(run.model.parameters())
         updated = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
         return (
             REPLAYED
             and not run.mixup
-            and (loss in LOSSES.values() or (of_library(type(loss)) and has_no_functions(loss)))
+            and is_known_loss(run.objective.loss)
             and (scheduler is None or of_library(scheduler))
             and is_known(run.optimizer)
             and not run.optimizer.needs_closure

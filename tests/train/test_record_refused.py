@@ -97,8 +97,8 @@ def of_the_deviation(self, x, y):
     ("step", "message"),
     [
         (reading, "item()"),
-        (deciding, "a comparison"),
-        (accuracy, "position of the extreme"),
+        (deciding, "as a truth value"),
+        (accuracy, "float()"),
         (number, "returns 1.0 (float)"),
         (with_graph, "a tensor with a graph"),
         (own_update, "Tensor.data"),
@@ -131,7 +131,10 @@ class Noisy(nn.Module):
     ("layer", "message"),
     [
         (lambda: nn.Dropout(fd.schedules.Linear(0.1, 0.5, 10)), "Dropout has a schedule"),
-        (lambda: nn.Residual(nn.Linear(12, 12), p=0.3), "chooses samples"),
+        (
+            lambda: nn.Residual(nn.Linear(12, 12), p=0.3),
+            "DropPath computes a branch for the kept samples",
+        ),
         (Noisy, "bits of the step"),
         (lambda: nn.DropConnectLinear(12, 12, p=0.3, per_sample=False, mask_bias=True), "NumPy"),
     ],
