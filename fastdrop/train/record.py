@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import Recording, are_same, is_open, modes, of_library
 from fastdrop.autograd.recording import record as record_calls
 from fastdrop.autograd.tensor import Tensor, wrap
+from fastdrop.nn.fixed_layers import is_fixed
 from fastdrop.train.recorded_steps import is_known
 from fastdrop.train.step_state import StepState
 
@@ -464,11 +464,6 @@ def _reason(recording: Recording, state: StepState, result: Any) -> str | None:
         elif not is_known(optimizer):
             problem = f"{type(optimizer).__name__} is no optimiser of fastdrop.optim"
     for layer in state.layers():
-        if of_library(type(layer)) and not all(map(_is_fixed, vars(layer).values())):
+        if of_library(type(layer)) and not all(map(is_fixed, vars(layer).values())):
             problem = f"{type(layer).__name__} has a schedule, or a method that was replaced"
     return problem
-
-
-def _is_fixed(value: Any) -> bool:
-    """Whether an attribute of a layer is no code of the user and no schedule."""
-    return not callable(value) or (of_library(value) and isinstance(value, (FunctionType, type)))
