@@ -17,6 +17,7 @@ wrong.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,7 +61,9 @@ class PassTensor(Tensor):
     @property
     def _strided(self) -> Float32Array:
         if not thread_state.reads_passes:
-            raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
+            raise CannotCarry(
+                f"{_called()}, which may mix rows or read numbers, met batched Monte Carlo passes"
+            )
         return _strided_of(self)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -70,6 +73,22 @@ class PassTensor(Tensor):
 
 _data_of: Any = Tensor.data.fget  # type: ignore[attr-defined]
 _strided_of: Any = Tensor._strided.fget  # type: ignore[attr-defined]
+
+
+def _called() -> str:
+    """The name of the function of the library that the model has called."""
+    name, frame = "an operation", sys._getframe(1).f_back
+    while frame is not None:
+        module, function = str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        if module.startswith("fastdrop."):
+            if function in ("__call__", "forward"):  # of a module
+                break
+            if not function.startswith(("_", "<", "call")):  # helpers, and decorators
+                name = function
+        elif not module.startswith(("contextlib", "numpy.")) and name != "an operation":
+            break
+        frame = frame.f_back
+    return name
 
 
 def carries(function: Function) -> Function:

@@ -218,13 +218,13 @@ def std(
     1.0
     """
     variance = var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims)
-    y = np.sqrt(variance._array)
+    y = computed(np.sqrt, variance._array)
 
-    def backward(g: Float32Array, y: Float32Array) -> Any:
+    def slope(g: Float32Array, y: Float32Array) -> Any:
         # Where y is 0 all values are equal: the slope of the root is infinite, times 0.
-        return (np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0),)
+        return np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0)
 
-    return record(y, (variance,), backward, (y,))
+    return record(y, (variance,), lambda *arrays: (computed(slope, *arrays),), (y,))
 
 
 # ---- extreme values ----

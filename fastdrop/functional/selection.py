@@ -8,6 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.passes import PassTensor, reading_passes, with_rows
 from fastdrop.autograd.recording import computed, note_choice
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axis_of
@@ -100,6 +101,14 @@ def gather(input: Tensor | ArrayLike, dim: int, index: Any) -> Tensor:
     [[2.0], [3.0]]
     """
     a = as_any_tensor(input, "input")
+    if type(a) is PassTensor and axis_of(dim, a.ndim):
+        with reading_passes():  # each row alone
+            places = with_rows(places_of(index, "index"), a)
+            return _gathered(a, dim, places)
+    return _gathered(a, dim, index)
+
+
+def _gathered(a: Tensor, dim: int, index: Any) -> Tensor:
     axis, places = _index_like(a, dim, index)
     return taken(a, grid_of(places, axis))
 
@@ -238,7 +247,11 @@ def index_select(input: Tensor | ArrayLike, dim: int, index: Any) -> Tensor:
     """
     a = as_any_tensor(input, "input")
     axis = axis_of(dim, a.ndim)
-    return taken(a, _along(axis, index, a.shape[axis]))
+    along = _along(axis, index, a.shape[axis])
+    if axis and type(a) is PassTensor:
+        with reading_passes():  # each row alone
+            return taken(a, along)
+    return taken(a, along)
 
 
 def _along(axis: int, index: Any, length: int) -> tuple[Any, ...]:

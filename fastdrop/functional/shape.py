@@ -296,11 +296,16 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
 
 def _keeps_rows(parts: tuple[Any, ...]) -> bool:
     """Whether an index takes the same of each row. (Several arrays may come before axis 0.)"""
-    return (
-        len(parts) > 1
-        and isinstance(parts[0], slice)
-        and parts[0] == slice(None)
-        and all(i is None or isinstance(i, (int, slice, np.integer)) for i in parts[1:])
+    if len(parts) < 2 or not isinstance(parts[0], slice) or parts[0] != slice(None):
+        return False
+    numbers = sum(isinstance(i, (int, np.integer)) for i in parts[1:])
+    others = [i for i in parts[1:] if i is not None and not isinstance(i, (int, slice, np.integer))]
+    # One list or array stays at its place; integers beside it would move it to the front.
+    return not others or (
+        len(others) == 1
+        and not numbers
+        and (isinstance(others[0], IntegerBase) or type(others[0]) in (list, np.ndarray))
+        and np.asarray(getattr(others[0], "_data", others[0])).dtype.kind in "iu"
     )
 
 

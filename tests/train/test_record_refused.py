@@ -84,15 +84,6 @@ def of_the_input(self, x, y):
     return loss
 
 
-def of_the_deviation(self, x, y):
-    self.optimizer.zero_grad()
-    output = self.model(x)
-    loss = F.cross_entropy(output, y) + fd.std(output)
-    loss.backward()
-    self.optimizer.step()
-    return loss
-
-
 @pytest.mark.parametrize(
     ("step", "message"),
     [
@@ -107,7 +98,6 @@ def of_the_deviation(self, x, y):
         (scaled, "bits of the step"),
         (counting, "changes options of layers"),
         (of_the_input, "no parameter of its modules"),
-        (of_the_deviation, "std computes with NumPy"),
     ],
 )
 def test_steps_that_are_refused(step, message):

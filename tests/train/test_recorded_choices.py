@@ -30,6 +30,14 @@ def labels(x):
     return (fd.tensor(x).abs() * 2).to(fd.int64).clamp(0, 5)
 
 
+def products(h):
+    return (h @ h.transpose(1, 2) @ h).reshape(12, 12)
+
+
+def shuffled(h):
+    return F.pixel_unshuffle(F.pixel_shuffle(h, 2) * 2, 2)
+
+
 FUNCTIONS = {
     "where": lambda h, x, m: fd.where(h > 0, h, 0.1 * h),
     "where of two": lambda h, x, m: fd.where(h > h.mean(1, keepdim=True), h, h.T),
@@ -58,6 +66,21 @@ FUNCTIONS = {
     "max": lambda h, x, m: h - h.max(1, keepdim=True).values + h.argmax(1).reshape(-1, 1) * 0.1,
     "amin": lambda h, x, m: h - fd.amin(h, 1, True) - fd.amax(h),
     "a conversion": lambda h, x, m: h * h.to(fd.int64).to(fd.float32),
+    "any": lambda h, x, m: h * fd.any(h > 0, 1, keepdim=True) * fd.all(h < 9) + (h > 1).sum() * 0.1,
+    "counts": lambda h, x, m: h * (h > 1).count_nonzero(1).reshape(-1, 1),
+    "isin": lambda h, x, m: h * fd.isin(labels(x), [1, 2])[:, :1],
+    "median": lambda h, x, m: h - h.median(1).values.reshape(-1, 1) - h.median(),
+    "std": lambda h, x, m: h / (h.std(1, keepdim=True) + 1),
+    "prelu": lambda h, x, m: F.prelu(h, m.first.bias),
+    "pad": lambda h, x, m: F.pad(h[:, 2:-1], (2, 1), value=0.5),
+    "pad by reflection": lambda h, x, m: F.pad(h[:, 2:-1], (2, 1), mode="reflect"),
+    "a product with a vector": lambda h, x, m: h * (h @ m.first.bias).reshape(-1, 1),
+    "products of stacks": lambda h, x, m: products(h.reshape(3, 4, 12)),
+    "local_response_norm": lambda h, x, m: F.local_response_norm(h[:, :, None], 2)[:, :, 0],
+    "pixel_shuffle": lambda h, x, m: shuffled(h.reshape(12, 12, 1, 1)).reshape(12, 12),
+    "penalties": lambda h, x, m: (
+        h * F.activation_regularization(h) + F.temporal_activation_regularization(h)
+    ),
     "bits": lambda h, x, m: h * fd.bitwise_xor(h > 0, h > 0.5),
 }  # fmt: skip
 
@@ -76,6 +99,7 @@ REFUSED = {
     "a mask as an index": (lambda h, x, m: h + h[h > 0].mean(), "a mask as an index"),
     "nonzero": (lambda h, x, m: h * len(fd.nonzero(h > 0)), "the places of nonzero elements"),
     "a decision": (lambda h, x, m: h if (h > 0).any() else -h, "truth value"),
+    "random numbers": (lambda h, x, m: h * fd.rand_like(h), "draws random tensors"),
     "a number": (lambda h, x, m: h * int(h.argmax()), "int()"),
     "allclose": (lambda h, x, m: h * fd.allclose(h, h), "a comparison"),
     "text": (lambda h, x, m: h * len(repr(h > 0)), "as text"),
