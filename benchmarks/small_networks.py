@@ -60,7 +60,7 @@ def estimators(
         options["loss"] = "poisson"
     kind = "Classifier" if y.dtype.kind == "i" else "Regressor"
     ours = getattr(sklearn, f"Dropout{kind}")(hidden, dropout=0.5, **options)
-    theirs = getattr(neural_network, f"MLP{kind}")(hidden, **options)
+    theirs = getattr(neural_network, f"MLP{kind}")(hidden_layer_sizes=hidden, **options)
 
     def fit(model):
         with warnings.catch_warnings():

@@ -49,8 +49,10 @@ def record(step: Callable[..., Any]) -> RecordedStep:
 
     A step that cannot be recorded runs as before; `RecordedStep.explain` says why. These are
     steps that read the numbers of a tensor (``loss.item()``: return ``loss`` instead), with
-    functions or layers that compute with NumPy or choose samples in Python, with schedules of
-    rates, and with optimisers of your own, with hooks of optimisers, and with LBFGS.
+    functions that give as many elements as a mask chooses, with random tensors, with layers that
+    choose samples in Python, with packed sequences, with schedules of rates, and with optimisers
+    of your own, with hooks of optimisers, and with LBFGS. Masks and places (of `where`, `gather`)
+    that are arrays must be arguments of the step, or be computed by functions of fastdrop.
 
     What may change between two calls: the numbers in arguments, parameters, buffers and
     optimiser states, learning rates and the other options of an optimiser, and the mode and
