@@ -166,13 +166,23 @@ def align_passes(*inputs: Tensor, broadcast: bool = True) -> tuple[Tensor, ...]:
             if t.ndim != ndim:
                 raise CannotCarry("tensors of batched passes with different dimensions met")
             return t
-        array = with_rows(t.data, wide, broadcast)
-        return t if array is t.data else wrap(array, PassTensor)
+        if not _has_rows(t.shape, wide, broadcast):
+            return t
+        return wrap(np.repeat(t.data, thread_state.batched_passes, axis=0), PassTensor)
 
     return tuple(aligned(t) for t in inputs)
 
 
-def with_rows(array: Any, wide: Tensor, broadcast: bool = True) -> Any:
+def _has_rows(shape: tuple[int, ...], wide: Tensor, broadcast: bool = True) -> bool:
+    """Whether an operand of a PassTensor has a row for each sample, not one for all."""
+    if len(shape) < wide.ndim or (broadcast and shape[0] == 1):
+        return False
+    if len(shape) > wide.ndim or shape[0] != wide.shape[0] // thread_state.batched_passes:
+        raise CannotCarry("an operand with other rows met batched Monte Carlo passes")
+    return True
+
+
+def with_rows(array: Any, wide: Tensor) -> Any:
     """An array of the samples, such as a mask, for an operation with a PassTensor.
 
     Its rows are repeated for every pass, unless it is broadcast over the rows.
@@ -182,9 +192,6 @@ def with_rows(array: Any, wide: Tensor, broadcast: bool = True) -> Any:
     CannotCarry
         When the array has other rows, or more dimensions.
     """
-    passes = thread_state.batched_passes
-    if array.ndim < wide.ndim or (broadcast and array.shape[0] == 1):
+    if not _has_rows(array.shape, wide):
         return array
-    if array.ndim > wide.ndim or array.shape[0] != wide.shape[0] // passes:
-        raise CannotCarry("an array with other rows met batched passes")
-    return np.repeat(array, passes, axis=0)
+    return np.repeat(array, thread_state.batched_passes, axis=0)
