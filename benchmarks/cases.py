@@ -217,6 +217,10 @@ for _kind, *_arguments in (("LayerNorm", 768), ("GELU",), ("GELU", "tanh")):
 
 for _name, _shape in small_networks.SHAPES.items():
     case(f"small fit {_name}", small_networks.estimators, *_shape, quick=_name == "4898x11")
+for _kind in ("numbers", "counts", "labels"):
+    _shape = small_networks.SHAPES["20000x30"]
+    case(f"small fit of {_kind}", small_networks.estimators, *_shape, _kind, quick=False)
+case("small steps of texts", small_networks.texts, *small_networks.TEXTS, quick=False)
 case("small steps of one sample", small_networks.single_samples, quick=False)
 case("small steps in a loop of one's own", small_networks.own_loop, quick=False)
 

@@ -36,18 +36,31 @@ def _computed(train):
     return call
 
 
-def estimators(samples: int, features: int, hidden: tuple[int, ...], batch: int) -> Case:
-    """`fit` of the classifiers: ours with dropout 0.5, scikit-learn's without."""
-    from sklearn.neural_network import MLPClassifier
+def estimators(
+    samples: int, features: int, hidden: tuple[int, ...], batch: int, targets: str = "classes"
+) -> Case:
+    """`fit` of the estimators: ours with dropout 0.5, scikit-learn's without.
 
-    from fastdrop.sklearn import DropoutClassifier
+    targets: "classes", "numbers", "counts" (the Poisson loss) or "labels" (several a sample).
+    """
+    from sklearn import neural_network
+
+    from fastdrop import sklearn
 
     rng = np.random.default_rng(0)
     x = rng.standard_normal((samples, features))
-    y = (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5)
+    y = {
+        "classes": (x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5),
+        "numbers": x[:, 0] + np.sin(x[:, 1]),
+        "counts": rng.poisson(np.exp(0.3 * x[:, 0])).astype(float),
+        "labels": (x[:, :4] > 0).astype(int),
+    }[targets]
     options = {"batch_size": batch, "max_iter": EPOCHS, "random_state": 0}
-    ours = DropoutClassifier(hidden, dropout=0.5, **options)
-    theirs = MLPClassifier(hidden, **options)
+    if targets == "counts":
+        options["loss"] = "poisson"
+    kind = "Classifier" if y.dtype.kind == "i" else "Regressor"
+    ours = getattr(sklearn, f"Dropout{kind}")(hidden, dropout=0.5, **options)
+    theirs = getattr(neural_network, f"MLP{kind}")(hidden_layer_sizes=hidden, **options)
 
     def fit(model):
         with warnings.catch_warnings():
@@ -67,6 +80,8 @@ def estimators(samples: int, features: int, hidden: tuple[int, ...], batch: int)
             require(curve[-1] < curve[0], "a loss")
 
     about = f"{EPOCHS} epochs of {samples} x {features}, hidden {hidden}, batches of {batch}"
+    if targets != "classes":
+        about += f", {targets}"
     return Case(about, candidates, check)
 
 
@@ -148,3 +163,61 @@ def own_loop(samples: int = 500) -> Case:
 
     about = f"{samples} steps of 784-16-16-10, batch 1, p = 0.2, SGD, a loop of one's own"
     return Case(about, candidates, check)
+
+
+# Samples, tokens of each, words, size of the vectors, units, batch size.
+TEXTS = (800, 12, 200, 16, 32, 8)
+
+
+def texts(samples: int, steps: int, words: int, width: int, units: int, batch: int) -> Case:
+    """An epoch of `fit` of a classifier of texts: embedding, LSTM, dropout 0.2; Adam."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, words, (samples, steps)), rng.integers(0, 3, samples)
+    model = fd.models.text_classifier(words, 3, width, units, dropout=0.2)
+    optimizer = fd.optim.Adam(model.parameters())
+
+    def ours():
+        return fd.fit(
+            model, (x, y), optimizer=optimizer, epochs=1, batch_size=batch, progress=False
+        )
+
+    candidates = {"fastdrop": ours, "fastdrop, steps by Python": _computed(ours)}
+    if torch is not None:
+        candidates["PyTorch"] = _torch_texts(x, y, words, width, units, batch)
+
+    def check():
+        require(abs(ours()["loss"][0] - np.log(3)) < 0.5, "fastdrop")
+        if torch is not None:
+            require(abs(candidates["PyTorch"]() - np.log(3)) < 1.0, "PyTorch")
+
+    about = f"{samples // batch} steps of a classifier of texts, LSTM {width}-{units}, "
+    return Case(about + f"{steps} tokens, batch {batch}, p = 0.2, Adam", candidates, check)
+
+
+def _torch_texts(x, y, words: int, width: int, units: int, batch: int):
+    """An epoch of PyTorch's classifier of texts."""
+
+    class Classifier(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.drop = torch.nn.Embedding(words, width), torch.nn.Dropout(0.2)
+            self.layer = torch.nn.LSTM(width, units, batch_first=True)
+            self.head = torch.nn.Linear(units, 3)
+
+        def forward(self, tokens):
+            y, _ = self.layer(self.drop(self.table(tokens)))
+            return self.head(self.drop(y[:, -1]))
+
+    model = Classifier()
+    optimizer = torch.optim.Adam(model.parameters())
+    xt, yt = torch.from_numpy(x), torch.from_numpy(y)
+
+    def loop():
+        for rows in torch.randperm(len(x)).split(batch):
+            loss = torch.nn.functional.cross_entropy(model(xt[rows]), yt[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return loop

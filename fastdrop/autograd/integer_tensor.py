@@ -10,7 +10,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert
-from fastdrop.autograd.recording import note_conversion
+from fastdrop.autograd.recording import computed, note_conversion, note_read
 from fastdrop.autograd.tensor import IntegerBase, Tensor, wrap
 
 
@@ -55,6 +55,7 @@ class IntegerTensor(IntegerBase):
     @property
     def data(self) -> Any:
         """The array itself (not a copy)."""
+        note_read("Tensor.data")
         return self._data
 
     @data.setter
@@ -81,6 +82,7 @@ class IntegerTensor(IntegerBase):
         -------
         array
         """
+        note_read("numpy()")
         return self._data
 
     def item(self) -> Any:
@@ -90,6 +92,7 @@ class IntegerTensor(IntegerBase):
         -------
         int or bool
         """
+        note_read("item()")
         if self._data.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         return self._data.item()
@@ -122,17 +125,21 @@ class IntegerTensor(IntegerBase):
         return self
 
     def __index__(self) -> int:
+        note_read("as an index")
         if self._data.size != 1:
             raise TypeError(f"only one integer can be an index, got shape {self.shape}")
         return operator.index(self.item())
 
     def __int__(self) -> int:
+        note_read("int()")
         return int(self.item())
 
     def __float__(self) -> float:
+        note_read("float()")
         return float(self.item())
 
     def __repr__(self) -> str:
+        note_read("as text")
         values = np.array2string(self._data, separator=", ", prefix="tensor(")
         usual = self._data.dtype in (np.int64, np.bool_)
         return f"tensor({values}{'' if usual else f', dtype={self._data.dtype}'})"
@@ -178,7 +185,7 @@ def are_integers(*values: Any) -> bool:
 def of_integers(function: Callable[..., Any], *values: Any, **options: Any) -> Tensor:
     """function(*arrays, **options) as a tensor. Python ints do not widen the dtype of a tensor."""
     arrays = [x._data if isinstance(x, IntegerBase) else x for x in values]
-    return wrap_array(function(*arrays, **options))
+    return wrap_array(computed(function, *arrays, **options))
 
 
 def tensor(

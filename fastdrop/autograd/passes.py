@@ -17,6 +17,7 @@ wrong.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,7 +61,9 @@ class PassTensor(Tensor):
     @property
     def _strided(self) -> Float32Array:
         if not thread_state.reads_passes:
-            raise CannotCarry("an operation that may mix rows met batched Monte Carlo passes")
+            raise CannotCarry(
+                f"{_called()}, which may mix rows or read numbers, met batched Monte Carlo passes"
+            )
         return _strided_of(self)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -70,6 +73,22 @@ class PassTensor(Tensor):
 
 _data_of: Any = Tensor.data.fget  # type: ignore[attr-defined]
 _strided_of: Any = Tensor._strided.fget  # type: ignore[attr-defined]
+
+
+def _called() -> str:
+    """The name of the function of the library that the model has called."""
+    name, frame = "an operation", sys._getframe(1).f_back
+    while frame is not None:
+        module, function = str(frame.f_globals.get("__name__")), frame.f_code.co_name
+        if module.startswith("fastdrop."):
+            if function in ("__call__", "forward"):  # of a module
+                break
+            if not function.startswith(("_", "<", "call")):  # helpers, and decorators
+                name = function
+        elif not module.startswith(("contextlib", "numpy.")) and name != "an operation":
+            break
+        frame = frame.f_back
+    return name
 
 
 def carries(function: Function) -> Function:
@@ -140,18 +159,39 @@ def align_passes(*inputs: Tensor, broadcast: bool = True) -> tuple[Tensor, ...]:
             break
     if wide is None:
         return inputs
-    passes = thread_state.batched_passes
-    ndim, samples = wide.ndim, wide.shape[0] // passes
+    ndim = wide.ndim
 
     def aligned(t: Tensor) -> Tensor:
         if type(t) is PassTensor:
             if t.ndim != ndim:
                 raise CannotCarry("tensors of batched passes with different dimensions met")
             return t
-        if t.ndim < ndim or (broadcast and t.shape[0] == 1):
+        if not _has_rows(t.shape, wide, broadcast):
             return t
-        if t.ndim > ndim or t.shape[0] != samples:
-            raise CannotCarry("a tensor with other rows met batched passes")
-        return wrap(np.repeat(t.data, passes, axis=0), PassTensor)
+        return wrap(np.repeat(t.data, thread_state.batched_passes, axis=0), PassTensor)
 
     return tuple(aligned(t) for t in inputs)
+
+
+def _has_rows(shape: tuple[int, ...], wide: Tensor, broadcast: bool = True) -> bool:
+    """Whether an operand of a PassTensor has a row for each sample, not one for all."""
+    if len(shape) < wide.ndim or (broadcast and shape[0] == 1):
+        return False
+    if len(shape) > wide.ndim or shape[0] != wide.shape[0] // thread_state.batched_passes:
+        raise CannotCarry("an operand with other rows met batched Monte Carlo passes")
+    return True
+
+
+def with_rows(array: Any, wide: Tensor) -> Any:
+    """An array of the samples, such as a mask, for an operation with a PassTensor.
+
+    Its rows are repeated for every pass, unless it is broadcast over the rows.
+
+    Raises
+    ------
+    CannotCarry
+        When the array has other rows, or more dimensions.
+    """
+    if not _has_rows(array.shape, wide):
+        return array
+    return np.repeat(array, thread_state.batched_passes, axis=0)

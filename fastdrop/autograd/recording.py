@@ -44,6 +44,7 @@ __all__ = [
     "is_strict",
     "modes",
     "note_array",
+    "note_choice",
     "note_constants",
     "note_conversion",
     "note_gradient",
@@ -192,6 +193,23 @@ def note_read(what: str, depth: int = 2) -> None:
         f"the step reads the numbers of a tensor ({what}), and Python may decide by them: "
         "return the tensor, and read it outside of the step"
     )
+
+
+def note_choice(given: Any, what: str) -> None:
+    """Refuse a step that chooses elements by an array of NumPy that replays would not compute anew.
+
+    Parameters
+    ----------
+    given : Tensor, array, or a number or list of the code of the step
+    what : str
+        What the array is.
+    """
+    recording = _strict() if Recording.open is not None else None
+    if recording is not None and isinstance(given, np.ndarray) and not recording.reads(given):
+        refuse(
+            f"the step chooses elements by {what} that is an array of its own: give it to the step "
+            "as an argument, compute it with functions of fastdrop, or make it a tensor outside"
+        )
 
 
 def note_array(array: npt.NDArray[Any], others: Iterable[Any], function: Any) -> None:

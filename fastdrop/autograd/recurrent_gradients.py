@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.parameter import Parameter
+from fastdrop.autograd.recording import computed, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,13 +147,13 @@ class GateProducts(NamedTuple):
                 of_rows = empty(sums.shape) if a else sums
                 _core.col_sum(of_rows, gates)
                 if a:
-                    sums += of_rows
+                    noted(np.add, sums, of_rows, sums)
         if dw_hh is not None and drop:
             assert own is not None
             kept = empty(own.shape) if added[1] else dw_hh
             _core.dropout(kept, own, *drop)
             if added[1]:
-                np.add(dw_hh, kept, out=dw_hh)
+                noted(np.add, dw_hh, kept, dw_hh)
 
     def _write_input(self, dx: Float32Array, gates: Float32Array, rows: slice) -> None:
         for part, columns, gate in self._of_input():
@@ -160,14 +161,15 @@ class GateProducts(NamedTuple):
             mask = _part(self.masks.input, rows, gate)
             _core.gemm(to, gates[:, columns], False, self.w_ih[part], False, drop=mask)
             if gate:
-                np.add(dx, to, out=dx)
+                noted(np.add, dx, to, dx)
 
     def biases(self, sums: Float32Array) -> list[Float32Array]:
         """The gradients of b_ih and b_hh from the sums over the rows."""
         units = self.units
         if self.cell != _core.CELL_GRU:
             return [sums, sums]
-        return [sums[units:], np.concatenate([sums[units : 3 * units], sums[:units]])]
+        parts = [sums[units : 3 * units], sums[:units]]
+        return [sums[units:], computed(np.concatenate, parts)]
 
 
 def gradients_of(

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop.autograd.graph import Node, edges_of
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.recurrent_gradients import GATES, GateProducts, gradients_of
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ class RecurrentNode(Node):
         """y, h_n and c_n; keep: with what backward needs."""
         x, _, w_hh, b_ih, b_hh, w_hr, h0, c0, _ = self.saved
         layer, units = self._layer(), self._units
-        y, h = empty((len(x), w_hh.shape[1])), h0.copy()
-        c = None if c0 is None else c0.copy()
+        y, h = empty((len(x), w_hh.shape[1])), computed(np.copy, h0)
+        c = None if c0 is None else computed(np.copy, c0)
         self.gates = self.states = self.cells = None
         if keep:
             self.gates = empty((len(x), (4 if GATES[self.cell] > 1 else 1) * units))
@@ -118,10 +119,8 @@ class RecurrentNode(Node):
         x, w_ih, w_hh, b_ih, _, w_hr, h0, c0, y = self.saved
         layer, units, gates = self._layer(), self._units, self.gates
         last_h, last_c = self.last
-        dh = np.zeros_like(h0) if last_h is None else last_h.copy()
-        dc = None
-        if c0 is not None:
-            dc = np.zeros_like(c0) if last_c is None else last_c.copy()
+        dh = _copy_or_zeros(last_h, h0)
+        dc = None if c0 is None else _copy_or_zeros(last_c, c0)
         copies = GATES[self.cell] if self.masks.per_gate and self.masks.hidden else 1
         previous = empty((copies, len(x), w_hh.shape[1]))
         projected = None if w_hr is None else empty((len(x), len(w_hr)))
@@ -164,6 +163,12 @@ class RecurrentNode(Node):
         return (*parts, dh) if dc is None else (*parts, dh, dc)
 
 
+def _copy_or_zeros(grad: Float32Array | None, state: Float32Array) -> Float32Array:
+    """The gradient of a last state; the core makes that of the first state of it."""
+    copied: Float32Array = computed(*((np.zeros_like, state) if grad is None else (np.copy, grad)))
+    return copied
+
+
 class StateNode(Node):
     """The last state of a recurrent layer: hands its gradient to the layer's node.
 
@@ -185,8 +190,9 @@ class StateNode(Node):
     def backward(self, grad: Float32Array) -> Any:
         last = self.owner.last
         before = last[self.number]
-        last[self.number] = grad if before is None else before + grad
-        return (np.zeros(self.shape, np.float32),)  # so that the layer's node has its turn
+        last[self.number] = grad if before is None else computed(np.add, before, grad)
+        # So that the layer's node has its turn.
+        return (computed(np.zeros, self.shape, np.float32),)
 
     def free(self) -> None:
         super().free()

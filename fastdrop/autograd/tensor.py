@@ -23,6 +23,7 @@ from fastdrop.autograd.graph import LEAF_HOOKS, Node, run_backward
 from fastdrop.autograd.hooks import GradientHooks
 from fastdrop.autograd.memory import CallersMemory, Memory, hold, mark_changed, memory_of, protect
 from fastdrop.autograd.recording import (
+    computed,
     is_argument,
     note_conversion,
     note_gradient,
@@ -464,7 +465,9 @@ def as_tensor(x: Any, name: str, from_table: bool = False) -> Tensor:
         Names the argument, when x does not hold real numbers.
     """
     if isinstance(x, Tensor):
-        return wrap(x._data.astype(np.float32)) if isinstance(x, IntegerBase) else x
+        if isinstance(x, IntegerBase):
+            return wrap(computed(np.array, x._data, np.float32))
+        return x
     array = check.floats(x, name, from_table=from_table, any_format=True)
     note_conversion(array, x)
     t = wrap(array)

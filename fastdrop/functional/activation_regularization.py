@@ -8,11 +8,13 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import as_tensor
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
-    from fastdrop.autograd.tensor import Tensor
+    from fastdrop.autograd.recording import computed
+from fastdrop.autograd.tensor import Tensor
 
 
 def activation_regularization(output: Tensor | ArrayLike, alpha: float = 2.0) -> Tensor:
@@ -50,10 +52,18 @@ def activation_regularization(output: Tensor | ArrayLike, alpha: float = 2.0) ->
     array = x._strided
 
     def backward(g: Float32Array, saved: Float32Array) -> Any:
-        return (saved * np.float32(2.0 * factor * float(g) / max(1, saved.size)),)
+        return (computed(_slope, saved, factor, g),)
 
-    mean = np.mean(np.square(array, dtype=np.float64)) if array.size else 0.0
-    return record(np.float32(factor * mean), (x,), backward, (array,))
+    return record(computed(_mean_square, array, factor), (x,), backward, (array,))
+
+
+def _mean_square(x: Float32Array, factor: float) -> np.float32:
+    return np.float32(factor * np.mean(np.square(x, dtype=np.float64)) if x.size else 0.0)
+
+
+def _slope(x: Float32Array, factor: float, g: Float32Array) -> Float32Array:
+    """The gradient of `_mean_square`, times g."""
+    return x * np.float32(2.0 * factor * float(g) / max(1, x.size))
 
 
 def temporal_activation_regularization(
@@ -94,15 +104,15 @@ def temporal_activation_regularization(
     if x.ndim < 2:
         raise ValueError(f"output must have shape (T, N, ...), got {x.shape}")
     axis = 1 if check.flag(batch_first, "batch_first") else 0
-    change = np.diff(x._array, axis=axis)
+    change = computed(np.diff, x._array, axis=axis)
 
-    def backward(g: Float32Array) -> Any:
+    def gradient(g: Float32Array) -> Float32Array:
         dx = np.zeros(x.shape, np.float32)
-        part = change * np.float32(2.0 * factor * float(g) / max(1, change.size))
+        part = _slope(change, factor, g)
         before, after = (slice(None), slice(-1)), (slice(None), slice(1, None))
         dx[before[1 - axis :]] -= part
         dx[after[1 - axis :]] += part
-        return (dx,)
+        return dx
 
-    mean = np.mean(np.square(change, dtype=np.float64)) if change.size else 0.0
-    return record(np.float32(factor * mean), (x,), backward)
+    mean_square = computed(_mean_square, change, factor)
+    return record(mean_square, (x,), lambda g: (computed(gradient, g),))

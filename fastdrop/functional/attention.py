@@ -15,7 +15,7 @@ from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries, result_kind, with_passes
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor, wrap
 from fastdrop.random.thread_state import thread_state
 
@@ -222,7 +222,7 @@ def attend(
     shape = (samples, heads, queries, k.shape[2])
     graph = wants_grad(*inputs) or (bias is not None and wants_grad(bias))
     if allowed is not None and graph:
-        allowed = allowed.copy()  # the user may change it before backward
+        allowed = computed(np.copy, allowed)  # the user may change it before backward
     if scale is None:
         scale = 1.0 / math.sqrt(max(1, size))
     drop = _drop(p, samples, layer)
@@ -354,11 +354,11 @@ def _whole(a: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> npt.NDArray[An
     if a is None:
         return None
     if a.shape[0] not in (1, shape[0]):  # of the samples; the queries are passes
-        a = np.repeat(a, shape[0] // a.shape[0], axis=0)
+        a = computed(np.repeat, a, shape[0] // a.shape[0], axis=0)
     if a.shape[3] != shape[3]:
         a = np.broadcast_to(a, (*a.shape[:3], shape[3]))
     if a.strides[3] != a.itemsize:
-        a = np.ascontiguousarray(a)
+        a = computed(np.ascontiguousarray, a)
     return np.broadcast_to(a, shape)
 
 

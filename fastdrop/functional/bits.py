@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.comparison import _array
 
@@ -23,8 +23,7 @@ def _bits(function: Callable[..., Any], *values: Any) -> Tensor:
             raise TypeError(
                 f"{function.__name__} needs integers or bools, got dtype {np.asarray(array).dtype}"
             )
-    note_read("bits", 0)
-    return wrap_array(function(*arrays))
+    return wrap_array(computed(function, *arrays))
 
 
 def bitwise_and(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:

@@ -318,14 +318,17 @@ def local_response_norm(
             total[:, :-j] += a[:, j:]
         return total
 
-    base = constant + factor * windows(np.square(x._strided), before, behind)
-    scale = np.power(base, power)
+    def base_of(a: Float32Array) -> Float32Array:
+        return constant + factor * windows(np.square(a), before, behind)
 
-    def backward(g: Float32Array, a: Float32Array) -> Any:
+    def gradient(g: Float32Array, a: Float32Array) -> Float32Array:
         inner = windows(g * a * scale / base, behind, before)
-        return (g * scale + (2 * power * factor) * a * inner,)
+        return g * scale + (2 * power * factor) * a * inner
 
-    return record(x._strided * scale, (x,), backward, (x._strided,))
+    base = computed(base_of, x._strided)
+    scale = computed(np.power, base, power)
+    y = computed(np.multiply, x._strided, scale)
+    return record(y, (x,), lambda *arrays: (computed(gradient, *arrays),), (x._strided,))
 
 
 def _of_channels(channels: int, **arguments: Any) -> list[Tensor | None]:

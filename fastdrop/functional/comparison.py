@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def _array(x: Any, name: str) -> Any:
 
 
 def _compared(function: Callable[..., Any], input: Any, *other: Any) -> Tensor:
-    note_read("a comparison", 0)
+    arrays = [_array(input, "input"), *(_array(x, "other") for x in other)]
     with np.errstate(all="ignore"):
-        return wrap_array(function(_array(input, "input"), *(_array(x, "other") for x in other)))
+        return wrap_array(computed(function, *arrays))
 
 
 def eq(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
@@ -423,6 +423,7 @@ def allclose(
     >>> fd.allclose([1.0, 2.0], [1.0, 2.1])
     False
     """
+    note_read("a comparison", 0)
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert, device
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor
 
 CONVERSION = """The tensor with dtype {}.
@@ -85,8 +85,7 @@ def _is_device(value: Any) -> bool:
 def _converted(t: Tensor, dtype: np.dtype[Any]) -> Tensor:
     if dtype == np.float32:
         return as_tensor(t, "tensor")
-    note_read("a conversion to integers", 0)
-    return wrap_array(convert(t._strided, dtype).copy())
+    return wrap_array(computed(lambda array: convert(array, dtype).copy(), t._strided))
 
 
 def _conversion(name: str, dtype: Any) -> Callable[[Tensor], Tensor]:

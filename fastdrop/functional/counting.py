@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed, note_read
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.masks import numbers_of
@@ -260,10 +260,9 @@ def isin(elements: Any, test_elements: Any, *, invert: bool = False) -> Tensor:
     >>> fd.isin(fd.tensor([1, 2, 3]), [2, 4]).tolist()
     [False, True, False]
     """
-    note_read("which elements are among others", 0)
     among = numbers_of(test_elements, "test_elements")
-    found = np.isin(numbers_of(elements, "elements"), among, invert=check.flag(invert, "invert"))
-    return wrap_array(found)
+    given, invert = numbers_of(elements, "elements"), check.flag(invert, "invert")
+    return wrap_array(computed(np.isin, given, among, invert=invert))
 
 
 METHODS: dict[str, Any] = {

@@ -8,8 +8,9 @@ import numpy as np
 
 from fastdrop import _core, random
 from fastdrop._utils import validation as check
+from fastdrop._utils.buffers import empty
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.kernels.embedding import samples_of, token_factors, whole_tokens
 
@@ -88,18 +89,27 @@ def embedding(
     if p > 0.0 and random.draws(training):
         samples = samples_of(tokens) if per_sample else 1
         stream = random.stream_for(layer, samples, shared=not per_sample)
-        factor = token_factors(tokens, words, stream, _core.keep_threshold(p), per_sample)
+        factor = empty(tokens.shape)
+        noted(_write_factors, factor, tokens, words, stream, _core.keep_threshold(p), per_sample)
 
     def backward(g: Float32Array) -> Any:
         rows = g.reshape(-1, width) if g.size else g.reshape(tokens.size, width)
         if factor is not None:
-            rows = rows * factor.reshape(-1, 1)
+            rows = computed(np.multiply, rows, factor.reshape(-1, 1))
         return (computed(sum_by_token, tokens.reshape(-1), rows, words, padding_idx),)
 
     y = computed(_look_up, w._array, tokens)
     if factor is not None:
-        y = np.where(factor[..., None] != 0, y * factor[..., None], np.float32(0))
+        y = computed(_kept, y, factor[..., None])
     return record(y, (w,), backward)
+
+
+def _write_factors(factor: Float32Array, *args: Any) -> None:
+    np.copyto(factor, token_factors(*args))
+
+
+def _kept(y: Float32Array, factor: Float32Array) -> Float32Array:
+    return np.where(factor != 0, y * factor, np.float32(0))
 
 
 def _look_up(weight: Float32Array, tokens: IntArray) -> Float32Array:

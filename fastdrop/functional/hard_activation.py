@@ -169,15 +169,20 @@ def prelu(input: Tensor | ArrayLike, weight: Tensor | ArrayLike) -> Tensor:
     shape, of_weight = [1] * t.ndim, w.shape
     if w.numel() > 1:
         shape[axis] = channels
-    x, slope = t._strided, w._array.reshape(shape).copy()
+    x, slope = t._strided, computed(np.copy, w._array.reshape(shape))
     over = tuple(i for i, n in enumerate(shape) if n == 1 or i != axis)
 
-    def backward(g: Float32Array, x: Float32Array) -> Any:
-        below = np.minimum(x, np.float32(0.0))
-        dw = (g * below).sum(over, dtype=np.float64).astype(np.float32).reshape(of_weight)
-        return np.where(x > 0, g, g * slope), dw
+    def values(x: Float32Array, g: Float32Array) -> Float32Array:
+        return np.where(x > 0, g, g * slope)
 
-    return record(np.where(x > 0, x, x * slope), (t, w), backward, (x,))
+    def of_weights(x: Float32Array, g: Float32Array) -> Float32Array:
+        below = np.minimum(x, np.float32(0.0))
+        return (g * below).sum(over, dtype=np.float64).astype(np.float32).reshape(of_weight)
+
+    def backward(g: Float32Array, x: Float32Array) -> Any:
+        return computed(values, x, g), computed(of_weights, x, g)
+
+    return record(computed(values, x, x), (t, w), backward, (x,))
 
 
 def hardtanh(

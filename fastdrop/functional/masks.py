@@ -9,7 +9,8 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed, note_read, refuse
+from fastdrop.autograd.passes import PassTensor, carries, with_rows
+from fastdrop.autograd.recording import computed, note_choice, note_read, refuse
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor
 from fastdrop.functional.broadcasting import operands, unbroadcast
 from fastdrop.functional.selection import taken
@@ -30,11 +31,12 @@ def numbers_of(x: Any, name: str) -> npt.NDArray[Any]:
 
 def _mask(mask: Any, name: str) -> npt.NDArray[np.bool_]:
     """A copy of a mask, which backward reads."""
-    refuse("the step chooses elements by a mask, which is not read anew")
+    note_choice(mask, "a mask")
     array = numbers_of(mask, name)
     if array.dtype != np.bool_:
         raise TypeError(f"{name} must hold bools, got dtype {array.dtype}")
-    return array.copy()
+    copied: npt.NDArray[np.bool_] = computed(np.copy, array)
+    return copied
 
 
 def _integers(x: Any) -> Any:
@@ -49,6 +51,7 @@ def _integers(x: Any) -> Any:
     return array if array.dtype.kind in "iub" else None
 
 
+@carries
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """input where the condition is true, other elsewhere. Without these: where it is true.
 
@@ -81,8 +84,12 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     mask = _mask(condition, "condition")
     x, y = _integers(input), _integers(other)
     if x is not None and y is not None:
-        return wrap_array(np.where(mask, x, y))
+        return wrap_array(computed(np.where, mask, x, y))
     a, b = operands(input, other)
+    for t in (a, b):
+        if type(t) is PassTensor:
+            mask = with_rows(mask, t)
+            break
     shapes = a.shape, b.shape
 
     def of_first(g: Float32Array) -> Float32Array:
@@ -97,7 +104,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
             unbroadcast(computed(of_second, g), shapes[1]),
         )
 
-    return record(np.where(mask, a._array, b._array), (a, b), backward)
+    return record(computed(np.where, mask, a._array, b._array), (a, b), backward)
 
 
 def masked_fill(input: Tensor | ArrayLike, mask: Any, value: Any) -> Tensor:
@@ -129,12 +136,16 @@ def masked_fill(input: Tensor | ArrayLike, mask: Any, value: Any) -> Tensor:
         raise ValueError(f"value must be a single number, got {value!r}")
     a, chosen = as_any_tensor(input, "input"), _mask(mask, "mask")
     if isinstance(a, IntegerBase):
-        fill = np.asarray(value.item() if isinstance(value, Tensor) else value)
-        return wrap_array(np.where(chosen, fill.astype(a.dtype), a._data))
+        fill = np.asarray(value._array if isinstance(value, Tensor) else value)
+        return wrap_array(computed(_filled, chosen, fill, a._data))
     if isinstance(value, Tensor):
         value = value.to(np.float32)
     filled: Tensor = where(chosen, value if isinstance(value, Tensor) else float(value), a)
     return filled
+
+
+def _filled(mask: npt.NDArray[Any], fill: npt.NDArray[Any], x: npt.NDArray[Any]) -> Any:
+    return np.where(mask, fill.astype(x.dtype), x)
 
 
 def masked_select(input: Tensor | ArrayLike, mask: Any) -> Tensor:
@@ -161,6 +172,7 @@ def masked_select(input: Tensor | ArrayLike, mask: Any) -> Tensor:
     >>> fd.masked_select([1.0, 2.0, 3.0], [True, False, True]).tolist()
     [1.0, 3.0]
     """
+    refuse("masked_select gives as many elements as the mask chooses: use where, or a product")
     a, chosen = as_any_tensor(input, "input"), _mask(mask, "mask")
     shape = np.broadcast_shapes(a.shape, chosen.shape)
     numbers = np.broadcast_to(np.arange(a.numel()).reshape(a.shape), shape)

@@ -10,6 +10,7 @@ from fastdrop import _core
 from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import computed
 from fastdrop.functional.broadcasting import operands, unbroadcast
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
         return _product_of_matrices(a, b)
     x, y = a._array, b._array
     try:
-        result = np.matmul(x, y)
+        result = computed(np.matmul, x, y)
     except ValueError as error:
         raise ValueError(
             f"other must match input's last axis, got shapes {x.shape} and {y.shape}"
@@ -63,8 +64,10 @@ def matmul(input: Tensor | ArrayLike, other: Tensor | ArrayLike) -> Tensor:
             np.broadcast_shapes(wide_x.shape[:-2], wide_y.shape[:-2])
             + (wide_x.shape[-2], wide_y.shape[-1])
         )
-        dx = unbroadcast(np.matmul(g, np.swapaxes(wide_y, -1, -2)), wide_x.shape).reshape(x.shape)
-        dy = unbroadcast(np.matmul(np.swapaxes(wide_x, -1, -2), g), wide_y.shape).reshape(y.shape)
+        dx = computed(np.matmul, g, np.swapaxes(wide_y, -1, -2))
+        dy = computed(np.matmul, np.swapaxes(wide_x, -1, -2), g)
+        dx = unbroadcast(dx, wide_x.shape).reshape(x.shape)
+        dy = unbroadcast(dy, wide_y.shape).reshape(y.shape)
         return dx, dy
 
     return record(result, (a, b), backward, (x, y))
@@ -99,4 +102,7 @@ def _product_of_matrices(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _contiguous(g: Float32Array) -> Float32Array:
-    return g if g.flags.c_contiguous else np.ascontiguousarray(g)
+    if g.flags.c_contiguous:
+        return g
+    copied: Float32Array = computed(np.ascontiguousarray, g)
+    return copied

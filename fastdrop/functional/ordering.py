@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
-from fastdrop.autograd.recording import note_read
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_any_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.selection import grid_of, taken
@@ -33,7 +33,10 @@ class Ordered(NamedTuple):
 
 def _order(x: Any, axis: int, descending: bool) -> Any:
     """The order along an axis; equal elements stay in their order, NaN is the greatest."""
-    note_read("the order of elements", 0)
+    return computed(_sorted_places, x, axis, descending)
+
+
+def _sorted_places(x: Any, axis: int, descending: bool) -> Any:
     if not descending:
         return np.argsort(x, axis, kind="stable")
     return np.flip(x.shape[axis] - 1 - np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
@@ -48,7 +51,6 @@ def _first(x: Any, axis: int, count: int, descending: bool) -> Any:
     n = x.shape[axis]
     if count == 0 or count * 4 > n or n < 64:
         return np.take(_order(x, axis, descending), np.arange(count), axis)
-    note_read("the order of elements", 0)
     nan = x != x
     place = n - count if descending else count - 1
     limit = np.take(np.partition(x, place, axis), [place], axis)
@@ -73,7 +75,8 @@ def _with_axis(input: Any, dim: int) -> tuple[Tensor, int, bool]:
 
 def _ordered(a: Tensor, axis: int, places: Any, number: bool) -> Ordered:
     """The elements at places along an axis, and the places; of a number without the axis."""
-    pair = Ordered(taken(a, grid_of(places, axis)), wrap_array(np.array(places, np.int64)))
+    numbers = wrap_array(computed(np.array, places, np.int64))
+    pair = Ordered(taken(a, grid_of(places, axis)), numbers)
     return Ordered(*(t.reshape(()) for t in pair)) if number and places.size else pair
 
 
@@ -199,7 +202,7 @@ def topk(
     check.flag(sorted, "sorted")
     a, axis, number = _with_axis(input, dim)
     count = check.integer(k, "k", 0, a.shape[axis])
-    places = _first(a._array, axis, count, check.flag(largest, "largest"))
+    places = computed(_first, a._array, axis, count, check.flag(largest, "largest"))
     return _ordered(a, axis, places, number)
 
 
@@ -234,7 +237,7 @@ def kthvalue(input: Tensor | ArrayLike, k: int, dim: int = -1, keepdim: bool = F
     a, axis, number = _with_axis(input, dim)
     place = check.integer(k, "k", 1, a.shape[axis]) - 1
     order = _order(a._array, axis, False)
-    pair = _ordered(a, axis, np.take(order, [place], axis), number)
+    pair = _ordered(a, axis, computed(np.take, order, [place], axis), number)
     if check.flag(keepdim, "keepdim") or number:
         return pair
     return Ordered(pair.values.squeeze(axis), pair.indices.squeeze(axis))

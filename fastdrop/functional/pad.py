@@ -11,6 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.reorder import ordered
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random import CannotCarry
@@ -75,7 +76,7 @@ def pad(
         raise CannotCarry("padding of the samples")
     shape, channels_last = x.shape, is_channels_last(x._strided)
     if mode == "constant":
-        y = np.pad(x._strided, ends, constant_values=np.float32(filled))
+        y = computed(np.pad, x._strided, ends, constant_values=np.float32(filled))
         inside = tuple(slice(a, a + n) for (a, _), n in zip(ends, shape))
         return record(ordered(y, channels_last), (x,), lambda g: (g[inside],))
     for (a, b), n in zip(ends, shape):
@@ -90,9 +91,9 @@ def pad(
     y = x._strided
     for axis, (source, end) in enumerate(zip(sources, ends)):
         if any(end):
-            y = y.take(source, axis)
+            y = computed(np.take, y, source, axis)
 
-    def backward(g: Float32Array) -> tuple[Float32Array]:
+    def summed(g: Float32Array) -> Float32Array:
         for axis, (source, (a, b)) in enumerate(zip(sources, ends)):
             if not (a or b):
                 continue
@@ -102,6 +103,6 @@ def pad(
             for position in (*range(a), *range(a + n, len(g))):
                 inner[source[position]] += g[position]
             g = np.moveaxis(inner, 0, axis)
-        return (g,)
+        return g
 
-    return record(ordered(y, channels_last), (x,), backward)
+    return record(ordered(y, channels_last), (x,), lambda g: (computed(summed, g),))

@@ -13,7 +13,7 @@ from fastdrop._utils.buffers import empty
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, carries
-from fastdrop.autograd.recording import noted
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.random.forward_pass import CannotCarry
 
@@ -129,16 +129,16 @@ def with_first_tokens(x: Tensor, first: Tensor | None, table: Tensor) -> Tensor:
     n, length, width = x.shape
     before = 0 if first is None else first.shape[0]
     y = empty((n, before + length, width))
-    np.add(x._array, table._array[before:], out=y[:, before:])
+    noted(np.add, x._array, table._array[before:], y[:, before:])
     if first is not None:
-        y[:, :before] = first._array + table._array[:before]
+        noted(np.add, first._array, table._array[:before], y[:, :before])
 
     def backward(g: Float32Array) -> Any:
         dw = np.zeros((before + length, width), np.float32)
         if g.size:
             _core.col_sum(dw.reshape(-1), g.reshape(n, -1))
-        dx = np.ascontiguousarray(g[:, before:])
-        return (dx, dw) if first is None else (dx, dw, dw[:before].copy())
+        dx = computed(np.ascontiguousarray, g[:, before:])
+        return (dx, dw) if first is None else (dx, dw, computed(np.copy, dw[:before]))
 
     return record(y, (x, table) if first is None else (x, table, first), backward)
 

@@ -13,6 +13,7 @@ from fastdrop.autograd.grad_mode import wants_grad
 from fastdrop.autograd.memory import hold
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import result_kind
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.recurrent_gradients import GATES, RecurrentMasks, with_sub
 from fastdrop.autograd.recurrent_node import RecurrentNode, StateNode
 from fastdrop.autograd.tensor import wrap
@@ -227,9 +228,15 @@ def flat_steps(x: Tensor, batch_first: bool) -> Tensor:
     n, t, f = array.shape
 
     def back(g: Any) -> tuple[Any]:
-        return (np.ascontiguousarray(g.reshape(t, n, f).transpose(1, 0, 2)),)
+        return (_turned(g.reshape(t, n, f)),)
 
-    return record(np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(t * n, f), (x,), back)
+    return record(_turned(array).reshape(t * n, f), (x,), back)
+
+
+def _turned(array: Float32Array) -> Float32Array:
+    """Steps before samples, or the other way round."""
+    turned: Float32Array = computed(np.ascontiguousarray, array.transpose(1, 0, 2))
+    return turned
 
 
 def unflat_steps(y: Tensor, steps: int, batch_first: bool) -> Tensor:
@@ -239,8 +246,4 @@ def unflat_steps(y: Tensor, steps: int, batch_first: bool) -> Tensor:
     whole = array.reshape(steps, rows // steps, f)
     if not batch_first:
         return record(whole, (y,), lambda g: (g.reshape(rows, f),))
-    return record(
-        np.ascontiguousarray(whole.transpose(1, 0, 2)),
-        (y,),
-        lambda g: (np.ascontiguousarray(g.transpose(1, 0, 2)).reshape(rows, f),),
-    )
+    return record(_turned(whole), (y,), lambda g: (_turned(g).reshape(rows, f),))

@@ -15,7 +15,7 @@ from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, reading_passes
-from fastdrop.autograd.recording import computed, note_read
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Extreme, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of
 from fastdrop.functional.pointwise import div, mul, sub
@@ -218,13 +218,13 @@ def std(
     1.0
     """
     variance = var(input, dim, correction, keepdim, axis=axis, keepdims=keepdims)
-    y = np.sqrt(variance._array)
+    y = computed(np.sqrt, variance._array)
 
-    def backward(g: Float32Array, y: Float32Array) -> Any:
+    def slope(g: Float32Array, y: Float32Array) -> Any:
         # Where y is 0 all values are equal: the slope of the root is infinite, times 0.
-        return (np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0),)
+        return np.divide(np.float32(0.5) * g, y, out=np.zeros_like(y), where=y != 0)
 
-    return record(y, (variance,), backward, (y,))
+    return record(y, (variance,), lambda *arrays: (computed(slope, *arrays),), (y,))
 
 
 # ---- extreme values ----
@@ -240,11 +240,14 @@ def _extreme(
     x = _rows_of(a, axes)
     if x.size == 0:
         raise ValueError(f"{name} needs elements, got shape {x.shape}")
-    y = reduce(x, axis=axes, keepdims=True)
+    y = computed(reduce, x, axis=axes, keepdims=True)
 
-    def backward(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
+    def shared(g: Float32Array, x: Float32Array, y: Float32Array) -> Any:
         hit = (x == y).astype(np.float32)
-        return (hit / hit.sum(axis=axes, keepdims=True) * _restored(g, axes, keepdim),)
+        return hit / hit.sum(axis=axes, keepdims=True) * _restored(g, axes, keepdim)
+
+    def backward(*arrays: Float32Array) -> Any:
+        return (computed(shared, *arrays),)
 
     return record(
         y if keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in axes]),
@@ -422,9 +425,8 @@ def argmax(input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = Fa
 def _position(
     input: Tensor | ArrayLike, dim: int | None, keepdim: bool, find: Callable[..., Any]
 ) -> Tensor:
-    note_read("a position of the extreme value", 0)
     x = as_any_tensor(input, "input")._array
     if dim is not None:
         ndim = x.ndim or 1
         check.integer(dim, "dim", -ndim, ndim - 1)
-    return wrap_array(find(x, axis=dim, keepdims=keepdim))
+    return wrap_array(computed(find, x, axis=dim, keepdims=keepdim))

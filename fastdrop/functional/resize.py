@@ -255,7 +255,7 @@ def _rearranged(x: Tensor, factor: int, there: Any, back: Any) -> Tensor:
 
     def applied(a: Float32Array, function: Any) -> Float32Array:
         lead = a.shape[:-3]
-        y = function(a.reshape(math.prod(lead), *a.shape[-3:]), factor)
+        y = computed(function, a.reshape(math.prod(lead), *a.shape[-3:]), factor)
         return y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:])
 
     def backward(g: Float32Array) -> tuple[Float32Array]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed, refuse
+from fastdrop.autograd.passes import PassTensor, reading_passes, with_rows
+from fastdrop.autograd.recording import computed, note_choice
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axis_of
 
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
 
 def places_of(index: Any, name: str, length: int | None = None) -> npt.NDArray[np.int64]:
     """A copy of an index as int64 (backward reads it), with values in [0, length)."""
-    refuse("the step chooses elements by arrays, which are not read anew")
+    note_choice(index, "places")
     array = index._array if isinstance(index, Tensor) else check.as_array(index, name)
+    places: npt.NDArray[np.int64] = computed(_checked_places, array, name, length)
+    return places
+
+
+def _checked_places(
+    array: npt.NDArray[Any], name: str, length: int | None
+) -> npt.NDArray[np.int64]:
     if array.size == 0:
         return np.zeros(array.shape, np.int64)
     if array.dtype.kind not in "iu":
@@ -47,7 +55,11 @@ def taken(a: Tensor, index: Any) -> Tensor:
         return dx
 
     whole = a.shape
-    return record(np.array(a._array[index], order="C"), (a,), lambda g: (computed(put, g),))
+
+    def chosen(x: Float32Array) -> Float32Array:
+        return np.array(x[index], order="C")
+
+    return record(computed(chosen, a._array), (a,), lambda g: (computed(put, g),))
 
 
 def _index_like(a: Tensor, dim: int, index: Any) -> tuple[int, npt.NDArray[np.int64]]:
@@ -89,6 +101,14 @@ def gather(input: Tensor | ArrayLike, dim: int, index: Any) -> Tensor:
     [[2.0], [3.0]]
     """
     a = as_any_tensor(input, "input")
+    if type(a) is PassTensor and axis_of(dim, a.ndim):
+        with reading_passes():  # each row alone
+            places = with_rows(places_of(index, "index"), a)
+            return _gathered(a, dim, places)
+    return _gathered(a, dim, index)
+
+
+def _gathered(a: Tensor, dim: int, index: Any) -> Tensor:
     axis, places = _index_like(a, dim, index)
     return taken(a, grid_of(places, axis))
 
@@ -106,7 +126,7 @@ def _put(input: Any, dim: int, index: Any, src: Any, name: str, add: bool) -> Te
     axis, places = _index_like(a, dim, index)
     source = _source(a, src, name)
     if source.ndim == 0:
-        source = _source(a, np.full(places.shape, source.item(), source.dtype), name)
+        source = _source(a, computed(np.full, places.shape, source._array), name)
     if source.ndim != places.ndim or any(
         n > m for n, m in zip(places.shape, source.shape, strict=True)
     ):
@@ -114,12 +134,15 @@ def _put(input: Any, dim: int, index: Any, src: Any, name: str, add: bool) -> Te
             f"{name} must have at least the lengths {places.shape} of index, got {source.shape}"
         )
     grid, part = grid_of(places, axis), tuple(slice(n) for n in places.shape)
-    result = a._array.copy()
-    if add:
-        np.add.at(result, grid, source._array[part])
-    else:
-        result[grid] = source._array[part]
     shape = source.shape
+
+    def written(x: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        result = x.copy()
+        if add:
+            np.add.at(result, grid, values[part])
+        else:
+            result[grid] = values[part]
+        return result
 
     def kept(g: Float32Array) -> Float32Array:
         dx = np.array(g, order="C")
@@ -134,7 +157,7 @@ def _put(input: Any, dim: int, index: Any, src: Any, name: str, add: bool) -> Te
     def backward(g: Float32Array) -> Any:
         return (g if add else computed(kept, g), computed(of_source, g))
 
-    return record(result, (a, source), backward)
+    return record(computed(written, a._array, source._array), (a, source), backward)
 
 
 def scatter(input: Tensor | ArrayLike, dim: int, index: Any, src: Any) -> Tensor:
@@ -224,7 +247,11 @@ def index_select(input: Tensor | ArrayLike, dim: int, index: Any) -> Tensor:
     """
     a = as_any_tensor(input, "input")
     axis = axis_of(dim, a.ndim)
-    return taken(a, _along(axis, index, a.shape[axis]))
+    along = _along(axis, index, a.shape[axis])
+    if axis and type(a) is PassTensor:
+        with reading_passes():  # each row alone
+            return taken(a, along)
+    return taken(a, along)
 
 
 def _along(axis: int, index: Any, length: int) -> tuple[Any, ...]:
@@ -271,13 +298,18 @@ def index_add(
     shape = (*a.shape[:axis], len(where_to[-1]), *a.shape[axis + 1 :])
     if part.shape != shape:
         raise ValueError(f"source must have shape {shape}, got {part.shape}")
-    result = a._array.copy()
-    np.add.at(result, where_to, part._array * result.dtype.type(alpha))
+
+    def added(x: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        result = x.copy()
+        np.add.at(result, where_to, values * result.dtype.type(alpha))
+        return result
 
     def of_source(g: Float32Array) -> Any:
         return g[where_to] * np.float32(alpha)
 
-    return record(result, (a, part), lambda g: (g, computed(of_source, g)))
+    return record(
+        computed(added, a._array, part._array), (a, part), lambda g: (g, computed(of_source, g))
+    )
 
 
 def take(input: Tensor | ArrayLike, index: Any) -> Tensor:
@@ -306,8 +338,13 @@ def take(input: Tensor | ArrayLike, index: Any) -> Tensor:
     """
     a = as_any_tensor(input, "input")
     places, count = places_of(index, "index"), a.numel()
-    places = places_of(np.where(places < 0, places + count, places), "index", count)
+    places = computed(_checked_places, computed(_from_start, places, count), "index", count)
     return taken(a.reshape(-1), places)
+
+
+def _from_start(places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Places that count from the end, counted from the start."""
+    return np.where(places < 0, places + count, places)
 
 
 def take_along_dim(input: Tensor | ArrayLike, indices: Any, dim: int | None = None) -> Tensor:
@@ -336,8 +373,7 @@ def take_along_dim(input: Tensor | ArrayLike, indices: Any, dim: int | None = No
     [[2.0], [3.0]]
     """
     if dim is None:
-        flat = places_of(indices, "indices").reshape(-1)
-        return take(input, flat)
+        return take(input, places_of(indices, "indices").reshape(-1))
     a = as_any_tensor(input, "input")
     axis = axis_of(dim, a.ndim)
     places = places_of(indices, "indices", a.shape[axis])

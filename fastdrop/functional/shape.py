@@ -15,7 +15,7 @@ from fastdrop.autograd.integer_tensor import are_integers
 from fastdrop.autograd.memory import follow
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
-from fastdrop.autograd.recording import computed, refuse
+from fastdrop.autograd.recording import computed, note_choice, refuse
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of, by_keyword
 
@@ -186,7 +186,7 @@ def _rearranged(a: Tensor, at: Callable[..., Any], back: Callable[..., Any]) -> 
     view = at(a._strided)
     if view.dtype == np.float32 and is_dense(view):
         return record(view, (a,), lambda g: (back(g),))
-    return part_of(record(np.asarray(view, order="C"), (a,), lambda g: (back(g),)), a, at)
+    return part_of(record(computed(np.asarray, view, order="C"), (a,), lambda g: (back(g),)), a, at)
 
 
 def part_of(t: Tensor, a: Tensor, at: Callable[..., Any]) -> Tensor:
@@ -311,24 +311,36 @@ def getitem(input: Tensor | ArrayLike, index: Any) -> Tensor:
 
 def _keeps_rows(parts: tuple[Any, ...]) -> bool:
     """Whether an index takes the same of each row. (Several arrays may come before axis 0.)"""
-    return (
-        len(parts) > 1
-        and isinstance(parts[0], slice)
-        and parts[0] == slice(None)
-        and all(i is None or isinstance(i, (int, slice, np.integer)) for i in parts[1:])
+    if len(parts) < 2 or not isinstance(parts[0], slice) or parts[0] != slice(None):
+        return False
+    numbers = sum(isinstance(i, (int, np.integer)) for i in parts[1:])
+    others = [i for i in parts[1:] if i is not None and not isinstance(i, (int, slice, np.integer))]
+    # One list or array stays at its place; integers beside it would move it to the front.
+    return not others or (
+        len(others) == 1
+        and not numbers
+        and (isinstance(others[0], IntegerBase) or type(others[0]) in (list, np.ndarray))
+        and np.asarray(getattr(others[0], "_data", others[0])).dtype.kind in "iu"
     )
 
 
 def index_arrays(parts: tuple[Any, ...]) -> Any:
     """The parts of an index, with copies of arrays (which backward reads) in place of tensors."""
-    return tuple(
-        (i._data.copy() if isinstance(i, IntegerBase) else i._array.astype(np.int64))
-        if isinstance(i, Tensor)
-        else i.copy()
-        if isinstance(i, (np.ndarray, list))
-        else i
-        for i in parts
-    )
+    return tuple(map(_index_part, parts))
+
+
+def _index_part(part: Any) -> Any:
+    note_choice(part, "an index")
+    if isinstance(part, Tensor):
+        dtype = part.dtype if isinstance(part, IntegerBase) else np.int64
+        part = computed(np.array, part._array, dtype)
+    elif isinstance(part, np.ndarray):
+        part = computed(np.copy, part)
+    elif isinstance(part, list):
+        part = part.copy()
+    if isinstance(part, np.ndarray) and part.dtype == np.bool_:
+        refuse("a mask as an index gives as many elements as it chooses: use where, or a product")
+    return part
 
 
 def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
@@ -350,8 +362,6 @@ def _getitem(a: Tensor, parts: tuple[Any, ...]) -> Tensor:
         return dx
 
     array = a._array
-    if not basic:
-        refuse("the step indexes a tensor by arrays, which are not read anew")
     t = record(computed(lambda: np.array(array[index], order="C")), (a,), backward)
     if not basic:
         return t
@@ -410,7 +420,7 @@ def cat(tensors: Sequence[Tensor | ArrayLike], dim: int = 0) -> Tensor:
 def _joined(parts: tuple[Tensor, ...], axis: int) -> Tensor:
     cuts = list(accumulate(t.shape[axis] for t in parts[:-1]))
     return record(
-        np.concatenate([t._strided for t in parts], axis),
+        computed(np.concatenate, [t._strided for t in parts], axis),
         parts,
         lambda g: tuple(np.split(g, cuts, axis)),
     )

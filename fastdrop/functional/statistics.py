@@ -9,7 +9,7 @@ import numpy as np
 from fastdrop._utils.floating_point import quiet
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.operation import record
-from fastdrop.autograd.recording import computed, note_read, refuse
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Extreme, IntegerBase, Tensor, as_any_tensor, as_tensor
 from fastdrop.functional.axes import axes_of, axis_of
 from fastdrop.functional.reduction import _position, mean, std, sum, var
@@ -28,9 +28,8 @@ def _wide(g: Float32Array, axes: tuple[int, ...], keepdim: bool) -> Any:
     return g if keepdim else np.expand_dims(g, axes)
 
 
-def _count_of(name: str, input: Tensor | ArrayLike) -> Any:
+def _array_of(input: Tensor | ArrayLike) -> Any:
     """The array of a function whose result has no gradient."""
-    note_read(name, 0)
     return (input if isinstance(input, Tensor) else wrap_array(input))._array
 
 
@@ -89,8 +88,8 @@ def any(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> Te
     >>> fd.any([[0.0, 1.0], [2.0, 3.0]], 1).tolist()
     [True, True]
     """
-    x = _count_of("any", input)
-    return wrap_array(np.any(x, axis=axes_of(dim, x.ndim), keepdims=keepdim))
+    x = _array_of(input)
+    return wrap_array(computed(np.any, x, axis=axes_of(dim, x.ndim), keepdims=keepdim))
 
 
 def all(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -119,8 +118,8 @@ def all(input: Tensor | ArrayLike, dim: Dim = None, keepdim: bool = False) -> Te
     >>> fd.all([[0.0, 1.0], [2.0, 3.0]], 1).tolist()
     [False, True]
     """
-    x = _count_of("all", input)
-    return wrap_array(np.all(x, axis=axes_of(dim, x.ndim), keepdims=keepdim))
+    x = _array_of(input)
+    return wrap_array(computed(np.all, x, axis=axes_of(dim, x.ndim), keepdims=keepdim))
 
 
 def count_nonzero(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
@@ -147,8 +146,9 @@ def count_nonzero(input: Tensor | ArrayLike, dim: Dim = None) -> Tensor:
     >>> fd.count_nonzero([1.0, 0.0, 2.0]).item()
     2
     """
-    x = _count_of("count_nonzero", input)
-    return wrap_array(np.sum(x != 0, axis=axes_of(dim, x.ndim), dtype=np.int64))
+    x = _array_of(input)
+    axes = axes_of(dim, x.ndim)
+    return wrap_array(computed(lambda x: np.sum(x != 0, axis=axes, dtype=np.int64), x))
 
 
 def var_mean(
@@ -378,22 +378,27 @@ def median(input: Tensor | ArrayLike, dim: int | None = None, keepdim: bool = Fa
     wide = x.shape
     if not wide[axis]:
         raise ValueError(f"input must have elements, got shape {shape}")
-    refuse("the step takes a median, whose position is not found anew")
-    order = np.argsort(x, axis=axis, kind="stable")
-    place = np.take(order, [(wide[axis] - 1) // 2], axis=axis)
-    if x.dtype == np.float32:  # NaN where there is one
-        nan = np.isnan(x)
-        place = np.where(nan.any(axis, keepdims=True), nan.argmax(axis, keepdims=True), place)
+    place = computed(_place_of_median, x, axis)
     keep = keepdim and bool(shape) and dim is not None
-    values = np.take_along_axis(x, place, axis)
+    values = computed(np.take_along_axis, x, place, axis)
 
     def gradient(g: Any) -> Any:
         dx = np.zeros(wide, np.float32)
         np.put_along_axis(dx, place, g.reshape(place.shape), axis)
         return dx.reshape(shape)
 
-    y = record(_kept(values, (axis,), keep), (a,), lambda g: (gradient(g),))
+    y = record(_kept(values, (axis,), keep), (a,), lambda g: (computed(gradient, g),))
     return y if dim is None else Extreme(y, wrap_array(_kept(place, (axis,), keep)))
+
+
+def _place_of_median(x: Any, axis: int) -> Any:
+    """Where the lower median stands along an axis, which stays with length 1."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    place = np.take(order, [(x.shape[axis] - 1) // 2], axis=axis)
+    if x.dtype == np.float32:  # NaN where there is one
+        nan = np.isnan(x)
+        place = np.where(nan.any(axis, keepdims=True), nan.argmax(axis, keepdims=True), place)
+    return place
 
 
 def norm(

@@ -11,11 +11,13 @@ from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries, with_passes
+from fastdrop.autograd.recording import computed, noted
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.dropout import dropout
 from fastdrop.kernels.tokens import draw_tokens
 
 if TYPE_CHECKING:
+    from fastdrop._core import Stream
     from fastdrop._utils.typing import ArrayLike, Float32Array, IntArray
 
 
@@ -161,17 +163,25 @@ def patch_dropout(
     x = with_passes(x)
     samples = x.shape[0]
     stream = random.stream_for(layer, samples, carries=True)
-    kept = draw_tokens(samples, length, tokens_kept(length, p), stream)
+    kept = np.empty((samples, tokens_kept(length, p)), np.intp)
+    noted(_write_tokens, kept, length, stream)
     always = np.broadcast_to(np.arange(prefix), (samples, prefix))
-    index = np.concatenate([always, kept + prefix], axis=1)
+    index = computed(np.concatenate, [always, computed(np.add, kept, prefix)], axis=1)
     rows = np.arange(samples)[:, None]
 
     shape = x.shape
 
-    def backward(g: Float32Array) -> Any:
+    def chosen(x: Float32Array) -> Float32Array:
+        return x[rows, index]
+
+    def put(g: Float32Array) -> Float32Array:
         dx = np.zeros(shape, np.float32)
         dx[rows, index] = g
-        return (dx,)
+        return dx
 
-    y = record(x._array[rows, index], (x,), backward)
+    y = record(computed(chosen, x._array), (x,), lambda g: (computed(put, g),))
     return (y, kept) if return_indices else y
+
+
+def _write_tokens(kept: IntArray, length: int, stream: Stream) -> None:
+    np.copyto(kept, draw_tokens(len(kept), length, kept.shape[1], stream))

@@ -10,6 +10,7 @@ from fastdrop import functional as F
 from fastdrop import nn
 from fastdrop._utils import validation as check
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -250,10 +251,10 @@ class Bert(nn.Module):
                 f"got shape {ids.shape}"
             )
         if attention_mask is None and self.padding_idx is not None:
-            attention_mask = ids != self.padding_idx
+            attention_mask = computed(np.not_equal, ids, self.padding_idx)
         taking_part = _mask(attention_mask, ids.shape)
         x = self.drop(self.norm(self._embedded(ids, token_type_ids)))
-        padding = None if taking_part is None else ~taking_part
+        padding = None if taking_part is None else computed(np.logical_not, taking_part)
         return self._head(self.layers(x, src_key_padding_mask=padding), taking_part)
 
     def _embedded(self, ids: npt.NDArray[Any], token_type_ids: Any) -> Tensor:
@@ -277,7 +278,8 @@ class Bert(nn.Module):
     def _head(self, x: Tensor, taking_part: npt.NDArray[np.bool_] | None) -> Tensor:
         """Pooling and scores of the hidden states x (N, T, hidden_size)."""
         if self.pooling == "mean":
-            x = F.mean(x, 1) if taking_part is None else F.sum(x * _shares(taking_part), 1)
+            shares = None if taking_part is None else computed(_shares, taking_part)
+            x = F.mean(x, 1) if shares is None else F.sum(x * shares, 1)
         elif self.pooling != "none":
             x = x[:, 0]
         if self.pooler is not None:
@@ -291,19 +293,24 @@ def _array(value: Any) -> npt.NDArray[Any]:
 
 
 def _mask(mask: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
-    """An attention mask as bool (N, T), or None if all tokens take part."""
+    """An attention mask as bool (N, T), or None where there is none."""
     if mask is None:
         return None
     array = _array(mask)
     if array.shape != shape:
         raise ValueError(f"attention_mask must have input_ids' shape {shape}, got {array.shape}")
-    found = array != 0
+    found: npt.NDArray[np.bool_] = computed(_bools, array)
+    return found
+
+
+def _bools(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = array != 0
     if array.dtype.kind != "b" and not np.array_equal(array, found):
         raise ValueError(
             "attention_mask must hold 1 where a token takes part and 0 where it is padding, "
             f"got {check.describe(array[array != found].flat[0])}"
         )
-    return None if found.all() else found
+    return found
 
 
 def _shares(taking_part: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

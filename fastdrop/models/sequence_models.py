@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop import nn
 from fastdrop._utils import validation as check
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor
 from fastdrop.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -156,9 +157,10 @@ class SequenceModel(nn.Module):
         if not self.bidirectional:
             y, _ = self.recurrent(x)
             # A step does not depend on later ones, so padding does not change the one taken.
-            return F.sum(y * _at_ends(_lengths(tokens, padding), y.shape[1]), 1)
+            ends = computed(_ends, _numbers(tokens), padding)
+            return F.sum(y * ends, 1)
         # The other direction begins at the end of each sequence: it needs packed ones.
-        lengths = _lengths(tokens, padding)
+        lengths = _lengths(_numbers(tokens), padding)
         packed: Any = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         packed, _ = self.recurrent(packed)
         y, _ = pad_packed_sequence(packed, batch_first=True)
@@ -166,11 +168,19 @@ class SequenceModel(nn.Module):
         return F.cat([last, y[:, 0, units:]], 1)
 
 
-def _lengths(tokens: Any, padding: int) -> npt.NDArray[np.int64]:
+def _numbers(tokens: Any) -> npt.NDArray[Any]:
+    return tokens._array if isinstance(tokens, Tensor) else np.asarray(tokens)
+
+
+def _lengths(tokens: npt.NDArray[Any], padding: int) -> npt.NDArray[np.int64]:
     """(N,): the steps of each sequence (N, T) before its padding, at least 1."""
-    known: npt.NDArray[Any] = tokens.numpy() if isinstance(tokens, Tensor) else np.asarray(tokens)
-    steps = np.arange(1, known.shape[1] + 1)
-    return np.maximum(np.where(known == padding, 0, steps).max(axis=1), 1)
+    steps = np.arange(1, tokens.shape[1] + 1)
+    return np.maximum(np.where(tokens == padding, 0, steps).max(axis=1), 1)
+
+
+def _ends(tokens: npt.NDArray[Any], padding: int) -> Float32Array:
+    """`_at_ends` of all steps."""
+    return _at_ends(_lengths(tokens, padding), tokens.shape[1])
 
 
 def _at_ends(lengths: npt.NDArray[np.int64], steps: int) -> Float32Array:

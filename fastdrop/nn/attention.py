@@ -11,6 +11,7 @@ from fastdrop import random, schedules
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
 from fastdrop.autograd.passes import PassTensor, carries
+from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.attention import attend, attend_cached
 from fastdrop.nn import init
@@ -361,8 +362,10 @@ def _masks(
         shape = shapes[array.shape]
         more = (*shape[:3], extra)
         if array.dtype.kind == "b":
-            seen = np.concatenate([~array.reshape(shape), np.ones(more, bool)], 3)
-            allowed = seen if allowed is None else allowed & seen
+            seen = computed(np.logical_not, array.reshape(shape))
+            if extra:
+                seen = computed(np.concatenate, [seen, np.ones(more, bool)], 3)
+            allowed = seen if allowed is None else computed(np.logical_and, allowed, seen)
         else:
             added = as_tensor(mask, name).reshape(shape)
             if extra:

@@ -9,6 +9,7 @@ import numpy as np
 from fastdrop import functional as F
 from fastdrop import random, schedules
 from fastdrop._utils import validation as check
+from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
 from fastdrop.functional.droppath import add_to_rows, gather_rows, path_mask
 from fastdrop.nn.module import Module
@@ -127,6 +128,9 @@ class _PathLayer(Module):
             raise ValueError(
                 f"input must have shape (samples, ...) with at least 2 dimensions, got {x.shape}"
             )
+        refuse(
+            "DropPath computes a branch for the kept samples alone, and how many they are changes"
+        )
         kept, scale = path_mask(x.shape[0], p, self.mode, self)
         rows = np.flatnonzero(kept)
         scale = scale if self.scale_by_keep else 1.0

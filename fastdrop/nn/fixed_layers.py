@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from copy import copy
 from numbers import Number
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from fastdrop.autograd.recording import of_library
 from fastdrop.nn import (
     activation,
     channel_norm,
@@ -23,16 +25,29 @@ from fastdrop.nn import (
     shape,
     smooth_activation,
 )
+from fastdrop.nn.attention import MultiheadAttention
 from fastdrop.nn.container import Sequential
 from fastdrop.nn.dense_chain import ACTIVATIONS
-from fastdrop.nn.droppath import DropPath
+from fastdrop.nn.dropout import HeadDropout
+from fastdrop.nn.droppath import DropPath, Residual
+from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.gated import GLU, SwiGLU
 from fastdrop.nn.hooks import has_hooks
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
+from fastdrop.nn.module_list import ModuleList
+from fastdrop.nn.positional import (
+    LearnedPositionalEncoding,
+    RotaryEmbedding,
+    SinusoidalPositionalEncoding,
+)
+from fastdrop.nn.rnn import GRU, LSTM, RNN
+from fastdrop.nn.tokens import PatchDropout, TokenDropout
+from fastdrop.nn.transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from fastdrop.nn.transformer_stack import LayerDrop, TransformerDecoder, TransformerEncoder
 from fastdrop.nn.variational import VariationalLinear
 
-__all__ = ["FIXED_LAYERS", "has_no_functions", "options_of"]
+__all__ = ["FIXED_IN_STEPS", "FIXED_LAYERS", "has_no_functions", "is_fixed", "options_of"]
 
 # Types of the attributes of layers that are options, and attributes that a forward pass changes.
 _PLAIN = (Number, str, np.generic, tuple, list, type(None))
@@ -65,6 +80,23 @@ FIXED_LAYERS: frozenset[type] = frozenset(
         *(pool.AdaptiveMaxPool1d, pool.AdaptiveMaxPool2d, pool.AdaptiveMaxPool3d),
     )
 )
+
+
+# Layers whose steps are a fixed list of calls, too. They refuse a recording where a rate (of
+# stochastic depth, for one) leaves a choice to Python.
+FIXED_IN_STEPS: frozenset[type] = FIXED_LAYERS | frozenset(
+    (
+        *(Embedding, LSTM, GRU, RNN, MultiheadAttention, HeadDropout, ModuleList),
+        *(TransformerEncoderLayer, TransformerDecoderLayer),
+        *(TransformerEncoder, TransformerDecoder, LayerDrop, Residual, TokenDropout, PatchDropout),
+        *(SinusoidalPositionalEncoding, LearnedPositionalEncoding, RotaryEmbedding),
+    )
+)
+
+
+def is_fixed(value: Any) -> bool:
+    """Whether an attribute of a layer is no code of the user and no schedule."""
+    return not callable(value) or (of_library(value) and isinstance(value, (FunctionType, type)))
 
 
 def has_no_functions(thing: Any) -> bool:

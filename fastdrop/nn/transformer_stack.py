@@ -10,6 +10,7 @@ import numpy as np
 from fastdrop import random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.passes import carries
+from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import as_tensor
 from fastdrop.functional.droppath import path_mask
 from fastdrop.nn import init
@@ -40,6 +41,7 @@ class LayerDrop(Module):
     def drops(self) -> bool:
         if self.p == 0.0 or not random.draws(self.training):
             return False
+        refuse("LayerDrop decides anew in each step which layers are computed")
         kept, _ = path_mask(1, self.p, "batch", self)
         return not kept[0]
 

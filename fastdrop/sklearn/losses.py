@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import xlogy  # SciPy is a dependency of scikit-learn
 
 from fastdrop import functional
+from fastdrop.autograd.recording import computed
 
 __all__ = [
     "half_squares",
@@ -34,8 +35,13 @@ def poisson_deviances(output: Any, target: Any) -> Any:
 
     The outputs z are the logarithms of the means.
     """
-    constant = (xlogy(target, target) - target).sum(1).astype(np.float32)
+    constant = computed(_of_target, target)
     return (functional.exp(output) - output * target).sum(1) + constant
+
+
+def _of_target(target: Any) -> Any:
+    """What the deviance adds that does not depend on the outputs."""
+    return (xlogy(target, target) - target).sum(1).astype(np.float32)
 
 
 def mean_poisson_deviances(output: Any, target: Any) -> Any:

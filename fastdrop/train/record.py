@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.recording import Recording, are_same, is_open, modes, of_library
 from fastdrop.autograd.recording import record as record_calls
 from fastdrop.autograd.tensor import Tensor, wrap
+from fastdrop.nn.fixed_layers import is_fixed
 from fastdrop.train.recorded_steps import is_known
 from fastdrop.train.step_state import StepState
 
@@ -49,8 +49,10 @@ def record(step: Callable[..., Any]) -> RecordedStep:
 
     A step that cannot be recorded runs as before; `RecordedStep.explain` says why. These are
     steps that read the numbers of a tensor (``loss.item()``: return ``loss`` instead), with
-    functions or layers that compute with NumPy or choose samples in Python, with schedules of
-    rates, and with optimisers of your own, with hooks of optimisers, and with LBFGS.
+    functions that give as many elements as a mask chooses, with random tensors, with layers that
+    choose samples in Python, with packed sequences, with schedules of rates, and with optimisers
+    of your own, with hooks of optimisers, and with LBFGS. Masks and places (of `where`, `gather`)
+    that are arrays must be arguments of the step, or be computed by functions of fastdrop.
 
     What may change between two calls: the numbers in arguments, parameters, buffers and
     optimiser states, learning rates and the other options of an optimiser, and the mode and
@@ -464,11 +466,6 @@ def _reason(recording: Recording, state: StepState, result: Any) -> str | None:
         elif not is_known(optimizer):
             problem = f"{type(optimizer).__name__} is no optimiser of fastdrop.optim"
     for layer in state.layers():
-        if of_library(type(layer)) and not all(map(_is_fixed, vars(layer).values())):
+        if of_library(type(layer)) and not all(map(is_fixed, vars(layer).values())):
             problem = f"{type(layer).__name__} has a schedule, or a method that was replaced"
     return problem
-
-
-def _is_fixed(value: Any) -> bool:
-    """Whether an attribute of a layer is no code of the user and no schedule."""
-    return not callable(value) or (of_library(value) and isinstance(value, (FunctionType, type)))

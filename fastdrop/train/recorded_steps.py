@@ -1,7 +1,8 @@
 """Training steps of `fit` by replay: the calls of an earlier step, made again for the next batch.
 
-The step of a `Sequential` of layers that are known here is a fixed list of calls. One step is
-recorded (`fastdrop.autograd.recording`), and the others are replays of it, with the same bits.
+The step of a `Sequential` of layers that are known here, or of a model of `fastdrop.models`, is a
+fixed list of calls. One step is recorded (`fastdrop.autograd.recording`), and the others are
+replays of it, with the same bits.
 Everything else is computed as before. Code of the user runs between epochs (callbacks, metrics)
 and in a DataLoader, so what a step depends on is compared before each epoch, and where a module
 has noticed a change.
@@ -9,17 +10,19 @@ has noticed a change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastdrop import nn, random
+from fastdrop._utils.inputs import are_several, arrays_of, mapped
 from fastdrop.autograd.recording import Recording, of_library, record
 from fastdrop.autograd.tensor import wrap
-from fastdrop.nn.fixed_layers import FIXED_LAYERS, has_no_functions
-from fastdrop.train.objective import LOSSES
+from fastdrop.nn.fixed_layers import FIXED_IN_STEPS, has_no_functions, is_fixed
+from fastdrop.nn.hooks import has_hooks
 from fastdrop.train.step_state import Dependencies, StepState
 
 if TYPE_CHECKING:
@@ -52,6 +55,19 @@ def is_known(optimizer: Optimizer) -> bool:
         and not optimizer._has_hooks()
         and not any(map(callable, vars(optimizer).values()))
     )
+
+
+def is_known_layer(layer: nn.Module) -> bool:
+    """Whether a layer is of a known class, without schedules, hooks and replaced methods."""
+    known = type(layer) in FIXED_IN_STEPS or type(layer).__module__.startswith("fastdrop.models.")
+    return known and not has_hooks(layer) and all(map(is_fixed, vars(layer).values()))
+
+
+def is_known_loss(loss: Any) -> bool:
+    """Whether a loss is a function or a module of the library, without code of the user."""
+    if isinstance(loss, FunctionType):
+        return of_library(loss)
+    return isinstance(loss, nn.Module) and of_library(type(loss)) and has_no_functions(loss)
 
 
 class StepResult(NamedTuple):
@@ -95,20 +111,18 @@ class StepRecorder:
     def fits(run: TrainingRun) -> bool:
         """Whether the steps of a run are fixed lists of calls that recordings know."""
         layers, scheduler = list(run.model.modules()), run.step_scheduler
-        loss, parameters = run.objective.loss, list(run.model.parameters())
+        parameters = list(run.model.parameters())
         updated = {id(p) for group in run.optimizer.param_groups for p in group["params"]}
         return (
             REPLAYED
             and not run.mixup
-            and (loss in LOSSES.values() or (of_library(type(loss)) and has_no_functions(loss)))
+            and is_known_loss(run.objective.loss)
             and (scheduler is None or of_library(scheduler))
             and is_known(run.optimizer)
             and not run.optimizer.needs_closure
             # The gradients of others grow from step to step.
             and all(id(p) in updated for p in parameters if p.requires_grad)
-            and isinstance(run.model, nn.Sequential)
-            # Schedules of rates, and methods that were replaced.
-            and all(type(layer) in FIXED_LAYERS and has_no_functions(layer) for layer in layers)
+            and all(map(is_known_layer, layers))
             and not random.draw_is_fixed(run.model)
             and sum(p.numel() for p in parameters) * (run.batches.batch_size or 1)
             # A thinned step has a quarter of the arithmetic, and keeps few arrays.
@@ -136,28 +150,31 @@ class StepRecorder:
         """The step of one batch."""
         if random.modes.changes != self.changes:  # by the code of a DataLoader
             self.new_epoch()
-        if self.refused or not self.fitting or not _is_plain(x):
+        inputs = arrays_of(x) if are_several(x) else [x]
+        if self.refused or not self.fitting or not all(map(_is_plain, inputs)):
             return self.step(x, y, weight)
-        batch = [x, y] if weight is None else [x, y, weight]
-        key = tuple([(array.shape, array.dtype) for array in batch])
+        batch = [*inputs, y] if weight is None else [*inputs, y, weight]
+        key = (_names(x), *[(array.shape, array.dtype) for array in batch])
         recorded = self.recorded.get(key)
         if recorded is None and len(self.recorded) < MOST:
-            return self._record(key, batch)
+            return self._record(key, batch, x)
         if recorded is None or not recorded.recording.draws_left():
             return self.step(x, y, weight)
         for to, array in zip(recorded.batch, batch):
             np.copyto(to, array)
-        if not recorded.checked and not self._check(recorded):
+        if not recorded.checked and not self._check(recorded, x):
             return self.step(x, y, weight)
         return self._replay(recorded)
 
-    def _run(self, batch: list[npt.NDArray[Any]]) -> StepResult:
-        x, y, *weight = batch
-        return self.step(wrap(x), y, *weight)
+    def _run(self, batch: list[npt.NDArray[Any]], inputs: Any) -> StepResult:
+        """The step with the arrays of a batch, arranged as the inputs that are given."""
+        arrays = iter(batch)
+        x = mapped(inputs, lambda _: next(arrays))
+        return self.step(x, *arrays)
 
-    def _record(self, key: Any, given: list[npt.NDArray[Any]]) -> StepResult:
+    def _record(self, key: Any, given: list[npt.NDArray[Any]], x: Any) -> StepResult:
         batch = [array.copy() for array in given]
-        result, recording = record(lambda: self._run(batch), batch)
+        result, recording = record(lambda: self._run(batch, x), batch)
         if recording is not None:
             self.refused = recording.refused is not None or recording.nbytes() > MOST_BYTES
             gradients = [(p, p.grad) for p in self.state.updated()]
@@ -174,20 +191,20 @@ class StepRecorder:
             parameter._grad = gradient
         try:
             recorded.recording.replay()
-        except FloatingPointError:  # of the loss: no gradient was computed
+        except Exception:  # of the loss, or of a check of the batch: no gradient was computed
             for (parameter, _), gradient in zip(recorded.gradients, before):
                 parameter._grad = gradient
             raise
         return recorded.result
 
-    def _check(self, recorded: _Recorded) -> bool:
+    def _check(self, recorded: _Recorded, x: Any) -> bool:
         """Whether a replay gives the bits of the step itself. The state is as before afterwards."""
         before, state = self.state.save(), self.state
         try:
             self._replay(recorded)
             replayed = state.bits(result._array for result in recorded.result)
             state.restore(before)
-            results = self._run([array.copy() for array in recorded.batch])
+            results = self._run([array.copy() for array in recorded.batch], x)
             recorded.checked = state.bits(result._array for result in results) == replayed
             self.refused = not recorded.checked
         except FloatingPointError:  # before it has changed a weight; the draw counts
@@ -200,5 +217,10 @@ class StepRecorder:
 
 
 def _is_plain(x: Any) -> bool:
-    """Whether a batch has one input, and the layout of a recording."""
-    return type(x) is np.ndarray and x.dtype == np.float32 and x.flags.c_contiguous
+    """Whether an input has the layout of a recording, and a dtype that no layer converts."""
+    return type(x) is np.ndarray and x.dtype.kind in "fiub" and x.flags.c_contiguous
+
+
+def _names(x: Any) -> Any:
+    """How the inputs of a batch are given to the model."""
+    return tuple(x) if isinstance(x, Mapping) else type(x)

@@ -29,6 +29,7 @@ BUILDS = {
     "encoder layer": lambda: transformers.encoder_layer((2, 5), (16, 2, 32)),
     "generation from one token": lambda: generation.greedy(GPT, 1, 15),
     "generation": lambda: generation.greedy(GPT, 5, 11),
+    "steps of texts": lambda: small_networks.texts(64, 5, 30, 6, 8, 8),
     "steps of one sample": lambda: small_networks.single_samples(30),
     "steps of one's own": lambda: small_networks.own_loop(30),
 }
@@ -64,8 +65,9 @@ def test_members_of_the_family_are_checked(name):
     cases.CASES[name]().check()
 
 
-def test_estimators_are_compared():
-    case = small_networks.estimators(600, 5, (20,), 50)
+@pytest.mark.parametrize("targets", ["classes", "numbers", "counts", "labels"])
+def test_estimators_are_compared(targets):
+    case = small_networks.estimators(600, 5, (20,), 50, targets)
     rows = bench.measure(case, 1, lambda line: None)
     assert [row["candidate"] for row in rows] == [
         *("fastdrop", "fastdrop, steps by Python", "scikit-learn")

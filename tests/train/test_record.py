@@ -8,7 +8,7 @@ from fastdrop import nn, optim
 from fastdrop.autograd import recording
 from fastdrop.nn import functional as F
 from fastdrop.optim import lr_scheduler
-from helpers.recorded import CALLS, USUAL, Trained, batches, network, of, refused, run, same
+from helpers.recorded import CALLS, USUAL, Trained, batches, network, of, run, same
 from helpers.training import bits
 
 # ---- what is replayed ----
@@ -289,50 +289,6 @@ def test_labels_that_are_left_out():
     for i in (0, 4, 7):
         data[i][1][: i + 1] = -100
     same(USUAL, data=data)
-
-
-def sequences():
-    rng = np.random.default_rng(0)
-    return [(rng.integers(0, 11, (3, 8)), rng.integers(0, 11, (3, 8))) for _ in range(CALLS)]
-
-
-def of_sequences(self, x, y):
-    self.optimizer.zero_grad()
-    loss = F.cross_entropy(self.model(x).reshape(-1, 11), y.reshape(-1))
-    loss.backward()
-    self.optimizer.step()
-    return loss
-
-
-def test_a_transformer():
-    def model():
-        return fd.models.gpt(11, 8, n_layer=2, n_head=2, n_embd=8, dropout=0.1)
-
-    same(USUAL, make=lambda: of(of_sequences)(model, optim.AdamW), data=sequences())
-
-
-def test_token_numbers_are_checked_in_replays():
-    fd.manual_seed(1)
-    trained = of(of_sequences)(lambda: fd.models.gpt(11, 8, n_layer=1, n_head=1, n_embd=8))
-    step, data = fd.record(trained.step), sequences()
-    for batch in data[:5]:
-        step(*batch)
-    with pytest.raises(ValueError, match=r"from 0 to 10, got . to 11"):
-        step(np.clip(data[5][0] + 3, 0, 11), data[5][1])
-
-
-def test_recurrent_layers_run_as_before():
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.words = nn.Embedding(11, 6)
-            self.layer = nn.LSTM(6, 8, num_layers=2, dropout=0.2, batch_first=True)
-            self.head = nn.Linear(8, 11)
-
-        def forward(self, x):
-            return self.head(self.layer(self.words(x))[0])
-
-    refused("computes with NumPy", make=lambda: of(of_sequences)(Recurrent), data=sequences())
 
 
 # ---- changes between calls ----

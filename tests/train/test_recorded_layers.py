@@ -7,6 +7,7 @@ import pytest
 
 import fastdrop as fd
 from fastdrop import nn
+from fastdrop.nn import fixed_layers
 from fastdrop.train import recorded_steps
 from helpers.fitted import COMPUTED, REAL, X, Y, network, relu_dropout, run, same
 
@@ -121,7 +122,7 @@ def test_layers_of_maps(axes, layer, features, monkeypatch):
 
 def test_each_known_layer_is_tested():
     tested = Path(__file__).read_text(encoding="utf-8")
-    names = {layer.__name__ for layer in recorded_steps.FIXED_LAYERS}
+    names = {layer.__name__ for layer in fixed_layers.FIXED_LAYERS}
     assert {name for name in names if f"nn.{name}" not in tested} == set()
 
 

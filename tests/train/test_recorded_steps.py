@@ -323,7 +323,7 @@ def test_a_recording_that_misses_something_is_refused(monkeypatch):
             y = super().forward(x)
             return fd.tensor(y._array * 2.0) + y  # NumPy, which a recording does not notice
 
-    monkeypatch.setattr(recorded_steps, "FIXED_LAYERS", recorded_steps.FIXED_LAYERS | {Doubled})
+    monkeypatch.setattr(recorded_steps, "FIXED_IN_STEPS", recorded_steps.FIXED_IN_STEPS | {Doubled})
     # The first step, the one of the check, and all the others.
     same(monkeypatch, 15 + 1, model=lambda: network(Doubled()))
 

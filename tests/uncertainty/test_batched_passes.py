@@ -332,3 +332,63 @@ def test_a_prediction_inside_a_batched_prediction(masks):
     with pytest.warns(fd.uncertainty.MCWarning, match="inside"):
         found = fd.mc_predict(model, X, 4, masks=masks, output="raw", keep=True).passes
     assert np.abs(found - passes_one_at_a_time(model, X, 4, masks)).max() < 1e-6
+
+
+class Choosing(nn.Module):
+    """A network that chooses among its hidden units h (N, 12), given the input (N, 8)."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(8, 12), nn.Dropout(0.4), nn.Linear(12, 3)
+        self.function = function
+
+    def forward(self, x):
+        return self.last(self.function(self.drop(self.first(x)), x))
+
+
+KEPT = np.arange(12) % 3 > 0
+REVERSED = np.arange(12)[::-1].copy()
+
+
+def places(x):
+    """Places in [0, 12) that depend on the sample, (N, 12)."""
+    return np.argsort(np.concatenate([x, x[:, :4]], 1), 1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda h, x: fd.where(KEPT, h, 0.5),
+        lambda h, x: fd.where(x[:, :1] > 0, h, -h),
+        lambda h, x: fd.masked_fill(h, np.concatenate([x, x[:, :4]], 1) > 0, 2.0),
+        lambda h, x: h.index_select(1, REVERSED),
+        lambda h, x: h[:, REVERSED] + h[:, [0] * 12],
+        lambda h, x: fd.gather(h, 1, places(x)),
+    ],
+)
+def test_choices_that_are_the_same_in_all_passes_are_batched(function):
+    model = Choosing(function)
+    loop = np.stack([one_pass(model, t, "per_sample") for t in range(5)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # that of passes one by one, for one
+        found = fd.mc_predict(model, X, 5, seed=2, output="raw")
+    assert np.abs(found.mean - loop.mean(0)).max() < 1e-6
+    assert np.abs(found.variance - loop.var(0)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda h, x: h * (h > 0), "gt"),
+        (lambda h, x: h.topk(12, 1).values, "topk"),
+        (lambda h, x: fd.sort(h, 1).values, "sort"),
+        (lambda h, x: h - h.mean(0), "mean"),
+        (lambda h, x: h / (h.std(0) + 1), "std"),
+        (lambda h, x: h * float(h.numpy()[0, 0]), "numpy"),
+        (lambda h, x: h[::-1], "getitem"),
+        (lambda h, x: h.index_select(0, [0] * len(h)), "index_select"),
+    ],
+)
+def test_what_is_not_batched_is_named(function, name):
+    with pytest.warns(fd.uncertainty.MCWarning, match=f"one by one: {name}, which"):
+        fd.mc_predict(Choosing(function), X, samples=5, seed=1)

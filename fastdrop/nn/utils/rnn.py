@@ -12,6 +12,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.operation import record
+from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_tensor
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _positions(
 def _packed(
     x: Tensor, lengths: Integers, order: Integers | None, batch_first: bool
 ) -> PackedSequence:
+    refuse("a PackedSequence has as many rows as its sequences have steps, which changes")
     sizes, at = _positions(lengths, order, batch_first, x.shape[1 if batch_first else 0])
     shape, rest = x.shape, x.shape[2:]
 
