@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Elements = Callable[..., Any]
 
+_LOWEST = np.finfo(np.float32).min
+
 
 @carries
 @quiet
@@ -236,18 +238,59 @@ def mish(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     >>> F.mish([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.0, 1000.0]
     """
-    return elementwise(input, _mish, _of_mish)
+    return elementwise(input, mish_of, slope_of_mish)
 
 
-def _mish(x: Float32Array) -> Any:
-    gate = np.tanh(softplus_of(x))
-    return np.where(gate == 0, np.float32(0.0), x * gate)
+def _mish_gate(x: Float32Array) -> tuple[Any, Any]:
+    """tanh(log(1 + n)) = (n^2 + 2 n) / (n^2 + 2 n + 2) with n = exp(x), and n; 1 from x = 20 on."""
+    n = np.exp(np.minimum(x, np.float32(20.0)))
+    square = n * (n + 2)
+    return square / (square + 2), n
 
 
-def _of_mish(x: Float32Array) -> Any:
-    gate = np.tanh(softplus_of(x))
-    falls = (1 - gate * gate) * sigmoid_of(x)
-    return gate + np.where(falls == 0, 0, x * falls)
+def mish_of(x: Float32Array) -> Any:
+    return np.maximum(x, _LOWEST) * _mish_gate(x)[0] + np.float32(0.0)  # 0, not -0
+
+
+def slope_of_mish(x: Float32Array) -> Any:
+    gate, n = _mish_gate(x)
+    return gate + np.clip(x, _LOWEST, -_LOWEST) * (1 - gate * gate) * (n / (1 + n))
+
+
+def smooth_clip(input: Tensor | ArrayLike, limit: float = 3.0) -> Tensor:
+    """y = x / sqrt(1 + (x / limit)^2): about x near 0, inside (-limit, limit) everywhere.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    limit : float above 0
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    References
+    ----------
+    Holzmüller, Grinsztajn, Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees
+    on tabular data", NeurIPS 2024, arXiv:2407.04491.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.smooth_clip([0.0, 4.0, -1000.0]).round(decimals=2).tolist()
+    [0.0, 2.4000000953674316, -3.0]
+    """
+    limit = check.real(limit, "limit", low=0, open_low=True)
+    return elementwise(input, _smooth_clip, _of_smooth_clip, np.float32(limit))
+
+
+def _smooth_clip(x: Float32Array, limit: Any) -> Any:
+    return x / np.hypot(np.float32(1.0), x / limit)
+
+
+def _of_smooth_clip(x: Float32Array, limit: Any) -> Any:
+    return np.hypot(np.float32(1.0), x / limit) ** -3
 
 
 def softsign(input: Tensor | ArrayLike) -> Tensor:
