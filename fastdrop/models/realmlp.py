@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ _CORNERS = 5  # outputs whose random mean is a first bias
 
 def realmlp(
     in_features: int,
-    hidden: Sequence[int] = (256, 256, 256),
+    hidden: Iterable[int] = (256, 256, 256),
     out_features: int = 1,
     *,
     dropout: float | Schedule = 0.15,
