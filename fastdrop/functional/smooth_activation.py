@@ -13,14 +13,13 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.activation import MISH, activation
 from fastdrop.functional.element_loss import sigmoid_of, softplus_of
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, Float32Array
 
     Elements = Callable[..., Any]
-
-_LOWEST = np.finfo(np.float32).min
 
 
 @carries
@@ -238,23 +237,7 @@ def mish(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     >>> F.mish([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.0, 1000.0]
     """
-    return elementwise(input, mish_of, slope_of_mish)
-
-
-def _mish_gate(x: Float32Array) -> tuple[Any, Any]:
-    """tanh(log(1 + n)) = (n^2 + 2 n) / (n^2 + 2 n + 2) with n = exp(x), and n; 1 from x = 20 on."""
-    n = np.exp(np.minimum(x, np.float32(20.0)))
-    square = n * (n + 2)
-    return square / (square + 2), n
-
-
-def mish_of(x: Float32Array) -> Any:
-    return np.maximum(x, _LOWEST) * _mish_gate(x)[0] + np.float32(0.0)  # 0, not -0
-
-
-def slope_of_mish(x: Float32Array) -> Any:
-    gate, n = _mish_gate(x)
-    return gate + np.clip(x, _LOWEST, -_LOWEST) * (1 - gate * gate) * (n / (1 + n))
+    return activation(input, MISH)
 
 
 def smooth_clip(input: Tensor | ArrayLike, limit: float = 3.0) -> Tensor:

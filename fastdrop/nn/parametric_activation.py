@@ -8,7 +8,7 @@ import numpy as np
 
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.functional.parametric_activation import NAMES, parametric_activation
+from fastdrop.functional.parametric_activation import KINDS, parametric_activation
 from fastdrop.nn.module import Module
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class ParametricActivation(Module):
     def __init__(self, num_parameters: int, activation: str = "selu", init: float = 1.0) -> None:
         super().__init__()
         self.num_parameters = check.integer(num_parameters, "num_parameters", 1)
-        self.activation = check.choice(activation, "activation", NAMES)
+        self.activation = check.choice(activation, "activation", KINDS)
         self.init = check.real(init, "init")
         self.weight = Parameter(np.full(num_parameters, init, np.float32))
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        return parametric_activation(input, self.weight, self.activation)
+        return parametric_activation(input, self.weight, KINDS[self.activation])
 
     def extra_repr(self) -> str:
         return f"{self.num_parameters}, activation={self.activation!r}"
