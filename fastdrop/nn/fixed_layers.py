@@ -28,8 +28,11 @@ from fastdrop.nn.dense_chain import ACTIVATIONS
 from fastdrop.nn.droppath import DropPath
 from fastdrop.nn.gated import GLU, SwiGLU
 from fastdrop.nn.hooks import has_hooks
+from fastdrop.nn.layer_scale import LayerScale
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
+from fastdrop.nn.parametric_activation import ParametricActivation
+from fastdrop.nn.periodic_embeddings import PeriodicEmbeddings
 from fastdrop.nn.variational import VariationalLinear
 
 __all__ = ["FIXED_LAYERS", "has_no_functions", "options_of"]
@@ -48,6 +51,7 @@ FIXED_LAYERS: frozenset[type] = frozenset(
         *(activation.Hardswish, activation.Hardsigmoid, activation.Softmin, GLU),
         *(smooth_activation.ELU, smooth_activation.CELU, smooth_activation.Softplus),
         *(smooth_activation.LogSigmoid, smooth_activation.Mish, smooth_activation.Softsign),
+        *(smooth_activation.SmoothClip, LayerScale, ParametricActivation, PeriodicEmbeddings),
         *(smooth_activation.Tanhshrink, hard_activation.Hardtanh, hard_activation.Threshold),
         *(hard_activation.Softshrink, hard_activation.Hardshrink),
         *(dropout.Dropout, dropout.AlphaDropout, dropout.FeatureAlphaDropout),

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastdrop import functional as F
 from fastdrop._utils import validation as check
 from fastdrop.autograd.parameter import Parameter
-from fastdrop.autograd.tensor import as_tensor
+from fastdrop.functional.periodic_embeddings import periodic_embeddings
 from fastdrop.nn import init
 from fastdrop.nn.module import Module
 
@@ -108,19 +107,7 @@ class PeriodicEmbeddings(Module):
         init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor | ArrayLike) -> Tensor:
-        x = as_tensor(input, "input")
-        if x.ndim != 2 or x.shape[1] != self.n_features:
-            raise ValueError(f"input must have shape (N, {self.n_features}), got {x.shape}")
-        # The samples are the last axis, so that NumPy's inner loops are long.
-        rows, mixtures = x.shape[0], self.d_embedding - 1
-        angle = F.mul(
-            F.reshape(F.transpose(x, 0, 1), (self.n_features, 1, rows)),
-            F.mul(self.frequency, 2 * math.pi).unsqueeze(2),
-        )
-        waves = F.cos(F.add(angle, self.phase.unsqueeze(2)))
-        mixed = F.add(F.matmul(self.weight, waves), self.bias.unsqueeze(2))
-        mixed = F.transpose(F.reshape(mixed, (self.n_features * mixtures, rows)), 0, 1)
-        return F.cat([mixed, x], 1)
+        return periodic_embeddings(input, self.frequency, self.phase, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

@@ -47,6 +47,7 @@ _FIXED = (
 )
 _WEIGHT_DECAY = 0.02
 _SMOOTHING = 0.1
+_RATES = 32  # of dropout, during a fit
 _SAMPLE = 4096  # training samples that decide the initial weights
 
 
@@ -179,6 +180,7 @@ class _Rules(EpochRules):
         self.best = -math.inf
         half = epochs // 2
         self.share = schedules.Cosine(1.0, 0.0, max(1, epochs - half), delay=half)
+        self.interval = max(1, epochs // _RATES)
         self.decays = [group["weight_decay"] for group in optimizer.param_groups]
         self.rates = [
             (m, float(m.p))  # type: ignore[arg-type]
@@ -195,8 +197,10 @@ class _Rules(EpochRules):
         share = self.share(epoch.number)
         for group, decay in zip(epoch.optimizer.param_groups, self.decays, strict=True):
             group["weight_decay"] = decay * share
-        for layer, p in self.rates:
-            layer.p = p * share
+        # Steps whose rates are the same are replayed (`fastdrop.train.recorded_steps`).
+        if epoch.number % self.interval == 0:
+            for layer, p in self.rates:
+                layer.p = p * share
 
     def restore(self, model: nn.Module) -> None:
         """Give the model the best weights, and for Monte Carlo passes its first rates."""
