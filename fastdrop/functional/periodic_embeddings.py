@@ -71,7 +71,11 @@ def _forward(
     np.multiply(np.ascontiguousarray(x.T)[:, None], (_TURN * frequency)[:, :, None], out=angle)
     angle += phase[:, :, None]
     np.cos(angle, out=waves)
-    mixed = np.matmul(weight, waves)
+    # The bits of a sample must not depend on the number of samples, as they do in a product of
+    # BLAS, and here for one sample alone.
+    rows = x.shape[0]
+    several = waves if rows > 1 else np.repeat(waves, 2, axis=2)
+    mixed = np.einsum("jmk,jkn->jmn", weight, several)[:, :, :rows]
     mixed += bias[:, :, None]
     features = bias.size
     out[:, :features] = mixed.reshape(features, -1).T

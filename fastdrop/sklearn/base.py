@@ -253,7 +253,8 @@ class BaseDropoutEstimator(BaseEstimator):
         check.choice(self.solver, "solver", SOLVERS)
         recipe = TabularPreset(self) if is_tabular(self) else None
         if recipe is not None:
-            parts, held_out = split_validation(recipe.validation_fraction, parts, generator)
+            share = recipe.validation_fraction(len(y))
+            parts, held_out = split_validation(share, parts, generator)
         elif self.early_stopping and self.solver != "lbfgs":
             parts, held_out = split_validation(self.validation_fraction, parts, generator)
         if not go_on:

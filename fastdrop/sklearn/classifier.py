@@ -183,8 +183,8 @@ class DropoutClassifier(ClassifierMixin, BaseDropoutEstimator):
     have the first rate. ``hidden_layer_sizes``, ``activation`` ("selu"), ``dropout`` (0.15),
     ``batch_size`` (256), ``learning_rate_init`` (0.04), ``max_iter`` (256), ``beta_2`` and
     ``validation_fraction`` (0.2) have the recipe's values where they are left at their defaults.
-    Parameters that it has no place for, such as `solver`, `alpha` and `warm_start`, must be left
-    there. There is no `partial_fit` and no ``coefs_``.
+    `solver`, `learning_rate`, `warm_start`, `early_stopping` and `standardize` must be left there;
+    `alpha`, `tol` and `n_iter_no_change` are not used. There is no `partial_fit` and no ``coefs_``.
 
     References
     ----------

@@ -39,10 +39,9 @@ _VALUES: dict[str, Any] = {
 }
 _CLASSIFICATION = {"activation": "selu", "learning_rate_init": 0.04}
 _REGRESSION = {"activation": "mish", "learning_rate_init": 0.2}
-# What the recipe has no place for.
+# What would be a different recipe. (Limits and strengths that it does not use have no effect.)
 _FIXED = (
-    *("solver", "alpha", "learning_rate", "power_t", "tol", "warm_start", "momentum"),
-    *("nesterovs_momentum", "early_stopping", "n_iter_no_change", "max_fun", "standardize"),
+    *("solver", "learning_rate", "warm_start", "early_stopping", "standardize"),
     *("loss", "length_scale"),
 )
 _WEIGHT_DECAY = 0.02
@@ -85,11 +84,10 @@ class TabularPreset:
                 parameters[name] = value
         self.estimator, self.options = estimator, SimpleNamespace(**parameters)
 
-    @property
-    def validation_fraction(self) -> float:
-        """The share of the samples that decides which epoch is the best one."""
+    def validation_fraction(self, samples: int) -> float:
+        """The share of the samples that decides which epoch is the best one: at least two."""
         fraction: float = self.options.validation_fraction
-        return fraction
+        return max(fraction, min(0.5, 2 / samples))
 
     def loss(self, weighted: bool) -> Any:
         """The loss for `fastdrop.fit`; of each sample if `weighted`."""
@@ -190,8 +188,9 @@ class _Rules(EpochRules):
 
     def _track(self, epoch: Epoch) -> None:
         score = epoch.figures[self.score]
-        if score >= self.best or self.best_weights is None:
-            self.best = score
+        # Samples of next to no weight decide between no two epochs.
+        if score >= self.best - 1e-6 or self.best_weights is None:
+            self.best = max(score, self.best)
             weights = epoch.model.state_dict()
             self.best_weights = {name: np.array(array) for name, array in weights.items()}
         share = self.share(epoch.number)

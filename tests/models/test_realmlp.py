@@ -76,7 +76,7 @@ def test_shapes(make, shape, match):
 
 def test_initial_weights():
     fd.manual_seed(0)
-    net = realmlp(6, [40, 30], 3).eval()
+    net = realmlp(6, [40, 30], 3, dropout=0.0)
     x = array(200, 6)
     x[:, 2] = 0.0
     fit_initial_weights(net, x)
@@ -88,6 +88,18 @@ def test_initial_weights():
             bends = -layer.bias.data  # inside the products' range
             assert (bends > product.min(axis=0)).all() and (bends < product.max(axis=0)).all()
         h = layer(h)
+
+
+@pytest.mark.parametrize("dropout", [0.4, fd.schedules.Cosine(0.4, 0.0, 10)])
+def test_initial_weights_know_the_noise_of_dropout(dropout):
+    """Inputs that hardly vary: without dropout the products of the second layer would not, too."""
+    net = realmlp(1, [200], 50, dropout=dropout)
+    x = 1.0 + 1e-3 * array(2000, 1)
+    fit_initial_weights(net, x)
+    net.train()
+    with fd.no_grad():
+        spread = (net(x) - net[-1].bias).numpy().std(axis=0)
+    np.testing.assert_allclose(spread, 1.0, rtol=0.1)
 
 
 def test_steps_are_those_of_the_authors_parametrisation():
@@ -132,9 +144,9 @@ def test_steps_are_those_of_the_authors_parametrisation():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="in_features must be at least 1"):
+    with pytest.raises(ValueError, match="in_features must be between 1"):
         realmlp(0)
-    with pytest.raises(ValueError, match="hidden must be at least 1"):
+    with pytest.raises(ValueError, match="hidden must be between 1"):
         realmlp(3, [0])
     with pytest.raises(ValueError, match="activation must be"):
         realmlp(3, activation="softsign")

@@ -36,9 +36,9 @@ def test_the_network_has_the_sizes_of_the_recipe():
 def test_it_learns():
     x, y = blobs()
     options = {"preset": "tabular", "hidden_layer_sizes": (32, 32), "random_state": 0}
-    assert DropoutClassifier(**options, max_iter=40).fit(x, y).score(x, y) > 0.95
+    assert DropoutClassifier(**options, max_iter=60).fit(x, y).score(x, y) > 0.95
     x, y = noisy_sine()
-    assert DropoutRegressor(**options, max_iter=80).fit(x, y).score(x, y) > 0.85
+    assert DropoutRegressor(**options).fit(x, y).score(x, y) > 0.95
 
 
 @BOTH_ESTIMATORS
@@ -138,8 +138,8 @@ def split_weights(net, x, y, weight):
 
 def test_class_weight_and_several_labels():
     x, y = blobs()
-    net = DropoutClassifier(**SMALL, class_weight="balanced").fit(x, y)
-    assert net.score(x, y) > 0.8
+    net = DropoutClassifier(**SMALL | {"max_iter": 60}, class_weight="balanced").fit(x, y)
+    assert net.score(x, y) > 0.9
     labels = np.stack([y == 0, y > 0], axis=1).astype(int)
     several = DropoutClassifier(**SMALL | {"max_iter": 60}).fit(x, labels)
     assert several.predict(x).shape == labels.shape and several.score(x, labels) > 0.8
@@ -167,7 +167,6 @@ def test_given_parameters_take_the_place_of_the_recipe():
     ("kind", "given"),
     [
         (DropoutClassifier, {"solver": "sgd"}),
-        (DropoutClassifier, {"alpha": 0.1}),
         (DropoutClassifier, {"warm_start": True}),
         (DropoutClassifier, {"early_stopping": True}),
         (DropoutClassifier, {"standardize": False}),
@@ -184,7 +183,7 @@ def test_what_the_recipe_has_no_place_for(kind, given):
 
 def test_errors():
     x, y = blobs()
-    with pytest.raises(ValueError, match="preset must be 'tabular', got 'best'"):
+    with pytest.raises(ValueError, match="preset must be one of 'tabular', got 'best'"):
         DropoutClassifier(preset="best").fit(x, y)
     with pytest.raises(ValueError, match="activation must be"):
         DropoutClassifier(preset="tabular", activation="identity").fit(x, y)
