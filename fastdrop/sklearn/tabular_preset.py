@@ -50,6 +50,10 @@ _RATES = 32  # of dropout, during a fit
 _SAMPLE = 4096  # training samples that decide the initial weights
 
 
+def _is(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
 def is_tabular(estimator: BaseDropoutEstimator) -> bool:
     """Whether an estimator has the preset. ValueError where the preset has another name."""
     preset = estimator.preset
@@ -73,20 +77,21 @@ class TabularPreset:
         signature = inspect.signature(type(estimator)).parameters
         parameters = estimator.get_params(deep=False)
         for name in _FIXED:
-            if name in parameters and parameters[name] != signature[name].default:
+            if name in parameters and not _is(parameters[name], signature[name].default):
                 raise ValueError(
                     f"{name} must be {signature[name].default!r}, its default, with "
                     f"preset='tabular', got {parameters[name]!r}"
                 )
         kind = _REGRESSION if estimator._is_regression else _CLASSIFICATION
         for name, value in (_VALUES | kind).items():
-            if parameters[name] == signature[name].default:
+            if _is(parameters[name], signature[name].default):
                 parameters[name] = value
         self.estimator, self.options = estimator, SimpleNamespace(**parameters)
 
     def validation_fraction(self, samples: int) -> float:
         """The share of the samples that decides which epoch is the best one: at least two."""
-        fraction: float = self.options.validation_fraction
+        given, open_ends = self.options.validation_fraction, {"open_low": True, "open_high": True}
+        fraction = check.real(given, "validation_fraction", low=0, high=1, **open_ends)
         return max(fraction, min(0.5, 2 / samples))
 
     def loss(self, weighted: bool) -> Any:
