@@ -3,6 +3,7 @@
 Source: Holzmüller, Grinsztajn, Steinwart, "Better by default: strong pre-tuned MLPs and boosted
 trees on tabular data", NeurIPS 2024, arXiv:2407.04491 (RealMLP-TD), and the authors' package
 pytabkit, version 1.7. Left out: embeddings of categories, and the limits of a regression's outputs.
+Dropout falls in steps of several epochs.
 """
 
 from __future__ import annotations
