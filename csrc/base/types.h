@@ -50,6 +50,7 @@ enum fd_activation {
     FD_SILU,
     FD_GELU,
     FD_GELU_TANH, /* z sigmoid(2 sqrt(2 / pi) (z + 0.044715 z^3)) */
+    FD_MISH,      /* z tanh(log(1 + exp(z))) */
     FD_ACTIVATIONS
 };
 

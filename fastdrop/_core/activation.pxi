@@ -2,7 +2,7 @@
 
 ACT_NONE, ACT_RELU, ACT_LEAKY_RELU, ACT_SIGMOID = FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID
 ACT_TANH, ACT_SELU, ACT_SILU, ACT_GELU = FD_TANH, FD_SELU, FD_SILU, FD_GELU
-ACT_GELU_TANH = FD_GELU_TANH
+ACT_GELU_TANH, ACT_MISH = FD_GELU_TANH, FD_MISH
 
 
 def act(cnp.ndarray out, cnp.ndarray z, int kind, float alpha):
@@ -33,7 +33,8 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
                  float scale=1.0):
     """The gradient of act or act_dropout, and the column sums db of dz (of its last axis).
 
-    saved: the output of the forward pass, or its input for SiLU and both forms of GELU.
+    saved: the output of the forward pass, or its input for SiLU, both forms of GELU
+    and Mish.
     """
     cdef int status
     cdef fd_act_backward_args args
@@ -49,6 +50,31 @@ def act_backward(cnp.ndarray dz, cnp.ndarray dy, cnp.ndarray saved, int kind, fl
     args.drop, args.kind, args.alpha = drop_of(stream, q, scale), kind, alpha
     with nogil:
         status = fd_act_backward(&args)
+    done(status)
+
+
+def act_mix(cnp.ndarray y, cnp.ndarray z, cnp.ndarray weight, int kind):
+    """y = z + weight * (act(z) - z); weight has the length of the last axis."""
+    cdef int status
+    cdef fd_act_mix_args args
+    args.y, args.z, args.weight, args.kind = data(y), data(z), data(weight), kind
+    args.cols = cnp.PyArray_SIZE(weight)
+    args.rows = cnp.PyArray_SIZE(z) // args.cols if args.cols else 0
+    with nogil:
+        status = fd_act_mix(&args)
+    done(status)
+
+
+def act_mix_backward(cnp.ndarray dz, cnp.ndarray dweight, cnp.ndarray dy, cnp.ndarray z,
+                     cnp.ndarray weight, int kind):
+    """The gradients of act_mix."""
+    cdef int status
+    cdef fd_act_mix_backward_args args
+    args.dz, args.dweight, args.dy, args.z = data(dz), data(dweight), data(dy), data(z)
+    args.weight, args.kind, args.cols = data(weight), kind, cnp.PyArray_SIZE(weight)
+    args.rows = cnp.PyArray_SIZE(z) // args.cols if args.cols else 0
+    with nogil:
+        status = fd_act_mix_backward(&args)
     done(status)
 
 

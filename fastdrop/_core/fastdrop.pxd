@@ -13,7 +13,7 @@ cdef extern from "fastdrop.h" nogil:
         FD_KEEP_ALL, FD_BITS_PAD, FD_MOST_AXES
         FD_OK, FD_NO_MEMORY, FD_INTERRUPTED
         FD_NONE, FD_RELU, FD_LEAKY_RELU, FD_SIGMOID, FD_TANH, FD_SELU, FD_SILU, FD_GELU
-        FD_GELU_TANH
+        FD_GELU_TANH, FD_MISH
         FD_RNN_TANH, FD_RNN_RELU, FD_GRU, FD_LSTM
     ctypedef struct fd_stream:
         uint32_t key[2]
@@ -169,6 +169,22 @@ cdef extern from "fastdrop.h" nogil:
         int kind
         float alpha
     int fd_act_backward(const fd_act_backward_args *args)
+    ctypedef struct fd_act_mix_args:
+        float *y
+        const float *z
+        const float *weight
+        ptrdiff_t rows, cols
+        int kind
+    int fd_act_mix(const fd_act_mix_args *args)
+    ctypedef struct fd_act_mix_backward_args:
+        float *dz
+        float *dweight
+        const float *dy
+        const float *z
+        const float *weight
+        ptrdiff_t rows, cols
+        int kind
+    int fd_act_mix_backward(const fd_act_mix_backward_args *args)
     ctypedef struct fd_silu_gate_args:
         float *h
         const float *a

@@ -21,7 +21,7 @@ _VECTOR = 16  # numbers of the widest vectors
 NONE = _core.ACT_NONE
 
 # The backward of these activations reads their input. The others read their output.
-NEEDS_INPUT = (_core.ACT_SILU, _core.ACT_GELU, _core.ACT_GELU_TANH)
+NEEDS_INPUT = (_core.ACT_SILU, _core.ACT_GELU, _core.ACT_GELU_TANH, _core.ACT_MISH)
 
 KEEP_EVERYTHING: Drop = (None, _core.KEEP_ALL, 1.0)
 

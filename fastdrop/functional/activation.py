@@ -28,6 +28,7 @@ SELU = _core.ACT_SELU
 SILU = _core.ACT_SILU
 GELU = _core.ACT_GELU
 GELU_TANH = _core.ACT_GELU_TANH
+MISH = _core.ACT_MISH
 
 
 @carries

@@ -13,6 +13,7 @@ from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import carries
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import Tensor, as_tensor
+from fastdrop.functional.activation import MISH, activation
 from fastdrop.functional.element_loss import sigmoid_of, softplus_of
 
 if TYPE_CHECKING:
@@ -236,18 +237,43 @@ def mish(input: Tensor | ArrayLike, inplace: bool = False) -> Tensor:
     >>> F.mish([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.0, 1000.0]
     """
-    return elementwise(input, _mish, _of_mish)
+    return activation(input, MISH)
 
 
-def _mish(x: Float32Array) -> Any:
-    gate = np.tanh(softplus_of(x))
-    return np.where(gate == 0, np.float32(0.0), x * gate)
+def smooth_clip(input: Tensor | ArrayLike, limit: float = 3.0) -> Tensor:
+    """y = x / sqrt(1 + (x / limit)^2): about x near 0, inside (-limit, limit) everywhere.
+
+    Parameters
+    ----------
+    input : Tensor or array
+        x, of any shape.
+    limit : float above 0
+
+    Returns
+    -------
+    Tensor of input's shape
+
+    References
+    ----------
+    Holzmüller, Grinsztajn, Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees
+    on tabular data", NeurIPS 2024, arXiv:2407.04491.
+
+    Examples
+    --------
+    >>> import fastdrop.nn.functional as F
+    >>> F.smooth_clip([0.0, 4.0, -1000.0]).round(decimals=2).tolist()
+    [0.0, 2.4000000953674316, -3.0]
+    """
+    limit = check.real(limit, "limit", low=0, open_low=True)
+    return elementwise(input, _smooth_clip, _of_smooth_clip, np.float32(limit))
 
 
-def _of_mish(x: Float32Array) -> Any:
-    gate = np.tanh(softplus_of(x))
-    falls = (1 - gate * gate) * sigmoid_of(x)
-    return gate + np.where(falls == 0, 0, x * falls)
+def _smooth_clip(x: Float32Array, limit: Any) -> Any:
+    return x / np.hypot(np.float32(1.0), x / limit)
+
+
+def _of_smooth_clip(x: Float32Array, limit: Any) -> Any:
+    return np.hypot(np.float32(1.0), x / limit) ** -3
 
 
 def softsign(input: Tensor | ArrayLike) -> Tensor:

@@ -227,9 +227,14 @@ _SIZES: dict[str, Callable[[Arguments], int]] = {
     "GPT": _gpt,
     "LanguageModel": lambda arguments: _product(arguments, "vocab_size", "embedding_size"),
     "LayerNorm": _layer_norm,
+    "LayerScale": lambda arguments: _product(arguments, "dim"),
     "LearnedPositionalEncoding": lambda arguments: _product(arguments, "max_len", "d_model"),
     "Linear": _dense,
     "MultiheadAttention": _attention,
+    "ParametricActivation": lambda arguments: _product(arguments, "num_parameters"),
+    "PeriodicEmbeddings": lambda arguments: _product(
+        arguments, "n_features", "n_frequencies", "d_embedding"
+    ),
     "PReLU": lambda arguments: _product(arguments, "num_parameters"),
     "ResNet": _resnet,
     "RMSNorm": _rms_norm,

@@ -6,6 +6,7 @@ from fastdrop.models.convnext import ConvNeXt, convnext_cifar, convnext_small, c
 from fastdrop.models.gpt import GPT, gpt
 from fastdrop.models.language_model import LanguageModel, language_model
 from fastdrop.models.mlp import ACTIVATIONS, mlp
+from fastdrop.models.realmlp import realmlp
 from fastdrop.models.resnet import (
     ResNet,
     resnet18,
@@ -43,6 +44,7 @@ __all__ = [
     "language_model",
     "lenet5",
     "mlp",
+    "realmlp",
     "resnet18",
     "resnet20",
     "resnet32",

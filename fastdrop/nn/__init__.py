@@ -70,6 +70,7 @@ _NAMES = {
     "init": (),
     "init_patterns": (),
     "key_value_cache": ("KeyValueCache",),
+    "layer_scale": ("LayerScale",),
     "lazy": (
         "LazyBatchNorm1d",
         "LazyBatchNorm2d",
@@ -128,7 +129,9 @@ _NAMES = {
         "ZeroPad2d",
         "ZeroPad3d",
     ),
+    "parametric_activation": ("ParametricActivation",),
     "patches": ("Fold", "Unfold"),
+    "periodic_embeddings": ("PeriodicEmbeddings",),
     "pool": (
         "AdaptiveAvgPool1d",
         "AdaptiveAvgPool2d",
@@ -172,6 +175,7 @@ _NAMES = {
         "ELU",
         "LogSigmoid",
         "Mish",
+        "SmoothClip",
         "Softplus",
         "Softsign",
         "Tanhshrink",

@@ -81,6 +81,7 @@ from fastdrop.nn.hard_activation import (
     Threshold,
 )
 from fastdrop.nn.key_value_cache import KeyValueCache
+from fastdrop.nn.layer_scale import LayerScale
 from fastdrop.nn.lazy import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -147,10 +148,12 @@ from fastdrop.nn.pad import (
     ZeroPad3d,
 )
 from fastdrop.nn.parameter_list import ParameterDict, ParameterList
+from fastdrop.nn.parametric_activation import ParametricActivation
 from fastdrop.nn.patches import (
     Fold,
     Unfold,
 )
+from fastdrop.nn.periodic_embeddings import PeriodicEmbeddings
 from fastdrop.nn.pool import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -202,6 +205,7 @@ from fastdrop.nn.smooth_activation import (
     ELU,
     LogSigmoid,
     Mish,
+    SmoothClip,
     Softplus,
     Softsign,
     Tanhshrink,
@@ -300,6 +304,7 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LayerScale",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
@@ -343,7 +348,9 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "ParametricActivation",
     "PatchDropout",
+    "PeriodicEmbeddings",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -365,6 +372,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SinusoidalPositionalEncoding",
+    "SmoothClip",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

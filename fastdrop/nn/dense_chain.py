@@ -15,6 +15,7 @@ from fastdrop.functional.activation import (
     GELU,
     GELU_TANH,
     LEAKY_RELU,
+    MISH,
     NONE,
     RELU,
     SELU,
@@ -23,7 +24,7 @@ from fastdrop.functional.activation import (
     TANH,
 )
 from fastdrop.functional.dense_chain import DenseStep, PackedSteps, run_steps
-from fastdrop.nn import activation, dropout, noise
+from fastdrop.nn import activation, dropout, noise, smooth_activation
 from fastdrop.nn.hooks import runs_own_code
 from fastdrop.nn.linear import Linear
 
@@ -41,6 +42,7 @@ ACTIVATIONS: dict[type, int] = {
     activation.SELU: SELU,
     activation.SiLU: SILU,
     activation.GELU: GELU,
+    smooth_activation.Mish: MISH,
 }
 _IDENTITY_IN_EVALUATION = (
     dropout.Dropout,

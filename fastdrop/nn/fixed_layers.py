@@ -33,9 +33,12 @@ from fastdrop.nn.droppath import DropPath, Residual
 from fastdrop.nn.embedding import Embedding
 from fastdrop.nn.gated import GLU, SwiGLU
 from fastdrop.nn.hooks import has_hooks
+from fastdrop.nn.layer_scale import LayerScale
 from fastdrop.nn.linear import Linear
 from fastdrop.nn.locked_dropout import LockedDropout
 from fastdrop.nn.module_list import ModuleList
+from fastdrop.nn.parametric_activation import ParametricActivation
+from fastdrop.nn.periodic_embeddings import PeriodicEmbeddings
 from fastdrop.nn.positional import (
     LearnedPositionalEncoding,
     RotaryEmbedding,
@@ -63,6 +66,7 @@ FIXED_LAYERS: frozenset[type] = frozenset(
         *(activation.Hardswish, activation.Hardsigmoid, activation.Softmin, GLU),
         *(smooth_activation.ELU, smooth_activation.CELU, smooth_activation.Softplus),
         *(smooth_activation.LogSigmoid, smooth_activation.Mish, smooth_activation.Softsign),
+        *(smooth_activation.SmoothClip, LayerScale, ParametricActivation, PeriodicEmbeddings),
         *(smooth_activation.Tanhshrink, hard_activation.Hardtanh, hard_activation.Threshold),
         *(hard_activation.Softshrink, hard_activation.Hardshrink),
         *(dropout.Dropout, dropout.AlphaDropout, dropout.FeatureAlphaDropout),

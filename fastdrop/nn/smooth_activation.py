@@ -152,6 +152,36 @@ class Mish(Module):
         return F.mish(input)
 
 
+class SmoothClip(Module):
+    """``y = x / sqrt(1 + (x / limit)^2)``, elementwise: outliers come nearer, ±limit is the bound.
+
+    Parameters
+    ----------
+    limit : float above 0
+
+    References
+    ----------
+    Holzmüller, Grinsztajn, Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees
+    on tabular data", NeurIPS 2024, arXiv:2407.04491.
+
+    Examples
+    --------
+    >>> from fastdrop import nn
+    >>> nn.SmoothClip(1.0)([0.0, 1e9]).tolist()
+    [0.0, 1.0]
+    """
+
+    def __init__(self, limit: float = 3.0) -> None:
+        super().__init__()
+        self.limit = check.real(limit, "limit", low=0, open_low=True)
+
+    def forward(self, input: Tensor | ArrayLike) -> Tensor:
+        return F.smooth_clip(input, self.limit)
+
+    def extra_repr(self) -> str:
+        return f"limit={self.limit}"
+
+
 class Softsign(Module):
     """``y = x / (1 + |x|)``, elementwise.
 

@@ -17,7 +17,12 @@ import math
 from collections.abc import Iterable
 
 from fastdrop._utils import validation as check
-from fastdrop.optim.cyclic_schedules import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
+from fastdrop.optim.cyclic_schedules import (
+    CosineAnnealingWarmRestarts,
+    CosineLogLR,
+    CyclicLR,
+    OneCycleLR,
+)
 from fastdrop.optim.lambda_schedules import LambdaLR, MultiplicativeLR
 from fastdrop.optim.optimizer import Optimizer
 from fastdrop.optim.reduce_on_plateau import ReduceLROnPlateau
@@ -29,6 +34,7 @@ __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CosineLogLR",
     "CyclicLR",
     "ExponentialLR",
     "LRScheduler",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +25,8 @@ from fastdrop.predictor.predict import predict
 from fastdrop.sklearn.inputs import InputPreparation, SparseRows, identity, sparse_loader
 from fastdrop.sklearn.solvers import SOLVERS, check_lbfgs, fit_lbfgs, make_optimizer
 from fastdrop.sklearn.splitting import split_validation
-from fastdrop.sklearn.stopping import EpochRules
+from fastdrop.sklearn.stopping import epoch_rules
+from fastdrop.sklearn.tabular_preset import TabularPreset, is_tabular
 from fastdrop.sklearn.weights import scikit_learn_weights
 from fastdrop.train.evaluate import validation_batches
 from fastdrop.train.fit import fit
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from fastdrop._utils.typing import ArrayLike, PathLike
 
 _ACTIVATIONS = {**{name: name for name in models.ACTIVATIONS}, "logistic": "sigmoid"}
-_RATES = ("constant", "invscaling", "adaptive")
 
 
 class BaseDropoutEstimator(BaseEstimator):
@@ -90,6 +89,7 @@ class BaseDropoutEstimator(BaseEstimator):
     add_indicator: bool
     mc_samples: int
     thinned: str | None
+    preset: str | None = None  # also of an estimator that was pickled before it had one
 
     classes_: np.ndarray
     n_features_in_: int
@@ -248,26 +248,32 @@ class BaseDropoutEstimator(BaseEstimator):
         generator = check_random_state(self.random_state)
         start = int(generator.randint(2**63 - 1, dtype=np.int64))
         parts = [part for part in (X, y, sample_weight) if part is not None]
-        held_out = None
+        held_out: Any = None
         check.choice(self.solver, "solver", SOLVERS)
-        if self.early_stopping and self.solver != "lbfgs":
-            parts, held_out = split_validation(self, parts, generator)
+        recipe = TabularPreset(self) if is_tabular(self) else None
+        if recipe is not None:
+            share = recipe.validation_fraction(len(y))
+            parts, held_out = split_validation(share, parts, generator)
+        elif self.early_stopping and self.solver != "lbfgs":
+            parts, held_out = split_validation(self.validation_fraction, parts, generator)
         if not go_on:
             # If training fails, the old network must not be used with the new standardisation.
             self.__dict__.pop("model_", None)
             self._prepare(*parts)
         with random.own_run(self._run if go_on else start), enable_grad():
-            model = self.model_ if go_on else self._network()
-            if not go_on and not partial:  # a first part of the data may lack classes
-                self._begin(model, *parts[1:])
-            if go_on:  # the first module of its run, also if it was copied or unpickled
-                random.set_instances({model: 0})
-            figures: dict[str, list[float]] = {}
-            if self.solver == "lbfgs":
-                curve = self._minimize(model, *parts)
-                self._optimizer, batch = None, len(parts[1])
+            if recipe is not None:
+                model, curve, figures, batch = recipe.train(parts, held_out)
             else:
-                curve, figures, batch = self._descend(model, parts, held_out, go_on, partial)
+                model = self.model_ if go_on else self._network()
+                if not go_on and not partial:  # a first part of the data may lack classes
+                    self._begin(model, *parts[1:])
+                if go_on:  # the first module of its run, also if it was copied or unpickled
+                    random.set_instances({model: 0})
+                if self.solver == "lbfgs":
+                    curve, figures, batch = self._minimize(model, *parts), {}, len(parts[1])
+                    self._optimizer = None
+                else:
+                    curve, figures, batch = self._descend(model, parts, held_out, go_on, partial)
             self._run = random.get_state()
         self.model_ = model
         self.loss_curve_ = [*(self.loss_curve_ if go_on else ()), *curve]
@@ -297,7 +303,7 @@ class BaseDropoutEstimator(BaseEstimator):
         # An estimator that was loaded from a file has no optimiser yet.
         optimizer = getattr(self, "_optimizer", None) if partial and go_on else None
         optimizer = optimizer or make_optimizer(self, model, batch * weight)
-        rules = self._rules(model, len(parts[1]), held_out, go_on, partial)
+        rules = epoch_rules(self, model, len(parts[1]), held_out is not None, go_on, partial)
         data = self._data(parts, batch, _flag(self, "shuffle"))
         dense = isinstance(data, Dataset)  # a loader of sparse rows knows batch size and order
         history = fit(
@@ -320,34 +326,6 @@ class BaseDropoutEstimator(BaseEstimator):
         self._no_improvement_count = rules.waited
         self._optimizer = optimizer
         return history["loss"], {name: history[name] for name in history}, batch
-
-    def _rules(
-        self,
-        model: nn.Module,
-        rows: int,
-        held_out: list[Any] | None,
-        go_on: bool,
-        partial: bool,
-    ) -> EpochRules:
-        """The callback that decides about the learning rate and the end of training."""
-        patience: float = self.n_iter_no_change
-        if patience != math.inf:
-            patience = check.integer(self.n_iter_no_change, "n_iter_no_change", 1)
-        noisy = held_out is None and may_draw(model) and patience != math.inf
-        schedule = check.choice(self.learning_rate, "learning_rate", _RATES)
-        return EpochRules(
-            math.inf if partial else patience,
-            check.real(self.tol, "tol", low=0),
-            monitor="loss" if held_out is None else "val_loss",
-            window=int(patience) if noisy else 1,
-            score=self._score,
-            schedule=schedule if self.solver == "sgd" else "constant",
-            rate=check.real(self.learning_rate_init, "learning_rate_init", low=0, open_low=True),
-            power=check.real(self.power_t, "power_t", low=0),
-            seen=self.t_ if go_on else 0,
-            rows=rows,
-            verbose=bool(self.verbose),
-        )
 
     def _minimize(self, model: nn.Sequential, X: Any, y: Any, weight: Any = None) -> list[float]:
         """Train by L-BFGS: the objective after each iteration."""
@@ -400,21 +378,29 @@ class BaseDropoutEstimator(BaseEstimator):
         """Decide the standardisation of inputs and targets, from the first data."""
         standardize = _flag(self, "standardize")
         self._input = InputPreparation.fit(
-            X, weight, standardize=standardize, indicate=_flag(self, "add_indicator")
+            X,
+            weight,
+            standardize=standardize,
+            indicate=_flag(self, "add_indicator"),
+            robust=self.preset is not None,
         )
         self._target = self._target_scaling(y, weight) if standardize else None
         if self._is_regression and self._target is None:
             self._target = identity(y.shape[1])
 
     def _data(
-        self, parts: list[Any], batch: int | None = None, shuffle: bool = False
+        self,
+        parts: list[Any],
+        batch: int | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
     ) -> Dataset | DataLoader:
         """(X, y, weights) as data for `fastdrop.fit`."""
         X, y, *weight = parts
         y = y if self._target is None else self._target.transform(y)
         if issparse(X):
             rows = SparseRows(self._input, X, y, *weight)
-            return sparse_loader(rows, batch or self._input.rows, shuffle)
+            return sparse_loader(rows, batch or self._input.rows, shuffle, drop_last)
         data = Dataset(self._input.transform(X), y)
         return data.weighted(weight[0]) if weight else data
 
@@ -479,6 +465,11 @@ def has_steps(estimator: BaseDropoutEstimator) -> bool:
     """Whether the solver takes steps, as `partial_fit` needs. AttributeError otherwise."""
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs a solver that takes steps, not solver='lbfgs'")
+    if estimator.preset is not None:
+        raise AttributeError(
+            f"partial_fit needs preset=None: the schedules of preset={estimator.preset!r} cover a "
+            "whole fit"
+        )
     return True
 
 

@@ -53,9 +53,14 @@ class InputPreparation:
         self.scaler, self.fill, self.indicators, self.gaps = scaler, fill, indicators, gaps
 
     @classmethod
-    def fit(cls, x: Any, weight: Any, *, standardize: bool, indicate: bool) -> InputPreparation:
-        """Decide it from the training samples x, dense or sparse, with NaN where one is missing."""
-        scaler = _standardizer(x, weight)
+    def fit(
+        cls, x: Any, weight: Any, *, standardize: bool, indicate: bool, robust: bool = False
+    ) -> InputPreparation:
+        """Decide it from the training samples x, dense or sparse, with NaN where one is missing.
+
+        `robust`: median and interquartile range in the place of mean and deviation.
+        """
+        scaler = _robust_scaler(x, weight) if robust else _standardizer(x, weight)
         if issparse(x):
             missing = np.unique(x.indices[np.isnan(x.data)]).astype(np.int64)
         else:
@@ -168,6 +173,30 @@ def _standardizer(x: Any, weight: Any) -> Standardizer:
     return Standardizer(mean, scale)
 
 
+def _robust_scaler(x: Any, weight: Any) -> Standardizer:
+    """Median and interquartile range of each feature, from the numbers that are not missing.
+
+    Half the range takes the place of an interquartile range of 0, and 1 that of a range of 0.
+    """
+    columns = x.tocsc() if hasattr(x, "tocsc") else x
+    center, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    for j in range(x.shape[1]):
+        column = columns[:, [j]].toarray()[:, 0] if columns is not x else x[:, j]
+        there = ~np.isnan(column)
+        if not there.any():
+            continue
+        column = column[there].astype(np.float64)
+        if weight is None:
+            low, center[j], high = np.quantile(column, (0.25, 0.5, 0.75))
+        else:
+            low, center[j], high = np.quantile(
+                column, (0.25, 0.5, 0.75), weights=weight[there], method="inverted_cdf"
+            )
+        width = high - low if high > low else 0.5 * (column.max() - column.min())
+        scale[j] = width if width > 0 else 1.0
+    return Standardizer(center, scale)
+
+
 def identity(features: int) -> Standardizer:
     """A standardisation that changes nothing."""
     return Standardizer(np.zeros(features), np.ones(features))
@@ -215,6 +244,9 @@ class _Order:
         return iter(random.generator("shuffle").permutation(self.rows).tolist())
 
 
-def sparse_loader(rows: SparseRows, batch_size: int, shuffle: bool) -> DataLoader:
+def sparse_loader(
+    rows: SparseRows, batch_size: int, shuffle: bool, drop_last: bool = False
+) -> DataLoader:
     """Batches of sparse rows, in the order in which `fastdrop.fit` would take dense ones."""
-    return DataLoader(rows, batch_size, sampler=_Order(len(rows)) if shuffle else None)
+    order = _Order(len(rows)) if shuffle else None
+    return DataLoader(rows, batch_size, sampler=order, drop_last=drop_last)

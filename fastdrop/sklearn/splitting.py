@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from fastdrop._utils import validation as check
 
-if TYPE_CHECKING:
-    from fastdrop.sklearn.base import BaseDropoutEstimator
-
 __all__ = ["split_validation"]
 
 
 def split_validation(
-    estimator: BaseDropoutEstimator, parts: list[Any], generator: np.random.RandomState
+    validation_fraction: float, parts: list[Any], generator: np.random.RandomState
 ) -> tuple[list[Any], list[Any]]:
     """Split (X, y, weights) into training and validation data.
 
     Class numbers y keep their shares where there are enough samples of each class.
     """
     fraction = check.real(
-        estimator.validation_fraction,
+        validation_fraction,
         "validation_fraction",
         low=0,
         high=1,

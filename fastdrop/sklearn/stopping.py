@@ -7,13 +7,19 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from fastdrop._utils import validation as check
+from fastdrop.nn.module import may_draw
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from fastdrop import nn
+    from fastdrop.sklearn.base import BaseDropoutEstimator
     from fastdrop.train import Epoch
 
-__all__ = ["SMALLEST_RATE", "EpochRules"]
+__all__ = ["SMALLEST_RATE", "EpochRules", "epoch_rules"]
 
+_SCHEDULES = ("constant", "invscaling", "adaptive")
 SMALLEST_RATE = 1e-6  # "adaptive" does not lower a learning rate that is not above it
 
 
@@ -122,3 +128,32 @@ class EpochRules:
     def _print(self, text: str, end: str = "\n") -> None:
         if self.verbose:
             print(text, end=end)
+
+
+def epoch_rules(
+    estimator: BaseDropoutEstimator,
+    model: nn.Module,
+    rows: int,
+    validated: bool,
+    go_on: bool,
+    partial: bool,
+) -> EpochRules:
+    """The rules of an estimator's options, for training on so many rows."""
+    patience: float = estimator.n_iter_no_change
+    if patience != math.inf:
+        patience = check.integer(estimator.n_iter_no_change, "n_iter_no_change", 1)
+    noisy = not validated and may_draw(model) and patience != math.inf
+    schedule = check.choice(estimator.learning_rate, "learning_rate", _SCHEDULES)
+    return EpochRules(
+        math.inf if partial else patience,
+        check.real(estimator.tol, "tol", low=0),
+        monitor="val_loss" if validated else "loss",
+        window=int(patience) if noisy else 1,
+        score=estimator._score,
+        schedule=schedule if estimator.solver == "sgd" else "constant",
+        rate=check.real(estimator.learning_rate_init, "learning_rate_init", low=0, open_low=True),
+        power=check.real(estimator.power_t, "power_t", low=0),
+        seen=estimator.t_ if go_on else 0,
+        rows=rows,
+        verbose=bool(estimator.verbose),
+    )

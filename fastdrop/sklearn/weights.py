@@ -28,6 +28,11 @@ def scikit_learn_weights(estimator: BaseDropoutEstimator) -> tuple[Matrices, Mat
     the logistic function of it is the softmax's probability of the second class.
     """
     check_is_fitted(estimator, "model_")
+    if estimator.preset is not None:
+        raise AttributeError(
+            "coefs_, intercepts_ and n_layers_ are those of a network of dense layers only, got "
+            f"preset={estimator.preset!r}: its network is model_"
+        )
     layers = [m for m in estimator.model_.modules() if isinstance(m, nn.Linear)]
     coefs = [layer.weight.data.T.astype(np.float64) for layer in layers]
     intercepts = [

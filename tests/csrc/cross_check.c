@@ -103,6 +103,17 @@ static void elementwise(void) {
              .samples = ROWS, .drop = drop, .kind = kind, .alpha = 0.01f);
         line("act_dropout_backward", kind, 0, dz, N * sizeof *dz);
     }
+    const int mixed[] = {FD_SELU, FD_SILU, FD_MISH};
+    for (int i = 0; i < 3; i++) {
+        CALL(act, .y = y, .z = x, .n = N, .kind = mixed[i]);
+        line("act", mixed[i], 0, y, N * sizeof *y);
+        CALL(act_mix, .y = y, .z = x, .weight = dy, .rows = ROWS, .cols = COLS, .kind = mixed[i]);
+        line("act_mix", mixed[i], 0, y, N * sizeof *y);
+        CALL(act_mix_backward, .dz = dz, .dweight = db, .dy = dy, .z = x, .weight = dy,
+             .rows = ROWS, .cols = COLS, .kind = mixed[i]);
+        line("act_mix dz", mixed[i], 0, dz, N * sizeof *dz);
+        line("act_mix dweight", mixed[i], 0, db, sizeof db);
+    }
     CALL(silu_gate, .h = y, .a = x, .b = dy, .rows = ROWS, .cols = COLS, .ld = COLS);
     line("silu_gate", 0, 0, y, N * sizeof *y);
     CALL(silu_gate_backward, .da = y, .db = dz, .dh = dy, .a = x, .b = dy, .rows = ROWS,

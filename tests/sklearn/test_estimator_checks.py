@@ -39,6 +39,8 @@ def expected_failures(estimator):
         DropoutRegressor(
             dropout=0.1, solver="sgd", learning_rate="invscaling", learning_rate_init=0.5
         ),
+        DropoutClassifier(preset="tabular", hidden_layer_sizes=(32, 32)),
+        DropoutRegressor(preset="tabular", hidden_layer_sizes=(32, 32)),
         DropoutTransformer(random_state=0),
     ],
     expected_failed_checks=expected_failures,

@@ -61,6 +61,10 @@ from helpers.fitted import COMPUTED, REAL, X, Y, network, relu_dropout, run, sam
         lambda: nn.Sequential(nn.Linear(12, 24), nn.GLU()),
         nn.Hardswish,
         nn.Hardsigmoid,
+        lambda: nn.SmoothClip(2.0),
+        lambda: nn.LayerScale(12, 0.5),
+        lambda: nn.ParametricActivation(12, "mish"),
+        lambda: nn.Sequential(nn.Linear(12, 6), nn.PeriodicEmbeddings(6, 3, 2)),
     ],
 )
 @pytest.mark.parametrize("before", [nn.Identity, lambda: nn.Dropout(0.2)])
