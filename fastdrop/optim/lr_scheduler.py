@@ -17,9 +17,9 @@ import math
 from collections.abc import Iterable
 
 from fastdrop._utils import validation as check
+from fastdrop.optim.cosine_waves import CosineLogLR
 from fastdrop.optim.cyclic_schedules import (
     CosineAnnealingWarmRestarts,
-    CosineLogLR,
     CyclicLR,
     OneCycleLR,
 )
