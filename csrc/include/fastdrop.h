@@ -155,9 +155,9 @@ typedef struct {
 int fd_act_dropout(const fd_act_dropout_args *args);
 
 /* dz = dy * act'(z) * mask * drop.scale, and the column sums of dz. `saved` is the output of
-   fd_act_dropout, or z for SiLU, both GELUs and Mish. The rows of the mask are samples: a sample is rows
-   / samples rows of the array. With ReLU drop.stream may be NULL under dropout: the zeros of saved
-   hold the mask, and drop.scale still applies. dz may be dy. */
+   fd_act_dropout, or z for SiLU, both GELUs and Mish. The rows of the mask are samples: a sample is
+   rows / samples rows of the array. With ReLU drop.stream may be NULL under dropout: the zeros of
+   saved hold the mask, and drop.scale still applies. dz may be dy. */
 typedef struct {
     float *dz;          /* rows x cols */
     float *db;          /* cols, or NULL: no column sums */
@@ -171,8 +171,9 @@ typedef struct {
 } fd_act_backward_args;
 int fd_act_backward(const fd_act_backward_args *args);
 
-/* y = z + weight * (act(z) - z), with a weight for each column, and its gradients: the dweight of a
-   column is the sum over the rows, in order. kind is not FD_LEAKY_RELU. y may be z, dz may be dy. */
+/* y = z + weight * (act(z) - z), with a weight for each column, and its gradients: the dweight of
+   a column is the sum over the rows, in order. kind is not FD_LEAKY_RELU. y may be z, dz may be dy.
+   */
 typedef struct {
     float *y;            /* rows x cols */
     const float *z;      /* rows x cols */
