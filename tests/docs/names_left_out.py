@@ -141,6 +141,8 @@ LEFT_OUT = {
                 "apply_",
                 "cauchy_",
                 "exponential_",
+                "heaviside_",
+                "nextafter_",
                 "geometric_",
                 "log_normal_",
                 "map2?_",
