@@ -7,7 +7,6 @@ from numpy.linalg import LinAlgError  # noqa: F401 (a second name)
 
 from fastdrop.functional.cumulative import cross
 from fastdrop.functional.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
-from fastdrop.functional.index_grids import vander
 from fastdrop.functional.linear_algebra import (
     det,
     diagonal,
@@ -32,6 +31,7 @@ from fastdrop.functional.matrix_products import (
     matrix_power,
     tensorinv,
     tensorsolve,
+    vander,
     vecdot,
 )
 

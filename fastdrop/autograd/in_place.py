@@ -106,8 +106,9 @@ def _change(
         _take_saved(t, result)
         for v in views:
             _bind(v, _node_of_view(v, t))
+    changed = where(array) if callable(where) else array
     for part in parts_of(t):
-        if part is not origin:
+        if part is not origin and _overlap(part, changed):
             _follow_base(part, operation, memory)
     if isinstance(memory, Part) and memory_of(memory.base) is not origin:
         with nullcontext() if group_of(t) is memory.group else no_grad():
@@ -153,6 +154,12 @@ def _refuse_in_recordings(t: Tensor, operation: str, where: Any) -> None:
     """Refuse what replays would repeat: a change of a tensor of before the step."""
     if t._node is None or any(isinstance(part, (np.ndarray, list)) for part in where or ()):
         refuse(f"{operation} changes a tensor")
+
+
+def _overlap(part: Part, changed: Float32Array) -> bool:
+    """Whether a change of this region of its base's memory concerns a part."""
+    with reading_passes():
+        return np.may_share_memory(part.at(part.base._strided), changed)
 
 
 def _follow_base(part: Part, operation: str, origin: Memory) -> None:

@@ -73,26 +73,39 @@ class Part(Memory):
     Attributes
     ----------
     base : Tensor
-    at : callable
-        at(array) -> the view of the base's array, or of one like it, that the part is a copy of.
+    steps : tuple of callable
+        Each gives a view of an array. All of them, of the base's array or one like it: `at`.
     shape : tuple of int
         Of the part.
     group : object
         The group of the tensor and its views (`share`).
     """
 
-    __slots__ = ("at", "base", "group", "shape")
+    __slots__ = ("base", "group", "shape", "steps")
 
     base: Tensor
-    at: Callable[[Any], Any]
+    steps: tuple[Callable[[Any], Any], ...]
     shape: tuple[int, ...]
     group: object
 
+    def at(self, array: Any) -> Any:
+        """The view of the base's array, or of one like it, that the part is a copy of."""
+        for step in self.steps:
+            array = step(array)
+        return array
+
 
 def follow(t: Tensor, base: Tensor, at: Callable[[Any], Any]) -> None:
-    """Give t, a copy of the part at(array) of base, a `Part` as its memory."""
+    """Give t, a copy of the part at(array) of base, a `Part` as its memory.
+
+    A part of a part is a part of the whole, so that nothing keeps what lies between.
+    """
     t._memory = part = Part()
-    part.base, part.at, part.shape, part.group = base, at, t.shape, object()
+    steps: tuple[Callable[[Any], Any], ...] = (at,)
+    whole = base._memory
+    if isinstance(whole, Part) and group_of(base) is whole.group and base.shape == whole.shape:
+        base, steps = whole.base, (*whole.steps, at)
+    part.base, part.steps, part.shape, part.group = base, steps, t.shape, object()
     part.views = {id(t): (weakref.ref(t), part.group)}
     memory = memory_of(base)
     parts: Any = getattr(memory, "parts", None)
@@ -100,6 +113,14 @@ def follow(t: Tensor, base: Tensor, at: Callable[[Any], Any]) -> None:
         memory.parts = parts = {}
     _prune(parts)
     parts[id(part)] = weakref.ref(part)
+
+
+def layout_of(t: Tensor) -> Any:
+    """The array of t, or the view that it would be in PyTorch where it is a copy of a part."""
+    part = t._memory
+    if not (isinstance(part, Part) and group_of(t) is part.group):
+        return t._strided
+    return part.at(layout_of(part.base)).reshape(t.shape)
 
 
 def _prune(references: dict[int, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastdrop.autograd.dtypes import check_device, check_dtype, convert, device
 from fastdrop.autograd.integer_tensor import wrap_array
+from fastdrop.autograd.memory import layout_of
 from fastdrop.autograd.recording import computed
 from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor
 
@@ -119,7 +120,7 @@ def contiguous(self: Tensor) -> Tensor:
     Tensor
         The tensor itself where it has that order, else a copy with the same gradient.
     """
-    return self if self._strided.flags.c_contiguous else self.clone()
+    return self if layout_of(self).flags.c_contiguous else self.clone()
 
 
 def cpu(self: Tensor) -> Tensor:

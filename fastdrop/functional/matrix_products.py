@@ -11,6 +11,7 @@ from fastdrop._utils import validation as check
 from fastdrop.autograd.integer_tensor import wrap_array
 from fastdrop.autograd.recording import refuse
 from fastdrop.autograd.tensor import Tensor, as_any_tensor, as_tensor
+from fastdrop.functional import index_grids
 from fastdrop.functional.axes import axis_of
 from fastdrop.functional.linear_algebra import inverse, solve, square_matrices
 from fastdrop.functional.masks import where
@@ -396,3 +397,32 @@ METHODS: dict[str, Any] = {
     "renorm": renorm,
     "vdot": vdot,
 }
+
+
+def vander(x: Tensor | ArrayLike, N: int | None = None) -> Tensor:
+    """The powers of the elements of a vector, a column each, from the power 0 on.
+
+    `fastdrop.vander` gives them from the highest power down.
+
+    Parameters
+    ----------
+    x : Tensor or array of shape (K,)
+    N : int, optional
+        The number of columns. None: K.
+
+    Returns
+    -------
+    Tensor of shape (K, N)
+
+    Raises
+    ------
+    TypeError, ValueError
+        When x is no vector, or N no integer >= 0.
+
+    Examples
+    --------
+    >>> import fastdrop as fd
+    >>> fd.linalg.vander([2.0, 3.0], 3).tolist()
+    [[1.0, 2.0, 4.0], [1.0, 3.0, 9.0]]
+    """
+    return index_grids.vander(x, N, increasing=True)

@@ -12,7 +12,7 @@ import numpy as np
 from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_dense
 from fastdrop.autograd.integer_tensor import are_integers
-from fastdrop.autograd.memory import follow
+from fastdrop.autograd.memory import Part, follow, layout_of
 from fastdrop.autograd.operation import record
 from fastdrop.autograd.passes import PassTensor, align_passes, reading_passes
 from fastdrop.autograd.recording import computed, note_choice, refuse
@@ -62,6 +62,10 @@ def reshape(input: Tensor | ArrayLike, *shape: Any) -> Tensor:
         raise type(error)(
             f"shape must hold the {a.numel()} elements of shape {a.shape}, got {target}"
         ) from None
+    if type(a._memory) is Part:
+        layout = layout_of(a)
+        if not np.may_share_memory(layout.reshape(array.shape), layout):
+            array = computed(np.copy, array)  # PyTorch cannot give a view either
     return _view(array, a, a.shape)
 
 

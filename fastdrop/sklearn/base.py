@@ -26,7 +26,7 @@ from fastdrop.sklearn.inputs import InputPreparation, SparseRows, identity, spar
 from fastdrop.sklearn.solvers import SOLVERS, check_lbfgs, fit_lbfgs, make_optimizer
 from fastdrop.sklearn.splitting import split_validation
 from fastdrop.sklearn.stopping import epoch_rules
-from fastdrop.sklearn.tabular_preset import TabularPreset, is_tabular
+from fastdrop.sklearn.tabular_preset import recipe_of
 from fastdrop.sklearn.weights import scikit_learn_weights
 from fastdrop.train.evaluate import validation_batches
 from fastdrop.train.fit import fit
@@ -250,7 +250,7 @@ class BaseDropoutEstimator(BaseEstimator):
         parts = [part for part in (X, y, sample_weight) if part is not None]
         held_out: Any = None
         check.choice(self.solver, "solver", SOLVERS)
-        recipe = TabularPreset(self) if is_tabular(self) else None
+        recipe = recipe_of(self, X)
         if recipe is not None:
             share = recipe.validation_fraction(len(y))
             parts, held_out = split_validation(share, parts, generator)

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastdrop import nn, optim, schedules
 from fastdrop._utils import validation as check
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fastdrop.sklearn.base import BaseDropoutEstimator
     from fastdrop.train import Epoch
 
-__all__ = ["TabularPreset", "is_tabular"]
+__all__ = ["TabularPreset", "recipe_of"]
 
 # What takes the place of the defaults of the estimators.
 _VALUES: dict[str, Any] = {
@@ -55,10 +56,22 @@ def _is(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-def is_tabular(estimator: BaseDropoutEstimator) -> bool:
-    """Whether an estimator has the preset. ValueError where the preset has another name."""
-    preset = estimator.preset
-    return preset is not None and check.choice(preset, "preset", ("tabular",)) == "tabular"
+def recipe_of(estimator: BaseDropoutEstimator, x: Any) -> TabularPreset | None:
+    """The recipe of an estimator for training samples x, dense or sparse; None where it has none.
+
+    It has none without the preset, and where no feature varies: the initial weights are scaled by
+    what varies, and training would diverge. ValueError where the preset has another name.
+    """
+    if estimator.preset is None:
+        return None
+    check.choice(estimator.preset, "preset", ("tabular",))
+    recipe = TabularPreset(estimator)
+    if issparse(x):
+        varies = bool((x.max(axis=0) != x.min(axis=0)).nnz)
+    else:
+        seen = np.where(np.isnan(x), np.nanmax(x, axis=0, initial=-np.inf), x)
+        varies = bool((seen != seen[:1]).any())
+    return recipe if varies else None
 
 
 class TabularPreset:

@@ -237,3 +237,12 @@ def test_what_has_no_gradient_is_refused():
 def test_refusals(call, message):
     with pytest.raises((ValueError, np.linalg.LinAlgError), match=message):
         call()
+
+
+@pytest.mark.parametrize("given", [(), (4,), (2,)], ids=str)
+def test_powers_of_a_vector(given):
+    compare(
+        lambda x: fd.linalg.vander(x, *given),
+        lambda x: torch.linalg.vander(x, N=(*given, None)[0]),
+        normal(3),
+    )

@@ -136,6 +136,18 @@ def split_weights(net, x, y, weight):
     return fitted[:, :-1], fitted[:, -1]
 
 
+@pytest.mark.parametrize(
+    "x", [np.ones((100, 2)), scipy.sparse.csr_matrix((100, 2))], ids=["dense", "sparse"]
+)
+def test_without_a_feature_that_varies_the_defaults_train(x):
+    y = np.r_[np.zeros(85), np.ones(15)]
+    net = DropoutClassifier(preset="tabular", random_state=0).fit(x, y)
+    assert isinstance(net.model_[0], nn.Linear)
+    assert net.predict_proba(x[:1])[0, 1] == pytest.approx(0.15, abs=0.05)
+    line = DropoutRegressor(preset="tabular", random_state=0).fit(x, y + 3)
+    assert line.predict(x[:1])[0] == pytest.approx(3.15, abs=0.1)
+
+
 def test_class_weight_and_several_labels():
     x, y = blobs()
     net = DropoutClassifier(**SMALL | {"max_iter": 60}, class_weight="balanced").fit(x, y)
