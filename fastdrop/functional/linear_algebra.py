@@ -90,6 +90,12 @@ def turned(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
+def solved(x: Any, y: Any) -> Any:
+    """The z of x z = y: NaN for each x with a NaN, of which LAPACK loses some."""
+    z = np.linalg.solve(x, y)
+    return np.where(np.isnan(x).any((-2, -1), keepdims=True), np.nan, z)
+
+
 def of_matrices(a: Tensor, function: Callable[[Any], Any], gradient: Callable[..., Any]) -> Tensor:
     """function(x), with gradient(g, x, y), all of float64 arrays, as float32."""
 
@@ -133,7 +139,9 @@ def inverse(A: Tensor | ArrayLike) -> Tensor:
     [[0.5, 0.0], [0.0, 0.25]]
     """
     return of_matrices(
-        square_matrices(A), np.linalg.inv, lambda g, x, y: -turned(y) @ g @ turned(y)
+        square_matrices(A),
+        lambda x: solved(x, np.eye(x.shape[-1])),
+        lambda g, x, y: -turned(y) @ g @ turned(y),
     )
 
 
@@ -366,7 +374,7 @@ def solve(A: Tensor | ArrayLike, B: Tensor | ArrayLike, *, left: bool = True) ->
         raise ValueError(f"B must have {a.shape[-1]} rows, got shape {b.shape}")
 
     def solution(x: Any, y: Any) -> Any:
-        return np.asarray(np.linalg.solve(wide(x), wide(y)), np.float32)
+        return np.asarray(solved(wide(x), wide(y)), np.float32)
 
     def of_right(g: Any, x: Any) -> Any:
         return np.linalg.solve(turned(wide(x)), wide(g))

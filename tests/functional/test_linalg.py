@@ -246,3 +246,12 @@ def test_powers_of_a_vector(given):
         lambda x: torch.linalg.vander(x, N=(*given, None)[0]),
         normal(3),
     )
+
+
+def test_matrices_with_nan_have_no_finite_solution():
+    a = upright(3, 2, 2)
+    a[1, 0, 0] = np.nan
+    with np.errstate(invalid="raise"):
+        inverse, solution = fd.linalg.inv(a), fd.linalg.solve(a, np.ones((3, 2, 1), np.float32))
+    for found in (inverse.data, solution.data):
+        assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2]]).all()
