@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdrop._utils import validation as check
 from fastdrop._utils.memory_format import is_channels_last
 from fastdrop.autograd.dtypes import convert
 from fastdrop.autograd.grad_mode import wants_grad
@@ -15,11 +14,8 @@ from fastdrop.autograd.graph import FunctionNode
 from fastdrop.autograd.in_place import change
 from fastdrop.autograd.passes import PassTensor
 from fastdrop.autograd.recording import computed, note_array, refuse
-from fastdrop.autograd.tensor import IntegerBase, Tensor, as_tensor, wrap
-from fastdrop.functional.axes import axis_of
+from fastdrop.autograd.tensor import IntegerBase, Tensor, wrap
 from fastdrop.functional.broadcasting import unbroadcast
-from fastdrop.functional.factories import arange
-from fastdrop.functional.selection import places_of
 from fastdrop.functional.shape import index_arrays
 from fastdrop.random import CannotCarry
 
@@ -35,14 +31,14 @@ NAMES = (
     *("ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "cos", "cosh", "cumprod"),
     *("cumsum", "deg2rad", "digamma", "div", "divide", "eq", "erf", "erfc", "erfinv", "exp"),
     *("exp2", "expm1", "fix", "floor", "floor_divide", "fmod", "frac", "gcd", "ge", "greater"),
-    *("greater_equal", "gt", "hypot", "i0", "index_add", "lcm", "ldexp", "le"),
-    *("lerp", "less", "less_equal", "lgamma", "log", "log10", "log1p", "log2", "logical_and"),
-    *("logical_not", "logical_or", "logical_xor", "logit", "lt", "masked_fill"),
-    *("masked_scatter", "mul", "multiply", "mvlgamma", "nan_to_num", "ne", "neg", "negative"),
-    *("not_equal", "polygamma", "pow", "rad2deg", "reciprocal", "relu"),
-    *("remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add", "sgn", "sigmoid"),
-    *("sign", "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract", "tan", "tanh"),
-    *("tril", "triu", "true_divide", "trunc", "xlogy"),
+    *("greater_equal", "gt", "hypot", "i0", "index_add", "index_copy", "index_fill"),
+    *("index_put", "lcm", "ldexp", "le", "lerp", "less", "less_equal", "lgamma", "log"),
+    *("log10", "log1p", "log2", "logical_and", "logical_not", "logical_or", "logical_xor"),
+    *("logit", "lt", "masked_fill", "masked_scatter", "mul", "multiply", "mvlgamma"),
+    *("nan_to_num", "ne", "neg", "negative", "not_equal", "polygamma", "pow", "rad2deg"),
+    *("reciprocal", "relu", "remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add"),
+    *("sgn", "sigmoid", "sign", "sin", "sinc", "sinh", "sqrt", "square", "sub", "subtract"),
+    *("tan", "tanh", "tril", "triu", "true_divide", "trunc", "xlogy"),
 )
 
 OPERATORS = {
@@ -230,75 +226,6 @@ def _summed(g: Float32Array, shape: tuple[int, ...]) -> Float32Array:
     return unbroadcast(g, shape[max(extra, 0) :]).reshape(shape)
 
 
-def index_fill_(self: Tensor, dim: int, index: Any, value: Any) -> Tensor:
-    """Set the elements at places of one axis to a number.
-
-    Parameters
-    ----------
-    dim : int
-    index : Tensor or array of integers (n,)
-        Places along the axis `dim`.
-    value : number, or Tensor with one element
-
-    Returns
-    -------
-    Tensor
-        The tensor itself.
-    """
-    return _assign(self, _along(self, dim, index), value, "index_fill_")
-
-
-def index_copy_(self: Tensor, dim: int, index: Any, source: Any) -> Tensor:
-    """Set the elements at places of one axis to those of another tensor.
-
-    Parameters
-    ----------
-    dim : int
-    index : Tensor or array of integers (n,)
-        Places along the axis `dim`.
-    source : Tensor
-        Of the tensor's shape but for n elements along `dim`.
-
-    Returns
-    -------
-    Tensor
-        The tensor itself.
-    """
-    return _assign(self, _along(self, dim, index), source, "index_copy_")
-
-
-def _along(t: Tensor, dim: int, index: Any) -> tuple[Any, ...]:
-    """The index of NumPy for places of one axis."""
-    axis = axis_of(dim, t.ndim)
-    return *[slice(None)] * axis, places_of(index, "index", t.shape[axis])
-
-
-def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
-    """``tensor[indices] = values``, or ``+=`` where an element may be chosen several times.
-
-    Parameters
-    ----------
-    indices : tuple of Tensors or arrays
-        As in ``tensor[indices]``.
-    values : Tensor
-        It is broadcast.
-    accumulate : bool, default False
-        Add the values to the elements.
-
-    Returns
-    -------
-    Tensor
-        The tensor itself.
-    """
-    indices = tuple(indices)
-    if not check.flag(accumulate, "accumulate"):
-        return _assign(self, indices, values, "index_put_")
-    places = arange(self.numel()).reshape(self.shape)[indices]
-    source = as_tensor(values, "values").expand(places.shape).reshape(-1)
-    whole = self.reshape(-1).index_add(0, places.reshape(-1), source)
-    return self.copy_(whole.reshape(self.shape))
-
-
 def methods(functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """All methods in place.
 
@@ -314,8 +241,5 @@ def methods(functions: dict[str, Callable[..., Any]]) -> dict[str, Callable[...,
         "copy_": copy_,
         "detach_": detach_,
         "fill_": fill_,
-        "index_copy_": index_copy_,
-        "index_fill_": index_fill_,
-        "index_put_": index_put_,
         "zero_": zero_,
     }
